@@ -1,0 +1,1 @@
+//! A backup onto the volume, whole or not at all.

@@ -1,0 +1,1 @@
+//! The `.seqbac` file format.

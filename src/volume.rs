@@ -1,0 +1,146 @@
+//! The storage root: where things are on the volume, who holds it, and how a change to it is made durable.
+//!
+//! ```text
+//! /data/
+//!   Init/        init scripts, and what became of them
+//!   Backups/     backups
+//!   .moorline/   all else that is ours (0700)
+//!     lock  backup.lock  instance.json  secret.key  init.json  restores/  spool/  bin/
+//!   …            the server's own files
+//! ```
+
+pub mod durable;
+pub mod id;
+pub mod instance;
+pub mod lock;
+pub mod relpath;
+
+use std::{
+    fs,
+    os::unix::fs::{DirBuilderExt, MetadataExt},
+    path::{Path, PathBuf},
+};
+
+pub use self::{
+    id::Id,
+    instance::Instance,
+    lock::{BackupLock, Holder, Lock},
+    relpath::RelPath,
+};
+use crate::error::{Code, Error, IoContext, Result};
+
+/// Names directly below the storage root that are never part of the server's state: ours, and the folder that
+/// ext4 puts into every volume.
+pub const OWN_NAMES: [&str; 4] = [".moorline", "Init", "Backups", "lost+found"];
+
+/// The mounted volume.
+#[derive(Debug, Clone)]
+pub struct Volume {
+    root: PathBuf,
+}
+
+impl Volume {
+    /// The volume mounted at `root`, which must be a directory.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such directory.
+    pub fn open(root: &Path) -> Result<Self> {
+        let missing = || {
+            Error::new(Code::NotFound, format!("the storage root {} is not a directory", root.display()))
+                .hint("mount the volume there, or name another with --storage or MOORLINE_STORAGE")
+        };
+        let root = root.canonicalize().map_err(|_| missing())?;
+        if !root.is_dir() {
+            return Err(missing());
+        }
+        Ok(Self { root })
+    }
+
+    /// The storage root, absolute and without links.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// `Init/`.
+    #[must_use]
+    pub fn init(&self) -> PathBuf {
+        self.root.join("Init")
+    }
+
+    /// `Backups/`.
+    #[must_use]
+    pub fn backups(&self) -> PathBuf {
+        self.root.join("Backups")
+    }
+
+    /// `.moorline/`, which holds all else that is ours.
+    #[must_use]
+    pub fn own(&self) -> PathBuf {
+        self.root.join(".moorline")
+    }
+
+    /// The restore sets.
+    #[must_use]
+    pub fn restores(&self) -> PathBuf {
+        self.own().join("restores")
+    }
+
+    /// The volume's own secret key.
+    #[must_use]
+    pub fn key_file(&self) -> PathBuf {
+        self.own().join("secret.key")
+    }
+
+    /// What the init scripts did.
+    #[must_use]
+    pub fn ledger(&self) -> PathBuf {
+        self.own().join("init.json")
+    }
+
+    /// Where temporary files are made, without a name wherever the file system can.
+    #[must_use]
+    pub fn spool(&self) -> PathBuf {
+        self.own().join("spool")
+    }
+
+    /// Makes the folders that are ours.
+    ///
+    /// # Errors
+    /// Where nothing can be written on the volume, with what to do.
+    pub fn prepare(&self) -> Result<()> {
+        let unwritable = |error: Error| error.context(format!("the volume {} cannot be used", self.root.display()));
+        self.make(&self.own(), 0o700).map_err(unwritable)?;
+        self.make(&self.restores(), 0o700).map_err(unwritable)?;
+        self.make(&self.spool(), 0o700).map_err(unwritable)?;
+        // Either may be a mount of its own that nothing can be made in; it exists then.
+        self.make(&self.init(), 0o755)?;
+        self.make(&self.backups(), 0o755)
+    }
+
+    fn make(&self, path: &Path, mode: u32) -> Result<()> {
+        match fs::DirBuilder::new().mode(mode).create(path) {
+            Ok(()) => self.give_to_owner_of_root(path),
+            Err(_) if path.is_dir() => Ok(()),
+            Err(cause) => Err(Error::io("create", path, &cause)),
+        }
+    }
+
+    /// A volume that belongs to the server's user stays usable by it when root was here first.
+    fn give_to_owner_of_root(&self, path: &Path) -> Result<()> {
+        let root = fs::metadata(&self.root).on("look at", &self.root)?;
+        if nix::unistd::geteuid().is_root() && root.uid() != 0 {
+            std::os::unix::fs::chown(path, Some(root.uid()), Some(root.gid())).on("change the owner of", path)?;
+        }
+        Ok(())
+    }
+
+    /// An open file without a name, on the volume where possible.
+    ///
+    /// # Errors
+    /// Where neither the volume nor the temporary folder takes one.
+    pub fn unnamed_file(&self) -> Result<fs::File> {
+        let spool = self.spool();
+        tempfile::tempfile_in(&spool).or_else(|_| tempfile::tempfile()).on("create a temporary file in", &spool)
+    }
+}

@@ -1,0 +1,216 @@
+//! Changes to the volume that survive a power cut: the only place that calls `fsync`, `syncfs` and `rename`.
+//!
+//! A new or changed file is written under a temporary name, fsynced, renamed into place, and its directory is fsynced.
+//! When a function here has returned, a crash cannot undo what it did. A whole tree of new files is flushed with one
+//! `syncfs`: on the disks measured, 3 000 small files take 0.1 s that way and 7 to 10 s with an fsync for each.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    os::{
+        fd::AsFd,
+        unix::fs::{MetadataExt, OpenOptionsExt},
+    },
+    path::{Path, PathBuf},
+};
+
+use nix::{NixPath, errno::Errno, fcntl};
+
+use crate::error::{Code, Error, IoContext, Result};
+
+/// Replaces or makes the file at `path`, whole or not at all. An existing file keeps its owner where we may set it.
+///
+/// # Errors
+/// Where the directory cannot be written; the old file is untouched then.
+pub fn write(path: &Path, content: &[u8], mode: u32) -> Result<()> {
+    let temporary = write_beside(path, content, mode)?;
+    rename(&temporary, path).inspect_err(|_| drop(fs::remove_file(&temporary)))
+}
+
+/// Makes the file at `path`, whole or not at all, unless something is there already: then `false`.
+///
+/// # Errors
+/// Where the directory cannot be written.
+pub fn write_new(path: &Path, content: &[u8], mode: u32) -> Result<bool> {
+    let temporary = write_beside(path, content, mode)?;
+    let done = rename_new(&temporary, path);
+    if !matches!(done, Ok(true)) {
+        drop(fs::remove_file(&temporary));
+    }
+    done
+}
+
+/// The temporary name that belongs to `path`: hidden, and told apart by process.
+#[must_use]
+pub fn temporary_name(path: &Path) -> PathBuf {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".{}.tmp", std::process::id()));
+    path.with_file_name(name)
+}
+
+fn write_beside(path: &Path, content: &[u8], mode: u32) -> Result<PathBuf> {
+    let temporary = temporary_name(path);
+    // A file of this name is what a crash left behind.
+    drop(fs::remove_file(&temporary));
+    let written = (|| {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
+        file.write_all(content)?;
+        if let Some(owner) = fs::metadata(path).ok().filter(|_| nix::unistd::geteuid().is_root()) {
+            std::os::unix::fs::fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
+        }
+        file.sync_all()
+    })();
+    if written.is_err() {
+        drop(fs::remove_file(&temporary));
+    }
+    written.on("write", path)?;
+    Ok(temporary)
+}
+
+/// Flushes an open file.
+///
+/// # Errors
+/// The kernel's: after one, the file's content is unknown.
+pub fn sync_file(file: &File, path: &Path) -> Result<()> {
+    file.sync_all().on("flush", path)
+}
+
+/// Flushes the names in a directory.
+///
+/// # Errors
+/// The kernel's. A file system that cannot do it (`EINVAL`) is taken to need none.
+pub fn sync_dir(path: &Path) -> Result<()> {
+    match File::open(path).and_then(|dir| dir.sync_all()) {
+        Err(cause) if cause.raw_os_error() == Some(nix::libc::EINVAL) => Ok(()),
+        other => other.on("flush", path),
+    }
+}
+
+/// Flushes everything that was written to the file system that `path` is on.
+///
+/// # Errors
+/// The kernel's: something that was written did not reach the disk.
+pub fn sync_filesystem(path: &Path) -> Result<()> {
+    let dir = File::open(path).on("open", path)?;
+    nix::unistd::syncfs(dir.as_fd()).on("flush the file system of", path)
+}
+
+/// Starts writing out what was just written, so that the flush at the end finds little left to do. Only a hint.
+pub fn start_writeback(file: &File, offset: u64, bytes: u64) {
+    let (Ok(offset), Ok(bytes)) = (i64::try_from(offset), i64::try_from(bytes)) else { return };
+    // SAFETY: takes a descriptor that we hold, and numbers.
+    unsafe {
+        use std::os::fd::AsRawFd;
+        nix::libc::sync_file_range(file.as_raw_fd(), offset, bytes, nix::libc::SYNC_FILE_RANGE_WRITE);
+    }
+}
+
+/// Renames, replacing what is there, and flushes both directories.
+///
+/// # Errors
+/// Where the rename or the flush failed.
+pub fn rename(from: &Path, to: &Path) -> Result<()> {
+    fs::rename(from, to).on("rename", from).map_err(|error| error.context(format!("to {}", to.display())))?;
+    sync_parents(from, to)
+}
+
+/// Renames and flushes both directories, unless something is at `to` already: then `false`, and nothing was done.
+///
+/// # Errors
+/// Where the rename or the flush failed.
+pub fn rename_new(from: &Path, to: &Path) -> Result<bool> {
+    if !rename_new_unsynced(from, to)? {
+        return Ok(false);
+    }
+    sync_parents(from, to)?;
+    Ok(true)
+}
+
+/// As [`rename_new`], but durable only after the caller's [`sync_filesystem`]: for many renames in a row.
+///
+/// # Errors
+/// Where the rename failed.
+pub fn rename_new_unsynced(from: &Path, to: &Path) -> Result<bool> {
+    let done = match renameat2_noreplace(from, to) {
+        // A file system (NFS, 9p) or a seccomp filter without it: look, then rename. The volume's lock is held.
+        Err(Errno::EINVAL | Errno::ENOSYS) if to.symlink_metadata().is_ok() => Err(Errno::EEXIST),
+        Err(Errno::EINVAL | Errno::ENOSYS) => fcntl::renameat(fcntl::AT_FDCWD, from, fcntl::AT_FDCWD, to),
+        other => other,
+    };
+    match done {
+        Ok(()) => Ok(true),
+        Err(Errno::EEXIST) => Ok(false),
+        Err(errno) => Err(Error::io("rename", from, &errno.into()).context(format!("to {}", to.display()))),
+    }
+}
+
+/// The system call itself: musl has no function for it.
+fn renameat2_noreplace(from: &Path, to: &Path) -> nix::Result<()> {
+    let done = from.with_nix_path(|from| {
+        to.with_nix_path(|to| {
+            // SAFETY: two strings that end in NUL and live through the call, and numbers.
+            let result = unsafe {
+                nix::libc::syscall(
+                    nix::libc::SYS_renameat2,
+                    nix::libc::AT_FDCWD,
+                    from.as_ptr(),
+                    nix::libc::AT_FDCWD,
+                    to.as_ptr(),
+                    nix::libc::RENAME_NOREPLACE,
+                )
+            };
+            Errno::result(result).map(drop)
+        })
+    });
+    done??
+}
+
+fn sync_parents(from: &Path, to: &Path) -> Result<()> {
+    let (Some(from), Some(to)) = (from.parent(), to.parent()) else {
+        return Err(Error::new(Code::Bug, "a path without a directory was renamed"));
+    };
+    sync_dir(to)?;
+    if from == to { Ok(()) } else { sync_dir(from) }
+}
+
+/// Removes a file, durably. That it is gone already is fine.
+///
+/// # Errors
+/// Where it cannot be removed.
+pub fn remove_file(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other.on("remove", path)?,
+    }
+    path.parent().map_or(Ok(()), sync_dir)
+}
+
+/// Removes a directory and all in it, durably. That it is gone already is fine.
+///
+/// # Errors
+/// Where something in it cannot be removed.
+pub fn remove_tree(path: &Path) -> Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other.on("remove", path)?,
+    }
+    path.parent().map_or(Ok(()), sync_dir)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_existing_file_is_never_replaced_by_a_new_one() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("x");
+        assert!(write_new(&path, b"one", 0o600).expect("writes"));
+        assert!(!write_new(&path, b"two", 0o600).expect("refuses"));
+        assert_eq!(fs::read(&path).expect("reads"), b"one");
+        write(&path, b"three", 0o600).expect("writes");
+        assert_eq!(fs::read(&path).expect("reads"), b"three");
+        assert_eq!(fs::read_dir(dir.path()).expect("lists").count(), 1, "no temporary file is left");
+    }
+}

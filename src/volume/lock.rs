@@ -1,0 +1,228 @@
+//! Who may change the volume: one open file description with an `flock` on it.
+//!
+//! `run`, `init`, `restore` and `rollback` hold [`Lock`]. The description is inherited by scripts, by the children that
+//! restore and by the server, so it is free only when the last of them is gone. A process that was given it finds its
+//! number in `MOORLINE_LOCK_FD`. Locks die with the processes that hold them; the holder written into the file is for
+//! the person who reads the error.
+//!
+//! Backups exclude each other by [`BackupLock`], and nothing else.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{Read, Write},
+    os::{
+        fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
+        unix::fs::{MetadataExt, OpenOptionsExt},
+    },
+    path::{Path, PathBuf},
+};
+
+use nix::{errno::Errno, fcntl};
+use serde::{Deserialize, Serialize};
+
+use super::Volume;
+use crate::error::{Code, Error, IoContext, Result};
+
+/// The variable that tells a child which descriptor is the lock.
+pub const LOCK_FD: &str = "MOORLINE_LOCK_FD";
+
+/// Who held the lock when it was taken, as it wrote itself down.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Holder {
+    /// Its process id, in its own PID namespace.
+    pub pid: u32,
+    /// The container's host name.
+    pub host: String,
+    /// What it was doing: a verb.
+    pub verb: String,
+    /// Since when.
+    pub since: jiff::Timestamp,
+}
+
+impl Holder {
+    /// The error of somebody who needs the lock now.
+    #[must_use]
+    pub fn refusal(&self, volume: &Volume) -> Error {
+        Error::new(
+            Code::TryAgain,
+            format!(
+                "the volume {} is in use by `{}` (process {} on host {}, since {:.0})",
+                volume.root().display(),
+                self.verb,
+                self.pid,
+                self.host,
+                self.since
+            ),
+        )
+        .hint("stop that container first; a restore needs the server stopped")
+    }
+}
+
+/// The right to change the volume, until it is dropped.
+#[derive(Debug)]
+pub struct Lock {
+    file: File,
+}
+
+impl Lock {
+    /// Takes the lock, or says who has it.
+    ///
+    /// `inherited` is the number that `MOORLINE_LOCK_FD` held, if any: it is used where it really is this volume's lock.
+    ///
+    /// # Errors
+    /// Where the lock file cannot be opened, or the file system has no locks.
+    pub fn try_take(
+        volume: &Volume,
+        verb: &str,
+        inherited: Option<RawFd>,
+    ) -> Result<std::result::Result<Self, Holder>> {
+        let path = volume.own().join("lock");
+        if let Some(file) = inherited.and_then(|fd| adopt(fd, &path)) {
+            return Ok(Ok(Self { file }));
+        }
+        let mut file = open(&path)?;
+        if !flock(&file, &path)? {
+            return Ok(Err(read_holder(&mut file)));
+        }
+        let holder =
+            Holder { pid: std::process::id(), host: host(), verb: verb.to_owned(), since: jiff::Timestamp::now() };
+        let text = serde_json::to_vec(&holder).unwrap_or_default();
+        // Only for people: that it cannot be written must not keep a server down.
+        let _ = file.set_len(0).and_then(|()| file.write_all(&text));
+        Ok(Ok(Self { file }))
+    }
+
+    /// Takes the lock now, or fails naming who has it.
+    ///
+    /// # Errors
+    /// `TryAgain` while somebody holds it.
+    pub fn take(volume: &Volume, verb: &str, inherited: Option<RawFd>) -> Result<Self> {
+        Self::try_take(volume, verb, inherited)?.map_err(|holder| holder.refusal(volume))
+    }
+
+    /// The descriptor's number, for [`LOCK_FD`].
+    #[must_use]
+    pub fn fd(&self) -> RawFd {
+        self.file.as_raw_fd()
+    }
+
+    /// Lets the descriptor live on in what this process executes.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn survive_exec(&self) -> Result<()> {
+        fcntl::fcntl(&self.file, fcntl::FcntlArg::F_SETFD(fcntl::FdFlag::empty())).map(drop).map_err(|errno| {
+            Error::new(Code::Unexpected, format!("the volume's lock cannot be handed on: {}", errno.desc()))
+        })
+    }
+}
+
+/// Who holds the volume's lock now, without taking it.
+///
+/// # Errors
+/// Where the lock file is there and cannot be opened.
+pub fn holder(volume: &Volume) -> Result<Option<Holder>> {
+    let path = volume.own().join("lock");
+    if !path.exists() {
+        return Ok(None);
+    }
+    let mut file = File::open(&path).on("open", &path)?;
+    // Shared, and dropped at once: it can be had exactly when nobody has the exclusive one.
+    Ok(if try_flock(&file, nix::libc::LOCK_SH, &path)? { None } else { Some(read_holder(&mut file)) })
+}
+
+/// Held while a backup is being made.
+#[derive(Debug)]
+pub struct BackupLock {
+    _file: File,
+}
+
+impl BackupLock {
+    /// Takes it, or fails.
+    ///
+    /// # Errors
+    /// `TryAgain` while another backup is being made.
+    pub fn take(volume: &Volume) -> Result<Self> {
+        let path = volume.own().join("backup.lock");
+        let file = open(&path)?;
+        if flock(&file, &path)? {
+            return Ok(Self { _file: file });
+        }
+        Err(Error::new(Code::TryAgain, format!("another backup of {} is being made", volume.root().display()))
+            .hint("wait for it to finish"))
+    }
+}
+
+fn open(path: &PathBuf) -> Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o644).open(path).on("open", path)
+}
+
+fn flock(file: &File, path: &Path) -> Result<bool> {
+    try_flock(file, nix::libc::LOCK_EX, path)
+}
+
+fn try_flock(file: &File, kind: nix::libc::c_int, path: &Path) -> Result<bool> {
+    // SAFETY: takes a descriptor that we hold, and a number. (nix's guard would unlock for every holder on drop.)
+    match Errno::result(unsafe { nix::libc::flock(file.as_raw_fd(), kind | nix::libc::LOCK_NB) }) {
+        Ok(_) => Ok(true),
+        Err(Errno::EWOULDBLOCK) => Ok(false),
+        Err(errno) => Err(Error::io("lock", path, &errno.into())
+            .hint("the volume's file system must support flock(2); on NFS, mount it without local_lock")),
+    }
+}
+
+/// A descriptor that we were given, if it is open and is this volume's lock.
+fn adopt(fd: RawFd, path: &Path) -> Option<File> {
+    let expected = std::fs::metadata(path).ok()?;
+    let given = nix::sys::stat::fstat(borrow(fd)?).ok()?;
+    if fd <= 2 || given.st_dev != expected.dev() || given.st_ino != expected.ino() {
+        return None;
+    }
+    // SAFETY: it is open, above the standard ones, and was left to this process by name.
+    let file = File::from(unsafe { OwnedFd::from_raw_fd(fd) });
+    let held = matches!(try_flock(&file, nix::libc::LOCK_EX, path), Ok(true));
+    let _ = fcntl::fcntl(&file, fcntl::FcntlArg::F_SETFD(fcntl::FdFlag::FD_CLOEXEC));
+    held.then_some(file)
+}
+
+fn borrow<'fd>(fd: RawFd) -> Option<std::os::fd::BorrowedFd<'fd>> {
+    // SAFETY: fcntl takes any number; it fails on one that is not open.
+    let open = fd >= 0 && unsafe { nix::libc::fcntl(fd, nix::libc::F_GETFD) } >= 0;
+    // SAFETY: it is open, as was just seen, and single-threaded start-up closes nothing meanwhile.
+    open.then(|| unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) })
+}
+
+fn read_holder(file: &mut File) -> Holder {
+    let mut text = String::new();
+    let _ = file.take(4096).read_to_string(&mut text);
+    serde_json::from_str(&text).unwrap_or_else(|_| Holder {
+        pid: 0,
+        host: "unknown".to_owned(),
+        verb: "unknown".to_owned(),
+        since: jiff::Timestamp::now(),
+    })
+}
+
+fn host() -> String {
+    nix::unistd::gethostname().map_or_else(|_| "unknown".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_one_is_told_who_has_it() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let volume = Volume::open(dir.path()).expect("opens");
+        volume.prepare().expect("writable");
+        assert!(holder(&volume).expect("looks").is_none());
+        let lock = Lock::take(&volume, "run", None).expect("is free");
+        let refusal = Lock::take(&volume, "restore", None).expect_err("is held");
+        assert_eq!(refusal.code(), Code::TryAgain);
+        assert!(refusal.message().contains("`run`"), "{refusal}");
+        assert_eq!(holder(&volume).expect("looks").map(|holder| holder.verb).as_deref(), Some("run"));
+        drop(lock);
+        Lock::take(&volume, "restore", None).expect("is free again");
+    }
+}

@@ -1,0 +1,152 @@
+//! A path below the storage root, checked once where it comes in.
+
+use std::{
+    ffi::OsStr,
+    fmt,
+    os::unix::ffi::OsStrExt,
+    path::{Component, Path, PathBuf},
+};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use serde::{Deserialize, Serialize};
+
+/// A relative path with neither `..`, `.` nor empty parts, in any bytes that a file system takes.
+///
+/// In JSON it is a string, or `{"base64": …}` where its bytes are not UTF-8.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "Text", try_from = "Text")]
+pub struct RelPath(PathBuf);
+
+/// Why a path was refused.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{0:?} is not a path below the storage root")]
+pub struct NotRelative(pub PathBuf);
+
+impl RelPath {
+    /// Takes a path that has only names in it. A trailing slash is dropped.
+    ///
+    /// # Errors
+    /// For an empty or absolute path, and for one with `.`, `..` or a NUL in it.
+    pub fn new(path: impl AsRef<Path>) -> Result<Self, NotRelative> {
+        let path = path.as_ref();
+        let plain = path.components().all(|part| matches!(part, Component::Normal(_)));
+        // `components` drops inner `.`: compare, so that two spellings are never one path.
+        let same = path.components().collect::<PathBuf>();
+        let bytes = path.as_os_str().as_bytes();
+        let trimmed = bytes.strip_suffix(b"/").unwrap_or(bytes);
+        if !plain || trimmed.is_empty() || trimmed.contains(&0) || same.as_os_str().as_bytes() != trimmed {
+            return Err(NotRelative(path.to_owned()));
+        }
+        Ok(Self(same))
+    }
+
+    /// The path itself.
+    #[must_use]
+    pub fn as_path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_os_str().as_bytes()
+    }
+
+    /// Where it is below `root`.
+    #[must_use]
+    pub fn under(&self, root: &Path) -> PathBuf {
+        root.join(&self.0)
+    }
+
+    /// One name further down. `name` must be a single plain name, as a directory listing gives it.
+    #[must_use]
+    pub fn child(&self, name: &OsStr) -> Self {
+        Self(self.0.join(name))
+    }
+
+    /// The directory it is in, unless that is the storage root.
+    #[must_use]
+    pub fn parent(&self) -> Option<Self> {
+        let parent = self.0.parent()?;
+        (!parent.as_os_str().is_empty()).then(|| Self(parent.to_owned()))
+    }
+
+    /// The first name of it.
+    #[must_use]
+    pub fn first(&self) -> &OsStr {
+        self.0.iter().next().unwrap_or_default()
+    }
+
+    /// The same path with bytes added to its last name.
+    #[must_use]
+    pub fn with_suffix(&self, suffix: &str) -> Self {
+        let mut path = self.0.clone().into_os_string();
+        path.push(suffix);
+        Self(path.into())
+    }
+}
+
+impl fmt::Display for RelPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.display().fmt(f)
+    }
+}
+
+impl fmt::Debug for RelPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Text {
+    Utf8(String),
+    Bytes { base64: String },
+}
+
+impl From<RelPath> for Text {
+    fn from(path: RelPath) -> Self {
+        match path.0.into_os_string().into_string() {
+            Ok(text) => Self::Utf8(text),
+            Err(bytes) => Self::Bytes { base64: BASE64_STANDARD.encode(bytes.as_bytes()) },
+        }
+    }
+}
+
+impl TryFrom<Text> for RelPath {
+    type Error = String;
+
+    fn try_from(text: Text) -> Result<Self, String> {
+        let path = match text {
+            Text::Utf8(text) => PathBuf::from(text),
+            Text::Bytes { base64 } => {
+                let bytes = BASE64_STANDARD.decode(base64).map_err(|cause| cause.to_string())?;
+                PathBuf::from(OsStr::from_bytes(&bytes))
+            }
+        };
+        Self::new(path).map_err(|cause| cause.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_leaves_the_root_is_refused() {
+        for path in ["", "/", "/etc/passwd", "..", "a/../b", "./a", "a/./b", "a//b", "a/..", "a\0b"] {
+            assert!(RelPath::new(path).is_err(), "{path:?}");
+        }
+        assert_eq!(RelPath::new("a/b/").map(|path| path.to_string()), Ok("a/b".to_owned()));
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_survive_json() {
+        let path = RelPath::new(OsStr::from_bytes(b"caf\xe9/x")).expect("a plain path");
+        let json = serde_json::to_string(&path).expect("serialises");
+        assert_eq!(json, r#"{"base64":"Y2Fm6S94"}"#);
+        assert_eq!(serde_json::from_str::<RelPath>(&json).expect("parses"), path);
+        assert!(serde_json::from_str::<RelPath>("\"../x\"").is_err());
+    }
+}

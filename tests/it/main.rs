@@ -1,0 +1,10 @@
+//! moorline through its front door: the real binary on real volumes.
+
+mod backup;
+mod cli;
+mod entrypoint;
+mod format;
+mod init;
+mod restore;
+mod store;
+mod support;
