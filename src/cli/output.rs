@@ -1,0 +1,53 @@
+//! Words out: the answer on stdout, errors on stderr, objects where they were asked for.
+
+use std::{io::Write, process::ExitCode};
+
+use serde::Serialize;
+
+use crate::error::{Code, Error, Result};
+
+/// Prints the answer. That nobody reads it any more is not an error.
+pub fn answer(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
+}
+
+/// Prints the answer as one object.
+pub fn object(value: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|cause| Error::new(Code::Bug, format!("the answer cannot be written as JSON: {cause}")))?;
+    answer(&text);
+    Ok(())
+}
+
+/// Reports a failure and chooses the exit code.
+#[must_use]
+pub fn fail(error: &Error, json: bool) -> ExitCode {
+    let mut text = format!("moorline: error: {}\n", printable(error.message()));
+    if let Some(hint) = error.advice() {
+        text.push_str(&format!("moorline: hint: {}\n", printable(hint)));
+    }
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    if json {
+        let _ = object(&serde_json::json!({
+            "error": error.message(),
+            "code": error.code().to_string(),
+            "exit": error.code().exit(),
+            "hint": error.advice(),
+        }));
+    }
+    ExitCode::from(error.code().exit())
+}
+
+/// The text with control characters escaped: what a file is called must not move a terminal's cursor or forge a line.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut shown, char| {
+        if char.is_control() {
+            shown.extend(char.escape_default())
+        } else {
+            shown.push(char)
+        }
+        shown
+    })
+}
