@@ -16,8 +16,8 @@ use std::{
 
 use nix::{errno::Errno, fcntl::OFlag, libc, sys::stat};
 
-use super::{Found, Spool, Survey, beneath::Beneath};
-use crate::error::{Error, IoContext, Result};
+use super::{Found, Spool, Survey, beneath::Beneath, spool::fill};
+use crate::error::{IoContext, Result};
 
 /// Files up to this size are read to memory.
 const IN_MEMORY: u64 = 1 << 20;
@@ -118,27 +118,9 @@ impl<'a> Files<'a> {
             return Ok(Captured { size: content.len() as u64, torn: false, content: Box::new(Cursor::new(content)) });
         }
         let mut spool = self.spool.file()?;
-        let size = copy(&mut file.take(size), &mut spool)
-            .map_err(|(verb, cause)| Error::io(verb, path, &cause).context("while it was copied to a temporary file"))?;
+        let size = fill(&mut file.take(size), &mut spool, path)?;
         spool.seek(SeekFrom::Start(0)).on("rewind the temporary file of", path)?;
         Ok(Captured { size, torn: false, content: Box::new(spool) })
-    }
-}
-
-/// As `io::copy`, but says which side failed.
-fn copy(from: &mut dyn Read, to: &mut File) -> std::result::Result<u64, (&'static str, io::Error)> {
-    let mut buffer = vec![0; 256 << 10];
-    let mut copied = 0;
-    loop {
-        let read = match from.read(&mut buffer) {
-            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => continue,
-            other => other.map_err(|cause| ("read", cause))?,
-        };
-        if read == 0 {
-            return Ok(copied);
-        }
-        io::Write::write_all(to, &buffer[..read]).map_err(|cause| ("spool", cause))?;
-        copied += read as u64;
     }
 }
 
