@@ -1,1 +1,4 @@
 //! The `.seqbac` file format.
+
+pub mod entry;
+pub use entry::{Entry, Kind};
