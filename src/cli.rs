@@ -3,9 +3,20 @@
 //! stdout carries the answer and nothing else; all else goes to stderr. With `--json` the answer is one object, and so
 //! is an error. `docs/cli.md` is the contract.
 
+mod backup;
+mod confirm;
 pub mod environment;
+mod extract;
+mod inspect;
+mod key;
+mod list;
 mod output;
+mod preview;
+mod progress;
+mod restore;
+mod rollback;
 mod show_key;
+mod verify;
 
 use std::{ffi::OsString, io::Read, os::fd::FromRawFd, os::unix::ffi::OsStringExt, path::PathBuf, process::ExitCode};
 
@@ -39,7 +50,14 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Backup(backup::Backup),
+    Extract(extract::Extract),
+    Inspect(inspect::Inspect),
+    List(list::List),
+    Restore(restore::Restore),
+    Rollback(rollback::Rollback),
     ShowKey(show_key::ShowKey),
+    Verify(verify::Verify),
 }
 
 /// What every verb is given: the storage root and the settings from the environment.
@@ -58,14 +76,27 @@ impl Context {
 impl Verb {
     fn run(self, context: &Context) -> Result<ExitCode> {
         match self {
+            Self::Backup(verb) => verb.run(context),
+            Self::Extract(verb) => verb.run(context),
+            Self::Inspect(verb) => verb.run(context),
+            Self::List(verb) => verb.run(context),
+            Self::Restore(verb) => verb.run(context),
+            Self::Rollback(verb) => verb.run(context),
             Self::ShowKey(verb) => verb.run(context),
+            Self::Verify(verb) => verb.run(context),
         }
     }
 
     /// Whether the caller wants its errors as an object too.
     fn json(&self) -> bool {
         match self {
-            Self::ShowKey(_) => false,
+            Self::Backup(verb) => verb.json,
+            Self::Inspect(verb) => verb.json,
+            Self::List(verb) => verb.json,
+            Self::Restore(verb) => verb.json,
+            Self::Rollback(verb) => verb.json,
+            Self::Verify(verb) => verb.json,
+            Self::Extract(_) | Self::ShowKey(_) => false,
         }
     }
 }

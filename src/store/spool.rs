@@ -40,9 +40,7 @@ impl Spool {
     /// # Errors
     /// Where neither folder takes one.
     pub fn file(&self) -> Result<File> {
-        tempfile::tempfile_in(&self.dir)
-            .or_else(|_| tempfile::tempfile())
-            .on("create a temporary file in", &self.dir)
+        tempfile::tempfile_in(&self.dir).or_else(|_| tempfile::tempfile()).on("create a temporary file in", &self.dir)
     }
 
     /// An open file without a name, and a connection to it, for the image of a database that is yet to be written.

@@ -1,8 +1,11 @@
 //! moorline through its front door: the real binary on real volumes.
 
+#![allow(clippy::panic)] // In a helper of a test it is a failed test.
+
 mod backup;
 mod cli;
 mod entrypoint;
+mod fixture;
 mod format;
 mod init;
 mod restore;
