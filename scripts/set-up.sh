@@ -1,11 +1,12 @@
 # Sourced by scripts/test and scripts/demo: brings what a bare Debian with rustup and Python lacks, once, and says so.
-# Sets TARGET, the one target that every cargo command here builds for.
+# Sets TARGET, the one target that every cargo command here builds for, and OUT, where everything that is made goes.
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 MUSL=x86_64-unknown-linux-musl
 CARGO_DENY=0.20.2
 CARGO_NEXTEST=0.9.143
 TINK=1.16.1
+OUT=${CARGO_TARGET_DIR:-$PWD/target}
 
 say() { printf '\n== %s\n' "$*"; }
 fail() { printf '%s: %s\n' "$0" "$*" >&2; exit 1; }
@@ -46,11 +47,11 @@ need_cargo_tool() {
 
 # A Python with Tink, the stranger that opens our files and writes some for us.
 need_python() {
-    MOORLINE_TEST_PYTHON=$PWD/target/venv/bin/python
+    MOORLINE_TEST_PYTHON=$OUT/venv/bin/python
     export MOORLINE_TEST_PYTHON
     "$MOORLINE_TEST_PYTHON" -c 'import tink' 2>/dev/null && return 0
-    say "making a Python environment with tink $TINK in target/venv"
+    say "making a Python environment with tink $TINK in $OUT/venv"
     python3 -c 'import ensurepip, venv' 2>/dev/null || need_packages "no-such-command:python3-venv"
-    python3 -m venv --clear target/venv || fail "python3 -m venv failed"
+    python3 -m venv --clear "$OUT/venv" || fail "python3 -m venv failed"
     "$MOORLINE_TEST_PYTHON" -m pip install --quiet "tink==$TINK" || fail "tink $TINK cannot be installed with pip"
 }
