@@ -2,9 +2,11 @@
 
 mod backup;
 mod cli;
+mod crash;
 mod entrypoint;
 mod format;
 mod init;
+mod memory;
 mod restore;
 mod store;
 mod support;
