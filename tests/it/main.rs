@@ -5,6 +5,7 @@ mod cli;
 mod crash;
 mod entrypoint;
 mod format;
+mod house;
 mod init;
 mod memory;
 mod restore;
