@@ -4,10 +4,13 @@
 
 mod backup;
 mod cli;
+mod crash;
 mod entrypoint;
 mod fixture;
 mod format;
+mod house;
 mod init;
+mod memory;
 mod restore;
 mod store;
 mod support;
