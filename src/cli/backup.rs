@@ -19,7 +19,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub struct Backup {
     /// Where to write it: a file, a folder, or - for stdout [default: Backups/ on the volume]
-    #[arg(long, value_name = "FILE|-")]
+    #[arg(short, long, value_name = "FILE|-")]
     output: Option<PathBuf>,
     /// Do not check the databases for faults
     #[arg(long)]

@@ -19,7 +19,7 @@ pub struct Extract {
     /// Members, with all below them [default: everything]
     members: Vec<PathBuf>,
     /// The folder they go into; - writes their content to stdout, one after the other
-    #[arg(long, value_name = "DIR|-")]
+    #[arg(short, long, value_name = "DIR|-")]
     output: PathBuf,
     #[command(flatten)]
     key: KeyArguments,
