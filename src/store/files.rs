@@ -144,4 +144,3 @@ fn wait_for_a_tick(file: &File) -> io::Result<()> {
 fn is_gone(errno: Errno) -> bool {
     matches!(errno, Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP | Errno::ENXIO)
 }
-

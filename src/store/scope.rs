@@ -91,7 +91,8 @@ impl Matcher {
     /// Whether a path is left out, by itself or with a directory that it is in.
     #[must_use]
     pub fn excludes(&self, path: &RelPath, is_dir: bool) -> bool {
-        is_own(path) || from_the_top(path.as_path()).any(|part| self.excludes_itself(part, is_dir || part != path.as_path()))
+        is_own(path)
+            || from_the_top(path.as_path()).any(|part| self.excludes_itself(part, is_dir || part != path.as_path()))
     }
 
     /// Whether the profile names the path as a database, so that it must be one.
@@ -213,7 +214,8 @@ mod tests {
 
     #[test]
     fn ignore_lines_are_gits() {
-        let ignore = strings(&["# comment", "", "*.log", "!keep.log", "/cache/", "build/", "!build/x", "a/**/b", "\\#x"]);
+        let ignore =
+            strings(&["# comment", "", "*.log", "!keep.log", "/cache/", "build/", "!build/x", "a/**/b", "\\#x"]);
         let scope = Scope { ignore, ..Scope::everything() };
         let paths = ["x.log", "d/x.log", "d/keep.log", "cache/y", "d/cache/y", "d/build/x", "a/q/r/b", "#x", "build"];
         assert_eq!(taken(&scope, &paths), ["d/keep.log", "d/cache/y", "build"]);

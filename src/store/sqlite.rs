@@ -24,10 +24,13 @@ mod pages;
 mod snapshot;
 mod source;
 
-pub(super) use self::source::{Source, explain};
 pub use self::{
     check::check_image,
     facts::DatabaseFacts,
     in_use::in_use,
     snapshot::{Image, Snapshot, open_all},
+};
+pub(super) use self::{
+    check::{immutable, quoted},
+    source::{Source, explain},
 };

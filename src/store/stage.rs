@@ -46,6 +46,9 @@ pub struct Owners {
     pub live: Option<PathBuf>,
 }
 
+/// User and group.
+type Owner = (u32, u32);
+
 /// Puts members under one directory.
 #[derive(Debug)]
 pub struct Stager {
@@ -54,7 +57,8 @@ pub struct Stager {
     owners: Owners,
     is_root: bool,
     directories: BTreeMap<RelPath, Option<Entry>>,
-    kept: BTreeMap<((u32, u32), (u32, u32)), u64>,
+    /// How many paths keep an owner, by that owner and the archived one.
+    kept: BTreeMap<(Owner, Owner), u64>,
     not_ours: u64,
     bytes: u64,
 }
@@ -119,7 +123,8 @@ impl Stager {
             Some(Some(_)) => return Err(twice(entry)),
             None => {
                 let (dir, name) = self.parent(entry).map_err(|errno| no_parent(entry, &full, errno))?;
-                stat::mkdirat(dir, name.as_os_str(), Mode::S_IRWXU).map_err(|errno| failed("create", entry, &full, errno))?;
+                stat::mkdirat(dir, name.as_os_str(), Mode::S_IRWXU)
+                    .map_err(|errno| failed("create", entry, &full, errno))?;
                 self.directories.insert(entry.path.clone(), Some(entry.clone()));
             }
         }
@@ -160,8 +165,12 @@ impl Stager {
     /// The directory that the member goes into, made if need be, and the member's name.
     fn parent(&mut self, entry: &Entry) -> nix::Result<(OwnedFd, std::ffi::OsString)> {
         let Self { beneath, directories, .. } = self;
-        let (dir, name) = beneath.parent_made(&entry.path, Mode::S_IRWXU, &mut |made| drop(directories.insert(made, None)))?;
-        Ok((dir.try_clone_to_owned().map_err(|cause| Errno::from_raw(cause.raw_os_error().unwrap_or(0)))?, name.to_owned()))
+        let (dir, name) =
+            beneath.parent_made(&entry.path, Mode::S_IRWXU, &mut |made| drop(directories.insert(made, None)))?;
+        Ok((
+            dir.try_clone_to_owned().map_err(|cause| Errno::from_raw(cause.raw_os_error().unwrap_or(0)))?,
+            name.to_owned(),
+        ))
     }
 
     fn dress(&mut self, file: impl std::os::fd::AsFd, entry: &Entry) -> nix::Result<()> {
@@ -216,7 +225,10 @@ impl Stager {
             format!("{count} paths keep the owner they have on this volume, {uid}:{gid}; in the backup it is {was_uid}:{was_gid}")
         });
         let not_ours = (self.not_ours > 0).then(|| {
-            format!("{} paths belong to this user now, and to another in the backup: only root can set owners", self.not_ours)
+            format!(
+                "{} paths belong to this user now, and to another in the backup: only root can set owners",
+                self.not_ours
+            )
         });
         kept.chain(not_ours).collect()
     }
@@ -270,9 +282,10 @@ fn twice(entry: &Entry) -> Error {
 
 fn no_parent(entry: &Entry, path: &Path, errno: Errno) -> Error {
     match errno {
-        Errno::ENOTDIR | Errno::ELOOP => {
-            Error::new(Code::ContentMismatch, format!("{} is in the backup below something that is no directory", entry.path))
-        }
+        Errno::ENOTDIR | Errno::ELOOP => Error::new(
+            Code::ContentMismatch,
+            format!("{} is in the backup below something that is no directory", entry.path),
+        ),
         _ => Error::io("make the directory of", path, &errno.into()),
     }
 }

@@ -125,7 +125,8 @@ impl Survey {
         let (sidecars, files): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.files).into_iter().partition(|found| self.untouchable.contains(&found.id()));
         self.files = files;
-        let note = |found: Found| Note { path: found.path, what: "left out: a second name of a database's own file".into() };
+        let note =
+            |found: Found| Note { path: found.path, what: "left out: a second name of a database's own file".into() };
         self.notes.extend(sidecars.into_iter().map(note));
     }
 }

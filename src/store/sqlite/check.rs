@@ -27,37 +27,57 @@ pub(super) struct Verdict {
 /// long).
 pub(super) fn quick_check(connection: &Connection) -> Verdict {
     let mut verdict = Verdict::default();
-    let (said, cause) = ask(connection, "PRAGMA quick_check");
-    match cause {
-        Some(cause) if lacks_something(&cause) => check_tables(connection, &mut verdict),
-        cause => verdict.findings.extend(said.into_iter().chain(cause.as_ref().map(words))),
+    match ask(connection, "PRAGMA quick_check") {
+        (_, Some(Obstacle::Lacking(_))) => check_tables(connection, &mut verdict),
+        (said, Some(Obstacle::Damage(why))) => verdict.findings.extend(said.into_iter().chain([why])),
+        (said, None) => verdict.findings = said,
     }
     verdict
 }
 
+/// One table after the other, without those that cannot be checked.
 fn check_tables(connection: &Connection, verdict: &mut Verdict) {
     let mut tables = Vec::new();
-    if let Err(cause) = texts(connection, "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name", &mut tables) {
+    if let Err(cause) =
+        texts(connection, "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name", &mut tables)
+    {
         verdict.findings.push(words(&cause));
     }
     for table in tables {
-        let (said, cause) = ask(connection, &format!("PRAGMA quick_check({})", quoted(&table)));
+        let (said, obstacle) = ask(connection, &format!("PRAGMA quick_check({})", quoted(&table)));
         verdict.findings.extend(said);
-        match cause {
-            Some(cause) if lacks_something(&cause) => {
-                verdict.warnings.push(format!("table {table} cannot be checked here: {}", words(&cause)));
+        match obstacle {
+            Some(Obstacle::Lacking(what)) => {
+                verdict.warnings.push(format!("table {table} cannot be checked here: {what}"));
             }
-            cause => verdict.findings.extend(cause.map(|cause| format!("table {table}: {}", words(&cause)))),
+            Some(Obstacle::Damage(why)) => verdict.findings.push(format!("table {table}: {why}")),
+            None => {}
         }
     }
 }
 
 /// What the check says, and what kept it from saying more.
-fn ask(connection: &Connection, check: &str) -> (Vec<String>, Option<rusqlite::Error>) {
+fn ask(connection: &Connection, check: &str) -> (Vec<String>, Option<Obstacle>) {
     let mut said = Vec::new();
     let cause = texts(connection, check, &mut said).err();
     said.retain(|line| line != "ok");
-    (said, cause)
+    // The check reports a function that it cannot call as if it were damage, and ends there.
+    let (mut lacking, said): (Vec<_>, Vec<_>) =
+        said.into_iter().partition(|line| line.starts_with("unknown function: "));
+    let obstacle = match cause {
+        Some(cause) if cause.sqlite_error_code() == Some(ErrorCode::Unknown) => Some(Obstacle::Lacking(words(&cause))),
+        Some(cause) => Some(Obstacle::Damage(words(&cause))),
+        None => lacking.pop().map(Obstacle::Lacking),
+    };
+    (said, obstacle)
+}
+
+/// Why a check ended early.
+enum Obstacle {
+    /// A collation, function, tokenizer or module of the server's.
+    Lacking(String),
+    /// It could not be read any further.
+    Damage(String),
 }
 
 fn texts(connection: &Connection, sql: &str, into: &mut Vec<String>) -> rusqlite::Result<()> {
@@ -72,11 +92,6 @@ fn texts(connection: &Connection, sql: &str, into: &mut Vec<String>) -> rusqlite
 /// Damage may be in a name, too.
 fn lossy(text: &[u8]) -> String {
     String::from_utf8_lossy(text).into_owned()
-}
-
-/// Not damage, but a collation, function, tokenizer or module of the server's.
-fn lacks_something(cause: &rusqlite::Error) -> bool {
-    cause.sqlite_error_code() == Some(ErrorCode::Unknown)
 }
 
 /// A name as SQL takes it.

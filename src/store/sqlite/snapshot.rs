@@ -36,7 +36,14 @@ enum State {
     /// In a transaction. The copy is there only where `sqlite_dbpage` is not.
     Live(Box<Source>, Option<File>),
     /// Copied; the transaction is over. The connection is to the copy.
-    Copied { file: File, connection: Connection, header: Header, page_size: u32, page_count: u32, complaint: Option<String> },
+    Copied {
+        file: File,
+        connection: Connection,
+        header: Header,
+        page_size: u32,
+        page_count: u32,
+        complaint: Option<String>,
+    },
     /// Nothing that SQLite could open, copied as it is.
     Unreadable { file: File, bytes: u64, header: Header, why: String },
 }

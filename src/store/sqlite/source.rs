@@ -64,8 +64,7 @@ impl Source {
         }
         if let Some(cause) = opened.as_ref().err().filter(|cause| is_malformed(cause)) {
             let complaint = words(cause);
-            opened = Self::attempt(path, patience, true)
-                .map(|source| Self { complaint: Some(complaint), ..source });
+            opened = Self::attempt(path, patience, true).map(|source| Self { complaint: Some(complaint), ..source });
         }
         opened.map_err(|cause| match is_malformed(&cause) {
             true => Refused::Unreadable(words(&cause)),
@@ -75,7 +74,8 @@ impl Source {
 
     fn attempt(path: &Path, patience: Duration, lenient: bool) -> rusqlite::Result<Self> {
         let tidy = Tidy::before(path);
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        let flags =
+            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
         let mut connection = Connection::open_with_flags(path, flags)?;
         wait_for_locks(&mut connection, patience)?;
         prepare(&connection, lenient)?;
@@ -196,12 +196,14 @@ pub(super) fn words(cause: &rusqlite::Error) -> String {
 pub fn explain(verb: &str, path: &Path, cause: &rusqlite::Error) -> Error {
     let says = |code, why: &str| Error::new(code, format!("cannot {verb} {}: {why}", path.display()));
     match cause.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            says(Code::TryAgain, "another process keeps it locked").hint(
-                "a server that sets locking_mode=EXCLUSIVE lets nobody read while it runs: back up while it is stopped, \
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => says(
+            Code::TryAgain,
+            "another process keeps it locked",
+        )
+        .hint(
+            "a server that sets locking_mode=EXCLUSIVE lets nobody read while it runs: back up while it is stopped, \
                  as is done before each start",
-            )
-        }
+        ),
         Some(ErrorCode::DiskFull) => says(Code::TryAgain, "no space left on device"),
         Some(ErrorCode::CannotOpen) if fs::symlink_metadata(path).is_err() => {
             says(Code::TryAgain, "it is gone, and was there a moment ago")

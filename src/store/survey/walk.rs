@@ -98,10 +98,10 @@ impl Listing {
     ) -> Result<ControlFlow<(), Option<RelPath>>> {
         let path = self.child(name)?;
         let kind = meta.file_type();
-        if let Some(base) = self.base_of(name) {
-            if kind.is_file() && sniff(&base.under(root)).on("read", &base.under(root))? == Some(Content::Database) {
-                return Ok(on(visit(Seen::Sidecar((meta.dev(), meta.ino())))));
-            }
+        if let Some(base) = self.base_of(name).filter(|_| kind.is_file()).map(|base| base.under(root))
+            && sniff(&base).on("read", &base)? == Some(Content::Database)
+        {
+            return Ok(on(visit(Seen::Sidecar((meta.dev(), meta.ino())))));
         }
         if matcher.excludes_here(&path, kind.is_dir()) {
             return Ok(ControlFlow::Continue(None));
@@ -132,7 +132,13 @@ impl Listing {
         Ok(on(flow))
     }
 
-    fn file(root: &Path, matcher: &Matcher, path: RelPath, meta: &Metadata, visit: Visit<'_>) -> Result<ControlFlow<()>> {
+    fn file(
+        root: &Path,
+        matcher: &Matcher,
+        path: RelPath,
+        meta: &Metadata,
+        visit: Visit<'_>,
+    ) -> Result<ControlFlow<()>> {
         let (file, database) = (matcher.wants(&path, PathKind::File), matcher.wants(&path, PathKind::Database));
         if !file && !database {
             return Ok(ControlFlow::Continue(()));
@@ -142,7 +148,9 @@ impl Listing {
         // SQLite takes a file of no bytes for an empty database; only a glob can tell that it is meant as one.
         let named = database && matcher.names_database(&path);
         let kind = match content {
-            Content::Backup => return Ok(visit(Seen::Note(note(&path, "left out: a backup is never part of a backup")))),
+            Content::Backup => {
+                return Ok(visit(Seen::Note(note(&path, "left out: a backup is never part of a backup"))));
+            }
             Content::Database => PathKind::Database,
             Content::Other if named && meta.len() == 0 => PathKind::Database,
             Content::Other if named => return Err(not_a_database(&full)),
@@ -169,7 +177,8 @@ impl Listing {
             other => other.on("read", &full)?,
         };
         if leads_out(root, self.path.as_ref(), &target) {
-            let what = format!("leads out of the volume, to {}: the link is kept, not what it leads to", target.display());
+            let what =
+                format!("leads out of the volume, to {}: the link is kept, not what it leads to", target.display());
             if visit(Seen::Note(note(&path, &what))).is_break() {
                 return Ok(ControlFlow::Break(()));
             }

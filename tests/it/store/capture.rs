@@ -81,7 +81,8 @@ fn the_wal_of_a_killed_process_is_read_and_left_alone() {
     let (image, facts) = killed.capture();
     assert_eq!(sum(&image), 1_000_000);
     assert!(facts.findings.is_empty());
-    let after: Vec<_> = everything(&killed.root()).into_iter().filter(|(path, ..)| !path.ends_with("bank.db-shm")).collect();
+    let after: Vec<_> =
+        everything(&killed.root()).into_iter().filter(|(path, ..)| !path.ends_with("bank.db-shm")).collect();
     assert_eq!(after, before);
 }
 
@@ -90,8 +91,10 @@ fn a_transaction_that_a_crash_cut_off_is_rolled_back() {
     let volume = Volume::new();
     let bank = volume.bank("bank.db", "delete", 1024, 1000);
     // With no room in its cache, SQLite writes pages to the file before the commit.
-    bank.execute_batch("PRAGMA cache_size = 1; PRAGMA cache_spill = 1; BEGIN; UPDATE account SET money = 5, pad = randomblob(100);")
-        .expect("updates");
+    bank.execute_batch(
+        "PRAGMA cache_size = 1; PRAGMA cache_spill = 1; BEGIN; UPDATE account SET money = 5, pad = randomblob(100);",
+    )
+    .expect("updates");
     let killed = Volume::new();
     for name in ["bank.db", "bank.db-journal"] {
         fs::copy(volume.path(name), killed.path(name)).expect("copies");
@@ -169,7 +172,8 @@ fn a_server_that_lets_nobody_read_is_a_clear_error() {
             sys.stdin.read()";
         let mut server = Command::new("python3");
         server.args(["-c", script]).arg(volume.path("x.db")).arg(journal_mode);
-        let mut server = server.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().expect("starts");
+        let mut server =
+            server.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().expect("starts");
         server.stdout.as_mut().expect("a pipe").read_exact(&mut [0; 6]).expect("is ready");
         let error = open_all(&volume.root(), &volume.survey().databases, &volume.spool(), Duration::from_millis(50));
         let error = error.expect_err("is locked");
@@ -252,7 +256,9 @@ fn an_empty_database_has_an_empty_image() {
 fn a_virtual_table_of_this_build_is_captured_with_its_shadows() {
     let volume = Volume::new();
     let notes = Connection::open(volume.path("notes.db")).expect("opens");
-    notes.execute_batch("CREATE VIRTUAL TABLE note USING fts5(text); INSERT INTO note VALUES ('a mooring line');").expect("fills");
+    notes
+        .execute_batch("CREATE VIRTUAL TABLE note USING fts5(text); INSERT INTO note VALUES ('a mooring line');")
+        .expect("fills");
     let (image, facts) = volume.capture();
     assert!(facts.findings.is_empty() && facts.warnings.is_empty(), "{facts:?}");
     let image = Connection::open(image).expect("opens");

@@ -117,7 +117,7 @@ fn what_only_the_server_has_is_a_warning() {
              CREATE TABLE rule(x CHECK (server_says(x))); INSERT INTO rule VALUES (3);",
         );
         let (image, facts) = volume.capture();
-        assert_eq!(facts.findings, Vec::<String>::new());
+        assert_eq!(facts.findings, Vec::<String>::new(), "{journal_mode}");
         assert!(facts.warnings.iter().any(|warning| warning.contains("SERVER")), "{facts:?}");
         assert_eq!(check_image(&image, &facts).expect("checks"), Vec::<String>::new());
     }
