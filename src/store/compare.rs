@@ -13,11 +13,10 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::ErrorCode;
 use serde::{Deserialize, Serialize};
 
 use self::table::{Collations, Table};
-use super::sqlite::{Source, explain, immutable};
+use super::sqlite::{Source, explain, immutable, lacks_something};
 use crate::error::{IoContext, Result};
 
 /// How the rows of one table would change.
@@ -50,7 +49,7 @@ pub fn databases(live: &Path, staged: &Path, patience: Duration) -> Result<Vec<T
     let names: BTreeSet<_> = live.keys().chain(staged.keys()).cloned().collect();
     let mut collations = Collations::Known;
     let changes = names.into_iter().map(|name| match change(connection, &live, &staged, &name, collations) {
-        Err(cause) if cause.sqlite_error_code() == Some(ErrorCode::Unknown) && collations == Collations::Known => {
+        Err(cause) if lacks_something(&cause) && collations == Collations::Known => {
             collations = Collations::make_up(connection)?;
             change(connection, &live, &staged, &name, collations)
         }
