@@ -15,9 +15,9 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use self::table::Table;
-use super::sqlite::{Source, explain, immutable};
-use crate::error::Result;
+use self::table::{Collations, Table};
+use super::sqlite::{Source, explain, immutable, lacks_something};
+use crate::error::{IoContext, Result};
 
 /// How the rows of one table would change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,14 +38,23 @@ pub struct TableChange {
 /// # Errors
 /// Where one of them cannot be read.
 pub fn databases(live: &Path, staged: &Path, patience: Duration) -> Result<Vec<TableChange>> {
-    let source = Source::open(live, patience)?;
+    // SQLite is told to follow no links: those above the database are none of its business.
+    let above = live.parent().unwrap_or(live).canonicalize().on("find", live)?;
+    let source = Source::open(&above.join(live.file_name().unwrap_or_default()), patience)?;
     let connection = &source.connection;
     let failed = |cause| explain("compare the database", live, &cause);
     attach(&source, staged).map_err(failed)?;
     let (live, staged) =
         (table::all(connection, "main").map_err(failed)?, table::all(connection, "staged").map_err(failed)?);
     let names: BTreeSet<_> = live.keys().chain(staged.keys()).cloned().collect();
-    let changes = names.into_iter().map(|name| change(connection, &live, &staged, name));
+    let mut collations = Collations::Known;
+    let changes = names.into_iter().map(|name| match change(connection, &live, &staged, &name, collations) {
+        Err(cause) if lacks_something(&cause) && collations == Collations::Known => {
+            collations = Collations::make_up(connection)?;
+            change(connection, &live, &staged, &name, collations)
+        }
+        other => other,
+    });
     let changes: rusqlite::Result<Vec<_>> = changes.collect();
     let mut changes = changes.map_err(failed)?;
     changes.retain(|change| change.appear + change.change + change.vanish > 0);
@@ -66,13 +75,14 @@ fn change(
     connection: &rusqlite::Connection,
     live: &BTreeMap<String, Table>,
     staged: &BTreeMap<String, Table>,
-    name: String,
+    name: &str,
+    collations: Collations,
 ) -> rusqlite::Result<TableChange> {
-    let (appear, change, vanish) = match (live.get(&name), staged.get(&name)) {
-        (Some(live), Some(staged)) => table::compare(connection, live, staged)?,
-        (None, Some(_)) => (table::count(connection, "staged", &name)?, 0, 0),
-        (Some(_), None) => (0, 0, table::count(connection, "main", &name)?),
+    let (appear, change, vanish) = match (live.get(name), staged.get(name)) {
+        (Some(live), Some(staged)) => table::compare(connection, live, staged, collations)?,
+        (None, Some(_)) => (table::count(connection, "staged", name)?, 0, 0),
+        (Some(_), None) => (0, 0, table::count(connection, "main", name)?),
         (None, None) => (0, 0, 0),
     };
-    Ok(TableChange { table: name, appear, change, vanish })
+    Ok(TableChange { table: name.to_owned(), appear, change, vanish })
 }

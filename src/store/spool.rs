@@ -47,16 +47,16 @@ impl Spool {
     ///
     /// SQLite opens by name only, so the file has one for as long as that takes.
     pub(super) fn image(&self) -> Result<(File, Connection)> {
-        let (named, connection) = self.named_database()?;
+        let (named, connection) = self.named_database(OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         Ok((named.into_file(), connection))
     }
 
     /// The connection takes no locks (`unix-none`): to write to the file beside it is safe while it is asked nothing.
-    pub(super) fn named_database(&self) -> Result<(NamedTempFile, Connection)> {
+    pub(super) fn named_database(&self, access: OpenFlags) -> Result<(NamedTempFile, Connection)> {
         let builder = tempfile::Builder::new();
         let named = builder.tempfile_in(&self.dir).or_else(|_| builder.tempfile_in(env::temp_dir()));
         let named = named.on("create a temporary file in", &self.dir)?;
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         // Absolute, so that it is never taken for a URI.
         let path = fs::canonicalize(named.path()).on("find", named.path())?;
         let connection = Connection::open_with_flags_and_vfs(&path, flags, "unix-none")

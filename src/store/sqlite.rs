@@ -32,5 +32,5 @@ pub use self::{
 };
 pub(super) use self::{
     check::{immutable, quoted},
-    source::{Source, explain},
+    source::{Source, explain, lacks_something},
 };

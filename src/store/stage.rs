@@ -46,6 +46,9 @@ pub struct Owners {
     pub live: Option<PathBuf>,
 }
 
+/// User and group.
+type Owner = (u32, u32);
+
 /// Puts members under one directory.
 #[derive(Debug)]
 pub struct Stager {
@@ -54,7 +57,8 @@ pub struct Stager {
     owners: Owners,
     is_root: bool,
     directories: BTreeMap<RelPath, Option<Entry>>,
-    kept: BTreeMap<((u32, u32), (u32, u32)), u64>,
+    /// How many paths keep an owner, by that owner and the archived one.
+    kept: BTreeMap<(Owner, Owner), u64>,
     not_ours: u64,
     bytes: u64,
 }

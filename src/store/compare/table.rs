@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::Connection;
 
 use crate::store::sqlite::quoted;
 
@@ -53,17 +53,34 @@ pub fn count(connection: &Connection, side: &str, name: &str) -> rusqlite::Resul
 }
 
 /// Rows that would appear, change and vanish.
-pub fn compare(connection: &Connection, live: &Table, staged: &Table) -> rusqlite::Result<(u64, u64, u64)> {
+pub fn compare(
+    connection: &Connection,
+    live: &Table,
+    staged: &Table,
+    collations: Collations,
+) -> rusqlite::Result<(u64, u64, u64)> {
     let key = match live.key(connection)? {
         Some(key) if staged.key(connection)?.as_ref() == Some(&key) => key,
         _ => return Ok((count(connection, "staged", &staged.name)?, 0, count(connection, "main", &live.name)?)),
     };
-    match join(connection, live, staged, &key, "") {
-        // A collation that only the server has: the order of bytes tells equal from unequal just as well.
-        Err(cause) if cause.sqlite_error_code() == Some(ErrorCode::Unknown) => {
-            join(connection, live, staged, &key, " COLLATE BINARY")
-        }
-        other => other,
+    join(connection, live, staged, &key, if collations == Collations::Unknown { " COLLATE BINARY" } else { "" })
+}
+
+/// Whether SQLite knows the orders that the columns of a database are in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Collations {
+    /// All that was met so far.
+    Known,
+    /// Not all: text is compared by its bytes, which tells equal from unequal just as well, and only an index in that
+    /// order can be used.
+    Unknown,
+}
+
+impl Collations {
+    /// Gives the connection an order of our own for every one that it lacks, so that it can go on at all.
+    pub fn make_up(connection: &Connection) -> rusqlite::Result<Self> {
+        connection.collation_needed(|connection, name| connection.create_collation(name, str::cmp))?;
+        Ok(Self::Unknown)
     }
 }
 

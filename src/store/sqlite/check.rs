@@ -8,11 +8,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, OpenFlags};
 
 use super::{
     facts::DatabaseFacts,
-    source::{explain, is_malformed, prepare, words},
+    source::{explain, is_malformed, lacks_something, prepare, words},
 };
 use crate::error::{IoContext, Result};
 
@@ -61,13 +61,10 @@ fn ask(connection: &Connection, check: &str) -> (Vec<String>, Option<Obstacle>) 
     let mut said = Vec::new();
     let cause = texts(connection, check, &mut said).err();
     said.retain(|line| line != "ok");
-    // The check reports a function that it cannot call as if it were damage, and ends there.
-    let lacking = said.iter().position(|line| line.starts_with("unknown function: ")).map(|at| said.remove(at));
-    let obstacle = match cause {
-        Some(cause) if cause.sqlite_error_code() == Some(ErrorCode::Unknown) => Some(Obstacle::Lacking(words(&cause))),
-        Some(cause) => Some(Obstacle::Damage(words(&cause))),
-        None => lacking.map(Obstacle::Lacking),
-    };
+    let obstacle = cause.map(|cause| match lacks_something(&cause) {
+        true => Obstacle::Lacking(words(&cause)),
+        false => Obstacle::Damage(words(&cause)),
+    });
     (said, obstacle)
 }
 

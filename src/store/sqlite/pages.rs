@@ -7,7 +7,7 @@ use std::{
     sync::OnceLock,
 };
 
-use rusqlite::{Connection, Statement, backup::Backup};
+use rusqlite::{Connection, OpenFlags, Statement, backup::Backup};
 
 use super::source::{Source, explain, words};
 use crate::{error::Result, store::Spool};
@@ -77,10 +77,43 @@ impl Read for Pages<'_> {
 /// The whole database by SQLite's online backup, in one step so that it cannot be made to start again by a writer.
 pub(super) fn back_up(source: &Source, spool: &Spool, path: &Path) -> Result<File> {
     let copied = |cause| explain("copy the database", path, &cause);
-    let (named, mut copy) = spool.named_database()?;
+    let (named, mut copy) = spool.named_database(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     // It is ours alone and will not be kept: nothing to protect it from.
     copy.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF").map_err(copied)?;
     Backup::new(&source.connection, &mut copy).and_then(|backup| backup.step(-1)).map_err(copied)?;
     drop(copy);
     Ok(named.into_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Seek, time::Duration};
+
+    use super::*;
+
+    #[test]
+    fn the_way_without_a_table_of_pages_gives_the_same_rows() {
+        let dir = tempfile::tempdir().expect("a folder");
+        for mode in ["wal", "delete"] {
+            let path = dir.path().canonicalize().expect("a path").join(mode);
+            let server = Connection::open(&path).expect("opens");
+            server.execute_batch(&format!("PRAGMA journal_mode = {mode}; PRAGMA page_size = 1024")).expect("sets");
+            server.execute_batch("CREATE TABLE t(x); INSERT INTO t VALUES (randomblob(100000))").expect("fills");
+            let source = Source::open(&path, Duration::ZERO).expect("opens");
+            let mut copy = back_up(&source, &Spool::at(dir.path()), &path).expect("copies");
+            drop(source);
+            let image = dir.path().join("image");
+            copy.rewind().expect("rewinds");
+            io::copy(&mut copy, &mut File::create(&image).expect("creates")).expect("copies");
+            let blob = |database: &Connection| -> Vec<u8> {
+                database.query_row("SELECT x FROM t", [], |row| row.get(0)).expect("reads")
+            };
+            assert_eq!(blob(&Connection::open(&image).expect("opens")), blob(&server), "{mode}");
+        }
+    }
+
+    #[test]
+    fn this_build_has_the_table_of_pages() {
+        assert!(available());
+    }
 }

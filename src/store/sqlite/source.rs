@@ -183,6 +183,12 @@ pub(super) fn is_malformed(cause: &rusqlite::Error) -> bool {
     matches!(cause.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }
 
+/// Whether the statement makes no sense to this SQLite: it lacks a collation, function, tokenizer or module of the
+/// server's. `rusqlite` gives such an error in two forms.
+pub fn lacks_something(cause: &rusqlite::Error) -> bool {
+    matches!(cause, rusqlite::Error::SqlInputError { .. }) || cause.sqlite_error_code() == Some(ErrorCode::Unknown)
+}
+
 /// What SQLite says.
 pub(super) fn words(cause: &rusqlite::Error) -> String {
     match cause {

@@ -98,10 +98,10 @@ impl Listing {
     ) -> Result<ControlFlow<(), Option<RelPath>>> {
         let path = self.child(name)?;
         let kind = meta.file_type();
-        if let Some(base) = self.base_of(name) {
-            if kind.is_file() && sniff(&base.under(root)).on("read", &base.under(root))? == Some(Content::Database) {
-                return Ok(on(visit(Seen::Sidecar((meta.dev(), meta.ino())))));
-            }
+        if let Some(base) = self.base_of(name).filter(|_| kind.is_file()).map(|base| base.under(root))
+            && sniff(&base).on("read", &base)? == Some(Content::Database)
+        {
+            return Ok(on(visit(Seen::Sidecar((meta.dev(), meta.ino())))));
         }
         if matcher.excludes_here(&path, kind.is_dir()) {
             return Ok(ControlFlow::Continue(None));

@@ -114,11 +114,14 @@ fn what_only_the_server_has_is_a_warning() {
         as_the_server(
             &volume,
             "CREATE TABLE name(text TEXT COLLATE SERVER PRIMARY KEY) WITHOUT ROWID; INSERT INTO name VALUES ('b'), ('aa');
-             CREATE TABLE rule(x CHECK (server_says(x))); INSERT INTO rule VALUES (3);",
+             CREATE TABLE rule(x CHECK (server_says(x))); INSERT INTO rule VALUES (3);
+             CREATE INDEX by_rule ON rule(server_says(x));
+             CREATE TABLE made(x, y TEXT NOT NULL AS (server_says(x))); INSERT INTO made VALUES (1);",
         );
         let (image, facts) = volume.capture();
-        assert_eq!(facts.findings, Vec::<String>::new());
+        assert_eq!(facts.findings, Vec::<String>::new(), "{journal_mode}");
         assert!(facts.warnings.iter().any(|warning| warning.contains("SERVER")), "{facts:?}");
+        assert!(facts.warnings.iter().any(|warning| warning.contains("server_says")), "{facts:?}");
         assert_eq!(check_image(&image, &facts).expect("checks"), Vec::<String>::new());
     }
 }

@@ -4,8 +4,10 @@ use std::{
     ffi::OsStr,
     fs::{self, File},
     io,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
+    thread,
     time::Duration,
 };
 
@@ -25,6 +27,7 @@ pub struct Volume {
 impl Volume {
     pub fn new() -> Self {
         let dir = tempfile::tempdir().expect("a folder");
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("lets others in");
         for name in ["data", "spool", "out"] {
             fs::create_dir(dir.path().join(name)).expect("a folder");
         }
@@ -120,4 +123,18 @@ pub fn names(dir: &Path) -> Vec<PathBuf> {
 pub fn python(script: &str, arguments: &[&OsStr]) {
     let status = Command::new("python3").args(["-c", script]).args(arguments).status().expect("python3 runs");
     assert!(status.success(), "{script}");
+}
+
+/// Does something as a user without privileges; as ourselves where we are one.
+pub fn as_nobody<T: Send>(something: impl FnOnce() -> T + Send) -> T {
+    let switch = || {
+        if nix::unistd::geteuid().is_root() {
+            // SAFETY: takes numbers. The system call itself changes this thread alone, where libc's function would
+            // change them all.
+            let result = unsafe { nix::libc::syscall(nix::libc::SYS_setresuid, -1, 65534, -1) };
+            assert_eq!(result, 0, "becomes nobody");
+        }
+        something()
+    };
+    thread::scope(|scope| scope.spawn(switch).join()).expect("ends")
 }
