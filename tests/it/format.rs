@@ -5,5 +5,6 @@ mod damage;
 mod forge;
 mod random_access;
 mod samples;
+mod scenarios;
 mod strangers;
 mod vectors;
