@@ -3,17 +3,33 @@
 //! stdout carries the answer and nothing else; all else goes to stderr. With `--json` the answer is one object, and so
 //! is an error. `docs/cli.md` is the contract.
 
+mod bare;
+mod container;
 pub mod environment;
+mod init;
 mod output;
+mod run;
+mod shell;
 mod show_key;
 
-use std::{ffi::OsString, io::Read, os::fd::FromRawFd, os::unix::ffi::OsStringExt, path::PathBuf, process::ExitCode};
+use std::{
+    ffi::{OsStr, OsString},
+    io::Read,
+    os::fd::FromRawFd,
+    os::unix::ffi::OsStringExt,
+    path::PathBuf,
+    process::ExitCode,
+};
 
-use clap::{Parser, Subcommand, error::ErrorKind};
+use clap::{
+    CommandFactory, Parser, Subcommand,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
 
 pub use self::output::{fail, printable};
 use crate::{
     error::{Code, Error, Result},
+    process::signals,
     volume::Volume,
 };
 
@@ -39,7 +55,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Run(run::Run),
+    Init(init::Init),
     ShowKey(show_key::ShowKey),
+    Shell(shell::Shell),
 }
 
 /// What every verb is given: the storage root and the settings from the environment.
@@ -57,15 +76,21 @@ impl Context {
 
 impl Verb {
     fn run(self, context: &Context) -> Result<ExitCode> {
+        if !matches!(self, Self::Run(_) | Self::Init(_)) {
+            signals::release();
+        }
         match self {
+            Self::Run(verb) => verb.run(context),
+            Self::Init(verb) => verb.run(context),
             Self::ShowKey(verb) => verb.run(context),
+            Self::Shell(verb) => verb.run(context),
         }
     }
 
     /// Whether the caller wants its errors as an object too.
     fn json(&self) -> bool {
         match self {
-            Self::ShowKey(_) => false,
+            Self::Run(_) | Self::Init(_) | Self::ShowKey(_) | Self::Shell(_) => false,
         }
     }
 }
@@ -93,6 +118,14 @@ pub fn arguments() -> Result<Vec<OsString>> {
 /// Runs the verb that was typed.
 #[must_use]
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
+    let verbs: Vec<String> = Cli::command().get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
+    let verbs = [verbs, vec!["help".to_owned()]].concat();
+    if let Some(bare) = bare::recognise(&arguments, &verbs) {
+        let nearest = nearest_verb(bare.first());
+        return bare
+            .run(&environment::Environment::of_process(), nearest.as_deref())
+            .unwrap_or_else(|error| fail(&error, false));
+    }
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => return answer_of_clap(&error),
@@ -102,6 +135,16 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
     match cli.verb.run(&context) {
         Ok(code) => code,
         Err(error) => fail(&error, json),
+    }
+}
+
+/// The verb that clap would suggest for this word.
+fn nearest_verb(word: &OsStr) -> Option<String> {
+    let error = Cli::try_parse_from([OsStr::new("moorline"), word]).err()?;
+    match error.get(ContextKind::SuggestedSubcommand)? {
+        ContextValue::String(verb) => Some(verb.clone()),
+        ContextValue::Strings(verbs) => verbs.first().cloned(),
+        _ => None,
     }
 }
 
