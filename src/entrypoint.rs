@@ -194,11 +194,9 @@ fn of_scripts(settings: &Settings, volume: &Volume) -> Variables {
 /// The same environment, in which `seqsvr` and `moorline` are this program and use this volume.
 #[must_use]
 pub fn with_commands(environment: Variables, own: &Own, volume: &Volume) -> Variables {
-    let folders = state::links(volume, own).into_iter().chain(own.path().parent().map(PathBuf::from));
-    environment
-        .with_path(&folders.collect::<Vec<_>>())
-        .with("DATA_DIR", volume.root())
-        .with("MOORLINE_STORAGE", volume.root())
+    // Where links are not possible, this program is found under its own name at least.
+    let folder = state::links(volume, own).or_else(|| own.path().parent().map(PathBuf::from));
+    environment.with_path(folder.as_slice()).with("DATA_DIR", volume.root()).with("MOORLINE_STORAGE", volume.root())
 }
 
 /// A provider is a program of somebody else: it runs in a child, so that a signal to stop is heard meanwhile.

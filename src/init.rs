@@ -37,7 +37,7 @@ use self::{
     output::Output,
     policy::{Failure, OnFailure},
     recognise::{Kind, recognise},
-    scan::Script,
+    scan::{Script, Skipped},
 };
 use crate::{
     error::{Code, Error, IoContext, Result},
@@ -105,20 +105,25 @@ pub fn run(settings: &Settings<'_>, signals: &mut Signals) -> Result<End> {
     mark::finish(&folder, &mut ledger)?;
     copy::from(&settings.seqinit, &folder, &ledger)?;
     let names = scan::names(&folder)?;
-    if !names.is_empty() {
+    for name in names.unfinished {
+        log::info!("{} is skipped: it looks like a file that is being edited", name.under(&folder).display());
+    }
+    if !names.scripts.is_empty() {
         check_folder(settings, &folder)?;
     }
-    for name in names {
+    for name in names.scripts {
         if let Some(signal) = signals.stop() {
             return Ok(End::Stopped(signal));
         }
-        let Some(script) = scan::open(&folder, &name)? else { continue };
-        if !is_waiting(&script, &folder, &ledger) {
-            continue;
-        }
-        match one(settings, script, &mut ledger, signals)? {
-            End::Ready => {}
-            other => return Ok(other),
+        let end = match find(&name, &folder, &ledger)? {
+            Ok(script) => one(settings, script, &mut ledger, signals)?,
+            Err(skipped) => {
+                skipped.say();
+                continue;
+            }
+        };
+        if !matches!(end, End::Ready) {
+            return Ok(end);
         }
     }
     Ok(signals.stop().map_or(End::Ready, End::Stopped))
@@ -132,55 +137,85 @@ pub fn server_starts(volume: &Volume) -> Result<()> {
     Ledger::load(volume)?.server_starts()
 }
 
-/// The scripts that the next start would run.
+/// What there is to say about the scripts of a volume.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// The next start runs these.
+    pub waiting: Vec<RelPath>,
+    /// These are done: the names of their marks, or their own where nothing could be renamed.
+    pub done: Vec<RelPath>,
+    /// These were set aside.
+    pub failed: Vec<RelPath>,
+}
+
+/// Looks at the scripts of a volume, and changes nothing.
 ///
 /// # Errors
 /// Where a folder or the ledger cannot be read.
-pub fn waiting(volume: &Volume, seqinit: &Path) -> Result<Vec<RelPath>> {
+pub fn report(volume: &Volume, seqinit: &Path) -> Result<Report> {
     let folder = volume.init();
     let ledger = Ledger::load(volume)?;
-    let mut found = Vec::new();
-    for name in scan::names(&folder)? {
-        if scan::open(&folder, &name)?.is_some_and(|script| is_waiting(&script, &folder, &ledger)) {
-            found.push(name);
+    let names = scan::names(&folder)?;
+    let mut report = Report::default();
+    for name in names.scripts {
+        if find(&name, &folder, &ledger)?.is_ok() {
+            report.waiting.push(name);
+        } else if let Some(Entry { state: State::Marked { outcome, in_place: true }, .. }) = ledger.find(&name) {
+            report.list(*outcome).push(name);
         }
     }
-    for name in scan::names(seqinit)? {
-        let wanted = scan::open(seqinit, &name)?.is_some_and(|script| copy::is_wanted(&script, &folder, &ledger));
-        if wanted && !found.contains(&name) {
-            found.push(name);
+    for name in scan::names(seqinit)?.scripts {
+        let wanted = scan::open(seqinit, &name)?.and_then(|script| copy::check(&script, &folder, &ledger));
+        if wanted.is_ok() && !report.waiting.contains(&name) {
+            report.waiting.push(name);
         }
     }
-    found.sort_by(|one, other| one.as_bytes().cmp(other.as_bytes()));
-    Ok(found)
+    for name in names.marked {
+        let ends_in = |outcome: &Outcome| name.as_bytes().ends_with(outcome.suffix().as_bytes());
+        if let Some(outcome) = [Outcome::Done, Outcome::Failed].into_iter().find(ends_in) {
+            report.list(outcome).push(name);
+        }
+    }
+    report.waiting.sort_by(|one, other| one.as_bytes().cmp(other.as_bytes()));
+    Ok(report)
 }
 
-/// What is said about a script that is not run is said by this.
-fn is_waiting(script: &Script, folder: &Path, ledger: &Ledger) -> bool {
-    let entry = ledger.find(&script.name);
-    if let Some(State::Marked { outcome, in_place: true }) = entry.map(|entry| &entry.state) {
-        let same = entry.is_some_and(|entry| entry.hash == script.hash);
+impl Report {
+    fn list(&mut self, outcome: Outcome) -> &mut Vec<RelPath> {
         match outcome {
-            Outcome::Failed if !same => return true,
-            Outcome::Done if !same => copy::warn_if_changed(script, ledger),
-            _ => log::info!(
-                "{} is not run again: the ledger says that it is {}",
-                script.path.display(),
-                &outcome.suffix()[1..]
-            ),
+            Outcome::Done => &mut self.done,
+            Outcome::Failed => &mut self.failed,
         }
-        return false;
+    }
+}
+
+/// A script of `Init/` that is waiting, or why it is not run.
+fn find(name: &RelPath, folder: &Path, ledger: &Ledger) -> Result<std::result::Result<Script, Skipped>> {
+    let script = match scan::open(folder, name)? {
+        Ok(script) => script,
+        Err(skipped) => return Ok(Err(skipped)),
+    };
+    let entry = ledger.find(&script.name);
+    let changed = entry.is_some_and(|entry| entry.hash != script.hash);
+    let path = script.path.display();
+    if let Some(State::Marked { outcome, in_place: true }) = entry.map(|entry| &entry.state) {
+        return Ok(match (outcome, changed) {
+            (Outcome::Failed, true) => Ok(script),
+            (Outcome::Done, true) => Err(copy::changed(&script)),
+            (_, false) => {
+                let what = &outcome.suffix()[1..];
+                Err(Skipped::info(format!("{path} is not run again: the ledger says that it is {what}")))
+            }
+        });
     }
     if !scan::is_marked(folder, &script.name, Outcome::Done) {
-        return true;
+        return Ok(Ok(script));
     }
-    log::warn!(
-        "{} is not run, because {} is there{}: remove or rename that to run it again, or give the script another name",
-        script.path.display(),
+    let and_changed = if changed { " (and it has changed since it was done)" } else { "" };
+    Ok(Err(Skipped::warning(format!(
+        "{path} is not run, because {} is there{and_changed}: remove or rename that to run it again, or give the script another name",
         script.name.with_suffix(".done"),
-        if entry.is_some_and(|entry| entry.hash != script.hash) { " (and it has changed since it ran)" } else { "" }
-    );
-    false
+    ))))
 }
 
 /// Who can write into `Init/` can run code as this user.
@@ -324,7 +359,7 @@ fn conclude(
         entry.state = State::Waiting;
     })?;
     let verdict = verdict(settings, failure, script, ledger)?;
-    let error = explain(script, &reason, verdict, settings.on_failure, ledger);
+    let error = explain(script, &reason, verdict, ledger);
     output.note(error.message());
     output.close();
     if verdict.set_aside {
@@ -338,22 +373,19 @@ fn conclude(
 }
 
 /// What failed, and what happens to it: whoever reads the log has to know how to get out.
-fn explain(
-    script: &Script,
-    reason: &Error,
-    verdict: policy::Verdict,
-    on_failure: Option<OnFailure>,
-    ledger: &Ledger,
-) -> Error {
+fn explain(script: &Script, reason: &Error, verdict: policy::Verdict, ledger: &Ledger) -> Error {
     let attempts = ledger.find(&script.name).map_or(1, |entry| entry.attempts);
-    let what_next = match (verdict.set_aside, on_failure) {
-        (true, _) => "it is set aside as .failed, and the next start goes on without it",
-        (false, Some(OnFailure::Exit | OnFailure::Continue)) => "it is kept, and the next start tries it again",
-        (false, None) => "it is kept, and the next start tries it again; mend or remove it to go on",
+    let next = match verdict {
+        policy::Verdict { set_aside: true, .. } => "it is set aside as .failed, and the next start goes on without it",
+        policy::Verdict { guarded: true, .. } => {
+            "the volume holds no state yet, so no server starts until script or backup is mended or the script removed \
+             (MOORLINE_ALLOW_EMPTY=1 starts one all the same)"
+        }
+        _ => "it is kept, and the next start tries it again",
     };
     let error = Error::new(
         reason.code(),
-        format!("init script {} failed (attempt {attempts}): {}; {what_next}", script.path.display(), reason.message()),
+        format!("init script {} failed (attempt {attempts}): {}; {next}", script.path.display(), reason.message()),
     );
     match reason.advice() {
         Some(hint) => error.hint(hint),

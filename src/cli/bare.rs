@@ -106,7 +106,7 @@ fn reason_to_wait(volume: &Volume, environment: &Environment) -> Result<Option<S
     if restore::unfinished(volume)? {
         return Ok(Some(format!("a restore of {} is unfinished", volume.root().display())));
     }
-    let waiting = init::waiting(volume, &container::seqinit(environment)?)?;
+    let waiting = init::report(volume, &container::seqinit(environment)?)?.waiting;
     Ok(waiting.first().map(|first| match waiting.len() {
         1 => format!("the init script {first} is waiting"),
         count => format!("{count} init scripts are waiting, {first} first"),

@@ -21,24 +21,9 @@ const GRACE: &str = "5s";
 /// How long the volume of another container is waited for: rollouts overlap.
 const LOCK_WAIT: &str = "30s";
 
-/// Flags of a container start. Each has its variable.
+/// Flags of a container start. The settings that have no flag are variables.
 #[derive(Debug, Args)]
 pub struct Container {
-    /// How long to wait for a container that still uses the volume [default: 30s] [env: MOORLINE_LOCK_WAIT]
-    #[arg(long, value_name = "TIME")]
-    lock_wait: Option<String>,
-    /// How long an init script has between a signal to stop and KILL [default: 5s] [env: MOORLINE_SCRIPT_GRACE]
-    #[arg(long, value_name = "TIME")]
-    script_grace: Option<String>,
-    /// Do not run init scripts [env: MOORLINE_SKIP_INIT]
-    #[arg(long)]
-    skip_init: bool,
-    /// Whatever fails: exit, keeping the script; or continue with the next [env: MOORLINE_INIT_ON_FAILURE]
-    #[arg(long, value_name = "exit|continue")]
-    init_on_failure: Option<String>,
-    /// Go on after a failed script although the volume holds no state [env: MOORLINE_ALLOW_EMPTY]
-    #[arg(long)]
-    allow_empty: bool,
     /// Refuse scripts that everybody can write [env: MOORLINE_STRICT_PERMISSIONS]
     #[arg(long)]
     strict_permissions: bool,
@@ -50,33 +35,33 @@ impl Container {
         let variables: Variables = std::env::vars_os().collect();
         let scripts = Scripts {
             seqinit: seqinit(environment)?,
-            grace: time(environment, "MOORLINE_SCRIPT_GRACE", self.script_grace.as_deref(), GRACE)?,
-            on_failure: self.on_failure(environment)?,
-            allow_empty: self.allow_empty || environment.switch("MOORLINE_ALLOW_EMPTY")?,
+            grace: time(environment, "MOORLINE_SCRIPT_GRACE", GRACE)?,
+            on_failure: on_failure(environment)?,
+            allow_empty: environment.switch("MOORLINE_ALLOW_EMPTY")?,
             strict_permissions: self.strict_permissions || environment.switch("MOORLINE_STRICT_PERMISSIONS")?,
         };
-        let skip_init = self.skip_init || environment.switch("MOORLINE_SKIP_INIT")?;
+        let skip_init = environment.switch("MOORLINE_SKIP_INIT")?;
         Ok(Settings {
             storage: context.storage.clone(),
             verb,
             own: own(&variables)?,
             environment: variables,
             inherited_lock: environment.inherited_lock(),
-            lock_wait: time(environment, "MOORLINE_LOCK_WAIT", self.lock_wait.as_deref(), LOCK_WAIT)?,
+            lock_wait: time(environment, "MOORLINE_LOCK_WAIT", LOCK_WAIT)?,
             log: standard_error(),
             arguments_variable: ARGUMENTS_FD,
             scripts: (!skip_init).then_some(scripts),
         })
     }
+}
 
-    fn on_failure(&self, environment: &Environment) -> Result<Option<OnFailure>> {
-        let set = environment.text(&["MOORLINE_INIT_ON_FAILURE"])?.map(|(_, value)| value);
-        match self.init_on_failure.clone().or(set).as_deref() {
-            None | Some("") => Ok(None),
-            Some("exit") => Ok(Some(OnFailure::Exit)),
-            Some("continue") => Ok(Some(OnFailure::Continue)),
-            Some(other) => Err(Error::usage(format!("MOORLINE_INIT_ON_FAILURE is {other:?}: say exit or continue"))),
-        }
+fn on_failure(environment: &Environment) -> Result<Option<OnFailure>> {
+    let set = environment.text(&["MOORLINE_INIT_ON_FAILURE"])?.map(|(_, value)| value);
+    match set.as_deref() {
+        None | Some("") => Ok(None),
+        Some("exit") => Ok(Some(OnFailure::Exit)),
+        Some("continue") => Ok(Some(OnFailure::Continue)),
+        Some(other) => Err(Error::usage(format!("MOORLINE_INIT_ON_FAILURE is {other:?}: say exit or continue"))),
     }
 }
 
@@ -107,9 +92,9 @@ pub(super) fn answer(end: End) -> ExitCode {
 }
 
 /// A time: seconds, or a number with `s`, `m` or `h`.
-fn time(environment: &Environment, name: &str, flag: Option<&str>, default: &str) -> Result<Duration> {
+fn time(environment: &Environment, name: &str, default: &str) -> Result<Duration> {
     let set = environment.text(&[name])?.map(|(_, value)| value);
-    let text = flag.or(set.as_deref()).unwrap_or(default).trim();
+    let text = set.as_deref().unwrap_or(default).trim();
     let wrong = || Error::usage(format!("{name} is {text:?}: say a time like 30, 30s, 5m or 1h"));
     let (digits, unit) = match text.strip_suffix(['s', 'm', 'h']) {
         Some(digits) => (digits, &text[digits.len()..]),

@@ -11,7 +11,7 @@ use std::{
 use super::{
     ledger::{Ledger, Outcome},
     redact,
-    scan::{self, Script},
+    scan::{self, Script, Skipped},
 };
 use crate::{
     error::{IoContext, Result},
@@ -23,28 +23,45 @@ use crate::{
 /// # Errors
 /// Where a script cannot be read, or `Init/` cannot be written.
 pub fn from(source: &Path, init: &Path, ledger: &Ledger) -> Result<()> {
-    for name in scan::names(source)? {
-        let Some(mut script) = scan::open(source, &name)? else { continue };
-        if is_wanted(&script, init, ledger) {
-            copy(&mut script, init)?;
+    for name in scan::names(source)?.scripts {
+        let wanted = scan::open(source, &name)?.and_then(|script| check(&script, init, ledger).map(|()| script));
+        match wanted {
+            Ok(mut script) if hash_of(init, &name).is_none_or(|hash| hash != script.hash) => copy(&mut script, init)?,
+            Ok(_) => {}
+            Err(skipped) => skipped.say(),
         }
     }
     Ok(())
 }
 
-/// Whether a script of the second source is still to be run, and is not in `Init/` as it stands.
-#[must_use]
-pub fn is_wanted(script: &Script, init: &Path, ledger: &Ledger) -> bool {
+/// Whether a script of the second source is still to be run.
+///
+/// # Errors
+/// Why it is not.
+pub fn check(script: &Script, init: &Path, ledger: &Ledger) -> std::result::Result<(), Skipped> {
     let name = &script.name;
+    let path = script.path.display();
     if scan::is_marked(init, name, Outcome::Done) {
-        warn_if_changed(script, ledger);
-        return false;
+        return Err(if ledger.find(name).is_some_and(|entry| entry.hash != script.hash) {
+            changed(script)
+        } else {
+            Skipped::info(format!("{path} is not run: {} is there", name.with_suffix(".done")))
+        });
     }
     if has_failed(script, init) {
-        log::info!("{} is not run: it failed, see {}", script.path.display(), name.with_suffix(".log"));
-        return false;
+        return Err(Skipped::info(format!("{path} is not run: it failed, see {}", name.with_suffix(".log"))));
     }
-    hash_of(init, name).is_none_or(|hash| hash != script.hash)
+    Ok(())
+}
+
+/// What has run and was changed afterwards does not run again by itself.
+#[must_use]
+pub fn changed(script: &Script) -> Skipped {
+    Skipped::warning(format!(
+        "{} has changed since it was done, and is not run again: give it another name, or remove {}",
+        script.path.display(),
+        script.name.with_suffix(".done")
+    ))
 }
 
 /// A secret key was taken out of the copy that failed.
@@ -56,18 +73,7 @@ fn has_failed(script: &Script, init: &Path) -> bool {
 
 fn hash_of(init: &Path, name: &RelPath) -> Option<String> {
     fs::symlink_metadata(name.under(init)).ok()?;
-    scan::open(init, name).ok()?.map(|script| script.hash)
-}
-
-/// What has run and was changed afterwards does not run again by itself: that is said.
-pub fn warn_if_changed(script: &Script, ledger: &Ledger) {
-    if ledger.find(&script.name).is_some_and(|entry| entry.hash != script.hash) {
-        log::warn!(
-            "{} has changed since it ran; it is not run again: give it another name, or remove {}",
-            script.path.display(),
-            script.name.with_suffix(".done")
-        );
-    }
+    scan::open(init, name).ok()?.ok().map(|script| script.hash)
 }
 
 fn copy(script: &mut Script, init: &Path) -> Result<()> {

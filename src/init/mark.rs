@@ -55,7 +55,7 @@ pub fn finish(folder: &Path, ledger: &mut Ledger) -> Result<()> {
     for (script, hash, outcome, name) in interrupted.collect::<Vec<_>>() {
         log::info!("{script} had run when the container was stopped: it is marked {} now", &outcome.suffix()[1..]);
         let original = match script.under(folder).symlink_metadata() {
-            Ok(_) => scan::open(folder, &script)?.filter(|found| found.hash == hash),
+            Ok(_) => scan::open(folder, &script)?.ok().filter(|found| found.hash == hash),
             Err(_) => None,
         };
         let Some(original) = original else {

@@ -61,6 +61,8 @@ pub struct Verdict {
     pub set_aside: bool,
     /// Whether the container exits.
     pub exits: bool,
+    /// Whether that is so because the volume is empty.
+    pub guarded: bool,
 }
 
 impl Attempt {
@@ -68,7 +70,7 @@ impl Attempt {
     #[must_use]
     pub fn judge(&self, now: Timestamp) -> Verdict {
         if self.guard_empty || self.on_failure == Some(OnFailure::Exit) {
-            return Verdict { set_aside: false, exits: true };
+            return Verdict { set_aside: false, exits: true, guarded: self.guard_empty };
         }
         let set_aside = match self.failure {
             Failure::Permanent => true,
@@ -77,7 +79,7 @@ impl Attempt {
             }
             Failure::Program => self.attempts >= 3,
         };
-        Verdict { set_aside, exits: self.on_failure != Some(OnFailure::Continue) }
+        Verdict { set_aside, exits: self.on_failure != Some(OnFailure::Continue), guarded: false }
     }
 }
 
@@ -93,8 +95,8 @@ mod tests {
         Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minutes)
     }
 
-    const KEPT: Verdict = Verdict { set_aside: false, exits: true };
-    const ASIDE: Verdict = Verdict { set_aside: true, exits: true };
+    const KEPT: Verdict = Verdict { set_aside: false, exits: true, guarded: false };
+    const ASIDE: Verdict = Verdict { set_aside: true, exits: true, guarded: false };
 
     #[test]
     fn the_table() {
@@ -111,7 +113,7 @@ mod tests {
         for failure in [Failure::Permanent, Failure::Passing, Failure::Program] {
             for on_failure in [None, Some(OnFailure::Exit), Some(OnFailure::Continue)] {
                 let attempt = Attempt { guard_empty: true, on_failure, ..attempt(failure, 100) };
-                assert_eq!(attempt.judge(after_minutes(600)), KEPT);
+                assert_eq!(attempt.judge(after_minutes(600)), Verdict { guarded: true, ..KEPT });
             }
         }
     }
@@ -120,7 +122,7 @@ mod tests {
     fn the_table_can_be_overridden() {
         let on = |on_failure| Attempt { on_failure, ..attempt(Failure::Permanent, 1) };
         assert_eq!(on(Some(OnFailure::Exit)).judge(after_minutes(0)), KEPT);
-        assert_eq!(on(Some(OnFailure::Continue)).judge(after_minutes(0)), Verdict { set_aside: true, exits: false });
+        assert_eq!(on(Some(OnFailure::Continue)).judge(after_minutes(0)), Verdict { exits: false, ..ASIDE });
     }
 
     #[test]

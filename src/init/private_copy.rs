@@ -39,8 +39,8 @@ impl PrivateCopy {
         if let Some(copy) = in_memory(image) {
             return Ok(copy);
         }
-        let folders = [std::env::temp_dir(), "/dev/shm".into(), "/run".into()];
-        let usable = folders.iter().filter(|folder| !exec::on_noexec_mount(folder));
+        let usable =
+            ["/tmp", "/dev/shm", "/run"].map(Path::new).into_iter().filter(|folder| !exec::on_noexec_mount(folder));
         usable.filter_map(|folder| in_file(image, folder, 0o700).ok()).next().ok_or_else(|| {
             Error::new(Code::ScriptUnrunnable, format!("{} may not be executed where it is", path.display()))
                 .hint("mount the volume without noexec, or give the container a /tmp without it")

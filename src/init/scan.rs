@@ -11,6 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use log::Level;
 use nix::libc;
 
 use super::ledger::Outcome;
@@ -64,58 +65,89 @@ fn kind_of(name: &OsStr) -> Name {
     }
 }
 
-/// The names in a folder that are scripts' by their form, bytewise in order. A folder that is not there has none.
+/// Why a name or a file is passed over: said by whoever runs scripts, and by nobody who only looks.
+#[derive(Debug)]
+pub struct Skipped {
+    level: Level,
+    why: String,
+}
+
+impl Skipped {
+    /// Something that is worth a line.
+    pub fn info(why: impl Into<String>) -> Self {
+        Self { level: Level::Info, why: why.into() }
+    }
+
+    /// Something that a person probably did not mean.
+    pub fn warning(why: impl Into<String>) -> Self {
+        Self { level: Level::Warn, why: why.into() }
+    }
+
+    /// Says it in the log.
+    pub fn say(&self) {
+        log::log!(self.level, "{}", self.why);
+    }
+}
+
+/// The names in a folder, each list bytewise in order.
+#[derive(Debug, Default)]
+pub struct Names {
+    /// Those that are scripts' by their form.
+    pub scripts: Vec<RelPath>,
+    /// Those that look like scripts being edited.
+    pub unfinished: Vec<RelPath>,
+    /// What became of others.
+    pub marked: Vec<RelPath>,
+}
+
+/// Reads a folder. One that is not there has no names.
 ///
 /// # Errors
 /// Where it cannot be read.
-pub fn names(folder: &Path) -> Result<Vec<RelPath>> {
+pub fn names(folder: &Path) -> Result<Names> {
     let entries = match fs::read_dir(folder) {
-        Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(Names::default()),
         other => other.on("read", folder)?,
     };
-    let mut names: Vec<OsString> = Vec::new();
+    let mut all: Vec<OsString> = Vec::new();
     for entry in entries {
-        names.push(entry.on("read", folder)?.file_name());
+        all.push(entry.on("read", folder)?.file_name());
     }
-    names.sort_by(|one, other| one.as_bytes().cmp(other.as_bytes()));
-    let mut found = Vec::new();
-    for name in names {
-        match kind_of(&name) {
-            Name::Script => found.extend(RelPath::new(&name)),
-            Name::Marked => {}
-            Name::Unfinished => {
-                log::info!("{} is skipped: it looks like a file that is being edited", folder.join(name).display())
-            }
-        }
+    all.sort_by(|one, other| one.as_bytes().cmp(other.as_bytes()));
+    let mut names = Names::default();
+    for name in all {
+        let list = match kind_of(&name) {
+            Name::Script => &mut names.scripts,
+            Name::Unfinished => &mut names.unfinished,
+            Name::Marked => &mut names.marked,
+        };
+        list.extend(RelPath::new(&name));
     }
-    Ok(found)
+    Ok(names)
 }
 
-/// Opens a script and reads it. `None`, with a line, for what is no regular file and no link to one.
+/// Opens a script and reads it. What is no regular file and no link to one is skipped.
 ///
 /// # Errors
 /// Where it cannot be opened or read.
-pub fn open(folder: &Path, name: &RelPath) -> Result<Option<Script>> {
+pub fn open(folder: &Path, name: &RelPath) -> Result<std::result::Result<Script, Skipped>> {
     let path = name.under(folder);
+    let skipped = |why: &str| Ok(Err(Skipped::info(format!("{} is skipped: {why}", path.display()))));
     // Without O_NONBLOCK a pipe would hold up the start for ever.
     let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(&path);
     let mut file = match opened {
         Ok(file) => file,
-        Err(cause) if cause.kind() == ErrorKind::NotFound => {
-            log::warn!("{} is skipped: it is a link to what is not there", path.display());
-            return Ok(None);
-        }
+        Err(cause) if cause.kind() == ErrorKind::NotFound => return skipped("it is a link to what is not there"),
         // Opening a socket says ENXIO.
-        Err(cause) if cause.raw_os_error() == Some(libc::ENXIO) => return Ok(None),
+        Err(cause) if cause.raw_os_error() == Some(libc::ENXIO) => return skipped("it is no regular file"),
         Err(cause) => return Err(Error::io("open the init script", &path, &cause).with_code(Code::ScriptUnrunnable)),
     };
     let meta = file.metadata().on("look at", &path)?;
     if !meta.is_file() {
-        log::info!("{} is skipped: it is no regular file", path.display());
-        return Ok(None);
+        return skipped("it is no regular file");
     }
     let (text, whole, hash) = read(&mut file, &meta).on("read the init script", &path)?;
-    Ok(Some(Script { name: name.clone(), path, file, meta, text, whole, hash }))
+    Ok(Ok(Script { name: name.clone(), path, file, meta, text, whole, hash }))
 }
 
 fn read(file: &mut File, meta: &fs::Metadata) -> std::io::Result<(Vec<u8>, bool, String)> {
@@ -168,8 +200,9 @@ mod tests {
         }
         fs::write(dir.path().join(OsStr::from_bytes(b"\xff\n")), "").expect("writes");
         let names = names(dir.path()).expect("reads");
-        let bytes: Vec<&[u8]> = names.iter().map(RelPath::as_bytes).collect();
+        let bytes: Vec<&[u8]> = names.scripts.iter().map(RelPath::as_bytes).collect();
         let expected: [&[u8]; 6] = [b"10-x", b"9-x", b"B", b"a b", b"b", b"\xff\n"];
         assert_eq!(bytes, expected);
+        assert_eq!((names.unfinished.len(), names.marked.len()), (4, 4));
     }
 }
