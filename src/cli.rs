@@ -15,16 +15,32 @@ mod preview;
 mod progress;
 mod restore;
 mod rollback;
+mod bare;
+mod container;
+mod init;
+mod run;
+mod shell;
 mod show_key;
 mod verify;
 
-use std::{ffi::OsString, io::Read, os::fd::FromRawFd, os::unix::ffi::OsStringExt, path::PathBuf, process::ExitCode};
+use std::{
+    ffi::{OsStr, OsString},
+    io::Read,
+    os::fd::FromRawFd,
+    os::unix::ffi::OsStringExt,
+    path::PathBuf,
+    process::ExitCode,
+};
 
-use clap::{Parser, Subcommand, error::ErrorKind};
+use clap::{
+    CommandFactory, Parser, Subcommand,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
 
 pub use self::output::{fail, printable};
 use crate::{
     error::{Code, Error, Result},
+    process::signals,
     volume::Volume,
 };
 
@@ -58,6 +74,9 @@ enum Verb {
     Rollback(rollback::Rollback),
     ShowKey(show_key::ShowKey),
     Verify(verify::Verify),
+    Run(run::Run),
+    Init(init::Init),
+    Shell(shell::Shell),
 }
 
 /// What every verb is given: the storage root and the settings from the environment.
@@ -75,6 +94,9 @@ impl Context {
 
 impl Verb {
     fn run(self, context: &Context) -> Result<ExitCode> {
+        if !matches!(self, Self::Run(_) | Self::Init(_)) {
+            signals::release();
+        }
         match self {
             Self::Backup(verb) => verb.run(context),
             Self::Extract(verb) => verb.run(context),
@@ -84,6 +106,9 @@ impl Verb {
             Self::Rollback(verb) => verb.run(context),
             Self::ShowKey(verb) => verb.run(context),
             Self::Verify(verb) => verb.run(context),
+            Self::Run(verb) => verb.run(context),
+            Self::Init(verb) => verb.run(context),
+            Self::Shell(verb) => verb.run(context),
         }
     }
 
@@ -96,7 +121,7 @@ impl Verb {
             Self::Restore(verb) => verb.json,
             Self::Rollback(verb) => verb.json,
             Self::Verify(verb) => verb.json,
-            Self::Extract(_) | Self::ShowKey(_) => false,
+            Self::Extract(_) | Self::Init(_) | Self::Run(_) | Self::Shell(_) | Self::ShowKey(_) => false,
         }
     }
 }
@@ -124,6 +149,14 @@ pub fn arguments() -> Result<Vec<OsString>> {
 /// Runs the verb that was typed.
 #[must_use]
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
+    let verbs: Vec<String> = Cli::command().get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
+    let verbs = [verbs, vec!["help".to_owned()]].concat();
+    if let Some(bare) = bare::recognise(&arguments, &verbs) {
+        let nearest = nearest_verb(bare.first());
+        return bare
+            .run(&environment::Environment::of_process(), nearest.as_deref())
+            .unwrap_or_else(|error| fail(&error, false));
+    }
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => return answer_of_clap(&error),
@@ -133,6 +166,16 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
     match cli.verb.run(&context) {
         Ok(code) => code,
         Err(error) => fail(&error, json),
+    }
+}
+
+/// The verb that clap would suggest for this word.
+fn nearest_verb(word: &OsStr) -> Option<String> {
+    let error = Cli::try_parse_from([OsStr::new("moorline"), word]).err()?;
+    match error.get(ContextKind::SuggestedSubcommand)? {
+        ContextValue::String(verb) => Some(verb.clone()),
+        ContextValue::Strings(verbs) => verbs.first().cloned(),
+        _ => None,
     }
 }
 
