@@ -54,7 +54,8 @@ struct FrameStart {
     tar: u64,
 }
 
-/// The content of one member. Its digest is checked at its end: what was read is good only if no error came.
+/// The content of one member. Its digest is checked before its last byte is given out: it is whole and good once all of
+/// it was read.
 pub struct ArchivedMember<'a> {
     entry: Entry,
     body: Box<dyn Read + 'a>,
@@ -83,13 +84,21 @@ impl ArchivedMember<'_> {
     }
 }
 
+impl ArchivedMember<'_> {
+    /// The digest is checked as soon as the last byte is there, so that it is not given out if it is wrong.
+    fn check_end(&self) -> Result<()> {
+        let good = self.left > 0 || self.hasher.finalize() == self.expected;
+        let wrong = || Error::mismatch(format!("{} is not what digest.json says", self.entry.path));
+        if good { Ok(()) } else { Err(wrong()) }
+    }
+}
+
 impl Read for ArchivedMember<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
         if most == 0 {
-            let good = self.left > 0 || self.hasher.finalize() == self.expected;
-            let wrong = || Error::mismatch(format!("{} is not what digest.json says", self.entry.path));
-            return if good { Ok(0) } else { Err(wrong().into()) };
+            self.check_end()?;
+            return Ok(0);
         }
         let count = self.body.read(&mut buffer[..most])?;
         if count == 0 {
@@ -97,6 +106,7 @@ impl Read for ArchivedMember<'_> {
         }
         self.hasher.update(&buffer[..count]);
         self.left -= count as u64;
+        self.check_end()?;
         Ok(count)
     }
 }
