@@ -26,7 +26,7 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-pub use self::output::{fail, printable};
+pub use self::output::{StandardError, fail, printable};
 use crate::{
     error::{Code, Error, Result},
     process::signals,

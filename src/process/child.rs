@@ -134,7 +134,7 @@ pub fn run(
 /// A program that was just written may be held open by a process that was forked meanwhile (ETXTBSY): tried again.
 fn start(mut command: Command, lock: Option<RawFd>) -> io::Result<Pid> {
     let found = Found::get();
-    command.stdin(Stdio::null()).process_group(0);
+    command.stdin(nothing()?).process_group(0);
     // SAFETY: between fork and exec it makes system calls only, and allocates nothing.
     unsafe {
         command.pre_exec(move || {
@@ -156,6 +156,20 @@ fn start(mut command: Command, lock: Option<RawFd>) -> io::Result<Pid> {
             other => return other.map(|child| Pid::from_raw(child.id() as i32)),
         }
     }
+}
+
+/// A stdin that has ended: `/dev/null`, or a pipe that nobody writes to in a root that has no `/dev`.
+fn nothing() -> io::Result<Stdio> {
+    match std::fs::File::open("/dev/null") {
+        Ok(null) => Ok(null.into()),
+        Err(_) => Ok(unistd::pipe2(OFlag::O_CLOEXEC)?.0.into()),
+    }
+}
+
+/// A stdout that nobody hears: `/dev/null`, or this process's stderr in a root that has no `/dev`.
+#[must_use]
+pub fn unheard() -> Stdio {
+    std::fs::OpenOptions::new().write(true).open("/dev/null").map_or_else(|_| io::stderr().into(), Stdio::from)
 }
 
 /// Until the child ends: how, and the signal that was passed on to it before that, if one was.

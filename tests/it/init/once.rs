@@ -23,7 +23,7 @@ fn a_script_gets_what_it_is_promised() {
     let volume = TestVolume::in_use();
     volume.script(
         "x",
-        "echo \"cwd=$(pwd) data=$DATA_DIR\"; cat; command -v seqsvr moorline; seqsvr --version; readlink /proc/self/fd/0",
+        "echo \"cwd=$(pwd) data=$DATA_DIR\"; cat; command -v seqsvr; command -v moorline; seqsvr --version; readlink /proc/self/fd/0",
     );
     let end = volume.run(["/bin/true"]).wait();
     assert_eq!(end.code, 0, "{end}");
