@@ -1,7 +1,7 @@
 //! One child at a time: started with signals as they were found, its output heard, waited for, cleared up after.
 //!
 //! ```text
-//! child: own process group, stdin /dev/null, stdout and stderr into one pipe
+//! child: own session and process group, stdin /dev/null, stdout and stderr into one pipe
 //! this:  poll(signals, pipe, log); a signal to stop goes to the group; after the grace, KILL
 //! end:   the child is reaped → what it left running is stopped, named and reaped → the pipe is emptied
 //! ```
@@ -134,10 +134,12 @@ pub fn run(
 /// A program that was just written may be held open by a process that was forked meanwhile (ETXTBSY): tried again.
 fn start(mut command: Command, lock: Option<RawFd>) -> io::Result<Pid> {
     let found = Found::get();
-    command.stdin(nothing()?).process_group(0);
+    command.stdin(nothing()?);
     // SAFETY: between fork and exec it makes system calls only, and allocates nothing.
     unsafe {
         command.pre_exec(move || {
+            // A group of its own, to be stopped as one; and no terminal, on which a prompt would wait for ever.
+            libc::setsid();
             if let Some(lock) = lock {
                 libc::fcntl(lock, libc::F_SETFD, 0);
             }

@@ -148,3 +148,23 @@ fn a_command_that_is_no_verb_does_not_start_a_program_from_a_built_in_script() {
     assert_eq!((end.code, volume.has("ran")), (2, false), "{end}");
     assert!(end.err.contains("`touch` is no verb"), "{end}");
 }
+
+#[test]
+fn a_shell_script_cannot_start_init_again_either() {
+    let volume = TestVolume::in_use();
+    volume.script("x", "seqsvr run -- /bin/true; echo run $?; seqsvr init; echo init $?; seqsvr shell; echo shell $?");
+    let end = volume.run(["/bin/true"]).wait();
+    assert_eq!(end.code, 0, "{end}");
+    let log = volume.read("Init/x.log");
+    assert!(log.contains("run 14\n") && log.contains("init 14\n") && log.contains("shell 14\n"), "{log}");
+}
+
+#[test]
+fn a_script_that_asks_on_a_terminal_does_not_hang() {
+    let volume = TestVolume::in_use();
+    volume.script("x", "read -r answer < /dev/tty || echo nobody to ask");
+    let line = format!("{MOORLINE} --storage {} run --no-boot-backup -- /bin/true", volume.root().display());
+    let output = Command::new("script").args(["-qec", &line, "/dev/null"]).output().expect("script runs");
+    assert!(output.status.success(), "{output:?}");
+    assert!(volume.read("Init/x.log").contains("nobody to ask"));
+}
