@@ -117,6 +117,7 @@ pub fn run(
     signals: &mut Signals,
 ) -> std::result::Result<Done, Failure> {
     signals.look();
+    signals.know_processes();
     let mut output = Output::connect(&mut command, relay).map_err(Failure::NotStarted)?;
     let started = start(command, lock).map_err(Failure::NotStarted)?;
     let (status, stopped) = attend(started, &mut output, grace, signals).map_err(Failure::Lost)?;

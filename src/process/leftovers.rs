@@ -124,7 +124,8 @@ struct Process {
 /// Descendants that were not there at the start, and are not below one that was; `None` without a `/proc` of our own.
 fn unknown(signals: &Signals) -> Option<Vec<Process>> {
     let found = descendants()?;
-    let known = |process: &&Process| signals.known().contains(&(process.id, process.started));
+    let known =
+        |process: &&Process| signals.known().is_some_and(|known| known.contains(&(process.id, process.started)));
     let older: BTreeSet<i32> = found.iter().filter(known).map(|process| process.id).collect();
     let parents: BTreeMap<i32, i32> = found.iter().map(|process| (process.id, process.parent)).collect();
     let is_older = |id: i32| older.contains(&id) || older.iter().any(|older| is_below(id, *older, &parents));

@@ -110,7 +110,7 @@ pub struct Signals {
     fd: SignalFd,
     stop: Option<Signal>,
     fresh: Vec<Signal>,
-    known: Known,
+    known: Option<Known>,
     was_subreaper: bool,
 }
 
@@ -135,7 +135,7 @@ impl Signals {
             // Without it (a seccomp filter), orphans go to the real PID 1, which reaps them.
             let _ = prctl::set_child_subreaper(true);
         }
-        Ok(Self { fd, stop: None, fresh: Vec::new(), known: leftovers::known(), was_subreaper })
+        Ok(Self { fd, stop: None, fresh: Vec::new(), known: None, was_subreaper })
     }
 
     /// The first signal that asked this process to stop.
@@ -149,10 +149,14 @@ impl Signals {
         std::mem::take(&mut self.fresh)
     }
 
-    /// Processes that were children of this one before it started any.
-    #[must_use]
-    pub const fn known(&self) -> &Known {
-        &self.known
+    /// Takes note of the processes that are there, before the first child is started.
+    pub(super) fn know_processes(&mut self) {
+        self.known.get_or_insert_with(leftovers::known);
+    }
+
+    /// Descendants of this process that were there before it started any.
+    pub(super) const fn known(&self) -> Option<&Known> {
+        self.known.as_ref()
     }
 
     /// Looks for signals that have come.
