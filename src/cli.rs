@@ -3,14 +3,26 @@
 //! stdout carries the answer and nothing else; all else goes to stderr. With `--json` the answer is one object, and so
 //! is an error. `docs/cli.md` is the contract.
 
+mod backup;
 mod bare;
+mod confirm;
 mod container;
 pub mod environment;
+mod extract;
 mod init;
+mod inspect;
+mod key;
+mod list;
 mod output;
+mod preview;
+mod progress;
+mod restore;
+mod rollback;
 mod run;
 mod shell;
 mod show_key;
+mod status;
+mod verify;
 
 use std::{
     ffi::{OsStr, OsString},
@@ -57,6 +69,14 @@ struct Cli {
 enum Verb {
     Run(run::Run),
     Init(init::Init),
+    Backup(backup::Backup),
+    List(list::List),
+    Verify(verify::Verify),
+    Inspect(inspect::Inspect),
+    Extract(extract::Extract),
+    Restore(restore::Restore),
+    Rollback(rollback::Rollback),
+    Status(status::Status),
     ShowKey(show_key::ShowKey),
     Shell(shell::Shell),
 }
@@ -87,6 +107,14 @@ impl Verb {
         match self {
             Self::Run(verb) => verb.run(context),
             Self::Init(verb) => verb.run(context),
+            Self::Backup(verb) => verb.run(context),
+            Self::List(verb) => verb.run(context),
+            Self::Verify(verb) => verb.run(context),
+            Self::Inspect(verb) => verb.run(context),
+            Self::Extract(verb) => verb.run(context),
+            Self::Restore(verb) => verb.run(context),
+            Self::Rollback(verb) => verb.run(context),
+            Self::Status(verb) => verb.run(context),
             Self::ShowKey(verb) => verb.run(context),
             Self::Shell(verb) => verb.run(context),
         }
@@ -95,7 +123,14 @@ impl Verb {
     /// Whether the caller wants its errors as an object too.
     fn json(&self) -> bool {
         match self {
-            Self::Run(_) | Self::Init(_) | Self::ShowKey(_) | Self::Shell(_) => false,
+            Self::Backup(verb) => verb.json,
+            Self::Inspect(verb) => verb.json,
+            Self::List(verb) => verb.json,
+            Self::Restore(verb) => verb.json,
+            Self::Rollback(verb) => verb.json,
+            Self::Status(verb) => verb.json,
+            Self::Verify(verb) => verb.json,
+            Self::Extract(_) | Self::Init(_) | Self::Run(_) | Self::Shell(_) | Self::ShowKey(_) => false,
         }
     }
 }

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 use crate::{
     error::{Error, Result},
     key::Sources,
+    restore::ScriptStep,
     volume::lock,
 };
 
@@ -86,9 +87,85 @@ impl Environment {
         })
     }
 
+    /// How long what a restore replaced is kept: `MOORLINE_KEEP_REPLACED`, 7 days.
+    ///
+    /// # Errors
+    /// Where it is no duration.
+    pub fn keep_replaced(&self) -> Result<jiff::SignedDuration> {
+        self.duration("MOORLINE_KEEP_REPLACED", jiff::SignedDuration::from_hours(7 * 24))
+    }
+
+    /// How many scheduled backups are kept: `MOORLINE_BACKUPS_TO_KEEP`, 7.
+    ///
+    /// # Errors
+    /// Where it is no number above zero.
+    pub fn backups_to_keep(&self) -> Result<usize> {
+        let Some((name, text)) = self.text(&["MOORLINE_BACKUPS_TO_KEEP"])? else { return Ok(7) };
+        let number = text.parse().ok().filter(|number| *number > 0);
+        number.ok_or_else(|| Error::usage(format!("{name} is {text:?}: say a number, 1 or more")))
+    }
+
+    /// A duration, such as `30s`, `12h` or `7d`.
+    ///
+    /// # Errors
+    /// Where it is none.
+    pub fn duration(&self, name: &str, default: jiff::SignedDuration) -> Result<jiff::SignedDuration> {
+        let Some((_, text)) = self.text(&[name])? else { return Ok(default) };
+        parse_duration(&text).map_err(|error| error.context(name))
+    }
+
+    /// The command of an init script that this process is.
+    ///
+    /// # Errors
+    /// Where it cannot be understood.
+    pub fn script_step(&self) -> Result<Option<ScriptStep>> {
+        let Some((name, text)) = self.text(&[ScriptStep::VARIABLE])? else { return Ok(None) };
+        serde_json::from_str(&text).map(Some).map_err(|_| Error::usage(format!("{name} is set, and not by moorline")))
+    }
+
     /// The descriptor of the volume's lock that a parent left to this process.
     #[must_use]
     pub fn inherited_lock(&self) -> Option<RawFd> {
         std::env::var(lock::LOCK_FD).ok()?.parse().ok()
+    }
+}
+
+/// A duration such as `30s`, `12h` or `7d`; a bare number is seconds.
+///
+/// # Errors
+/// For anything else, and for a negative one.
+pub fn parse_duration(text: &str) -> Result<jiff::SignedDuration> {
+    let wrong = || Error::usage(format!("{text:?} is not a duration: say 30s, 12h or 7d"));
+    if let Ok(seconds) = text.trim().parse::<u32>() {
+        return Ok(jiff::SignedDuration::from_secs(i64::from(seconds)));
+    }
+    let span: jiff::Span = text.trim().parse().map_err(|_| wrong())?;
+    let duration = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
+    if duration.is_negative() { Err(wrong()) } else { Ok(duration) }
+}
+
+/// `UID:GID`, in numbers.
+///
+/// # Errors
+/// For anything else.
+pub fn parse_owner(text: &str) -> Result<(u32, u32)> {
+    let wrong = || Error::usage(format!("{text:?} is not an owner: say UID:GID, in numbers"));
+    let (uid, gid) = text.split_once(':').ok_or_else(wrong)?;
+    Ok((uid.parse().map_err(|_| wrong())?, gid.parse().map_err(|_| wrong())?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_as_people_write_them() {
+        for (text, seconds) in [("30", 30), ("30s", 30), ("12h", 43_200), ("7d", 604_800), ("1h 30m", 5_400), ("0", 0)]
+        {
+            assert_eq!(parse_duration(text).expect(text).as_secs(), seconds);
+        }
+        for text in ["", "x", "-5s", "5 parsecs"] {
+            assert!(parse_duration(text).is_err(), "{text}");
+        }
     }
 }

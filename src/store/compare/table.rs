@@ -1,0 +1,181 @@
+//! One table on both sides: `main` is the live database, `staged` the other.
+
+use std::collections::BTreeMap;
+
+use rusqlite::Connection;
+
+use crate::store::sqlite::quoted;
+
+/// What tells a table's rows apart, and what is in them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    name: String,
+    /// Stored columns: those that are computed follow from them.
+    columns: Vec<Column>,
+    /// The name that `rowid` goes by, if it has one that no column has taken.
+    rowid: Option<&'static str>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Column {
+    name: String,
+    kind: String,
+    not_null: bool,
+    /// From one up, of the primary key.
+    key: i64,
+}
+
+/// The tables of one side, by name.
+pub fn all(connection: &Connection, side: &str) -> rusqlite::Result<BTreeMap<String, Table>> {
+    let mut list = connection.prepare(&format!("PRAGMA {side}.table_list"))?;
+    let rows = list.query_map([], |row| {
+        Ok((
+            row.get::<_, String>("schema")?,
+            row.get::<_, String>("name")?,
+            row.get::<_, String>("type")?,
+            row.get("wr")?,
+        ))
+    })?;
+    let mut tables = BTreeMap::new();
+    for row in rows {
+        let (schema, name, kind, without_rowid): (_, String, _, bool) = row?;
+        let is_data = !name.starts_with("sqlite_stat") && !matches!(&*name, "sqlite_schema" | "sqlite_master");
+        if schema == side && is_data && matches!(&*kind, "table" | "shadow") {
+            tables.insert(name.clone(), Table::read(connection, side, name, without_rowid)?);
+        }
+    }
+    Ok(tables)
+}
+
+/// How many rows it has.
+pub fn count(connection: &Connection, side: &str, name: &str) -> rusqlite::Result<u64> {
+    number(connection, &format!("SELECT count(*) FROM {side}.{}", quoted(name)))
+}
+
+/// Rows that would appear, change and vanish.
+pub fn compare(
+    connection: &Connection,
+    live: &Table,
+    staged: &Table,
+    collations: Collations,
+) -> rusqlite::Result<(u64, u64, u64)> {
+    let key = match live.key(connection)? {
+        Some(key) if staged.key(connection)?.as_ref() == Some(&key) => key,
+        _ => return Ok((count(connection, "staged", &staged.name)?, 0, count(connection, "main", &live.name)?)),
+    };
+    join(connection, live, staged, &key, if collations == Collations::Unknown { " COLLATE BINARY" } else { "" })
+}
+
+/// Whether SQLite knows the orders that the columns of a database are in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Collations {
+    /// All that was met so far.
+    Known,
+    /// Not all: text is compared by its bytes, which tells equal from unequal just as well, and only an index in that
+    /// order can be used.
+    Unknown,
+}
+
+impl Collations {
+    /// Gives the connection an order of our own for every one that it lacks, so that it can go on at all.
+    pub fn make_up(connection: &Connection) -> rusqlite::Result<Self> {
+        connection.collation_needed(|connection, name| connection.create_collation(name, str::cmp))?;
+        Ok(Self::Unknown)
+    }
+}
+
+/// Columns that together are different for each row, and never NULL.
+type Key = Vec<String>;
+
+fn join(
+    connection: &Connection,
+    live: &Table,
+    staged: &Table,
+    key: &Key,
+    collate: &str,
+) -> rusqlite::Result<(u64, u64, u64)> {
+    let table = quoted(&live.name);
+    let same_key = |by: &str| {
+        let equal: Vec<_> = key.iter().map(|column| format!("a.{column}{by} = b.{column}{by}")).collect();
+        equal.join(" AND ")
+    };
+    let differs = if live.columns == staged.columns {
+        // The columns' own collations may take two values for one.
+        let differ = live.columns.iter().map(|column| {
+            let column = quoted(&column.name);
+            format!("(a.{column} COLLATE BINARY IS NOT b.{column} OR typeof(a.{column}) <> typeof(b.{column}))")
+        });
+        differ.collect::<Vec<_>>().join(" OR ")
+    } else {
+        "1".to_owned()
+    };
+    let (on, first) = (same_key(collate), &key[0]);
+    let sql = format!(
+        "SELECT coalesce(sum(b.{first} IS NULL), 0), coalesce(sum(b.{first} IS NOT NULL AND ({differs})), 0)
+         FROM staged.{table} AS a LEFT JOIN main.{table} AS b ON {on}"
+    );
+    let (appear, change) = connection.query_row(&sql, [], |row| Ok((unsigned(row.get(0)?), unsigned(row.get(1)?))))?;
+    let vanish = number(
+        connection,
+        &format!(
+            "SELECT count(*) FROM main.{table} AS a LEFT JOIN staged.{table} AS b ON {on} WHERE b.{first} IS NULL"
+        ),
+    )?;
+    Ok((appear, change, vanish))
+}
+
+impl Table {
+    fn read(connection: &Connection, side: &str, name: String, without_rowid: bool) -> rusqlite::Result<Self> {
+        let mut info = connection.prepare(&format!("PRAGMA {side}.table_xinfo({})", quoted(&name)))?;
+        let rows = info.query_map([], |row| {
+            let column = Column {
+                name: row.get("name")?,
+                kind: row.get("type")?,
+                not_null: row.get("notnull")?,
+                key: row.get("pk")?,
+            };
+            Ok((column, row.get::<_, i64>("hidden")?))
+        })?;
+        let all: Vec<(Column, i64)> = rows.collect::<rusqlite::Result<_>>()?;
+        let free = |name: &&str| all.iter().all(|(column, _)| !column.name.eq_ignore_ascii_case(name));
+        let rowid = ["rowid", "_rowid_", "oid"].into_iter().find(free).filter(|_| !without_rowid);
+        let columns = all.into_iter().filter(|(_, hidden)| *hidden == 0).map(|(column, _)| column).collect();
+        Ok(Self { name, columns, rowid })
+    }
+
+    /// `None` where nothing tells its rows apart.
+    fn key(&self, connection: &Connection) -> rusqlite::Result<Option<Key>> {
+        let mut key: Vec<_> = self.columns.iter().filter(|column| column.key > 0).collect();
+        key.sort_by_key(|column| column.key);
+        if key.is_empty() || (self.rowid.is_some() && self.has_null(connection, &key)?) {
+            return Ok(self.rowid.map(|rowid| vec![rowid.to_owned()]));
+        }
+        Ok(Some(key.into_iter().map(|column| quoted(&column.name)).collect()))
+    }
+
+    /// A primary key of a table with `rowid` may have NULLs, for the sake of an old mistake of SQLite's.
+    fn has_null(&self, connection: &Connection, key: &[&Column]) -> rusqlite::Result<bool> {
+        let null: Vec<_> = key
+            .iter()
+            .filter(|column| !column.not_null)
+            .map(|column| format!("{} IS NULL", quoted(&column.name)))
+            .collect();
+        if null.is_empty() {
+            return Ok(false);
+        }
+        let mut found = 0;
+        for side in ["main", "staged"] {
+            let table = format!("{side}.{}", quoted(&self.name));
+            found += number(connection, &format!("SELECT EXISTS (SELECT 1 FROM {table} WHERE {})", null.join(" OR ")))?;
+        }
+        Ok(found > 0)
+    }
+}
+
+fn number(connection: &Connection, sql: &str) -> rusqlite::Result<u64> {
+    connection.query_row(sql, [], |row| row.get(0).map(unsigned))
+}
+
+fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
