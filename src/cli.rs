@@ -4,9 +4,12 @@
 //! is an error. `docs/cli.md` is the contract.
 
 mod backup;
+mod bare;
 mod confirm;
+mod container;
 pub mod environment;
 mod extract;
+mod init;
 mod inspect;
 mod key;
 mod list;
@@ -15,9 +18,6 @@ mod preview;
 mod progress;
 mod restore;
 mod rollback;
-mod bare;
-mod container;
-mod init;
 mod run;
 mod shell;
 mod show_key;
