@@ -202,7 +202,8 @@ pub(super) fn words(cause: &rusqlite::Error) -> String {
 pub fn explain(verb: &str, path: &Path, cause: &rusqlite::Error) -> Error {
     let says = |code, why: &str| Error::new(code, format!("cannot {verb} {}: {why}", path.display()));
     match cause.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => says(
+        // SQLite gives up with the last one after many rounds of a race for the log's locks.
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed) => says(
             Code::TryAgain,
             "another process keeps it locked",
         )

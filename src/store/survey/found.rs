@@ -2,6 +2,8 @@
 
 use std::{fs::Metadata, os::unix::fs::MetadataExt, path::PathBuf};
 
+use serde::Serialize;
+
 use crate::{seqbac, store::PathKind, volume::RelPath};
 
 /// A path that is state.
@@ -32,7 +34,7 @@ pub struct Found {
 }
 
 /// Something that a person should know about a path.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Note {
     /// Where it is below the storage root.
     pub path: RelPath,

@@ -103,7 +103,7 @@ fn a_file_that_cannot_be_read_is_an_error() {
     let volume = Volume::new();
     volume.write("secret", "x");
     let (survey, spool) = (volume.survey(), volume.spool());
-    fs::set_permissions(volume.path("secret"), std::os::unix::fs::PermissionsExt::from_mode(0)).expect("sets");
+    fs::set_permissions(volume.path("secret"), std::os::unix::fs::PermissionsExt::from_mode(0o000)).expect("sets");
     let error = as_nobody(|| {
         let mut files = Files::new(&volume.root(), &survey, &spool).expect("opens");
         files.capture(&survey.files[0]).expect_err("refuses")

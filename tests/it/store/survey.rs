@@ -180,12 +180,12 @@ fn what_cannot_be_read_is_an_error() {
     let volume = Volume::new();
     volume.write("secret", "x");
     let look = || survey::survey(&volume.root(), &Scope::everything().compile().expect("compiles"));
-    fs::set_permissions(volume.path("secret"), fs::Permissions::from_mode(0)).expect("sets");
+    fs::set_permissions(volume.path("secret"), fs::Permissions::from_mode(0o000)).expect("sets");
     let error = as_nobody(look).expect_err("refuses");
     assert!(error.message().contains("data/secret: permission denied"), "{error}");
     fs::remove_file(volume.path("secret")).expect("removes");
     fs::create_dir(volume.path("shut")).expect("a folder");
-    fs::set_permissions(volume.path("shut"), fs::Permissions::from_mode(0)).expect("sets");
+    fs::set_permissions(volume.path("shut"), fs::Permissions::from_mode(0o000)).expect("sets");
     let error = as_nobody(look).expect_err("refuses");
     assert!(error.message().contains("cannot list") && error.message().contains("data/shut"), "{error}");
 }
