@@ -1,1 +1,26 @@
-//! Backups: made, read back, listed, kept.
+//! Backups: one made, read back, listed; which ones are kept.
+//!
+//! A backup is one `.seqbac` file with a `manifest.json` ([`Manifest`]), the server's state under `state/`, and what
+//! moorline itself remembers under `moorline/`. Its name is final only once it is complete, flushed and read back.
+
+mod catalog;
+mod extract;
+mod inspect;
+mod manifest;
+mod name;
+mod progress;
+mod retention;
+mod take;
+mod verify;
+
+pub use self::{
+    catalog::{Listed, Skipped, Summary, files, is_due, list, newest_of_instance, opens},
+    extract::{Output, extract},
+    inspect::{Inspection, inspect},
+    manifest::{Kind, MEMBER_PREFIX, Manifest, state_of},
+    name::{EXTENSION, immediate, scheduled},
+    progress::{Counted, Progress, Silent},
+    retention::{expired, prune},
+    take::{Destination, Job, Taken, take},
+    verify::{Report, complete, open_file, read_whole, verify},
+};

@@ -1,1 +1,189 @@
-//! The command line.
+//! The command line: one file a verb, arguments in and words out.
+//!
+//! stdout carries the answer and nothing else; all else goes to stderr. With `--json` the answer is one object, and so
+//! is an error. `docs/cli.md` is the contract.
+
+mod backup;
+mod confirm;
+pub mod environment;
+mod extract;
+mod inspect;
+mod key;
+mod list;
+mod output;
+mod preview;
+mod progress;
+mod restore;
+mod rollback;
+mod bare;
+mod container;
+mod init;
+mod run;
+mod shell;
+mod show_key;
+mod verify;
+
+use std::{
+    ffi::{OsStr, OsString},
+    io::Read,
+    os::fd::FromRawFd,
+    os::unix::ffi::OsStringExt,
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{
+    CommandFactory, Parser, Subcommand,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
+
+pub use self::output::{fail, printable};
+use crate::{
+    error::{Code, Error, Result},
+    process::signals,
+    volume::Volume,
+};
+
+/// The variable that names a descriptor with the arguments in it, each ended by a NUL: a parent that passes a secret
+/// uses it, because `ps` shows everybody the real ones.
+pub const ARGUMENTS_FD: &str = "MOORLINE_ARGS_FD";
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "moorline",
+    version,
+    about = "A container entrypoint that makes a stateful server recoverable",
+    after_help = "A first argument that is no verb is a command: it is executed as it is, without init.",
+    disable_help_subcommand = false
+)]
+struct Cli {
+    /// The storage root: where the volume is mounted
+    #[arg(long, global = true, env = "MOORLINE_STORAGE", default_value = "/data", value_name = "DIR")]
+    storage: PathBuf,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Backup(backup::Backup),
+    Extract(extract::Extract),
+    Inspect(inspect::Inspect),
+    List(list::List),
+    Restore(restore::Restore),
+    Rollback(rollback::Rollback),
+    ShowKey(show_key::ShowKey),
+    Verify(verify::Verify),
+    Run(run::Run),
+    Init(init::Init),
+    Shell(shell::Shell),
+}
+
+/// What every verb is given: the storage root and the settings from the environment.
+#[derive(Debug)]
+struct Context {
+    storage: PathBuf,
+    environment: environment::Environment,
+}
+
+impl Context {
+    fn volume(&self) -> Result<Volume> {
+        Volume::open(&self.storage)
+    }
+}
+
+impl Verb {
+    fn run(self, context: &Context) -> Result<ExitCode> {
+        if !matches!(self, Self::Run(_) | Self::Init(_)) {
+            signals::release();
+        }
+        match self {
+            Self::Backup(verb) => verb.run(context),
+            Self::Extract(verb) => verb.run(context),
+            Self::Inspect(verb) => verb.run(context),
+            Self::List(verb) => verb.run(context),
+            Self::Restore(verb) => verb.run(context),
+            Self::Rollback(verb) => verb.run(context),
+            Self::ShowKey(verb) => verb.run(context),
+            Self::Verify(verb) => verb.run(context),
+            Self::Run(verb) => verb.run(context),
+            Self::Init(verb) => verb.run(context),
+            Self::Shell(verb) => verb.run(context),
+        }
+    }
+
+    /// Whether the caller wants its errors as an object too.
+    fn json(&self) -> bool {
+        match self {
+            Self::Backup(verb) => verb.json,
+            Self::Inspect(verb) => verb.json,
+            Self::List(verb) => verb.json,
+            Self::Restore(verb) => verb.json,
+            Self::Rollback(verb) => verb.json,
+            Self::Verify(verb) => verb.json,
+            Self::Extract(_) | Self::Init(_) | Self::Run(_) | Self::Shell(_) | Self::ShowKey(_) => false,
+        }
+    }
+}
+
+/// What was typed: the process's arguments, or those that the parent wrote into [`ARGUMENTS_FD`].
+///
+/// # Errors
+/// Where that descriptor cannot be read.
+pub fn arguments() -> Result<Vec<OsString>> {
+    let Some(fd) = std::env::var_os(ARGUMENTS_FD) else { return Ok(std::env::args_os().collect()) };
+    let unreadable = || Error::usage(format!("{ARGUMENTS_FD} names no descriptor with arguments in it"));
+    let fd: i32 = fd.to_str().and_then(|fd| fd.parse().ok()).filter(|fd| *fd > 2).ok_or_else(unreadable)?;
+    let mut bytes = Vec::new();
+    // SAFETY: the parent left this descriptor to us by name; reading one that is not open fails with EBADF.
+    let mut file = unsafe { std::fs::File::from_raw_fd(fd) };
+    file.read_to_end(&mut bytes).map_err(|_| unreadable())?;
+    // SAFETY: no other thread has been started. Children of ours are not to look for arguments there.
+    unsafe { std::env::remove_var(ARGUMENTS_FD) };
+    let given = bytes.split(|byte| *byte == 0).map(|part| OsString::from_vec(part.to_vec()));
+    let mut arguments: Vec<OsString> = given.collect();
+    arguments.pop();
+    Ok(std::env::args_os().take(1).chain(arguments).collect())
+}
+
+/// Runs the verb that was typed.
+#[must_use]
+pub fn main(arguments: Vec<OsString>) -> ExitCode {
+    let verbs: Vec<String> = Cli::command().get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
+    let verbs = [verbs, vec!["help".to_owned()]].concat();
+    if let Some(bare) = bare::recognise(&arguments, &verbs) {
+        let nearest = nearest_verb(bare.first());
+        return bare
+            .run(&environment::Environment::of_process(), nearest.as_deref())
+            .unwrap_or_else(|error| fail(&error, false));
+    }
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return answer_of_clap(&error),
+    };
+    let context = Context { storage: cli.storage, environment: environment::Environment::of_process() };
+    let json = cli.verb.json();
+    match cli.verb.run(&context) {
+        Ok(code) => code,
+        Err(error) => fail(&error, json),
+    }
+}
+
+/// The verb that clap would suggest for this word.
+fn nearest_verb(word: &OsStr) -> Option<String> {
+    let error = Cli::try_parse_from([OsStr::new("moorline"), word]).err()?;
+    match error.get(ContextKind::SuggestedSubcommand)? {
+        ContextValue::String(verb) => Some(verb.clone()),
+        ContextValue::Strings(verbs) => verbs.first().cloned(),
+        _ => None,
+    }
+}
+
+/// Help and version are answers; everything else is a usage error, in clap's words.
+fn answer_of_clap(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+        _ => ExitCode::from(Code::Usage.exit()),
+    }
+}

@@ -1,1 +1,281 @@
-//! From container start to server.
+//! From container start to server: one straight line, each step one function, in this order.
+//!
+//! ```text
+//! 1 hold signals, open the storage root, take the lock
+//! 2 finish or undo a restore that a crash interrupted
+//! 4 copy from /seqinit, run the scripts of Init/
+//! 5 where there is still no secret key, make one
+//! 6 a backup, if the newest is older than a day; then the server replaces this process
+//! ```
+//! A signal to stop before the server is there stops whatever runs, and the server does not start. This process never
+//! opens a database: whatever does is a child.
+
+mod lock;
+mod state;
+
+use std::{
+    ffi::OsString,
+    os::fd::{BorrowedFd, RawFd},
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use nix::sys::signal::Signal;
+
+pub use self::state::holds_state;
+use crate::{
+    error::{Code, Error, Result},
+    init::{self, policy::OnFailure},
+    key::Sources,
+    process::{Ended, NotExecuted, Own, Signals, Variables, child, exec},
+    restore,
+    volume::{Lock, Volume, lock::LOCK_FD},
+};
+
+/// What a container start is told.
+#[derive(Debug)]
+pub struct Settings {
+    /// The storage root.
+    pub storage: PathBuf,
+    /// `run` or `init`, as the lock's holder is shown.
+    pub verb: &'static str,
+    /// This process's environment, as it was found.
+    pub environment: Variables,
+    /// This program.
+    pub own: Own,
+    /// A descriptor of the lock that a parent left to this process.
+    pub inherited_lock: Option<RawFd>,
+    /// How long another one is waited for.
+    pub lock_wait: Duration,
+    /// The container's log.
+    pub log: BorrowedFd<'static>,
+    /// The variable through which a child of this program is given its arguments.
+    pub arguments_variable: &'static str,
+    /// How scripts are run; `None` where they are not.
+    pub scripts: Option<Scripts>,
+}
+
+/// How scripts are run.
+#[derive(Debug)]
+pub struct Scripts {
+    /// The second source of scripts.
+    pub seqinit: PathBuf,
+    /// How long a script has between a signal to stop and KILL.
+    pub grace: Duration,
+    /// Instead of the failure table.
+    pub on_failure: Option<OnFailure>,
+    /// A volume without state is what is wanted.
+    pub allow_empty: bool,
+    /// A script that others can write is refused.
+    pub strict_permissions: bool,
+}
+
+/// The server, and what is done for it at last.
+#[derive(Debug)]
+pub struct Server {
+    /// Its program and arguments.
+    pub command: Vec<OsString>,
+    /// Variables that it does not get to see.
+    pub hidden: Vec<&'static str>,
+    /// Where the secret key comes from.
+    pub keys: Sources,
+    /// A configured key that is not the recorded one is accepted.
+    pub accept_new_key: bool,
+    /// Whether a backup is taken first.
+    pub boot_backup: bool,
+}
+
+/// How a container start ended without a server.
+#[derive(Debug)]
+pub enum End {
+    /// All scripts are done, and no server was asked for.
+    Ready,
+    /// It was asked to stop.
+    Stopped(Signal),
+    /// A step failed, and has an exit code of its own.
+    Failed {
+        /// The exit code.
+        exit: u8,
+        /// What failed.
+        error: Error,
+    },
+}
+
+impl From<NotExecuted> for End {
+    fn from(server: NotExecuted) -> Self {
+        Self::Failed { exit: server.exit, error: server.error.context("the server cannot be started") }
+    }
+}
+
+/// Steps 1 to 4: the verb `init`.
+///
+/// # Errors
+/// Where a step fails that has no exit code of its own.
+pub fn init(settings: &Settings) -> Result<End> {
+    let mut signals = Signals::hold()?;
+    Ok(match prepare(settings, &mut signals)? {
+        Ok(_) => End::Ready,
+        Err(end) => end,
+    })
+}
+
+/// The whole line: the verb `run`. Where all goes well it does not return: the process is the server then.
+///
+/// # Errors
+/// As [`init`].
+pub fn run(settings: &Settings, server: &Server) -> Result<End> {
+    let mut signals = Signals::hold()?;
+    let (volume, lock) = match prepare(settings, &mut signals)? {
+        Ok(prepared) => prepared,
+        Err(end) => return Ok(end),
+    };
+    if let Some(end) = ensure_key(settings, server, &volume, &mut signals)? {
+        return Ok(end);
+    }
+    if let Some(end) = back_up(settings, server, &volume, &mut signals) {
+        return Ok(end);
+    }
+    Ok(become_server(settings, server, &lock, &mut signals))
+}
+
+fn prepare(settings: &Settings, signals: &mut Signals) -> Result<std::result::Result<(Volume, Lock), End>> {
+    exec::close_on_exec_except(&[]);
+    let volume = Volume::open(&settings.storage)?;
+    volume.prepare()?;
+    let Some(lock) = lock::wait_for(&volume, settings, signals)? else { return Ok(Err(stopped(signals))) };
+    for line in restore::recover(&volume)? {
+        log::info!("{line}");
+    }
+    if let Some(end) = run_scripts(settings, &volume, &lock, signals)? {
+        return Ok(Err(end));
+    }
+    init::server_starts(&volume)?;
+    Ok(Ok((volume, lock)))
+}
+
+fn run_scripts(settings: &Settings, volume: &Volume, lock: &Lock, signals: &mut Signals) -> Result<Option<End>> {
+    let Some(scripts) = &settings.scripts else {
+        log::info!("init scripts are skipped");
+        return Ok(None);
+    };
+    let holds_state = || state::holds_state(volume);
+    let end = init::run(
+        &init::Settings {
+            volume,
+            lock,
+            own: &settings.own,
+            arguments_variable: settings.arguments_variable,
+            seqinit: scripts.seqinit.clone(),
+            environment: of_scripts(settings, volume),
+            log: settings.log,
+            grace: scripts.grace,
+            on_failure: scripts.on_failure,
+            allow_empty: scripts.allow_empty,
+            strict_permissions: scripts.strict_permissions,
+            holds_state: &holds_state,
+        },
+        signals,
+    )?;
+    Ok(match end {
+        init::End::Ready => None,
+        init::End::Stopped(signal) => Some(End::Stopped(signal)),
+        init::End::Failed { exit, error } => Some(End::Failed { exit, error }),
+    })
+}
+
+/// The environment that scripts and a shell are promised.
+fn of_scripts(settings: &Settings, volume: &Volume) -> Variables {
+    // Readiness and sockets are the server's business.
+    let theirs = settings.environment.clone().without(&["NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"]);
+    with_commands(theirs, &settings.own, volume)
+}
+
+/// The same environment, in which `seqsvr` and `moorline` are this program and use this volume.
+#[must_use]
+pub fn with_commands(environment: Variables, own: &Own, volume: &Volume) -> Variables {
+    // Where links are not possible, this program is found under its own name at least.
+    let folder = state::links(volume, own).or_else(|| own.path().parent().map(PathBuf::from));
+    environment.with_path(folder.as_slice()).with("DATA_DIR", volume.root()).with("MOORLINE_STORAGE", volume.root())
+}
+
+/// A provider is a program of somebody else: it runs in a child, so that a signal to stop is heard meanwhile.
+fn ensure_key(settings: &Settings, server: &Server, volume: &Volume, signals: &mut Signals) -> Result<Option<End>> {
+    if server.keys.provider.is_none() {
+        server.keys.ensure(volume, server.accept_new_key)?;
+        return Ok(None);
+    }
+    let accept = server.accept_new_key.then_some("--accept-new-key");
+    let verb: Vec<&str> = ["show-key"].into_iter().chain(accept).collect();
+    Ok(match own_verb(settings, volume, &verb, signals)? {
+        Ended::Exited(0) => None,
+        Ended::Stopped(signal) => Some(End::Stopped(signal)),
+        other => Some(End::Failed {
+            exit: other.code(),
+            error: Error::new(
+                Code::from_exit(other.code()).unwrap_or(Code::Unexpected),
+                "the secret key provider gave no key that this volume can use",
+            ),
+        }),
+    })
+}
+
+/// A stopped server is the best moment for a backup; that it fails never keeps the server down.
+fn back_up(settings: &Settings, server: &Server, volume: &Volume, signals: &mut Signals) -> Option<End> {
+    if !server.boot_backup {
+        return None;
+    }
+    match own_verb(settings, volume, &["backup", "--if-older", "24h", "--scheduled"], signals) {
+        Ok(Ended::Exited(0)) => None,
+        Ok(Ended::Stopped(signal)) => Some(End::Stopped(signal)),
+        Ok(other) => {
+            log::warn!("no backup was made before the server starts (exit {})", other.code());
+            None
+        }
+        Err(error) => {
+            log::warn!("no backup was made before the server starts: {error}");
+            None
+        }
+    }
+}
+
+/// One of our own verbs as a child; only what it logs is shown.
+fn own_verb(settings: &Settings, volume: &Volume, verb: &[&str], signals: &mut Signals) -> Result<Ended> {
+    let mut command = Command::new(settings.own.run());
+    let environment = settings.environment.clone().without(&[LOCK_FD]).with("MOORLINE_STORAGE", volume.root());
+    command.args(verb).env_clear().envs(environment.pairs()).stdout(Stdio::null());
+    match child::run(command, None, None, Duration::from_secs(5), signals) {
+        Ok(done) => Ok(done.ended),
+        Err(child::Failure::NotStarted(cause)) => Err(Error::io("start", settings.own.path(), &cause)),
+        Err(child::Failure::Lost(error)) => Err(error),
+    }
+}
+
+fn become_server(settings: &Settings, server: &Server, lock: &Lock, signals: &mut Signals) -> End {
+    let internal = [LOCK_FD, init::SCRIPT, settings.arguments_variable];
+    let environment = settings.environment.clone().without(&server.hidden).without(&internal);
+    let keep: Vec<RawFd> = [lock.fd()].into_iter().chain(activated(&environment)).collect();
+    let prepared = match exec::prepare(&server.command, &environment) {
+        Ok(prepared) => prepared,
+        Err(error) => return error.into(),
+    };
+    exec::close_on_exec_except(&keep);
+    signals.look();
+    if signals.stop().is_some() {
+        return stopped(signals);
+    }
+    signals.give_back();
+    prepared.exec().into()
+}
+
+/// Sockets that were opened for this process by number (systemd's protocol, podman): they are the server's.
+fn activated(environment: &Variables) -> Vec<RawFd> {
+    let number = |name: &str| environment.get(name)?.to_str()?.parse::<i32>().ok();
+    let ours = number("LISTEN_PID") == i32::try_from(std::process::id()).ok();
+    let count = number("LISTEN_FDS").filter(|_| ours).unwrap_or(0);
+    (3..3_i32.saturating_add(count.clamp(0, 1024))).collect()
+}
+
+fn stopped(signals: &Signals) -> End {
+    End::Stopped(signals.stop().unwrap_or(Signal::SIGTERM))
+}

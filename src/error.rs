@@ -123,6 +123,9 @@ impl Error {
 
     /// `cannot VERB PATH: reason`, with the hints that the well-known reasons have.
     pub fn io(verb: &str, path: &Path, cause: &io::Error) -> Self {
+        if let Some(carried) = Self::carried_by(cause) {
+            return carried.clone();
+        }
         let (code, hint) = match cause.raw_os_error() {
             Some(nix::libc::ENOSPC | nix::libc::EDQUOT) => (
                 Code::TryAgain,
@@ -137,6 +140,12 @@ impl Error {
         let mut error = Self::new(code, format!("cannot {verb} {}: {}", path.display(), reason(cause)));
         error.hint = hint.map(str::to_owned);
         error
+    }
+
+    /// The failure that an I/O error carries, if it was made from one.
+    #[must_use]
+    pub fn carried_by(cause: &io::Error) -> Option<&Self> {
+        cause.get_ref()?.downcast_ref()
     }
 
     /// What to do next, as a sentence without its full stop.
@@ -186,6 +195,13 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// So that a failure keeps its kind on its way through a [`std::io::Read`]; [`Error::carried_by`] gets it back.
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        Self::other(error)
+    }
+}
 
 /// An I/O error in words: without the errno that `std` adds.
 #[must_use]

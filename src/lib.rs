@@ -17,6 +17,7 @@
 //! | [`store`] | SQLite databases and trees of files, into an archive and out of it; what is never captured |
 //! | [`seqbac`] | the `.seqbac` file format: header, sealed segments, frames, tar, digest, footer; its ten errors |
 //! | [`key`] | the secret key: its bytes, its sources, its fingerprint |
+//! | [`process`] | children and exec: signals kept and given back, output relayed, leftovers stopped, why an exec failed |
 //! | [`volume`] | the storage root: paths, the lock, the instance, durable writes and renames |
 //! | [`mod@error`] | one failure: its kind and exit code, what happened, what to do |
 
@@ -26,6 +27,7 @@ pub mod entrypoint;
 pub mod error;
 pub mod init;
 pub mod key;
+pub mod process;
 pub mod profile;
 pub mod restore;
 pub mod seqbac;

@@ -7,6 +7,8 @@ pub mod discovery;
 
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{error::Result, store::Scope};
 
 /// What a server's state is, and what its apps are.
@@ -23,7 +25,8 @@ pub struct Profile {
 }
 
 /// What a profile says about the apps of its server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Apps {
     /// Nobody has said.
     Unknown,

@@ -1,1 +1,187 @@
 //! A backup onto the volume, whole or not at all.
+//!
+//! ```text
+//! open and authenticate the whole backup          nothing is written
+//! look for what stands in the way                 space, mounts, links, other processes
+//! stage every store under .moorline/restores/ID/  flushed; a crash up to here leaves the old state
+//! check each staged database
+//! journal `commit`: a list of moves               a crash from here on is finished at the next start
+//! make the moves                                  an error reverses them: `undone`
+//! journal `done`
+//! ```
+//!
+//! What it replaced stays in the restore set until [`prune`] or [`discard`]; [`rollback`] brings it back by the same
+//! machinery. The caller holds the volume's lock throughout.
+
+mod commit;
+mod journal;
+mod obstacles;
+mod plan;
+mod preview;
+mod rollback;
+mod set;
+mod stage;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    commit::recover,
+    journal::{Move, Source, State},
+    preview::{DatabaseChange, FileChanges, Preview, preview},
+    rollback::{RolledBack, rollback},
+    set::{Kept, completed_steps, discard, kept, prune, unfinished},
+};
+use self::{journal::Journal, plan::Scopes, set::RestoreSet, stage::Staged};
+use crate::{
+    backup::{Manifest, Progress, read_whole},
+    error::{Code, Error, Result},
+    key::SecretKey,
+    profile::{Apps, Profile},
+    volume::{Id, Instance, RelPath, Volume},
+};
+
+/// The command of an init script that asked for a restore. It goes into the journal with the effect, so that a start
+/// after a crash can tell that the command is done.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub struct ScriptStep {
+    /// The script's name in `Init/`.
+    pub script: RelPath,
+    /// BLAKE3 of its original text, in hexadecimal.
+    pub hash: String,
+    /// Which run of it: renamed back, it runs again.
+    pub run: Id,
+    /// Which of its commands, from 0.
+    pub command: usize,
+}
+
+impl ScriptStep {
+    /// The variable that a command of an init script finds it in, as JSON.
+    pub const VARIABLE: &str = "MOORLINE_SCRIPT";
+}
+
+/// What becomes of the server's apps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AppsAfter {
+    /// Switched off: the copy is in quarantine.
+    Off,
+    /// As the backup has them.
+    AsTheyWere,
+}
+
+/// What is to be restored, and how.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// The backup.
+    pub backup: &'a Path,
+    /// The key that opens it.
+    pub key: &'a SecretKey,
+    /// Whether the volume, having no key at all, takes this one as its own.
+    pub adopt_key: bool,
+    /// What becomes of the apps.
+    pub apps: AppsAfter,
+    /// Whether a backup of another profile is accepted.
+    pub accept_other_profile: bool,
+    /// Who owns what is restored, unless the archive says.
+    pub owner: Option<(u32, u32)>,
+    /// The init script's command that asked, if one did.
+    pub script: Option<ScriptStep>,
+}
+
+/// A restore that is done.
+#[derive(Debug, Serialize)]
+pub struct Restored {
+    /// The restore set.
+    pub id: Id,
+    /// The backup's file.
+    pub backup: PathBuf,
+    /// The backup's id.
+    pub backup_id: Id,
+    /// When it was made.
+    pub backup_created: jiff::Timestamp,
+    /// The volume's instance id.
+    pub instance_id: Id,
+    /// What became of the apps.
+    pub apps: AppsAfter,
+    /// Whether the volume took the backup's key as its own.
+    pub key_adopted: bool,
+    /// How many members were put in place.
+    pub restored: usize,
+    /// How many paths were moved aside, and can be brought back.
+    pub replaced: usize,
+    /// What a person should know.
+    pub notes: Vec<String>,
+}
+
+/// Restores a backup. The volume's lock is held by the caller, and interrupted restores are recovered.
+///
+/// # Errors
+/// Whatever fails, the old state is untouched or has been put back, and the error says what to do.
+pub fn restore(volume: &Volume, profile: &Profile, request: Request, progress: &mut dyn Progress) -> Result<Restored> {
+    let (manifest, contents) = read_whole(request.backup, request.key, progress)?;
+    accept(&manifest, profile, &request)?;
+    let scopes = Scopes::new(&manifest.scope, &profile.scope)?;
+    let both = [manifest.scope.clone(), profile.scope.clone()];
+    obstacles::no_database_in_use(volume, &both)?;
+    obstacles::space(volume, contents.members.iter().map(|member| member.size))?;
+    let set = RestoreSet::create(volume)?;
+    let abandon = |error: Error| set.abandon(error);
+    let staged = Staged::of(volume, &set, &manifest, &request, progress).map_err(abandon)?;
+    let mut moves = plan::of_tree(volume, &set, &set.stage(), &scopes).map_err(abandon)?;
+    moves.extend(staged.own_files());
+    obstacles::moves(volume, &moves).map_err(abandon)?;
+    let journal = Journal::of_restore(&set, &manifest, &request, &profile.scope, moves);
+    let journal = commit::commit(volume, &set, journal, || obstacles::no_database_in_use(volume, &both))?;
+    Ok(Restored {
+        id: set.id(),
+        backup: request.backup.to_owned(),
+        backup_id: staged.backup_id,
+        backup_created: manifest.created,
+        instance_id: staged.instance.id,
+        apps: request.apps,
+        key_adopted: staged.key_adopted,
+        restored: staged.members,
+        replaced: journal.moves.iter().filter(|change| change.old.is_some() && !set::is_own(&change.path)).count(),
+        notes: staged.notes,
+    })
+}
+
+/// Whether this backup may be restored here at all.
+fn accept(manifest: &Manifest, profile: &Profile, request: &Request) -> Result<()> {
+    if manifest.profile != profile.name && !request.accept_other_profile {
+        let name = |name: &Option<String>| name.clone().unwrap_or_else(|| "none".to_owned());
+        return Err(Error::usage(format!(
+            "the backup was made with the profile {}, and this volume has {}",
+            name(&manifest.profile),
+            name(&profile.name)
+        ))
+        .hint("use the backup's profile, or add --profile-mismatch=accept to restore it all the same"));
+    }
+    let known = profile.apps == Apps::None || manifest.apps == Apps::None;
+    if request.apps == AppsAfter::Off && !known {
+        return Err(Error::new(
+            Code::AppsUnknown,
+            "what this server's apps are is unknown, so they cannot be switched off in the restored copy; nothing was changed",
+        )
+        .hint("add --enable-apps if this replaces the original and its alerts, webhooks and jobs are to run"));
+    }
+    Ok(())
+}
+
+/// The instance that the volume is once the restore is done.
+fn instance_after(volume: &Volume, request: &Request, backup_id: Id) -> Result<Instance> {
+    let mut instance = Instance::load(volume)?.map_or_else(Instance::new, Ok)?;
+    if request.apps == AppsAfter::Off {
+        // A copy is somebody else: it neither prunes nor uploads over what its original made.
+        instance.id = Id::random()?;
+    }
+    instance.restore_epoch += 1;
+    instance.restored_backup = Some(backup_id);
+    instance.restored = Some(jiff::Timestamp::now());
+    if request.adopt_key {
+        instance.key_fingerprint = Some(request.key.fingerprint());
+    }
+    Ok(instance)
+}

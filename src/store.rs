@@ -25,7 +25,11 @@ pub mod stage;
 pub mod survey;
 
 pub use self::{
+    compare::TableChange,
+    files::{Captured, Files},
     scope::{Matcher, PathKind, Scope},
     spool::Spool,
-    survey::{Found, Note, Survey, survey},
+    sqlite::{DatabaseFacts, Snapshot, check_image, in_use, open_all},
+    stage::{Owners, Stager},
+    survey::{Found, Note, Survey, holds_state, is_backup, is_database, sidecar_base, survey},
 };

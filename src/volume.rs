@@ -134,13 +134,4 @@ impl Volume {
         }
         Ok(())
     }
-
-    /// An open file without a name, on the volume where possible.
-    ///
-    /// # Errors
-    /// Where neither the volume nor the temporary folder takes one.
-    pub fn unnamed_file(&self) -> Result<fs::File> {
-        let spool = self.spool();
-        tempfile::tempfile_in(&spool).or_else(|_| tempfile::tempfile()).on("create a temporary file in", &spool)
-    }
 }

@@ -12,6 +12,7 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet},
     io,
     ops::ControlFlow,
+    os::unix::ffi::OsStrExt,
     path::Path,
 };
 
@@ -95,6 +96,22 @@ pub fn holds_state(root: &Path, matcher: &Matcher) -> Result<bool> {
 /// Where it cannot be read.
 pub fn is_database(path: &Path) -> io::Result<bool> {
     Ok(walk::sniff(path)?.is_some_and(|content| content == walk::Content::Database))
+}
+
+/// Whether the file's first bytes are those of a backup. To be asked only while this process has no database open.
+///
+/// # Errors
+/// Where it cannot be read.
+pub fn is_backup(path: &Path) -> io::Result<bool> {
+    Ok(walk::sniff(path)?.is_some_and(|content| content == walk::Content::Backup))
+}
+
+/// The database that a path belongs to if it is the `-wal`, `-shm` or `-journal` of one, by its name alone.
+#[must_use]
+pub fn sidecar_base(path: &RelPath) -> Option<RelPath> {
+    let bytes = path.as_bytes();
+    let base = SIDECARS.iter().find_map(|sidecar| bytes.strip_suffix(sidecar.as_bytes()))?;
+    RelPath::new(std::ffi::OsStr::from_bytes(base)).ok()
 }
 
 impl Survey {

@@ -132,6 +132,11 @@ pub fn rename_new(from: &Path, to: &Path) -> Result<bool> {
 /// # Errors
 /// Where the rename failed.
 pub fn rename_new_unsynced(from: &Path, to: &Path) -> Result<bool> {
+    rename_new_now(from, to)
+        .map_err(|errno| Error::io("rename", from, &errno.into()).context(format!("to {}", to.display())))
+}
+
+fn rename_new_now(from: &Path, to: &Path) -> nix::Result<bool> {
     let done = match renameat2_noreplace(from, to) {
         // A file system (NFS, 9p) or a seccomp filter without it: look, then rename. The volume's lock is held.
         Err(Errno::EINVAL | Errno::ENOSYS) if to.symlink_metadata().is_ok() => Err(Errno::EEXIST),
@@ -141,8 +146,49 @@ pub fn rename_new_unsynced(from: &Path, to: &Path) -> Result<bool> {
     match done {
         Ok(()) => Ok(true),
         Err(Errno::EEXIST) => Ok(false),
-        Err(errno) => Err(Error::io("rename", from, &errno.into()).context(format!("to {}", to.display()))),
+        Err(errno) => Err(errno),
     }
+}
+
+/// What came of a rename in a directory that may not be ours to change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Renamed {
+    /// It is durable.
+    Yes,
+    /// Something has that name already; nothing was done.
+    Taken,
+    /// Neither the name nor the directory can be changed: read-only, a mount point, somebody else's, too long a name.
+    Refused,
+}
+
+/// As [`rename_new`], where it is foreseen that it is not allowed.
+///
+/// # Errors
+/// Where the disk or the flush failed.
+pub fn rename_new_if_allowed(from: &Path, to: &Path) -> Result<Renamed> {
+    match rename_new_now(from, to) {
+        Err(errno) if is_refusal(errno) => Ok(Renamed::Refused),
+        Err(errno) => Err(Error::io("rename", from, &errno.into()).context(format!("to {}", to.display()))),
+        Ok(false) => Ok(Renamed::Taken),
+        Ok(true) => sync_parents(from, to).map(|()| Renamed::Yes),
+    }
+}
+
+/// As [`remove_file`], where it is foreseen that it is not allowed: then `false`.
+///
+/// # Errors
+/// Where the disk or the flush failed.
+pub fn remove_file_if_allowed(path: &Path) -> Result<bool> {
+    match nix::unistd::unlink(path) {
+        Ok(()) => path.parent().map_or(Ok(()), sync_dir).map(|()| true),
+        Err(Errno::ENOENT) => Ok(true),
+        Err(errno) if is_refusal(errno) => Ok(false),
+        Err(errno) => Err(Error::io("remove", path, &errno.into())),
+    }
+}
+
+const fn is_refusal(errno: Errno) -> bool {
+    matches!(errno, Errno::EROFS | Errno::EACCES | Errno::EPERM | Errno::EBUSY | Errno::EXDEV | Errno::ENAMETOOLONG)
 }
 
 /// The system call itself: musl has no function for it.

@@ -1,1 +1,1 @@
-//!
+//! From container start to server.

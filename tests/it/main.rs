@@ -1,10 +1,16 @@
 //! moorline through its front door: the real binary on real volumes.
 
+#![allow(clippy::panic)] // In a helper of a test it is a failed test.
+
 mod backup;
 mod cli;
+mod crash;
 mod entrypoint;
+mod fixture;
 mod format;
+mod house;
 mod init;
+mod memory;
 mod restore;
 mod store;
 mod support;

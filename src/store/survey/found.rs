@@ -2,7 +2,7 @@
 
 use std::{fs::Metadata, os::unix::fs::MetadataExt, path::PathBuf};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{seqbac, store::PathKind, volume::RelPath};
 
@@ -34,7 +34,7 @@ pub struct Found {
 }
 
 /// Something that a person should know about a path.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
     /// Where it is below the storage root.
     pub path: RelPath,

@@ -1,0 +1,184 @@
+//! The backups in a folder: what each one's header and manifest say, and which is the newest of an instance.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+};
+
+use serde::Serialize;
+
+use super::{EXTENSION, Kind, Manifest, name};
+use crate::{
+    error::{Code, Error, IoContext, Result},
+    key::SecretKey,
+    profile::Profile,
+    seqbac::{self, Header, Reader},
+    store::holds_state,
+    volume::{Id, Instance, Volume},
+};
+
+/// How far in the future a backup may claim to be made before it is not believed.
+const CLOCK_SKEW: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
+
+/// One backup, as `--json` shows it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Summary {
+    /// Where it is.
+    pub file: PathBuf,
+    /// Its id.
+    pub id: Id,
+    /// When its transactions were open.
+    pub created: jiff::Timestamp,
+    /// Why it was made. Without the key, what its name says.
+    pub kind: Kind,
+    /// Its length.
+    pub bytes: u64,
+    /// Whether its databases were found sound; unknown without its key.
+    pub verified: Option<bool>,
+    /// Fingerprint of the key that opens it.
+    pub key_fingerprint: Id,
+    /// The instance that made it.
+    pub instance_id: Option<Id>,
+    /// The profile's name.
+    pub profile: Option<String>,
+}
+
+/// A file that is called as a backup, and could not be taken for one.
+#[derive(Debug, Clone)]
+pub struct Skipped {
+    /// Where it is.
+    pub file: PathBuf,
+    /// What is wrong with it.
+    pub error: Error,
+}
+
+/// What a folder of backups holds, newest first.
+#[derive(Debug, Clone, Default)]
+pub struct Listed {
+    /// Those that can be read as far as the key reaches.
+    pub backups: Vec<Summary>,
+    /// Those that cannot.
+    pub skipped: Vec<Skipped>,
+}
+
+/// Lists a folder.
+///
+/// # Errors
+/// Where the folder cannot be read. A damaged backup in it is listed as such.
+pub fn list(folder: &Path, key: Option<&SecretKey>) -> Result<Listed> {
+    let mut listed = Listed::default();
+    for file in files(folder)? {
+        match summary(&file, key) {
+            Ok(summary) => listed.backups.push(summary),
+            Err(error) => listed.skipped.push(Skipped { file, error }),
+        }
+    }
+    listed.backups.sort_by_key(|backup| std::cmp::Reverse(backup.created));
+    Ok(listed)
+}
+
+/// The newest backup of this instance, by the time in its authenticated header.
+///
+/// # Errors
+/// `NotFound` where there is none. A damaged file in the folder is an error: it may be the newest.
+pub fn newest_of_instance(folder: &Path, key: &SecretKey, instance: Id) -> Result<PathBuf> {
+    let mut newest: Option<(jiff::Timestamp, PathBuf)> = None;
+    for file in files(folder)? {
+        let advice = "move it out of Backups/ to have the newest of the others, or name the one you want with --backup";
+        let damaged = |error: Error| error.context("the newest backup cannot be told").hint(advice);
+        let header = header(&file).map_err(damaged)?;
+        if header.instance != Some(instance) {
+            log::info!("{} is a backup of another instance", file.display());
+            continue;
+        }
+        header.authenticate(key).map_err(|error| damaged(named(&file, error)))?;
+        if header.created > jiff::Timestamp::now() + CLOCK_SKEW {
+            log::warn!("{} says it was made in the future, at {}; it is passed over", file.display(), header.created);
+            continue;
+        }
+        if newest.as_ref().is_none_or(|(created, _)| header.created > *created) {
+            newest = Some((header.created, file));
+        }
+    }
+    newest.map(|(_, file)| file).ok_or_else(|| {
+        Error::new(Code::NotFound, format!("there is no backup of this instance ({instance}) in {}", folder.display()))
+            .hint("name one with --backup; one of another instance needs its --secret-key too")
+    })
+}
+
+/// Whether this key is the one that seals a backup, as far as its header says.
+#[must_use]
+pub fn opens(file: &Path, key: &SecretKey) -> bool {
+    header(file).is_ok_and(|header| header.key_fingerprint == key.fingerprint())
+}
+
+/// Whether the volume's newest backup is older than `age`, and there is state to back up.
+///
+/// # Errors
+/// Where the volume cannot be read.
+pub fn is_due(volume: &Volume, profile: &Profile, age: jiff::SignedDuration) -> Result<bool> {
+    if !holds_state(volume.root(), &profile.scope.compile()?)? {
+        return Ok(false);
+    }
+    let instance = Instance::load(volume)?.map(|instance| instance.id);
+    let headers = files(&volume.backups())?.into_iter().filter_map(|file| header(&file).ok());
+    let newest = headers.filter(|header| header.instance == instance).map(|header| header.created).max();
+    Ok(newest.is_none_or(|created| jiff::Timestamp::now().duration_since(created) > age))
+}
+
+/// A backup's header, which needs no key.
+pub(super) fn header(file: &Path) -> Result<Header> {
+    let mut open = File::open(file).on("open", file)?;
+    Header::read(&mut open).map_err(|error| named(file, error))
+}
+
+/// The failure of the format, with the file's name in front.
+pub(super) fn named(file: &Path, error: seqbac::Error) -> Error {
+    Error::from(error).context(file.display())
+}
+
+fn summary(file: &Path, key: Option<&SecretKey>) -> Result<Summary> {
+    let header = header(file)?;
+    let opens = key.filter(|key| key.fingerprint() == header.key_fingerprint);
+    let manifest = opens.map(|key| manifest(file, key)).transpose()?;
+    Ok(Summary {
+        file: file.to_owned(),
+        id: header.id,
+        created: header.created,
+        kind: manifest
+            .as_ref()
+            .map_or_else(|| name::kind_of(file).unwrap_or(Kind::Immediate), |manifest| manifest.kind),
+        bytes: fs::metadata(file).on("look at", file)?.len(),
+        verified: manifest.as_ref().map(Manifest::is_sound),
+        key_fingerprint: header.key_fingerprint,
+        instance_id: header.instance,
+        profile: manifest.and_then(|manifest| manifest.profile),
+    })
+}
+
+fn manifest(file: &Path, key: &SecretKey) -> Result<Manifest> {
+    let open = File::open(file).on("open", file)?;
+    let reader = Reader::open(open, key, 1).map_err(|error| named(file, error))?;
+    Manifest::parse(reader.manifest()).map_err(|error| error.context(file.display()))
+}
+
+/// The backups' files in a folder, by name; that there is no folder means there are none.
+///
+/// # Errors
+/// Where the folder cannot be read.
+pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.on("list", folder)?,
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.on("list", folder)?.path();
+        let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
+        if !hidden && path.extension().is_some_and(|extension| extension == EXTENSION) && path.is_file() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}

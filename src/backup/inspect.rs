@@ -1,0 +1,86 @@
+//! What a backup says of itself: its header to anybody, its manifest and members to whoever has the key.
+
+use std::{fs::File, path::Path};
+
+use serde::Serialize;
+
+use super::{Manifest, catalog, verify::complete};
+use crate::{
+    error::{IoContext, Result},
+    key::SecretKey,
+    seqbac::{Archive, DigestEntry},
+    volume::{Id, RelPath},
+};
+
+/// What was found.
+#[derive(Debug, Serialize)]
+pub struct Inspection {
+    /// Its id.
+    pub id: Id,
+    /// When its transactions were open.
+    pub created: jiff::Timestamp,
+    /// The version of what wrote it.
+    pub writer: Option<String>,
+    /// The instance that made it.
+    pub instance_id: Option<Id>,
+    /// Fingerprint of the key that opens it.
+    pub key_fingerprint: Id,
+    /// Its length.
+    pub bytes: u64,
+    /// What is in it; with the key only.
+    pub manifest: Option<Manifest>,
+    /// Its members; with the key only.
+    pub members: Option<Vec<Listed>>,
+}
+
+/// One member.
+#[derive(Debug, Serialize)]
+pub struct Listed {
+    /// Its name in the archive.
+    pub path: RelPath,
+    /// How many bytes it has.
+    pub size: u64,
+    /// Its BLAKE3.
+    pub blake3: String,
+    /// Whether it changed each of the times that it was read.
+    pub torn: bool,
+}
+
+impl From<&DigestEntry> for Listed {
+    fn from(entry: &DigestEntry) -> Self {
+        let DigestEntry { path, size, blake3, torn, .. } = entry.clone();
+        Self { path, size, blake3: blake3.to_hex().to_string(), torn }
+    }
+}
+
+/// Reads the header, and with the key the manifest and the list of members, by random access.
+///
+/// # Errors
+/// The format's errors, by name, with the file's name.
+pub fn inspect(file: &Path, key: Option<&SecretKey>) -> Result<Inspection> {
+    let header = catalog::header(file)?;
+    let (manifest, members) = match key {
+        Some(key) => {
+            let mut archive = open_archive(file, key)?;
+            let manifest = archive.manifest().map_err(|error| complete(file, key, error))?;
+            (Some(Manifest::parse(&manifest)?), Some(archive.members().iter().map(Listed::from).collect()))
+        }
+        None => (None, None),
+    };
+    Ok(Inspection {
+        id: header.id,
+        created: header.created,
+        writer: header.writer.clone(),
+        instance_id: header.instance,
+        key_fingerprint: header.key_fingerprint,
+        bytes: std::fs::metadata(file).on("look at", file)?.len(),
+        manifest,
+        members,
+    })
+}
+
+/// A backup opened for random access.
+pub(super) fn open_archive(file: &Path, key: &SecretKey) -> Result<Archive<File>> {
+    let open = File::open(file).on("open", file)?;
+    Archive::open(open, key).map_err(|error| complete(file, key, error))
+}

@@ -1,0 +1,94 @@
+//! `manifest.json`: what a backup holds, written before the first member.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::{Code, Error, Result},
+    profile::Apps,
+    store::{DatabaseFacts, Note, Scope},
+    volume::{Id, RelPath},
+};
+
+/// The folder inside the archive that the server's state is in: beside it a server's own `manifest.json` is no clash.
+pub const MEMBER_PREFIX: &str = "state";
+
+/// Why a backup was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// By itself: daily, or before the server starts. Retention counts these.
+    Scheduled,
+    /// Because somebody asked.
+    Immediate,
+}
+
+/// What is in a backup.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The version of moorline that wrote it.
+    pub moorline: String,
+    /// When its transactions were open.
+    pub created: jiff::Timestamp,
+    /// Why it was made.
+    pub kind: Kind,
+    /// The instance whose state it is.
+    pub instance: Id,
+    /// The profile's name; absent where discovery decided what the state is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// What is known of the server's apps.
+    pub apps: Apps,
+    /// The globs that the state was chosen by.
+    pub scope: Scope,
+    /// The SQLite databases, in the order captured.
+    pub databases: Vec<DatabaseFacts>,
+    /// What was seen and left out, and why.
+    #[serde(default)]
+    pub notes: Vec<Note>,
+}
+
+impl Manifest {
+    /// Its bytes.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        serde_json::to_vec_pretty(self)
+            .map_err(|cause| Error::new(Code::Bug, format!("the manifest cannot be written: {cause}")))
+    }
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// `ContentMismatch` where it is not a manifest.
+    pub fn parse(bytes: &[u8]) -> Result<Self> {
+        serde_json::from_slice(bytes).map_err(|cause| {
+            Error::new(Code::ContentMismatch, format!("the backup's manifest cannot be understood: {cause}"))
+                .hint("it may have been made by a newer moorline")
+        })
+    }
+
+    /// Whether the databases had no fault when they were captured.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.databases.iter().all(|database| database.findings.is_empty())
+    }
+
+    /// The facts of one database.
+    #[must_use]
+    pub fn database(&self, path: &RelPath) -> Option<&DatabaseFacts> {
+        self.databases.iter().find(|database| database.path == *path)
+    }
+}
+
+/// The name in the archive of a path of the state.
+#[must_use]
+pub fn member_of(path: &RelPath) -> RelPath {
+    RelPath::new(std::path::Path::new(MEMBER_PREFIX).join(path.as_path())).unwrap_or_else(|_| path.clone())
+}
+
+/// The path of the state that a name in the archive stands for.
+#[must_use]
+pub fn state_of(member: &RelPath) -> Option<RelPath> {
+    RelPath::new(member.as_path().strip_prefix(MEMBER_PREFIX).ok()?).ok()
+}

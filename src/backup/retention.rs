@@ -1,0 +1,80 @@
+//! Which scheduled backups are kept: a rule over what is there, and its application.
+
+use super::{Kind, catalog::Summary, list};
+use crate::{
+    error::Result,
+    key::SecretKey,
+    volume::{Id, Instance, Volume, durable},
+};
+
+/// The backups that may go: scheduled ones of this instance, older than the `keep` newest sound ones of it. What is
+/// immediate, of another instance, sealed with another key, or not known to be sound is neither counted nor removed.
+#[must_use]
+pub fn expired(backups: &[Summary], instance: Id, keep: usize) -> Vec<&Summary> {
+    let ours = |backup: &&Summary| {
+        backup.kind == Kind::Scheduled && backup.instance_id == Some(instance) && backup.verified == Some(true)
+    };
+    let mut counted: Vec<_> = backups.iter().filter(ours).collect();
+    counted.sort_by_key(|backup| std::cmp::Reverse(backup.created));
+    counted.split_off(keep.max(1).min(counted.len()))
+}
+
+/// Removes the expired backups from `Backups/`. Call it only after a new backup was verified.
+///
+/// # Errors
+/// Where the folder cannot be read or a file in it not be removed.
+pub fn prune(volume: &Volume, key: &SecretKey, keep: usize) -> Result<()> {
+    let Some(instance) = Instance::load(volume)? else { return Ok(()) };
+    let listed = list(&volume.backups(), Some(key))?;
+    for backup in expired(&listed.backups, instance.id, keep) {
+        durable::remove_file(&backup.file)?;
+        log::info!("removed {}: the {keep} newest scheduled backups are kept", backup.file.display());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OURS: Id = Id([1; 16]);
+
+    fn backup(day: i64, change: impl Fn(&mut Summary)) -> Summary {
+        let mut backup = Summary {
+            file: format!("seq_{day}.seqbac").into(),
+            id: Id([9; 16]),
+            created: jiff::Timestamp::from_second(day * 86_400).expect("a day"),
+            kind: Kind::Scheduled,
+            bytes: 1,
+            verified: Some(true),
+            key_fingerprint: Id([2; 16]),
+            instance_id: Some(OURS),
+            profile: None,
+        };
+        change(&mut backup);
+        backup
+    }
+
+    fn days(backups: &[Summary], keep: usize) -> Vec<i64> {
+        expired(backups, OURS, keep).iter().map(|backup| backup.created.as_second() / 86_400).collect()
+    }
+
+    #[test]
+    fn the_newest_are_kept_whatever_the_gaps() {
+        let backups: Vec<_> = [3, 1, 400, 2, 30].into_iter().map(|day| backup(day, |_| ())).collect();
+        assert_eq!(days(&backups, 3), [2, 1]);
+        assert_eq!(days(&backups, 7), [0_i64; 0]);
+        assert_eq!(days(&backups, 0), [30, 3, 2, 1], "never below one");
+    }
+
+    #[test]
+    fn what_is_not_a_sound_scheduled_backup_of_ours_neither_counts_nor_goes() {
+        let mut backups = vec![backup(1, |_| ()), backup(2, |_| ())];
+        backups.push(backup(3, |backup| backup.kind = Kind::Immediate));
+        backups.push(backup(4, |backup| backup.instance_id = Some(Id([7; 16]))));
+        backups.push(backup(5, |backup| backup.verified = Some(false)));
+        backups.push(backup(6, |backup| backup.verified = None));
+        assert_eq!(days(&backups, 2), [0_i64; 0]);
+        assert_eq!(days(&backups, 1), [1]);
+    }
+}

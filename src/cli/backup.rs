@@ -1,0 +1,96 @@
+//! `moorline backup`: take one now.
+
+use std::{io, path::PathBuf, process::ExitCode};
+
+use clap::Args;
+
+use super::{Context, environment, output, progress::Shown};
+use crate::{
+    backup::{self, Destination, Job, Kind, Taken},
+    error::{Code, Result},
+    profile::Profile,
+    restore,
+    volume::Volume,
+};
+
+/// Take an encrypted backup of the server's state, now
+///
+/// The server may be running. The backup's path is printed, alone, on stdout.
+#[derive(Debug, Args)]
+pub struct Backup {
+    /// Where to write it: a file, a folder, or - for stdout [default: Backups/ on the volume]
+    #[arg(short, long, value_name = "FILE|-")]
+    output: Option<PathBuf>,
+    /// Do not check the databases for faults
+    #[arg(long)]
+    no_check: bool,
+    /// Go on with a configured key that is not the one this volume's backups are sealed with
+    #[arg(long, env = "MOORLINE_ACCEPT_NEW_KEY")]
+    accept_new_key: bool,
+    /// Print the backup as an object
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Take it as the daily one, and remove the oldest
+    #[arg(long, conflicts_with = "output")]
+    scheduled: bool,
+    /// Only if the newest backup is older than this, and there is state
+    #[arg(long, value_name = "DURATION", value_parser = environment::parse_duration)]
+    if_older: Option<jiff::SignedDuration>,
+}
+
+impl Backup {
+    pub(super) fn run(self, context: &Context) -> Result<ExitCode> {
+        let volume = context.volume()?;
+        volume.prepare()?;
+        let profile = Profile::discover(volume.root())?;
+        if let Some(age) = self.if_older
+            && !backup::is_due(&volume, &profile, age)?
+        {
+            return Ok(ExitCode::SUCCESS);
+        }
+        let found = context.environment.key_sources()?.ensure(&volume, self.accept_new_key)?;
+        let kind = if self.scheduled { Kind::Scheduled } else { Kind::Immediate };
+        let job = Job { volume: &volume, profile: &profile, key: &found.key, kind, check: !self.no_check };
+        let stream = self.output.as_deref() == Some("-".as_ref());
+        let mut stdout = io::stdout().lock();
+        let destination = match &self.output {
+            Some(_) if stream => Destination::Stream(&mut stdout),
+            Some(path) => Destination::Path(path),
+            None => Destination::Backups,
+        };
+        let taken = backup::take(&job, destination, &mut Shown::new())?;
+        drop(stdout);
+        report(&taken);
+        if taken.summary.verified == Some(true) && !stream {
+            clean_up(context, &volume, &job, self.scheduled);
+        }
+        match (stream, self.json) {
+            (true, _) => {}
+            (false, true) => output::object(&taken.summary)?,
+            (false, false) => output::answer(&taken.summary.file.display().to_string()),
+        }
+        let sound = taken.findings.is_empty();
+        Ok(if sound { ExitCode::SUCCESS } else { ExitCode::from(Code::Unverified.exit()) })
+    }
+}
+
+fn report(taken: &Taken) {
+    for (path, finding) in &taken.findings {
+        log::warn!("{path} has a fault, which the backup has too: {finding}");
+    }
+    log::info!("backup complete: {} bytes, sealed with key {}", taken.summary.bytes, taken.summary.key_fingerprint);
+}
+
+/// A verified backup is what lets older things go; that they stay is no failure of the backup.
+fn clean_up(context: &Context, volume: &Volume, job: &Job, scheduled: bool) {
+    let cleaned = (|| {
+        restore::prune(volume, context.environment.keep_replaced()?)?;
+        if scheduled {
+            backup::prune(volume, job.key, context.environment.backups_to_keep()?)?;
+        }
+        Ok::<_, crate::error::Error>(())
+    })();
+    if let Err(error) = cleaned {
+        log::warn!("nothing was cleaned up after the backup: {error}");
+    }
+}

@@ -1,0 +1,115 @@
+//! What `run` and `init` have in common: the settings of a container start, from flags and environment.
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::Args;
+
+use super::{ARGUMENTS_FD, Context, environment::Environment, output};
+use crate::{
+    entrypoint::{End, Scripts, Settings},
+    error::{Error, Result},
+    init::policy::OnFailure,
+    process::{Own, Variables, child, variables::DEFAULT_PATH},
+};
+
+/// Where a second source of init scripts is mounted.
+const SEQINIT: &str = "/seqinit";
+
+/// How long a script has to stop: Docker waits 10 s before it kills everything.
+const GRACE: &str = "5s";
+
+/// How long the volume of another container is waited for: rollouts overlap.
+const LOCK_WAIT: &str = "30s";
+
+/// Flags of a container start. The settings that have no flag are variables.
+#[derive(Debug, Args)]
+pub struct Container {
+    /// Refuse scripts that everybody can write [env: MOORLINE_STRICT_PERMISSIONS]
+    #[arg(long)]
+    strict_permissions: bool,
+}
+
+impl Container {
+    pub(super) fn settings(&self, context: &Context, verb: &'static str) -> Result<Settings> {
+        let environment = &context.environment;
+        let variables: Variables = std::env::vars_os().collect();
+        let scripts = Scripts {
+            seqinit: seqinit(environment)?,
+            grace: time(environment, "MOORLINE_SCRIPT_GRACE", GRACE)?,
+            on_failure: on_failure(environment)?,
+            allow_empty: environment.switch("MOORLINE_ALLOW_EMPTY")?,
+            strict_permissions: self.strict_permissions || environment.switch("MOORLINE_STRICT_PERMISSIONS")?,
+        };
+        let skip_init = environment.switch("MOORLINE_SKIP_INIT")?;
+        Ok(Settings {
+            storage: context.storage.clone(),
+            verb,
+            own: own(&variables)?,
+            environment: variables,
+            inherited_lock: environment.inherited_lock(),
+            lock_wait: time(environment, "MOORLINE_LOCK_WAIT", LOCK_WAIT)?,
+            log: standard_error(),
+            arguments_variable: ARGUMENTS_FD,
+            scripts: (!skip_init).then_some(scripts),
+        })
+    }
+}
+
+fn on_failure(environment: &Environment) -> Result<Option<OnFailure>> {
+    let set = environment.text(&["MOORLINE_INIT_ON_FAILURE"])?.map(|(_, value)| value);
+    match set.as_deref() {
+        None | Some("") => Ok(None),
+        Some("exit") => Ok(Some(OnFailure::Exit)),
+        Some("continue") => Ok(Some(OnFailure::Continue)),
+        Some(other) => Err(Error::usage(format!("MOORLINE_INIT_ON_FAILURE is {other:?}: say exit or continue"))),
+    }
+}
+
+/// The second source of scripts.
+pub(super) fn seqinit(environment: &Environment) -> Result<PathBuf> {
+    Ok(environment.setting(&["MOORLINE_SEQINIT"])?.map_or_else(|| SEQINIT.into(), |(_, path)| path.into()))
+}
+
+/// This program.
+pub(super) fn own(variables: &Variables) -> Result<Own> {
+    let called = std::env::args_os().next().unwrap_or_default();
+    Own::find(&called, variables.get("PATH").unwrap_or(DEFAULT_PATH.as_ref()))
+}
+
+/// Says how a container start ended.
+pub(super) fn answer(end: End) -> ExitCode {
+    match end {
+        End::Ready => ExitCode::SUCCESS,
+        End::Stopped(signal) => {
+            log::info!("stopped by {signal} before the server was started");
+            ExitCode::from(child::code_of_signal(signal as i32))
+        }
+        End::Failed { exit, error } => {
+            let _ = output::fail(&error, false);
+            ExitCode::from(exit)
+        }
+    }
+}
+
+/// A time: seconds, or a number with `s`, `m` or `h`.
+fn time(environment: &Environment, name: &str, default: &str) -> Result<Duration> {
+    let set = environment.text(&[name])?.map(|(_, value)| value);
+    let text = set.as_deref().unwrap_or(default).trim();
+    let wrong = || Error::usage(format!("{name} is {text:?}: say a time like 30, 30s, 5m or 1h"));
+    let (digits, unit) = match text.strip_suffix(['s', 'm', 'h']) {
+        Some(digits) => (digits, &text[digits.len()..]),
+        None => (text, "s"),
+    };
+    let seconds: u64 = match unit {
+        "h" => 3600,
+        "m" => 60,
+        _ => 1,
+    };
+    let number: u64 = digits.parse().map_err(|_| wrong())?;
+    number.checked_mul(seconds).filter(|seconds| *seconds <= 30 * 86_400).map(Duration::from_secs).ok_or_else(wrong)
+}
+
+fn standard_error() -> std::os::fd::BorrowedFd<'static> {
+    // SAFETY: Rust's runtime has seen to it that descriptor 2 is open, and nothing here ever closes it.
+    unsafe { std::os::fd::BorrowedFd::borrow_raw(2) }
+}

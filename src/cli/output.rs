@@ -1,0 +1,82 @@
+//! Words out: the answer on stdout, errors on stderr, objects where they were asked for.
+
+use std::{io::Write, process::ExitCode};
+
+use serde::Serialize;
+
+use super::progress::interrupted;
+use crate::error::{Code, Error, Result};
+
+/// Prints the answer. That nobody reads it any more is not an error.
+pub fn answer(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
+}
+
+/// Prints the answer as one object.
+pub fn object(value: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|cause| Error::new(Code::Bug, format!("the answer cannot be written as JSON: {cause}")))?;
+    answer(&text);
+    Ok(())
+}
+
+/// Reports a failure and chooses the exit code.
+#[must_use]
+pub fn fail(error: &Error, json: bool) -> ExitCode {
+    let exit = report(error);
+    if json {
+        let _ = object(&error_object(error));
+    }
+    ExitCode::from(interrupted().unwrap_or(exit))
+}
+
+/// Says on stderr what failed and what to do. Its exit code.
+pub fn report(error: &Error) -> u8 {
+    let mut text = format!("moorline: error: {}\n", printable(error.message()));
+    if let Some(hint) = error.advice() {
+        text.push_str(&format!("moorline: hint: {}\n", printable(hint)));
+    }
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    error.code().exit()
+}
+
+/// A failure as `--json` shows it.
+pub fn error_object(error: &Error) -> serde_json::Value {
+    serde_json::json!({
+        "error": error.message(),
+        "code": error.code().to_string(),
+        "exit": error.code().exit(),
+        "hint": error.advice(),
+    })
+}
+
+/// Prints rows in columns as wide as they need.
+pub fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]>) {
+    let all: Vec<[String; N]> = std::iter::once(head.map(str::to_owned)).chain(rows).collect();
+    let width = |column: usize| all.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    for row in &all {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        answer(cells.collect::<Vec<_>>().join("  ").trim_end());
+    }
+}
+
+/// A number of bytes for people.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    indicatif::BinaryBytes(bytes).to_string()
+}
+
+/// The text with control characters escaped: what a file is called must not move a terminal's cursor or forge a line.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut shown, char| {
+        if char.is_control() {
+            shown.extend(char.escape_default())
+        } else {
+            shown.push(char)
+        }
+        shown
+    })
+}

@@ -1,0 +1,128 @@
+//! `moorline restore`: a backup onto the volume.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::Args;
+
+use super::{Context, confirm, environment, key::KeyArguments, output, preview, progress::Shown};
+use crate::{
+    backup,
+    error::{Code, Error, Result},
+    key::SecretKey,
+    profile::Profile,
+    restore::{self, AppsAfter, Request, Restored},
+    volume::{Instance, Lock, Volume},
+};
+
+/// Restore a backup onto the volume: whole, or not at all
+///
+/// The server must be stopped; the usual place for this command is a script in Init/. What is replaced is kept, and
+/// `moorline rollback` brings it back.
+#[derive(Debug, Args)]
+pub struct Restore {
+    /// The newest backup of this instance in Backups/; its apps stay as they are
+    #[arg(long, conflicts_with = "backup")]
+    from_latest: bool,
+    /// The backup; relative to the working directory, which for an init script is Init/
+    #[arg(long, value_name = "FILE", required_unless_present = "from_latest")]
+    backup: Option<PathBuf>,
+    #[command(flatten)]
+    key: KeyArguments,
+    /// Leave the server's apps as the backup has them; without it, they are off in the restored copy
+    #[arg(long)]
+    enable_apps: bool,
+    /// Do it without asking
+    #[arg(short, long = "yes")]
+    yes: bool,
+    /// Show what would change, store by store, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Restore a backup of another profile all the same: `accept`
+    #[arg(long, value_name = "accept", value_parser = ["accept"])]
+    profile_mismatch: Option<String>,
+    /// Who owns what is restored [default: as archived, or as what is replaced]
+    #[arg(long, value_name = "UID:GID", value_parser = environment::parse_owner)]
+    owner: Option<(u32, u32)>,
+    /// Print the result as an object
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl Restore {
+    pub(super) fn run(self, context: &Context) -> Result<ExitCode> {
+        let volume = context.volume()?;
+        volume.prepare()?;
+        let profile = Profile::discover(volume.root())?;
+        let sources = self.key.sources(context)?;
+        let adopt_key = sources.from_flag()?.is_some() && sources.active(Some(&volume))?.is_none();
+        let key = self.key.get(context, Some(&volume))?;
+        let file = self.file(&volume, &key)?;
+        let request = Request {
+            backup: &file,
+            key: &key,
+            adopt_key,
+            apps: if self.enable_apps || self.from_latest { AppsAfter::AsTheyWere } else { AppsAfter::Off },
+            accept_other_profile: self.profile_mismatch.is_some(),
+            owner: self.owner,
+            script: context.environment.script_step()?,
+        };
+        if self.dry_run {
+            let preview = restore::preview(&volume, &profile, &request, &mut Shown::new())?;
+            if self.json {
+                output::object(&preview)?
+            } else {
+                preview::show(&preview)
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
+        let question = format!("restore {} onto {}, replacing its state?", file.display(), volume.root().display());
+        confirm::ask(&question, self.yes)?;
+        let _lock = Lock::take(&volume, "restore", context.environment.inherited_lock())?;
+        for line in restore::recover(&volume)? {
+            log::info!("{line}");
+        }
+        let restored = restore::restore(&volume, &profile, request, &mut Shown::new())?;
+        self.report(&restored)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn file(&self, volume: &Volume, key: &SecretKey) -> Result<PathBuf> {
+        if let Some(file) = &self.backup {
+            return Ok(file.clone());
+        }
+        let Some(instance) = Instance::load(volume)? else {
+            return Err(Error::new(Code::NotFound, "this volume has made no backup yet, so it has no latest one")
+                .hint("name one: seqsvr restore -y --enable-apps --secret-key=KEY --backup=../Backups/FILE"));
+        };
+        backup::newest_of_instance(&volume.backups(), key, instance.id)
+    }
+
+    fn report(&self, restored: &Restored) -> Result<()> {
+        for note in &restored.notes {
+            log::warn!("{note}");
+        }
+        let why = if self.enable_apps {
+            "--enable-apps"
+        } else if self.from_latest {
+            "--from-latest"
+        } else {
+            "no --enable-apps"
+        };
+        let apps = if restored.apps == AppsAfter::Off { "are off" } else { "are as they were" };
+        log::info!("apps {apps} ({why})");
+        if restored.key_adopted {
+            log::info!("the volume had no secret key, and took the one it was given as its own");
+        }
+        if self.json {
+            return output::object(restored);
+        }
+        output::answer(&format!(
+            "restored {} (made {:.0}): {} members; `moorline rollback {}` brings back what it replaced",
+            restored.backup.display(),
+            restored.backup_created,
+            restored.restored,
+            restored.id
+        ));
+        Ok(())
+    }
+}

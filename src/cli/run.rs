@@ -1,0 +1,51 @@
+//! `moorline run -- COMMAND…`: init scripts, then the server.
+
+use std::{ffi::OsString, process::ExitCode};
+
+use clap::Args;
+
+use super::{
+    Context,
+    container::{self, Container},
+    environment::SECRETS,
+};
+use crate::{
+    entrypoint::{self, Server},
+    error::{Error, Result},
+};
+
+/// Run the init scripts, then become the server
+///
+/// The server replaces this process: it has its process id, and gets every signal.
+#[derive(Debug, Args)]
+pub struct Run {
+    #[command(flatten)]
+    container: Container,
+    /// Do not take a backup before the server starts [env: MOORLINE_NO_BOOT_BACKUP]
+    #[arg(long)]
+    no_boot_backup: bool,
+    /// Go on with a configured key that is not the one this volume's backups are sealed with [env: MOORLINE_ACCEPT_NEW_KEY]
+    #[arg(long)]
+    accept_new_key: bool,
+    /// The server and its arguments, behind `--`
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+impl Run {
+    pub(super) fn run(self, context: &Context) -> Result<ExitCode> {
+        if self.command.is_empty() {
+            return Err(Error::usage("no server was named")
+                .hint("say `run -- my-server --its-flag`; or `init`, for the scripts alone"));
+        }
+        let environment = &context.environment;
+        let server = Server {
+            command: self.command,
+            hidden: SECRETS.to_vec(),
+            keys: environment.key_sources()?,
+            accept_new_key: self.accept_new_key || environment.switch("MOORLINE_ACCEPT_NEW_KEY")?,
+            boot_backup: !self.no_boot_backup && !environment.switch("MOORLINE_NO_BOOT_BACKUP")?,
+        };
+        Ok(container::answer(entrypoint::run(&self.container.settings(context, "run")?, &server)?))
+    }
+}

@@ -1,0 +1,70 @@
+//! `moorline verify`: read backups to the last byte.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::Args;
+
+use super::{Context, key::KeyArguments, output, progress::Shown};
+use crate::{
+    backup,
+    error::{Code, Error, Result},
+};
+
+/// Read backups to their last byte, and check every segment and every digest
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// The backups [default: all in Backups/]
+    files: Vec<PathBuf>,
+    /// Check each database's pages too, in a scratch copy
+    #[arg(long)]
+    full: bool,
+    #[command(flatten)]
+    key: KeyArguments,
+    /// Print one object: `backups`, each with its report or its error
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl Verify {
+    pub(super) fn run(self, context: &Context) -> Result<ExitCode> {
+        let volume = context.volume()?;
+        let key = self.key.get(context, Some(&volume))?;
+        let files = if self.files.is_empty() { backup::files(&volume.backups())? } else { self.files };
+        if files.is_empty() {
+            return Err(Error::new(Code::NotFound, format!("there is no backup in {}", volume.backups().display()))
+                .hint("`moorline backup` takes one"));
+        }
+        let mut worst = 0;
+        let mut reports = Vec::new();
+        for file in files {
+            let code = match backup::verify(&volume, &file, &key, self.full, &mut Shown::new()) {
+                Ok(report) => {
+                    for warning in &report.warnings {
+                        log::warn!("{}: {warning}", file.display());
+                    }
+                    for finding in &report.findings {
+                        log::warn!("{}: {} has a fault: {}", file.display(), finding.path, finding.finding);
+                    }
+                    let code = if report.findings.is_empty() { 0 } else { Code::Unverified.exit() };
+                    if !self.json && code == 0 {
+                        output::answer(&format!("{}: verified, {} members", file.display(), report.members));
+                    }
+                    reports.push(serde_json::json!({"file": file, "verified": code == 0, "report": report}));
+                    code
+                }
+                Err(error) => {
+                    let code = output::report(&error);
+                    reports.push(
+                        serde_json::json!({"file": file, "verified": false, "error": output::error_object(&error)}),
+                    );
+                    code
+                }
+            };
+            worst = if worst == 0 { code } else { worst };
+        }
+        if self.json {
+            output::object(&serde_json::json!({ "backups": reports }))?;
+        }
+        Ok(ExitCode::from(worst))
+    }
+}

@@ -1,0 +1,280 @@
+//! One attempt at one script: its commands or its program as children, in the environment that scripts are promised.
+
+use std::{
+    ffi::OsStr,
+    fs::File,
+    io::{Seek, Write},
+    os::{
+        fd::{AsRawFd, OwnedFd},
+        unix::process::CommandExt,
+    },
+    path::Path,
+    process::Command,
+};
+
+use nix::{errno::Errno, fcntl::OFlag, sys::signal::Signal, unistd};
+
+use super::{
+    Settings, commands,
+    ledger::Ledger,
+    output::Output,
+    policy::Failure,
+    private_copy::PrivateCopy,
+    recognise::{self, Kind},
+    scan::Script,
+};
+use crate::{
+    error::{Code, Error, Result},
+    process::{
+        Ended, Relay, Signals,
+        child::{self, Done},
+        exec,
+    },
+    restore::{self, ScriptStep},
+    volume::{Id, lock},
+};
+
+/// What came of an attempt.
+#[derive(Debug)]
+pub enum Ran {
+    /// It is done.
+    Succeeded,
+    /// It was stopped, because this process was asked to stop.
+    Stopped(Signal),
+    /// It failed.
+    Failed {
+        /// What failed.
+        failure: Failure,
+        /// The exit code that says so.
+        exit: u8,
+        /// Why.
+        reason: Error,
+    },
+}
+
+impl Ran {
+    /// It cannot be run as it stands.
+    pub(super) fn unrunnable(reason: Error) -> Self {
+        Self::Failed { failure: Failure::Permanent, exit: reason.code().exit(), reason }
+    }
+}
+
+/// An attempt under way.
+pub(super) struct Attempt<'a, 'b> {
+    pub settings: &'a Settings<'b>,
+    pub script: &'a mut Script,
+    pub run: Id,
+    pub output: &'a mut Output,
+    pub signals: &'a mut Signals,
+}
+
+impl Attempt<'_, '_> {
+    /// Runs the script.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be written, or a child cannot be waited for: nothing is known of the script then.
+    pub fn run(&mut self, kind: &Kind, ledger: &mut Ledger) -> Result<Ran> {
+        match kind {
+            Kind::BuiltIn(commands) => self.commands(commands, ledger),
+            Kind::Image => self.image(),
+            Kind::Interpreted { interpreter, argument } => self.interpreted(interpreter, argument.as_deref()),
+            Kind::ShellText => self.shell_text(),
+        }
+    }
+
+    fn commands(&mut self, commands: &[commands::Command], ledger: &mut Ledger) -> Result<Ran> {
+        if commands.is_empty() {
+            log::warn!("{} has no commands", self.script.path.display());
+        }
+        let noted = ledger.find(&self.script.name).map(|entry| entry.commands_done.clone()).unwrap_or_default();
+        // A restore is done when its journal says so, also where a crash kept the ledger from hearing of it.
+        let restored = restore::completed_steps(self.settings.volume, self.run)?;
+        for (ordinal, command) in commands.iter().enumerate() {
+            if noted.contains(&ordinal) || restored.contains(&ordinal) {
+                log::info!("line {} was done by an earlier start: it is not run again", command.line);
+                continue;
+            }
+            if let Some(signal) = self.signals.stop() {
+                return Ok(Ran::Stopped(signal));
+            }
+            match self.command(command, ordinal)? {
+                Ran::Succeeded => ledger.change(&self.script.name, |entry| entry.commands_done.push(ordinal))?,
+                other => return Ok(other),
+            }
+        }
+        Ok(Ran::Succeeded)
+    }
+
+    fn command(&mut self, command: &commands::Command, ordinal: usize) -> Result<Ran> {
+        let arguments = match descriptor_with(&command.arguments) {
+            Ok(arguments) => arguments,
+            Err(error) => return Ok(Ran::unrunnable(error)),
+        };
+        let number = arguments.as_raw_fd();
+        let mut child = Command::new(self.settings.own.run());
+        child.arg0(&command.program);
+        self.prepare(&mut child, ordinal)?;
+        child.env(self.settings.arguments_variable, number.to_string());
+        // SAFETY: between fork and exec it makes one system call, on a descriptor that is open until the child runs.
+        unsafe {
+            child.pre_exec(move || {
+                nix::libc::fcntl(number, nix::libc::F_SETFD, 0);
+                Ok(())
+            });
+        }
+        let done = match self.attend(child)? {
+            Ok(done) => done,
+            Err(cause) => return Err(Error::io("start", self.settings.own.path(), &cause)),
+        };
+        Ok(outcome(done.ended, |exit| {
+            let said = format!("line {} (`{} …`) {}", command.line, command.program, ended(done.ended));
+            (Failure::of_command(exit), Error::new(Code::from_exit(exit).unwrap_or(Code::Unexpected), said))
+        }))
+    }
+
+    fn image(&mut self) -> Result<Ran> {
+        let path = self.script.path.clone();
+        let executable = unistd::access(&path, unistd::AccessFlags::X_OK).is_ok() && !exec::on_noexec_mount(&path);
+        let copy = match executable {
+            true => None,
+            false => match PrivateCopy::of_image(&mut self.script.file, &path) {
+                Ok(copy) => Some(copy),
+                Err(error) => return Ok(Ran::unrunnable(error)),
+            },
+        };
+        let mut child = Command::new(copy.as_ref().map_or(path.as_path(), PrivateCopy::path));
+        child.arg0(&path);
+        self.program(child, &path)
+    }
+
+    fn interpreted(&mut self, interpreter: &OsStr, argument: Option<&OsStr>) -> Result<Ran> {
+        let path = self.script.path.clone();
+        // As the kernel would: without a slash it is a name in the working directory.
+        let program = self.settings.volume.init().join(interpreter);
+        let marked = recognise::without_mark(&self.script.text).len() != self.script.text.len();
+        let copy = marked.then(|| self.copy_without_mark()).transpose()?;
+        let mut child = Command::new(&program);
+        child.arg0(interpreter).args(argument).arg(copy.as_ref().map_or(path.as_path(), PrivateCopy::path));
+        if program.exists() {
+            self.program(child, &program)
+        } else {
+            let missing = format!("the interpreter {} of {} does not exist", interpreter.display(), path.display());
+            Ok(Ran::unrunnable(
+                Error::new(Code::ScriptUnrunnable, missing)
+                    .hint("install it in the image, or name another in the #! line"),
+            ))
+        }
+    }
+
+    fn shell_text(&mut self) -> Result<Ran> {
+        let shell = Path::new("/bin/sh");
+        if !shell.exists() {
+            let missing = format!("{} needs a shell, and the image has no /bin/sh", self.script.path.display());
+            return Ok(Ran::unrunnable(Error::new(Code::ScriptUnrunnable, missing).hint(
+                "a script made only of seqsvr commands needs none: no variables, pipes, or other commands in it",
+            )));
+        }
+        self.interpreted(shell.as_os_str(), None)
+    }
+
+    fn copy_without_mark(&mut self) -> Result<PrivateCopy> {
+        PrivateCopy::of_text(recognise::without_mark(&self.script.text), &self.settings.volume.spool())
+    }
+
+    fn program(&mut self, mut child: Command, image: &Path) -> Result<Ran> {
+        self.prepare(&mut child, 0)?;
+        let done = match self.attend(child)? {
+            Ok(done) => done,
+            Err(cause) => {
+                let errno = Errno::from_raw(cause.raw_os_error().unwrap_or(nix::libc::EIO));
+                return Ok(Ran::unrunnable(exec::explain(image, errno).error.with_code(Code::ScriptUnrunnable)));
+            }
+        };
+        Ok(outcome(done.ended, |_| (Failure::Program, Error::new(Code::Unexpected, ended(done.ended)))))
+    }
+
+    /// What every script is promised.
+    fn prepare(&self, child: &mut Command, ordinal: usize) -> Result<()> {
+        let step = ScriptStep {
+            script: self.script.name.clone(),
+            hash: self.script.hash.clone(),
+            run: self.run,
+            command: ordinal,
+        };
+        let step = serde_json::to_string(&step)
+            .map_err(|cause| Error::new(Code::Bug, format!("a script's step cannot be written: {cause}")))?;
+        child.current_dir(self.settings.volume.init()).env_clear().envs(self.settings.environment.pairs());
+        child.env(SCRIPT, step).env(lock::LOCK_FD, self.settings.lock.fd().to_string());
+        Ok(())
+    }
+
+    fn attend(&mut self, child: Command) -> Result<std::io::Result<Done>> {
+        let relay = Relay { log: self.settings.log, listener: self.output };
+        let lock = Some(self.settings.lock.fd());
+        match child::run(child, Some(relay), lock, self.settings.grace, self.signals) {
+            Ok(done) => {
+                for name in &done.leftovers {
+                    let line = format!("{} left {name} running: it was stopped", self.script.name);
+                    log::warn!("{line}");
+                    self.output.note(&line);
+                }
+                Ok(Ok(done))
+            }
+            Err(child::Failure::NotStarted(cause)) => Ok(Err(cause)),
+            Err(child::Failure::Lost(error)) => Err(error),
+        }
+    }
+}
+
+/// The variable that tells a child which script, and which command of it, it is run for.
+pub const SCRIPT: &str = "MOORLINE_SCRIPT";
+
+fn outcome(ended: Ended, failed: impl FnOnce(u8) -> (Failure, Error)) -> Ran {
+    match ended {
+        Ended::Exited(0) => Ran::Succeeded,
+        Ended::Stopped(signal) => Ran::Stopped(signal),
+        other => {
+            let (failure, reason) = failed(other.code());
+            // The error's own code says the same where the table gives the container another one.
+            let exit = if failure == Failure::Passing { Code::TryAgain.exit() } else { other.code() };
+            Ran::Failed { failure, exit, reason }
+        }
+    }
+}
+
+fn ended(how: Ended) -> String {
+    match how {
+        Ended::Killed(signal) => {
+            let name = Signal::try_from(signal).map_or_else(|_| signal.to_string(), |signal| signal.to_string());
+            format!("was killed by {name}")
+        }
+        other => format!("exited with {}", other.code()),
+    }
+}
+
+/// Arguments where `ps` does not show them: each ended by a NUL, in memory or in a pipe.
+fn descriptor_with(arguments: &[String]) -> Result<OwnedFd> {
+    let mut text = zeroize::Zeroizing::new(Vec::new());
+    for argument in arguments {
+        text.extend_from_slice(argument.as_bytes());
+        text.push(0);
+    }
+    in_memory(&text).or_else(|_| in_pipe(&text)).map_err(|_| {
+        Error::new(Code::ScriptUnrunnable, "a line of the script is too long").hint("shorten it, or use a shell script")
+    })
+}
+
+fn in_memory(text: &[u8]) -> std::io::Result<OwnedFd> {
+    use nix::sys::memfd::{MFdFlags, memfd_create};
+    let mut file = File::from(memfd_create(c"arguments", MFdFlags::MFD_CLOEXEC)?);
+    file.write_all(text)?;
+    file.rewind()?;
+    Ok(file.into())
+}
+
+fn in_pipe(text: &[u8]) -> std::io::Result<OwnedFd> {
+    let (reader, writer) = unistd::pipe2(OFlag::O_CLOEXEC)?;
+    nix::fcntl::fcntl(&writer, nix::fcntl::FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    File::from(writer).write_all(text)?;
+    Ok(reader)
+}

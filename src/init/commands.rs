@@ -1,0 +1,126 @@
+//! The lines of a built-in script: one plain `seqsvr …` or `moorline …` command each, with quotes as in a shell.
+//!
+//! Whatever a shell would do more with a line than split it (a variable, a pipe, a glob, an operator, a brace) makes
+//! the whole script shell text. A backslash at the end of a line joins it to the next.
+
+/// One command of a built-in script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// The line it begins on, from 1.
+    pub line: usize,
+    /// `seqsvr` or `moorline`.
+    pub program: String,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+}
+
+/// The commands of a script; `None` where one line of it is anything else.
+#[must_use]
+pub fn parse(text: &str) -> Option<Vec<Command>> {
+    let mut commands = Vec::new();
+    let mut lines = text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line)).enumerate();
+    while let Some((number, first)) = lines.next() {
+        let mut line = first.to_owned();
+        while !is_comment(&line) && continues(&line) {
+            line.pop();
+            line.push_str(lines.next()?.1);
+        }
+        if line.trim().is_empty() || is_comment(&line) {
+            continue;
+        }
+        commands.push(command(&line, number + 1)?);
+    }
+    Some(commands)
+}
+
+fn is_comment(line: &str) -> bool {
+    line.trim_start().starts_with('#')
+}
+
+/// An odd number of backslashes at its end.
+fn continues(line: &str) -> bool {
+    line.bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 1
+}
+
+fn command(line: &str, number: usize) -> Option<Command> {
+    if !is_plain(line) {
+        return None;
+    }
+    let mut words = shell_words::split(line).ok()?.into_iter();
+    let program = words.next().filter(|word| matches!(word.as_str(), "seqsvr" | "moorline"))?;
+    Some(Command { line: number, program, arguments: words.collect() })
+}
+
+/// Whether a shell would only split the line into words.
+fn is_plain(line: &str) -> bool {
+    let mut quote = None;
+    let mut chars = line.chars();
+    let mut before = ' ';
+    while let Some(char) = chars.next() {
+        match (quote, char) {
+            (None | Some('"'), '\\') => drop(chars.next()),
+            (Some(open), _) if open == char => quote = None,
+            (None, '"' | '\'') => quote = Some(char),
+            (None | Some('"'), '$' | '`') => return false,
+            (None, '|' | '&' | ';' | '<' | '>' | '(' | ')' | '*' | '?' | '[' | ']' | '{' | '}' | '~' | '!') => {
+                return false;
+            }
+            // A comment at the end of the line; shell-words drops it too.
+            (None, '#') if before.is_whitespace() => return true,
+            (None, char) if char.is_control() && char != '\t' => return false,
+            _ => {}
+        }
+        before = char;
+    }
+    quote.is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_are_a_shells() {
+        let text =
+            "\n  seqsvr restore -y --secret-key=\"a+/b=\" --backup='../Backups/a b.seqbac' x\\ y \"\\\"\" # now\n";
+        let commands = parse(text).expect("is built-in");
+        assert_eq!(commands.len(), 1);
+        assert_eq!(commands[0].line, 2);
+        let arguments: Vec<&str> = commands[0].arguments.iter().map(String::as_str).collect();
+        assert_eq!(arguments, ["restore", "-y", "--secret-key=a+/b=", "--backup=../Backups/a b.seqbac", "x y", "\""]);
+    }
+
+    #[test]
+    fn a_long_command_may_go_on_on_the_next_line() {
+        let commands = parse("moorline restore \\\r\n  -y \\\n --from-latest\nseqsvr show-key").expect("is built-in");
+        assert_eq!(commands[0].arguments, ["restore", "-y", "--from-latest"]);
+        assert_eq!((commands[1].line, commands[1].program.as_str()), (4, "seqsvr"));
+    }
+
+    #[test]
+    fn whatever_a_shell_does_more_is_not_ours() {
+        for line in [
+            "seqsvr backup $X",
+            "seqsvr backup \"$X\"",
+            "seqsvr backup `x`",
+            "seqsvr backup | cat",
+            "seqsvr backup && echo",
+            "seqsvr backup; echo",
+            "seqsvr backup > x",
+            "seqsvr verify *.seqbac",
+            "seqsvr verify ~/x",
+            "seqsvr verify {a,b}",
+            "(seqsvr backup)",
+            "! seqsvr backup",
+            "X=1 seqsvr backup",
+            "seqsvr backup \"open",
+            "/usr/bin/seqsvr backup",
+            "seqsvrx",
+            "echo seqsvr",
+            "seqsvr backup \\",
+        ] {
+            assert_eq!(parse(line), None, "{line}");
+        }
+        assert!(parse("seqsvr backup '$X | *' \\$X a#b").is_some());
+    }
+}

@@ -1,0 +1,96 @@
+//! `/seqinit`, the second source of scripts: each is copied into `Init/`, unless it has run there already.
+//!
+//! `<name>.done` keeps it out for good; `<name>.failed` keeps the same content out, and changed content replaces it.
+
+use std::{
+    fs::{self, File},
+    io::{Read, Seek},
+    path::Path,
+};
+
+use super::{
+    ledger::{Ledger, Outcome},
+    redact,
+    scan::{self, Script, Skipped},
+};
+use crate::{
+    error::{IoContext, Result},
+    volume::{RelPath, durable},
+};
+
+/// Copies what is to be run.
+///
+/// # Errors
+/// Where a script cannot be read, or `Init/` cannot be written.
+pub fn from(source: &Path, init: &Path, ledger: &Ledger) -> Result<()> {
+    for name in scan::names(source)?.scripts {
+        let wanted = scan::open(source, &name)?.and_then(|script| check(&script, init, ledger).map(|()| script));
+        match wanted {
+            Ok(mut script) if hash_of(init, &name).is_none_or(|hash| hash != script.hash) => copy(&mut script, init)?,
+            Ok(_) => {}
+            Err(skipped) => skipped.say(),
+        }
+    }
+    Ok(())
+}
+
+/// Whether a script of the second source is still to be run.
+///
+/// # Errors
+/// Why it is not.
+pub fn check(script: &Script, init: &Path, ledger: &Ledger) -> std::result::Result<(), Skipped> {
+    let name = &script.name;
+    let path = script.path.display();
+    if scan::is_marked(init, name, Outcome::Done) {
+        return Err(if ledger.find(name).is_some_and(|entry| entry.hash != script.hash) {
+            changed(script)
+        } else {
+            Skipped::info(format!("{path} is not run: {} is there", name.with_suffix(".done")))
+        });
+    }
+    if has_failed(script, init) {
+        return Err(Skipped::info(format!("{path} is not run: it failed, see {}", name.with_suffix(".log"))));
+    }
+    Ok(())
+}
+
+/// What has run and was changed afterwards does not run again by itself.
+#[must_use]
+pub fn changed(script: &Script) -> Skipped {
+    Skipped::warning(format!(
+        "{} has changed since it was done, and is not run again: give it another name, or remove {}",
+        script.path.display(),
+        script.name.with_suffix(".done")
+    ))
+}
+
+/// A secret key was taken out of the copy that failed.
+fn has_failed(script: &Script, init: &Path) -> bool {
+    let failed = script.name.with_suffix(Outcome::Failed.suffix());
+    let redacted = || blake3::hash(&redact::redact(&script.text).text).to_hex().to_string();
+    hash_of(init, &failed).is_some_and(|hash| hash == script.hash || hash == redacted())
+}
+
+fn hash_of(init: &Path, name: &RelPath) -> Option<String> {
+    fs::symlink_metadata(name.under(init)).ok()?;
+    scan::open(init, name).ok()?.ok().map(|script| script.hash)
+}
+
+fn copy(script: &mut Script, init: &Path) -> Result<()> {
+    let content = content(&mut script.file, &script.path)?;
+    // Private: it may hold a secret key.
+    durable::write(&script.name.under(init), &content, 0o700)?;
+    log::info!("{} is copied to {}", script.path.display(), init.display());
+    let failed = scan::marked(init, &script.name, Outcome::Failed);
+    if failed.symlink_metadata().is_ok() {
+        log::info!("{} is replaced: the script has changed", failed.display());
+        durable::remove_file(&failed)?;
+    }
+    Ok(())
+}
+
+fn content(file: &mut File, path: &Path) -> Result<Vec<u8>> {
+    let mut content = Vec::new();
+    file.rewind().and_then(|()| file.read_to_end(&mut content)).on("read", path)?;
+    Ok(content)
+}

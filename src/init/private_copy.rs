@@ -1,0 +1,95 @@
+//! A copy of a script that may be executed where the script itself may not: on a `noexec` volume, or without the
+//! permission to execute it.
+//!
+//! An image is copied into anonymous memory (`memfd`) and executed through `/proc`; where that is not possible, into a
+//! temporary folder from which programs may be executed. A text that its interpreter could not read as it stands is
+//! copied into the volume's spool.
+
+use std::{
+    fs::{self, File},
+    io::{self, Seek},
+    os::{
+        fd::{AsRawFd, FromRawFd, OwnedFd},
+        unix::fs::PermissionsExt,
+    },
+    path::{Path, PathBuf},
+};
+
+use nix::{errno::Errno, libc};
+
+use crate::{
+    error::{Code, Error, IoContext, Result},
+    process::exec,
+};
+
+/// A copy, for as long as it is needed.
+#[derive(Debug)]
+pub struct PrivateCopy {
+    path: PathBuf,
+    _memory: Option<OwnedFd>,
+    _file: Option<tempfile::TempPath>,
+}
+
+impl PrivateCopy {
+    /// An image that can be executed.
+    ///
+    /// # Errors
+    /// Where neither memory nor any temporary folder takes it.
+    pub fn of_image(image: &mut File, path: &Path) -> Result<Self> {
+        if let Some(copy) = in_memory(image) {
+            return Ok(copy);
+        }
+        let usable =
+            ["/tmp", "/dev/shm", "/run"].map(Path::new).into_iter().filter(|folder| !exec::on_noexec_mount(folder));
+        usable.filter_map(|folder| in_file(image, folder, 0o700).ok()).next().ok_or_else(|| {
+            Error::new(Code::ScriptUnrunnable, format!("{} may not be executed where it is", path.display()))
+                .hint("mount the volume without noexec, or give the container a /tmp without it")
+        })
+    }
+
+    /// A text that its interpreter can read.
+    ///
+    /// # Errors
+    /// Where the folder cannot be written.
+    pub fn of_text(text: &[u8], folder: &Path) -> Result<Self> {
+        in_file(&mut &*text, folder, 0o600).on("write a copy of the script in", folder)
+    }
+
+    /// Where it is, for this process and for a child of it that is about to execute it.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn in_memory(image: &mut File) -> Option<PrivateCopy> {
+    let descriptor = memory().ok()?;
+    let path = PathBuf::from(format!("/proc/self/fd/{}", descriptor.as_raw_fd()));
+    let mut file = File::from(descriptor);
+    image.rewind().and_then(|()| io::copy(image, &mut file)).ok()?;
+    // Read-only from here: an image that is open for writing is not executed (ETXTBSY).
+    let reopened = File::open(&path).ok()?;
+    drop(file);
+    let path = PathBuf::from(format!("/proc/self/fd/{}", reopened.as_raw_fd()));
+    Some(PrivateCopy { path, _memory: Some(reopened.into()), _file: None })
+}
+
+fn memory() -> nix::Result<OwnedFd> {
+    const MFD_EXEC: libc::c_uint = 0x10;
+    let create = |flags: libc::c_uint| {
+        // SAFETY: takes a string that ends in NUL, and flags.
+        Errno::result(unsafe { libc::memfd_create(c"init-script".as_ptr(), flags) })
+    };
+    // Before Linux 6.3 the flag is unknown, and memory can always be executed.
+    let raw = create(libc::MFD_CLOEXEC | MFD_EXEC).or_else(|_| create(libc::MFD_CLOEXEC))?;
+    // SAFETY: it was just made, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(raw) })
+}
+
+fn in_file(content: &mut impl io::Read, folder: &Path, mode: u32) -> io::Result<PrivateCopy> {
+    let mut file = tempfile::Builder::new().prefix("script-").tempfile_in(folder)?;
+    io::copy(content, file.as_file_mut())?;
+    fs::set_permissions(file.path(), fs::Permissions::from_mode(mode))?;
+    let kept = file.into_temp_path();
+    Ok(PrivateCopy { path: kept.to_path_buf(), _memory: None, _file: Some(kept) })
+}

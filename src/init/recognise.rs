@@ -1,0 +1,203 @@
+//! What a script is, decided by its content: built-in, a program, shell text, or none of them.
+
+use std::{
+    ffi::{OsStr, OsString},
+    os::unix::ffi::OsStrExt,
+};
+
+use super::commands::{self, Command};
+use crate::{
+    error::{Code, Error, Result},
+    process::exec::shebang,
+};
+
+/// What a script is.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Made only of our own commands: it needs no shell.
+    BuiltIn(Vec<Command>),
+    /// An executable image.
+    Image,
+    /// Text that names its interpreter.
+    Interpreted {
+        /// The program that runs it.
+        interpreter: OsString,
+        /// What that is given before the script.
+        argument: Option<OsString>,
+    },
+    /// Any other text, for `/bin/sh`.
+    ShellText,
+}
+
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// The text without the byte order mark that some editors put in front of it.
+#[must_use]
+pub fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(MARK).unwrap_or(text)
+}
+
+/// Says what a script is. `whole` is false where `text` is only the beginning of a file too large to be text.
+///
+/// # Errors
+/// `ScriptUnrunnable` for what is none of the kinds, or is one that cannot be run as it stands.
+pub fn recognise(text: &[u8], whole: bool) -> Result<Kind> {
+    let text = without_mark(text);
+    if text.starts_with(b"\x7fELF") {
+        return Ok(Kind::Image);
+    }
+    if !text.starts_with(b"#!") {
+        refuse_data(text, whole)?;
+    }
+    if let Some(commands) = built_in(text).filter(|_| whole) {
+        commands.iter().try_for_each(refuse_verb)?;
+        return Ok(Kind::BuiltIn(commands));
+    }
+    match shebang(text) {
+        Some(line) => {
+            refuse_crlf(text)?;
+            let argument = line.argument.map(|text| OsStr::from_bytes(text).to_owned());
+            Ok(Kind::Interpreted { interpreter: line.interpreter.to_owned(), argument })
+        }
+        None if text.starts_with(b"#!") => Err(unrunnable("its #! line names no interpreter")),
+        None => refuse_crlf(text).map(|()| Kind::ShellText),
+    }
+}
+
+fn built_in(text: &[u8]) -> Option<Vec<Command>> {
+    let of_a_shell = |name: &OsStr| matches!(name.as_bytes(), b"sh" | b"bash");
+    let rest = match text.strip_prefix(b"#!") {
+        None => text,
+        Some(_) => {
+            let first = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+            let line = shebang(first.strip_suffix(b"\r").unwrap_or(first))?;
+            let interpreter = std::path::Path::new(line.interpreter).file_name()?;
+            let by_env = interpreter == "env" && line.argument.is_some_and(|name| of_a_shell(OsStr::from_bytes(name)));
+            if !of_a_shell(interpreter) && !by_env {
+                return None;
+            }
+            text.get(first.len()..).unwrap_or_default()
+        }
+    };
+    commands::parse(std::str::from_utf8(rest).ok()?)
+}
+
+/// A script runs before the server; it does not start another one.
+fn refuse_verb(command: &Command) -> Result<()> {
+    let mut words = command.arguments.iter().map(String::as_str);
+    let verb = loop {
+        match words.next() {
+            Some("--storage") => drop(words.next()),
+            Some(word) if word.starts_with('-') => {}
+            other => break other,
+        }
+    };
+    match verb {
+        Some(verb @ ("run" | "init" | "shell")) => Err(Error::new(
+            Code::ScriptUnrunnable,
+            format!("line {} says `{} {verb}`, which an init script cannot do", command.line, command.program),
+        )
+        .hint("an init script runs before the server; the server is started when all of them are done")),
+        _ => Ok(()),
+    }
+}
+
+/// Beginnings by which data is known that is no script, with what to say of it.
+const DATA: [(&[u8], &str, &str); 11] = [
+    (
+        b"\x89SBC\r\n\x1a\n",
+        "a backup",
+        "move it to Backups/, and name it in a script: seqsvr restore -y --backup=../Backups/FILE",
+    ),
+    (b"SQLite format 3\0", "an SQLite database", "a database of the server belongs elsewhere on the volume"),
+    (b"\x1f\x8b", "gzip data", "unpack it"),
+    (b"PK\x03\x04", "a zip archive", "unpack it"),
+    (b"\x28\xb5\x2f\xfd", "zstd data", "unpack it"),
+    (b"\xfd7zXZ\0", "xz data", "unpack it"),
+    (b"BZh", "bzip2 data", "unpack it"),
+    (b"MZ", "a Windows program", "a script runs in the container: a Linux program or text"),
+    (b"\xcf\xfa\xed\xfe", "a macOS program", "a script runs in the container: a Linux program or text"),
+    (b"\xff\xfe", "UTF-16 text", "save it as UTF-8"),
+    (b"\xfe\xff", "UTF-16 text", "save it as UTF-8"),
+];
+
+fn refuse_data(text: &[u8], whole: bool) -> Result<()> {
+    if let Some((_, what, hint)) = DATA.iter().find(|(magic, ..)| text.starts_with(magic)) {
+        return Err(unrunnable(&format!("it is {what}, not a script")).hint(*hint));
+    }
+    let strange = |byte: &u8| *byte < 0x20 && !matches!(byte, 0x07..=0x0d | 0x1b);
+    if !whole || text.iter().any(strange) {
+        return Err(unrunnable("it is neither text nor a program").hint("move it out of Init/"));
+    }
+    Ok(())
+}
+
+fn refuse_crlf(text: &[u8]) -> Result<()> {
+    let first = text.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty());
+    if first.is_some_and(|line| line.ends_with(b"\r")) {
+        return Err(unrunnable("it has Windows line ends (CRLF), which its interpreter does not take")
+            .hint("save it with LF line ends (only a script made of seqsvr commands may have CRLF)"));
+    }
+    Ok(())
+}
+
+fn unrunnable(why: &str) -> Error {
+    Error::new(Code::ScriptUnrunnable, format!("the script cannot be run: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(text: &str) -> Kind {
+        recognise(text.as_bytes(), true).expect(text)
+    }
+
+    fn refusal(text: &[u8]) -> String {
+        let error = recognise(text, true).expect_err("is refused");
+        assert_eq!(error.code(), Code::ScriptUnrunnable);
+        error.message().to_owned()
+    }
+
+    #[test]
+    fn our_own_commands_need_no_shell() {
+        for text in [
+            "seqsvr restore -y --from-latest",
+            "#!/bin/sh\nseqsvr show-key\n",
+            "#!/usr/bin/env bash\r\n\r\n# why\r\nmoorline show-key\r\n",
+            "\u{feff}#!/bin/bash\nseqsvr show-key",
+            "#!/bin/bash -e\nseqsvr show-key",
+        ] {
+            assert!(matches!(kind(text), Kind::BuiltIn(commands) if commands.len() == 1), "{text:?}");
+        }
+        assert_eq!(kind("# nothing\n"), Kind::BuiltIn(Vec::new()));
+    }
+
+    #[test]
+    fn one_line_of_anything_else_needs_the_shell() {
+        assert_eq!(kind("set -e\nseqsvr show-key\n"), Kind::ShellText);
+        assert!(matches!(kind("#!/bin/sh\necho\n"), Kind::Interpreted { argument: None, .. }));
+        assert!(matches!(kind("#!/usr/bin/python3\nseqsvr\n"), Kind::Interpreted { .. }));
+        assert_eq!(recognise(b"\x7fELF\x02\x01", false).ok(), Some(Kind::Image));
+        assert!(matches!(recognise(b"#!/bin/sh\n\0\x01binary", false), Ok(Kind::Interpreted { .. })));
+    }
+
+    #[test]
+    fn data_is_named() {
+        assert!(refusal(b"\x89SBC\r\n\x1a\n...").contains("a backup"));
+        assert!(refusal(b"\0\x01\x02").contains("neither text nor a program"));
+        assert!(refusal(b"MZ\x90").contains("Windows program"));
+    }
+
+    #[test]
+    fn windows_line_ends_are_named_where_a_shell_would_trip() {
+        assert!(refusal(b"#!/bin/sh\r\necho\r\n").contains("CRLF"));
+        assert!(refusal(b"\r\necho hi\r\n").contains("CRLF"));
+    }
+
+    #[test]
+    fn a_script_does_not_start_servers() {
+        assert!(refusal(b"seqsvr show-key\nmoorline --storage /x run -- server").contains("line 2"));
+        assert!(refusal(b"seqsvr init").contains("`seqsvr init`"));
+    }
+}

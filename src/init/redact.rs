@@ -1,0 +1,222 @@
+//! Secret keys taken out of what stays behind: out of a script when it is marked, out of its log while it runs.
+//!
+//! Looked for are the values of `--secret-key` and assignments of the variables that hold a key. A value that the shell
+//! would fill in (`$KEY`, `` `cat file` ``) is no secret and stays. It does not find keys given in any other way.
+
+/// What stands in a key's place.
+pub const REDACTED: &[u8] = b"[redacted]";
+
+const NAMES: [&[u8]; 3] = [b"--secret-key", b"MOORLINE_SECRETKEY", b"SEQ_STORAGE_SECRETKEY"];
+
+/// A shorter one would tear holes into ordinary words of a log.
+const SHORTEST: usize = 16;
+
+/// A script without its secrets, and the secrets.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Redaction {
+    /// The text; the same as before where it holds no secret.
+    pub text: Vec<u8>,
+    /// Each secret that was taken out.
+    pub secrets: Vec<Vec<u8>>,
+}
+
+/// Takes the secret keys out of a script's text.
+#[must_use]
+pub fn redact(text: &[u8]) -> Redaction {
+    let mut result = Redaction::default();
+    let mut at = 0;
+    while at < text.len() {
+        let found = NAMES.iter().find(|name| text[at..].starts_with(name));
+        let Some(value) = found.and_then(|name| value_of(text, at, name)) else {
+            result.text.push(text[at]);
+            at += 1;
+            continue;
+        };
+        result.text.extend_from_slice(&text[at..value.start]);
+        result.text.extend(value.replacement());
+        result.secrets.push(value.plain);
+        at = value.end;
+    }
+    result
+}
+
+struct Value {
+    start: usize,
+    end: usize,
+    plain: Vec<u8>,
+    quote: Option<u8>,
+}
+
+impl Value {
+    fn replacement(&self) -> Vec<u8> {
+        let quote = self.quote.as_slice();
+        [quote, REDACTED, quote].concat()
+    }
+}
+
+/// The secret that belongs to the name at `at`, if there is one there.
+fn value_of(text: &[u8], at: usize, name: &[u8]) -> Option<Value> {
+    let byte = |index: usize| text.get(index).copied();
+    let quoted_by = at.checked_sub(1).and_then(byte).filter(|byte| matches!(byte, b'"' | b'\''));
+    let mut start = at + name.len();
+    // `"--secret-key" value`: the quote is closed behind the name.
+    let closed = quoted_by.is_some() && byte(start) == quoted_by;
+    start += usize::from(closed);
+    match byte(start)? {
+        b'=' => start += 1,
+        b' ' | b'\t' | b'\\' if name.starts_with(b"-") => start = skip_blanks(text, start),
+        _ => return None,
+    }
+    let value = match quoted_by.filter(|_| !closed) {
+        Some(quote) => up_to_quote(text, start, quote),
+        None => word(text, start),
+    };
+    let raw = &text[value.start..value.end];
+    let first = raw.iter().find(|byte| **byte != b'"');
+    let filled_in = matches!(first, Some(b'$' | b'`')) && value.quote != Some(b'\'');
+    (!value.plain.is_empty() && value.plain != REDACTED && !filled_in).then_some(value)
+}
+
+fn skip_blanks(text: &[u8], mut at: usize) -> usize {
+    loop {
+        match &text[at..] {
+            [b' ' | b'\t', ..] => at += 1,
+            [b'\\', b'\n', ..] => at += 2,
+            [b'\\', b'\r', b'\n', ..] => at += 3,
+            _ => return at,
+        }
+    }
+}
+
+/// The rest of a quoted word; of the line, where the quote is not closed.
+fn up_to_quote(text: &[u8], start: usize, quote: u8) -> Value {
+    let length = text[start..].iter().position(|byte| *byte == quote || *byte == b'\n');
+    let end = length.map_or(text.len(), |length| start + length);
+    Value { start, end, plain: text[start..end].to_vec(), quote: None }
+}
+
+/// One word as a shell reads it.
+fn word(text: &[u8], start: usize) -> Value {
+    let mut plain = Vec::new();
+    let mut inside: Option<u8> = None;
+    let mut at = start;
+    while let Some(byte) = text.get(at).copied() {
+        match (byte, inside) {
+            (b'\n', _) => break,
+            (b'"' | b'\'', None) => inside = Some(byte),
+            (b'"' | b'\'', Some(quote)) if quote == byte => inside = None,
+            (b'\\', None | Some(b'"')) if text.get(at + 1).is_some_and(|next| *next != b'\n') => {
+                at += 1;
+                plain.push(text[at]);
+            }
+            (b' ' | b'\t' | b'\r' | b';' | b'|' | b'&' | b'<' | b'>' | b'(' | b')', None) => break,
+            _ => plain.push(byte),
+        }
+        at += 1;
+    }
+    let quote = text.get(start).copied().filter(|byte| matches!(byte, b'"' | b'\''));
+    Value { start, end: at, plain, quote }
+}
+
+/// Takes secrets out of a stream, also where one is torn in two.
+#[derive(Debug, Default)]
+pub struct Stream {
+    secrets: Vec<Vec<u8>>,
+    held: Vec<u8>,
+}
+
+impl Stream {
+    /// A stream in which these never appear.
+    #[must_use]
+    pub fn without(mut secrets: Vec<Vec<u8>>) -> Self {
+        secrets.retain(|secret| secret.len() >= SHORTEST);
+        Self { secrets, held: Vec::new() }
+    }
+
+    /// The next piece: what of it, and of what was held back, can go on.
+    pub fn pass(&mut self, piece: &[u8]) -> Vec<u8> {
+        let mut text = std::mem::take(&mut self.held);
+        text.extend_from_slice(piece);
+        let mut out = Vec::with_capacity(text.len());
+        let mut at = 0;
+        while at < text.len() {
+            let rest = &text[at..];
+            if let Some(secret) = self.secrets.iter().find(|secret| rest.starts_with(secret)) {
+                out.extend_from_slice(REDACTED);
+                at += secret.len();
+            } else if self.secrets.iter().any(|secret| secret.starts_with(rest)) {
+                self.held = rest.to_vec();
+                break;
+            } else {
+                out.push(text[at]);
+                at += 1;
+            }
+        }
+        out
+    }
+
+    /// The end: what was held back was no secret.
+    pub fn end(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.held)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "8D2RNAbAgmV7ur8nQCLT7PlCWCk+kW488nSg3Narj/4=";
+
+    fn redacted(line: &str) -> (String, Vec<String>) {
+        let result = redact(line.as_bytes());
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("is text");
+        (text(result.text), result.secrets.into_iter().map(text).collect())
+    }
+
+    #[test]
+    fn every_way_to_write_it_is_found() {
+        for (line, expected) in [
+            ("seqsvr restore --secret-key=KEY -y\n", "seqsvr restore --secret-key=[redacted] -y\n"),
+            ("a --secret-key=\"KEY\" -y\r\nb", "a --secret-key=\"[redacted]\" -y\r\nb"),
+            ("a --secret-key 'KEY'", "a --secret-key '[redacted]'"),
+            ("a --secret-key\t KEY;b", "a --secret-key\t [redacted];b"),
+            ("a \"--secret-key=KEY\" b", "a \"--secret-key=[redacted]\" b"),
+            ("a '--secret-key' KEY b", "a '--secret-key' [redacted] b"),
+            ("a --secret-key \\\n  KEY b", "a --secret-key \\\n  [redacted] b"),
+            ("export MOORLINE_SECRETKEY=KEY\n", "export MOORLINE_SECRETKEY=[redacted]\n"),
+        ] {
+            let (text, secrets) = redacted(&line.replace("KEY", KEY).replace(&format!("SECRET{KEY}"), "SECRETKEY"));
+            assert_eq!((text.as_str(), secrets), (expected, vec![KEY.to_owned()]));
+        }
+    }
+
+    #[test]
+    fn pieces_and_escapes_are_one_value() {
+        assert_eq!(redacted(r#"a --secret-key=ab'cd'\=x"e f" g"#).1, ["abcd=xe f"]);
+    }
+
+    #[test]
+    fn what_the_shell_fills_in_stays() {
+        for line in [
+            "seqsvr restore --secret-key=\"$KEY\" -y\n",
+            "a --secret-key=$(cat key) b",
+            "a --secret-key-file=/run/secrets/key b",
+            "a --secret-key=[redacted] b",
+            "a --secret-key",
+            "echo $MOORLINE_SECRETKEY",
+        ] {
+            assert_eq!(redacted(line), (line.to_owned(), Vec::new()));
+        }
+    }
+
+    #[test]
+    fn a_secret_that_is_torn_in_two_does_not_get_through() {
+        let text = format!("before {KEY} after {}", &KEY[..20]);
+        for size in 1..text.len() {
+            let mut stream = Stream::without(vec![KEY.into(), b"short".to_vec()]);
+            let mut out: Vec<u8> = text.as_bytes().chunks(size).flat_map(|piece| stream.pass(piece)).collect();
+            out.extend(stream.end());
+            assert_eq!(String::from_utf8_lossy(&out), format!("before [redacted] after {}", &KEY[..20]));
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! Processes: signals as they were found, children run and waited for, what they leave behind, exec.
+//!
+//! A process that starts a server may be PID 1, so: signals are held from the first instructions and never lost;
+//! children and the server get the mask and dispositions that this process was given, not its own; every child is
+//! waited for here and nowhere else; nothing starts a thread.
+//!
+//! It does not promise to kill what hides from it: a process of another user, where this one is not root.
+
+pub mod child;
+pub mod exec;
+pub mod leftovers;
+pub mod own;
+pub mod signals;
+pub mod variables;
+
+pub use self::{
+    child::{Ended, Listener, Relay},
+    exec::NotExecuted,
+    own::Own,
+    signals::Signals,
+    variables::Variables,
+};

@@ -1,0 +1,186 @@
+//! What a child left running: found in `/proc`, named, stopped and reaped, before anything else is started.
+//!
+//! A leftover is any descendant of this process that was not there when it started. As PID 1, or as subreaper, this
+//! process becomes the parent of every orphan, so that a daemon that left its process group is found too.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sys::{
+        signal::{Signal, kill, killpg},
+        wait::{WaitPidFlag, WaitStatus, waitpid},
+    },
+    unistd::{Pid, getpid},
+};
+
+use super::Signals;
+
+/// How long leftovers have between TERM and KILL.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// How often KILL is repeated for what keeps appearing.
+const ROUNDS: usize = 100;
+
+/// Processes told apart by id and start time.
+pub type Known = BTreeSet<(i32, u64)>;
+
+/// The descendants that this process has now.
+#[must_use]
+pub fn known() -> Known {
+    descendants().unwrap_or_default().into_iter().map(|process| (process.id, process.started)).collect()
+}
+
+/// Waits for every child that has ended. The status of `watched` is returned.
+pub fn reap(watched: Option<Pid>) -> Option<WaitStatus> {
+    let mut found = None;
+    // ECHILD is the end, and so is a filter that forbids it.
+    while let Ok(status) = waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+        match status {
+            WaitStatus::StillAlive => break,
+            WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, ..) if Some(pid) == watched => found = Some(status),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Stops and reaps everything that children left running, and names it. `group` is the child's process group.
+pub fn clear(signals: &mut Signals, group: Pid) -> Vec<String> {
+    reap(None);
+    let Some(found) = unknown(signals) else { return clear_without_proc(signals, group) };
+    if found.is_empty() {
+        return Vec::new();
+    }
+    let names = found.iter().map(|process| format!("{} (process {})", process.name, process.id)).collect();
+    send(&found, Signal::SIGTERM);
+    // A stopped process hears TERM only once it goes on.
+    send(&found, Signal::SIGCONT);
+    wait_until_gone(signals, Instant::now() + GRACE);
+    for _ in 0..ROUNDS {
+        let Some(left) = unknown(signals).filter(|left| !left.is_empty()) else { return names };
+        send(&left, Signal::SIGKILL);
+        wait_until_gone(signals, Instant::now() + Duration::from_millis(20));
+    }
+    log::warn!("processes that a script left running could not be stopped");
+    names
+}
+
+fn send(processes: &[Process], signal: Signal) {
+    for process in processes {
+        let _ = kill(Pid::from_raw(process.id), signal);
+    }
+}
+
+fn wait_until_gone(signals: &mut Signals, until: Instant) {
+    loop {
+        reap(None);
+        if unknown(signals).is_none_or(|left| left.is_empty()) || Instant::now() >= until {
+            return;
+        }
+        // Grandchildren end without a signal to us: look again soon.
+        let soon = until.min(Instant::now() + Duration::from_millis(10));
+        if signals.wait(&[], Some(soon)).is_err() {
+            return;
+        }
+    }
+}
+
+/// Without `/proc` there are no names: the process group, and for PID 1, whom all orphans belong to, everybody.
+fn clear_without_proc(signals: &mut Signals, group: Pid) -> Vec<String> {
+    let everybody = getpid().as_raw() == 1;
+    for (signal, wait) in [(Signal::SIGTERM, GRACE), (Signal::SIGKILL, GRACE)] {
+        let sent = if everybody { kill(Pid::from_raw(-1), signal) } else { killpg(group, signal) };
+        if sent.is_err() {
+            return Vec::new();
+        }
+        let until = Instant::now() + wait;
+        while Instant::now() < until {
+            reap(None);
+            let alive = if everybody { kill(Pid::from_raw(-1), None) } else { killpg(group, None) };
+            if alive.is_err() {
+                return vec!["processes without a name: there is no /proc".to_owned()];
+            }
+            if signals.wait(&[], Some(until.min(Instant::now() + Duration::from_millis(10)))).is_err() {
+                break;
+            }
+        }
+    }
+    vec!["processes without a name: there is no /proc".to_owned()]
+}
+
+struct Process {
+    id: i32,
+    name: String,
+    parent: i32,
+    started: u64,
+    zombie: bool,
+}
+
+/// Descendants that were not there at the start and are not dead already; `None` without a `/proc` of our own.
+fn unknown(signals: &Signals) -> Option<Vec<Process>> {
+    let mut found = descendants()?;
+    found.retain(|process| !process.zombie && !signals.known().contains(&(process.id, process.started)));
+    Some(found)
+}
+
+fn descendants() -> Option<Vec<Process>> {
+    let own = getpid().as_raw();
+    // The `/proc` of another PID namespace would name innocent processes.
+    if fs::read_link("/proc/self").ok()?.to_str()? != own.to_string() {
+        return None;
+    }
+    let entries = fs::read_dir("/proc").ok()?;
+    let ids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    let all: Vec<Process> = ids.filter_map(read).collect();
+    let parents: BTreeMap<i32, i32> = all.iter().map(|process| (process.id, process.parent)).collect();
+    Some(all.into_iter().filter(|process| is_below(process.id, own, &parents)).collect())
+}
+
+fn is_below(mut id: i32, ancestor: i32, parents: &BTreeMap<i32, i32>) -> bool {
+    // The table was not read at one moment, so it may have a loop in it.
+    for _ in 0..parents.len() {
+        match parents.get(&id) {
+            Some(parent) if *parent == ancestor => return true,
+            Some(parent) => id = *parent,
+            None => return false,
+        }
+    }
+    false
+}
+
+fn read(id: i32) -> Option<Process> {
+    parse(id, &fs::read(format!("/proc/{id}/stat")).ok()?)
+}
+
+/// `pid (name) state ppid …`; the name may hold anything, so its end is the last parenthesis.
+fn parse(id: i32, stat: &[u8]) -> Option<Process> {
+    let open = stat.iter().position(|byte| *byte == b'(')?;
+    let close = stat.iter().rposition(|byte| *byte == b')')?;
+    let name = String::from_utf8_lossy(stat.get(open + 1..close)?).into_owned();
+    let rest = std::str::from_utf8(&stat[close + 1..]).ok()?;
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    Some(Process {
+        id,
+        name,
+        zombie: matches!(*fields.first()?, "Z" | "X"),
+        parent: fields.get(1)?.parse().ok()?,
+        started: fields.get(19)?.parse().ok()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_may_hold_anything() {
+        let stat = b"12 (a) b) S) R 3 12 12 0 -1 4194304 100 0 0 0 1 2 0 0 20 0 1 0 777 1000 100";
+        let process = parse(12, stat).expect("parses");
+        assert_eq!((process.name.as_str(), process.parent, process.started), ("a) b) S", 3, 777));
+        assert!(!process.zombie);
+    }
+}

@@ -1,0 +1,136 @@
+//! `journal.json` of a restore set: what is to be moved, and how far it got.
+//!
+//! A journal is written whole at each change of state. Every move in it is at most two renames, each of which can be
+//! told done or not done from what exists in the restore set, so that both doing and undoing the list may be started
+//! again after a crash.
+
+use std::{fs, path::Path};
+
+use serde::{Deserialize, Serialize};
+
+use super::{AppsAfter, Request, ScriptStep, set::RestoreSet};
+use crate::{
+    backup::Manifest,
+    error::{Code, Error, IoContext, Result},
+    store::Scope,
+    volume::{Id, RelPath, durable},
+};
+
+/// How far a restore is. A set without a journal is still being staged, and worth nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// The moves are being made; a start after a crash goes on with them.
+    Commit,
+    /// All moves are made.
+    Done,
+    /// A move failed; the moves are being reversed, and a start after a crash goes on with that.
+    Undoing,
+    /// All moves are reversed.
+    Undone,
+}
+
+/// One path that changes. `old` and `new` are relative to `.moorline/restores/`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Move {
+    /// The path below the storage root.
+    pub path: RelPath,
+    /// Where what is there now goes; absent where nothing is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old: Option<RelPath>,
+    /// Where what comes there is; absent where nothing comes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new: Option<RelPath>,
+}
+
+/// Where the new state came from.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// A backup.
+    Backup {
+        /// Its file, as it was named.
+        file: String,
+        /// When it was made.
+        created: jiff::Timestamp,
+        /// What became of the apps.
+        apps: AppsAfter,
+    },
+    /// What another restore had replaced.
+    Rollback {
+        /// That restore's set.
+        of: Id,
+    },
+}
+
+/// The journal.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Journal {
+    /// The restore set's id.
+    pub id: Id,
+    /// How far it is.
+    pub state: State,
+    /// When it was committed.
+    pub committed: jiff::Timestamp,
+    /// Where the new state came from.
+    pub source: Source,
+    /// The init script's command that asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script: Option<ScriptStep>,
+    /// The scopes that it was exact within: a path is in it if each of them takes it.
+    pub scopes: Vec<Scope>,
+    /// The list.
+    pub moves: Vec<Move>,
+}
+
+impl Journal {
+    /// The journal of a restore from a backup, about to be committed.
+    pub fn of_restore(
+        set: &RestoreSet,
+        manifest: &Manifest,
+        request: &Request,
+        scope: &Scope,
+        moves: Vec<Move>,
+    ) -> Self {
+        Self {
+            id: set.id(),
+            state: State::Commit,
+            committed: jiff::Timestamp::now(),
+            source: Source::Backup {
+                file: request.backup.display().to_string(),
+                created: manifest.created,
+                apps: request.apps,
+            },
+            script: request.script.clone(),
+            scopes: vec![manifest.scope.clone(), scope.clone()],
+            moves,
+        }
+    }
+
+    /// The journal in a set's folder; `None` where there is none yet.
+    ///
+    /// # Errors
+    /// Where it cannot be read: a person has to look then.
+    pub fn load(folder: &Path) -> Result<Option<Self>> {
+        let path = folder.join("journal.json");
+        let text = match fs::read(&path) {
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            other => other.on("read", &path)?,
+        };
+        serde_json::from_slice(&text).map(Some).map_err(|cause| {
+            Error::new(Code::Unexpected, format!("{} is damaged: {cause}", path.display()))
+                .hint("nothing is started on a volume whose restore cannot be told; keep the folder and report this")
+        })
+    }
+
+    /// Writes it, durably, in another state.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn save(&mut self, folder: &Path, state: State) -> Result<()> {
+        self.state = state;
+        let text = serde_json::to_vec_pretty(self)
+            .map_err(|cause| Error::new(Code::Bug, format!("the journal cannot be written: {cause}")))?;
+        durable::write(&folder.join("journal.json"), &text, 0o600)
+    }
+}

@@ -1,0 +1,118 @@
+//! A backup's members put into a restore set, and checked there, before anything on the volume changes.
+
+use std::{fs, os::unix::fs::DirBuilderExt, path::Path};
+
+use super::{
+    Move, Request, instance_after,
+    set::{RestoreSet, is_own},
+};
+use crate::{
+    backup::{Counted, Manifest, Progress, complete, open_file, state_of},
+    error::{Code, Error, IoContext, Result},
+    key::source,
+    store::{Owners, Stager, check_image},
+    volume::{Id, Instance, RelPath, Volume},
+};
+
+/// A restore's new state, staged.
+pub struct Staged {
+    /// The backup's id.
+    pub backup_id: Id,
+    /// The instance that the volume will be.
+    pub instance: Instance,
+    /// Whether the volume takes the backup's key.
+    pub key_adopted: bool,
+    /// How many members there are.
+    pub members: usize,
+    /// What a person should know.
+    pub notes: Vec<String>,
+    own: Vec<Move>,
+}
+
+impl Staged {
+    /// Stages a backup into a set, and checks every database in it.
+    pub fn of(
+        volume: &Volume,
+        set: &RestoreSet,
+        manifest: &Manifest,
+        request: &Request,
+        progress: &mut dyn Progress,
+    ) -> Result<Self> {
+        let (backup_id, members, notes) = put_members(volume, set, manifest, request, progress)?;
+        check(set, manifest)?;
+        let instance = instance_after(volume, request, backup_id)?;
+        let mut own = vec![stage_own(volume, set, "instance.json", &instance.to_bytes()?, 0o644)?];
+        if request.adopt_key {
+            own.push(stage_own(volume, set, "secret.key", &source::file_content(request.key), 0o600)?);
+        }
+        Ok(Self { backup_id, instance, key_adopted: request.adopt_key, members, notes, own })
+    }
+
+    /// The moves of what is our own.
+    pub fn own_files(&self) -> Vec<Move> {
+        self.own.clone()
+    }
+}
+
+fn put_members(
+    volume: &Volume,
+    set: &RestoreSet,
+    manifest: &Manifest,
+    request: &Request,
+    progress: &mut dyn Progress,
+) -> Result<(Id, usize, Vec<String>)> {
+    let damaged = |error| complete(request.backup, request.key, error);
+    let (mut reader, _) = open_file(request.backup, request.key)?;
+    let backup_id = reader.header().id;
+    let mut stager = Stager::new(&set.stage(), Owners { given: request.owner, live: Some(volume.root().to_owned()) })?;
+    let mut notes = Vec::new();
+    let mut members = 0;
+    progress.begin("staging", manifest.databases.iter().map(|database| database.bytes).sum());
+    while let Some(mut member) = reader.next_member().map_err(damaged)? {
+        let mut entry = member.entry().clone();
+        entry.path = state_of(&entry.path).filter(|path| !is_own(path)).ok_or_else(|| not_of_the_state(&entry.path))?;
+        if entry.torn {
+            notes.push(format!("{} changed while it was backed up; what is restored may be torn", entry.path));
+        }
+        members += 1;
+        stager.put(&entry, &mut Counted { inner: &mut member, progress })?;
+    }
+    reader.finish().map_err(damaged)?;
+    notes.extend(stager.finish()?);
+    progress.end();
+    Ok((backup_id, members, notes))
+}
+
+/// Every database is what the manifest says, and has no fault that was not recorded when it was captured.
+fn check(set: &RestoreSet, manifest: &Manifest) -> Result<()> {
+    for facts in &manifest.databases {
+        let findings = check_image(&facts.path.under(&set.stage()), facts)?;
+        if let Some(finding) = findings.first() {
+            return Err(Error::new(
+                Code::ContentMismatch,
+                format!("the backup's copy of {} is not sound: {finding}; nothing was changed", facts.path),
+            )
+            .hint("restore another backup; `moorline verify --full` checks them"));
+        }
+    }
+    Ok(())
+}
+
+/// Writes a file of our own into the stage, and says how it gets to its place.
+pub fn stage_own(volume: &Volume, set: &RestoreSet, name: &str, content: &[u8], mode: u32) -> Result<Move> {
+    let path =
+        RelPath::new(Path::new(".moorline").join(name)).map_err(|cause| Error::new(Code::Bug, cause.to_string()))?;
+    let staged = path.under(&set.stage());
+    let folder = set.stage().join(".moorline");
+    if !folder.is_dir() {
+        fs::DirBuilder::new().mode(0o700).create(&folder).on("create", &folder)?;
+    }
+    crate::volume::durable::write(&staged, content, mode)?;
+    let exists = path.under(volume.root()).symlink_metadata().is_ok();
+    Ok(Move { old: exists.then(|| set.replaced(&path)), new: Some(set.staged(&path)), path })
+}
+
+fn not_of_the_state(member: &RelPath) -> Error {
+    Error::new(Code::ContentMismatch, format!("the backup has a member {member} that is no part of a server's state"))
+        .hint("it may have been made by a newer moorline; nothing was changed")
+}

@@ -1,0 +1,101 @@
+//! Cuts the tar into zstd frames of 1 MiB, compressed in parallel and written in order, and adds the seek table.
+
+use std::io::{self, Write};
+
+use zstd::{
+    bulk::Compressor,
+    zstd_safe::{CParameter, compress_bound},
+};
+
+use super::{
+    Error, FRAME, Result,
+    pool::{Done, Pool, Work},
+    seal::Sealer,
+    seek_table::{self, Frame},
+};
+
+pub(super) struct Frames<W> {
+    out: Sealer<W>,
+    pool: Pool,
+    buffer: Vec<u8>,
+    written: Vec<Frame>,
+    level: i32,
+}
+
+impl<W: Write> Frames<W> {
+    pub fn new(out: Sealer<W>, threads: usize, level: i32) -> Self {
+        Self { out, pool: Pool::new(threads, level, compressor), buffer: Vec::new(), written: Vec::new(), level }
+    }
+
+    pub fn write(&mut self, mut data: &[u8]) -> Result<()> {
+        while !data.is_empty() {
+            self.buffer.reserve_exact(FRAME - self.buffer.len());
+            let (now, later) = data.split_at(data.len().min(FRAME - self.buffer.len()));
+            self.buffer.extend_from_slice(now);
+            data = later;
+            if self.buffer.len() == FRAME {
+                self.cut()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the frame here.
+    fn cut(&mut self) -> Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        while self.pool.is_full() {
+            self.write_next()?;
+        }
+        let (next, output) = (self.pool.buffer(), self.pool.buffer());
+        let input = std::mem::replace(&mut self.buffer, next);
+        Ok(self.pool.submit(input, output)?)
+    }
+
+    /// Writes this as one frame of its own, whatever its size, then the seek table, and finishes what is below.
+    pub fn finish(mut self, last: &[u8]) -> Result<(W, u64)> {
+        self.cut()?;
+        while self.write_next()? {}
+        let mut compressed = Vec::new();
+        // Rare and large: not worth a thread.
+        compressor(self.level)?(last, &mut compressed)?;
+        self.write_frame(&compressed, last.len())?;
+        let table = seek_table::encode(&self.written)?;
+        self.out.write(&table)?;
+        self.out.finish()
+    }
+
+    fn write_next(&mut self) -> Result<bool> {
+        let Some(Done { input, output, result }) = self.pool.next()? else { return Ok(false) };
+        result?;
+        self.write_frame(&output, input.len())?;
+        self.pool.recycle(input);
+        self.pool.recycle(output);
+        Ok(true)
+    }
+
+    fn write_frame(&mut self, compressed: &[u8], decompressed: usize) -> Result<()> {
+        let size = |length: usize| {
+            u32::try_from(length).map_err(|_| Error::Io(io::Error::other("a zstd frame of 4 GiB or more")))
+        };
+        self.written.push(Frame { compressed: size(compressed.len())?, decompressed: size(decompressed)? });
+        self.out.write(compressed)
+    }
+}
+
+/// One frame with its size and a checksum, whose window every reader of ours accepts.
+fn compressor(level: i32) -> io::Result<Work> {
+    let mut compressor = Compressor::new(level)?;
+    compressor.set_parameter(CParameter::ChecksumFlag(true))?;
+    let mut window_set = false;
+    Ok(Box::new(move |input, output| {
+        if input.len() > FRAME && !window_set {
+            compressor.set_parameter(CParameter::WindowLog(22))?;
+            window_set = true;
+        }
+        output.clear();
+        output.reserve_exact(compress_bound(input.len()));
+        compressor.compress_to_buffer(input, output).map(drop)
+    }))
+}

@@ -1,0 +1,192 @@
+//! The rules of the house that no compiler checks: what the documents promise is there, and no room reaches above itself.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use moorline::error::Code;
+
+#[test]
+fn no_room_reaches_into_one_above_it() {
+    let rooms = rooms();
+    assert!(rooms.len() > 8, "the map in lib.rs was not understood: {rooms:?}");
+    let mut offences = Vec::new();
+    for file in sources() {
+        let Some(at) = rooms.iter().position(|room| room_of(&file) == *room) else { continue };
+        for used in rooms_used(&code_of(&file)) {
+            if rooms.iter().position(|room| *room == used).is_some_and(|other| other < at) {
+                offences.push(format!("{} uses crate::{used}", file.display()));
+            }
+        }
+    }
+    assert!(offences.is_empty(), "{offences:#?}");
+}
+
+#[test]
+fn one_place_alone_syncs_and_renames() {
+    must_stand_only_in(&["fs::rename", "renameat", ".sync_all(", ".sync_data(", "fsync("], &["src/volume/durable.rs"]);
+}
+
+#[test]
+fn the_command_line_alone_reads_the_environment_and_prints() {
+    must_stand_only_in(
+        &["env::var(", "env::var_os(", "env::vars", "io::stdout()"],
+        &["src/cli", "src/cli.rs", "src/main.rs"],
+    );
+}
+
+#[test]
+fn the_contract_lists_every_exit_code() {
+    let contract = read("docs/cli.md");
+    for exit in 0..=u8::MAX {
+        if let Some(code) = Code::from_exit(exit) {
+            assert!(contract.contains(&format!("\n| {exit} | {code} |")), "docs/cli.md lacks {exit} {code}");
+        }
+    }
+}
+
+#[test]
+fn the_contract_lists_every_setting() {
+    let contract = read("docs/cli.md");
+    for file in sources() {
+        for name in settings_in(&code_of(&file)) {
+            assert!(contract.contains(&name), "{} has {name}, and docs/cli.md lacks it", file.display());
+        }
+    }
+}
+
+#[test]
+fn the_contract_lists_every_verb_and_every_flag() {
+    let contract = read("docs/cli.md");
+    let verbs = help(&[]);
+    let verbs: Vec<_> = first_words(&verbs, "Commands:").collect();
+    assert!(verbs.contains(&"show-key"), "the help was not understood: {verbs:?}");
+    for verb in verbs {
+        assert!(contract.contains(&format!("`{verb}")), "docs/cli.md lacks {verb}");
+        for flag in help(&[verb]).split_whitespace().filter_map(long_flag) {
+            assert!(contract.contains(flag), "docs/cli.md lacks {flag} of {verb}");
+        }
+    }
+}
+
+#[test]
+fn the_documents_lead_nowhere_that_is_not_there() {
+    for document in ["README.md", "docs/cli.md"] {
+        let text = read(document);
+        let folder = root().join(document).parent().expect("in a folder").to_owned();
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
+            let elsewhere = target.is_empty() || target.contains("://");
+            assert!(elsewhere || folder.join(target).exists(), "{document} leads to {target}");
+        }
+    }
+}
+
+fn must_stand_only_in(words: &[&str], places: &[&str]) {
+    for file in sources() {
+        if places.iter().any(|place| file.starts_with(root().join(place))) {
+            continue;
+        }
+        let code = code_of(&file);
+        for word in words {
+            assert!(!code.contains(word), "{} has {word}, which only {places:?} may", file.display());
+        }
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).expect("readable")
+}
+
+fn sources() -> Vec<PathBuf> {
+    fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                collect(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    collect(&root().join("src"), &mut found);
+    found
+}
+
+/// A source without its comments and its unit tests.
+fn code_of(file: &Path) -> String {
+    let text = fs::read_to_string(file).expect("readable");
+    let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+    code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+/// The rooms in the order of the map in `lib.rs`.
+fn rooms() -> Vec<String> {
+    let map = read("src/lib.rs");
+    let room =
+        |line: &str| Some(line.strip_prefix("//! | [`")?.split('`').next()?.trim_start_matches("mod@").to_owned());
+    map.lines().filter_map(room).collect()
+}
+
+fn room_of(file: &Path) -> String {
+    let below = file.strip_prefix(root().join("src")).expect("a source");
+    let first = below.components().next().expect("a name").as_os_str().to_string_lossy();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+/// What follows `crate::`, and in `crate::{…}` each name that is not inside another brace.
+fn rooms_used(code: &str) -> Vec<String> {
+    code.split("crate::").skip(1).flat_map(names_at_the_top).collect()
+}
+
+fn names_at_the_top(rest: &str) -> Vec<String> {
+    let Some(group) = rest.strip_prefix('{') else { return vec![identifier(rest)] };
+    let mut depth = 0;
+    let mut top = String::new();
+    for char in group.chars() {
+        match char {
+            '}' if depth == 0 => break,
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            _ if depth == 0 => top.push(char),
+            _ => {}
+        }
+    }
+    top.split(',').map(|part| identifier(part.trim_start())).collect()
+}
+
+fn identifier(text: &str) -> String {
+    text.chars().take_while(|char| char.is_alphanumeric() || *char == '_').collect()
+}
+
+/// Names that open a string and are settings of ours or Seq's.
+fn settings_in(code: &str) -> Vec<String> {
+    let found = |prefix: &'static str| {
+        let quoted = code.split(&format!("\"{prefix}")).skip(1).map(identifier).collect::<Vec<_>>();
+        quoted.into_iter().map(move |rest| format!("{prefix}{rest}"))
+    };
+    found("MOORLINE_").chain(found("SEQ_")).collect()
+}
+
+fn help(verb: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_moorline")).arg("help").args(verb).output().expect("moorline starts");
+    assert!(output.status.success(), "help {verb:?}");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// The first words of the indented lines of one section of a help text.
+fn first_words<'text>(help: &'text str, section: &str) -> impl Iterator<Item = &'text str> {
+    let lines = help.lines().skip_while(move |line| *line != section).skip(1);
+    lines.take_while(|line| line.starts_with("  ")).filter_map(|line| line.split_whitespace().next())
+}
+
+fn long_flag(word: &str) -> Option<&str> {
+    let flag = word.split(['=', ',', '`', '.', ';', ')']).next()?;
+    (flag.len() > 4 && flag.starts_with("--")).then_some(flag)
+}

@@ -1,0 +1,79 @@
+//! A secret key on a command line stays nowhere.
+
+use std::{fs, os::unix::fs::PermissionsExt};
+
+use crate::support::{KEY, TestVolume};
+
+#[test]
+fn a_key_is_taken_out_of_what_is_left_of_a_script() {
+    let volume = TestVolume::in_use();
+    // A shell script that does not fail, with a key on a command line that it never comes to.
+    volume.script("x.sh", format!("#!/bin/sh\nexit 0\nseqsvr restore -y --secret-key=\"{KEY}\" --backup=x\n"));
+    fs::set_permissions(volume.path("Init/x.sh"), fs::Permissions::from_mode(0o755)).expect("changes");
+    let end = volume.run(["/bin/true"]).wait();
+    assert_eq!(end.code, 0, "{end}");
+    let done = volume.read("Init/x.sh.done");
+    assert_eq!(done, "#!/bin/sh\nexit 0\nseqsvr restore -y --secret-key=\"[redacted]\" --backup=x\n");
+    let mode = fs::metadata(volume.path("Init/x.sh.done")).expect("is there").permissions().mode();
+    assert_eq!((mode & 0o777, volume.scripts()), (0o600, vec!["x.sh.done".to_owned()]));
+    nowhere(&volume, &end.err);
+}
+
+#[test]
+fn a_failed_script_and_its_log_do_not_hold_it_either() {
+    let volume = TestVolume::in_use();
+    volume.script("x", format!("echo saying {KEY} --secret-key '{KEY}' aloud\nexit 3\n"));
+    for _ in 0..3 {
+        let end = volume.run(["/bin/true"]).wait();
+        assert_eq!(end.code, 3, "{end}");
+        assert!(end.err.contains("saying [redacted] --secret-key [redacted] aloud"), "{end}");
+        assert!(volume.read("Init/x.log").contains("saying [redacted]"));
+    }
+    assert_eq!(volume.scripts(), ["x.failed"]);
+    nowhere(&volume, "");
+}
+
+#[test]
+fn it_is_not_in_ps_while_a_built_in_script_runs() {
+    let volume = TestVolume::in_use();
+    volume.script("x", format!("seqsvr show-key --secret-key={KEY}"));
+    // The verb refuses the flag; its own arguments are what counts.
+    let end = volume
+        .run(["/bin/true"])
+        .before("(while :; do cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ; done 2>/dev/null | tr '\\0' '\\n' | grep -c 8D2RNAb >&2) &")
+        .env("MOORLINE_SCRIPT_GRACE", "1")
+        .wait();
+    assert_eq!(end.code, 2, "{end}");
+    let counts = end.err.lines().filter(|line| line.parse::<u32>().is_ok_and(|count| count > 0));
+    assert_eq!(counts.count(), 0, "{end}");
+    nowhere(&volume, &end.err);
+}
+
+#[test]
+fn the_server_does_not_get_it_and_scripts_do() {
+    let volume = TestVolume::in_use();
+    volume.script("x", "echo \"has ${MOORLINE_SECRETKEY:+one} ${SEQ_STORAGE_SECRETKEY:+two}\"");
+    let end = volume
+        .run(["/usr/bin/env"])
+        .env("MOORLINE_SECRETKEY", KEY)
+        .env("SEQ_STORAGE_SECRETKEY", KEY)
+        .env("MINE", "kept")
+        .wait();
+    assert_eq!(end.code, 0, "{end}");
+    assert!(end.err.contains("has one two\n"), "{end}");
+    assert!(end.out.contains("MINE=kept\n"), "{end}");
+    for name in ["SECRETKEY", "MOORLINE_LOCK_FD", "MOORLINE_SCRIPT", "MOORLINE_ARGS_FD", KEY] {
+        assert!(!end.out.contains(name), "{name}: {end}");
+    }
+}
+
+fn nowhere(volume: &TestVolume, log: &str) {
+    assert!(!log.contains(KEY), "{log}");
+    for name in fs::read_dir(volume.path("Init")).expect("a folder") {
+        let path = name.expect("an entry").path();
+        if !path.ends_with("x") {
+            assert!(!String::from_utf8_lossy(&fs::read(&path).expect("reads")).contains(KEY), "{}", path.display());
+        }
+    }
+    assert!(!volume.read(".moorline/init.json").contains(KEY));
+}
