@@ -4,9 +4,12 @@
 //! is an error. `docs/cli.md` is the contract.
 
 mod backup;
+mod bare;
 mod confirm;
+mod container;
 pub mod environment;
 mod extract;
+mod init;
 mod inspect;
 mod key;
 mod list;
@@ -15,12 +18,10 @@ mod preview;
 mod progress;
 mod restore;
 mod rollback;
-mod bare;
-mod container;
-mod init;
 mod run;
 mod shell;
 mod show_key;
+mod status;
 mod verify;
 
 use std::{
@@ -66,16 +67,17 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    Backup(backup::Backup),
-    Extract(extract::Extract),
-    Inspect(inspect::Inspect),
-    List(list::List),
-    Restore(restore::Restore),
-    Rollback(rollback::Rollback),
-    ShowKey(show_key::ShowKey),
-    Verify(verify::Verify),
     Run(run::Run),
     Init(init::Init),
+    Backup(backup::Backup),
+    List(list::List),
+    Verify(verify::Verify),
+    Inspect(inspect::Inspect),
+    Extract(extract::Extract),
+    Restore(restore::Restore),
+    Rollback(rollback::Rollback),
+    Status(status::Status),
+    ShowKey(show_key::ShowKey),
     Shell(shell::Shell),
 }
 
@@ -98,16 +100,17 @@ impl Verb {
             signals::release();
         }
         match self {
-            Self::Backup(verb) => verb.run(context),
-            Self::Extract(verb) => verb.run(context),
-            Self::Inspect(verb) => verb.run(context),
-            Self::List(verb) => verb.run(context),
-            Self::Restore(verb) => verb.run(context),
-            Self::Rollback(verb) => verb.run(context),
-            Self::ShowKey(verb) => verb.run(context),
-            Self::Verify(verb) => verb.run(context),
             Self::Run(verb) => verb.run(context),
             Self::Init(verb) => verb.run(context),
+            Self::Backup(verb) => verb.run(context),
+            Self::List(verb) => verb.run(context),
+            Self::Verify(verb) => verb.run(context),
+            Self::Inspect(verb) => verb.run(context),
+            Self::Extract(verb) => verb.run(context),
+            Self::Restore(verb) => verb.run(context),
+            Self::Rollback(verb) => verb.run(context),
+            Self::Status(verb) => verb.run(context),
+            Self::ShowKey(verb) => verb.run(context),
             Self::Shell(verb) => verb.run(context),
         }
     }
@@ -120,6 +123,7 @@ impl Verb {
             Self::List(verb) => verb.json,
             Self::Restore(verb) => verb.json,
             Self::Rollback(verb) => verb.json,
+            Self::Status(verb) => verb.json,
             Self::Verify(verb) => verb.json,
             Self::Extract(_) | Self::Init(_) | Self::Run(_) | Self::Shell(_) | Self::ShowKey(_) => false,
         }

@@ -24,6 +24,8 @@ mod digest;
 mod error;
 mod footer;
 mod frame;
+#[cfg(test)]
+mod fuzz;
 mod header;
 mod member;
 mod pool;
@@ -31,6 +33,7 @@ mod reader;
 mod seal;
 mod seek_table;
 mod segment;
+mod slice;
 mod tar_header;
 mod tar_stream;
 mod unseal;

@@ -6,25 +6,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{
-    error::{IoContext, Result},
-    process::Own,
-    volume::{OWN_NAMES, Volume},
-};
+use crate::{error::Result, process::Own, profile::Profile, store, volume::Volume};
 
-/// Whether the volume holds anything that is not ours.
+/// Whether the volume holds state: a path that one of the stores takes.
 ///
 /// # Errors
-/// Where the storage root cannot be read.
+/// Where the volume cannot be read, or `.moorlineignore` makes no sense.
 pub fn holds_state(volume: &Volume) -> Result<bool> {
-    let root = volume.root();
-    for entry in fs::read_dir(root).on("read", root)? {
-        let name = entry.on("read", root)?.file_name();
-        if !OWN_NAMES.iter().any(|own| name == *own) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    let profile = Profile::discover(volume.root())?;
+    store::holds_state(volume.root(), &profile.scope.compile()?)
 }
 
 /// `.moorline/bin/`, in which `seqsvr` and `moorline` are links to this program. A link may lie on a `noexec` volume:

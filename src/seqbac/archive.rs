@@ -19,9 +19,10 @@ use super::{
     decompress::Decompressor,
     digest, footer, seek_table,
     segment::{self, Cipher, PREAMBLE, Preamble, SEGMENT, TAG},
+    slice::Slice,
     tar_header::{self, Next},
     threads,
-    unseal::{Source, Unsealer, corrupt, read_full},
+    unseal::{Unsealer, corrupt, read_full},
 };
 use crate::{key::SecretKey, volume::RelPath};
 
@@ -53,7 +54,8 @@ struct FrameStart {
     tar: u64,
 }
 
-/// The content of one member. Its digest is checked at its end: what was read is good only if no error came.
+/// The content of one member. Its digest is checked before its last byte is given out: it is whole and good once all of
+/// it was read.
 pub struct ArchivedMember<'a> {
     entry: Entry,
     body: Box<dyn Read + 'a>,
@@ -82,13 +84,21 @@ impl ArchivedMember<'_> {
     }
 }
 
+impl ArchivedMember<'_> {
+    /// The digest is checked as soon as the last byte is there, so that it is not given out if it is wrong.
+    fn check_end(&self) -> Result<()> {
+        let good = self.left > 0 || self.hasher.finalize() == self.expected;
+        let wrong = || Error::mismatch(format!("{} is not what digest.json says", self.entry.path));
+        if good { Ok(()) } else { Err(wrong()) }
+    }
+}
+
 impl Read for ArchivedMember<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
         if most == 0 {
-            let good = self.left > 0 || self.hasher.finalize() == self.expected;
-            let wrong = || Error::mismatch(format!("{} is not what digest.json says", self.entry.path));
-            return if good { Ok(0) } else { Err(wrong().into()) };
+            self.check_end()?;
+            return Ok(0);
         }
         let count = self.body.read(&mut buffer[..most])?;
         if count == 0 {
@@ -96,6 +106,7 @@ impl Read for ArchivedMember<'_> {
         }
         self.hasher.update(&buffer[..count]);
         self.left -= count as u64;
+        self.check_end()?;
         Ok(count)
     }
 }
@@ -199,8 +210,7 @@ impl<R: Read + Seek> Archive<R> {
             let Some(payload) = most.checked_sub(behind).filter(|length| *length >= (PREAMBLE + TAG) as u64) else {
                 continue;
             };
-            let mut slice = self.slice(payload, 0..0);
-            if slice.load(slice.last).is_ok() {
+            if self.slice(payload, 0..0).ends_well() {
                 return Ok(Some(payload));
             }
         }
@@ -209,18 +219,7 @@ impl<R: Read + Seek> Archive<R> {
 
     /// A part of the zstd stream in a payload of this length.
     fn slice(&mut self, payload: u64, range: Range<u64>) -> Slice<'_, R> {
-        let last = u32::try_from((payload - 1) / SEGMENT as u64).unwrap_or(u32::MAX);
-        let start = self.header.length();
-        Slice {
-            source: &mut self.source,
-            cipher: &self.cipher,
-            start,
-            payload,
-            last,
-            range,
-            buffer: Vec::new(),
-            plain: 0..0,
-        }
+        Slice::new(&mut self.source, &self.cipher, self.header.length(), payload, range)
     }
 
     fn read_seek_table(&mut self, payload: u64) -> Result<Option<Vec<FrameStart>>> {
@@ -328,69 +327,5 @@ impl Index {
         let first = self.frames.partition_point(|frame| frame.stream <= stream.start).saturating_sub(1);
         let last = self.frames.partition_point(|frame| frame.stream < stream.end).min(self.frames.len() - 1);
         self.frames[first].tar..self.frames[last].tar
-    }
-}
-
-/// A part of the zstd stream, its segments opened one at a time.
-struct Slice<'a, R> {
-    source: &'a mut R,
-    cipher: &'a Cipher,
-    start: u64,
-    payload: u64,
-    last: u32,
-    range: Range<u64>,
-    buffer: Vec<u8>,
-    plain: Range<usize>,
-}
-
-impl<R: Read + Seek> Slice<'_, R> {
-    /// Opens one segment into the buffer; returns where its plaintext is in the stream.
-    fn load(&mut self, number: u32) -> Result<Range<u64>> {
-        let mut place = segment::place(number);
-        place.end = place.end.min(self.payload);
-        let length = usize::try_from(place.end.saturating_sub(place.start)).unwrap_or(0);
-        self.buffer.resize(length, 0);
-        self.source.seek(SeekFrom::Start(self.start + place.start))?;
-        let whole = read_full(self.source, &mut self.buffer)? == length;
-        if !whole || !self.cipher.open(number, number == self.last, &mut self.buffer) {
-            self.buffer.clear();
-            return Err(corrupt(self.start, number, self.start + self.payload));
-        }
-        let from = segment::plain_place(number).start;
-        Ok(from..from + (length - TAG) as u64)
-    }
-
-    fn read_all(mut self) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        loop {
-            let chunk = self.chunk()?;
-            if chunk.is_empty() {
-                return Ok(bytes);
-            }
-            bytes.extend_from_slice(chunk);
-            let count = chunk.len();
-            self.consume(count);
-        }
-    }
-}
-
-impl<R: Read + Seek> Source for Slice<'_, R> {
-    fn chunk(&mut self) -> Result<&[u8]> {
-        if self.plain.is_empty() && !self.range.is_empty() {
-            let number = u32::try_from(segment::of_plain(self.range.start)).unwrap_or(u32::MAX);
-            let there = self.load(number)?;
-            let end = there.end.min(self.range.end);
-            if end <= self.range.start {
-                return Err(Error::mismatch("the seek table points behind the end"));
-            }
-            let local = |offset: u64| usize::try_from(offset - there.start).unwrap_or(0);
-            self.plain = local(self.range.start)..local(end);
-            self.range.start = end;
-        }
-        Ok(&self.buffer[self.plain.clone()])
-    }
-
-    fn consume(&mut self, count: usize) {
-        self.plain.start = self.plain.end.min(self.plain.start + count);
     }
 }

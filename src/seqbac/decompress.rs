@@ -181,6 +181,8 @@ impl<S: Source> Decompressor<S> {
     /// Walks the blocks of a frame of known size and hands it to the pool.
     fn gather(&mut self, content: u64, head: usize, checksum: bool) -> Result<()> {
         let mut input = self.pool.buffer();
+        // What a writer makes of so much at most; growing by doubling would cost twice the memory.
+        input.reserve_exact(zstd::zstd_safe::compress_bound(usize::try_from(content).unwrap_or(LARGEST_PARALLEL)));
         self.take_exact(head, &mut input)?;
         loop {
             let at = input.len();

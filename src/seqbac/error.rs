@@ -199,7 +199,13 @@ impl From<Error> for error::Error {
             // The same hints that every I/O error has; whoever knows the path adds it with `context`.
             Error::Io(cause) => {
                 let full = matches!(cause.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-                let code = if full { Code::TryAgain } else { Code::Unexpected };
+                // One without an errno is ours: there is no such member.
+                let no_member = cause.kind() == io::ErrorKind::NotFound && cause.raw_os_error().is_none();
+                let code = match (full, no_member) {
+                    (true, _) => Code::TryAgain,
+                    (_, true) => Code::NotFound,
+                    _ => Code::Unexpected,
+                };
                 let plain = Self::new(code, error::reason(cause));
                 if full { plain.hint("free space where the backup is written") } else { plain }
             }

@@ -5,7 +5,7 @@ use std::{
     io::Read,
     os::unix::fs::{FileExt, PermissionsExt},
     path::Path,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     thread,
     time::Duration,
 };
@@ -246,42 +246,64 @@ fn thirty_of_thirty_backups_under_a_writer_restore_to_a_state_that_adds_up() {
         [("wal", 512), ("wal", 4096), ("wal", 65536), ("delete", 1024), ("delete", 4096), ("delete", 16384)]
     {
         let data = Data::empty();
-        let mut writer = bank(&data, mode, page_size);
+        let writer = Bank::on(&data, mode, page_size);
         for _ in 0..5 {
-            let backup = data.backup();
+            let (backup, key) = (data.backup(), data.key());
             let copy = Data::empty();
-            let key = data.key();
-            copy.moorline(&["restore", "-y", "--enable-apps", "--secret-key", &key, "--backup", argument(&backup)])
-                .succeeds();
+            let arguments = ["restore", "-y", "--enable-apps", "--secret-key", &key, "--backup", argument(&backup)];
+            copy.moorline(&arguments).succeeds();
             let restored = rusqlite::Connection::open(copy.path("bank.db")).expect("opens");
-            let sum: i64 = restored.query_row("SELECT sum(balance) FROM accounts", [], |row| row.get(0)).expect("sums");
+            let sum: i64 = restored.query_row("SELECT sum(money) FROM account", [], |row| row.get(0)).expect("sums");
             let check: String = restored.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("checks");
             assert_eq!((sum, check.as_str()), (1_000_000, "ok"), "{mode} {page_size}");
             taken += 1;
             wal += usize::from(mode == "wal");
         }
-        kill(Pid::from_raw(writer.id().cast_signed()), Signal::SIGTERM).expect("is running");
-        let mut said = String::new();
-        writer.stdout.take().expect("piped").read_to_string(&mut said).expect("reads");
-        assert!(writer.wait().expect("ends").success());
-        let last = said.lines().last().expect("it says how it went");
-        let report: serde_json::Value = serde_json::from_str(last).expect("an object");
-        assert!(report["commits"].as_u64().is_some_and(|commits| commits > 100), "{report}");
+        let report = writer.stop();
+        assert!(report["commits"].as_u64().is_some_and(|commits| commits > 20), "{report}");
         if mode == "wal" {
-            assert_eq!(report["busy"], 0, "a writer in WAL mode was blocked: {report}");
+            assert_eq!(report["busy"], 0, "a writer in WAL mode that waits for nothing was told to: {report}");
         }
     }
     assert_eq!((taken, wal), (30, 15));
 }
 
-/// A process that moves money between accounts as fast as it can.
-fn bank(data: &Data, mode: &str, page_size: u32) -> std::process::Child {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/bank.py");
-    let mut command = Command::new("python3");
-    command.arg(script).arg(data.path("bank.db")).arg(mode).arg(page_size.to_string());
-    let mut child = command.stdout(Stdio::piped()).spawn().expect("python3 runs");
-    let mut ready = [0; 6];
-    child.stdout.as_mut().expect("piped").read_exact(&mut ready).expect("it says that it is ready");
-    assert_eq!(&ready, b"ready\n");
-    child
+/// A process that moves money between accounts as fast as it can, until it is stopped.
+struct Bank(Child);
+
+impl Bank {
+    fn on(data: &Data, mode: &str, page_size: u32) -> Self {
+        let connection = rusqlite::Connection::open(data.path("bank.db")).expect("opens");
+        let set_up = format!(
+            "PRAGMA page_size = {page_size}; PRAGMA journal_mode = {mode};
+             CREATE TABLE account (id INTEGER PRIMARY KEY, money INTEGER NOT NULL, pad BLOB);
+             WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
+             INSERT INTO account SELECT i, 1000, randomblob(500) FROM n"
+        );
+        connection.execute_batch(&set_up).expect("a bank");
+        drop(connection);
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/bank.py");
+        let patience = if mode == "wal" { "0" } else { "60" };
+        let mut command = Command::new("python3");
+        command
+            .arg(script)
+            .arg(data.path("bank.db"))
+            .args([mode, patience])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut child = command.spawn().expect("python3 runs");
+        let mut ready = [0; 6];
+        child.stdout.as_mut().expect("piped").read_exact(&mut ready).expect("it says that it is ready");
+        assert_eq!(&ready, b"ready\n");
+        Self(child)
+    }
+
+    /// What it did.
+    fn stop(mut self) -> serde_json::Value {
+        drop(self.0.stdin.take());
+        let mut said = String::new();
+        self.0.stdout.take().expect("piped").read_to_string(&mut said).expect("reads");
+        assert!(self.0.wait().expect("ends").success());
+        serde_json::from_str(&said).expect("an object")
+    }
 }

@@ -1,1 +1,1 @@
-//!
+//! Through the command line.

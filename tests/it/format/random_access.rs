@@ -6,9 +6,11 @@ use std::{
     rc::Rc,
 };
 
-use moorline::seqbac::{Archive, Entry, Kind, Reader};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use moorline::seqbac::{Archive, Entry, Error, Kind, Reader};
 
-use super::samples::{MANIFEST, file, key, noise, path, read, read_singly, write};
+use super::forge::{self, Backup, Digest};
+use super::samples::{KEY, MANIFEST, file, key, noise, path, read, read_singly, write};
 
 /// Counts the bytes that are read.
 struct Counting<R>(R, Rc<Cell<u64>>);
@@ -100,4 +102,14 @@ fn an_empty_backup_is_a_backup() {
     let backup = write(&[]);
     assert!(read(&backup, &key()).expect("whole").members.is_empty());
     assert!(read_singly(&backup, &key()).expect("reads").is_empty());
+}
+
+#[test]
+fn a_member_that_is_not_what_the_digest_says_is_never_whole() {
+    let key_bytes = BASE64_STANDARD.decode(KEY).expect("base64").try_into().expect("32 bytes");
+    let wrong = Backup { digest: Digest::Wrong, ..Backup::new(key_bytes, vec![forge::file("a", "12345")]) };
+    let mut archive = Archive::open(Cursor::new(wrong.build().file()), &key()).expect("opens");
+    let mut content = [0; 5];
+    let cause = archive.member(&path("a")).expect("is there").read_exact(&mut content).expect_err("refuses");
+    assert_eq!(Error::from_io(cause).name(), "ContentMismatch");
 }

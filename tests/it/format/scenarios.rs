@@ -1,12 +1,13 @@
 //! What the vectors are, one line each where that is enough.
 
+mod contents;
+mod headers;
+
 use base64::{Engine, prelude::BASE64_STANDARD};
 
 use super::{
-    forge::{
-        Backup, Content, Digest, Head, Last, Member, Parts, SEGMENT, file, footer, link, mend_header, noise, raw_frame,
-    },
-    samples::{KEY, OTHER_KEY},
+    forge::{Backup, Digest, Head, Last, Member, Parts, SEGMENT, file, footer},
+    samples::KEY,
 };
 
 /// A vector before it is written.
@@ -122,7 +123,10 @@ fn rearranged(order: &[usize], good: usize) -> Built {
 }
 
 pub fn scenarios() -> Vec<Scenario> {
-    [whole_files(), segments(), ends(), keys_and_headers(), streams(), tars()].into_iter().flatten().collect()
+    [whole_files(), segments(), ends(), headers::keys_and_headers(), contents::streams(), contents::tars()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn whole_files() -> Vec<Scenario> {
@@ -284,160 +288,5 @@ fn ends() -> Vec<Scenario> {
             Built { file: [parts.file(), vec![0; 100]].concat(), released: parts.released(1).to_vec() }
         }),
         scenario("two_files", "TrailingData", "a backup behind a backup", || nothing(small().build().file().repeat(2))),
-    ]
-}
-
-fn keys_and_headers() -> Vec<Scenario> {
-    let not_canonical = KEY.replace("/4=", "/5=");
-    vec![
-        scenario("wrong_key", "WrongKey", "", || nothing(small().build().file())).key(OTHER_KEY),
-        scenario("key_not_canonical", "InvalidKey", "base64 whose unused bits are not zero", || {
-            nothing(small().build().file())
-        })
-        .key(&not_canonical),
-        scenario("magic_wrong", "NotABackup", "", || with_header(|header| header[1] = b'T')),
-        scenario("magic_line_ends", "NotABackup", "copied as text: CR LF became LF", || {
-            let file = small().build().file();
-            nothing([&file[..4], &file[5..]].concat())
-        }),
-        scenario("major_2", "UnsupportedVersion", "", || nothing(with_head(|head| head.major = 2).file())),
-        scenario("minor_9", "success", "a newer minor version is read", || whole(&with_head(|head| head.minor = 9))),
-        scenario("suite_2", "UnsupportedVersion", "", || nothing(with_head(|head| head.suite = 2).file())),
-        scenario("flag_critical", "UnsupportedVersion", "", || nothing(with_head(|head| head.flags = 0x80).file())),
-        scenario("flag_ignorable", "success", "", || whole(&with_head(|head| head.flags = 0x8100))),
-        scenario("tlv_critical", "UnsupportedVersion", "", || {
-            nothing(with_head(|head| head.tlvs.push((0x8777, vec![1, 2, 3]))).file())
-        }),
-        scenario("tlv_ignorable", "success", "", || whole(&with_head(|head| head.tlvs.push((0x0777, vec![1, 2, 3]))))),
-        scenario("tlv_overrun", "HeaderCorrupt", "a field is longer than the header", || {
-            with_header(|header| {
-                header[62] = 0xff;
-                mend_header(header);
-            })
-        }),
-        scenario("header_longest", "success", "4096 bytes", || {
-            whole(&with_head(|head| head.tlvs.push((0x0777, vec![0; 4096 - 96 - 9 - 4]))))
-        }),
-        scenario("header_too_long", "HeaderCorrupt", "4097 bytes", || {
-            nothing(with_head(|head| head.tlvs.push((0x0777, vec![0; 4097 - 96 - 9 - 4]))).file())
-        }),
-        scenario("header_too_short", "HeaderCorrupt", "a length of 95", || {
-            with_header(|header| header[12..16].copy_from_slice(&95_u32.to_le_bytes()))
-        }),
-        scenario("header_crc_wrong", "HeaderCorrupt", "", || {
-            with_header(|header| *header.last_mut().expect("bytes") ^= 1)
-        }),
-        scenario("header_edited", "HeaderTampered", "another time, and the checksum corrected", || {
-            with_header(|header| {
-                header[20] ^= 1;
-                mend_header(header);
-            })
-        }),
-        scenario("mac_wrong", "HeaderTampered", "the fingerprint is right", || {
-            with_header(|header| {
-                let at = header.len() - 5;
-                header[at] ^= 1;
-                mend_header(header);
-            })
-        }),
-        scenario("fingerprint_edited", "HeaderTampered", "the key is right, but made to look wrong", || {
-            with_header(|header| {
-                header[44] ^= 1;
-                mend_header(header);
-            })
-        }),
-    ]
-}
-
-fn streams() -> Vec<Scenario> {
-    vec![
-        scenario("empty_payload", "ContentMismatch", "no zstd frame, so no manifest", || with_stream(Vec::new())),
-        scenario("not_zstd", "ContentMismatch", "", || with_stream(b"this is no zstd stream".to_vec())),
-        scenario("zstd_bomb_window", "ContentMismatch", "a frame of 8 GiB with a window of 128 MiB", || {
-            let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0xc0, 0x88];
-            frame.extend((8_u64 << 30).to_le_bytes());
-            (0..100).for_each(|_| frame.extend([0x02, 0x00, 0x10, 0x00]));
-            with_stream(frame)
-        }),
-        scenario("zstd_bomb_size", "ContentMismatch", "a frame that declares 100 bytes and holds 12 MiB", || {
-            let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0xa0, 100, 0, 0, 0];
-            (0..100).for_each(|_| frame.extend([0x02, 0x00, 0x10, 0x00]));
-            frame.extend([0x03, 0x00, 0x10, 0x00]);
-            with_stream(frame)
-        }),
-        scenario("zstd_cut", "ContentMismatch", "the stream ends inside a frame", || {
-            let frame = raw_frame(&[0; 1000]);
-            with_stream(frame[..frame.len() - 1].to_vec())
-        }),
-        scenario("zstd_checksum_wrong", "ContentMismatch", "", || {
-            let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0x24, 4, 0x21, 0, 0];
-            frame.extend(b"textnope");
-            with_stream(frame)
-        }),
-        scenario("seek_table_wrong", "ContentMismatch", "it says that a frame is longer than it is", || {
-            let backup = small();
-            let (parts, stream) = backup.build_with_stream();
-            let mut wrong = stream;
-            let at = wrong.len() - 9 - 16;
-            wrong[at] ^= 1;
-            let file = Backup { stream: Some(wrong), ..backup }.build().file();
-            Built { file, released: parts.tar }
-        }),
-        scenario("frame_behind_seek_table", "ContentMismatch", "", || {
-            let backup = small();
-            let (parts, stream) = backup.build_with_stream();
-            let longer = [stream, raw_frame(&[0; 512])].concat();
-            let file = Backup { stream: Some(longer), ..backup }.build().file();
-            Built { file, released: parts.tar }
-        }),
-    ]
-}
-
-fn tars() -> Vec<Scenario> {
-    vec![
-        scenario("tar_link", "success", "a link may point anywhere", || with_members(vec![link("l", "/etc/passwd")])),
-        scenario("tar_dotdot", "ContentMismatch", "", || with_members(vec![file("../evil", "x")])),
-        scenario("tar_absolute", "ContentMismatch", "", || with_members(vec![file("/etc/evil", "x")])),
-        scenario("tar_link_escape", "ContentMismatch", "a member is written through a link out of the root", || {
-            with_members(vec![link("way", "/etc"), file("way/evil", "x")])
-        }),
-        scenario("tar_through_file", "ContentMismatch", "", || with_members(vec![file("a", "x"), file("a/b", "x")])),
-        scenario("tar_duplicate", "ContentMismatch", "", || with_members(vec![file("a", "x"), file("a", "y")])),
-        scenario("tar_hard_link", "ContentMismatch", "", || {
-            with_members(vec![file("a", "x"), Member { kind: b'1', ..link("b", "a") }])
-        }),
-        scenario("tar_device", "ContentMismatch", "", || with_members(vec![Member { kind: b'3', ..file("null", "") }])),
-        scenario("tar_directory_with_content", "ContentMismatch", "", || {
-            with_members(vec![Member { kind: b'5', ..file("d", "x") }])
-        }),
-        scenario("manifest_missing", "ContentMismatch", "", || {
-            let mut backup = small();
-            backup.members.remove(0);
-            whole(&backup.build())
-        }),
-        scenario("manifest_second", "ContentMismatch", "", || {
-            let mut backup = small();
-            backup.members.swap(0, 1);
-            whole(&backup.build())
-        }),
-        scenario("member_behind_digest", "ContentMismatch", "", || {
-            let json = Content::Bytes(br#"{"complete":true,"members":[]}"#.to_vec());
-            with_members(vec![Member { content: json, ..file("digest.json", "") }, file("b", "x")])
-        }),
-        scenario("digest_missing", "Incomplete", "the tar ends without one", || with_digest(Digest::Missing)),
-        scenario("digest_unfinished", "Incomplete", "it says that it is not complete", || {
-            with_digest(Digest::Unfinished)
-        }),
-        scenario("digest_wrong", "ContentMismatch", "a hash is wrong", || with_digest(Digest::Wrong)),
-        scenario("digest_short", "ContentMismatch", "a member is not in it", || with_digest(Digest::Short)),
-        scenario("tar_cut", "Incomplete", "the tar ends inside a member; every layer below is whole", || {
-            let parts = small().build();
-            let cut = &parts.tar[..1024 + 512 + 3];
-            let file = Backup { stream: Some(raw_frame(cut)), ..small() }.build().file();
-            Built { file, released: cut.to_vec() }
-        }),
-        scenario("noise_in_frames", "success", "a member that starts and ends inside frames", || {
-            with_members(vec![noise(700_000), file("a", "x"), file("b", &"y".repeat(1000))])
-        }),
     ]
 }

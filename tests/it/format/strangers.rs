@@ -15,7 +15,10 @@ use std::{
 
 use moorline::seqbac::{Archive, Entry, Kind, Reader};
 
+use sha2::{Digest as _, Sha256};
+
 use super::samples::{KEY, MANIFEST, OTHER_KEY, file, key, noise, path, write};
+use super::vectors::{folder, hex, open};
 
 /// The Python that has Tink.
 fn python() -> OsString {
@@ -111,6 +114,28 @@ fn tink_is_told_a_wrong_key_by_its_fingerprint() {
     assert!(!output.status.success() && output.stdout.is_empty());
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(errors.contains("another key sealed it") && errors.contains(&key().fingerprint().to_string()), "{errors}");
+}
+
+#[test]
+fn tink_and_zstd_agree_with_every_good_vector() {
+    let mut opened = 0;
+    for vector in fs::read_dir(folder()).expect("lists") {
+        let (fields, mut body) = open(&vector.expect("lists").path());
+        // The script cuts off a whole footer, and knows of no other.
+        if fields["expect"] != "success" || fields.contains_key("warnings") {
+            continue;
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(folder.path().join("key.txt"), &fields["key"]).expect("writes");
+        let mut backup = fs::File::create(folder.path().join("backup.seqbac")).expect("makes a file");
+        std::io::copy(&mut body, &mut backup).expect("writes");
+        let stream = run(folder.path(), python(), &[&script(), "open", "key.txt", "backup.seqbac"]);
+        fs::write(folder.path().join("backup.tar.zst"), stream).expect("writes");
+        let tar = run(folder.path(), "zstd", &["-q", "-d", "-c", "backup.tar.zst"]);
+        assert_eq!(hex(&Sha256::digest(&tar)), fields["payload-sha256"]);
+        opened += 1;
+    }
+    assert!(opened > 10, "{opened} vectors were opened");
 }
 
 /// A tree, its digest, and the names in the order of the tar: made with nothing of ours.

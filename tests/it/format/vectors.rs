@@ -22,7 +22,7 @@ use super::{
     scenarios::{Scenario, scenarios},
 };
 
-fn folder() -> PathBuf {
+pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors")
 }
 
@@ -34,7 +34,7 @@ pub fn hex(bytes: &[u8]) -> String {
 }
 
 /// A vector's fields, and a reader of the file that it describes.
-fn open(path: &Path) -> (BTreeMap<String, String>, Box<dyn Read>) {
+pub fn open(path: &Path) -> (BTreeMap<String, String>, Box<dyn Read>) {
     let mut file = BufReader::new(fs::File::open(path).expect("opens"));
     let mut fields = BTreeMap::new();
     loop {

@@ -1,0 +1,108 @@
+//! `moorline status`: what is worth knowing of a volume.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::{Context, container, output};
+use crate::{
+    backup::{self, Summary},
+    error::Result,
+    init,
+    restore::{self, Kept},
+    volume::{Holder, Id, Instance, RelPath, lock},
+};
+
+/// Show the volume's key, last backup, init scripts and restores
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Print one object
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// What there is to say, as `--json` shows it.
+#[derive(Debug, Serialize)]
+struct Report {
+    instance_id: Option<Id>,
+    key_fingerprint: Option<Id>,
+    in_use_by: Option<Holder>,
+    last_backup: Option<Summary>,
+    scripts: Scripts,
+    restore_unfinished: bool,
+    restores: Vec<Kept>,
+}
+
+/// Names of init scripts.
+#[derive(Debug, Serialize)]
+struct Scripts {
+    waiting: Vec<RelPath>,
+    done: Vec<RelPath>,
+    failed: Vec<RelPath>,
+}
+
+impl Status {
+    pub(super) fn run(self, context: &Context) -> Result<ExitCode> {
+        let volume = context.volume()?;
+        let key = context.environment.key_sources()?.active(Some(&volume))?.map(|found| found.key);
+        let scripts = init::report(&volume, &container::seqinit(&context.environment)?)?;
+        let report = Report {
+            instance_id: Instance::load(&volume)?.map(|instance| instance.id),
+            key_fingerprint: key.as_ref().map(|key| key.fingerprint()),
+            in_use_by: lock::holder(&volume)?,
+            last_backup: backup::list(&volume.backups(), key.as_ref())?.backups.into_iter().next(),
+            scripts: Scripts { waiting: scripts.waiting, done: scripts.done, failed: scripts.failed },
+            restore_unfinished: restore::unfinished(&volume)?,
+            restores: restore::kept(&volume)?,
+        };
+        if self.json {
+            output::object(&report)?
+        } else {
+            show(&report)
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn show(report: &Report) {
+    let none = || "none yet".to_owned();
+    let id = |id: Option<Id>| id.map_or_else(none, |id| id.to_string());
+    let names = |names: &[RelPath]| match names {
+        [] => "none".to_owned(),
+        names => names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+    };
+    let in_use = report.in_use_by.as_ref().map_or_else(
+        || "nobody".to_owned(),
+        |holder| {
+            format!("`{}`, process {} on host {}, since {:.0}", holder.verb, holder.pid, holder.host, holder.since)
+        },
+    );
+    let last = report.last_backup.as_ref().map_or_else(none, |backup| {
+        let name = backup.file.file_name().unwrap_or_default().to_string_lossy();
+        format!("{name}, {}, made {:.0}", output::size(backup.bytes), backup.created)
+    });
+    let kept = report
+        .restores
+        .iter()
+        .filter(|kept| kept.can_roll_back)
+        .map(|kept| format!("{} of {:.0} ({})", kept.id, kept.restored, output::size(kept.bytes)));
+    let kept = kept.collect::<Vec<_>>();
+    let kept = if kept.is_empty() { "nothing".to_owned() } else { kept.join(", ") };
+    for (what, value) in [
+        ("instance", id(report.instance_id)),
+        ("key", id(report.key_fingerprint)),
+        ("in use by", in_use),
+        ("last backup", last),
+        ("scripts waiting", names(&report.scripts.waiting)),
+        ("scripts done", names(&report.scripts.done)),
+        ("scripts failed", names(&report.scripts.failed)),
+        (
+            "restore",
+            if report.restore_unfinished { "unfinished: the next start finishes it" } else { "none under way" }.into(),
+        ),
+        ("replaced, kept", kept),
+    ] {
+        output::answer(&output::printable(&format!("{what:<16} {value}")));
+    }
+}
