@@ -144,6 +144,7 @@ fn prepare(settings: &Settings, signals: &mut Signals) -> Result<std::result::Re
     let volume = Volume::open(&settings.storage)?;
     volume.prepare()?;
     let Some(lock) = lock::wait_for(&volume, settings, signals)? else { return Ok(Err(stopped(signals))) };
+    volume.clear_spool();
     for line in restore::recover(&volume)? {
         log::info!("{line}");
     }

@@ -118,6 +118,19 @@ impl Volume {
         self.make(&self.backups(), 0o755)
     }
 
+    /// Removes what crashes left in the spool. What is younger than a day may still be in use by a verb.
+    pub fn clear_spool(&self) {
+        let Ok(entries) = fs::read_dir(self.spool()) else { return };
+        for entry in entries.flatten() {
+            let modified = entry.metadata().and_then(|meta| meta.modified());
+            let old = modified.is_ok_and(|time| time.elapsed().is_ok_and(|age| age.as_secs() > 24 * 60 * 60));
+            if old {
+                let path = entry.path();
+                drop(if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) });
+            }
+        }
+    }
+
     fn make(&self, path: &Path, mode: u32) -> Result<()> {
         match fs::DirBuilder::new().mode(mode).create(path) {
             Ok(()) => self.give_to_owner_of_root(path),

@@ -168,7 +168,8 @@ impl Capture {
     }
 
     fn write_databases<W: Write>(&mut self, writer: &mut Writer<W>, progress: &mut dyn Progress) -> Result<()> {
-        for (snapshot, facts) in self.snapshots.iter_mut().zip(&self.manifest.databases) {
+        // Each is let go when it has been read: a transaction that stays open keeps the `-wal` growing.
+        for (mut snapshot, facts) in std::mem::take(&mut self.snapshots).into_iter().zip(&self.manifest.databases) {
             let mut entry = snapshot.found().entry(facts.bytes, false);
             entry.path = member_of(&facts.path);
             add(writer, &entry, &mut Counted { inner: snapshot.read()?, progress }, &facts.path)?;
