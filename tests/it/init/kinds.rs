@@ -168,3 +168,20 @@ fn a_script_that_asks_on_a_terminal_does_not_hang() {
     assert!(output.status.success(), "{output:?}");
     assert!(volume.read("Init/x.log").contains("nobody to ask"));
 }
+
+#[test]
+fn a_restore_in_a_built_in_script_has_the_volume_for_itself() {
+    let volume = TestVolume::in_use();
+    assert_eq!(volume.moorline(["backup"]).wait().code, 0);
+    volume.write("app.conf", "changed");
+    volume.script("x", "seqsvr restore -y --from-latest\r\n");
+    let end = volume.run(["/bin/true"]).wait();
+    assert_eq!((end.code, volume.read("app.conf").as_str()), (0, "in use"), "{end}");
+    assert_eq!(volume.scripts(), ["x.done"]);
+    // A shell script's restore too.
+    volume.write("app.conf", "changed");
+    volume.script("y", "set -e; seqsvr restore -y --from-latest; cat ../app.conf");
+    let end = volume.run(["/bin/true"]).wait();
+    assert_eq!((end.code, volume.read("app.conf").as_str()), (0, "in use"), "{end}");
+    assert!(volume.read("Init/y.log").ends_with("in use"), "{end}");
+}
