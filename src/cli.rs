@@ -38,7 +38,7 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-pub use self::output::{fail, printable};
+pub use self::output::{StandardError, fail, printable};
 use crate::{
     error::{Code, Error, Result},
     process::signals,
@@ -96,8 +96,13 @@ impl Context {
 
 impl Verb {
     fn run(self, context: &Context) -> Result<ExitCode> {
-        if !matches!(self, Self::Run(_) | Self::Init(_)) {
-            signals::release();
+        match self {
+            Self::Run(_) | Self::Init(_) => refuse_in_a_script()?,
+            Self::Shell(_) => {
+                refuse_in_a_script()?;
+                signals::release();
+            }
+            _ => signals::release(),
         }
         match self {
             Self::Run(verb) => verb.run(context),
@@ -128,6 +133,15 @@ impl Verb {
             Self::Extract(_) | Self::Init(_) | Self::Run(_) | Self::Shell(_) | Self::ShowKey(_) => false,
         }
     }
+}
+
+/// An init script that ran the init scripts would never end.
+fn refuse_in_a_script() -> Result<()> {
+    if std::env::var_os(crate::init::SCRIPT).is_none() {
+        return Ok(());
+    }
+    Err(Error::new(Code::ScriptUnrunnable, "an init script cannot run init, a server or a shell of moorline")
+        .hint("it runs before the server, which is started when all of them are done"))
 }
 
 /// What was typed: the process's arguments, or those that the parent wrote into [`ARGUMENTS_FD`].

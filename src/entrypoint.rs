@@ -17,7 +17,7 @@ use std::{
     ffi::OsString,
     os::fd::{BorrowedFd, RawFd},
     path::PathBuf,
-    process::{Command, Stdio},
+    process::Command,
     time::Duration,
 };
 
@@ -243,7 +243,7 @@ fn back_up(settings: &Settings, server: &Server, volume: &Volume, signals: &mut 
 fn own_verb(settings: &Settings, volume: &Volume, verb: &[&str], signals: &mut Signals) -> Result<Ended> {
     let mut command = Command::new(settings.own.run());
     let environment = settings.environment.clone().without(&[LOCK_FD]).with("MOORLINE_STORAGE", volume.root());
-    command.args(verb).env_clear().envs(environment.pairs()).stdout(Stdio::null());
+    command.args(verb).env_clear().envs(environment.pairs()).stdout(child::unheard());
     match child::run(command, None, None, Duration::from_secs(5), signals) {
         Ok(done) => Ok(done.ended),
         Err(child::Failure::NotStarted(cause)) => Err(Error::io("start", settings.own.path(), &cause)),

@@ -12,7 +12,9 @@ mod attempt;
 mod commands;
 mod copy;
 mod ledger;
+mod look;
 mod mark;
+mod outcome;
 mod output;
 pub mod policy;
 mod private_copy;
@@ -27,22 +29,24 @@ use std::{
     time::Duration,
 };
 
-use jiff::Timestamp;
 use nix::sys::signal::Signal;
 
-pub use self::{attempt::SCRIPT, redact::redact};
+pub use self::{
+    attempt::SCRIPT,
+    look::{Report, report},
+};
 use self::{
     attempt::{Attempt, Ran},
-    ledger::{Entry, Ledger, Outcome, State},
+    ledger::{Ledger, State},
     output::Output,
-    policy::{Failure, OnFailure},
+    policy::OnFailure,
     recognise::{Kind, recognise},
-    scan::{Script, Skipped},
+    scan::Script,
 };
 use crate::{
     error::{Code, Error, IoContext, Result},
     process::{Own, Signals, Variables},
-    volume::{Lock, RelPath, Volume},
+    volume::{Lock, Volume},
 };
 
 /// What scripts are run with.
@@ -115,7 +119,7 @@ pub fn run(settings: &Settings<'_>, signals: &mut Signals) -> Result<End> {
         if let Some(signal) = signals.stop() {
             return Ok(End::Stopped(signal));
         }
-        let end = match find(&name, &folder, &ledger)? {
+        let end = match look::find(&name, &folder, &ledger)? {
             Ok(script) => one(settings, script, &mut ledger, signals)?,
             Err(skipped) => {
                 skipped.say();
@@ -135,87 +139,6 @@ pub fn run(settings: &Settings<'_>, signals: &mut Signals) -> Result<End> {
 /// Where the ledger cannot be read or written.
 pub fn server_starts(volume: &Volume) -> Result<()> {
     Ledger::load(volume)?.server_starts()
-}
-
-/// What there is to say about the scripts of a volume.
-#[derive(Debug, Default)]
-pub struct Report {
-    /// The next start runs these.
-    pub waiting: Vec<RelPath>,
-    /// These are done: the names of their marks, or their own where nothing could be renamed.
-    pub done: Vec<RelPath>,
-    /// These were set aside.
-    pub failed: Vec<RelPath>,
-}
-
-/// Looks at the scripts of a volume, and changes nothing.
-///
-/// # Errors
-/// Where a folder or the ledger cannot be read.
-pub fn report(volume: &Volume, seqinit: &Path) -> Result<Report> {
-    let folder = volume.init();
-    let ledger = Ledger::load(volume)?;
-    let names = scan::names(&folder)?;
-    let mut report = Report::default();
-    for name in names.scripts {
-        if find(&name, &folder, &ledger)?.is_ok() {
-            report.waiting.push(name);
-        } else if let Some(Entry { state: State::Marked { outcome, in_place: true }, .. }) = ledger.find(&name) {
-            report.list(*outcome).push(name);
-        }
-    }
-    for name in scan::names(seqinit)?.scripts {
-        let wanted = scan::open(seqinit, &name)?.and_then(|script| copy::check(&script, &folder, &ledger));
-        if wanted.is_ok() && !report.waiting.contains(&name) {
-            report.waiting.push(name);
-        }
-    }
-    for name in names.marked {
-        let ends_in = |outcome: &Outcome| name.as_bytes().ends_with(outcome.suffix().as_bytes());
-        if let Some(outcome) = [Outcome::Done, Outcome::Failed].into_iter().find(ends_in) {
-            report.list(outcome).push(name);
-        }
-    }
-    report.waiting.sort_by(|one, other| one.as_bytes().cmp(other.as_bytes()));
-    Ok(report)
-}
-
-impl Report {
-    fn list(&mut self, outcome: Outcome) -> &mut Vec<RelPath> {
-        match outcome {
-            Outcome::Done => &mut self.done,
-            Outcome::Failed => &mut self.failed,
-        }
-    }
-}
-
-/// A script of `Init/` that is waiting, or why it is not run.
-fn find(name: &RelPath, folder: &Path, ledger: &Ledger) -> Result<std::result::Result<Script, Skipped>> {
-    let script = match scan::open(folder, name)? {
-        Ok(script) => script,
-        Err(skipped) => return Ok(Err(skipped)),
-    };
-    let entry = ledger.find(&script.name);
-    let changed = entry.is_some_and(|entry| entry.hash != script.hash);
-    let path = script.path.display();
-    if let Some(State::Marked { outcome, in_place: true }) = entry.map(|entry| &entry.state) {
-        return Ok(match (outcome, changed) {
-            (Outcome::Failed, true) => Ok(script),
-            (Outcome::Done, true) => Err(copy::changed(&script)),
-            (_, false) => {
-                let what = &outcome.suffix()[1..];
-                Err(Skipped::info(format!("{path} is not run again: the ledger says that it is {what}")))
-            }
-        });
-    }
-    if !scan::is_marked(folder, &script.name, Outcome::Done) {
-        return Ok(Ok(script));
-    }
-    let and_changed = if changed { " (and it has changed since it was done)" } else { "" };
-    Ok(Err(Skipped::warning(format!(
-        "{path} is not run, because {} is there{and_changed}: remove or rename that to run it again, or give the script another name",
-        script.name.with_suffix(".done"),
-    ))))
 }
 
 /// Who can write into `Init/` can run code as this user.
@@ -240,7 +163,7 @@ fn one(settings: &Settings<'_>, mut script: Script, ledger: &mut Ledger, signals
     }
     let kind = recognise(&script.text, script.whole);
     let entry = ledger.open(&script.name, &script.hash, !(settings.holds_state)()?)?;
-    if entry.state == State::Running && cut_off(settings, &script, &kind, &entry, ledger)? {
+    if entry.state == State::Running && outcome::cut_off(settings, &script, &kind, &entry, ledger)? {
         return Ok(End::Ready);
     }
     ledger.change(&script.name, |entry| {
@@ -257,7 +180,7 @@ fn one(settings: &Settings<'_>, mut script: Script, ledger: &mut Ledger, signals
         }
         Err(error) => Ran::unrunnable(error.clone()),
     };
-    conclude(settings, &script, ran, output, ledger)
+    outcome::conclude(settings, &script, ran, output, ledger)
 }
 
 fn announce(script: &Script, kind: &Result<Kind>, attempt: u32) {
@@ -273,7 +196,7 @@ fn announce(script: &Script, kind: &Result<Kind>, attempt: u32) {
 
 /// Keys on its command lines, however they are quoted.
 fn secrets(script: &Script, kind: &Result<Kind>) -> Vec<Vec<u8>> {
-    let mut secrets = redact(&script.text).secrets;
+    let mut secrets = redact::redact(&script.text).secrets;
     let Ok(Kind::BuiltIn(commands)) = kind else { return secrets };
     for command in commands {
         let mut arguments = command.arguments.iter();
@@ -287,108 +210,4 @@ fn secrets(script: &Script, kind: &Result<Kind>) -> Vec<Vec<u8>> {
         }
     }
     secrets
-}
-
-/// A crash cut it off: that is reported, and counts. Whether it has been set aside for that.
-fn cut_off(
-    settings: &Settings<'_>,
-    script: &Script,
-    kind: &Result<Kind>,
-    entry: &Entry,
-    ledger: &mut Ledger,
-) -> Result<bool> {
-    log::warn!("init script {} was cut off by a crash (attempt {})", script.name, entry.attempts);
-    let failure = if matches!(kind, Ok(Kind::BuiltIn(_))) { Failure::Passing } else { Failure::Program };
-    let now = Timestamp::now();
-    ledger.change(&script.name, |entry| {
-        entry.first_failure.get_or_insert(now);
-        entry.reason = Some("was cut off by a crash".to_owned());
-    })?;
-    if !verdict(settings, failure, script, ledger)?.set_aside {
-        return Ok(false);
-    }
-    log::error!("init script {} is set aside: it was cut off {} times", script.name, entry.attempts);
-    mark::mark(&settings.volume.init(), script, Outcome::Failed, ledger)?;
-    Ok(true)
-}
-
-fn verdict(settings: &Settings<'_>, failure: Failure, script: &Script, ledger: &Ledger) -> Result<policy::Verdict> {
-    let now = Timestamp::now();
-    let entry = ledger.find(&script.name);
-    let empty = entry.is_some_and(|entry| entry.empty_volume) || !(settings.holds_state)()?;
-    let attempt = policy::Attempt {
-        failure,
-        attempts: entry.map_or(1, |entry| entry.attempts),
-        first_failure: entry.and_then(|entry| entry.first_failure).unwrap_or(now),
-        guard_empty: empty && !settings.allow_empty,
-        on_failure: settings.on_failure,
-    };
-    Ok(attempt.judge(now))
-}
-
-fn conclude(
-    settings: &Settings<'_>,
-    script: &Script,
-    ran: Ran,
-    mut output: Output,
-    ledger: &mut Ledger,
-) -> Result<End> {
-    let folder = settings.volume.init();
-    let (failure, exit, reason) = match ran {
-        Ran::Succeeded => {
-            output.close();
-            mark::mark(&folder, script, Outcome::Done, ledger)?;
-            log::info!("init script {} is done", script.name);
-            return Ok(End::Ready);
-        }
-        Ran::Stopped(signal) => {
-            output.note(&format!("stopped by {signal}"));
-            output.close();
-            // That the container is stopped is not the script's failure.
-            ledger.change(&script.name, |entry| {
-                entry.attempts = entry.attempts.saturating_sub(1);
-                entry.state = State::Waiting;
-            })?;
-            return Ok(End::Stopped(signal));
-        }
-        Ran::Failed { failure, exit, reason } => (failure, exit, reason),
-    };
-    ledger.change(&script.name, |entry| {
-        entry.first_failure.get_or_insert(Timestamp::now());
-        entry.reason = Some(reason.message().to_owned());
-        entry.state = State::Waiting;
-    })?;
-    let verdict = verdict(settings, failure, script, ledger)?;
-    let error = explain(script, &reason, verdict, ledger);
-    output.note(error.message());
-    output.close();
-    if verdict.set_aside {
-        mark::mark(&folder, script, Outcome::Failed, ledger)?;
-    }
-    if verdict.exits {
-        return Ok(End::Failed { exit, error });
-    }
-    log::error!("{}", error.message());
-    Ok(End::Ready)
-}
-
-/// What failed, and what happens to it: whoever reads the log has to know how to get out.
-fn explain(script: &Script, reason: &Error, verdict: policy::Verdict, ledger: &Ledger) -> Error {
-    let attempts = ledger.find(&script.name).map_or(1, |entry| entry.attempts);
-    let next = match verdict {
-        policy::Verdict { set_aside: true, .. } => "it is set aside as .failed, and the next start goes on without it",
-        policy::Verdict { guarded: true, .. } => {
-            "the volume holds no state yet, so no server starts until script or backup is mended or the script removed \
-             (MOORLINE_ALLOW_EMPTY=1 starts one all the same)"
-        }
-        _ => "it is kept, and the next start tries it again",
-    };
-    let error = Error::new(
-        reason.code(),
-        format!("init script {} failed (attempt {attempts}): {}; {next}", script.path.display(), reason.message()),
-    );
-    match reason.advice() {
-        Some(hint) => error.hint(hint),
-        None => error,
-    }
 }

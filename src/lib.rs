@@ -3,23 +3,70 @@
 //! It runs as PID 1, runs the scripts that it finds in the volume's `Init/` once each, restores an encrypted backup
 //! when one of them says so, and hands over to the server. A restore happens whole or not at all.
 //!
-//! This page is the map. A room never reaches into one that stands above it here; `foo.rs` says what the room is for,
-//! and stands beside `foo/`.
+//! This page is the map. A room never reaches into one that stands above it here. `foo.rs` says what the room is for
+//! and is its front door; its files stand beside it in `foo/`.
 //!
-//! | room | what you find in it |
-//! | --- | --- |
-//! | [`cli`] | one file per verb: arguments in, words out; settings from the environment; no logic |
-//! | [`entrypoint`] | the straight line from container start to server: lock, recovery, scripts, key, exec; signals |
-//! | [`init`] | init scripts: found, recognised, run once each, marked done or failed; the ledger; redaction |
-//! | [`restore`] | a backup onto the volume, whole or not at all: plan, stage, journal, commit, recovery, rollback |
-//! | [`backup`] | a backup made, read back and listed; its manifest; which ones are kept |
-//! | [`profile`] | what a server's state is when nobody has said: discovery |
-//! | [`store`] | SQLite databases and trees of files, into an archive and out of it; what is never captured |
-//! | [`seqbac`] | the `.seqbac` file format: header, sealed segments, frames, tar, digest, footer; its ten errors |
-//! | [`key`] | the secret key: its bytes, its sources, its fingerprint |
-//! | [`process`] | children and exec: signals kept and given back, output relayed, leftovers stopped, why an exec failed |
-//! | [`volume`] | the storage root: paths, the lock, the instance, durable writes and renames |
-//! | [`mod@error`] | one failure: its kind and exit code, what happened, what to do |
+//! [`cli`]: the command line. No logic.
+//! - a file per verb (`restore.rs`, `show_key.rs` …): its flags, and its answer in words
+//! - `environment.rs`: settings from the environment, Seq's names, durations; `key.rs`: `--secret-key[-file]`
+//! - `output.rs`: tables, objects, errors and exit codes; `progress.rs`: the bar, and stopping on a signal
+//! - `bare.rs`: a command that is no verb; `container.rs`: what `run` and `init` share; `confirm.rs`: asking;
+//!   `preview.rs`: `--dry-run` as a table
+//!
+//! [`entrypoint`]: from container start to server, one straight line (`entrypoint.rs` itself: recovery, scripts, key,
+//! boot backup, exec).
+//! - `lock.rs`: waiting for the volume; `state.rs`: whether it holds state, `seqsvr` on a script's `PATH`
+//!
+//! [`init`]: init scripts, run once each.
+//! - `scan.rs`: which files are scripts, permissions; `copy.rs`: from `/seqinit`
+//! - `recognise.rs`: built-in, program or shell text; `commands.rs`: a built-in script's commands, one after the other
+//! - `attempt.rs`: one script run; `private_copy.rs`: where it cannot be executed in place; `output.rs`: `<name>.log`
+//! - `policy.rs`: what a failure means for script and container; `ledger.rs`: what was done, attempts
+//! - `mark.rs`: `.done` and `.failed`, finished after a crash; `redact.rs`: the key taken out of a script
+//!
+//! [`restore`]: a backup onto the volume, whole or not at all.
+//! - `plan.rs`: which paths move, what stays; `stage.rs`: the backup unpacked and checked beside the state
+//! - `obstacles.rs`: free space, mounts, links, databases in use; `preview.rs`: what would change
+//! - `journal.rs`: the list of moves; `commit.rs`: making, finishing and reversing them
+//! - `rollback.rs`: what was replaced, back again; `set.rs`: what is kept, its pruning
+//!
+//! [`backup`]: a backup made, read back, looked at, kept.
+//! - `take.rs`: one taken; `manifest.rs`: what it says it holds; `name.rs`: what it is called
+//! - `verify.rs`: read to the last byte; `inspect.rs`, `extract.rs`: what is in it, and out of it
+//! - `catalog.rs`: listing, and the newest of an instance; `retention.rs`: which scheduled ones go
+//! - `progress.rs`: how far it is
+//!
+//! [`profile`]: what a server's state is. `discovery.rs`: when nobody has said; `.moorlineignore`.
+//!
+//! [`store`]: databases and files, off the volume and back onto it.
+//! - `scope.rs`: which paths are state; `survey.rs`, `survey/walk.rs`: finding them, and what is
+//!   never captured; `survey/found.rs`: what was seen of one path
+//! - `sqlite.rs`: how a database is captured; `sqlite/snapshot.rs`: one at one moment; `sqlite/pages.rs`: its pages; `sqlite/source.rs`: the transaction;
+//!   `sqlite/check.rs`: faults; `sqlite/facts.rs`: page size and the like; `sqlite/in_use.rs`: who has it open
+//! - `files.rs`: a file read until it holds still; `spool.rs`: files without a name
+//! - `stage.rs`: a member written out, with owner and mode; `beneath.rs`: never through a link
+//! - `compare.rs`, `compare/table.rs`: rows that a restore would change
+//!
+//! [`seqbac`]: the `.seqbac` file format (`docs/seqbac.md`).
+//! - `header.rs`: the plaintext header, its MAC and CRC; `footer.rs`: the last 24 bytes
+//! - `segment.rs`, `seal.rs`, `unseal.rs`: AES-GCM segments; `frame.rs`, `compress.rs`, `decompress.rs`, `pool.rs`:
+//!   zstd frames on several threads; `seek_table.rs`
+//! - `tar_header.rs`, `tar_stream.rs`: the tar; `member.rs`: members and the rules for their names;
+//!   `digest.rs`: `digest.json`
+//! - `writer.rs`; `reader.rs`: from start to end; `archive.rs`, `slice.rs`: one member of many
+//! - `error.rs`: the ten errors; `diagnose.rs`: rot or tampering, a check without the key
+//!
+//! [`key`]: the secret key's bytes and fingerprint. `source.rs`: where it comes from, in which order; making one.
+//!
+//! [`process`]: children and exec.
+//! - `signals.rs`: held, and given back as found; `child.rs`: run, relayed, stopped; `leftovers.rs`: what a script leaves
+//! - `exec.rs`: becoming the server, and why that failed; `own.rs`: this program's file; `variables.rs`: an environment
+//!
+//! [`volume`]: the storage root and its paths.
+//! - `durable.rs`: every fsync and rename; `lock.rs`: who may change the volume; `instance.rs`: who the volume is
+//! - `relpath.rs`: a path that stays below the root; `id.rs`: sixteen random bytes
+//!
+//! [`mod@error`]: one failure: its kind and exit code, what happened, what to do.
 
 pub mod backup;
 pub mod cli;

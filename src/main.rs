@@ -23,6 +23,7 @@ fn start_log() {
     env_logger::Builder::new()
         .filter_level(LevelFilter::Info)
         .parse_env("MOORLINE_LOG")
+        .target(env_logger::Target::Pipe(Box::new(cli::StandardError)))
         .format(|out, record| {
             let level = match record.level() {
                 log::Level::Error => "error: ",

@@ -1,11 +1,54 @@
 //! Words out: the answer on stdout, errors on stderr, objects where they were asked for.
 
-use std::{io::Write, process::ExitCode};
+use std::{
+    io::{self, Write},
+    os::fd::AsFd,
+    process::ExitCode,
+};
 
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, poll},
+};
 use serde::Serialize;
 
 use super::progress::interrupted;
-use crate::error::{Code, Error, Result};
+use crate::{
+    error::{Code, Error, Result},
+    process::signals,
+};
+
+/// A pipe with space in it takes this much without blocking (PIPE_BUF).
+const PAGE: usize = 4096;
+
+/// How long a log that takes nothing is waited for at a time.
+const PATIENCE: u16 = 100;
+
+/// The container's log. That nobody reads it any more is not an error; that its reader has stopped reading is waited
+/// out, but not once this process was asked to stop: PID 1 must not hang in a line of its log.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct StandardError;
+
+impl Write for StandardError {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        let stderr = io::stderr();
+        let mut lock = stderr.lock();
+        for piece in text.chunks(PAGE) {
+            let mut fds = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];
+            while matches!(poll(&mut fds, PATIENCE), Ok(0) | Err(Errno::EINTR)) {
+                if signals::asked_to_stop() {
+                    return Ok(text.len());
+                }
+            }
+            let _ = lock.write_all(piece);
+        }
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// Prints the answer. That nobody reads it any more is not an error.
 pub fn answer(text: &str) {
@@ -37,7 +80,7 @@ pub fn report(error: &Error) -> u8 {
     if let Some(hint) = error.advice() {
         text.push_str(&format!("moorline: hint: {}\n", printable(hint)));
     }
-    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    let _ = StandardError.write_all(text.as_bytes());
     error.code().exit()
 }
 

@@ -45,7 +45,7 @@ pub fn check(script: &Script, init: &Path, ledger: &Ledger) -> std::result::Resu
         return Err(if ledger.find(name).is_some_and(|entry| entry.hash != script.hash) {
             changed(script)
         } else {
-            Skipped::info(format!("{path} is not run: {} is there", name.with_suffix(".done")))
+            Skipped::debug(format!("{path} is not run: {} is there", name.with_suffix(".done")))
         });
     }
     if has_failed(script, init) {

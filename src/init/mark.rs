@@ -30,8 +30,12 @@ use crate::{
 /// # Errors
 /// Where the disk fails or is full. The ledger knows by then: the next start goes on with it.
 pub fn mark(folder: &Path, script: &Script, outcome: Outcome, ledger: &mut Ledger) -> Result<()> {
+    let marked_itself = !is_there(&script.path) && scan::is_marked(folder, &script.name, outcome);
+    if marked_itself {
+        return settle(&script.name, outcome, false, ledger);
+    }
     for name in names(&script.name, outcome) {
-        if name.under(folder).symlink_metadata().is_ok() {
+        if is_there(&name.under(folder)) {
             continue;
         }
         ledger.change(&script.name, |entry| entry.state = State::Marking { outcome, name: name.clone() })?;
@@ -92,7 +96,9 @@ fn names(script: &RelPath, outcome: Outcome) -> impl Iterator<Item = RelPath> {
 
 fn rename(folder: &Path, script: &Script, name: &RelPath) -> Result<Renamed> {
     let redaction = redact::redact(&script.text);
-    if redaction.secrets.is_empty() || !script.whole {
+    // One that has removed itself gets its mark all the same: the second source would bring it back.
+    let as_it_is = (redaction.secrets.is_empty() && is_there(&script.path)) || !script.whole;
+    if as_it_is {
         return durable::rename_new_if_allowed(&script.path, &name.under(folder));
     }
     // The temporary name is a little longer than the name.
@@ -110,9 +116,12 @@ fn rename(folder: &Path, script: &Script, name: &RelPath) -> Result<Renamed> {
     Ok(if durable::remove_file_if_allowed(&script.path)? { Renamed::Yes } else { Renamed::Refused })
 }
 
+fn is_there(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
 /// Whether names can be added to a folder.
-#[must_use]
-pub fn may_change(folder: &Path) -> bool {
+fn may_change(folder: &Path) -> bool {
     access(folder, AccessFlags::W_OK | AccessFlags::X_OK).is_ok()
 }
 

@@ -37,6 +37,9 @@ pub fn redact(text: &[u8]) -> Redaction {
         result.secrets.push(value.plain);
         at = value.end;
     }
+    // Wherever else it says the same.
+    let mut stream = Stream::without(result.secrets.clone());
+    result.text = [stream.pass(&result.text), stream.end()].concat();
     result
 }
 

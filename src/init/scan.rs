@@ -73,6 +73,11 @@ pub struct Skipped {
 }
 
 impl Skipped {
+    /// As it should be.
+    pub fn debug(why: impl Into<String>) -> Self {
+        Self { level: Level::Debug, why: why.into() }
+    }
+
     /// Something that is worth a line.
     pub fn info(why: impl Into<String>) -> Self {
         Self { level: Level::Info, why: why.into() }

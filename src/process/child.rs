@@ -1,7 +1,7 @@
 //! One child at a time: started with signals as they were found, its output heard, waited for, cleared up after.
 //!
 //! ```text
-//! child: own process group, stdin /dev/null, stdout and stderr into one pipe
+//! child: own session and process group, stdin /dev/null, stdout and stderr into one pipe
 //! this:  poll(signals, pipe, log); a signal to stop goes to the group; after the grace, KILL
 //! end:   the child is reaped → what it left running is stopped, named and reaped → the pipe is emptied
 //! ```
@@ -117,6 +117,7 @@ pub fn run(
     signals: &mut Signals,
 ) -> std::result::Result<Done, Failure> {
     signals.look();
+    signals.know_processes();
     let mut output = Output::connect(&mut command, relay).map_err(Failure::NotStarted)?;
     let started = start(command, lock).map_err(Failure::NotStarted)?;
     let (status, stopped) = attend(started, &mut output, grace, signals).map_err(Failure::Lost)?;
@@ -134,10 +135,12 @@ pub fn run(
 /// A program that was just written may be held open by a process that was forked meanwhile (ETXTBSY): tried again.
 fn start(mut command: Command, lock: Option<RawFd>) -> io::Result<Pid> {
     let found = Found::get();
-    command.stdin(Stdio::null()).process_group(0);
+    command.stdin(nothing()?);
     // SAFETY: between fork and exec it makes system calls only, and allocates nothing.
     unsafe {
         command.pre_exec(move || {
+            // A group of its own, to be stopped as one; and no terminal, on which a prompt would wait for ever.
+            libc::setsid();
             if let Some(lock) = lock {
                 libc::fcntl(lock, libc::F_SETFD, 0);
             }
@@ -156,6 +159,20 @@ fn start(mut command: Command, lock: Option<RawFd>) -> io::Result<Pid> {
             other => return other.map(|child| Pid::from_raw(child.id() as i32)),
         }
     }
+}
+
+/// A stdin that has ended: `/dev/null`, or a pipe that nobody writes to in a root that has no `/dev`.
+fn nothing() -> io::Result<Stdio> {
+    match std::fs::File::open("/dev/null") {
+        Ok(null) => Ok(null.into()),
+        Err(_) => Ok(unistd::pipe2(OFlag::O_CLOEXEC)?.0.into()),
+    }
+}
+
+/// A stdout that nobody hears: `/dev/null`, or this process's stderr in a root that has no `/dev`.
+#[must_use]
+pub fn unheard() -> Stdio {
+    std::fs::OpenOptions::new().write(true).open("/dev/null").map_or_else(|_| io::stderr().into(), Stdio::from)
 }
 
 /// Until the child ends: how, and the signal that was passed on to it before that, if one was.

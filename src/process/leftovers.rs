@@ -34,7 +34,7 @@ pub fn known() -> Known {
     descendants().unwrap_or_default().into_iter().map(|process| (process.id, process.started)).collect()
 }
 
-/// Waits for every child that has ended. The status of `watched` is returned.
+/// Waits for every child that has ended, also for those that were there before. The status of `watched` is returned.
 pub fn reap(watched: Option<Pid>) -> Option<WaitStatus> {
     let mut found = None;
     // ECHILD is the end, and so is a filter that forbids it.
@@ -55,7 +55,8 @@ pub fn clear(signals: &mut Signals, group: Pid) -> Vec<String> {
     if found.is_empty() {
         return Vec::new();
     }
-    let names = found.iter().map(|process| format!("{} (process {})", process.name, process.id)).collect();
+    let alive = found.iter().filter(|process| !process.zombie);
+    let names = alive.map(|process| format!("{} (process {})", process.name, process.id)).collect();
     send(&found, Signal::SIGTERM);
     // A stopped process hears TERM only once it goes on.
     send(&found, Signal::SIGCONT);
@@ -120,11 +121,15 @@ struct Process {
     zombie: bool,
 }
 
-/// Descendants that were not there at the start and are not dead already; `None` without a `/proc` of our own.
+/// Descendants that were not there at the start, and are not below one that was; `None` without a `/proc` of our own.
 fn unknown(signals: &Signals) -> Option<Vec<Process>> {
-    let mut found = descendants()?;
-    found.retain(|process| !process.zombie && !signals.known().contains(&(process.id, process.started)));
-    Some(found)
+    let found = descendants()?;
+    let known =
+        |process: &&Process| signals.known().is_some_and(|known| known.contains(&(process.id, process.started)));
+    let older: BTreeSet<i32> = found.iter().filter(known).map(|process| process.id).collect();
+    let parents: BTreeMap<i32, i32> = found.iter().map(|process| (process.id, process.parent)).collect();
+    let is_older = |id: i32| older.contains(&id) || older.iter().any(|older| is_below(id, *older, &parents));
+    Some(found.into_iter().filter(|process| !is_older(process.id)).collect())
 }
 
 fn descendants() -> Option<Vec<Process>> {

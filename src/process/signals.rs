@@ -6,7 +6,10 @@
 
 use std::{
     os::fd::{AsFd, BorrowedFd},
-    sync::OnceLock,
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -34,6 +37,10 @@ const FAULTS: [i32; 7] =
 /// The signals that ask this process to stop.
 const STOPS: [Signal; 4] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP];
 
+/// Signals that this process may have brought upon itself, by writing to a log that nobody reads, for one. Blocked,
+/// they stay pending even where they are ignored, and would kill the server in its first instruction.
+const OWN_DOING: [libc::c_int; 5] = [libc::SIGPIPE, libc::SIGXFSZ, libc::SIGTTOU, libc::SIGTTIN, libc::SIGCHLD];
+
 /// How this process found its signals: what children and the server are given back.
 #[derive(Clone, Copy, Debug)]
 pub struct Found {
@@ -43,6 +50,9 @@ pub struct Found {
 }
 
 static FOUND: OnceLock<Found> = OnceLock::new();
+
+/// A signal to stop was taken note of.
+static STOPPING: AtomicBool = AtomicBool::new(false);
 
 #[used]
 // SAFETY: the loader calls each pointer in this section once, before `main`, on the only thread.
@@ -82,13 +92,25 @@ pub fn release() {
     change_mask(libc::SIG_SETMASK, Found::get().mask);
 }
 
+/// Whether a signal to stop has come, seen or still held: for whoever would wait for something that may never come.
+#[must_use]
+pub fn asked_to_stop() -> bool {
+    let mut pending: Mask = 0;
+    // SAFETY: the kernel's set has 8 bytes; the pointer is to a live u64.
+    unsafe {
+        libc::syscall(libc::SYS_rt_sigpending, &raw mut pending, size_of::<Mask>());
+    }
+    let held = STOPS.into_iter().any(|stop| pending & (1 << (stop as i32 - 1)) != 0 && !ignored(stop));
+    held || STOPPING.load(Ordering::Relaxed)
+}
+
 /// The signals of a process that starts a server. There is one of it.
 #[derive(Debug)]
 pub struct Signals {
     fd: SignalFd,
     stop: Option<Signal>,
     fresh: Vec<Signal>,
-    known: Known,
+    known: Option<Known>,
     was_subreaper: bool,
 }
 
@@ -113,7 +135,7 @@ impl Signals {
             // Without it (a seccomp filter), orphans go to the real PID 1, which reaps them.
             let _ = prctl::set_child_subreaper(true);
         }
-        Ok(Self { fd, stop: None, fresh: Vec::new(), known: leftovers::known(), was_subreaper })
+        Ok(Self { fd, stop: None, fresh: Vec::new(), known: None, was_subreaper })
     }
 
     /// The first signal that asked this process to stop.
@@ -127,10 +149,14 @@ impl Signals {
         std::mem::take(&mut self.fresh)
     }
 
-    /// Processes that were children of this one before it started any.
-    #[must_use]
-    pub const fn known(&self) -> &Known {
-        &self.known
+    /// Takes note of the processes that are there, before the first child is started.
+    pub(super) fn know_processes(&mut self) {
+        self.known.get_or_insert_with(leftovers::known);
+    }
+
+    /// Descendants of this process that were there before it started any.
+    pub(super) const fn known(&self) -> Option<&Known> {
+        self.known.as_ref()
     }
 
     /// Looks for signals that have come.
@@ -139,6 +165,7 @@ impl Signals {
             let signal = i32::try_from(info.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok());
             let Some(signal) = signal.filter(|signal| *signal != Signal::SIGCHLD) else { continue };
             self.stop.get_or_insert(signal);
+            STOPPING.store(true, Ordering::Relaxed);
             self.fresh.push(signal);
         }
     }
@@ -167,6 +194,7 @@ impl Signals {
 
     /// Gives everything back as it was found: this process becomes another, or stops holding signals.
     pub fn give_back(&self) {
+        OWN_DOING.into_iter().for_each(discard);
         if unistd::getpid().as_raw() != 1 {
             let _ = prctl::set_child_subreaper(self.was_subreaper);
         }
@@ -192,6 +220,17 @@ fn change_mask(how: libc::c_int, mask: Mask) -> Mask {
         libc::syscall(libc::SYS_rt_sigprocmask, how, &raw const mask, &raw mut old, size_of::<Mask>());
     }
     old
+}
+
+/// Takes a signal off the list of those that are pending.
+fn discard(signal: libc::c_int) {
+    let set: Mask = 1 << (signal - 1);
+    let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel's set has 8 bytes; the pointers are to live values, and null where nothing is wanted.
+    unsafe {
+        let none = std::ptr::null::<libc::siginfo_t>();
+        libc::syscall(libc::SYS_rt_sigtimedwait, &raw const set, none, &raw const at_once, size_of::<Mask>());
+    }
 }
 
 fn disposition(signal: libc::c_int) -> libc::sighandler_t {

@@ -65,19 +65,20 @@ fn put_members(
     let (mut reader, _) = open_file(request.backup, request.key)?;
     let backup_id = reader.header().id;
     let mut stager = Stager::new(&set.stage(), Owners { given: request.owner, live: Some(volume.root().to_owned()) })?;
-    let mut notes = Vec::new();
     let mut members = 0;
     progress.begin("staging", manifest.databases.iter().map(|database| database.bytes).sum());
     while let Some(mut member) = reader.next_member().map_err(damaged)? {
         let mut entry = member.entry().clone();
         entry.path = state_of(&entry.path).filter(|path| !is_own(path)).ok_or_else(|| not_of_the_state(&entry.path))?;
-        if entry.torn {
-            notes.push(format!("{} changed while it was backed up; what is restored may be torn", entry.path));
-        }
         members += 1;
         stager.put(&entry, &mut Counted { inner: &mut member, progress })?;
     }
-    reader.finish().map_err(damaged)?;
+    let verified = reader.finish().map_err(damaged)?;
+    let torn = verified.members.iter().filter(|member| member.torn);
+    let mut notes: Vec<String> = torn
+        .filter_map(|member| state_of(&member.path))
+        .map(|path| format!("{path} changed while it was backed up; what is restored may be torn"))
+        .collect();
     notes.extend(stager.finish()?);
     progress.end();
     Ok((backup_id, members, notes))

@@ -28,7 +28,7 @@ use nix::{
 use super::beneath::Beneath;
 use crate::{
     error::{Code, Error, IoContext, Result},
-    seqbac::{Entry, Kind},
+    seqbac::{self, Entry, Kind},
     volume::{RelPath, durable},
 };
 
@@ -240,7 +240,7 @@ fn fill(file: &mut File, content: &mut dyn Read, path: &Path) -> Result<u64> {
     loop {
         let read = match content.read(&mut buffer) {
             Err(cause) if cause.kind() == io::ErrorKind::Interrupted => continue,
-            other => other.map_err(|cause| unpacked(&cause, path))?,
+            other => other.map_err(|cause| unpacked(cause, path))?,
         };
         if read == 0 {
             return Ok(written);
@@ -254,10 +254,12 @@ fn fill(file: &mut File, content: &mut dyn Read, path: &Path) -> Result<u64> {
     }
 }
 
-/// The archive's reader hands its own errors through as they are.
-fn unpacked(cause: &io::Error, path: &Path) -> Error {
-    let own = cause.get_ref().and_then(|cause| cause.downcast_ref::<Error>());
-    own.cloned().unwrap_or_else(|| Error::io("unpack", path, cause))
+/// What is wrong with the backup itself keeps its name and its exit code.
+fn unpacked(cause: io::Error, path: &Path) -> Error {
+    match seqbac::Error::from_io(cause) {
+        seqbac::Error::Io(cause) => Error::io("unpack", path, &cause),
+        damage => damage.into(),
+    }
 }
 
 fn reserve(file: &File, size: u64) -> nix::Result<()> {

@@ -1,1 +1,7 @@
-//! From container start to server.
+//! From container start to server: what the server is given, what keeps it from starting, and who may run.
+
+mod bare;
+mod exec;
+mod leftovers;
+mod lock;
+mod server;

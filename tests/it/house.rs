@@ -25,6 +25,25 @@ fn no_room_reaches_into_one_above_it() {
 }
 
 #[test]
+fn the_map_names_every_file() {
+    let map = read("src/lib.rs");
+    let verbs = help(&[]);
+    let verbs: Vec<String> =
+        first_words(&verbs, "Commands:").map(|verb| format!("{}.rs", verb.replace('-', "_"))).collect();
+    for file in sources() {
+        let name = file.file_name().and_then(|name| name.to_str()).expect("UTF-8").to_owned();
+        let is_room = file.parent() == Some(root().join("src").as_path());
+        let is_verb = file.starts_with(root().join("src/cli")) && verbs.contains(&name);
+        let is_test = code_of(&file).is_empty() || name == "fuzz.rs";
+        assert!(
+            is_room || is_verb || is_test || map.contains(&name),
+            "src/lib.rs does not say what {} is",
+            file.display()
+        );
+    }
+}
+
+#[test]
 fn one_place_alone_syncs_and_renames() {
     must_stand_only_in(&["fs::rename", "renameat", ".sync_all(", ".sync_data(", "fsync("], &["src/volume/durable.rs"]);
 }
@@ -129,8 +148,7 @@ fn code_of(file: &Path) -> String {
 /// The rooms in the order of the map in `lib.rs`.
 fn rooms() -> Vec<String> {
     let map = read("src/lib.rs");
-    let room =
-        |line: &str| Some(line.strip_prefix("//! | [`")?.split('`').next()?.trim_start_matches("mod@").to_owned());
+    let room = |line: &str| Some(line.strip_prefix("//! [`")?.split('`').next()?.trim_start_matches("mod@").to_owned());
     map.lines().filter_map(room).collect()
 }
 

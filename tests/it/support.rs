@@ -197,15 +197,15 @@ impl Start<'_> {
     fn command(&self) -> Command {
         let mut words: Vec<OsString> = Vec::new();
         if self.pid_1 {
-            words.extend(["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"].map(OsString::from));
+            words.extend(["/usr/bin/unshare", "--pid", "--fork", "--mount-proc", "--kill-child"].map(OsString::from));
         }
         if let Some(lines) = &self.before {
             let line = format!("{lines}\nexec \"$@\"");
-            words.extend(["unshare", "--mount", "/bin/sh", "-euc", &line, "sh"].map(OsString::from));
+            words.extend(["/usr/bin/unshare", "--mount", "/bin/sh", "-euc", &line, "sh"].map(OsString::from));
         }
         if let Some(user) = self.user {
             let user = format!("--reuid={user}");
-            words.extend(["setpriv", &user, "--regid=0", "--clear-groups"].map(OsString::from));
+            words.extend(["/usr/bin/setpriv", &user, "--regid=0", "--clear-groups"].map(OsString::from));
         }
         words.push(MOORLINE.into());
         words.extend(self.arguments.iter().cloned());

@@ -6,7 +6,8 @@ use std::{
     io::{self, Read, Seek, SeekFrom},
     os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use rusqlite::Connection;
@@ -48,25 +49,38 @@ enum State {
     Unreadable { file: File, bytes: u64, header: Header, why: String },
 }
 
+/// How long to wait for one database while others are held.
+const STEP: Duration = Duration::from_millis(200);
+
 /// Opens a transaction on each of the databases, all of them before the first is read, then copies those whose writers
-/// wait for it. A lock that another process holds is waited for as long as `patience`, on each.
+/// wait for it. Locks that other processes hold are waited for as long as `patience`; meanwhile, none is held here: a
+/// server that commits to two databases at once would wait for us, and we for it.
 ///
 /// # Errors
 /// Where one stays locked, is gone, or cannot be read; where the spool is full.
 pub fn open_all(root: &Path, databases: &[Found], spool: &Spool, patience: Duration) -> Result<Vec<Snapshot>> {
     let root = root.canonicalize().on("find", root)?;
-    let opened: Result<Vec<_>> = databases.iter().map(|found| Snapshot::open(&root, found, spool, patience)).collect();
-    opened?.into_iter().map(|snapshot| snapshot.release_writers(spool)).collect()
+    let begun = Instant::now();
+    loop {
+        let step = STEP.min(patience);
+        let opened: std::result::Result<Vec<_>, _> =
+            databases.iter().map(|found| Snapshot::open(&root, found, spool, step)).collect();
+        match opened {
+            Ok(opened) => return opened.into_iter().map(|snapshot| snapshot.release_writers(spool)).collect(),
+            Err(Refused::Locked(_)) if begun.elapsed() < patience => thread::sleep(STEP / 4),
+            Err(refused) => return Err(refused.into()),
+        }
+    }
 }
 
 impl Snapshot {
-    fn open(root: &Path, found: &Found, spool: &Spool, patience: Duration) -> Result<Self> {
+    fn open(root: &Path, found: &Found, spool: &Spool, patience: Duration) -> std::result::Result<Self, Refused> {
         let path = found.path.under(root);
         let state = match Source::begin(&path, patience) {
             Ok(source) => State::Live(Box::new(source), None),
-            Err(Refused::Failed(error)) => return Err(error),
             // No connection of SQLite's is open on it now, so that it may be read as a file.
-            Err(Refused::Unreadable(why)) => copy_as_it_is(&path, spool, why)?,
+            Err(Refused::Unreadable(why)) => copy_as_it_is(&path, spool, why).map_err(Refused::Failed)?,
+            Err(refused) => return Err(refused),
         };
         Ok(Self { found: found.clone(), path, state, waited: None })
     }

@@ -37,8 +37,19 @@ pub struct Source {
 pub(super) enum Refused {
     /// SQLite can make nothing of the file, and says why.
     Unreadable(String),
+    /// Another process has it locked.
+    Locked(Error),
     /// Anything else.
     Failed(Error),
+}
+
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Locked(error) | Refused::Failed(error) => error,
+            Refused::Unreadable(why) => Self::new(Code::Unexpected, why),
+        }
+    }
 }
 
 impl Source {
@@ -49,10 +60,10 @@ impl Source {
     /// Where it stays locked, is gone, or cannot be read.
     pub fn open(path: &Path, patience: Duration) -> Result<Self> {
         Self::begin(path, patience).map_err(|refused| match refused {
-            Refused::Failed(error) => error,
-            Refused::Unreadable(why) => {
-                Error::new(Code::Unexpected, format!("cannot read the database {}: {why}", path.display()))
+            Refused::Unreadable(_) => {
+                Error::from(refused).context(format!("cannot read the database {}", path.display()))
             }
+            other => other.into(),
         })
     }
 
@@ -68,6 +79,7 @@ impl Source {
         }
         opened.map_err(|cause| match is_malformed(&cause) {
             true => Refused::Unreadable(words(&cause)),
+            false if is_locked(&cause) => Refused::Locked(explain("read the database", path, &cause)),
             false => Refused::Failed(explain("read the database", path, &cause)),
         })
     }
@@ -179,6 +191,12 @@ fn is_hot_journal(cause: &rusqlite::Error) -> bool {
     cause.sqlite_error().is_some_and(|cause| cause.extended_code == ffi::SQLITE_READONLY_ROLLBACK)
 }
 
+fn is_locked(cause: &rusqlite::Error) -> bool {
+    // SQLite gives up with the last one after many rounds of a race for the log's locks.
+    use ErrorCode::{DatabaseBusy, DatabaseLocked, FileLockingProtocolFailed};
+    matches!(cause.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked | FileLockingProtocolFailed))
+}
+
 pub(super) fn is_malformed(cause: &rusqlite::Error) -> bool {
     matches!(cause.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }
@@ -202,11 +220,7 @@ pub(super) fn words(cause: &rusqlite::Error) -> String {
 pub fn explain(verb: &str, path: &Path, cause: &rusqlite::Error) -> Error {
     let says = |code, why: &str| Error::new(code, format!("cannot {verb} {}: {why}", path.display()));
     match cause.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => says(
-            Code::TryAgain,
-            "another process keeps it locked",
-        )
-        .hint(
+        _ if is_locked(cause) => says(Code::TryAgain, "another process keeps it locked").hint(
             "a server that sets locking_mode=EXCLUSIVE lets nobody read while it runs: back up while it is stopped, \
                  as is done before each start",
         ),

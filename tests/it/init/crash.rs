@@ -113,3 +113,43 @@ fn a_mark_that_a_crash_interrupted_is_finished_and_the_script_not_run_again() {
         assert!(end.err.contains("had run when the container was stopped"), "{end}");
     }
 }
+
+/// The system calls that change what is on the volume, or make it last. A `?` is for those that a machine lacks.
+const CHANGES: &str =
+    "fsync,fdatasync,?rename,?renameat,renameat2,?unlink,unlinkat,?mkdir,?symlink,fchown,?chown,write";
+
+#[test]
+fn killed_before_each_change_it_makes_pid_1_ends_with_the_script_marked_and_never_lost() {
+    for (kind, text) in [
+        ("program", format!("echo ran >> \"$DATA_DIR/ran\" # --secret-key={KEY}")),
+        ("built-in", "seqsvr show-key".to_owned()),
+    ] {
+        let mut nth = 1;
+        loop {
+            let volume = TestVolume::in_use();
+            volume.script("x", &text);
+            let inject = format!("inject={CHANGES}:signal=SIGKILL:when={nth}");
+            let trace = format!("exec strace -qq -o /dev/null -e trace={CHANGES} -e {inject} \"$@\"");
+            let killed = volume.run(["/bin/true"]).before(&trace).wait();
+            let whole = volume.has("Init/x") || volume.has("Init/x.done");
+            assert!(whole, "{kind}, change {nth}: the script is lost: {killed}");
+            let end = volume.run(["/bin/true"]).wait();
+            assert_eq!(
+                (end.code, volume.scripts()),
+                (0, vec!["x.done".to_owned()]),
+                "{kind}, change {nth}: {killed}\n{end}"
+            );
+            assert!(!volume.read("Init/x.done").contains(KEY), "{kind}, change {nth}");
+            if kind == "program" {
+                let times = volume.read("ran").lines().count();
+                let reported = end.err.contains("was cut off by a crash");
+                assert!(times == 1 || (times == 2 && reported), "{kind}, change {nth}: ran {times} times: {end}");
+            }
+            if killed.code == 0 {
+                break;
+            }
+            nth += 1;
+        }
+        assert!(nth > 10, "{kind}: strace did not kill where it should");
+    }
+}

@@ -23,7 +23,7 @@ fn a_script_gets_what_it_is_promised() {
     let volume = TestVolume::in_use();
     volume.script(
         "x",
-        "echo \"cwd=$(pwd) data=$DATA_DIR\"; cat; command -v seqsvr moorline; seqsvr --version; readlink /proc/self/fd/0",
+        "echo \"cwd=$(pwd) data=$DATA_DIR\"; cat; command -v seqsvr; command -v moorline; seqsvr --version; readlink /proc/self/fd/0",
     );
     let end = volume.run(["/bin/true"]).wait();
     assert_eq!(end.code, 0, "{end}");
@@ -141,4 +141,16 @@ fn init_runs_the_scripts_alone_and_skip_init_none() {
     let end = volume.moorline(["init"]).wait();
     assert_eq!((end.code, volume.has("ran")), (0, true), "{end}");
     assert_eq!(end.out, "");
+}
+
+#[test]
+fn a_script_that_removes_or_marks_itself_is_done_all_the_same() {
+    let volume = TestVolume::in_use();
+    volume.seqinit("removes", "echo removes >> \"$DATA_DIR/ran\"; rm \"$0\"");
+    volume.seqinit("renames", "echo renames >> \"$DATA_DIR/ran\"; mv \"$0\" \"$0.done\"");
+    for _ in 0..2 {
+        let end = volume.run(["/bin/true"]).wait();
+        assert_eq!((end.code, volume.read("ran").as_str()), (0, "removes\nrenames\n"), "{end}");
+        assert_eq!(volume.scripts(), ["removes.done", "renames.done"]);
+    }
 }

@@ -265,3 +265,55 @@ fn a_virtual_table_of_this_build_is_captured_with_its_shadows() {
     let found: i64 = image.query_row("SELECT count(*) FROM note('mooring')", [], |row| row.get(0)).expect("finds");
     assert_eq!(found, 1);
 }
+
+#[test]
+fn what_sqlite_makes_beside_a_database_while_root_reads_it_is_its_owners() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    if !nix::unistd::geteuid().is_root() {
+        return eprintln!("skipped: only root can set owners");
+    }
+    let volume = Volume::new();
+    drop(volume.bank("bank.db", "wal", 4096, 100));
+    chown(volume.path("bank.db"), Some(1000), Some(1001)).expect("sets");
+    let snapshots = volume.snapshots();
+    for name in ["bank.db-wal", "bank.db-shm"] {
+        let meta = volume.path(name).metadata().expect("is there while it is read");
+        assert_eq!((meta.uid(), meta.gid()), (1000, 1001), "a server of that user can go on");
+    }
+    drop(snapshots);
+    assert_eq!(names(&volume.root()), [volume.path("bank.db")]);
+}
+
+#[test]
+fn a_database_whose_directory_cannot_be_written_says_what_to_do() {
+    let volume = Volume::new();
+    drop(volume.bank("bank.db", "wal", 4096, 100));
+    let databases = volume.survey().databases;
+    let error = super::support::as_nobody(|| {
+        open_all(&volume.root(), &databases, &volume.spool(), Duration::ZERO).expect_err("cannot make a -shm")
+    });
+    assert!(error.message().starts_with("cannot read the database") && error.message().contains("bank.db"), "{error}");
+    assert!(error.advice().is_some_and(|hint| hint.contains("directory can be written")), "{error:?}");
+}
+
+#[test]
+fn many_databases_of_every_mode_are_captured_together() {
+    let volume = Volume::new();
+    let banks: Vec<_> = (0..60)
+        .map(|number| {
+            let mode = ["wal", "delete", "persist"][number % 3];
+            volume.bank(&format!("{number:02}.db"), mode, 1024, 50)
+        })
+        .collect();
+    let mut snapshots = volume.snapshots();
+    for bank in &banks {
+        bank.execute("UPDATE account SET money = 0", []).expect("updates");
+    }
+    for snapshot in &mut snapshots {
+        let facts = snapshot.facts(true).expect("facts");
+        let image = volume.out("image.db");
+        write_image(snapshot, &image);
+        assert_eq!(check_image(&image, &facts).expect("checks"), Vec::<String>::new());
+        assert_eq!(sum(&image), 50_000, "{}", facts.path);
+    }
+}

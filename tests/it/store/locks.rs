@@ -130,3 +130,24 @@ fn a_lock_that_is_let_go_in_time_is_waited_for() {
         assert_eq!(open.join().expect("ends").expect("opens").len(), 1);
     });
 }
+
+#[test]
+fn no_database_is_held_while_another_is_waited_for() {
+    let volume = Volume::new();
+    for name in ["a.db", "b.db"] {
+        drop(volume.bank(name, "delete", 4096, 10));
+    }
+    let databases = volume.survey().databases;
+    let (mut first, mut second) = (Server::on(&volume.path("a.db")), Server::on(&volume.path("b.db")));
+    assert!(second.can("BEGIN EXCLUSIVE"));
+    std::thread::scope(|scope| {
+        let open = scope
+            .spawn(|| open_all(&volume.root(), &databases, &volume.spool(), Duration::from_secs(30)).expect("opens"));
+        // Its writer gets through again and again, however often we try.
+        for _ in 0..20 {
+            while !first.can("UPDATE account SET money = money + 1") {}
+        }
+        assert!(second.can("COMMIT"));
+        assert_eq!(open.join().expect("ends").len(), 2);
+    });
+}

@@ -164,3 +164,17 @@ fn many_megabytes_arrive_whole() {
     stage(&volume, &[(file("big", &content), &content)]).expect("stages");
     assert!(fs::read_to_string(volume.out("big")).expect("reads") == content);
 }
+
+#[test]
+fn damage_to_the_backup_keeps_its_name() {
+    struct Damaged;
+    impl std::io::Read for Damaged {
+        fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+            Err(moorline::seqbac::Error::TrailingData { end: 7 }.into())
+        }
+    }
+    let volume = Volume::new();
+    let mut stager = Stager::new(&volume.out(""), Owners::default()).expect("opens");
+    let error = stager.put(&file("x", "abc"), &mut Damaged).expect_err("fails");
+    assert_eq!(error.code(), Code::TrailingData, "{error}");
+}

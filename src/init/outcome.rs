@@ -1,0 +1,119 @@
+//! What an attempt comes to: the mark, the ledger, the container's exit, and the words for it.
+
+use jiff::Timestamp;
+
+use super::{
+    End, Settings,
+    attempt::Ran,
+    ledger::{Entry, Ledger, Outcome, State},
+    mark,
+    output::Output,
+    policy::{self, Failure},
+    recognise::Kind,
+    scan::Script,
+};
+use crate::error::{Error, Result};
+
+/// A crash cut it off: that is reported, and counts. Whether it has been set aside for that.
+pub(super) fn cut_off(
+    settings: &Settings<'_>,
+    script: &Script,
+    kind: &Result<Kind>,
+    entry: &Entry,
+    ledger: &mut Ledger,
+) -> Result<bool> {
+    log::warn!("init script {} was cut off by a crash (attempt {})", script.name, entry.attempts);
+    let failure = if matches!(kind, Ok(Kind::BuiltIn(_))) { Failure::Passing } else { Failure::Program };
+    let now = Timestamp::now();
+    ledger.change(&script.name, |entry| {
+        entry.first_failure.get_or_insert(now);
+        entry.reason = Some("was cut off by a crash".to_owned());
+    })?;
+    if !verdict(settings, failure, script, ledger)?.set_aside {
+        return Ok(false);
+    }
+    log::error!("init script {} is set aside: it was cut off {} times", script.name, entry.attempts);
+    mark::mark(&settings.volume.init(), script, Outcome::Failed, ledger)?;
+    Ok(true)
+}
+
+fn verdict(settings: &Settings<'_>, failure: Failure, script: &Script, ledger: &Ledger) -> Result<policy::Verdict> {
+    let now = Timestamp::now();
+    let entry = ledger.find(&script.name);
+    let empty = entry.is_some_and(|entry| entry.empty_volume) || !(settings.holds_state)()?;
+    let attempt = policy::Attempt {
+        failure,
+        attempts: entry.map_or(1, |entry| entry.attempts),
+        first_failure: entry.and_then(|entry| entry.first_failure).unwrap_or(now),
+        guard_empty: empty && !settings.allow_empty,
+        on_failure: settings.on_failure,
+    };
+    Ok(attempt.judge(now))
+}
+
+pub(super) fn conclude(
+    settings: &Settings<'_>,
+    script: &Script,
+    ran: Ran,
+    mut output: Output,
+    ledger: &mut Ledger,
+) -> Result<End> {
+    let folder = settings.volume.init();
+    let (failure, exit, reason) = match ran {
+        Ran::Succeeded => {
+            output.close();
+            mark::mark(&folder, script, Outcome::Done, ledger)?;
+            log::info!("init script {} is done", script.name);
+            return Ok(End::Ready);
+        }
+        Ran::Stopped(signal) => {
+            output.note(&format!("stopped by {signal}"));
+            output.close();
+            // That the container is stopped is not the script's failure.
+            ledger.change(&script.name, |entry| {
+                entry.attempts = entry.attempts.saturating_sub(1);
+                entry.state = State::Waiting;
+            })?;
+            return Ok(End::Stopped(signal));
+        }
+        Ran::Failed { failure, exit, reason } => (failure, exit, reason),
+    };
+    ledger.change(&script.name, |entry| {
+        entry.first_failure.get_or_insert(Timestamp::now());
+        entry.reason = Some(reason.message().to_owned());
+        entry.state = State::Waiting;
+    })?;
+    let verdict = verdict(settings, failure, script, ledger)?;
+    let error = explain(script, &reason, verdict, ledger);
+    output.note(error.message());
+    output.close();
+    if verdict.set_aside {
+        mark::mark(&folder, script, Outcome::Failed, ledger)?;
+    }
+    if verdict.exits {
+        return Ok(End::Failed { exit, error });
+    }
+    log::error!("{}", error.message());
+    Ok(End::Ready)
+}
+
+/// What failed, and what happens to it: whoever reads the log has to know how to get out.
+fn explain(script: &Script, reason: &Error, verdict: policy::Verdict, ledger: &Ledger) -> Error {
+    let attempts = ledger.find(&script.name).map_or(1, |entry| entry.attempts);
+    let next = match verdict {
+        policy::Verdict { set_aside: true, .. } => "it is set aside as .failed, and the next start goes on without it",
+        policy::Verdict { guarded: true, .. } => {
+            "the volume holds no state yet, so no server starts until script or backup is mended or the script removed \
+             (MOORLINE_ALLOW_EMPTY=1 starts one all the same)"
+        }
+        _ => "it is kept, and the next start tries it again",
+    };
+    let error = Error::new(
+        reason.code(),
+        format!("init script {} failed (attempt {attempts}): {}; {next}", script.path.display(), reason.message()),
+    );
+    match reason.advice() {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
+}

@@ -1,0 +1,55 @@
+//! A server that cannot be executed: 127 and 126 as a shell has them, and a reason that says what to mend.
+
+use std::{fs, os::unix::fs::PermissionsExt};
+
+use crate::support::TestVolume;
+
+#[test]
+fn each_reason_has_its_code_and_its_words() {
+    let volume = TestVolume::in_use();
+    let program = |name: &str, text: &str, mode: u32| {
+        let path = volume.beside(name);
+        fs::write(&path, text).expect("writes");
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("changes");
+        path.display().to_string()
+    };
+    let cases = [
+        ("no-such-program".to_owned(), 127, "no program no-such-program is on the PATH"),
+        ("/no/such/program".to_owned(), 127, "/no/such/program does not exist"),
+        (program("interpreter", "#!/no/such/sh\n", 0o755), 127, "the interpreter /no/such/sh of"),
+        (program("crlf", "#!/bin/sh\r\necho\r\n", 0o755), 127, "Windows line ends (CRLF)"),
+        (program("mode", "#!/bin/sh\n", 0o644), 126, "has no execute permission"),
+        (program("text", "echo hi\n", 0o755), 126, "it has no #! line"),
+        (program("empty", "", 0o755), 126, "is empty"),
+        (program("arch", "\x7fELF\x02\x01\x01\0\0", 0o755), 126, "another processor"),
+        ("/bin".to_owned(), 126, "is a directory"),
+    ];
+    for (path, code, reason) in cases {
+        let end = volume.run([&path]).wait();
+        assert_eq!(end.code, code, "{path}: {end}");
+        assert!(end.err.contains("the server cannot be started: ") && end.err.contains(reason), "{path}: {end}");
+    }
+}
+
+#[test]
+fn a_noexec_mount_is_named() {
+    let volume = TestVolume::in_use();
+    let root = volume.root();
+    fs::copy("/bin/true", volume.path("server")).expect("copies");
+    let mount = format!("mount --bind {0} {0}; mount -o remount,bind,noexec {0}", root.display());
+    let end = volume.run([volume.path("server")]).before(&mount).wait();
+    assert_eq!(end.code, 126, "{end}");
+    assert!(end.err.contains("mounted noexec"), "{end}");
+}
+
+#[test]
+fn a_folder_of_the_path_that_holds_a_text_of_that_name_is_passed_over() {
+    let volume = TestVolume::in_use();
+    let folder = volume.beside("bin");
+    fs::create_dir(&folder).expect("a folder");
+    fs::write(folder.join("true"), "no program").expect("writes");
+    let end = volume.run(["true"]).env("PATH", format!("{}:/usr/bin:/bin", folder.display())).wait();
+    assert_eq!(end.code, 0, "{end}");
+    let end = volume.run(["true"]).env("PATH", folder.display().to_string()).wait();
+    assert_eq!(end.code, 126, "{end}");
+}
