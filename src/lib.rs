@@ -20,6 +20,7 @@
 //! [`init`]: init scripts, run once each.
 //! - `scan.rs`: which files are scripts, permissions; `copy.rs`: from `/seqinit`
 //! - `recognise.rs`: built-in, program or shell text; `commands.rs`: a built-in script's commands, one after the other
+//! - `look.rs`: what is waiting, done and failed, for `status`; `outcome.rs`: a run concluded
 //! - `attempt.rs`: one script run; `private_copy.rs`: where it cannot be executed in place; `output.rs`: `<name>.log`
 //! - `policy.rs`: what a failure means for script and container; `ledger.rs`: what was done, attempts
 //! - `mark.rs`: `.done` and `.failed`, finished after a crash; `redact.rs`: the key taken out of a script
