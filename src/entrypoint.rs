@@ -123,7 +123,7 @@ pub fn init(settings: &Settings) -> Result<End> {
 /// The whole line: the verb `run`. Where all goes well it does not return: the process is the server then.
 ///
 /// # Errors
-/// As [`init`].
+/// As [`init()`].
 pub fn run(settings: &Settings, server: &Server) -> Result<End> {
     let mut signals = Signals::hold()?;
     let (volume, lock) = match prepare(settings, &mut signals)? {

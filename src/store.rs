@@ -3,7 +3,7 @@
 //! | file | what you find in it |
 //! | --- | --- |
 //! | [`scope`] | which paths are state: globs, `.moorlineignore`, and what is never captured |
-//! | [`survey`] | one walk over the volume: its databases (told by header), its files, what is left out and why |
+//! | [`mod@survey`] | one walk over the volume: its databases (told by header), its files, what is left out and why |
 //! | [`sqlite`] | databases: a consistent image while a server writes, the facts of it, the check of it |
 //! | [`files`] | plain files: read until they hold still |
 //! | [`stage`] | one member of an archive put under a staging directory, with its owner and mode |

@@ -8,7 +8,7 @@
 //! in it, and so does one that ends in `/`. What is excluded is excluded with all below it.
 //!
 //! This file knows names only. What is never captured because of its *content* (backups, the sidecars of databases) is
-//! the business of [`super::survey`].
+//! the business of [`mod@super::survey`].
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};

@@ -7,6 +7,7 @@ mod backup;
 mod cli;
 mod crash;
 mod entrypoint;
+mod examples;
 mod fixture;
 mod format;
 mod house;
