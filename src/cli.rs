@@ -38,6 +38,8 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
+use zeroize::Zeroizing;
+
 pub use self::output::{StandardError, fail, printable};
 use crate::{
     error::{Code, Error, Result},
@@ -152,7 +154,7 @@ pub fn arguments() -> Result<Vec<OsString>> {
     let Some(fd) = std::env::var_os(ARGUMENTS_FD) else { return Ok(std::env::args_os().collect()) };
     let unreadable = || Error::usage(format!("{ARGUMENTS_FD} names no descriptor with arguments in it"));
     let fd: i32 = fd.to_str().and_then(|fd| fd.parse().ok()).filter(|fd| *fd > 2).ok_or_else(unreadable)?;
-    let mut bytes = Vec::new();
+    let mut bytes = Zeroizing::new(Vec::new());
     // SAFETY: the parent left this descriptor to us by name; reading one that is not open fails with EBADF.
     let mut file = unsafe { std::fs::File::from_raw_fd(fd) };
     file.read_to_end(&mut bytes).map_err(|_| unreadable())?;

@@ -31,7 +31,7 @@ pub use self::{
     journal::{Move, Source, State},
     preview::{DatabaseChange, FileChanges, Preview, preview},
     rollback::{RolledBack, rollback},
-    set::{Kept, completed_steps, discard, kept, prune, unfinished},
+    set::{Kept, completed_steps, discard, kept, prune, refuse_unfinished, unfinished},
 };
 use self::{journal::Journal, plan::Scopes, set::RestoreSet, stage::Staged};
 use crate::{

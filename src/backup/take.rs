@@ -79,7 +79,7 @@ pub fn take(job: &Job, destination: Destination, progress: &mut dyn Progress) ->
         instance: Some(instance.id),
         writer: format!("moorline {}", env!("CARGO_PKG_VERSION")),
     };
-    let mut capture = Capture::open(job, &header, instance.id)?;
+    let mut capture = Capture::open(job, &header, &instance)?;
     match destination {
         Destination::Stream(out) => {
             let (_, bytes, torn) = capture.write(job, &header, out, progress)?;
@@ -109,10 +109,11 @@ struct Capture {
     snapshots: Vec<Snapshot>,
     survey: Survey,
     spool: Spool,
+    restore_epoch: u64,
 }
 
 impl Capture {
-    fn open(job: &Job, header: &HeaderFields, instance: Id) -> Result<Self> {
+    fn open(job: &Job, header: &HeaderFields, instance: &Instance) -> Result<Self> {
         let root = job.volume.root();
         let survey = survey(root, &job.profile.scope.compile()?)?;
         if survey.databases.is_empty() && survey.files.iter().all(|found| found.kind == PathKind::Directory) {
@@ -134,14 +135,14 @@ impl Capture {
             moorline: env!("CARGO_PKG_VERSION").to_owned(),
             created: header.created,
             kind: job.kind,
-            instance,
+            instance: instance.id,
             profile: job.profile.name.clone(),
             apps: job.profile.apps,
             scope: job.profile.scope.clone(),
             databases,
             notes: survey.notes.clone(),
         };
-        Ok(Self { manifest, snapshots, survey, spool })
+        Ok(Self { manifest, snapshots, survey, spool, restore_epoch: instance.restore_epoch })
     }
 
     fn bytes(&self) -> u64 {
@@ -162,9 +163,20 @@ impl Capture {
         writer.manifest(&self.manifest.to_bytes()?)?;
         self.write_databases(&mut writer, progress)?;
         let torn = self.write_files(job, &mut writer, progress)?;
+        self.refuse_if_restored(job)?;
         let (out, summary) = writer.finish()?;
         progress.end();
         Ok((out, summary.bytes, torn))
+    }
+
+    /// A backup needs no lock, so a restore may have replaced half of what was read: the instance tells.
+    fn refuse_if_restored(&self, job: &Job) -> Result<()> {
+        let now = Instance::load(job.volume)?;
+        if now.is_some_and(|now| now.restore_epoch == self.restore_epoch) {
+            return Ok(());
+        }
+        Err(Error::new(Code::TryAgain, "the volume was restored while the backup was made")
+            .hint("take the backup again"))
     }
 
     fn write_databases<W: Write>(&mut self, writer: &mut Writer<W>, progress: &mut dyn Progress) -> Result<()> {

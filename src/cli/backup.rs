@@ -42,6 +42,7 @@ impl Backup {
     pub(super) fn run(self, context: &Context) -> Result<ExitCode> {
         let volume = context.volume()?;
         volume.prepare()?;
+        restore::refuse_unfinished(&volume)?;
         let profile = Profile::discover(volume.root())?;
         if let Some(age) = self.if_older
             && !backup::is_due(&volume, &profile, age)?

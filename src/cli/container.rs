@@ -1,8 +1,9 @@
 //! What `run` and `init` have in common: the settings of a container start, from flags and environment.
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
+use jiff::SignedDuration;
 
 use super::{ARGUMENTS_FD, Context, environment::Environment, output};
 use crate::{
@@ -16,10 +17,10 @@ use crate::{
 const SEQINIT: &str = "/seqinit";
 
 /// How long a script has to stop: Docker waits 10 s before it kills everything.
-const GRACE: &str = "5s";
+const GRACE: SignedDuration = SignedDuration::from_secs(5);
 
 /// How long the volume of another container is waited for: rollouts overlap.
-const LOCK_WAIT: &str = "30s";
+const LOCK_WAIT: SignedDuration = SignedDuration::from_secs(30);
 
 /// Flags of a container start. The settings that have no flag are variables.
 #[derive(Debug, Args)]
@@ -35,7 +36,7 @@ impl Container {
         let variables: Variables = std::env::vars_os().collect();
         let scripts = Scripts {
             seqinit: seqinit(environment)?,
-            grace: time(environment, "MOORLINE_SCRIPT_GRACE", GRACE)?,
+            grace: environment.duration("MOORLINE_SCRIPT_GRACE", GRACE)?.unsigned_abs(),
             on_failure: on_failure(environment)?,
             allow_empty: environment.switch("MOORLINE_ALLOW_EMPTY")?,
             strict_permissions: self.strict_permissions || environment.switch("MOORLINE_STRICT_PERMISSIONS")?,
@@ -47,7 +48,7 @@ impl Container {
             own: own(&variables)?,
             environment: variables,
             inherited_lock: environment.inherited_lock(),
-            lock_wait: time(environment, "MOORLINE_LOCK_WAIT", LOCK_WAIT)?,
+            lock_wait: environment.duration("MOORLINE_LOCK_WAIT", LOCK_WAIT)?.unsigned_abs(),
             log: standard_error(),
             arguments_variable: ARGUMENTS_FD,
             scripts: (!skip_init).then_some(scripts),
@@ -89,24 +90,6 @@ pub(super) fn answer(end: End) -> ExitCode {
             ExitCode::from(exit)
         }
     }
-}
-
-/// A time: seconds, or a number with `s`, `m` or `h`.
-fn time(environment: &Environment, name: &str, default: &str) -> Result<Duration> {
-    let set = environment.text(&[name])?.map(|(_, value)| value);
-    let text = set.as_deref().unwrap_or(default).trim();
-    let wrong = || Error::usage(format!("{name} is {text:?}: say a time like 30, 30s, 5m or 1h"));
-    let (digits, unit) = match text.strip_suffix(['s', 'm', 'h']) {
-        Some(digits) => (digits, &text[digits.len()..]),
-        None => (text, "s"),
-    };
-    let seconds: u64 = match unit {
-        "h" => 3600,
-        "m" => 60,
-        _ => 1,
-    };
-    let number: u64 = digits.parse().map_err(|_| wrong())?;
-    number.checked_mul(seconds).filter(|seconds| *seconds <= 30 * 86_400).map(Duration::from_secs).ok_or_else(wrong)
 }
 
 fn standard_error() -> std::os::fd::BorrowedFd<'static> {

@@ -16,8 +16,8 @@ use crate::{
 #[derive(Args)]
 pub struct KeyArguments {
     /// The secret key that sealed the backup, if it is not the volume's own
-    #[arg(long, value_name = "BASE64", hide_env_values = true)]
-    secret_key: Option<String>,
+    #[arg(long, value_name = "BASE64", value_parser = wiped)]
+    secret_key: Option<Zeroizing<String>>,
     /// A file that holds that key
     #[arg(long, value_name = "FILE")]
     secret_key_file: Option<PathBuf>,
@@ -36,7 +36,7 @@ impl KeyArguments {
     /// Every source, the command line's included.
     pub(super) fn sources(&self, context: &Context) -> Result<Sources> {
         Ok(Sources {
-            flag: self.secret_key.clone().map(Zeroizing::new),
+            flag: self.secret_key.clone(),
             flag_file: self.secret_key_file.clone(),
             ..context.environment.key_sources()?
         })
@@ -62,4 +62,10 @@ impl KeyArguments {
                 .hint("give the key that sealed the backup with --secret-key or --secret-key-file")
         })
     }
+}
+
+/// What was typed, in memory that is wiped when it is let go.
+#[allow(clippy::unnecessary_wraps, reason = "clap asks for a result")]
+fn wiped(text: &str) -> Result<Zeroizing<String>> {
+    Ok(Zeroizing::new(text.to_owned()))
 }

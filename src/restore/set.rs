@@ -199,6 +199,18 @@ pub fn unfinished(volume: &Volume) -> Result<bool> {
     Ok(journals.any(|journal| matches!(journal.state, State::Commit | State::Undoing)))
 }
 
+/// Refuses a volume whose state is half old and half new.
+///
+/// # Errors
+/// `TryAgain` where a restore was cut off or is being made, and where a journal cannot be read.
+pub fn refuse_unfinished(volume: &Volume) -> Result<()> {
+    if !unfinished(volume)? {
+        return Ok(());
+    }
+    Err(Error::new(Code::TryAgain, format!("a restore of {} is unfinished", volume.root().display()))
+        .hint("start the container once: the next start finishes it"))
+}
+
 /// Every set's folder, with its journal if it has one, oldest first.
 ///
 /// # Errors

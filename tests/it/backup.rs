@@ -229,6 +229,39 @@ fn a_backup_that_is_stopped_or_killed_leaves_no_file_behind() {
 }
 
 #[test]
+fn a_backup_that_a_restore_came_in_between_is_not_kept() {
+    let data = Data::empty();
+    data.file("config.json", "older");
+    data.backup();
+    data.file("config.json", "newer");
+    let mut big = File::create(data.path("big.bin")).expect("made");
+    std::io::copy(&mut File::open("/dev/urandom").expect("opens").take(256 << 20), &mut big).expect("written");
+    let mut running = data.command(&["backup"]).stderr(Stdio::null()).stdout(Stdio::null()).spawn().expect("starts");
+    let pid = Pid::from_raw(running.id().cast_signed());
+    while !names(&data.path("Backups")).iter().any(|name| name.ends_with(".tmp")) {
+        thread::sleep(Duration::from_millis(1));
+    }
+    kill(pid, Signal::SIGSTOP).expect("is running");
+    data.moorline(&["restore", "-y", "--from-latest"]).succeeds();
+    kill(pid, Signal::SIGCONT).expect("is stopped");
+    assert_eq!(running.wait().expect("ends").code(), Some(75));
+    assert_eq!(names(&data.path("Backups")).len(), 1);
+}
+
+#[test]
+fn nothing_is_backed_up_while_a_restore_is_unfinished() {
+    let data = Data::with_state();
+    data.backup();
+    data.moorline(&["restore", "-y", "--from-latest"]).succeeds();
+    let set = names(&data.path(".moorline/restores")).remove(0);
+    let journal = format!(".moorline/restores/{set}/journal.json");
+    data.file(&journal, &data.read(&journal).replace("\"done\"", "\"commit\""));
+    data.moorline(&["backup"]).fails(75, &["unfinished", "next start"]);
+    data.moorline(&["restore", "-y", "--from-latest"]).succeeds();
+    data.moorline(&["backup"]).succeeds();
+}
+
+#[test]
 fn sockets_are_left_out_and_named_and_a_pipe_never_blocks() {
     let data = Data::with_state();
     let _socket = std::os::unix::net::UnixListener::bind(data.path("server.sock")).expect("binds");
