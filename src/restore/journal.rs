@@ -79,6 +79,9 @@ pub struct Journal {
     pub script: Option<ScriptStep>,
     /// The scopes that it was exact within: a path is in it if each of them takes it.
     pub scopes: Vec<Scope>,
+    /// Paths that it brought although a scope leaves them out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beyond: Vec<RelPath>,
     /// The list.
     pub moves: Vec<Move>,
 }
@@ -90,6 +93,7 @@ impl Journal {
         manifest: &Manifest,
         request: &Request,
         scope: &Scope,
+        beyond: Vec<RelPath>,
         moves: Vec<Move>,
     ) -> Self {
         Self {
@@ -103,6 +107,7 @@ impl Journal {
             },
             script: request.script.clone(),
             scopes: vec![manifest.scope.clone(), scope.clone()],
+            beyond,
             moves,
         }
     }

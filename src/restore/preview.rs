@@ -16,7 +16,7 @@ use crate::{
     error::{IoContext, Result},
     profile::Profile,
     store::{TableChange, compare, is_database, sidecar_base},
-    volume::{RelPath, Volume},
+    volume::{RelPath, Volume, durable, relpath},
 };
 
 /// How long to wait for a server that has locked a database for itself.
@@ -26,6 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug, Serialize)]
 pub struct Preview {
     /// The backup's file.
+    #[serde(serialize_with = "relpath::as_json")]
     pub backup: PathBuf,
     /// When it was made.
     pub backup_created: jiff::Timestamp,
@@ -91,7 +92,7 @@ pub fn preview(volume: &Volume, profile: &Profile, request: &Request, progress: 
         }
         Ok(preview)
     })();
-    fs::remove_dir_all(set.folder()).on("remove", set.folder())?;
+    durable::remove_tree(set.folder())?;
     looked
 }
 

@@ -282,6 +282,8 @@ fn an_error_in_the_middle_of_the_moves_is_reversed() {
     assert_eq!(data.state(), before);
     let listed = data.moorline(&["rollback", "--list", "--json"]).json();
     assert_eq!(listed["restores"][0]["state"], "undone");
+    let set = format!(".moorline/restores/{}", listed["restores"][0]["id"].as_str().expect("text"));
+    assert!(!data.path(&set).join("stage").exists(), "attempts must not fill the disk");
     data.moorline(&["rollback", "-y"]).fails(10, &["--list"]);
 }
 
