@@ -8,6 +8,7 @@ use super::{Context, key::KeyArguments, output, progress::Shown};
 use crate::{
     backup,
     error::{Code, Error, Result},
+    volume::relpath::AsJson,
 };
 
 /// Read backups to their last byte, and check every segment and every digest
@@ -49,13 +50,13 @@ impl Verify {
                     if !self.json && code == 0 {
                         output::answer(&format!("{}: verified, {} members", file.display(), report.members));
                     }
-                    reports.push(serde_json::json!({"file": file, "verified": code == 0, "report": report}));
+                    reports.push(serde_json::json!({"file": AsJson(&file), "verified": code == 0, "report": report}));
                     code
                 }
                 Err(error) => {
                     let code = output::report(&error);
                     reports.push(
-                        serde_json::json!({"file": file, "verified": false, "error": output::error_object(&error)}),
+                        serde_json::json!({"file": AsJson(&file), "verified": false, "error": output::error_object(&error)}),
                     );
                     code
                 }
