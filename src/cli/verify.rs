@@ -9,6 +9,7 @@ use super::{Context, key::KeyArguments, output, progress::Shown};
 use crate::{
     backup::{self, Report, Summary},
     error::{Code, Error, Result},
+    volume::relpath::AsJson,
 };
 
 /// Read backups to their last byte, and check every segment and every digest
@@ -65,7 +66,7 @@ impl Verify {
                 Err(error) => {
                     let code = output::report(&error);
                     reports.push(
-                        serde_json::json!({"file": file, "verified": false, "error": output::error_object(&error)}),
+                        serde_json::json!({"file": AsJson(&file), "verified": false, "error": output::error_object(&error)}),
                     );
                     code
                 }

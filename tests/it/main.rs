@@ -5,6 +5,7 @@
 
 mod backup;
 mod cli;
+mod clock;
 mod crash;
 mod entrypoint;
 mod examples;
@@ -12,7 +13,10 @@ mod fixture;
 mod format;
 mod house;
 mod init;
+mod interrupted;
 mod memory;
 mod restore;
+mod rollback;
 mod store;
 mod support;
+mod unprivileged;

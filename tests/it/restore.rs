@@ -259,7 +259,8 @@ fn a_dry_run_shows_rows_and_files_and_changes_nothing() {
     assert!(line("conf/deep/b.txt").contains("appears"));
     let json = data.moorline(&["restore", "--from-latest", "--dry-run", "--json"]).json();
     assert_eq!(json["files"]["vanish"], serde_json::json!(["new/file.txt"]));
-    assert_eq!(json["databases"]["app.db"]["changes"][0]["appear"], 2);
+    assert_eq!(json["databases"][0]["path"], "app.db");
+    assert_eq!(json["databases"][0]["change"]["changes"][0]["appear"], 2);
     let after: Vec<_> =
         data.everything().into_iter().filter(|(path, _)| !path.to_string_lossy().contains("-shm")).collect();
     let before: Vec<_> = before.into_iter().filter(|(path, _)| !path.to_string_lossy().contains("-shm")).collect();
@@ -282,6 +283,8 @@ fn an_error_in_the_middle_of_the_moves_is_reversed() {
     assert_eq!(data.state(), before);
     let listed = data.moorline(&["rollback", "--list", "--json"]).json();
     assert_eq!(listed["restores"][0]["state"], "undone");
+    let set = format!(".moorline/restores/{}", listed["restores"][0]["id"].as_str().expect("text"));
+    assert!(!data.path(&set).join("stage").exists(), "attempts must not fill the disk");
     data.moorline(&["rollback", "-y"]).fails(10, &["--list"]);
 }
 
