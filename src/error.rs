@@ -133,7 +133,7 @@ impl Error {
             ),
             Some(nix::libc::EXDEV) => (
                 Code::Unexpected,
-                Some("mount a volume at the storage root: folders of an image's own layers cannot be renamed"),
+                Some("keep the whole state on one volume: a directory of the container's image cannot be moved"),
             ),
             Some(nix::libc::EROFS) => (Code::Unexpected, Some("mount the volume read-write")),
             Some(nix::libc::EACCES | nix::libc::EPERM) => {

@@ -130,11 +130,13 @@ pub fn restore(volume: &Volume, profile: &Profile, request: Request, progress: &
     let set = RestoreSet::create(volume)?;
     let abandon = |error: Error| set.abandon(error);
     let staged = Staged::of(volume, &set, &manifest, &request, progress).map_err(abandon)?;
-    let mut moves = plan::of_tree(volume, &set, &set.stage(), &scopes).map_err(abandon)?;
-    moves.extend(staged.own_files());
+    // Ours first: a backup that is being made tells by the instance that it may have read half of each state.
+    let mut moves = staged.own_files();
+    moves.extend(plan::of_tree(volume, &set, &set.stage(), &scopes).map_err(abandon)?);
     obstacles::moves(volume, &moves).map_err(abandon)?;
     let beyond = scopes.beyond(volume, &set.stage()).map_err(abandon)?;
-    let journal = Journal::of_restore(set.id(), &manifest, &request, &profile.scope, beyond, moves);
+    let committed = set::time_of_next(volume, manifest.created).map_err(abandon)?;
+    let journal = Journal::of_restore(set.id(), committed, &manifest, &request, &profile.scope, beyond, moves);
     let journal = commit::commit(volume, &set, journal, || obstacles::no_database_in_use(volume, &both))?;
     Ok(Restored {
         id: set.id(),

@@ -15,6 +15,7 @@ use serde::Serialize;
 use super::progress::interrupted;
 use crate::{
     error::{Code, Error, Result},
+    key::without_keys,
     process::signals,
 };
 
@@ -87,10 +88,10 @@ pub fn report(error: &Error) -> u8 {
 /// A failure as `--json` shows it.
 pub fn error_object(error: &Error) -> serde_json::Value {
     serde_json::json!({
-        "error": error.message(),
+        "error": without_keys(error.message()),
         "code": error.code().to_string(),
         "exit": error.code().exit(),
-        "hint": error.advice(),
+        "hint": error.advice().map(without_keys),
     })
 }
 
@@ -111,10 +112,11 @@ pub fn size(bytes: u64) -> String {
     indicatif::BinaryBytes(bytes).to_string()
 }
 
-/// The text with control characters escaped: what a file is called must not move a terminal's cursor or forge a line.
+/// The text with control characters escaped (what a file is called must not move a terminal's cursor or forge a line),
+/// and without secret keys.
 #[must_use]
 pub fn printable(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut shown, char| {
+    without_keys(text).chars().fold(String::with_capacity(text.len()), |mut shown, char| {
         if char.is_control() {
             shown.extend(char.escape_default())
         } else {

@@ -17,7 +17,7 @@ use super::{
     Move,
     journal::{Journal, State},
     obstacles,
-    set::{RestoreSet, journals},
+    set::{RestoreSet, is_own, journals},
 };
 use crate::{
     error::{Code, Error, IoContext, Result},
@@ -112,7 +112,7 @@ fn make(volume: &Volume, change: &Move) -> Result<()> {
     if let Some(new) = &change.new {
         let new = new.under(&volume.restores());
         if exists(&new) {
-            rename(&new, &live)?;
+            put(&new, &live, &change.path)?;
         }
     }
     Ok(())
@@ -129,10 +129,15 @@ fn reverse(volume: &Volume, change: &Move) -> Result<()> {
     if let Some(old) = &change.old {
         let old = old.under(&volume.restores());
         if exists(&old) {
-            rename(&old, &live)?;
+            put(&old, &live, &change.path)?;
         }
     }
     Ok(())
+}
+
+/// In the moment in which there is none, a backup that has just begun makes an `instance.json`: it is nobody's.
+fn put(from: &Path, live: &Path, path: &RelPath) -> Result<()> {
+    if is_own(path) { durable::rename(from, live) } else { rename(from, live) }
 }
 
 fn rename(from: &Path, to: &Path) -> Result<()> {

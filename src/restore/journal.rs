@@ -90,6 +90,7 @@ impl Journal {
     /// The journal of a restore from a backup, about to be committed.
     pub fn of_restore(
         id: Id,
+        committed: jiff::Timestamp,
         manifest: &Manifest,
         request: &Request,
         scope: &Scope,
@@ -99,7 +100,7 @@ impl Journal {
         Self {
             id,
             state: State::Commit,
-            committed: jiff::Timestamp::now(),
+            committed,
             source: Source::Backup {
                 file: request.backup.display().to_string(),
                 created: manifest.created,

@@ -41,12 +41,13 @@ pub fn rollback(volume: &Volume, id: Option<Id>, script: Option<ScriptStep>) -> 
     obstacles::no_database_in_use(volume, &journal.scopes)?;
     let set = RestoreSet::create(volume)?;
     let source = from.folder().join("replaced");
+    let committed = set::time_of_next(volume, journal.committed).map_err(|error| set.abandon(error))?;
     let (beyond, moves) = plan_moves(volume, &set, &source, &journal).map_err(|error| set.abandon(error))?;
     let changed = moves.iter().filter(|change| !set::is_own(&change.path)).count();
     let own = Journal {
         id: set.id(),
         state: State::Commit,
-        committed: jiff::Timestamp::now(),
+        committed,
         source: Source::Rollback { of: journal.id },
         script,
         scopes: journal.scopes.clone(),
@@ -86,9 +87,9 @@ fn plan_moves(
 ) -> Result<(Vec<RelPath>, Vec<super::Move>)> {
     let scopes = Scopes::all(&journal.scopes)?;
     let beyond = scopes.beyond(volume, source)?;
-    let mut moves = plan::of_tree(volume, set, source, &scopes.and(&journal.beyond))?;
     let instance = instance_after(volume, source)?;
-    moves.push(stage_own(volume, set, "instance.json", &instance.to_bytes()?, 0o644)?);
+    let mut moves = vec![stage_own(volume, set, "instance.json", &instance.to_bytes()?, 0o644)?];
+    moves.extend(plan::of_tree(volume, set, source, &scopes.and(&journal.beyond))?);
     obstacles::moves(volume, &moves)?;
     Ok((beyond, moves))
 }

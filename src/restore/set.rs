@@ -243,6 +243,18 @@ pub fn journals(volume: &Volume) -> Result<Vec<(PathBuf, Option<Journal>)>> {
     Ok(sets)
 }
 
+/// When the next restore is made: now, but after every other one and after `at_least`. A clock that stands in the past
+/// (there are machines without one of their own) must neither have an older restore taken back in place of the newest,
+/// nor, once it is set, have what was just replaced pruned as old.
+///
+/// # Errors
+/// Where a journal cannot be read.
+pub fn time_of_next(volume: &Volume, at_least: jiff::Timestamp) -> Result<jiff::Timestamp> {
+    let others = journals(volume)?.into_iter().filter_map(|(_, journal)| journal);
+    let after = others.filter_map(|other| other.committed.checked_add(jiff::SignedDuration::from_millis(1)).ok()).max();
+    Ok(jiff::Timestamp::now().max(at_least).max(after.unwrap_or(at_least)))
+}
+
 /// That a set is not there.
 pub fn no_such_set(id: Id) -> Error {
     Error::new(Code::NotFound, format!("there is no restore {id}"))

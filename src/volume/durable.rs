@@ -81,6 +81,8 @@ pub fn sync_file(file: &File, path: &Path) -> Result<()> {
 /// # Errors
 /// The kernel's. A file system that cannot do it (`EINVAL`) is taken to need none.
 pub fn sync_dir(path: &Path) -> Result<()> {
+    // The parent of a bare name.
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     match File::open(path).and_then(|dir| dir.sync_all()) {
         Err(cause) if cause.raw_os_error() == Some(nix::libc::EINVAL) => Ok(()),
         other => other.on("flush", path),
@@ -111,7 +113,7 @@ pub fn start_writeback(file: &File, offset: u64, bytes: u64) {
 /// # Errors
 /// Where the rename or the flush failed.
 pub fn rename(from: &Path, to: &Path) -> Result<()> {
-    fs::rename(from, to).on("rename", from).map_err(|error| error.context(format!("to {}", to.display())))?;
+    fs::rename(from, to).on(&format!("rename {} to", from.display()), to)?;
     sync_parents(from, to)
 }
 
@@ -136,7 +138,7 @@ pub fn rename_new_unsynced(from: &Path, to: &Path) -> Result<bool> {
         Err(Errno::EACCES) => rename_read_only_directory(from, to),
         other => other,
     };
-    done.map_err(|errno| Error::io("rename", from, &errno.into()).context(format!("to {}", to.display())))
+    done.map_err(|errno| Error::io(&format!("rename {} to", from.display()), to, &errno.into()))
 }
 
 /// To give a directory another parent is to write to it (`..`), which only root may do whatever its mode. A crash
@@ -186,7 +188,7 @@ pub enum Renamed {
 pub fn rename_new_if_allowed(from: &Path, to: &Path) -> Result<Renamed> {
     match rename_new_now(from, to) {
         Err(errno) if is_refusal(errno) => Ok(Renamed::Refused),
-        Err(errno) => Err(Error::io("rename", from, &errno.into()).context(format!("to {}", to.display()))),
+        Err(errno) => Err(Error::io(&format!("rename {} to", from.display()), to, &errno.into())),
         Ok(false) => Ok(Renamed::Taken),
         Ok(true) => sync_parents(from, to).map(|()| Renamed::Yes),
     }

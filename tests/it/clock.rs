@@ -1,6 +1,6 @@
 //! Clocks that are wrong.
 
-use std::fs::File;
+use std::fs::{self, File};
 
 use jiff::{SignedDuration, Timestamp};
 use moorline::{
@@ -9,7 +9,7 @@ use moorline::{
     volume::{Id, Instance, Volume},
 };
 
-use crate::fixture::{Data, names};
+use crate::fixture::{Data, argument, names};
 
 /// A scheduled backup of this volume from a machine whose clock was ahead.
 fn from_the_future(data: &Data, name: &str) {
@@ -50,4 +50,22 @@ fn where_every_backup_is_from_the_future_the_clock_is_what_is_named() {
     from_the_future(&data, "seq_20990101.seqbac");
     std::fs::remove_file(made).expect("removed");
     data.moorline(&["restore", "-y", "--from-latest"]).fails(75, &["in the future", "clock", "--backup"]);
+}
+
+#[test]
+fn the_newest_restore_is_taken_back_though_the_clock_went_back() {
+    let data = Data::with_state();
+    let backup = data.backup();
+    data.file("config.json", "second");
+    let restore = || data.moorline(&["restore", "-y", "--enable-apps", "--backup", argument(&backup)]).succeeds();
+    restore();
+    let id = names(&data.path(".moorline/restores")).pop().expect("a restore");
+    let journal = data.path(&format!(".moorline/restores/{id}/journal.json"));
+    let text = fs::read_to_string(&journal).expect("readable");
+    let at = text.find("\"committed\": \"2").expect("a time") + "\"committed\": \"2".len();
+    fs::write(&journal, format!("{}1{}", &text[..at], &text[at + 1..])).expect("a hundred years on");
+    data.file("config.json", "third");
+    restore();
+    data.moorline(&["rollback", "-y"]).succeeds();
+    assert_eq!(data.read("config.json"), "third");
 }

@@ -1,6 +1,9 @@
 //! A restore that was cut off: what else runs on the volume before the next start.
 
-use std::{fs, process::Command};
+use std::{
+    fs,
+    process::{Command, Stdio},
+};
 
 use crate::fixture::{Data, KEY, Ran, argument, names};
 
@@ -97,4 +100,31 @@ fn a_journal_that_cannot_be_flushed_is_the_first_to_go() {
         assert_eq!(data.state(), before);
     }
     assert!(met, "strace did not fail what it should");
+}
+
+#[test]
+fn a_backup_that_a_restore_was_cut_off_in_is_refused() {
+    let data = Data::with_state();
+    data.backup();
+    data.file("config.json", "changed");
+    data.file("new/file.txt", "new");
+    let noise = Command::new("head").args(["-c", "64M", "/dev/urandom"]).output().expect("runs").stdout;
+    fs::write(data.path("dddd.bin"), noise).expect("written");
+    let backup = data.command(&["backup"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
+    let begun = |name: &String| {
+        fs::metadata(data.path("Backups").join(name)).is_ok_and(|meta| name.ends_with(".tmp") && meta.len() > 1 << 20)
+    };
+    while !names(&data.path("Backups")).iter().any(begun) {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    let mut restore = Command::new("strace");
+    restore.args(["-qq", "-f", "-o", "/dev/null", "-e", "trace=renameat2"]);
+    restore.args(["-e", "inject=renameat2:signal=SIGKILL:when=6", env!("CARGO_BIN_EXE_moorline"), "--storage"]);
+    restore.arg(data.root()).args(["restore", "-y", "--from-latest"]);
+    assert!(!restore.output().expect("strace runs").status.success());
+    let backup = Ran::from(backup.wait_with_output().expect("ends"));
+    backup.fails(75, &["was restored while the backup was made"]);
+    data.moorline(&["backup"]).fails(75, &["unfinished"]);
+    data.moorline(&["init"]).succeeds();
+    assert_eq!(data.read("config.json"), "{\"a\": 1}\n");
 }
