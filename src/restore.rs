@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     commit::recover,
     journal::{Move, Source, State},
-    preview::{DatabaseChange, FileChanges, Preview, preview},
+    preview::{DatabaseChange, DatabaseDiffers, FileChanges, Preview, preview},
     rollback::{RolledBack, rollback},
     set::{Kept, completed_steps, discard, kept, prune, refuse_unfinished, unfinished},
 };
@@ -136,7 +136,7 @@ pub fn restore(volume: &Volume, profile: &Profile, request: Request, progress: &
     obstacles::moves(volume, &moves).map_err(abandon)?;
     let beyond = scopes.beyond(volume, &set.stage()).map_err(abandon)?;
     let committed = set::time_of_next(volume, manifest.created).map_err(abandon)?;
-    let journal = Journal::of_restore(&set, committed, &manifest, &request, &profile.scope, beyond, moves);
+    let journal = Journal::of_restore(set.id(), committed, &manifest, &request, &profile.scope, beyond, moves);
     let journal = commit::commit(volume, &set, journal, || obstacles::no_database_in_use(volume, &both))?;
     Ok(Restored {
         id: set.id(),

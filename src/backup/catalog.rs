@@ -167,7 +167,11 @@ pub(super) fn named(file: &Path, error: seqbac::Error) -> Error {
     Error::from(error).context(file.display())
 }
 
-fn summary(file: &Path, key: Option<&SecretKey>) -> Result<Summary> {
+/// What is to be said of one backup.
+///
+/// # Errors
+/// The format's errors, by name, with the file's name.
+pub fn summary(file: &Path, key: Option<&SecretKey>) -> Result<Summary> {
     let header = header(file)?;
     let opens = key.filter(|key| key.fingerprint() == header.key_fingerprint);
     let manifest = opens.map(|key| manifest(file, key)).transpose()?;

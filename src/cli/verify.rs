@@ -3,10 +3,11 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
+use serde::Serialize;
 
 use super::{Context, key::KeyArguments, output, progress::Shown};
 use crate::{
-    backup,
+    backup::{self, Report, Summary},
     error::{Code, Error, Result},
     volume::relpath::AsJson,
 };
@@ -24,6 +25,14 @@ pub struct Verify {
     /// Print one object: `backups`, each with its report or its error
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// A backup that was read to its end, as `--json` shows it.
+#[derive(Debug, Serialize)]
+struct Verified {
+    #[serde(flatten)]
+    backup: Summary,
+    report: Report,
 }
 
 impl Verify {
@@ -50,7 +59,8 @@ impl Verify {
                     if !self.json && code == 0 {
                         output::answer(&format!("{}: verified, {} members", file.display(), report.members));
                     }
-                    reports.push(serde_json::json!({"file": AsJson(&file), "verified": code == 0, "report": report}));
+                    let backup = Summary { verified: Some(code == 0), ..backup::summary(&file, Some(&key))? };
+                    reports.push(serde_json::json!(Verified { backup, report }));
                     code
                 }
                 Err(error) => {

@@ -8,7 +8,7 @@ use std::{fs, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::{AppsAfter, Request, ScriptStep, set::RestoreSet};
+use super::{AppsAfter, Request, ScriptStep};
 use crate::{
     backup::Manifest,
     error::{Code, Error, IoContext, Result},
@@ -89,7 +89,7 @@ pub struct Journal {
 impl Journal {
     /// The journal of a restore from a backup, about to be committed.
     pub fn of_restore(
-        set: &RestoreSet,
+        id: Id,
         committed: jiff::Timestamp,
         manifest: &Manifest,
         request: &Request,
@@ -98,7 +98,7 @@ impl Journal {
         moves: Vec<Move>,
     ) -> Self {
         Self {
-            id: set.id(),
+            id,
             state: State::Commit,
             committed,
             source: Source::Backup {

@@ -18,5 +18,6 @@ mod memory;
 mod restore;
 mod rollback;
 mod store;
+mod supervise;
 mod support;
 mod unprivileged;
