@@ -98,12 +98,12 @@ fn a_user_who_is_not_root_can_supervise() {
         std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o777)).expect("changes");
     }
     let line =
-        "(setsid sleep 100 &); id -u; touch $MOORLINE_STORAGE/up; trap 'exit 3' TERM; while :; do sleep 0.02; done";
+        "trap 'exit 3' TERM; (setsid sleep 100 &); id -u; touch $MOORLINE_STORAGE/up; while :; do sleep 0.02; done";
     let mut container = supervise_sh(&volume, &["--signal-group"], line).with_user(4242).start();
     container.until("it is up", || volume.has("up"));
     container.signal(Signal::SIGTERM);
     let end = container.wait();
-    assert_eq!((end.code, end.out.as_str(), end.err.contains("sleep (process ")), (3, "4242\n", true), "{end}");
+    assert_eq!((end.code, end.out.as_str(), end.err.contains(" (process ")), (3, "4242\n", true), "{end}");
 }
 
 #[test]
