@@ -16,7 +16,7 @@ use crate::{
 /// Under the 10 s that Docker waits.
 const STOP_GRACE: SignedDuration = SignedDuration::from_secs(8);
 
-/// Flags of supervising. All but the last but one need it.
+/// Flags of supervising. All but the last need it.
 #[derive(Debug, Args)]
 pub struct Flags {
     /// Stay PID 1: the server is a child, gets every signal, and what it does not reap is reaped [env: MOORLINE_SUPERVISE]

@@ -22,6 +22,12 @@ use crate::support::MOORLINE;
 /// Runs until it is asked to stop, and says so.
 const SERVER: &str = "trap 'sleep 0.2; echo server >> end; exit 7' TERM; touch server; while :; do sleep 0.02; done";
 
+fn program() -> PathBuf {
+    let program = Path::new(MOORLINE).with_file_name("examples").join("companion");
+    assert!(program.exists(), "{} is not built: cargo build --examples", program.display());
+    program
+}
+
 struct Pair {
     folder: TempDir,
     child: Child,
@@ -31,12 +37,10 @@ impl Pair {
     /// Waits of 20, 40, 80 and at last 100 ms.
     fn start(server: &str, companion: &str, grace: &str, after: &str) -> Self {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
-        let program = Path::new(MOORLINE).with_file_name("examples").join("companion");
-        assert!(program.exists(), "{} is not built: cargo build --examples", program.display());
         let here = folder.path().display();
         let child = Command::new("/usr/bin/unshare")
             .args(["--pid", "--fork", "--mount-proc", "--kill-child"])
-            .arg(program)
+            .arg(program())
             .args([format!("cd {here}; {server}"), companion.replace("HERE", &here.to_string())])
             .args(["20", "100", grace, after])
             .stdin(Stdio::null())
@@ -127,7 +131,7 @@ fn all_are_stopped_in_order() {
         }
         let (code, pair) = pair.end();
         assert_eq!((code, pair.read("end").as_str()), (7, "server\ncompanion\nstraggler\n"), "{}", pair.read("err"));
-        assert!(pair.read("err").contains("was left running by the server"), "{}", pair.read("err"));
+        assert!(pair.read("err").contains("left running by the server, and stopped"), "{}", pair.read("err"));
     }
 }
 
@@ -184,4 +188,22 @@ fn one_that_cannot_be_executed_is_named() {
     });
     pair.stop();
     assert_eq!(pair.end().0, 7);
+}
+
+#[test]
+fn a_signal_that_came_of_writing_to_a_log_that_nobody_reads_is_not_the_servers() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    let here = folder.path().display();
+    // Each end of the companion is a line that nobody reads.
+    let server = format!(
+        "touch {here}/starts; trap 'echo x >> {here}/heard' PIPE; while [ \"$(wc -l < {here}/starts)\" -lt 6 ]; do sleep 0.02; done; exit 4"
+    );
+    let status = Command::new("/bin/bash")
+        .args(["-c", "\"$@\" 2>&1 >/dev/null | true; exit ${PIPESTATUS[0]}", "bash"])
+        .arg(program())
+        .args([server, format!("echo x >> {here}/starts"), "20".into(), "100".into(), "20000".into(), "left".into()])
+        .status()
+        .expect("runs");
+    let heard = folder.path().join("heard").exists();
+    assert_eq!((status.code(), heard), (Some(4), false));
 }

@@ -30,35 +30,6 @@ fn a_log_whose_reader_left_is_no_obstacle() {
 }
 
 #[test]
-fn a_signal_that_came_of_writing_to_such_a_log_is_not_sent_on() {
-    let volume = TestVolume::in_use();
-    // The reader leaves while the server runs, and a companion-less moorline writes of what did not stop in time.
-    let line = "{ \"$@\" ; echo $? > \"$MOORLINE_STORAGE/code\"; } 2>&1 >/dev/null | true; exit 0";
-    let server = "trap 'echo pipe >> $MOORLINE_STORAGE/heard' PIPE; trap '' TERM; kill -TERM $PPID; sleep 0.8; exit 4";
-    let status = Command::new("/bin/sh")
-        .args([
-            "-c",
-            line,
-            "sh",
-            MOORLINE,
-            "run",
-            "--supervise",
-            "--stop-grace",
-            "200ms",
-            "--",
-            "/bin/bash",
-            "-c",
-            server,
-        ])
-        .env("MOORLINE_STORAGE", volume.root())
-        .env("MOORLINE_NO_BOOT_BACKUP", "1")
-        .status()
-        .expect("runs");
-    assert!(status.success());
-    assert_eq!((volume.read("code").as_str(), volume.has("heard")), ("137\n", false));
-}
-
-#[test]
 fn a_full_log_that_nobody_reads_holds_nothing_up() {
     let volume = TestVolume::in_use();
     let fifo = volume.beside("fifo");

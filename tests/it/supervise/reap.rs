@@ -72,7 +72,7 @@ fn nobody_but_its_own_descendants_is_stopped() {
     let before = "sleep 99 & echo $! > $MOORLINE_STORAGE/older; exec \"$@\"";
     let end = supervise_sh(&volume, &[], "(sleep 98 &); exit 3").not_pid_1().before(before).wait();
     assert_eq!(end.code, 3, "{end}");
-    assert!(end.err.contains("sleep (process ") && end.err.matches("left running").count() == 1, "{end}");
+    assert!(end.err.contains(" (process ") && end.err.matches("left running").count() == 1, "{end}");
     assert!(other.try_wait().expect("can be waited for").is_none());
     let older: i32 = volume.read("older").trim().parse().expect("a number");
     let name = std::fs::read_to_string(format!("/proc/{older}/comm")).expect("it runs");

@@ -101,8 +101,9 @@ fn signals_are_rewritten_swapped_and_dropped() {
 #[test]
 fn the_group_hears_a_signal_only_where_it_is_asked_for() {
     // The server ignores it, and what it started does not.
-    let line = "(trap 'echo child >> $MOORLINE_STORAGE/heard' USR1; touch $MOORLINE_STORAGE/up; while :; do sleep 0.02; done) & \
-                trap 'echo server >> $MOORLINE_STORAGE/heard' USR1; while :; do sleep 0.02; done";
+    let line = "trap 'echo server >> $MOORLINE_STORAGE/heard' USR1; \
+                (trap 'echo child >> $MOORLINE_STORAGE/heard' USR1; touch $MOORLINE_STORAGE/up; while :; do sleep 0.02; done) & \
+                while :; do sleep 0.02; done";
     for (flag, variable, heard) in
         [(None, "0", "server\n"), (Some("--signal-group"), "0", "child\nserver\n"), (None, "1", "child\nserver\n")]
     {

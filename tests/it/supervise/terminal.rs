@@ -22,10 +22,14 @@ struct Terminal {
 
 impl Terminal {
     fn start(volume: &TestVolume, flags: &[&str], server: &[&str]) -> Self {
+        Self::run(volume, &[&[MOORLINE, "run", "--supervise"], flags, &["--"], server].concat())
+    }
+
+    fn run(volume: &TestVolume, words: &[&str]) -> Self {
         let pty = openpty(None, None).expect("a terminal");
         let mut command = Command::new("/usr/bin/unshare");
         command.args(["--pid", "--fork", "--mount-proc", "--kill-child", "/usr/bin/setsid", "--ctty"]);
-        command.args([MOORLINE, "run", "--supervise"]).args(flags).arg("--").args(server);
+        command.args(words);
         command.env("MOORLINE_STORAGE", volume.root()).env("MOORLINE_NO_BOOT_BACKUP", "1").env("PS1", "ready> ");
         let slave: File = pty.slave.into();
         command.stdout(slave.try_clone().expect("one more")).stderr(slave.try_clone().expect("one more")).stdin(slave);
@@ -101,4 +105,30 @@ fn ctrl_c_reaches_a_server_that_is_no_shell() {
     terminal.shows("it runs");
     terminal.types("\x03");
     assert_eq!(terminal.ends(), Some(130));
+}
+
+#[test]
+fn after_it_the_terminal_is_the_callers_again() {
+    let volume = TestVolume::in_use();
+    let line = format!("{MOORLINE} run --supervise -- /bin/true; echo ready; read word; echo word=$word.");
+    let mut terminal = Terminal::run(&volume, &["/bin/sh", "-c", &line]);
+    terminal.shows("ready");
+    terminal.types("hello\n");
+    terminal.shows("word=hello.");
+    assert_eq!(terminal.ends(), Some(0));
+}
+
+#[test]
+fn in_the_background_of_a_terminal_it_takes_nothing() {
+    let volume = TestVolume::in_use();
+    let line = format!(
+        "set -m; {MOORLINE} run --supervise -- /bin/sh -c 'echo server; sleep 0.3; exit 6' & \
+         read word; echo word=$word.; wait $!; echo code=$?."
+    );
+    let mut terminal = Terminal::run(&volume, &["/bin/bash", "-c", &line]);
+    terminal.shows("server");
+    terminal.types("hello\n");
+    terminal.shows("word=hello.");
+    terminal.shows("code=6.");
+    assert_eq!(terminal.ends(), Some(0));
 }
