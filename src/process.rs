@@ -6,6 +6,7 @@
 //!
 //! It does not promise to kill what hides from it: a process of another user, where this one is not root.
 
+pub mod arena;
 pub mod child;
 pub mod exec;
 pub mod leftovers;
