@@ -22,6 +22,7 @@ mod run;
 mod shell;
 mod show_key;
 mod status;
+mod supervision;
 mod verify;
 
 use std::{

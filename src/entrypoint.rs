@@ -5,13 +5,14 @@
 //! 2 finish or undo a restore that a crash interrupted
 //! 4 copy from /seqinit, run the scripts of Init/
 //! 5 where there is still no secret key, make one
-//! 6 a backup, if the newest is older than a day; then the server replaces this process
+//! 6 a backup, if the newest is older than a day; then the server: it replaces this process, or is its child
 //! ```
 //! A signal to stop before the server is there stops whatever runs, and the server does not start. This process never
 //! opens a database: whatever does is a child.
 
 mod lock;
 mod state;
+pub mod supervise;
 
 use std::{
     ffi::OsString,
@@ -23,13 +24,13 @@ use std::{
 
 use nix::sys::signal::Signal;
 
-pub use self::state::holds_state;
+pub use self::{state::holds_state, supervise::Supervision};
 use crate::{
     backup,
     error::{Code, Error, Result},
     init::{self, policy::OnFailure},
     key::Sources,
-    process::{Ended, NotExecuted, Own, Signals, Variables, child, exec},
+    process::{Ended, NotExecuted, Own, Signals, Variables, child, exec, exec::Prepared, signals},
     restore,
     volume::{Lock, Volume, lock::LOCK_FD},
 };
@@ -88,15 +89,21 @@ pub struct Server {
     pub accept_new_key: bool,
     /// Whether a backup is taken first.
     pub boot_backup: bool,
+    /// The signal that this process, and the server that it becomes, gets when its parent ends.
+    pub parent_death_signal: Option<i32>,
+    /// How it is looked after; `None` where it replaces this process.
+    pub supervision: Option<Supervision>,
 }
 
-/// How a container start ended without a server.
+/// How a container start ended.
 #[derive(Debug)]
 pub enum End {
     /// All scripts are done, and no server was asked for.
     Ready,
     /// It was asked to stop.
     Stopped(Signal),
+    /// The server ended, and this is the exit code that stands for its own.
+    Served(u8),
     /// A step failed, and has an exit code of its own.
     Failed {
         /// The exit code.
@@ -124,12 +131,13 @@ pub fn init(settings: &Settings) -> Result<End> {
     })
 }
 
-/// The whole line: the verb `run`. Where all goes well it does not return: the process is the server then.
+/// The whole line: the verb `run`. Where the server replaces this process and all goes well, it does not return.
 ///
 /// # Errors
 /// As [`init()`].
 pub fn run(settings: &Settings, server: &Server) -> Result<End> {
     let mut signals = Signals::hold()?;
+    server.parent_death_signal.into_iter().for_each(signals::when_parent_ends);
     let (volume, lock) = match prepare(settings, &mut signals)? {
         Ok(prepared) => prepared,
         Err(end) => return Ok(end),
@@ -140,7 +148,7 @@ pub fn run(settings: &Settings, server: &Server) -> Result<End> {
     if let Some(end) = back_up(settings, server, &volume, &mut signals) {
         return Ok(end);
     }
-    Ok(become_server(settings, server, &lock, &mut signals))
+    serve(settings, server, &lock, &mut signals)
 }
 
 fn prepare(settings: &Settings, signals: &mut Signals) -> Result<std::result::Result<(Volume, Lock), End>> {
@@ -258,15 +266,29 @@ fn own_verb(settings: &Settings, volume: &Volume, verb: &[&str], signals: &mut S
     }
 }
 
-fn become_server(settings: &Settings, server: &Server, lock: &Lock, signals: &mut Signals) -> End {
+fn serve(settings: &Settings, server: &Server, lock: &Lock, signals: &mut Signals) -> Result<End> {
     let internal = [LOCK_FD, init::SCRIPT, settings.arguments_variable];
     let environment = settings.environment.clone().without(&server.hidden).without(&internal);
-    let keep: Vec<RawFd> = [lock.fd()].into_iter().chain(activated(&environment)).collect();
+    let sockets = activated(&environment);
+    let keep: Vec<RawFd> = [lock.fd()].into_iter().chain(sockets.iter().copied()).collect();
     let prepared = match exec::prepare(&server.command, &environment) {
         Ok(prepared) => prepared,
-        Err(error) => return error.into(),
+        Err(error) => return Ok(error.into()),
     };
-    exec::close_on_exec_except(&keep);
+    signals.look();
+    if signals.stop().is_some() {
+        return Ok(stopped(signals));
+    }
+    let Some(supervision) = &server.supervision else { return Ok(become_server(&prepared, &keep, signals)) };
+    let program = supervise::Program { prepared: &prepared, keep: &keep, activated: !sockets.is_empty() };
+    Ok(match supervise::run(&program, supervision, signals)? {
+        Ok(ended) => End::Served(supervision.exits.of(ended.code())),
+        Err(error) => error.into(),
+    })
+}
+
+fn become_server(prepared: &Prepared, keep: &[RawFd], signals: &mut Signals) -> End {
+    exec::close_on_exec_except(keep);
     signals.look();
     if signals.stop().is_some() {
         return stopped(signals);

@@ -11,13 +11,17 @@ pub mod child;
 pub mod exec;
 pub mod leftovers;
 pub mod own;
+pub mod reap;
+pub mod routes;
 pub mod signals;
+pub mod start;
 pub mod variables;
 
 pub use self::{
     child::{Ended, Listener, Relay},
     exec::NotExecuted,
     own::Own,
+    routes::Routes,
     signals::Signals,
     variables::Variables,
 };

@@ -25,7 +25,8 @@ const PAGE: usize = 4096;
 const PATIENCE: u16 = 100;
 
 /// The container's log. That nobody reads it any more is not an error; that its reader has stopped reading is waited
-/// out, but not once this process was asked to stop: PID 1 must not hang in a line of its log.
+/// out, but not once this process was asked to stop: PID 1 must not hang in a line of its log. While it attends to a
+/// server the log is not waited for at all, and a line that it does not take is lost.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct StandardError;
 
@@ -35,8 +36,9 @@ impl Write for StandardError {
         let mut lock = stderr.lock();
         for piece in text.chunks(PAGE) {
             let mut fds = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];
-            while matches!(poll(&mut fds, PATIENCE), Ok(0) | Err(Errno::EINTR)) {
-                if signals::asked_to_stop() {
+            let patience = if signals::attending() { 0 } else { PATIENCE };
+            while matches!(poll(&mut fds, patience), Ok(0) | Err(Errno::EINTR)) {
+                if signals::attending() || signals::asked_to_stop() {
                     return Ok(text.len());
                 }
             }

@@ -75,7 +75,7 @@ pub fn find(program: &OsStr, path: &OsStr) -> Result<PathBuf, NotExecuted> {
 }
 
 /// A program that is about to be executed: nothing is left to do but the system call.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Prepared {
     path: PathBuf,
     image: CString,
@@ -97,6 +97,15 @@ pub fn prepare(command: &[OsString], environment: &Variables) -> Result<Prepared
 }
 
 impl Prepared {
+    /// The same, with this variable set to this value, or without it.
+    #[must_use]
+    pub(super) fn with(mut self, name: &str, value: Option<&str>) -> Self {
+        let start = format!("{name}=");
+        self.environment.retain(|pair| !pair.as_bytes().starts_with(start.as_bytes()));
+        self.environment.extend(value.and_then(|value| CString::new(format!("{start}{value}")).ok()));
+        self
+    }
+
     /// Becomes the program. Returns only where that fails.
     #[must_use]
     pub fn exec(&self) -> NotExecuted {

@@ -15,4 +15,5 @@ mod init;
 mod memory;
 mod restore;
 mod store;
+mod supervise;
 mod support;
