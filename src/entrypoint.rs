@@ -157,14 +157,21 @@ fn prepare(settings: &Settings, signals: &mut Signals) -> Result<std::result::Re
     volume.prepare()?;
     let Some(lock) = lock::wait_for(&volume, settings, signals)? else { return Ok(Err(stopped(signals))) };
     volume.clear_spool();
-    for line in restore::recover(&volume)? {
-        log::info!("{line}");
-    }
+    recover(&volume)?;
     if let Some(end) = run_scripts(settings, &volume, &lock, signals)? {
         return Ok(Err(end));
     }
+    // A script may have gone on after its restore was killed: no server may find the state half old and half new.
+    recover(&volume)?;
     init::server_starts(&volume)?;
     Ok(Ok((volume, lock)))
+}
+
+fn recover(volume: &Volume) -> Result<()> {
+    for line in restore::recover(volume)? {
+        log::info!("{line}");
+    }
+    Ok(())
 }
 
 fn run_scripts(settings: &Settings, volume: &Volume, lock: &Lock, signals: &mut Signals) -> Result<Option<End>> {

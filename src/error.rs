@@ -131,6 +131,10 @@ impl Error {
                 Code::TryAgain,
                 Some("free space on the volume; `moorline rollback --list` shows what restores have kept"),
             ),
+            Some(nix::libc::EXDEV) => (
+                Code::Unexpected,
+                Some("mount a volume at the storage root: folders of an image's own layers cannot be renamed"),
+            ),
             Some(nix::libc::EROFS) => (Code::Unexpected, Some("mount the volume read-write")),
             Some(nix::libc::EACCES | nix::libc::EPERM) => {
                 (Code::Unexpected, Some("check the owner and mode of the path against the user the container runs as"))

@@ -5,6 +5,7 @@
 
 mod backup;
 mod cli;
+mod clock;
 mod crash;
 mod entrypoint;
 mod examples;
@@ -12,8 +13,11 @@ mod fixture;
 mod format;
 mod house;
 mod init;
+mod interrupted;
 mod memory;
 mod restore;
+mod rollback;
 mod store;
 mod supervise;
 mod support;
+mod unprivileged;
