@@ -11,6 +11,7 @@ pub mod child;
 pub mod exec;
 pub mod leftovers;
 pub mod own;
+pub mod pages;
 pub mod reap;
 pub mod routes;
 pub mod signals;
