@@ -45,7 +45,7 @@ fn main() -> ExitCode {
             longest_wait: milliseconds(longest),
         }),
     };
-    let program = Program { prepared: &server, keep: &[], activated: false };
+    let program = Program { prepared: &server, lock: None, sockets: &[] };
     match supervise::run(&program, &how, &mut signals) {
         Ok(Ok(ended)) => ExitCode::from(ended.code()),
         Ok(Err(failed)) => ExitCode::from(failed.exit),

@@ -138,6 +138,7 @@ pub fn init(settings: &Settings) -> Result<End> {
 pub fn run(settings: &Settings, server: &Server) -> Result<End> {
     let mut signals = Signals::hold()?;
     server.parent_death_signal.into_iter().for_each(signals::when_parent_ends);
+    let sockets = activated(&settings.environment);
     let (volume, lock) = match prepare(settings, &mut signals)? {
         Ok(prepared) => prepared,
         Err(end) => return Ok(end),
@@ -148,7 +149,7 @@ pub fn run(settings: &Settings, server: &Server) -> Result<End> {
     if let Some(end) = back_up(settings, server, &volume, &mut signals) {
         return Ok(end);
     }
-    serve(settings, server, &lock, &mut signals)
+    serve(settings, server, &lock, &sockets, &mut signals)
 }
 
 fn prepare(settings: &Settings, signals: &mut Signals) -> Result<std::result::Result<(Volume, Lock), End>> {
@@ -273,11 +274,9 @@ fn own_verb(settings: &Settings, volume: &Volume, verb: &[&str], signals: &mut S
     }
 }
 
-fn serve(settings: &Settings, server: &Server, lock: &Lock, signals: &mut Signals) -> Result<End> {
+fn serve(settings: &Settings, server: &Server, lock: &Lock, sockets: &[RawFd], signals: &mut Signals) -> Result<End> {
     let internal = [LOCK_FD, init::SCRIPT, settings.arguments_variable];
     let environment = settings.environment.clone().without(&server.hidden).without(&internal);
-    let sockets = activated(&environment);
-    let keep: Vec<RawFd> = [lock.fd()].into_iter().chain(sockets.iter().copied()).collect();
     let prepared = match exec::prepare(&server.command, &environment) {
         Ok(prepared) => prepared,
         Err(error) => return Ok(error.into()),
@@ -286,16 +285,16 @@ fn serve(settings: &Settings, server: &Server, lock: &Lock, signals: &mut Signal
     if signals.stop().is_some() {
         return Ok(stopped(signals));
     }
-    let Some(supervision) = &server.supervision else { return Ok(become_server(&prepared, &keep, signals)) };
-    let program = supervise::Program { prepared: &prepared, keep: &keep, activated: !sockets.is_empty() };
+    let Some(supervision) = &server.supervision else { return Ok(become_server(&prepared, lock, sockets, signals)) };
+    let program = supervise::Program { prepared: &prepared, lock: Some(lock.fd()), sockets };
     Ok(match supervise::run(&program, supervision, signals)? {
         Ok(ended) => End::Served(supervision.exits.of(ended.code())),
         Err(error) => error.into(),
     })
 }
 
-fn become_server(prepared: &Prepared, keep: &[RawFd], signals: &mut Signals) -> End {
-    exec::close_on_exec_except(keep);
+fn become_server(prepared: &Prepared, lock: &Lock, sockets: &[RawFd], signals: &mut Signals) -> End {
+    exec::close_on_exec_except(&[&[lock.fd()], sockets].concat());
     signals.look();
     if signals.stop().is_some() {
         return stopped(signals);
@@ -305,11 +304,13 @@ fn become_server(prepared: &Prepared, keep: &[RawFd], signals: &mut Signals) -> 
 }
 
 /// Sockets that were opened for this process by number (systemd's protocol, podman): they are the server's.
+/// Asked before anything of theirs is marked.
 fn activated(environment: &Variables) -> Vec<RawFd> {
     let number = |name: &str| environment.get(name)?.to_str()?.parse::<i32>().ok();
     let ours = number("LISTEN_PID") == i32::try_from(std::process::id()).ok();
     let count = number("LISTEN_FDS").filter(|_| ours).unwrap_or(0);
-    (3..3_i32.saturating_add(count.clamp(0, 1024))).collect()
+    // Our own descriptors are all closed at exec, so one that is not was opened by somebody else.
+    (3..3_i32.saturating_add(count.clamp(0, 1024))).filter(|fd| exec::outlives_exec(*fd)).collect()
 }
 
 fn stopped(signals: &Signals) -> End {

@@ -88,10 +88,10 @@ impl Exits {
 pub struct Program<'a> {
     /// What is executed.
     pub prepared: &'a Prepared,
-    /// Descriptors that it keeps.
-    pub keep: &'a [RawFd],
-    /// Whether sockets were opened for it by number.
-    pub activated: bool,
+    /// The volume's lock, which both hold.
+    pub lock: Option<RawFd>,
+    /// Descriptors that were opened for it by number: this process closes its own, so that the server's close is one.
+    pub sockets: &'a [RawFd],
 }
 
 /// Runs the server to its end, and stops all that is left then. How it ended.
@@ -106,8 +106,10 @@ pub fn run(
     signals.know_processes();
     signals.attend();
     let place = Place::Own { always: how.whole_group };
-    let given = Given { place, keep: server.keep, activated: server.activated };
+    let keep: Vec<RawFd> = server.lock.into_iter().chain(server.sockets.iter().copied()).collect();
+    let given = Given { place, keep: &keep, activated: !server.sockets.is_empty() };
     let started = start::start(server.prepared, given)?;
+    server.sockets.iter().for_each(|socket| close(*socket));
     // A directory that nobody else uses can be unmounted.
     let _ = nix::unistd::chdir("/");
     let mut room = Room { how, server: started, companion: Slot::new(how.companion.as_ref()), stop: None };
@@ -207,7 +209,7 @@ impl Room<'_> {
             self.companion.on_time(Instant::now());
         }
         for straggler in leftovers::clear(signals, self.server.pid, leftovers::GRACE) {
-            log::info!("{straggler} was left running by the server: stopped");
+            log::info!("left running by the server, and stopped: {straggler}");
         }
     }
 }
@@ -216,6 +218,13 @@ impl Stop {
     fn from_now(grace: Duration) -> Self {
         let over = Instant::now() + grace;
         Self { companion: over - FOR_THE_COMPANION.min(grace / 4), over, killed: false }
+    }
+}
+
+fn close(socket: RawFd) {
+    // SAFETY: it was open when this program started, so nothing in it owns the number.
+    unsafe {
+        libc::close(socket);
     }
 }
 

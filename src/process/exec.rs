@@ -126,6 +126,13 @@ pub fn close_on_exec_except(keep: &[RawFd]) {
     keep.iter().for_each(|fd| set_flags(*fd, 0));
 }
 
+/// Whether a descriptor is open, and would be after exec.
+#[must_use]
+pub fn outlives_exec(fd: RawFd) -> bool {
+    // SAFETY: takes any number; fails on one that is not open.
+    unsafe { libc::fcntl(fd, libc::F_GETFD) == 0 }
+}
+
 fn set_flags(fd: RawFd, flags: libc::c_int) {
     // SAFETY: takes any number; fails on one that is not open.
     unsafe {

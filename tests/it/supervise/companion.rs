@@ -127,7 +127,7 @@ fn all_are_stopped_in_order() {
         }
         let (code, pair) = pair.end();
         assert_eq!((code, pair.read("end").as_str()), (7, "server\ncompanion\nstraggler\n"), "{}", pair.read("err"));
-        assert!(pair.read("err").contains("was left running by the server"), "{}", pair.read("err"));
+        assert!(pair.read("err").contains("left running by the server, and stopped"), "{}", pair.read("err"));
     }
 }
 

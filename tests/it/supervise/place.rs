@@ -110,6 +110,21 @@ fn sockets_that_were_opened_for_moorline_are_handed_to_the_server_by_its_own_num
 }
 
 #[test]
+fn a_socket_that_the_server_closes_is_closed() {
+    let volume = TestVolume::in_use();
+    let fifo = volume.beside("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+    // Whoever reads the pipe hears its end while the server runs on. More are promised than there are.
+    let line =
+        "exec 3>&-; touch $MOORLINE_STORAGE/closed; while [ ! -e $MOORLINE_STORAGE/read ]; do sleep 0.02; done; exit 4";
+    let before = format!("(cat <{0}; touch $MOORLINE_STORAGE/read) 3>&- & exec 3>{0}", fifo.display());
+    let container = supervise_sh(&volume, &[], line).before(&before).not_pid_1();
+    let container = container.before(&format!("{before}; export LISTEN_PID=$$")).env("LISTEN_FDS", "9");
+    let end = container.wait();
+    assert_eq!(end.code, 4, "{end}");
+}
+
+#[test]
 fn secrets_and_inner_variables_do_not_reach_the_server() {
     let volume = TestVolume::in_use();
     let end = supervise(&volume, &[], ["/usr/bin/env"]).env("MOORLINE_SECRETKEY", crate::support::KEY).wait();

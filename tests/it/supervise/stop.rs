@@ -1,5 +1,7 @@
 //! Stopping: the server first, in its own time; then what it left; never twice, never for ever.
 
+use std::os::unix::fs::PermissionsExt;
+
 use nix::sys::signal::Signal;
 
 use crate::{
@@ -69,15 +71,39 @@ fn what_the_server_leaves_running_is_named_and_stopped() {
         let start = supervise_sh(&volume, &[], line);
         let end = if pid_1 { start } else { start.not_pid_1() }.wait();
         assert_eq!(end.code, 9, "{end}");
-        let named = end.err.lines().filter(|line| {
-            line.starts_with("moorline: bash (process ") && line.ends_with(" was left running by the server: stopped")
-        });
+        let named = end
+            .err
+            .lines()
+            .filter(|line| line.starts_with("moorline: left running by the server, and stopped: bash (process "));
         assert_eq!(named.count(), 2, "{end}");
         assert_eq!(volume.read("end"), "polite\n", "{end}");
         for name in ["end", "polite", "stubborn"] {
             std::fs::remove_file(volume.path(name)).expect("was there");
         }
     }
+}
+
+#[test]
+fn without_proc_they_are_stopped_without_a_name() {
+    let volume = TestVolume::in_use();
+    let end = supervise_sh(&volume, &[], "setsid sleep 100 & (sleep 100 &) ; exit 9").before("umount -l /proc").wait();
+    assert_eq!(end.code, 9, "{end}");
+    assert!(end.err.contains("left running by the server, and stopped: processes without a name"), "{end}");
+}
+
+#[test]
+fn a_user_who_is_not_root_can_supervise() {
+    let volume = TestVolume::in_use();
+    for folder in [volume.root(), volume.path("Init")] {
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o777)).expect("changes");
+    }
+    let line =
+        "(setsid sleep 100 &); id -u; touch $MOORLINE_STORAGE/up; trap 'exit 3' TERM; while :; do sleep 0.02; done";
+    let mut container = supervise_sh(&volume, &["--signal-group"], line).with_user(4242).start();
+    container.until("it is up", || volume.has("up"));
+    container.signal(Signal::SIGTERM);
+    let end = container.wait();
+    assert_eq!((end.code, end.out.as_str(), end.err.contains("sleep (process ")), (3, "4242\n", true), "{end}");
 }
 
 #[test]
