@@ -61,12 +61,18 @@ pub const ARGUMENTS_FD: &str = "MOORLINE_ARGS_FD";
     after_help = "A first argument that is no verb is a command: it is executed as it is, without init.",
     disable_help_subcommand = false
 )]
-struct Cli {
+struct Cli<V: Subcommand> {
     /// The storage root: where the volume is mounted
     #[arg(long, global = true, env = "MOORLINE_STORAGE", default_value = "/data", value_name = "DIR")]
     storage: PathBuf,
     #[command(subcommand)]
-    verb: Verb,
+    verb: V,
+}
+
+/// The one verb that a container is started with. To know all of them takes clap longer than all the rest of a start.
+#[derive(Debug, Subcommand)]
+enum Start {
+    Run(run::Run),
 }
 
 #[derive(Debug, Subcommand)]
@@ -171,7 +177,10 @@ pub fn arguments() -> Result<Vec<OsString>> {
 /// Runs the verb that was typed.
 #[must_use]
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
-    let verbs: Vec<String> = Cli::command().get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
+    if let Some((storage, run)) = start(&arguments) {
+        return carry_out(storage, Verb::Run(run));
+    }
+    let verbs: Vec<String> = Cli::<Verb>::command().get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
     let verbs = [verbs, vec!["help".to_owned()]].concat();
     if let Some(bare) = bare::recognise(&arguments, &verbs) {
         let nearest = nearest_verb(bare.first());
@@ -179,13 +188,26 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
             .run(&environment::Environment::of_process(), nearest.as_deref())
             .unwrap_or_else(|error| fail(&error, false));
     }
-    let cli = match Cli::try_parse_from(arguments) {
-        Ok(cli) => cli,
-        Err(error) => return answer_of_clap(&error),
-    };
-    let context = Context { storage: cli.storage, environment: environment::Environment::of_process() };
-    let json = cli.verb.json();
-    match cli.verb.run(&context) {
+    match Cli::<Verb>::try_parse_from(arguments) {
+        Ok(cli) => carry_out(cli.storage, cli.verb),
+        Err(error) => answer_of_clap(&error),
+    }
+}
+
+/// What `run` was given, where that is the verb. Anything else, and every error, is for the whole command line.
+fn start(arguments: &[OsString]) -> Option<(PathBuf, run::Run)> {
+    let mut ours = arguments.iter().take_while(|argument| *argument != "--");
+    if !ours.any(|argument| argument == "run") {
+        return None;
+    }
+    let Cli { storage, verb: Start::Run(run) } = Cli::<Start>::try_parse_from(arguments).ok()?;
+    Some((storage, run))
+}
+
+fn carry_out(storage: PathBuf, verb: Verb) -> ExitCode {
+    let context = Context { storage, environment: environment::Environment::of_process() };
+    let json = verb.json();
+    match verb.run(&context) {
         Ok(code) => code,
         Err(error) => fail(&error, json),
     }
@@ -193,7 +215,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
 
 /// The verb that clap would suggest for this word.
 fn nearest_verb(word: &OsStr) -> Option<String> {
-    let error = Cli::try_parse_from([OsStr::new("moorline"), word]).err()?;
+    let error = Cli::<Verb>::try_parse_from([OsStr::new("moorline"), word]).err()?;
     match error.get(ContextKind::SuggestedSubcommand)? {
         ContextValue::String(verb) => Some(verb.clone()),
         ContextValue::Strings(verbs) => verbs.first().cloned(),

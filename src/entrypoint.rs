@@ -26,6 +26,7 @@ use nix::sys::signal::Signal;
 
 pub use self::{state::holds_state, supervise::Supervision};
 use crate::{
+    backup,
     error::{Code, Error, Result},
     init::{self, policy::OnFailure},
     key::Sources,
@@ -33,6 +34,9 @@ use crate::{
     restore,
     volume::{Lock, Volume, lock::LOCK_FD},
 };
+
+/// A backup that is no older makes one before the server starts superfluous. The child is told the same.
+const BOOT_BACKUP_AGE: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
 
 /// What a container start is told.
 #[derive(Debug)]
@@ -177,6 +181,7 @@ fn run_scripts(settings: &Settings, volume: &Volume, lock: &Lock, signals: &mut 
         return Ok(None);
     };
     let holds_state = || state::holds_state(volume);
+    let environment = || of_scripts(settings, volume);
     let end = init::run(
         &init::Settings {
             volume,
@@ -184,7 +189,7 @@ fn run_scripts(settings: &Settings, volume: &Volume, lock: &Lock, signals: &mut 
             own: &settings.own,
             arguments_variable: settings.arguments_variable,
             seqinit: scripts.seqinit.clone(),
-            environment: of_scripts(settings, volume),
+            environment: &environment,
             log: settings.log,
             grace: scripts.grace,
             on_failure: scripts.on_failure,
@@ -239,7 +244,8 @@ fn ensure_key(settings: &Settings, server: &Server, volume: &Volume, signals: &m
 
 /// A stopped server is the best moment for a backup; that it fails never keeps the server down.
 fn back_up(settings: &Settings, server: &Server, volume: &Volume, signals: &mut Signals) -> Option<End> {
-    if !server.boot_backup {
+    // Where one is there, which is nearly always so, no child is needed to see it.
+    if !server.boot_backup || backup::has_one_since(volume, BOOT_BACKUP_AGE).unwrap_or(false) {
         return None;
     }
     match own_verb(settings, volume, &["backup", "--if-older", "24h", "--scheduled"], signals) {

@@ -61,8 +61,8 @@ pub struct Settings<'a> {
     pub arguments_variable: &'static str,
     /// The second source of scripts.
     pub seqinit: PathBuf,
-    /// The environment of scripts, but for what says which script it is.
-    pub environment: Variables,
+    /// The environment of scripts, but for what says which script it is: made once there is one.
+    pub environment: &'a dyn Fn() -> Variables,
     /// The container's log.
     pub log: BorrowedFd<'a>,
     /// How long a script has between a signal to stop and KILL.

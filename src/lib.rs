@@ -64,6 +64,7 @@
 //! - `signals.rs`: held, and given back as found; `child.rs`: run, relayed, stopped; `leftovers.rs`: what a script leaves
 //! - `start.rs`: a server as a child; `reap.rs`: children that have ended; `routes.rs`: which signal is sent for which
 //! - `exec.rs`: becoming the server, and why that failed; `own.rs`: this program's file; `variables.rs`: an environment
+//! - `arena.rs`: the first memory; `pages.rs`: what a start has mapped, given back
 //!
 //! [`volume`]: the storage root and its paths.
 //! - `durable.rs`: every fsync and rename; `lock.rs`: who may change the volume; `instance.rs`: who the volume is

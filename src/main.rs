@@ -6,7 +6,10 @@ use std::{
 };
 
 use log::LevelFilter;
-use moorline::{cli, error::Code};
+use moorline::{cli, error::Code, process::arena::Arena};
+
+#[global_allocator]
+static MEMORY: Arena = Arena::new();
 
 fn main() -> ExitCode {
     report_panics_in_one_line();

@@ -6,10 +6,12 @@
 //!
 //! It does not promise to kill what hides from it: a process of another user, where this one is not root.
 
+pub mod arena;
 pub mod child;
 pub mod exec;
 pub mod leftovers;
 pub mod own;
+pub mod pages;
 pub mod reap;
 pub mod routes;
 pub mod signals;

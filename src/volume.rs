@@ -132,6 +132,9 @@ impl Volume {
     }
 
     fn make(&self, path: &Path, mode: u32) -> Result<()> {
+        if path.is_dir() {
+            return Ok(());
+        }
         match fs::DirBuilder::new().mode(mode).create(path) {
             Ok(()) => self.give_to_owner_of_root(path),
             Err(_) if path.is_dir() => Ok(()),

@@ -132,15 +132,20 @@ pub fn opens(file: &Path, key: &SecretKey) -> bool {
 /// # Errors
 /// Where the volume cannot be read.
 pub fn is_due(volume: &Volume, profile: &Profile, age: jiff::SignedDuration) -> Result<bool> {
-    if !holds_state(volume.root(), &profile.scope.compile()?)? {
-        return Ok(false);
-    }
+    Ok(!has_one_since(volume, age)? && holds_state(volume.root(), &profile.scope.compile()?)?)
+}
+
+/// Whether the volume has a backup of its instance that is no older than `age`, as far as the headers say.
+///
+/// # Errors
+/// Where the volume cannot be read.
+pub fn has_one_since(volume: &Volume, age: jiff::SignedDuration) -> Result<bool> {
     let instance = Instance::load(volume)?.map(|instance| instance.id);
     let headers = files(&volume.backups())?.into_iter().filter_map(|file| header(&file).ok());
     // One from a clock that was wrong must not keep the next from being made for years.
     let ours = headers.filter(|header| header.instance == instance && !is_in_the_future(header.created));
     let newest = ours.map(|header| header.created).max();
-    Ok(newest.is_none_or(|created| jiff::Timestamp::now().duration_since(created) > age))
+    Ok(newest.is_some_and(|created| jiff::Timestamp::now().duration_since(created) <= age))
 }
 
 /// Opens a backup's file.

@@ -26,7 +26,7 @@ use crate::{
     process::{
         Ended, NotExecuted, Routes, Signals,
         exec::Prepared,
-        leftovers, reap,
+        leftovers, pages, reap,
         start::{self, Given, Place, Started},
     },
 };
@@ -114,6 +114,7 @@ pub fn run(
     let _ = nix::unistd::chdir("/");
     let mut room = Room { how, server: started, companion: Slot::new(how.companion.as_ref()), stop: None };
     room.companion.start();
+    pages::give_back();
     let ended = room.attend(signals);
     room.server.take_terminal_back();
     room.clear_up(signals);

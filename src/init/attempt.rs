@@ -203,7 +203,7 @@ impl Attempt<'_, '_> {
         };
         let step = serde_json::to_string(&step)
             .map_err(|cause| Error::new(Code::Bug, format!("a script's step cannot be written: {cause}")))?;
-        child.current_dir(self.settings.volume.init()).env_clear().envs(self.settings.environment.pairs());
+        child.current_dir(self.settings.volume.init()).env_clear().envs((self.settings.environment)().pairs());
         child.env(SCRIPT, step).env(lock::LOCK_FD, self.settings.lock.fd().to_string());
         Ok(())
     }

@@ -92,12 +92,41 @@ fn the_contract_lists_every_verb_and_every_flag() {
 
 #[test]
 fn the_documents_lead_nowhere_that_is_not_there() {
-    for document in ["README.md", "docs/cli.md"] {
+    for document in ["README.md", "docs/cli.md", "docs/pid1.md"] {
         let text = read(document);
         let folder = root().join(document).parent().expect("in a folder").to_owned();
         for target in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
             let elsewhere = target.is_empty() || target.contains("://");
             assert!(elsewhere || folder.join(target).exists(), "{document} leads to {target}");
+        }
+    }
+}
+
+#[test]
+fn every_test_that_the_comparison_names_is_there() {
+    let text = read("docs/pid1.md");
+    let named: Vec<&str> = text.split('`').skip(1).step_by(2).filter(|word| word.contains("::")).collect();
+    assert!(named.len() > 60, "docs/pid1.md was not understood: {named:?}");
+    for name in named {
+        let (module, test) = name.rsplit_once("::").expect("has two parts");
+        let file = root().join("tests/it").join(module.replace("::", "/")).with_extension("rs");
+        let code = fs::read_to_string(&file).unwrap_or_default();
+        assert!(code.contains(&format!("\nfn {test}() {{")), "docs/pid1.md names {name}, which is no test");
+    }
+}
+
+#[test]
+fn every_row_of_the_comparison_says_which_and_names_a_test() {
+    let text = read("docs/pid1.md");
+    let rows = text.lines().filter(|line| line.starts_with("| ") && line.matches(" | ").count() == 2);
+    let rows: Vec<Vec<&str>> = rows.map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect()).collect();
+    assert!(rows.len() > 40, "docs/pid1.md was not understood: {rows:?}");
+    for row in rows.iter().filter(|row| !row[1].is_empty() && !row[0].starts_with("---")) {
+        let has_test = row[2].contains("::");
+        match row[1] {
+            "same" | "different on purpose" => assert!(has_test, "without a test: {row:?}"),
+            "no such feature" => assert!(!row[2].is_empty(), "without a reason: {row:?}"),
+            other => panic!("{other:?} is no verdict: {row:?}"),
         }
     }
 }

@@ -15,6 +15,7 @@ mod house;
 mod init;
 mod interrupted;
 mod memory;
+mod podman;
 mod restore;
 mod rollback;
 mod store;
