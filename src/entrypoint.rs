@@ -3,14 +3,17 @@
 //! ```text
 //! 1 hold signals, open the storage root, take the lock
 //! 2 finish or undo a restore that a crash interrupted
-//! 4 copy from /seqinit, run the scripts of Init/
+//! 4 copy from /seqinit, run the scripts of Init/, then those of Init/start.d/
 //! 5 where there is still no secret key, make one
 //! 6 a backup, if the newest is older than a day; then the server replaces this process
 //! ```
 //! A signal to stop before the server is there stops whatever runs, and the server does not start. This process never
 //! opens a database: whatever does is a child.
 
+pub mod health;
 mod lock;
+pub mod ready;
+mod scripts;
 mod state;
 
 use std::{
@@ -23,7 +26,7 @@ use std::{
 
 use nix::sys::signal::Signal;
 
-pub use self::state::holds_state;
+pub use self::{health::Health, state::holds_state};
 use crate::{
     error::{Code, Error, Result},
     init::{self, policy::OnFailure},
@@ -54,6 +57,8 @@ pub struct Settings {
     pub arguments_variable: &'static str,
     /// How scripts are run; `None` where they are not.
     pub scripts: Option<Scripts>,
+    /// How it is told that the server is healthy, where somebody has said it.
+    pub health: Option<Health>,
 }
 
 /// How scripts are run.
@@ -115,7 +120,10 @@ impl From<NotExecuted> for End {
 pub fn init(settings: &Settings) -> Result<End> {
     let mut signals = Signals::hold()?;
     Ok(match prepare(settings, &mut signals)? {
-        Ok(_) => End::Ready,
+        Ok((volume, _lock)) => {
+            init::server_starts(&volume)?;
+            End::Ready
+        }
         Err(end) => end,
     })
 }
@@ -130,6 +138,11 @@ pub fn run(settings: &Settings, server: &Server) -> Result<End> {
         Ok(prepared) => prepared,
         Err(end) => return Ok(end),
     };
+    ready::refuse_without_supervisor(settings, &volume)?;
+    if let Some(end) = scripts::run_at_start(settings, &volume, &lock, &mut signals)? {
+        return Ok(end);
+    }
+    init::server_starts(&volume)?;
     if let Some(end) = ensure_key(settings, server, &volume, &mut signals)? {
         return Ok(end);
     }
@@ -148,48 +161,10 @@ fn prepare(settings: &Settings, signals: &mut Signals) -> Result<std::result::Re
     for line in restore::recover(&volume)? {
         log::info!("{line}");
     }
-    if let Some(end) = run_scripts(settings, &volume, &lock, signals)? {
+    if let Some(end) = scripts::run_once(settings, &volume, &lock, signals)? {
         return Ok(Err(end));
     }
-    init::server_starts(&volume)?;
     Ok(Ok((volume, lock)))
-}
-
-fn run_scripts(settings: &Settings, volume: &Volume, lock: &Lock, signals: &mut Signals) -> Result<Option<End>> {
-    let Some(scripts) = &settings.scripts else {
-        log::info!("init scripts are skipped");
-        return Ok(None);
-    };
-    let holds_state = || state::holds_state(volume);
-    let end = init::run(
-        &init::Settings {
-            volume,
-            lock,
-            own: &settings.own,
-            arguments_variable: settings.arguments_variable,
-            seqinit: scripts.seqinit.clone(),
-            environment: of_scripts(settings, volume),
-            log: settings.log,
-            grace: scripts.grace,
-            on_failure: scripts.on_failure,
-            allow_empty: scripts.allow_empty,
-            strict_permissions: scripts.strict_permissions,
-            holds_state: &holds_state,
-        },
-        signals,
-    )?;
-    Ok(match end {
-        init::End::Ready => None,
-        init::End::Stopped(signal) => Some(End::Stopped(signal)),
-        init::End::Failed { exit, error } => Some(End::Failed { exit, error }),
-    })
-}
-
-/// The environment that scripts and a shell are promised.
-fn of_scripts(settings: &Settings, volume: &Volume) -> Variables {
-    // Readiness and sockets are the server's business.
-    let theirs = settings.environment.clone().without(&["NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"]);
-    with_commands(theirs, &settings.own, volume)
 }
 
 /// The same environment, in which `seqsvr` and `moorline` are this program and use this volume.
@@ -265,6 +240,7 @@ fn become_server(settings: &Settings, server: &Server, lock: &Lock, signals: &mu
     if signals.stop().is_some() {
         return stopped(signals);
     }
+    lock.server_starts();
     signals.give_back();
     prepared.exec().into()
 }

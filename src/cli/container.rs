@@ -5,9 +5,13 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::Args;
 use jiff::SignedDuration;
 
-use super::{ARGUMENTS_FD, Context, environment::Environment, output};
+use super::{
+    ARGUMENTS_FD, Context,
+    environment::{Environment, parse_duration},
+    output,
+};
 use crate::{
-    entrypoint::{End, Scripts, Settings},
+    entrypoint::{End, Health, Scripts, Settings, health},
     error::{Error, Result},
     init::policy::OnFailure,
     process::{Own, Variables, child, variables::DEFAULT_PATH},
@@ -52,7 +56,20 @@ impl Container {
             log: standard_error(),
             arguments_variable: ARGUMENTS_FD,
             scripts: (!skip_init).then_some(scripts),
+            health: None,
         })
+    }
+}
+
+/// How it is told that the server is healthy.
+pub(super) fn health(flag: Option<&str>, environment: &Environment) -> Result<Option<Health>> {
+    let set = environment.text(&[health::VARIABLE])?.filter(|(_, value)| !value.is_empty());
+    match (flag, set) {
+        (Some(text), _) => Health::parse(text, parse_duration).map(Some),
+        (None, Some((name, text))) => {
+            Health::parse(&text, parse_duration).map(Some).map_err(|error| error.context(name))
+        }
+        (None, None) => Ok(None),
     }
 }
 
@@ -89,6 +106,14 @@ pub(super) fn answer(end: End) -> ExitCode {
             let _ = output::fail(&error, false);
             ExitCode::from(exit)
         }
+    }
+}
+
+/// The same for scripts that run beside the server: a stop is as it should be.
+pub(super) fn answer_after_start(end: End) -> ExitCode {
+    match end {
+        End::Stopped(signal) => ExitCode::from(child::code_of_signal(signal as i32)),
+        other => answer(other),
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     fs::File,
     io::{Seek, Write},
     os::{
-        fd::{AsRawFd, OwnedFd},
+        fd::{AsRawFd, OwnedFd, RawFd},
         unix::process::CommandExt,
     },
     path::Path,
@@ -22,6 +22,7 @@ use super::{
     private_copy::PrivateCopy,
     recognise::{self, Kind},
     scan::Script,
+    stage::Stage,
 };
 use crate::{
     error::{Code, Error, Result},
@@ -66,14 +67,15 @@ pub(super) struct Attempt<'a, 'b> {
     pub run: Id,
     pub output: &'a mut Output,
     pub signals: &'a mut Signals,
+    pub stage: Stage,
 }
 
 impl Attempt<'_, '_> {
-    /// Runs the script.
+    /// Runs the script. Without a ledger nothing is noted, and so nothing is passed over.
     ///
     /// # Errors
     /// Where the ledger cannot be written, or a child cannot be waited for: nothing is known of the script then.
-    pub fn run(&mut self, kind: &Kind, ledger: &mut Ledger) -> Result<Ran> {
+    pub fn run(&mut self, kind: &Kind, ledger: Option<&mut Ledger>) -> Result<Ran> {
         match kind {
             Kind::BuiltIn(commands) => self.commands(commands, ledger),
             Kind::Image => self.image(),
@@ -82,11 +84,12 @@ impl Attempt<'_, '_> {
         }
     }
 
-    fn commands(&mut self, commands: &[commands::Command], ledger: &mut Ledger) -> Result<Ran> {
+    fn commands(&mut self, commands: &[commands::Command], mut ledger: Option<&mut Ledger>) -> Result<Ran> {
         if commands.is_empty() {
             log::warn!("{} has no commands", self.script.path.display());
         }
-        let noted = ledger.find(&self.script.name).map(|entry| entry.commands_done.clone()).unwrap_or_default();
+        let entry = ledger.as_ref().and_then(|ledger| ledger.find(&self.script.name));
+        let noted = entry.map(|entry| entry.commands_done.clone()).unwrap_or_default();
         // A restore is done when its journal says so, also where a crash kept the ledger from hearing of it.
         let restored = restore::completed_steps(self.settings.volume, self.run)?;
         for (ordinal, command) in commands.iter().enumerate() {
@@ -98,8 +101,11 @@ impl Attempt<'_, '_> {
                 return Ok(Ran::Stopped(signal));
             }
             match self.command(command, ordinal)? {
-                Ran::Succeeded => ledger.change(&self.script.name, |entry| entry.commands_done.push(ordinal))?,
+                Ran::Succeeded => {}
                 other => return Ok(other),
+            }
+            if let Some(ledger) = &mut ledger {
+                ledger.change(&self.script.name, |entry| entry.commands_done.push(ordinal))?;
             }
         }
         Ok(Ran::Succeeded)
@@ -204,13 +210,21 @@ impl Attempt<'_, '_> {
         let step = serde_json::to_string(&step)
             .map_err(|cause| Error::new(Code::Bug, format!("a script's step cannot be written: {cause}")))?;
         child.current_dir(self.settings.volume.init()).env_clear().envs(self.settings.environment.pairs());
-        child.env(SCRIPT, step).env(lock::LOCK_FD, self.settings.lock.fd().to_string());
+        child.env(SCRIPT, step);
+        if let Some(lock) = self.lock() {
+            child.env(lock::LOCK_FD, lock.to_string());
+        }
         Ok(())
     }
 
+    /// What may replace the state before the server starts may not do so beside it.
+    fn lock(&self) -> Option<RawFd> {
+        (self.stage != Stage::AfterStart).then(|| self.settings.lock.fd())
+    }
+
     fn attend(&mut self, child: Command) -> Result<std::io::Result<Done>> {
+        let lock = self.lock();
         let relay = Relay { log: self.settings.log, listener: self.output };
-        let lock = Some(self.settings.lock.fd());
         match child::run(child, Some(relay), lock, self.settings.grace, self.signals) {
             Ok(done) => {
                 for name in &done.leftovers {

@@ -9,10 +9,10 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{Read, Write},
+    io::{Read, Seek},
     os::{
         fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
-        unix::fs::{MetadataExt, OpenOptionsExt},
+        unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     },
     path::{Path, PathBuf},
 };
@@ -37,6 +37,9 @@ pub struct Holder {
     pub verb: String,
     /// Since when.
     pub since: jiff::Timestamp,
+    /// When it started the server, if it has.
+    #[serde(default)]
+    pub server: Option<jiff::Timestamp>,
 }
 
 impl Holder {
@@ -84,11 +87,9 @@ impl Lock {
         if !flock(&file, &path)? {
             return Ok(Err(read_holder(&mut file)));
         }
-        let holder =
-            Holder { pid: std::process::id(), host: host(), verb: verb.to_owned(), since: jiff::Timestamp::now() };
-        let text = serde_json::to_vec(&holder).unwrap_or_default();
-        // Only for people: that it cannot be written must not keep a server down.
-        let _ = file.set_len(0).and_then(|()| file.write_all(&text));
+        let since = jiff::Timestamp::now();
+        let holder = Holder { pid: std::process::id(), host: host(), verb: verb.to_owned(), since, server: None };
+        write_holder(&file, &holder);
         Ok(Ok(Self { file }))
     }
 
@@ -98,6 +99,15 @@ impl Lock {
     /// `TryAgain` while somebody holds it.
     pub fn take(volume: &Volume, verb: &str, inherited: Option<RawFd>) -> Result<Self> {
         Self::try_take(volume, verb, inherited)?.map_err(|holder| holder.refusal(volume))
+    }
+
+    /// Notes that the holder is about to start the server.
+    pub fn server_starts(&self) {
+        let mut text = String::new();
+        let read = (&self.file).rewind().and_then(|()| (&self.file).take(4096).read_to_string(&mut text));
+        if let Some(holder) = read.ok().and_then(|_| serde_json::from_str::<Holder>(&text).ok()) {
+            write_holder(&self.file, &Holder { server: Some(jiff::Timestamp::now()), ..holder });
+        }
     }
 
     /// The descriptor's number, for [`LOCK_FD`].
@@ -192,6 +202,14 @@ fn borrow<'fd>(fd: RawFd) -> Option<std::os::fd::BorrowedFd<'fd>> {
     open.then(|| unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) })
 }
 
+/// For people and probes: that it cannot be written must not keep a server down.
+fn write_holder(file: &File, holder: &Holder) {
+    let text = serde_json::to_vec(holder).unwrap_or_default();
+    // Written before the rest is cut off: whoever reads meanwhile finds something.
+    let length = u64::try_from(text.len()).unwrap_or_default();
+    let _ = file.write_all_at(&text, 0).and_then(|()| file.set_len(length));
+}
+
 fn read_holder(file: &mut File) -> Holder {
     let mut text = String::new();
     let _ = file.take(4096).read_to_string(&mut text);
@@ -200,10 +218,13 @@ fn read_holder(file: &mut File) -> Holder {
         host: "unknown".to_owned(),
         verb: "unknown".to_owned(),
         since: jiff::Timestamp::now(),
+        server: None,
     })
 }
 
-fn host() -> String {
+/// What this host, or container, is called.
+#[must_use]
+pub fn host() -> String {
     nix::unistd::gethostname().map_or_else(|_| "unknown".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::panic)] // In a helper of a test it is a failed test.
 #![allow(clippy::print_stdout)] // What a test measured is for whoever runs it alone.
 
+mod after_start;
 mod backup;
 mod cli;
 mod crash;
@@ -10,6 +11,7 @@ mod entrypoint;
 mod examples;
 mod fixture;
 mod format;
+mod health;
 mod house;
 mod init;
 mod memory;

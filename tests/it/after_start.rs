@@ -1,0 +1,248 @@
+//! `Init/start.d/` at every start, `Init/ready.d/` once the server is healthy.
+
+use std::{
+    io::{Read, Write},
+    net::TcpListener,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use nix::sys::signal::Signal;
+
+use crate::support::{KEY, TestVolume};
+
+/// `value` becomes ten times what it was, and this digit: the order shows in it.
+fn digit(digit: u8) -> String {
+    format!("read -r value < \"$DATA_DIR/value\"; echo $((value * 10 + {digit})) > \"$DATA_DIR/value\"\n")
+}
+
+fn counted() -> TestVolume {
+    let volume = TestVolume::in_use();
+    volume.write("value", "0\n");
+    volume
+}
+
+#[test]
+fn start_scripts_run_at_every_start_between_init_and_the_server() {
+    let volume = counted();
+    volume.script("z", digit(1));
+    volume.script("start.d/10-b", digit(3));
+    volume.script("start.d/10-B", digit(2));
+    volume.script("start.d/9", format!("#!/bin/sh\n{}", digit(4)));
+    volume.script("start.d/.hidden", "exit 1");
+    volume.script("start.d/x.bak", "exit 1");
+    let server = "read -r value < \"$MOORLINE_STORAGE/value\"; echo $((value * 10 + 5))";
+    let end = volume.run_sh(server).wait();
+    assert_eq!((end.code, end.out.as_str()), (0, "12345\n"), "{end}");
+    let end = volume.run_sh(server).wait();
+    assert_eq!((end.code, end.out.as_str()), (0, "12342345\n"), "at every start, and z once: {end}");
+    assert!(volume.has("Init/start.d/9") && !volume.has("Init/start.d/9.done"));
+    assert_eq!(volume.ledger()["scripts"].as_array().map(Vec::len), Some(1), "only z is in the ledger");
+}
+
+fn example(name: &str) -> String {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("init-examples");
+    std::fs::read_to_string(folder.join(name)).expect("an example")
+}
+
+#[test]
+fn the_examples_work_word_for_word() {
+    let volume = counted();
+    volume.script("start.d/render-config.sh", example("start.d/render-config.sh"));
+    for greeting in ["good morning", "good evening"] {
+        let end = volume.run(["/bin/cat", "config.yaml"]).env("GREETING", greeting).wait();
+        assert_eq!(volume.read("config.yaml"), format!("greeting: {greeting}\n"), "{end}");
+    }
+    volume.script("ready.d/first-backup.sh", example("ready.d/first-backup.sh"));
+    let end = volume.moorline(["after-start"]).env("MOORLINE_HEALTH", "alive:0").not_pid_1().wait();
+    assert_eq!((end.code, volume.has("Init/ready.d/first-backup.sh.done")), (0, true), "{end}");
+    let backups = volume.moorline(["list", "--json"]).wait();
+    assert!(backups.out.contains("immediate-"), "{backups}");
+}
+
+#[test]
+fn a_start_script_of_any_kind_is_recognised_as_in_init() {
+    let volume = counted();
+    volume.script("start.d/1-built-in", "seqsvr show-key\r\n");
+    volume.script("start.d/2-sed", "#!/bin/sed -f\n");
+    volume.script("start.d/3-text", "pwd; echo \"$DATA_DIR $0\"; seqsvr --version");
+    let end = volume.run(["/bin/echo", "up"]).wait();
+    assert_eq!((end.code, end.out.as_str()), (0, "up\n"), "{end}");
+    assert!(volume.read("Init/start.d/1-built-in.log").contains(&volume.read(".moorline/secret.key")), "{end}");
+    let (root, log) = (volume.root(), volume.read("Init/start.d/3-text.log"));
+    let root = root.display();
+    assert!(log.starts_with(&format!("{root}/Init\n{root} {root}/Init/start.d/3-text\nmoorline ")), "{log}");
+
+    volume.script("start.d/4-rubbish", b"\0\x01\x02");
+    for _ in 0..2 {
+        let end = volume.run(["/bin/echo", "up"]).wait();
+        assert_eq!((end.code, end.out.as_str()), (14, ""), "{end}");
+        assert!(
+            end.err.contains("4-rubbish failed: the script cannot be run: it is neither text nor a program"),
+            "{end}"
+        );
+    }
+    assert!(volume.has("Init/start.d/4-rubbish"), "nothing is set aside");
+}
+
+#[test]
+fn a_start_script_that_fails_ends_the_start_with_its_code_every_time() {
+    let volume = counted();
+    volume.script("start.d/1", "exit 42");
+    volume.script("start.d/2", "touch \"$DATA_DIR/second\"");
+    for _ in 0..4 {
+        let end = volume.run(["/bin/echo", "up"]).wait();
+        assert_eq!((end.code, end.out.as_str(), volume.has("second")), (42, "", false), "{end}");
+        assert!(end.err.contains("start.d/1 failed: exited with 42"), "{end}");
+    }
+    assert!(volume.has("Init/start.d/1") && !volume.has(".moorline/init.json"));
+    let end = volume.run(["/bin/echo", "up"]).env("MOORLINE_INIT_ON_FAILURE", "continue").wait();
+    assert_eq!((end.code, end.out.as_str(), volume.has("second")), (0, "up\n", true), "{end}");
+    let end = volume.run(["/bin/echo", "up"]).env("MOORLINE_SKIP_INIT", "1").wait();
+    assert_eq!((end.code, end.out.as_str()), (0, "up\n"), "{end}");
+}
+
+#[test]
+fn an_empty_volume_is_not_started_on_when_a_start_script_fails() {
+    let volume = TestVolume::new();
+    volume.script("start.d/1", "exit 3");
+    let start = || volume.run(["/bin/echo", "up"]).env("MOORLINE_INIT_ON_FAILURE", "continue");
+    assert_eq!(start().wait().code, 3);
+    assert_eq!(start().env("MOORLINE_ALLOW_EMPTY", "1").wait().out, "up\n");
+}
+
+#[test]
+fn a_start_script_is_stopped_with_the_container() {
+    let volume = counted();
+    volume.script("start.d/1", "touch \"$DATA_DIR/running\"; exec sleep 1000");
+    let mut start = volume.run(["/bin/echo", "up"]).start();
+    start.until("it runs", || volume.has("running"));
+    start.signal(Signal::SIGTERM);
+    let end = start.wait();
+    assert_eq!((end.code, end.out.as_str()), (143, ""), "{end}");
+}
+
+#[test]
+fn init_alone_runs_neither_of_the_folders() {
+    let volume = counted();
+    volume.script("start.d/1", "exit 1");
+    volume.script("ready.d/1", "exit 1");
+    let end = volume.moorline(["init"]).wait();
+    assert_eq!(end.code, 0, "{end}");
+    assert!(!end.err.contains("regular file"), "the folders are no surprise: {end}");
+}
+
+#[test]
+fn ready_scripts_need_a_supervisor() {
+    let volume = counted();
+    volume.script("ready.d/1", "true");
+    let end = volume.run(["/bin/echo", "up"]).wait();
+    assert_eq!((end.code, end.out.as_str()), (2, ""), "{end}");
+    assert!(end.err.contains("ready.d/1 is to run after") && end.err.contains("--supervise"), "{end}");
+    assert_eq!(volume.run(["/bin/echo", "up"]).env("MOORLINE_SKIP_INIT", "1").wait().out, "up\n");
+    std::fs::rename(volume.path("Init/ready.d/1"), volume.path("Init/ready.d/1.done")).expect("renames");
+    assert_eq!(volume.run(["/bin/echo", "up"]).wait().out, "up\n", "what is done waits for nobody");
+}
+
+/// A server that answers with these status lines, one after the other, and then with the last.
+fn answers(statuses: &'static [&'static str]) -> (u16, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
+    let port = listener.local_addr().expect("has an address").port();
+    let count = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&count);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { continue };
+            let _ = stream.read(&mut [0; 1024]);
+            let at = counter.fetch_add(1, Ordering::SeqCst).min(statuses.len() - 1);
+            let _ = stream.write_all(format!("{}\r\n\r\n", statuses[at]).as_bytes());
+        }
+    });
+    (port, count)
+}
+
+#[test]
+fn ready_scripts_run_once_when_the_server_is_healthy() {
+    let volume = counted();
+    let (port, asked) = answers(&["HTTP/1.1 503 Not yet", "rubbish", "HTTP/1.1 404 No", "HTTP/1.0 302 Found"]);
+    volume.script("ready.d/2", digit(2));
+    volume.script("ready.d/1", digit(1));
+    volume.script("ready.d/3", format!("#!/bin/sh\n# seqsvr --secret-key={KEY}\n{}", digit(3)));
+    let health = format!("http://127.0.0.1:{port}/up?x");
+    let end = volume.moorline(["after-start"]).env("MOORLINE_HEALTH", &health).not_pid_1().wait();
+    assert_eq!(end.code, 0, "{end}");
+    assert_eq!(asked.load(Ordering::SeqCst), 4, "{end}");
+    assert!(end.err.contains(&format!("the server is healthy ({health})")), "{end}");
+    assert_eq!(volume.read("value"), "123\n");
+    let mark = volume.read("Init/ready.d/3.done");
+    assert!(mark.contains("--secret-key=[redacted]") && !mark.contains(KEY), "{mark}");
+    assert_eq!(volume.ledger()["scripts"][0]["script"], "ready.d/1");
+    let end = volume.moorline(["after-start"]).env("MOORLINE_HEALTH", "alive:0").not_pid_1().wait();
+    assert_eq!((end.code, volume.read("value").as_str()), (0, "123\n"), "{end}");
+}
+
+#[test]
+fn a_ready_script_that_fails_is_judged_as_in_init() {
+    let volume = counted();
+    volume.script("ready.d/1", digit(1) + "exit 7");
+    for attempt in 1..=3 {
+        let end = volume.moorline(["after-start"]).env("MOORLINE_HEALTH", "alive:0").not_pid_1().wait();
+        assert_eq!(end.code, 7, "{end}");
+        assert!(end.err.contains(&format!("ready.d/1 failed (attempt {attempt})")), "{end}");
+    }
+    assert_eq!(volume.read("value"), "111\n");
+    assert!(volume.has("Init/ready.d/1.failed") && !volume.has("Init/ready.d/1"));
+    let status = volume.moorline(["status", "--json"]).wait();
+    assert!(status.out.contains("\"ready.d/1.failed\""), "{status}");
+}
+
+#[test]
+fn nothing_restores_beside_the_server() {
+    let volume = counted();
+    assert_eq!(volume.moorline(["backup"]).wait().code, 0);
+    volume.write("app.conf", "changed");
+    volume.script("ready.d/1", "seqsvr restore -y --from-latest");
+    let end = volume.moorline(["after-start"]).env("MOORLINE_HEALTH", "alive:0").not_pid_1().wait();
+    assert_eq!(end.code, 14, "{end}");
+    assert!(end.err.contains("move the script from Init/ready.d/ to Init/"), "{end}");
+    assert!(volume.has("Init/ready.d/1.failed"), "{end}");
+    // From a shell, and with the lock that the server has inherited.
+    volume.script("hidden/2", "seqsvr restore -y --from-latest; echo restore $?");
+    let server = r#"cd "$MOORLINE_STORAGE"; mv Init/hidden/2 Init/ready.d/
+        for fd in /proc/self/fd/*; do
+            [ "$(readlink "$fd")" = "$MOORLINE_STORAGE/.moorline/lock" ] && lock=${fd##*/}
+        done
+        MOORLINE_HEALTH=alive:0 MOORLINE_LOCK_FD=$lock "$MOORLINE" after-start"#;
+    let end = volume.run_sh(server).env("MOORLINE", crate::support::MOORLINE).wait();
+    assert_eq!(end.code, 0, "{end}");
+    assert!(volume.read("Init/ready.d/2.log").contains("in use by `run`"), "{end}");
+    assert!(volume.read("Init/ready.d/2.log").contains("restore 75\n"), "{end}");
+    assert_eq!(volume.read("app.conf"), "changed");
+}
+
+#[test]
+fn a_server_that_is_never_healthy_holds_up_nothing() {
+    let volume = counted();
+    let (port, asked) = answers(&["HTTP/1.1 500 Never"]);
+    volume.script("ready.d/1", "true");
+    let start = volume.moorline(["after-start"]).env("MOORLINE_HEALTH", format!("http://localhost:{port}"));
+    let mut start = start.not_pid_1().start();
+    start.until("it was asked twice", || asked.load(Ordering::SeqCst) > 1);
+    start.signal(Signal::SIGTERM);
+    let end = start.wait();
+    assert_eq!((end.code, volume.has("Init/ready.d/1")), (143, true), "{end}");
+}
+
+#[test]
+fn beside_a_server_it_does_not_know_it_does_nothing() {
+    let volume = counted();
+    let mut server = volume.run_sh("touch \"$MOORLINE_STORAGE/up\"; exec sleep 1000").start();
+    server.until("it is up", || volume.has("up"));
+    volume.script("ready.d/1", "touch \"$DATA_DIR/ran\"");
+    let end = volume.moorline(["after-start"]).env("MOORLINE_HEALTH", "alive:0").not_pid_1().wait();
+    assert_eq!((end.code, volume.has("ran")), (75, false), "{end}");
+    server.kill();
+}
