@@ -28,10 +28,10 @@ use nix::sys::signal::Signal;
 
 pub use self::{health::Health, state::holds_state};
 use crate::{
-    error::{Code, Error, Result},
+    error::{self, Code, Error, Result},
     init::{self, policy::OnFailure},
     key::Sources,
-    process::{Ended, NotExecuted, Own, Signals, Variables, child, exec},
+    process::{Ended, NotExecuted, Own, Signals, User, Variables, child, exec},
     restore,
     volume::{Lock, Volume, lock::LOCK_FD},
 };
@@ -55,6 +55,8 @@ pub struct Settings {
     pub log: BorrowedFd<'static>,
     /// The variable through which a child of this program is given its arguments.
     pub arguments_variable: &'static str,
+    /// Whose processes the server and scripts are, where not this process's user's.
+    pub user: Option<User>,
     /// How scripts are run; `None` where they are not.
     pub scripts: Option<Scripts>,
     /// How it is told that the server is healthy, where somebody has said it.
@@ -158,6 +160,9 @@ fn prepare(settings: &Settings, signals: &mut Signals) -> Result<std::result::Re
     volume.prepare()?;
     let Some(lock) = lock::wait_for(&volume, settings, signals)? else { return Ok(Err(stopped(signals))) };
     volume.clear_spool();
+    if let Some(user) = &settings.user {
+        volume.let_pass(user.uid(), user.gid())?;
+    }
     for line in restore::recover(&volume)? {
         log::info!("{line}");
     }
@@ -229,7 +234,7 @@ fn own_verb(settings: &Settings, volume: &Volume, verb: &[&str], signals: &mut S
 
 fn become_server(settings: &Settings, server: &Server, lock: &Lock, signals: &mut Signals) -> End {
     let internal = [LOCK_FD, init::SCRIPT, settings.arguments_variable];
-    let environment = settings.environment.clone().without(&server.hidden).without(&internal);
+    let environment = at_home(settings.environment.clone(), settings).without(&server.hidden).without(&internal);
     let keep: Vec<RawFd> = [lock.fd()].into_iter().chain(activated(&environment)).collect();
     let prepared = match exec::prepare(&server.command, &environment) {
         Ok(prepared) => prepared,
@@ -240,9 +245,23 @@ fn become_server(settings: &Settings, server: &Server, lock: &Lock, signals: &mu
     if signals.stop().is_some() {
         return stopped(signals);
     }
+    if let Some(user) = &settings.user
+        && let Err(cause) = user.become_with_output()
+    {
+        let why = Error::new(Code::Unexpected, format!("cannot become {}: {}", user.spec(), error::reason(&cause)));
+        return NotExecuted { exit: 126, error: why }.into();
+    }
     lock.server_starts();
     signals.give_back();
     prepared.exec().into()
+}
+
+/// The environment of a process of the user that was asked for.
+fn at_home(environment: Variables, settings: &Settings) -> Variables {
+    match &settings.user {
+        Some(user) => environment.with("HOME", user.home()),
+        None => environment,
+    }
 }
 
 /// Sockets that were opened for this process by number (systemd's protocol, podman): they are the server's.

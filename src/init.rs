@@ -48,7 +48,7 @@ use self::{
 };
 use crate::{
     error::{Code, Error, IoContext, Result},
-    process::{Own, Signals, Variables},
+    process::{Own, Signals, User, Variables},
     volume::{Id, Lock, RelPath, Volume},
 };
 
@@ -66,6 +66,8 @@ pub struct Settings<'a> {
     pub seqinit: PathBuf,
     /// The environment of scripts, but for what says which script it is.
     pub environment: Variables,
+    /// Whose processes scripts are; but for built-in commands, which need the volume.
+    pub user: Option<&'a User>,
     /// The container's log.
     pub log: BorrowedFd<'a>,
     /// How long a script has between a signal to stop and KILL.

@@ -64,6 +64,7 @@
 //!
 //! [`process`]: children and exec.
 //! - `signals.rs`: held, and given back as found; `child.rs`: run, relayed, stopped; `leftovers.rs`: what a script leaves
+//! - `user.rs`: another user, found and become
 //! - `exec.rs`: becoming the server, and why that failed; `own.rs`: this program's file; `variables.rs`: an environment
 //!
 //! [`volume`]: the storage root and its paths.

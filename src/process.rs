@@ -11,6 +11,7 @@ pub mod exec;
 pub mod leftovers;
 pub mod own;
 pub mod signals;
+pub mod user;
 pub mod variables;
 
 pub use self::{
@@ -18,5 +19,6 @@ pub use self::{
     exec::NotExecuted,
     own::Own,
     signals::Signals,
+    user::User,
     variables::Variables,
 };

@@ -14,7 +14,7 @@ use crate::{
     entrypoint::{End, Health, Scripts, Settings, health},
     error::{Error, Result},
     init::policy::OnFailure,
-    process::{Own, Variables, child, variables::DEFAULT_PATH},
+    process::{Own, User, Variables, child, variables::DEFAULT_PATH},
 };
 
 /// Where a second source of init scripts is mounted.
@@ -32,6 +32,9 @@ pub struct Container {
     /// Refuse scripts that everybody can write [env: MOORLINE_STRICT_PERMISSIONS]
     #[arg(long)]
     strict_permissions: bool,
+    /// Whose processes the server and the scripts are: NAME or UID, and :GROUP or :GID [env: MOORLINE_USER]
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
 }
 
 impl Container {
@@ -55,9 +58,17 @@ impl Container {
             lock_wait: environment.duration("MOORLINE_LOCK_WAIT", LOCK_WAIT)?.unsigned_abs(),
             log: standard_error(),
             arguments_variable: ARGUMENTS_FD,
+            user: self.user(environment)?,
             scripts: (!skip_init).then_some(scripts),
             health: None,
         })
+    }
+
+    /// An empty name is none.
+    fn user(&self, environment: &Environment) -> Result<Option<User>> {
+        let set = environment.text(&["MOORLINE_USER"])?.map(|(_, value)| value);
+        let spec = self.user.clone().or(set);
+        spec.filter(|spec| !spec.is_empty()).map(|spec| User::find(&spec)).transpose()
     }
 }
 

@@ -35,6 +35,9 @@ pub fn child(settings: &Settings, volume: &Volume, lock: &Lock) -> Result<Option
     if scripts.strict_permissions {
         environment = environment.with("MOORLINE_STRICT_PERMISSIONS", "1");
     }
+    if let Some(user) = &settings.user {
+        environment = environment.with("MOORLINE_USER", user.spec());
+    }
     let mut command = Command::new(settings.own.run());
     command.arg0("moorline").arg(VERB).env_clear().envs(environment.pairs());
     let (found, lock) = (Found::get(), lock.fd());

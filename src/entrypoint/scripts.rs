@@ -56,6 +56,7 @@ fn with(
         arguments_variable: settings.arguments_variable,
         seqinit: scripts.seqinit.clone(),
         environment: environment(settings, volume),
+        user: settings.user.as_ref(),
         log: settings.log,
         grace: scripts.grace,
         on_failure: scripts.on_failure,

@@ -140,10 +140,14 @@ impl Attempt<'_, '_> {
 
     fn image(&mut self) -> Result<Ran> {
         let path = self.script.path.clone();
-        let executable = unistd::access(&path, unistd::AccessFlags::X_OK).is_ok() && !exec::on_noexec_mount(&path);
+        let executable = match self.settings.user {
+            Some(user) => user.may(&path, 1),
+            None => unistd::access(&path, unistd::AccessFlags::X_OK).is_ok(),
+        };
+        let executable = executable && !exec::on_noexec_mount(&path);
         let copy = match executable {
             true => None,
-            false => match PrivateCopy::of_image(&mut self.script.file, &path) {
+            false => match PrivateCopy::of_image(&mut self.script.file, &path, self.settings.user) {
                 Ok(copy) => Some(copy),
                 Err(error) => return Ok(Ran::unrunnable(error)),
             },
@@ -158,7 +162,8 @@ impl Attempt<'_, '_> {
         // As the kernel would: without a slash it is a name in the working directory.
         let program = self.settings.volume.init().join(interpreter);
         let marked = recognise::without_mark(&self.script.text).len() != self.script.text.len();
-        let copy = marked.then(|| self.copy_without_mark()).transpose()?;
+        let hidden = self.settings.user.is_some_and(|user| !user.may(&path, 4));
+        let copy = (marked || hidden).then(|| self.copy_without_mark()).transpose()?;
         let mut child = Command::new(&program);
         child.arg0(interpreter).args(argument).arg(copy.as_ref().map_or(path.as_path(), PrivateCopy::path));
         if program.exists() {
@@ -184,11 +189,13 @@ impl Attempt<'_, '_> {
     }
 
     fn copy_without_mark(&mut self) -> Result<PrivateCopy> {
-        PrivateCopy::of_text(recognise::without_mark(&self.script.text), &self.settings.volume.spool())
+        let text = recognise::without_mark(&self.script.text);
+        PrivateCopy::of_text(text, &self.settings.volume.spool(), self.settings.user)
     }
 
     fn program(&mut self, mut child: Command, image: &Path) -> Result<Ran> {
         self.prepare(&mut child, 0)?;
+        self.change_user(&mut child);
         let done = match self.attend(child)? {
             Ok(done) => done,
             Err(cause) => {
@@ -215,6 +222,16 @@ impl Attempt<'_, '_> {
             child.env(lock::LOCK_FD, lock.to_string());
         }
         Ok(())
+    }
+
+    /// In the child, as the last step before the program.
+    fn change_user(&self, child: &mut Command) {
+        let Some(user) = self.settings.user.cloned() else { return };
+        child.env("HOME", user.home());
+        // SAFETY: between fork and exec it makes system calls only, and allocates nothing.
+        unsafe {
+            child.pre_exec(move || user.become_with_output());
+        }
     }
 
     /// What may replace the state before the server starts may not do so beside it.

@@ -18,3 +18,4 @@ mod memory;
 mod restore;
 mod store;
 mod support;
+mod user;
