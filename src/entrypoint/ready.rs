@@ -4,15 +4,14 @@
 //! nothing but its children. What it needs to know is in its environment; the volume's lock is inherited. While it
 //! waits for the server, signals do to it what they do by default. Where no script is waiting there is no child.
 
-use std::{os::unix::process::CommandExt, process::Command};
-
-use nix::libc;
-
 use super::{End, Health, Settings, health, scripts};
 use crate::{
     error::{Error, Result},
     init,
-    process::{Signals, exec, signals::Found},
+    process::{
+        Signals,
+        exec::{self, Prepared},
+    },
     volume::{Lock, Volume, lock::LOCK_FD},
 };
 
@@ -20,11 +19,11 @@ use crate::{
 pub const VERB: &str = "after-start";
 
 /// The child that runs what is waiting in `Init/ready.d/`; `None` where nothing is. To be started right after the
-/// server: it gives signals back as this process found them, and is in a session of its own.
+/// server, apart from its terminal and its group, and to be given the descriptor of the lock.
 ///
 /// # Errors
 /// Where the folder or the ledger cannot be read.
-pub fn child(settings: &Settings, volume: &Volume, lock: &Lock) -> Result<Option<Command>> {
+pub fn child(settings: &Settings, volume: &Volume, lock: &Lock) -> Result<Option<Prepared>> {
     let Some(scripts) = settings.scripts.as_ref() else { return Ok(None) };
     if init::waiting_after_start(volume)?.is_empty() {
         return Ok(None);
@@ -38,19 +37,8 @@ pub fn child(settings: &Settings, volume: &Volume, lock: &Lock) -> Result<Option
     if let Some(user) = &settings.user {
         environment = environment.with("MOORLINE_USER", user.spec());
     }
-    let mut command = Command::new(settings.own.run());
-    command.arg0("moorline").arg(VERB).env_clear().envs(environment.pairs());
-    let (found, lock) = (Found::get(), lock.fd());
-    // SAFETY: between fork and exec it makes system calls only, and allocates nothing.
-    unsafe {
-        command.pre_exec(move || {
-            libc::setsid();
-            libc::fcntl(lock, libc::F_SETFD, 0);
-            found.restore();
-            Ok(())
-        });
-    }
-    Ok(Some(command))
+    let command = [settings.own.run().as_os_str().to_owned(), VERB.into()];
+    exec::prepare(&command, &environment).map(Some).map_err(|refused| refused.error)
 }
 
 fn health_of(settings: &Settings) -> Health {

@@ -41,7 +41,9 @@ impl PrivateCopy {
         }
         let usable =
             ["/tmp", "/dev/shm", "/run"].map(Path::new).into_iter().filter(|folder| !exec::on_noexec_mount(folder));
-        usable.filter_map(|folder| in_file(image, folder, 0o700, user).ok()).next().ok_or_else(|| {
+        // From its beginning each time: an attempt before has read it.
+        let mut copy = |folder| image.rewind().and_then(|()| in_file(image, folder, 0o700, user)).ok();
+        usable.filter_map(&mut copy).next().ok_or_else(|| {
             Error::new(Code::ScriptUnrunnable, format!("{} may not be executed where it is", path.display()))
                 .hint("mount the volume without noexec, or give the container a /tmp without it")
         })

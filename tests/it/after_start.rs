@@ -26,6 +26,19 @@ fn counted() -> TestVolume {
 }
 
 #[test]
+fn scripts_run_in_the_order_of_their_bytes_whatever_they_are() {
+    let volume = counted();
+    volume.script("9", format!("#!/bin/sh\n{}", digit(2)));
+    volume.script("10", digit(1));
+    volume.script("_", format!("#!/bin/bash -e\n{}", digit(5)));
+    volume.script("a", digit(6));
+    volume.script("B", digit(4));
+    volume.script("A b\n", digit(3));
+    let end = volume.run_sh("cat \"$MOORLINE_STORAGE/value\"").wait();
+    assert_eq!((end.code, end.out.as_str()), (0, "123456\n"), "{end}");
+}
+
+#[test]
 fn start_scripts_run_at_every_start_between_init_and_the_server() {
     let volume = counted();
     volume.script("z", digit(1));

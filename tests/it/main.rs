@@ -15,6 +15,7 @@ mod health;
 mod house;
 mod init;
 mod memory;
+mod narrow;
 mod restore;
 mod store;
 mod support;
