@@ -13,6 +13,9 @@ fail() { printf '%s: %s\n' "$0" "$*" >&2; exit 1; }
 has() { command -v "$1" >/dev/null 2>&1; }
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
+# Waits for another apt that is at work, as it is on a machine that has just been started.
+apt() { as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 "$@"; }
+
 # need_packages COMMAND:PACKAGE… : installs the packages of the commands that are not there.
 need_packages() {
     local pair missing=()
@@ -21,9 +24,8 @@ need_packages() {
     done
     [ ${#missing[@]} -gt 0 ] || return 0
     say "installing Debian packages: ${missing[*]}"
-    as_root apt-get update -qq || fail "apt-get update failed, and these packages are missing: ${missing[*]}"
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" \
-        || fail "these packages cannot be installed: ${missing[*]}"
+    apt update || fail "apt-get update failed, and these packages are missing: ${missing[*]}"
+    apt install -y --no-install-recommends "${missing[@]}" || fail "these packages cannot be installed: ${missing[*]}"
 }
 
 # The static target where it can be had, else the machine's own.

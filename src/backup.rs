@@ -14,7 +14,7 @@ mod take;
 mod verify;
 
 pub use self::{
-    catalog::{Listed, Skipped, Summary, files, is_due, list, newest_of_instance, opens},
+    catalog::{Listed, Skipped, Summary, files, is_due, list, newest_of_instance, opens, summary},
     extract::{Output, extract},
     inspect::{Inspection, inspect},
     manifest::{Kind, MEMBER_PREFIX, Manifest, state_of},

@@ -24,11 +24,12 @@ mod run;
 mod shell;
 mod show_key;
 mod status;
+mod supervision;
 mod verify;
 
 use std::{
     ffi::{OsStr, OsString},
-    io::Read,
+    io::{Read, Write},
     os::fd::FromRawFd,
     os::unix::ffi::OsStringExt,
     path::PathBuf,
@@ -45,6 +46,7 @@ use zeroize::Zeroizing;
 pub use self::output::{StandardError, fail, printable};
 use crate::{
     error::{Code, Error, Result},
+    key::without_keys,
     process::signals,
     volume::Volume,
 };
@@ -214,7 +216,9 @@ fn nearest_verb(word: &OsStr) -> Option<String> {
 
 /// Help and version are answers; everything else is a usage error, in clap's words.
 fn answer_of_clap(error: &clap::Error) -> ExitCode {
-    let _ = error.print();
+    let text = error.render().to_string();
+    let clean = without_keys(&text);
+    let _ = if clean == text { error.print() } else { StandardError.write_all(clean.as_bytes()) };
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
         _ => ExitCode::from(Code::Usage.exit()),

@@ -5,7 +5,7 @@
 //! 2 finish or undo a restore that a crash interrupted
 //! 4 copy from /seqinit, run the scripts of Init/, then those of Init/start.d/
 //! 5 where there is still no secret key, make one
-//! 6 a backup, if the newest is older than a day; then the server replaces this process
+//! 6 a backup, if the newest is older than a day; then the server: it replaces this process, or is its child
 //! ```
 //! A signal to stop before the server is there stops whatever runs, and the server does not start. This process never
 //! opens a database: whatever does is a child.
@@ -15,6 +15,7 @@ mod lock;
 pub mod ready;
 mod scripts;
 mod state;
+pub mod supervise;
 
 use std::{
     ffi::OsString,
@@ -26,12 +27,12 @@ use std::{
 
 use nix::sys::signal::Signal;
 
-pub use self::{health::Health, state::holds_state};
+pub use self::{health::Health, state::holds_state, supervise::Supervision};
 use crate::{
-    error::{self, Code, Error, Result},
+    error::{Code, Error, Result},
     init::{self, policy::OnFailure},
     key::Sources,
-    process::{Ended, NotExecuted, Own, Signals, User, Variables, child, exec},
+    process::{Ended, NotExecuted, Own, Signals, User, Variables, child, exec, exec::Prepared, signals},
     restore,
     volume::{Lock, Volume, lock::LOCK_FD},
 };
@@ -91,15 +92,21 @@ pub struct Server {
     pub accept_new_key: bool,
     /// Whether a backup is taken first.
     pub boot_backup: bool,
+    /// The signal that this process, and the server that it becomes, gets when its parent ends.
+    pub parent_death_signal: Option<i32>,
+    /// How it is looked after; `None` where it replaces this process.
+    pub supervision: Option<Supervision>,
 }
 
-/// How a container start ended without a server.
+/// How a container start ended.
 #[derive(Debug)]
 pub enum End {
     /// All scripts are done, and no server was asked for.
     Ready,
     /// It was asked to stop.
     Stopped(Signal),
+    /// The server ended, and this is the exit code that stands for its own.
+    Served(u8),
     /// A step failed, and has an exit code of its own.
     Failed {
         /// The exit code.
@@ -130,17 +137,20 @@ pub fn init(settings: &Settings) -> Result<End> {
     })
 }
 
-/// The whole line: the verb `run`. Where all goes well it does not return: the process is the server then.
+/// The whole line: the verb `run`. Where the server replaces this process and all goes well, it does not return.
 ///
 /// # Errors
 /// As [`init()`].
 pub fn run(settings: &Settings, server: &Server) -> Result<End> {
     let mut signals = Signals::hold()?;
+    server.parent_death_signal.into_iter().for_each(signals::when_parent_ends);
     let (volume, lock) = match prepare(settings, &mut signals)? {
         Ok(prepared) => prepared,
         Err(end) => return Ok(end),
     };
-    ready::refuse_without_supervisor(settings, &volume)?;
+    if server.supervision.is_none() {
+        ready::refuse_without_supervisor(settings, &volume)?;
+    }
     if let Some(end) = scripts::run_at_start(settings, &volume, &lock, &mut signals)? {
         return Ok(end);
     }
@@ -151,7 +161,7 @@ pub fn run(settings: &Settings, server: &Server) -> Result<End> {
     if let Some(end) = back_up(settings, server, &volume, &mut signals) {
         return Ok(end);
     }
-    Ok(become_server(settings, server, &lock, &mut signals))
+    serve(settings, server, &volume, &lock, &mut signals)
 }
 
 fn prepare(settings: &Settings, signals: &mut Signals) -> Result<std::result::Result<(Volume, Lock), End>> {
@@ -163,13 +173,20 @@ fn prepare(settings: &Settings, signals: &mut Signals) -> Result<std::result::Re
     if let Some(user) = &settings.user {
         volume.let_pass(user.uid(), user.gid())?;
     }
-    for line in restore::recover(&volume)? {
-        log::info!("{line}");
-    }
+    recover(&volume)?;
     if let Some(end) = scripts::run_once(settings, &volume, &lock, signals)? {
         return Ok(Err(end));
     }
+    // A script may have gone on after its restore was killed: no server may find the state half old and half new.
+    recover(&volume)?;
     Ok(Ok((volume, lock)))
+}
+
+fn recover(volume: &Volume) -> Result<()> {
+    for line in restore::recover(volume)? {
+        log::info!("{line}");
+    }
+    Ok(())
 }
 
 /// The same environment, in which `seqsvr` and `moorline` are this program and use this volume.
@@ -232,26 +249,36 @@ fn own_verb(settings: &Settings, volume: &Volume, verb: &[&str], signals: &mut S
     }
 }
 
-fn become_server(settings: &Settings, server: &Server, lock: &Lock, signals: &mut Signals) -> End {
+fn serve(settings: &Settings, server: &Server, volume: &Volume, lock: &Lock, signals: &mut Signals) -> Result<End> {
     let internal = [LOCK_FD, init::SCRIPT, settings.arguments_variable];
     let environment = at_home(settings.environment.clone(), settings).without(&server.hidden).without(&internal);
-    let keep: Vec<RawFd> = [lock.fd()].into_iter().chain(activated(&environment)).collect();
+    let sockets = activated(&environment);
+    let keep: Vec<RawFd> = [lock.fd()].into_iter().chain(sockets.iter().copied()).collect();
     let prepared = match exec::prepare(&server.command, &environment) {
-        Ok(prepared) => prepared,
-        Err(error) => return error.into(),
+        Ok(prepared) => prepared.as_user(settings.user.clone()),
+        Err(error) => return Ok(error.into()),
     };
-    exec::close_on_exec_except(&keep);
+    signals.look();
+    if signals.stop().is_some() {
+        return Ok(stopped(signals));
+    }
+    lock.server_starts();
+    let Some(supervision) = &server.supervision else { return Ok(become_server(&prepared, &keep, signals)) };
+    let after = ready::child(settings, volume, lock)?;
+    let after_start = after.as_ref().map(|program| (program, lock.fd()));
+    let program = supervise::Program { prepared: &prepared, keep: &keep, activated: !sockets.is_empty(), after_start };
+    Ok(match supervise::run(&program, supervision, signals)? {
+        Ok(ended) => End::Served(supervision.exits.of(ended.code())),
+        Err(error) => error.into(),
+    })
+}
+
+fn become_server(prepared: &Prepared, keep: &[RawFd], signals: &mut Signals) -> End {
+    exec::close_on_exec_except(keep);
     signals.look();
     if signals.stop().is_some() {
         return stopped(signals);
     }
-    if let Some(user) = &settings.user
-        && let Err(cause) = user.become_with_output()
-    {
-        let why = Error::new(Code::Unexpected, format!("cannot become {}: {}", user.spec(), error::reason(&cause)));
-        return NotExecuted { exit: 126, error: why }.into();
-    }
-    lock.server_starts();
     signals.give_back();
     prepared.exec().into()
 }

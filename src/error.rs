@@ -131,6 +131,10 @@ impl Error {
                 Code::TryAgain,
                 Some("free space on the volume; `moorline rollback --list` shows what restores have kept"),
             ),
+            Some(nix::libc::EXDEV) => (
+                Code::Unexpected,
+                Some("keep the whole state on one volume: a directory of the container's image cannot be moved"),
+            ),
             Some(nix::libc::EROFS) => (Code::Unexpected, Some("mount the volume read-write")),
             Some(nix::libc::EACCES | nix::libc::EPERM) => {
                 (Code::Unexpected, Some("check the owner and mode of the path against the user the container runs as"))

@@ -103,6 +103,27 @@ impl SecretKey {
     }
 }
 
+/// The text without anything in it that has the form of a secret key: one that was typed in the wrong place is in the
+/// error about it.
+#[must_use]
+pub fn without_keys(text: &str) -> String {
+    /// Base64 of 32 bytes is so many characters and one `=`.
+    const CHARACTERS: usize = 43;
+    let mut clean = String::with_capacity(text.len());
+    for part in text.split_inclusive('=') {
+        let body = part.strip_suffix('=').unwrap_or_default();
+        let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+        let run = body.bytes().rev().take_while(is_base64).take(CHARACTERS).count();
+        if run == CHARACTERS {
+            clean.push_str(&body[..body.len() - CHARACTERS]);
+            clean.push_str("[redacted]");
+        } else {
+            clean.push_str(part);
+        }
+    }
+    clean
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,6 +146,18 @@ mod tests {
             let error = SecretKey::parse(text, "a test").expect_err(text);
             assert_eq!(error.code(), Code::Usage);
             assert!(text.len() < 10 || !error.message().contains(text));
+        }
+    }
+
+    #[test]
+    fn a_key_is_found_in_any_text() {
+        for (text, clean) in [
+            (format!("'{KEY}' found"), "'[redacted]' found"),
+            (format!("x={KEY}{KEY}=/{KEY}"), "x=[redacted][redacted]=/[redacted]"),
+            ("a=b, /data/x=, caf\u{e9}=".to_owned(), "a=b, /data/x=, caf\u{e9}="),
+            (format!("\u{e9}{KEY}\u{e9}"), "\u{e9}[redacted]\u{e9}"),
+        ] {
+            assert_eq!(without_keys(&text), clean);
         }
     }
 

@@ -12,12 +12,13 @@
 //! - `environment.rs`: settings from the environment, Seq's names, durations; `key.rs`: `--secret-key[-file]`
 //! - `output.rs`: tables, objects, errors and exit codes; `progress.rs`: the bar, and stopping on a signal
 //! - `bare.rs`: a command that is no verb; `container.rs`: what `run` and `init` share; `confirm.rs`: asking;
-//!   `preview.rs`: `--dry-run` as a table
+//!   `preview.rs`: `--dry-run` as a table; `supervision.rs`: how a server is looked after
 //!
 //! [`entrypoint`]: from container start to server, one straight line (`entrypoint.rs` itself: recovery, scripts, key,
-//! boot backup, exec).
+//! boot backup, exec or supervise).
 //! - `scripts.rs`: how scripts are run; `health.rs`: whether the server is healthy; `ready.rs`: what runs beside it then
 //! - `lock.rs`: waiting for the volume; `state.rs`: whether it holds state, `seqsvr` on a script's `PATH`
+//! - `supervise.rs`: staying PID 1 beside the server; `supervise/companion.rs`: what runs beside it, started again
 //!
 //! [`init`]: init scripts, run once each.
 //! - `stage.rs`: before the server, at every start, after it
@@ -65,6 +66,7 @@
 //! [`process`]: children and exec.
 //! - `signals.rs`: held, and given back as found; `child.rs`: run, relayed, stopped; `leftovers.rs`: what a script leaves
 //! - `user.rs`: another user, found and become
+//! - `start.rs`: a server as a child; `reap.rs`: children that have ended; `routes.rs`: which signal is sent for which
 //! - `exec.rs`: becoming the server, and why that failed; `own.rs`: this program's file; `variables.rs`: an environment
 //!
 //! [`volume`]: the storage root and its paths.

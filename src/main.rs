@@ -41,7 +41,8 @@ fn report_panics_in_one_line() {
         let place = info.location().map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
         let what = info.payload_as_str().unwrap_or("no message");
         let text = cli::printable(&format!("{what}{place}"));
-        let _ = writeln!(std::io::stderr(), "moorline: this is a bug: {text}; nothing was lost, please report it");
+        let line = format!("moorline: this is a bug: {text}; nothing was lost, please report it\n");
+        let _ = cli::StandardError.write_all(line.as_bytes());
         process::exit(i32::from(Code::Bug.exit()));
     }));
 }

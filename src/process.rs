@@ -10,7 +10,10 @@ pub mod child;
 pub mod exec;
 pub mod leftovers;
 pub mod own;
+pub mod reap;
+pub mod routes;
 pub mod signals;
+pub mod start;
 pub mod user;
 pub mod variables;
 
@@ -18,6 +21,7 @@ pub use self::{
     child::{Ended, Listener, Relay},
     exec::NotExecuted,
     own::Own,
+    routes::Routes,
     signals::Signals,
     user::User,
     variables::Variables,

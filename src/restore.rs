@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     commit::recover,
     journal::{Move, Source, State},
-    preview::{DatabaseChange, FileChanges, Preview, preview},
+    preview::{DatabaseChange, DatabaseDiffers, FileChanges, Preview, preview},
     rollback::{RolledBack, rollback},
     set::{Kept, completed_steps, discard, kept, prune, refuse_unfinished, unfinished},
 };
@@ -39,7 +39,7 @@ use crate::{
     error::{Code, Error, Result},
     key::SecretKey,
     profile::{Apps, Profile},
-    volume::{Id, Instance, RelPath, Volume},
+    volume::{Id, Instance, RelPath, Volume, relpath},
 };
 
 /// The command of an init script that asked for a restore. It goes into the journal with the effect, so that a start
@@ -96,6 +96,7 @@ pub struct Restored {
     /// The restore set.
     pub id: Id,
     /// The backup's file.
+    #[serde(serialize_with = "relpath::as_json")]
     pub backup: PathBuf,
     /// The backup's id.
     pub backup_id: Id,
@@ -129,10 +130,13 @@ pub fn restore(volume: &Volume, profile: &Profile, request: Request, progress: &
     let set = RestoreSet::create(volume)?;
     let abandon = |error: Error| set.abandon(error);
     let staged = Staged::of(volume, &set, &manifest, &request, progress).map_err(abandon)?;
-    let mut moves = plan::of_tree(volume, &set, &set.stage(), &scopes).map_err(abandon)?;
-    moves.extend(staged.own_files());
+    // Ours first: a backup that is being made tells by the instance that it may have read half of each state.
+    let mut moves = staged.own_files();
+    moves.extend(plan::of_tree(volume, &set, &set.stage(), &scopes).map_err(abandon)?);
     obstacles::moves(volume, &moves).map_err(abandon)?;
-    let journal = Journal::of_restore(&set, &manifest, &request, &profile.scope, moves);
+    let beyond = scopes.beyond(volume, &set.stage()).map_err(abandon)?;
+    let committed = set::time_of_next(volume, manifest.created).map_err(abandon)?;
+    let journal = Journal::of_restore(set.id(), committed, &manifest, &request, &profile.scope, beyond, moves);
     let journal = commit::commit(volume, &set, journal, || obstacles::no_database_in_use(volume, &both))?;
     Ok(Restored {
         id: set.id(),

@@ -5,7 +5,7 @@
 //!   Init/        init scripts, and what became of them
 //!   Backups/     backups
 //!   .moorline/   all else that is ours (0700; 0710 where the server has a user of its own)
-//!     lock  backup.lock  instance.json  secret.key  init.json  restores/  spool/  bin/
+//!     lock  backup.lock  restores.lock  instance.json  secret.key  init.json  restores/  spool/  bin/
 //!   …            the server's own files
 //! ```
 
@@ -24,7 +24,7 @@ use std::{
 pub use self::{
     id::Id,
     instance::Instance,
-    lock::{BackupLock, Holder, Lock},
+    lock::{BackupLock, Holder, Lock, RestoresLock},
     relpath::RelPath,
 };
 use crate::error::{Code, Error, IoContext, Result};
@@ -143,7 +143,7 @@ impl Volume {
             let old = modified.is_ok_and(|time| time.elapsed().is_ok_and(|age| age.as_secs() > 24 * 60 * 60));
             if old {
                 let path = entry.path();
-                drop(if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) });
+                drop(if path.is_dir() { durable::remove_tree(&path) } else { durable::remove_file(&path) });
             }
         }
     }

@@ -14,7 +14,7 @@ use crate::{
     profile::Profile,
     seqbac::{self, Header, Reader},
     store::holds_state,
-    volume::{Id, Instance, Volume},
+    volume::{Id, Instance, Volume, relpath},
 };
 
 /// How far in the future a backup may claim to be made before it is not believed.
@@ -24,6 +24,7 @@ const CLOCK_SKEW: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
 #[derive(Debug, Clone, Serialize)]
 pub struct Summary {
     /// Where it is.
+    #[serde(serialize_with = "relpath::as_json")]
     pub file: PathBuf,
     /// Its id.
     pub id: Id,
@@ -83,6 +84,7 @@ pub fn list(folder: &Path, key: Option<&SecretKey>) -> Result<Listed> {
 /// `NotFound` where there is none. A damaged file in the folder is an error: it may be the newest.
 pub fn newest_of_instance(folder: &Path, key: &SecretKey, instance: Id) -> Result<PathBuf> {
     let mut newest: Option<(jiff::Timestamp, PathBuf)> = None;
+    let mut in_the_future = 0;
     for file in files(folder)? {
         let advice = "move it out of Backups/ to have the newest of the others, or name the one you want with --backup";
         let damaged = |error: Error| error.context("the newest backup cannot be told").hint(advice);
@@ -92,7 +94,8 @@ pub fn newest_of_instance(folder: &Path, key: &SecretKey, instance: Id) -> Resul
             continue;
         }
         header.authenticate(key).map_err(|error| damaged(named(&file, error)))?;
-        if header.created > jiff::Timestamp::now() + CLOCK_SKEW {
+        if is_in_the_future(header.created) {
+            in_the_future += 1;
             log::warn!("{} says it was made in the future, at {}; it is passed over", file.display(), header.created);
             continue;
         }
@@ -101,9 +104,21 @@ pub fn newest_of_instance(folder: &Path, key: &SecretKey, instance: Id) -> Resul
         }
     }
     newest.map(|(_, file)| file).ok_or_else(|| {
+        if in_the_future > 0 {
+            return Error::new(
+                Code::TryAgain,
+                format!("every backup of this instance in {} says it was made in the future", folder.display()),
+            )
+            .hint("set this machine's clock; or name one with --backup");
+        }
         Error::new(Code::NotFound, format!("there is no backup of this instance ({instance}) in {}", folder.display()))
             .hint("name one with --backup; one of another instance needs its --secret-key too")
     })
+}
+
+/// Whether a backup claims to be made later than can be believed: then its maker's clock is wrong, or ours.
+pub(super) fn is_in_the_future(created: jiff::Timestamp) -> bool {
+    created > jiff::Timestamp::now() + CLOCK_SKEW
 }
 
 /// Whether this key is the one that seals a backup, as far as its header says.
@@ -122,13 +137,28 @@ pub fn is_due(volume: &Volume, profile: &Profile, age: jiff::SignedDuration) -> 
     }
     let instance = Instance::load(volume)?.map(|instance| instance.id);
     let headers = files(&volume.backups())?.into_iter().filter_map(|file| header(&file).ok());
-    let newest = headers.filter(|header| header.instance == instance).map(|header| header.created).max();
+    // One from a clock that was wrong must not keep the next from being made for years.
+    let ours = headers.filter(|header| header.instance == instance && !is_in_the_future(header.created));
+    let newest = ours.map(|header| header.created).max();
     Ok(newest.is_none_or(|created| jiff::Timestamp::now().duration_since(created) > age))
+}
+
+/// Opens a backup's file.
+///
+/// # Errors
+/// `NotFound` where there is none.
+pub(super) fn open(file: &Path) -> Result<File> {
+    File::open(file).on("open", file).map_err(|error| match file.symlink_metadata() {
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
+            error.with_code(Code::NotFound).hint("`moorline list` shows the backups there are")
+        }
+        _ => error,
+    })
 }
 
 /// A backup's header, which needs no key.
 pub(super) fn header(file: &Path) -> Result<Header> {
-    let mut open = File::open(file).on("open", file)?;
+    let mut open = open(file)?;
     Header::read(&mut open).map_err(|error| named(file, error))
 }
 
@@ -137,7 +167,11 @@ pub(super) fn named(file: &Path, error: seqbac::Error) -> Error {
     Error::from(error).context(file.display())
 }
 
-fn summary(file: &Path, key: Option<&SecretKey>) -> Result<Summary> {
+/// What is to be said of one backup.
+///
+/// # Errors
+/// The format's errors, by name, with the file's name.
+pub fn summary(file: &Path, key: Option<&SecretKey>) -> Result<Summary> {
     let header = header(file)?;
     let opens = key.filter(|key| key.fingerprint() == header.key_fingerprint);
     let manifest = opens.map(|key| manifest(file, key)).transpose()?;

@@ -68,8 +68,11 @@ pub fn extract(
         count += 1;
         let mut content = Counted { inner: &mut member, progress };
         match (&mut stager, &mut *output) {
-            (Some(stager), _) => stager.put(&entry, &mut content)?,
-            (None, Output::Stream(out)) => {
+            (Some(stager), Output::Folder(folder)) => {
+                refuse_existing(&entry.path.under(folder))?;
+                stager.put(&entry, &mut content)?;
+            }
+            (_, Output::Stream(out)) => {
                 io::copy(&mut content, out).map_err(|cause| complete(file, key, seqbac::Error::from_io(cause)))?;
             }
             (None, Output::Folder(_)) => {}
@@ -85,6 +88,15 @@ pub fn extract(
             .hint("`moorline inspect FILE` lists the members")),
         None => Ok(count),
     }
+}
+
+/// What is there already is the person's, and no fault of the backup.
+fn refuse_existing(path: &Path) -> Result<()> {
+    if path.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    Err(Error::usage(format!("{} exists already, and nothing is ever extracted over a file", path.display()))
+        .hint("extract into an empty folder"))
 }
 
 fn is_in(path: &RelPath, folder: &RelPath) -> bool {

@@ -4,29 +4,26 @@ use std::{fs::File, path::Path};
 
 use serde::Serialize;
 
-use super::{Manifest, catalog, verify::complete};
+use super::{
+    Manifest,
+    catalog::{self, Summary, summary},
+    verify::complete,
+};
 use crate::{
     error::{IoContext, Result},
     key::SecretKey,
     seqbac::{Archive, DigestEntry},
-    volume::{Id, RelPath},
+    volume::RelPath,
 };
 
 /// What was found.
 #[derive(Debug, Serialize)]
 pub struct Inspection {
-    /// Its id.
-    pub id: Id,
-    /// When its transactions were open.
-    pub created: jiff::Timestamp,
+    /// What `list` says of it.
+    #[serde(flatten)]
+    pub backup: Summary,
     /// The version of what wrote it.
     pub writer: Option<String>,
-    /// The instance that made it.
-    pub instance_id: Option<Id>,
-    /// Fingerprint of the key that opens it.
-    pub key_fingerprint: Id,
-    /// Its length.
-    pub bytes: u64,
     /// What is in it; with the key only.
     pub manifest: Option<Manifest>,
     /// Its members; with the key only.
@@ -58,25 +55,13 @@ impl From<&DigestEntry> for Listed {
 /// # Errors
 /// The format's errors, by name, with the file's name.
 pub fn inspect(file: &Path, key: Option<&SecretKey>) -> Result<Inspection> {
-    let header = catalog::header(file)?;
-    let (manifest, members) = match key {
-        Some(key) => {
-            let mut archive = open_archive(file, key)?;
-            let manifest = archive.manifest().map_err(|error| complete(file, key, error))?;
-            (Some(Manifest::parse(&manifest)?), Some(archive.members().iter().map(Listed::from).collect()))
-        }
-        None => (None, None),
-    };
-    Ok(Inspection {
-        id: header.id,
-        created: header.created,
-        writer: header.writer.clone(),
-        instance_id: header.instance,
-        key_fingerprint: header.key_fingerprint,
-        bytes: std::fs::metadata(file).on("look at", file)?.len(),
-        manifest,
-        members,
-    })
+    let writer = catalog::header(file)?.writer;
+    let backup = summary(file, key)?;
+    let Some(key) = key else { return Ok(Inspection { backup, writer, manifest: None, members: None }) };
+    let mut archive = open_archive(file, key)?;
+    let manifest = archive.manifest().map_err(|error| complete(file, key, error))?;
+    let members = archive.members().iter().map(Listed::from).collect();
+    Ok(Inspection { backup, writer, manifest: Some(Manifest::parse(&manifest)?), members: Some(members) })
 }
 
 /// A backup opened for random access.

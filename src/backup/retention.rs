@@ -1,6 +1,10 @@
 //! Which scheduled backups are kept: a rule over what is there, and its application.
 
-use super::{Kind, catalog::Summary, list};
+use super::{
+    Kind,
+    catalog::{Summary, is_in_the_future},
+    list,
+};
 use crate::{
     error::Result,
     key::SecretKey,
@@ -8,11 +12,15 @@ use crate::{
 };
 
 /// The backups that may go: scheduled ones of this instance, older than the `keep` newest sound ones of it. What is
-/// immediate, of another instance, sealed with another key, or not known to be sound is neither counted nor removed.
+/// immediate, of another instance, sealed with another key, from the future, or not known to be sound is neither counted
+/// nor removed: where the clock is wrong, the new backup is not the one that goes.
 #[must_use]
 pub fn expired(backups: &[Summary], instance: Id, keep: usize) -> Vec<&Summary> {
     let ours = |backup: &&Summary| {
-        backup.kind == Kind::Scheduled && backup.instance_id == Some(instance) && backup.verified == Some(true)
+        backup.kind == Kind::Scheduled
+            && backup.instance_id == Some(instance)
+            && backup.verified == Some(true)
+            && !is_in_the_future(backup.created)
     };
     let mut counted: Vec<_> = backups.iter().filter(ours).collect();
     counted.sort_by_key(|backup| std::cmp::Reverse(backup.created));
@@ -74,6 +82,7 @@ mod tests {
         backups.push(backup(4, |backup| backup.instance_id = Some(Id([7; 16]))));
         backups.push(backup(5, |backup| backup.verified = Some(false)));
         backups.push(backup(6, |backup| backup.verified = None));
+        backups.push(backup(365 * 200, |_| ()));
         assert_eq!(days(&backups, 2), [0_i64; 0]);
         assert_eq!(days(&backups, 1), [1]);
     }

@@ -29,6 +29,8 @@ const WORTH_SAYING: Duration = Duration::from_millis(100);
 pub struct Job<'a> {
     /// The volume.
     pub volume: &'a Volume,
+    /// Who it is. To be looked at before it is asked whether a restore is unfinished: one that begins later shows in it.
+    pub instance: &'a Instance,
     /// What its state is.
     pub profile: &'a Profile,
     /// The key it is sealed with.
@@ -72,14 +74,14 @@ pub struct Taken {
 /// Where the state cannot be read whole, or the backup cannot be written whole: then there is no file.
 pub fn take(job: &Job, destination: Destination, progress: &mut dyn Progress) -> Result<Taken> {
     let _lock = BackupLock::take(job.volume)?;
-    let instance = Instance::ensure(job.volume)?;
+    let instance = job.instance;
     let header = HeaderFields {
         created: now_in_millis(),
         id: Id::random()?,
         instance: Some(instance.id),
         writer: format!("moorline {}", env!("CARGO_PKG_VERSION")),
     };
-    let mut capture = Capture::open(job, &header, &instance)?;
+    let mut capture = Capture::open(job, &header)?;
     match destination {
         Destination::Stream(out) => {
             let (_, bytes, torn) = capture.write(job, &header, out, progress)?;
@@ -109,11 +111,10 @@ struct Capture {
     snapshots: Vec<Snapshot>,
     survey: Survey,
     spool: Spool,
-    restore_epoch: u64,
 }
 
 impl Capture {
-    fn open(job: &Job, header: &HeaderFields, instance: &Instance) -> Result<Self> {
+    fn open(job: &Job, header: &HeaderFields) -> Result<Self> {
         let root = job.volume.root();
         let survey = survey(root, &job.profile.scope.compile()?)?;
         if survey.databases.is_empty() && survey.files.iter().all(|found| found.kind == PathKind::Directory) {
@@ -135,14 +136,14 @@ impl Capture {
             moorline: env!("CARGO_PKG_VERSION").to_owned(),
             created: header.created,
             kind: job.kind,
-            instance: instance.id,
+            instance: job.instance.id,
             profile: job.profile.name.clone(),
             apps: job.profile.apps,
             scope: job.profile.scope.clone(),
             databases,
             notes: survey.notes.clone(),
         };
-        Ok(Self { manifest, snapshots, survey, spool, restore_epoch: instance.restore_epoch })
+        Ok(Self { manifest, snapshots, survey, spool })
     }
 
     fn bytes(&self) -> u64 {
@@ -163,20 +164,10 @@ impl Capture {
         writer.manifest(&self.manifest.to_bytes()?)?;
         self.write_databases(&mut writer, progress)?;
         let torn = self.write_files(job, &mut writer, progress)?;
-        self.refuse_if_restored(job)?;
+        refuse_if_restored(job)?;
         let (out, summary) = writer.finish()?;
         progress.end();
         Ok((out, summary.bytes, torn))
-    }
-
-    /// A backup needs no lock, so a restore may have replaced half of what was read: the instance tells.
-    fn refuse_if_restored(&self, job: &Job) -> Result<()> {
-        let now = Instance::load(job.volume)?;
-        if now.is_some_and(|now| now.restore_epoch == self.restore_epoch) {
-            return Ok(());
-        }
-        Err(Error::new(Code::TryAgain, "the volume was restored while the backup was made")
-            .hint("take the backup again"))
     }
 
     fn write_databases<W: Write>(&mut self, writer: &mut Writer<W>, progress: &mut dyn Progress) -> Result<()> {
@@ -232,7 +223,9 @@ impl Capture {
         progress: &mut dyn Progress,
     ) -> Result<Taken> {
         let temporary = Temporary(durable::temporary_name(path));
-        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary.0);
+        // What a crash left goes; what somebody laid there for us to follow or to fill is never opened.
+        drop(fs::remove_file(&temporary.0));
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary.0);
         let file = file.on("create", &temporary.0).map_err(|error| error.context("the backup was not made"))?;
         let mut out = WriteBack { file, written: 0, started: 0 };
         let (buffered, bytes, torn) = self.write(job, header, BufWriter::with_capacity(1 << 20, &mut out), progress)?;
@@ -268,6 +261,15 @@ impl Capture {
             torn,
         }
     }
+}
+
+/// A backup needs no lock, so a restore may have replaced half of what was read: the instance tells.
+fn refuse_if_restored(job: &Job) -> Result<()> {
+    let (then, now) = (job.instance, Instance::load(job.volume)?);
+    if now.is_some_and(|now| now.restore_epoch == then.restore_epoch && now.id == then.id) {
+        return Ok(());
+    }
+    Err(Error::new(Code::TryAgain, "the volume was restored while the backup was made").hint("take the backup again"))
 }
 
 /// Adds one member; a failure of what it is read from stays itself.

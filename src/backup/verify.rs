@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::{
     Counted, Manifest, Progress,
-    catalog::named,
+    catalog::{self, named},
     manifest::{member_of, state_of},
 };
 use crate::{
@@ -50,11 +50,8 @@ pub struct Finding {
 /// # Errors
 /// The format's errors, by name, with the file's name.
 pub fn open_file(file: &Path, key: &SecretKey) -> Result<(Reader<File>, Manifest)> {
-    let open = File::open(file).on("open", file).map_err(|error| match file.exists() {
-        true => error,
-        false => error.with_code(crate::error::Code::NotFound).hint("`moorline list` shows the backups there are"),
-    })?;
-    let reader = Reader::open(open, key, Options::default().threads).map_err(|error| complete(file, key, error))?;
+    let reader = Reader::open(catalog::open(file)?, key, Options::default().threads)
+        .map_err(|error| complete(file, key, error))?;
     let manifest = Manifest::parse(reader.manifest()).map_err(|error| error.context(file.display()))?;
     Ok((reader, manifest))
 }

@@ -10,7 +10,7 @@ use crate::{
     error::{Code, Result},
     profile::Profile,
     restore,
-    volume::Volume,
+    volume::{Instance, Volume},
 };
 
 /// Take an encrypted backup of the server's state, now
@@ -51,7 +51,16 @@ impl Backup {
         }
         let found = context.environment.key_sources()?.ensure(&volume, self.accept_new_key)?;
         let kind = if self.scheduled { Kind::Scheduled } else { Kind::Immediate };
-        let job = Job { volume: &volume, profile: &profile, key: &found.key, kind, check: !self.no_check };
+        let instance = Instance::ensure(&volume)?;
+        restore::refuse_unfinished(&volume)?;
+        let job = Job {
+            volume: &volume,
+            instance: &instance,
+            profile: &profile,
+            key: &found.key,
+            kind,
+            check: !self.no_check,
+        };
         let stream = self.output.as_deref() == Some("-".as_ref());
         let mut stdout = io::stdout().lock();
         let destination = match &self.output {

@@ -109,6 +109,7 @@ pub(super) fn own(variables: &Variables) -> Result<Own> {
 pub(super) fn answer(end: End) -> ExitCode {
     match end {
         End::Ready => ExitCode::SUCCESS,
+        End::Served(exit) => ExitCode::from(exit),
         End::Stopped(signal) => {
             log::info!("stopped by {signal} before the server was started");
             ExitCode::from(child::code_of_signal(signal as i32))

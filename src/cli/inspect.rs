@@ -45,12 +45,12 @@ impl Inspect {
 fn show(found: &Inspection) {
     let unknown = || "unknown".to_owned();
     let mut lines = vec![
-        format!("id            {}", found.id),
-        format!("created       {:.0}", found.created),
+        format!("id            {}", found.backup.id),
+        format!("created       {:.0}", found.backup.created),
         format!("writer        {}", found.writer.clone().unwrap_or_else(unknown)),
-        format!("instance      {}", found.instance_id.map_or_else(unknown, |id| id.to_string())),
-        format!("key           {}", found.key_fingerprint),
-        format!("size          {}", output::size(found.bytes)),
+        format!("instance      {}", found.backup.instance_id.map_or_else(unknown, |id| id.to_string())),
+        format!("key           {}", found.backup.key_fingerprint),
+        format!("size          {}", output::size(found.backup.bytes)),
     ];
     match (&found.manifest, &found.members) {
         (Some(manifest), Some(members)) => {

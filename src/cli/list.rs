@@ -8,6 +8,7 @@ use super::{Context, key::KeyArguments, output};
 use crate::{
     backup::{self, Kind},
     error::Result,
+    volume::relpath::AsJson,
 };
 
 /// List the backups in Backups/, newest first
@@ -27,7 +28,7 @@ impl List {
         let listed = backup::list(&volume.backups(), key.as_ref())?;
         if self.json {
             let skipped = listed.skipped.iter().map(|skipped| {
-                serde_json::json!({"file": skipped.file, "error": skipped.error.message(), "code": skipped.error.code().to_string()})
+                serde_json::json!({"file": AsJson(&skipped.file), "error": skipped.error.message(), "code": skipped.error.code().to_string()})
             });
             output::object(&serde_json::json!({"backups": listed.backups, "skipped": skipped.collect::<Vec<_>>()}))?;
             return Ok(ExitCode::SUCCESS);

@@ -15,6 +15,7 @@ use serde::Serialize;
 use super::progress::interrupted;
 use crate::{
     error::{Code, Error, Result},
+    key::without_keys,
     process::signals,
 };
 
@@ -25,7 +26,8 @@ const PAGE: usize = 4096;
 const PATIENCE: u16 = 100;
 
 /// The container's log. That nobody reads it any more is not an error; that its reader has stopped reading is waited
-/// out, but not once this process was asked to stop: PID 1 must not hang in a line of its log.
+/// out, but not once this process was asked to stop: PID 1 must not hang in a line of its log. While it attends to a
+/// server the log is not waited for at all, and a line that it does not take is lost.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct StandardError;
 
@@ -35,8 +37,9 @@ impl Write for StandardError {
         let mut lock = stderr.lock();
         for piece in text.chunks(PAGE) {
             let mut fds = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];
-            while matches!(poll(&mut fds, PATIENCE), Ok(0) | Err(Errno::EINTR)) {
-                if signals::asked_to_stop() {
+            let patience = if signals::attending() { 0 } else { PATIENCE };
+            while matches!(poll(&mut fds, patience), Ok(0) | Err(Errno::EINTR)) {
+                if signals::attending() || signals::asked_to_stop() {
                     return Ok(text.len());
                 }
             }
@@ -87,10 +90,10 @@ pub fn report(error: &Error) -> u8 {
 /// A failure as `--json` shows it.
 pub fn error_object(error: &Error) -> serde_json::Value {
     serde_json::json!({
-        "error": error.message(),
+        "error": without_keys(error.message()),
         "code": error.code().to_string(),
         "exit": error.code().exit(),
-        "hint": error.advice(),
+        "hint": error.advice().map(without_keys),
     })
 }
 
@@ -111,10 +114,11 @@ pub fn size(bytes: u64) -> String {
     indicatif::BinaryBytes(bytes).to_string()
 }
 
-/// The text with control characters escaped: what a file is called must not move a terminal's cursor or forge a line.
+/// The text with control characters escaped (what a file is called must not move a terminal's cursor or forge a line),
+/// and without secret keys.
 #[must_use]
 pub fn printable(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut shown, char| {
+    without_keys(text).chars().fold(String::with_capacity(text.len()), |mut shown, char| {
         if char.is_control() {
             shown.extend(char.escape_default())
         } else {

@@ -1,13 +1,13 @@
 //! `restore --dry-run` in words: a table, store by store.
 
 use super::output;
-use crate::restore::{AppsAfter, DatabaseChange, Preview};
+use crate::restore::{AppsAfter, DatabaseChange, DatabaseDiffers, Preview};
 
 /// Prints what would change.
 pub(super) fn show(preview: &Preview) {
     output::answer(&format!("{} (made {:.0}) would change:", preview.backup.display(), preview.backup_created));
     let mut rows = Vec::new();
-    for (path, change) in &preview.databases {
+    for DatabaseDiffers { path, change } in &preview.databases {
         match change {
             DatabaseChange::Appears => rows.push(row(path, "database", "appears", "", "")),
             DatabaseChange::Vanishes => rows.push(row(path, "database", "", "", "vanishes")),

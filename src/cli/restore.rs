@@ -52,6 +52,11 @@ impl Restore {
     pub(super) fn run(self, context: &Context) -> Result<ExitCode> {
         let volume = context.volume()?;
         volume.prepare()?;
+        // First, because the key, the instance and what is state may all be half way through an unfinished restore.
+        let _lock = match self.dry_run {
+            true => restore::refuse_unfinished(&volume).map(|()| None)?,
+            false => Some(settle(context, &volume)?),
+        };
         let profile = Profile::discover(volume.root())?;
         let sources = self.key.sources(context)?;
         let adopt_key = sources.from_flag()?.is_some() && sources.active(Some(&volume))?.is_none();
@@ -77,10 +82,6 @@ impl Restore {
         }
         let question = format!("restore {} onto {}, replacing its state?", file.display(), volume.root().display());
         confirm::ask(&question, self.yes)?;
-        let _lock = Lock::take(&volume, "restore", context.environment.inherited_lock())?;
-        for line in restore::recover(&volume)? {
-            log::info!("{line}");
-        }
         let restored = restore::restore(&volume, &profile, request, &mut Shown::new())?;
         self.report(&restored)?;
         Ok(ExitCode::SUCCESS)
@@ -125,4 +126,13 @@ impl Restore {
         ));
         Ok(())
     }
+}
+
+/// Takes the lock, and finishes what a crash interrupted.
+fn settle(context: &Context, volume: &Volume) -> Result<Lock> {
+    let lock = Lock::take(volume, "restore", context.environment.inherited_lock())?;
+    for line in restore::recover(volume)? {
+        log::info!("{line}");
+    }
+    Ok(lock)
 }

@@ -8,6 +8,7 @@ use super::{
     Context,
     container::{self, Container},
     environment::SECRETS,
+    supervision::Flags,
 };
 use crate::{
     entrypoint::{self, Server},
@@ -16,7 +17,7 @@ use crate::{
 
 /// Run the init scripts, then become the server
 ///
-/// The server replaces this process: it has its process id, and gets every signal.
+/// The server replaces this process: it has its process id, and gets every signal. With `--supervise` it is a child.
 #[derive(Debug, Args)]
 pub struct Run {
     #[command(flatten)]
@@ -30,6 +31,8 @@ pub struct Run {
     /// How it is told that the server is healthy: http://HOST:PORT/PATH, tcp:HOST:PORT or alive:DURATION [env: MOORLINE_HEALTH]
     #[arg(long, value_name = "CHECK")]
     health: Option<String>,
+    #[command(flatten)]
+    supervision: Flags,
     /// The server and its arguments, behind `--`
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
@@ -47,6 +50,8 @@ impl Run {
             hidden: SECRETS.to_vec(),
             keys: environment.key_sources()?,
             accept_new_key: self.accept_new_key || environment.switch("MOORLINE_ACCEPT_NEW_KEY")?,
+            parent_death_signal: self.supervision.parent_death_signal(environment)?,
+            supervision: self.supervision.settings(environment)?,
             boot_backup: !self.no_boot_backup && !environment.switch("MOORLINE_NO_BOOT_BACKUP")?,
         };
         let mut settings = self.container.settings(context, "run")?;

@@ -3,11 +3,13 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
+use serde::Serialize;
 
 use super::{Context, key::KeyArguments, output, progress::Shown};
 use crate::{
-    backup,
+    backup::{self, Report, Summary},
     error::{Code, Error, Result},
+    volume::relpath::AsJson,
 };
 
 /// Read backups to their last byte, and check every segment and every digest
@@ -23,6 +25,14 @@ pub struct Verify {
     /// Print one object: `backups`, each with its report or its error
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// A backup that was read to its end, as `--json` shows it.
+#[derive(Debug, Serialize)]
+struct Verified {
+    #[serde(flatten)]
+    backup: Summary,
+    report: Report,
 }
 
 impl Verify {
@@ -49,13 +59,14 @@ impl Verify {
                     if !self.json && code == 0 {
                         output::answer(&format!("{}: verified, {} members", file.display(), report.members));
                     }
-                    reports.push(serde_json::json!({"file": file, "verified": code == 0, "report": report}));
+                    let backup = Summary { verified: Some(code == 0), ..backup::summary(&file, Some(&key))? };
+                    reports.push(serde_json::json!(Verified { backup, report }));
                     code
                 }
                 Err(error) => {
                     let code = output::report(&error);
                     reports.push(
-                        serde_json::json!({"file": file, "verified": false, "error": output::error_object(&error)}),
+                        serde_json::json!({"file": AsJson(&file), "verified": false, "error": output::error_object(&error)}),
                     );
                     code
                 }

@@ -23,14 +23,11 @@ use nix::{
     fcntl::{FcntlArg, OFlag, fcntl},
     libc,
     poll::PollFlags,
-    sys::{
-        signal::{Signal, kill, killpg},
-        wait::WaitStatus,
-    },
+    sys::signal::{Signal, kill, killpg},
     unistd::{self, Pid},
 };
 
-use super::{Signals, leftovers, signals::Found};
+use super::{Signals, leftovers, reap, signals::Found};
 use crate::error::Result;
 
 /// A pipe with space in it takes this much without blocking (PIPE_BUF).
@@ -120,22 +117,17 @@ pub fn run(
     signals.know_processes();
     let mut output = Output::connect(&mut command, relay).map_err(Failure::NotStarted)?;
     let started = start(command, lock).map_err(Failure::NotStarted)?;
-    let (status, stopped) = attend(started, &mut output, grace, signals).map_err(Failure::Lost)?;
-    let leftovers = leftovers::clear(signals, started);
+    let (ended, stopped) = attend(started, &mut output, grace, signals).map_err(Failure::Lost)?;
+    let leftovers = leftovers::clear(signals, started, leftovers::GRACE);
     output.finish(signals).map_err(Failure::Lost)?;
-    let ended = match (stopped, status) {
-        (Some(signal), _) => Ended::Stopped(signal),
-        (None, WaitStatus::Signaled(_, signal, _)) => Ended::Killed(signal as i32),
-        (None, WaitStatus::Exited(_, code)) => Ended::Exited(u8::try_from(code & 0xff).unwrap_or(u8::MAX)),
-        (None, _) => Ended::Exited(1),
-    };
+    let ended = stopped.map_or(ended, Ended::Stopped);
     Ok(Done { ended, leftovers })
 }
 
 /// A program that was just written may be held open by a process that was forked meanwhile (ETXTBSY): tried again.
 fn start(mut command: Command, lock: Option<RawFd>) -> io::Result<Pid> {
     let found = Found::get();
-    command.stdin(nothing()?);
+    command.stdin(Stdio::from(nothing()?));
     // SAFETY: between fork and exec it makes system calls only, and allocates nothing.
     unsafe {
         command.pre_exec(move || {
@@ -162,10 +154,10 @@ fn start(mut command: Command, lock: Option<RawFd>) -> io::Result<Pid> {
 }
 
 /// A stdin that has ended: `/dev/null`, or a pipe that nobody writes to in a root that has no `/dev`.
-fn nothing() -> io::Result<Stdio> {
+pub(super) fn nothing() -> io::Result<OwnedFd> {
     match std::fs::File::open("/dev/null") {
         Ok(null) => Ok(null.into()),
-        Err(_) => Ok(unistd::pipe2(OFlag::O_CLOEXEC)?.0.into()),
+        Err(_) => Ok(unistd::pipe2(OFlag::O_CLOEXEC)?.0),
     }
 }
 
@@ -181,11 +173,11 @@ fn attend(
     output: &mut Output<'_>,
     grace: Duration,
     signals: &mut Signals,
-) -> Result<(WaitStatus, Option<Signal>)> {
+) -> Result<(Ended, Option<Signal>)> {
     let mut kill_at: Option<Instant> = None;
     loop {
-        if let Some(status) = leftovers::reap(Some(child)) {
-            return Ok((status, kill_at.and(signals.stop())));
+        if let Some(ended) = reap::all(Some(child)) {
+            return Ok((ended, kill_at.and(signals.stop())));
         }
         for signal in signals.fresh() {
             // A second signal is passed on and buys no more time.

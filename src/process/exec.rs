@@ -24,8 +24,8 @@ use nix::{
     unistd::{self, AccessFlags},
 };
 
-use super::Variables;
-use crate::error::{Code, Error};
+use super::{User, Variables};
+use crate::error::{self, Code, Error};
 
 /// A program that was not executed, and the exit code that a shell has for it.
 #[derive(Debug, Clone)]
@@ -75,12 +75,13 @@ pub fn find(program: &OsStr, path: &OsStr) -> Result<PathBuf, NotExecuted> {
 }
 
 /// A program that is about to be executed: nothing is left to do but the system call.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Prepared {
     path: PathBuf,
     image: CString,
     arguments: Vec<CString>,
     environment: Vec<CString>,
+    user: Option<User>,
 }
 
 /// Finds the program of a command, and puts its arguments into the kernel's form.
@@ -93,13 +94,33 @@ pub fn prepare(command: &[OsString], environment: &Variables) -> Result<Prepared
     let nul = |_| NotExecuted::new(126, "an argument has a NUL in it".to_owned());
     let image = CString::new(path.as_os_str().as_bytes()).map_err(nul)?;
     let arguments = command.iter().map(|text| CString::new(text.as_bytes())).collect::<Result<_, _>>().map_err(nul)?;
-    Ok(Prepared { path, image, arguments, environment: environment.to_c_strings() })
+    Ok(Prepared { path, image, arguments, environment: environment.to_c_strings(), user: None })
 }
 
 impl Prepared {
-    /// Becomes the program. Returns only where that fails.
+    /// The same, with this variable set to this value, or without it.
+    #[must_use]
+    pub(super) fn with(mut self, name: &str, value: Option<&str>) -> Self {
+        let start = format!("{name}=");
+        self.environment.retain(|pair| !pair.as_bytes().starts_with(start.as_bytes()));
+        self.environment.extend(value.and_then(|value| CString::new(format!("{start}{value}")).ok()));
+        self
+    }
+
+    /// The same, as this user.
+    #[must_use]
+    pub fn as_user(self, user: Option<User>) -> Self {
+        Self { user, ..self }
+    }
+
+    /// Becomes the program, and its user first. Returns only where that fails.
     #[must_use]
     pub fn exec(&self) -> NotExecuted {
+        if let Some(user) = &self.user
+            && let Err(cause) = user.become_with_output()
+        {
+            return NotExecuted::new(126, format!("cannot become the user {}: {}", user.spec(), error::reason(&cause)));
+        }
         let Err(errno) = unistd::execve(&self.image, &self.arguments, &self.environment);
         explain(&self.path, errno)
     }

@@ -10,17 +10,14 @@ use std::{
 };
 
 use nix::{
-    sys::{
-        signal::{Signal, kill, killpg},
-        wait::{WaitPidFlag, WaitStatus, waitpid},
-    },
+    sys::signal::{Signal, kill, killpg},
     unistd::{Pid, getpid},
 };
 
-use super::Signals;
+use super::{Signals, reap};
 
 /// How long leftovers have between TERM and KILL.
-const GRACE: Duration = Duration::from_secs(1);
+pub const GRACE: Duration = Duration::from_secs(1);
 
 /// How often KILL is repeated for what keeps appearing.
 const ROUNDS: usize = 100;
@@ -31,27 +28,19 @@ pub type Known = BTreeSet<(i32, u64)>;
 /// The descendants that this process has now.
 #[must_use]
 pub fn known() -> Known {
+    if !reap::has_children() {
+        return Known::new();
+    }
     descendants().unwrap_or_default().into_iter().map(|process| (process.id, process.started)).collect()
 }
 
-/// Waits for every child that has ended, also for those that were there before. The status of `watched` is returned.
-pub fn reap(watched: Option<Pid>) -> Option<WaitStatus> {
-    let mut found = None;
-    // ECHILD is the end, and so is a filter that forbids it.
-    while let Ok(status) = waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-        match status {
-            WaitStatus::StillAlive => break,
-            WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, ..) if Some(pid) == watched => found = Some(status),
-            _ => {}
-        }
-    }
-    found
-}
-
 /// Stops and reaps everything that children left running, and names it. `group` is the child's process group.
-pub fn clear(signals: &mut Signals, group: Pid) -> Vec<String> {
-    reap(None);
-    let Some(found) = unknown(signals) else { return clear_without_proc(signals, group) };
+pub fn clear(signals: &mut Signals, group: Pid, grace: Duration) -> Vec<String> {
+    reap::all(None);
+    if !reap::has_children() {
+        return Vec::new();
+    }
+    let Some(found) = unknown(signals) else { return clear_without_proc(signals, group, grace) };
     if found.is_empty() {
         return Vec::new();
     }
@@ -60,13 +49,13 @@ pub fn clear(signals: &mut Signals, group: Pid) -> Vec<String> {
     send(&found, Signal::SIGTERM);
     // A stopped process hears TERM only once it goes on.
     send(&found, Signal::SIGCONT);
-    wait_until_gone(signals, Instant::now() + GRACE);
+    wait_until_gone(signals, Instant::now() + grace);
     for _ in 0..ROUNDS {
         let Some(left) = unknown(signals).filter(|left| !left.is_empty()) else { return names };
         send(&left, Signal::SIGKILL);
         wait_until_gone(signals, Instant::now() + Duration::from_millis(20));
     }
-    log::warn!("processes that a script left running could not be stopped");
+    log::warn!("processes that were left running could not be stopped");
     names
 }
 
@@ -78,7 +67,7 @@ fn send(processes: &[Process], signal: Signal) {
 
 fn wait_until_gone(signals: &mut Signals, until: Instant) {
     loop {
-        reap(None);
+        reap::all(None);
         if unknown(signals).is_none_or(|left| left.is_empty()) || Instant::now() >= until {
             return;
         }
@@ -91,16 +80,16 @@ fn wait_until_gone(signals: &mut Signals, until: Instant) {
 }
 
 /// Without `/proc` there are no names: the process group, and for PID 1, whom all orphans belong to, everybody.
-fn clear_without_proc(signals: &mut Signals, group: Pid) -> Vec<String> {
+fn clear_without_proc(signals: &mut Signals, group: Pid, grace: Duration) -> Vec<String> {
     let everybody = getpid().as_raw() == 1;
-    for (signal, wait) in [(Signal::SIGTERM, GRACE), (Signal::SIGKILL, GRACE)] {
+    for (signal, wait) in [(Signal::SIGTERM, grace), (Signal::SIGKILL, GRACE)] {
         let sent = if everybody { kill(Pid::from_raw(-1), signal) } else { killpg(group, signal) };
         if sent.is_err() {
             return Vec::new();
         }
         let until = Instant::now() + wait;
         while Instant::now() < until {
-            reap(None);
+            reap::all(None);
             let alive = if everybody { kill(Pid::from_raw(-1), None) } else { killpg(group, None) };
             if alive.is_err() {
                 return vec!["processes without a name: there is no /proc".to_owned()];

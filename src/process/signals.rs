@@ -31,7 +31,8 @@ use crate::error::{Code, Error, Result};
 /// The kernel's signal set: bit n-1 is signal n. (musl's own functions hide the signals 32 to 34.)
 type Mask = u64;
 
-const FAULTS: [i32; 7] =
+/// Signals that a process brings upon itself by a fault.
+pub(super) const FAULTS: [i32; 7] =
     [libc::SIGFPE, libc::SIGILL, libc::SIGSEGV, libc::SIGBUS, libc::SIGABRT, libc::SIGTRAP, libc::SIGSYS];
 
 /// The signals that ask this process to stop.
@@ -53,6 +54,9 @@ static FOUND: OnceLock<Found> = OnceLock::new();
 
 /// A signal to stop was taken note of.
 static STOPPING: AtomicBool = AtomicBool::new(false);
+
+/// A server runs, and its signals must not wait.
+static ATTENDING: AtomicBool = AtomicBool::new(false);
 
 #[used]
 // SAFETY: the loader calls each pointer in this section once, before `main`, on the only thread.
@@ -104,6 +108,20 @@ pub fn asked_to_stop() -> bool {
     held || STOPPING.load(Ordering::Relaxed)
 }
 
+/// Whether a server runs that this process attends to: it must not wait for anything else.
+#[must_use]
+pub fn attending() -> bool {
+    ATTENDING.load(Ordering::Relaxed)
+}
+
+/// Has this process sent this signal when its parent ends: it stays so when the process becomes another.
+pub fn when_parent_ends(signal: i32) {
+    // SAFETY: takes a number; the parent's end is all that it is about.
+    unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, signal);
+    }
+}
+
 /// The signals of a process that starts a server. There is one of it.
 #[derive(Debug)]
 pub struct Signals {
@@ -150,7 +168,7 @@ impl Signals {
     }
 
     /// Takes note of the processes that are there, before the first child is started.
-    pub(super) fn know_processes(&mut self) {
+    pub fn know_processes(&mut self) {
         self.known.get_or_insert_with(leftovers::known);
     }
 
@@ -168,6 +186,21 @@ impl Signals {
             STOPPING.store(true, Ordering::Relaxed);
             self.fresh.push(signal);
         }
+    }
+
+    /// From now on a server runs: what this process brought upon itself before is none of the server's business, and its
+    /// log no longer waits for a reader.
+    pub fn attend(&mut self) {
+        OWN_DOING.into_iter().for_each(discard);
+        ATTENDING.store(true, Ordering::Relaxed);
+    }
+
+    /// The next signal, of all that are held, by its number; `None` where it is time, or there was an interruption.
+    /// Those that this process brought upon itself are not shown. It allocates nothing.
+    pub fn next(&mut self, until: Option<Instant>) -> Option<i32> {
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        let (number, sender) = take(all_but_faults(), left)?;
+        (sender != unistd::getpid().as_raw()).then_some(number)
     }
 
     /// Waits until a signal has come, one of these descriptors is ready, or it is time. Which of them are ready.
@@ -224,13 +257,32 @@ fn change_mask(how: libc::c_int, mask: Mask) -> Mask {
 
 /// Takes a signal off the list of those that are pending.
 fn discard(signal: libc::c_int) {
-    let set: Mask = 1 << (signal - 1);
-    let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the kernel's set has 8 bytes; the pointers are to live values, and null where nothing is wanted.
+    let _ = take(1 << (signal - 1), Some(Duration::ZERO));
+}
+
+/// Waits for one of these signals, for ever or for a while: its number, and the process that sent it where one did.
+fn take(set: Mask, longest: Option<Duration>) -> Option<(libc::c_int, libc::pid_t)> {
+    let longest = longest.map(|longest| libc::timespec {
+        tv_sec: longest.as_secs().try_into().unwrap_or(i64::MAX),
+        tv_nsec: longest.subsec_nanos().into(),
+    });
+    let timeout = longest.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: the kernel's set has 8 bytes; the pointers are to live values, or null where nothing is wanted. All zeroes
+    // is a valid siginfo, and the field that is read is the sender's where a process sent the signal.
     unsafe {
-        let none = std::ptr::null::<libc::siginfo_t>();
-        libc::syscall(libc::SYS_rt_sigtimedwait, &raw const set, none, &raw const at_once, size_of::<Mask>());
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        let number =
+            libc::syscall(libc::SYS_rt_sigtimedwait, &raw const set, &raw mut info, timeout, size_of::<Mask>());
+        if number > 0 {
+            let sender = if info.si_code == libc::SI_USER { info.si_pid() } else { 0 };
+            return Some((number as libc::c_int, sender));
+        }
     }
+    if !matches!(Errno::last(), Errno::EAGAIN | Errno::EINTR) {
+        // A filter that forbids the call must not have this process spin.
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    None
 }
 
 fn disposition(signal: libc::c_int) -> libc::sighandler_t {

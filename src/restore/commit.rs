@@ -7,13 +7,17 @@
 //! Nobody but us changes the restore set, so each rename can be told done or not from there, whatever happened to
 //! the live path; the old state is complete until the first rename, and the new one after the last.
 
-use std::{fs, os::unix::fs::MetadataExt, path::Path};
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::Path,
+};
 
 use super::{
     Move,
     journal::{Journal, State},
     obstacles,
-    set::{RestoreSet, journals},
+    set::{RestoreSet, is_own, journals},
 };
 use crate::{
     error::{Code, Error, IoContext, Result},
@@ -72,12 +76,15 @@ fn finish(volume: &Volume, journal: &mut Journal) -> Result<()> {
     match made.and_then(|()| durable::sync_filesystem(volume.root())) {
         Ok(()) => {
             let set = RestoreSet::of(volume, journal);
-            journal.save(set.folder(), State::Done)?;
-            // Only empty folders are left in it.
-            durable::remove_tree(&set.stage())
+            let unsaid = "the new state is in place, and the next start writes that down";
+            journal.save(set.folder(), State::Done).map_err(|error| error.context(unsaid))?;
+            // Only empty folders are left in it: that they cannot be removed is no failure of the restore.
+            drop(durable::remove_tree(&set.stage()));
+            Ok(())
         }
         Err(error) => {
-            undo(volume, journal).map_err(|second| second.context(format!("after: {error}")))?;
+            let unfinished = format!("the restore failed ({error}) and the next start goes on with it");
+            undo(volume, journal).map_err(|second| second.context(unfinished))?;
             Err(error.context("the restore failed and was undone; the old state is in place"))
         }
     }
@@ -88,7 +95,10 @@ fn undo(volume: &Volume, journal: &mut Journal) -> Result<()> {
     journal.save(set.folder(), State::Undoing)?;
     journal.moves.iter().rev().try_for_each(|change| reverse(volume, change))?;
     durable::sync_filesystem(volume.root())?;
-    journal.save(set.folder(), State::Undone)
+    journal.save(set.folder(), State::Undone)?;
+    // The backup still has what was staged; kept at every attempt, it would fill the disk.
+    drop(durable::remove_tree(&set.stage()));
+    Ok(())
 }
 
 fn make(volume: &Volume, change: &Move) -> Result<()> {
@@ -102,7 +112,7 @@ fn make(volume: &Volume, change: &Move) -> Result<()> {
     if let Some(new) = &change.new {
         let new = new.under(&volume.restores());
         if exists(&new) {
-            rename(&new, &live)?;
+            put(&new, &live, &change.path)?;
         }
     }
     Ok(())
@@ -119,10 +129,15 @@ fn reverse(volume: &Volume, change: &Move) -> Result<()> {
     if let Some(old) = &change.old {
         let old = old.under(&volume.restores());
         if exists(&old) {
-            rename(&old, &live)?;
+            put(&old, &live, &change.path)?;
         }
     }
     Ok(())
+}
+
+/// In the moment in which there is none, a backup that has just begun makes an `instance.json`: it is nobody's.
+fn put(from: &Path, live: &Path, path: &RelPath) -> Result<()> {
+    if is_own(path) { durable::rename(from, live) } else { rename(from, live) }
 }
 
 fn rename(from: &Path, to: &Path) -> Result<()> {
@@ -159,8 +174,11 @@ fn make_folder(volume: &Volume, live: Option<&RelPath>, folder: Option<&RelPath>
     let model = live.under(volume.root());
     let meta = fs::metadata(&model).on("look at", &model)?;
     fs::create_dir(&path).on("create", &path)?;
-    fs::set_permissions(&path, meta.permissions()).on("change the mode of", &path)?;
-    if nix::unistd::geteuid().is_root() {
+    let is_root = nix::unistd::geteuid().is_root();
+    // What only root may fill whatever its mode, others must be able to write to.
+    let mode = if is_root { meta.mode() } else { meta.mode() | 0o700 };
+    fs::set_permissions(&path, fs::Permissions::from_mode(mode & 0o7777)).on("change the mode of", &path)?;
+    if is_root {
         std::os::unix::fs::chown(&path, Some(meta.uid()), Some(meta.gid())).on("change the owner of", &path)?;
     }
     let times = fs::FileTimes::new().set_modified(meta.modified().on("look at", &model)?);

@@ -8,7 +8,7 @@ use std::{fs, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::{AppsAfter, Request, ScriptStep, set::RestoreSet};
+use super::{AppsAfter, Request, ScriptStep};
 use crate::{
     backup::Manifest,
     error::{Code, Error, IoContext, Result},
@@ -79,6 +79,9 @@ pub struct Journal {
     pub script: Option<ScriptStep>,
     /// The scopes that it was exact within: a path is in it if each of them takes it.
     pub scopes: Vec<Scope>,
+    /// Paths that it brought although a scope leaves them out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beyond: Vec<RelPath>,
     /// The list.
     pub moves: Vec<Move>,
 }
@@ -86,16 +89,18 @@ pub struct Journal {
 impl Journal {
     /// The journal of a restore from a backup, about to be committed.
     pub fn of_restore(
-        set: &RestoreSet,
+        id: Id,
+        committed: jiff::Timestamp,
         manifest: &Manifest,
         request: &Request,
         scope: &Scope,
+        beyond: Vec<RelPath>,
         moves: Vec<Move>,
     ) -> Self {
         Self {
-            id: set.id(),
+            id,
             state: State::Commit,
-            committed: jiff::Timestamp::now(),
+            committed,
             source: Source::Backup {
                 file: request.backup.display().to_string(),
                 created: manifest.created,
@@ -103,6 +108,7 @@ impl Journal {
             },
             script: request.script.clone(),
             scopes: vec![manifest.scope.clone(), scope.clone()],
+            beyond,
             moves,
         }
     }

@@ -21,7 +21,10 @@ use crate::{
 
 /// The scopes that a restore is exact within: the backup's and the volume's.
 #[derive(Debug)]
-pub struct Scopes(Vec<Matcher>);
+pub struct Scopes {
+    all: Vec<Matcher>,
+    beyond: BTreeSet<RelPath>,
+}
 
 impl Scopes {
     /// Of a backup and a volume.
@@ -31,11 +34,43 @@ impl Scopes {
 
     /// Of a journal.
     pub fn all(scopes: &[Scope]) -> Result<Self> {
-        scopes.iter().map(Scope::compile).collect::<Result<_>>().map(Self)
+        let all = scopes.iter().map(Scope::compile).collect::<Result<_>>()?;
+        Ok(Self { all, beyond: BTreeSet::new() })
+    }
+
+    /// The same, and these paths beside.
+    #[must_use]
+    pub fn and(self, beyond: &[RelPath]) -> Self {
+        Self { beyond: beyond.iter().cloned().collect(), ..self }
     }
 
     fn take(&self, path: &RelPath, kind: PathKind) -> bool {
-        self.0.iter().all(|matcher| matcher.takes(path, kind))
+        self.beyond.contains(path) || self.all.iter().all(|matcher| matcher.takes(path, kind))
+    }
+
+    /// Of the paths in the tree at `source`, those that no scope lets go again, and that nothing on the volume makes
+    /// way for: a backup may hold what the volume ignores by now, and taking the restore back must take it away.
+    pub fn beyond(&self, volume: &Volume, source: &Path) -> Result<Vec<RelPath>> {
+        let mut beyond = Vec::new();
+        let mut waiting: Vec<RelPath> = top(source)?.into_iter().filter(|path| !is_own(path)).collect();
+        while let Some(path) = waiting.pop() {
+            let full = path.under(source);
+            let kind = full.symlink_metadata().on("look at", &full)?.file_type();
+            let kind = match () {
+                () if kind.is_symlink() => PathKind::Symlink,
+                () if kind.is_dir() => PathKind::Directory,
+                () if kind.is_file() && is_database(&full).on("read", &full)? => PathKind::Database,
+                () => PathKind::File,
+            };
+            if kind == PathKind::Directory {
+                waiting.extend(names(&full)?.iter().map(|name| path.child(name)));
+            }
+            if !self.take(&path, kind) && path.under(volume.root()).symlink_metadata().is_err() {
+                beyond.push(path);
+            }
+        }
+        beyond.sort();
+        Ok(beyond)
     }
 }
 
@@ -158,6 +193,11 @@ impl Plan<'_> {
         let staged = RelPath::new(source.join(path.as_path())).expect("both parts are relative and plain");
         Move { path: path.clone(), old: old.then(|| self.set.replaced(path)), new: new.then_some(staged) }
     }
+}
+
+fn top(folder: &Path) -> Result<Vec<RelPath>> {
+    let paths = names(folder)?.into_iter().map(RelPath::new).collect::<std::result::Result<_, _>>();
+    paths.map_err(|cause| Error::new(Code::Bug, cause.to_string()))
 }
 
 fn names(folder: &Path) -> Result<Vec<OsString>> {

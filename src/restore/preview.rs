@@ -1,7 +1,7 @@
 //! What a restore would change, store by store: staged and planned as it would be, looked at, and thrown away.
 
 use std::{
-    collections::BTreeMap,
+    collections::BTreeSet,
     fs::{self, File},
     io::{self, Read},
     path::{Path, PathBuf},
@@ -16,7 +16,7 @@ use crate::{
     error::{IoContext, Result},
     profile::Profile,
     store::{TableChange, compare, is_database, sidecar_base},
-    volume::{RelPath, Volume},
+    volume::{RelPath, Volume, durable, relpath},
 };
 
 /// How long to wait for a server that has locked a database for itself.
@@ -26,17 +26,27 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug, Serialize)]
 pub struct Preview {
     /// The backup's file.
+    #[serde(serialize_with = "relpath::as_json")]
     pub backup: PathBuf,
     /// When it was made.
     pub backup_created: jiff::Timestamp,
     /// What would become of the apps.
     pub apps: super::AppsAfter,
-    /// Databases that differ, by path.
-    pub databases: BTreeMap<RelPath, DatabaseChange>,
+    /// Databases that differ.
+    pub databases: Vec<DatabaseDiffers>,
     /// Files that differ.
     pub files: FileChanges,
     /// What a person should know.
     pub notes: Vec<String>,
+}
+
+/// One database that differs.
+#[derive(Debug, Serialize)]
+pub struct DatabaseDiffers {
+    /// The database.
+    pub path: RelPath,
+    /// What would become of it.
+    pub change: DatabaseChange,
 }
 
 /// What would become of one database.
@@ -82,7 +92,7 @@ pub fn preview(volume: &Volume, profile: &Profile, request: &Request, progress: 
             backup: request.backup.to_owned(),
             backup_created: manifest.created,
             apps: request.apps,
-            databases: BTreeMap::new(),
+            databases: Vec::new(),
             files: FileChanges::default(),
             notes: staged.notes,
         };
@@ -91,8 +101,14 @@ pub fn preview(volume: &Volume, profile: &Profile, request: &Request, progress: 
         }
         Ok(preview)
     })();
-    fs::remove_dir_all(set.folder()).on("remove", set.folder())?;
+    durable::remove_tree(set.folder())?;
     looked
+}
+
+impl Preview {
+    fn differs(&mut self, path: &RelPath, change: DatabaseChange) {
+        self.databases.push(DatabaseDiffers { path: path.clone(), change });
+    }
 }
 
 fn look(live: &Path, staged: &Path, path: &RelPath, preview: &mut Preview) -> Result<()> {
@@ -101,7 +117,7 @@ fn look(live: &Path, staged: &Path, path: &RelPath, preview: &mut Preview) -> Re
     let (old_kind, new_kind) = (kind(&old), kind(&new));
     let is_dir = |kind: Option<fs::FileType>| kind.is_some_and(|kind| kind.is_dir());
     if is_dir(old_kind) || is_dir(new_kind) {
-        for name in names(&old)?.chain(names(&new)?).collect::<std::collections::BTreeSet<_>>() {
+        for name in names(&old)?.chain(names(&new)?).collect::<BTreeSet<_>>() {
             look(live, staged, &path.child(&name), preview)?;
         }
     }
@@ -120,11 +136,11 @@ fn look(live: &Path, staged: &Path, path: &RelPath, preview: &mut Preview) -> Re
             if tables.is_empty() {
                 preview.files.same += 1;
             } else {
-                preview.databases.insert(path.clone(), DatabaseChange::Changes(tables));
+                preview.differs(path, DatabaseChange::Changes(tables));
             }
         }
-        (false, true) => drop(preview.databases.insert(path.clone(), DatabaseChange::Appears)),
-        (true, false) => drop(preview.databases.insert(path.clone(), DatabaseChange::Vanishes)),
+        (false, true) => preview.differs(path, DatabaseChange::Appears),
+        (true, false) => preview.differs(path, DatabaseChange::Vanishes),
         (false, false) => match (old_kind, new_kind) {
             (None, None) => {}
             (None, Some(_)) => preview.files.appear.push(path.clone()),

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     error::{Code, Error, IoContext, Result},
-    volume::{Id, Instance, Volume, durable},
+    volume::{Id, Instance, RelPath, RestoresLock, Volume, durable},
 };
 
 /// A rollback that is done.
@@ -35,26 +35,28 @@ pub struct RolledBack {
 /// # Errors
 /// `NotFound` where nothing can be taken back. Whatever fails, the present state stays.
 pub fn rollback(volume: &Volume, id: Option<Id>, script: Option<ScriptStep>) -> Result<RolledBack> {
+    let _lock = RestoresLock::take(volume)?;
     let journal = choose(volume, id)?;
     let from = RestoreSet::of(volume, &journal);
-    let scopes = Scopes::all(&journal.scopes)?;
     obstacles::no_database_in_use(volume, &journal.scopes)?;
     let set = RestoreSet::create(volume)?;
     let source = from.folder().join("replaced");
-    let moves = plan_moves(volume, &set, &source, &scopes).map_err(|error| set.abandon(error))?;
+    let committed = set::time_of_next(volume, journal.committed).map_err(|error| set.abandon(error))?;
+    let (beyond, moves) = plan_moves(volume, &set, &source, &journal).map_err(|error| set.abandon(error))?;
     let changed = moves.iter().filter(|change| !set::is_own(&change.path)).count();
     let own = Journal {
         id: set.id(),
         state: State::Commit,
-        committed: jiff::Timestamp::now(),
+        committed,
         source: Source::Rollback { of: journal.id },
         script,
         scopes: journal.scopes.clone(),
+        beyond,
         moves,
     };
     commit::commit(volume, &set, own, || obstacles::no_database_in_use(volume, &journal.scopes))?;
-    // Nothing but empty folders is left in it.
-    durable::remove_tree(&source)?;
+    // Nothing but empty folders is left in it: that they cannot be removed is no failure of the rollback.
+    drop(durable::remove_tree(&source));
     Ok(RolledBack { id: set.id(), restore: journal.id, restored: journal.committed, changed })
 }
 
@@ -77,12 +79,19 @@ fn choose(volume: &Volume, id: Option<Id>) -> Result<Journal> {
     })
 }
 
-fn plan_moves(volume: &Volume, set: &RestoreSet, source: &Path, scopes: &Scopes) -> Result<Vec<super::Move>> {
-    let mut moves = plan::of_tree(volume, set, source, scopes)?;
+fn plan_moves(
+    volume: &Volume,
+    set: &RestoreSet,
+    source: &Path,
+    journal: &Journal,
+) -> Result<(Vec<RelPath>, Vec<super::Move>)> {
+    let scopes = Scopes::all(&journal.scopes)?;
+    let beyond = scopes.beyond(volume, source)?;
     let instance = instance_after(volume, source)?;
-    moves.push(stage_own(volume, set, "instance.json", &instance.to_bytes()?, 0o644)?);
+    let mut moves = vec![stage_own(volume, set, "instance.json", &instance.to_bytes()?, 0o644)?];
+    moves.extend(plan::of_tree(volume, set, source, &scopes.and(&journal.beyond))?);
     obstacles::moves(volume, &moves)?;
-    Ok(moves)
+    Ok((beyond, moves))
 }
 
 /// The volume is again who it was; only its key stays, for the backups that were made meanwhile.

@@ -4,6 +4,7 @@
 //! ID/journal.json   absent while staging
 //! ID/stage/…        the new state, by its path below the storage root; empty once committed
 //! ID/replaced/…     the old state, the same way; kept until it is pruned, discarded or rolled back
+//! ID/discarded/…    what is being deleted of it
 //! ```
 
 use std::{
@@ -17,7 +18,7 @@ use serde::Serialize;
 use super::journal::{Journal, Source, State};
 use crate::{
     error::{Code, Error, IoContext, Result},
-    volume::{Id, OWN_NAMES, RelPath, Volume, durable},
+    volume::{Id, OWN_NAMES, RelPath, RestoresLock, Volume, durable},
 };
 
 /// One restore set.
@@ -90,8 +91,11 @@ impl RestoreSet {
 
     /// Throws an uncommitted set away, because of this.
     pub fn abandon(&self, error: Error) -> Error {
-        // What is left of it is deleted by the next start.
-        drop(durable::remove_tree(&self.folder));
+        // The journal first: written, but not known to be flushed, it would have the next start move aside the old state
+        // for a new one that is half deleted. What is left without one is deleted by the next start.
+        if durable::remove_file(&self.folder.join("journal.json")).is_ok() {
+            drop(durable::remove_tree(&self.folder));
+        }
         error
     }
 }
@@ -151,16 +155,21 @@ pub fn can_roll_back(journal: &Journal, set: &RestoreSet, all: &[Journal]) -> bo
 /// Deletes what a restore replaced. Its journal stays, as the volume's memory of it.
 ///
 /// # Errors
-/// `NotFound` where there is no such set, or it is not finished.
+/// `NotFound` where there is no such set; `TryAgain` while a restore is unfinished or a rollback is being made.
 pub fn discard(volume: &Volume, id: Id) -> Result<u64> {
+    // After a verified backup the volume's lock is not held: nobody may be bringing back what is deleted.
+    let _lock = RestoresLock::take(volume)?;
+    refuse_unfinished(volume)?;
     let folder = volume.restores().join(id.to_string());
-    let journal = Journal::load(&folder)?.ok_or_else(|| no_such_set(id))?;
-    if matches!(journal.state, State::Commit | State::Undoing) {
-        return Err(Error::new(Code::TryAgain, format!("the restore {id} is not finished"))
-            .hint("start the container once: the next start finishes it"));
-    }
+    Journal::load(&folder)?.ok_or_else(|| no_such_set(id))?;
     let bytes = bytes_below(&folder);
-    durable::remove_tree(&folder.join("replaced"))?;
+    let (replaced, discarded) = (folder.join("replaced"), folder.join("discarded"));
+    durable::remove_tree(&discarded)?;
+    if replaced.is_dir() {
+        // At once: half of it must never be brought back.
+        durable::rename(&replaced, &discarded)?;
+    }
+    durable::remove_tree(&discarded)?;
     durable::remove_tree(&folder.join("stage"))?;
     Ok(bytes)
 }
@@ -173,7 +182,8 @@ pub fn prune(volume: &Volume, keep: jiff::SignedDuration) -> Result<()> {
     for old in kept(volume)? {
         let age = jiff::Timestamp::now().duration_since(old.restored);
         let finished = matches!(old.state, State::Done | State::Undone);
-        if finished && age > keep && volume.restores().join(old.id.to_string()).join("replaced").is_dir() {
+        let folder = volume.restores().join(old.id.to_string());
+        if finished && age > keep && ["replaced", "discarded"].iter().any(|part| folder.join(part).is_dir()) {
             discard(volume, old.id)?;
             log::info!("what the restore {} replaced {:.0} ago was removed", old.id, old.restored);
         }
@@ -231,6 +241,18 @@ pub fn journals(volume: &Volume) -> Result<Vec<(PathBuf, Option<Journal>)>> {
     }
     sets.sort_by_key(|(_, journal)| journal.as_ref().map(|journal| journal.committed));
     Ok(sets)
+}
+
+/// When the next restore is made: now, but after every other one and after `at_least`. A clock that stands in the past
+/// (there are machines without one of their own) must neither have an older restore taken back in place of the newest,
+/// nor, once it is set, have what was just replaced pruned as old.
+///
+/// # Errors
+/// Where a journal cannot be read.
+pub fn time_of_next(volume: &Volume, at_least: jiff::Timestamp) -> Result<jiff::Timestamp> {
+    let others = journals(volume)?.into_iter().filter_map(|(_, journal)| journal);
+    let after = others.filter_map(|other| other.committed.checked_add(jiff::SignedDuration::from_millis(1)).ok()).max();
+    Ok(jiff::Timestamp::now().max(at_least).max(after.unwrap_or(at_least)))
 }
 
 /// That a set is not there.

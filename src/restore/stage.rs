@@ -79,6 +79,8 @@ fn put_members(
         .filter_map(|member| state_of(&member.path))
         .map(|path| format!("{path} changed while it was backed up; what is restored may be torn"))
         .collect();
+    let faulty = manifest.databases.iter().filter_map(|facts| Some((&facts.path, facts.findings.first()?)));
+    notes.extend(faulty.map(|(path, finding)| format!("{path} had a fault when it was backed up: {finding}")));
     notes.extend(stager.finish()?);
     progress.end();
     Ok((backup_id, members, notes))

@@ -9,7 +9,7 @@ use std::{
     io::{self, Write},
     os::{
         fd::AsFd,
-        unix::fs::{MetadataExt, OpenOptionsExt},
+        unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
     },
     path::{Path, PathBuf},
 };
@@ -81,6 +81,8 @@ pub fn sync_file(file: &File, path: &Path) -> Result<()> {
 /// # Errors
 /// The kernel's. A file system that cannot do it (`EINVAL`) is taken to need none.
 pub fn sync_dir(path: &Path) -> Result<()> {
+    // The parent of a bare name.
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     match File::open(path).and_then(|dir| dir.sync_all()) {
         Err(cause) if cause.raw_os_error() == Some(nix::libc::EINVAL) => Ok(()),
         other => other.on("flush", path),
@@ -119,7 +121,7 @@ pub fn start_writeback(file: &File, offset: u64, bytes: u64) {
 /// # Errors
 /// Where the rename or the flush failed.
 pub fn rename(from: &Path, to: &Path) -> Result<()> {
-    fs::rename(from, to).on("rename", from).map_err(|error| error.context(format!("to {}", to.display())))?;
+    fs::rename(from, to).on(&format!("rename {} to", from.display()), to)?;
     sync_parents(from, to)
 }
 
@@ -140,8 +142,26 @@ pub fn rename_new(from: &Path, to: &Path) -> Result<bool> {
 /// # Errors
 /// Where the rename failed.
 pub fn rename_new_unsynced(from: &Path, to: &Path) -> Result<bool> {
-    rename_new_now(from, to)
-        .map_err(|errno| Error::io("rename", from, &errno.into()).context(format!("to {}", to.display())))
+    let done = match rename_new_now(from, to) {
+        Err(Errno::EACCES) => rename_read_only_directory(from, to),
+        other => other,
+    };
+    done.map_err(|errno| Error::io(&format!("rename {} to", from.display()), to, &errno.into()))
+}
+
+/// To give a directory another parent is to write to it (`..`), which only root may do whatever its mode. A crash
+/// in between leaves its owner the right to write.
+fn rename_read_only_directory(from: &Path, to: &Path) -> nix::Result<bool> {
+    let mode = match from.symlink_metadata() {
+        Ok(meta) if meta.is_dir() && meta.mode() & 0o200 == 0 => meta.permissions(),
+        _ => return Err(Errno::EACCES),
+    };
+    let writable = fs::Permissions::from_mode(mode.mode() | 0o200);
+    fs::set_permissions(from, writable).map_err(|_| Errno::EACCES)?;
+    let done = rename_new_now(from, to);
+    let now_at = if matches!(done, Ok(true)) { to } else { from };
+    drop(fs::set_permissions(now_at, mode));
+    done
 }
 
 fn rename_new_now(from: &Path, to: &Path) -> nix::Result<bool> {
@@ -179,7 +199,7 @@ pub enum Renamed {
 pub fn rename_new_if_allowed(from: &Path, to: &Path) -> Result<Renamed> {
     match rename_new_now(from, to) {
         Err(errno) if is_refusal(errno) => Ok(Renamed::Refused),
-        Err(errno) => Err(Error::io("rename", from, &errno.into()).context(format!("to {}", to.display()))),
+        Err(errno) => Err(Error::io(&format!("rename {} to", from.display()), to, &errno.into())),
         Ok(false) => Ok(Renamed::Taken),
         Ok(true) => sync_parents(from, to).map(|()| Renamed::Yes),
     }
@@ -243,16 +263,35 @@ pub fn remove_file(path: &Path) -> Result<()> {
     path.parent().map_or(Ok(()), sync_dir)
 }
 
-/// Removes a directory and all in it, durably. That it is gone already is fine.
+/// Removes a directory and all in it, durably, also where directories in it are read-only. That it is gone already is
+/// fine.
 ///
 /// # Errors
 /// Where something in it cannot be removed.
 pub fn remove_tree(path: &Path) -> Result<()> {
-    match fs::remove_dir_all(path) {
+    let removed = match fs::remove_dir_all(path) {
+        // Only root may empty a directory that its owner cannot write to.
+        Err(cause) if cause.kind() == io::ErrorKind::PermissionDenied => {
+            make_writable(path);
+            fs::remove_dir_all(path)
+        }
+        other => other,
+    };
+    match removed {
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(()),
         other => other.on("remove", path)?,
     }
     path.parent().map_or(Ok(()), sync_dir)
+}
+
+/// Gives the owner all rights on every directory, as far as we may; what is left shows when it is removed.
+fn make_writable(directory: &Path) {
+    drop(fs::set_permissions(directory, fs::Permissions::from_mode(0o700)));
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            make_writable(&entry.path());
+        }
+    }
 }
 
 #[cfg(test)]

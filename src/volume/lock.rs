@@ -5,7 +5,8 @@
 //! number in `MOORLINE_LOCK_FD`. Locks die with the processes that hold them; the holder written into the file is for
 //! the person who reads the error.
 //!
-//! Backups exclude each other by [`BackupLock`], and nothing else.
+//! Backups exclude each other by [`BackupLock`], and nothing else. What restores replaced is brought back and deleted
+//! under [`RestoresLock`]: a backup deletes what is old, and does not hold the volume's lock.
 
 use std::{
     fs::{File, OpenOptions},
@@ -160,6 +161,28 @@ impl BackupLock {
         }
         Err(Error::new(Code::TryAgain, format!("another backup of {} is being made", volume.root().display()))
             .hint("wait for it to finish"))
+    }
+}
+
+/// Held while what a restore replaced is brought back or deleted.
+#[derive(Debug)]
+pub struct RestoresLock {
+    _file: File,
+}
+
+impl RestoresLock {
+    /// Takes it, or fails.
+    ///
+    /// # Errors
+    /// `TryAgain` while somebody else has it.
+    pub fn take(volume: &Volume) -> Result<Self> {
+        let path = volume.own().join("restores.lock");
+        let file = open(&path)?;
+        if flock(&file, &path)? {
+            return Ok(Self { _file: file });
+        }
+        Err(Error::new(Code::TryAgain, "what a restore replaced is being brought back or deleted")
+            .hint("wait for that to finish"))
     }
 }
 

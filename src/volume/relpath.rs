@@ -98,6 +98,24 @@ impl fmt::Debug for RelPath {
     }
 }
 
+/// Any path, in JSON as a [`RelPath`] is.
+#[derive(Debug)]
+pub struct AsJson<'a>(pub &'a Path);
+
+impl Serialize for AsJson<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Text::from(self.0.to_owned()).serialize(serializer)
+    }
+}
+
+/// For `#[serde(serialize_with)]` on a member that is a path.
+///
+/// # Errors
+/// The serializer's.
+pub fn as_json<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    AsJson(path).serialize(serializer)
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum Text {
@@ -107,7 +125,13 @@ enum Text {
 
 impl From<RelPath> for Text {
     fn from(path: RelPath) -> Self {
-        match path.0.into_os_string().into_string() {
+        Self::from(path.0)
+    }
+}
+
+impl From<PathBuf> for Text {
+    fn from(path: PathBuf) -> Self {
+        match path.into_os_string().into_string() {
             Ok(text) => Self::Utf8(text),
             Err(bytes) => Self::Bytes { base64: BASE64_STANDARD.encode(bytes.as_bytes()) },
         }

@@ -177,6 +177,73 @@ fn answers(statuses: &'static [&'static str]) -> (u16, Arc<AtomicUsize>) {
     (port, count)
 }
 
+const SUPERVISED: [&str; 5] = ["run", "--supervise", "--", "/bin/sh", "-c"];
+
+#[test]
+fn beside_a_supervised_server_they_run_and_its_end_is_the_containers() {
+    let volume = counted();
+    volume.script("ready.d/1", "cat \"$DATA_DIR/up\"; id -u; echo ran > \"$DATA_DIR/ran\"");
+    let (port, asked) = answers(&["HTTP/1.1 503 Not yet", "HTTP/1.1 200 OK"]);
+    let server =
+        "cd $MOORLINE_STORAGE; echo serving > up; until [ -e Init/ready.d/1.done ]; do sleep 0.02; done; exit 7";
+    let start = volume.moorline(SUPERVISED).args([server]).env("MOORLINE_USER", "1000:1000");
+    std::fs::set_permissions(volume.root(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).expect("changes");
+    let end = start.env("MOORLINE_HEALTH", format!("http://127.0.0.1:{port}/")).wait();
+    assert_eq!((end.code, asked.load(Ordering::SeqCst)), (7, 2), "{end}");
+    assert_eq!((volume.read("Init/ready.d/1.log").as_str(), volume.read("ran").as_str()), ("serving\n1000\n", "ran\n"));
+    let end = volume.moorline(SUPERVISED).args(["id -u; id -g"]).env("MOORLINE_USER", "1000:1001").wait();
+    assert_eq!((end.code, end.out.as_str()), (0, "1000\n1001\n"), "{end}");
+}
+
+#[test]
+fn a_ready_script_that_fails_does_not_stop_a_supervised_server() {
+    let volume = counted();
+    volume.script("ready.d/1", "exit 9");
+    let mut server = volume
+        .moorline(SUPERVISED)
+        .args(["trap 'exit 5' TERM; while :; do sleep 0.05; done"])
+        .env("MOORLINE_HEALTH", "alive:0")
+        .start();
+    server.until_log_has("ready.d/1 failed (attempt 1): exited with 9");
+    let health = volume.moorline(["health"]).not_pid_1().wait();
+    assert_eq!(health.code, 0, "{health}");
+    server.signal(Signal::SIGTERM);
+    assert_eq!(server.wait().code, 5);
+}
+
+#[test]
+fn a_ready_script_is_stopped_with_its_server_and_runs_again() {
+    let volume = counted();
+    volume.script("ready.d/1", "echo x >> \"$DATA_DIR/tries\"; [ -e \"$DATA_DIR/go\" ] || exec sleep 1000");
+    let start = || volume.moorline(SUPERVISED).env("MOORLINE_HEALTH", "alive:0");
+    let mut server = start().args(["trap 'exit 5' TERM; while :; do sleep 0.05; done"]).start();
+    server.until("the script runs", || volume.has("tries"));
+    server.signal(Signal::SIGTERM);
+    let end = server.wait();
+    assert_eq!((end.code, volume.has("Init/ready.d/1")), (5, true), "{end}");
+    assert!(!end.err.contains("left running by the server"), "{end}");
+    volume.write("go", "");
+    let end = start().args(["until [ -e $MOORLINE_STORAGE/Init/ready.d/1.done ]; do sleep 0.02; done"]).wait();
+    assert_eq!((end.code, volume.read("tries").as_str()), (0, "x\nx\n"), "{end}");
+    assert!(!end.err.contains("cut off"), "a stop is no crash: {end}");
+}
+
+#[test]
+fn a_server_that_is_never_healthy_is_stopped_as_fast_as_any() {
+    let volume = counted();
+    volume.script("ready.d/1", "true");
+    let mut server = volume
+        .moorline(SUPERVISED)
+        .args(["trap 'exit 5' TERM; touch $MOORLINE_STORAGE/up; while :; do sleep 0.05; done"])
+        .env("MOORLINE_HEALTH", "tcp:127.0.0.1:1")
+        .start();
+    server.until("it is up", || volume.has("up"));
+    server.signal(Signal::SIGTERM);
+    let end = server.wait();
+    assert_eq!((end.code, volume.has("Init/ready.d/1")), (5, true), "{end}");
+    assert!(!end.err.contains("stopped"), "nothing was left to name: {end}");
+}
+
 #[test]
 fn ready_scripts_run_once_when_the_server_is_healthy() {
     let volume = counted();

@@ -98,8 +98,10 @@ fn a_damaged_database_is_backed_up_and_said_to_be() {
     assert_eq!(json["verified"], false);
     let path = json["file"].as_str().expect("text").to_owned();
     data.moorline(&["verify", &path]).fails(29, &["big.db"]);
-    // What was recorded when it was made is no reason to refuse it later.
-    data.moorline(&["restore", "-y", "--from-latest"]).succeeds();
+    // What was recorded when it was made is no reason to refuse it later, but to say it again.
+    let restored = data.moorline(&["restore", "-y", "--from-latest"]);
+    assert!(restored.stderr.contains("big.db had a fault when it was backed up"), "{restored:#?}");
+    restored.succeeds();
     data.moorline(&["backup", "--no-check"]).succeeds();
 }
 

@@ -259,7 +259,8 @@ fn a_dry_run_shows_rows_and_files_and_changes_nothing() {
     assert!(line("conf/deep/b.txt").contains("appears"));
     let json = data.moorline(&["restore", "--from-latest", "--dry-run", "--json"]).json();
     assert_eq!(json["files"]["vanish"], serde_json::json!(["new/file.txt"]));
-    assert_eq!(json["databases"]["app.db"]["changes"][0]["appear"], 2);
+    assert_eq!(json["databases"][0]["path"], "app.db");
+    assert_eq!(json["databases"][0]["change"]["changes"][0]["appear"], 2);
     let after: Vec<_> =
         data.everything().into_iter().filter(|(path, _)| !path.to_string_lossy().contains("-shm")).collect();
     let before: Vec<_> = before.into_iter().filter(|(path, _)| !path.to_string_lossy().contains("-shm")).collect();
@@ -282,6 +283,8 @@ fn an_error_in_the_middle_of_the_moves_is_reversed() {
     assert_eq!(data.state(), before);
     let listed = data.moorline(&["rollback", "--list", "--json"]).json();
     assert_eq!(listed["restores"][0]["state"], "undone");
+    let set = format!(".moorline/restores/{}", listed["restores"][0]["id"].as_str().expect("text"));
+    assert!(!data.path(&set).join("stage").exists(), "attempts must not fill the disk");
     data.moorline(&["rollback", "-y"]).fails(10, &["--list"]);
 }
 
@@ -380,6 +383,76 @@ fn directories_that_cannot_be_written_and_odd_names_survive() {
     fs::remove_dir_all(data.path("with space")).expect("removed");
     data.moorline(&["restore", "-y", "--from-latest"]).succeeds();
     assert_eq!(data.state(), before);
+}
+
+#[test]
+fn on_a_terminal_it_asks_and_only_yes_goes_on() {
+    let data = Data::with_state();
+    data.backup();
+    data.file("config.json", "damaged");
+    let answer = |text: &str| {
+        let line =
+            format!("{} restore --from-latest --storage {}", env!("CARGO_BIN_EXE_moorline"), data.root().display());
+        let mut command = Command::new("sh");
+        // util-linux's script makes the terminal.
+        command.args(["-c", &format!("printf '{text}\\n' | script -qec '{line}' /dev/null")]);
+        Ran::of(command)
+    };
+    let refused = answer("n");
+    assert!(refused.stdout.contains("[y/N]") && refused.stdout.contains("not confirmed"), "{refused:#?}");
+    assert_eq!((refused.code, data.read("config.json").as_str()), (Some(11), "damaged"));
+    let confirmed = answer("y");
+    assert_eq!(confirmed.code, Some(0), "{confirmed:#?}");
+    assert_eq!(data.read("config.json"), "{\"a\": 1}\n");
+}
+
+/// The calls that make things durable, in the order that they were made: (call, what it was called with).
+fn durable_calls(data: &Data, arguments: &[&str]) -> Vec<String> {
+    let trace = data.path("../trace");
+    let mut command = Command::new("strace");
+    command.args(["-f", "-y", "-e", "trace=fsync,fdatasync,syncfs,rename,renameat,renameat2", "-o"]).arg(&trace);
+    command.arg(env!("CARGO_BIN_EXE_moorline")).args(arguments).arg("--storage").arg(data.root());
+    Ran::of(command).succeeds();
+    let text = fs::read_to_string(&trace).expect("a trace");
+    fs::remove_file(trace).expect("removed");
+    text.lines().filter_map(|line| line.split_once(' ')).map(|(_, call)| call.trim_start().to_owned()).collect()
+}
+
+#[test]
+fn each_step_of_a_restore_is_on_the_disk_before_the_next() {
+    let data = Data::with_state();
+    data.backup();
+    damage(&data);
+    let calls = durable_calls(&data, &["restore", "-y", "--from-latest"]);
+    let all = |wanted: &dyn Fn(&str) -> bool| -> Vec<usize> {
+        calls.iter().enumerate().filter(|(_, call)| wanted(call)).map(|(at, _)| at).collect()
+    };
+    let renames_of = |text: &'static str| all(&move |call: &str| call.starts_with("rename") && call.contains(text));
+    let journals = renames_of("/journal.json\"");
+    let flushes = all(&|call: &str| call.starts_with("syncfs"));
+    let moves: Vec<usize> = [renames_of("/stage/"), renames_of("/replaced/")].concat();
+    let moves: Vec<usize> = moves.into_iter().filter(|at| !calls[*at].contains(".tmp\"")).collect();
+    let (commit, done) = (journals[0], journals[1]);
+    assert_eq!(journals.len(), 2, "{calls:#?}");
+    assert!(flushes.iter().any(|at| *at < commit), "what is staged is flushed before it counts: {calls:#?}");
+    let (first, last) = (moves.iter().min().expect("moves"), moves.iter().max().expect("moves"));
+    assert!(commit < *first && *last < done, "nothing moves before the journal says so: {calls:#?}");
+    let between = |from: usize, to: usize, call: &str| (from..to).any(|at| calls[at].starts_with(call));
+    assert!(between(commit, *first, "fsync"), "the journal's name is flushed before the first move: {calls:#?}");
+    assert!(between(*last, done, "syncfs"), "the moves are flushed before they are called done: {calls:#?}");
+}
+
+#[test]
+fn a_backup_is_on_the_disk_before_it_has_its_name() {
+    let data = Data::with_state();
+    data.backup();
+    let calls = durable_calls(&data, &["backup"]);
+    let named =
+        calls.iter().position(|call| call.starts_with("rename") && call.contains(".seqbac\", RENAME")).expect("named");
+    let flushed = |call: &String| call.starts_with("fsync") && call.contains(".seqbac.");
+    assert!(calls[..named].iter().any(flushed), "{calls:#?}");
+    let folder = |call: &String| call.starts_with("fsync") && call.contains("/Backups>");
+    assert!(calls[named..].iter().any(folder), "{calls:#?}");
 }
 
 #[test]

@@ -25,9 +25,11 @@ fn each_reason_has_its_code_and_its_words() {
         ("/bin".to_owned(), 126, "is a directory"),
     ];
     for (path, code, reason) in cases {
-        let end = volume.run([&path]).wait();
-        assert_eq!(end.code, code, "{path}: {end}");
-        assert!(end.err.contains("the server cannot be started: ") && end.err.contains(reason), "{path}: {end}");
+        for start in [volume.run([&path]), volume.run([&path]).env("MOORLINE_SUPERVISE", "1")] {
+            let end = start.wait();
+            assert_eq!(end.code, code, "{path}: {end}");
+            assert!(end.err.contains("the server cannot be started: ") && end.err.contains(reason), "{path}: {end}");
+        }
     }
 }
 

@@ -58,7 +58,7 @@ fn a_script_has_the_lock_and_what_it_calls_may_use_it() {
 #[test]
 fn a_time_that_makes_no_sense_is_a_usage_error() {
     let volume = TestVolume::in_use();
-    for time in ["soon", "-1", "5d", "", "99999999999999999999"] {
+    for time in ["soon", "-1", "5 parsecs", "", "99999999999999999999"] {
         let end = volume.run(["/bin/true"]).env("MOORLINE_LOCK_WAIT", time).wait();
         assert_eq!(end.code, 2, "{time:?}: {end}");
         assert!(end.err.contains("MOORLINE_LOCK_WAIT"), "{end}");

@@ -1,0 +1,267 @@
+//! Staying PID 1: the server is a child, signals go to it, everything that ends is reaped, all is stopped in order.
+//!
+//! ```text
+//! loop: reap all; the server among them → its status, out
+//!       what is due: the companion again; the end of a grace
+//!       wait for a signal → send it on, or what it is rewritten to
+//! out:  companion: TERM, time to finish → what the server left running, by name: TERM, a moment, KILL
+//! ```
+//! One thread; nothing is allocated, and nothing wakes it, while server and companion run and no signal comes. A
+//! signal is never lost: all are blocked since the first instructions, and a child that they are sent to before it is
+//! the server still has them pending when it is. The server is never killed unless somebody said how long it has.
+
+mod companion;
+
+use std::{
+    os::fd::RawFd,
+    time::{Duration, Instant},
+};
+
+use nix::{libc, unistd::Pid};
+
+pub use self::companion::Companion;
+use self::companion::Slot;
+use crate::{
+    error::{Error, Result},
+    process::{
+        Ended, NotExecuted, Routes, Signals,
+        exec::Prepared,
+        leftovers, reap,
+        start::{self, Given, Place, Started},
+    },
+};
+
+/// What is left of the grace for the companion when the server uses all of it: at most this much.
+const FOR_THE_COMPANION: Duration = Duration::from_secs(2);
+
+/// How the server is looked after.
+#[derive(Debug)]
+pub struct Supervision {
+    /// Which signal it is sent for which.
+    pub routes: Routes,
+    /// Its whole process group is sent them.
+    pub whole_group: bool,
+    /// How long all have after SIGTERM.
+    pub stop_grace: Duration,
+    /// What happens to a server that is still there then.
+    pub after_grace: AfterGrace,
+    /// What it says for each exit code of the server.
+    pub exits: Exits,
+    /// What runs beside it.
+    pub companion: Option<Companion>,
+}
+
+/// What happens to a server that does not stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterGrace {
+    /// Nothing: the runtime knows how long it may take.
+    Left,
+    /// SIGKILL: somebody said how long it has.
+    Killed,
+}
+
+/// Exit codes that stand for others.
+#[derive(Clone, Debug)]
+pub struct Exits([u8; 256]);
+
+impl Default for Exits {
+    fn default() -> Self {
+        Self(std::array::from_fn(|code| code as u8))
+    }
+}
+
+impl Exits {
+    /// This exit code of the server stands for that one.
+    pub const fn map(&mut self, from: u8, to: u8) {
+        self.0[from as usize] = to;
+    }
+
+    /// What an exit code of the server stands for.
+    #[must_use]
+    pub const fn of(&self, code: u8) -> u8 {
+        self.0[code as usize]
+    }
+}
+
+/// The server's program, and what it is given.
+#[derive(Debug)]
+pub struct Program<'a> {
+    /// What is executed.
+    pub prepared: &'a Prepared,
+    /// Descriptors that it keeps.
+    pub keep: &'a [RawFd],
+    /// Whether sockets were opened for it by number.
+    pub activated: bool,
+    /// What is started after it, once, and the lock that this keeps: the scripts of `Init/ready.d/`.
+    pub after_start: Option<(&'a Prepared, RawFd)>,
+}
+
+/// Runs the server to its end, and stops all that is left then. How it ended.
+///
+/// # Errors
+/// Where it could not be started: as [`NotExecuted`] where that is the program's fault.
+pub fn run(
+    server: &Program<'_>,
+    how: &Supervision,
+    signals: &mut Signals,
+) -> Result<std::result::Result<Ended, NotExecuted>> {
+    signals.know_processes();
+    signals.attend();
+    let place = Place::Own { always: how.whole_group };
+    let given = Given { place, keep: server.keep, activated: server.activated };
+    let started = start::start(server.prepared, given)?;
+    // A directory that nobody else uses can be unmounted.
+    let _ = nix::unistd::chdir("/");
+    let after = server.after_start.and_then(|(program, lock)| start_after(program, lock));
+    let mut room = Room { how, server: started, companion: Slot::new(how.companion.as_ref()), after, stop: None };
+    room.companion.start();
+    let ended = room.attend(signals);
+    room.server.take_terminal_back();
+    room.clear_up(signals);
+    Ok(room.server.not_executed().map_or(Ok(ended), Err))
+}
+
+/// The end of a grace, since the first SIGTERM.
+struct Stop {
+    companion: Instant,
+    over: Instant,
+    killed: bool,
+}
+
+struct Room<'a> {
+    how: &'a Supervision,
+    server: Started,
+    companion: Slot<'a>,
+    /// What was started after the server, until it has ended.
+    after: Option<Started>,
+    stop: Option<Stop>,
+}
+
+impl Room<'_> {
+    fn attend(&mut self, signals: &mut Signals) -> Ended {
+        loop {
+            if let Some(ended) = self.reap() {
+                return ended;
+            }
+            self.on_time(Instant::now());
+            if let Some(signal) = signals.next(self.next_time()) {
+                self.pass_on(signal);
+            }
+        }
+    }
+
+    /// Everything that has ended. The server's status is never lost: whatever ends beside it is reaped in the same loop.
+    fn reap(&mut self) -> Option<Ended> {
+        let mut server = None;
+        while let Some((pid, ended)) = reap::next() {
+            if pid == self.server.pid {
+                server = Some(ended);
+            } else {
+                self.other_ended(pid, ended);
+            }
+        }
+        server
+    }
+
+    fn other_ended(&mut self, pid: Pid, ended: Ended) {
+        match self.after.take_if(|after| after.pid == pid) {
+            Some(mut after) => {
+                if let Some(refused) = after.not_executed() {
+                    log::error!("the scripts of Init/ready.d/ were not run: {}", refused.error);
+                }
+            }
+            None => self.companion.ended(pid, ended),
+        }
+    }
+
+    /// Without a server there is nothing to wait for, and nothing to run beside.
+    fn stop_after(&mut self, signals: &mut Signals, over: Instant) {
+        if let Some(after) = &self.after {
+            send(after.pid, false, libc::SIGTERM);
+        }
+        while self.after.is_some() && Instant::now() < over {
+            let _ = signals.next(Some(over));
+            while let Some((pid, ended)) = reap::next() {
+                self.other_ended(pid, ended);
+            }
+        }
+    }
+
+    fn pass_on(&mut self, signal: i32) {
+        if let Some(sent) = self.how.routes.of(signal) {
+            send(self.server.pid, self.how.whole_group, sent);
+            if signal == libc::SIGTERM && self.stop.is_none() {
+                self.stop = Some(Stop::from_now(self.how.stop_grace));
+            }
+        }
+    }
+
+    fn on_time(&mut self, now: Instant) {
+        self.companion.on_time(now);
+        let Some(stop) = &mut self.stop else { return };
+        if now >= stop.companion {
+            self.companion.stop(stop.over);
+        }
+        if now >= stop.over && !stop.killed {
+            stop.killed = true;
+            if self.how.after_grace == AfterGrace::Killed {
+                log::warn!("the server did not stop in {:?}: it is killed", self.how.stop_grace);
+                send(self.server.pid, self.how.whole_group, libc::SIGKILL);
+            } else {
+                log::warn!("the server has not stopped in {:?}: it is waited for", self.how.stop_grace);
+            }
+        }
+    }
+
+    fn next_time(&self) -> Option<Instant> {
+        let companion = self.companion.next_time();
+        let stop = self.stop.as_ref().and_then(|stop| {
+            let times = [(!self.companion.is_told()).then_some(stop.companion), (!stop.killed).then_some(stop.over)];
+            times.into_iter().flatten().min()
+        });
+        [companion, stop].into_iter().flatten().min()
+    }
+
+    /// The server is gone: the companion, then whatever else is left.
+    fn clear_up(&mut self, signals: &mut Signals) {
+        let over = self.stop.as_ref().map_or_else(|| Instant::now() + self.how.stop_grace, |stop| stop.over);
+        self.companion.stop(over.checked_sub(leftovers::GRACE).unwrap_or(over));
+        while !self.companion.is_gone() {
+            // There is nobody left to send a signal to.
+            let _ = signals.next(self.companion.next_time());
+            while let Some((pid, ended)) = reap::next() {
+                self.other_ended(pid, ended);
+            }
+            self.companion.on_time(Instant::now());
+        }
+        self.stop_after(signals, over.checked_sub(leftovers::GRACE).unwrap_or(over));
+        for straggler in leftovers::clear(signals, self.server.pid, leftovers::GRACE) {
+            log::info!("{straggler} was left running by the server: stopped");
+        }
+    }
+}
+
+/// That it cannot be started is no reason to stop the server.
+fn start_after(program: &Prepared, lock: RawFd) -> Option<Started> {
+    let given = Given { place: Place::Apart, keep: &[lock], activated: false };
+    let failed = |error: &Error| log::error!("the scripts of Init/ready.d/ are not run: {error}");
+    start::start(program, given).inspect_err(failed).ok()
+}
+
+impl Stop {
+    fn from_now(grace: Duration) -> Self {
+        let over = Instant::now() + grace;
+        Self { companion: over - FOR_THE_COMPANION.min(grace / 4), over, killed: false }
+    }
+}
+
+/// To the server or its group; to it alone where there is no such group, or not yet.
+fn send(server: Pid, whole_group: bool, signal: i32) {
+    // SAFETY: takes numbers; the server has not been waited for, so its id is nobody else's. -1 it cannot be.
+    unsafe {
+        if whole_group && libc::kill(-server.as_raw(), signal) == 0 {
+            return;
+        }
+        libc::kill(server.as_raw(), signal);
+    }
+}
