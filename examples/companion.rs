@@ -45,7 +45,7 @@ fn main() -> ExitCode {
             longest_wait: milliseconds(longest),
         }),
     };
-    let program = Program { prepared: &server, lock: None, sockets: &[] };
+    let program = Program { prepared: &server, lock: None, sockets: &[], after_start: None };
     match supervise::run(&program, &how, &mut signals) {
         Ok(Ok(ended)) => ExitCode::from(ended.code()),
         Ok(Err(failed)) => ExitCode::from(failed.exit),

@@ -3,12 +3,14 @@
 //! stdout carries the answer and nothing else; all else goes to stderr. With `--json` the answer is one object, and so
 //! is an error. `docs/cli.md` is the contract.
 
+mod after_start;
 mod backup;
 mod bare;
 mod confirm;
 mod container;
 pub mod environment;
 mod extract;
+mod health;
 mod init;
 mod inspect;
 mod key;
@@ -88,7 +90,10 @@ enum Verb {
     Rollback(rollback::Rollback),
     Status(status::Status),
     ShowKey(show_key::ShowKey),
+    Health(health::Health),
     Shell(shell::Shell),
+    #[command(name = "after-start", hide = true)]
+    AfterStart(after_start::AfterStart),
 }
 
 /// What every verb is given: the storage root and the settings from the environment.
@@ -108,7 +113,7 @@ impl Verb {
     fn run(self, context: &Context) -> Result<ExitCode> {
         match self {
             Self::Run(_) | Self::Init(_) => refuse_in_a_script()?,
-            Self::Shell(_) => {
+            Self::Shell(_) | Self::AfterStart(_) => {
                 refuse_in_a_script()?;
                 signals::release();
             }
@@ -126,7 +131,9 @@ impl Verb {
             Self::Rollback(verb) => verb.run(context),
             Self::Status(verb) => verb.run(context),
             Self::ShowKey(verb) => verb.run(context),
+            Self::Health(verb) => verb.run(context),
             Self::Shell(verb) => verb.run(context),
+            Self::AfterStart(verb) => verb.run(context),
         }
     }
 
@@ -134,13 +141,19 @@ impl Verb {
     fn json(&self) -> bool {
         match self {
             Self::Backup(verb) => verb.json,
+            Self::Health(verb) => verb.json,
             Self::Inspect(verb) => verb.json,
             Self::List(verb) => verb.json,
             Self::Restore(verb) => verb.json,
             Self::Rollback(verb) => verb.json,
             Self::Status(verb) => verb.json,
             Self::Verify(verb) => verb.json,
-            Self::Extract(_) | Self::Init(_) | Self::Run(_) | Self::Shell(_) | Self::ShowKey(_) => false,
+            Self::AfterStart(_)
+            | Self::Extract(_)
+            | Self::Init(_)
+            | Self::Run(_)
+            | Self::Shell(_)
+            | Self::ShowKey(_) => false,
         }
     }
 }

@@ -3,14 +3,17 @@
 //! ```text
 //! 1 hold signals, open the storage root, take the lock
 //! 2 finish or undo a restore that a crash interrupted
-//! 4 copy from /seqinit, run the scripts of Init/
+//! 4 copy from /seqinit, run the scripts of Init/, then those of Init/start.d/
 //! 5 where there is still no secret key, make one
 //! 6 a backup, if the newest is older than a day; then the server: it replaces this process, or is its child
 //! ```
 //! A signal to stop before the server is there stops whatever runs, and the server does not start. This process never
 //! opens a database: whatever does is a child.
 
+pub mod health;
 mod lock;
+pub mod ready;
+mod scripts;
 mod state;
 pub mod supervise;
 
@@ -24,13 +27,13 @@ use std::{
 
 use nix::sys::signal::Signal;
 
-pub use self::{state::holds_state, supervise::Supervision};
+pub use self::{health::Health, state::holds_state, supervise::Supervision};
 use crate::{
     backup,
     error::{Code, Error, Result},
     init::{self, policy::OnFailure},
     key::Sources,
-    process::{Ended, NotExecuted, Own, Signals, Variables, child, exec, exec::Prepared, signals},
+    process::{Ended, NotExecuted, Own, Signals, User, Variables, child, exec, exec::Prepared, signals},
     restore,
     volume::{Lock, Volume, lock::LOCK_FD},
 };
@@ -57,8 +60,12 @@ pub struct Settings {
     pub log: BorrowedFd<'static>,
     /// The variable through which a child of this program is given its arguments.
     pub arguments_variable: &'static str,
+    /// Whose processes the server and scripts are, where not this process's user's.
+    pub user: Option<User>,
     /// How scripts are run; `None` where they are not.
     pub scripts: Option<Scripts>,
+    /// How it is told that the server is healthy, where somebody has said it.
+    pub health: Option<Health>,
 }
 
 /// How scripts are run.
@@ -126,7 +133,10 @@ impl From<NotExecuted> for End {
 pub fn init(settings: &Settings) -> Result<End> {
     let mut signals = Signals::hold()?;
     Ok(match prepare(settings, &mut signals)? {
-        Ok(_) => End::Ready,
+        Ok((volume, _lock)) => {
+            init::server_starts(&volume)?;
+            End::Ready
+        }
         Err(end) => end,
     })
 }
@@ -143,13 +153,20 @@ pub fn run(settings: &Settings, server: &Server) -> Result<End> {
         Ok(prepared) => prepared,
         Err(end) => return Ok(end),
     };
+    if server.supervision.is_none() {
+        ready::refuse_without_supervisor(settings, &volume)?;
+    }
+    if let Some(end) = scripts::run_at_start(settings, &volume, &lock, &mut signals)? {
+        return Ok(end);
+    }
+    init::server_starts(&volume)?;
     if let Some(end) = ensure_key(settings, server, &volume, &mut signals)? {
         return Ok(end);
     }
     if let Some(end) = back_up(settings, server, &volume, &mut signals) {
         return Ok(end);
     }
-    serve(settings, server, &lock, &sockets, &mut signals)
+    serve(settings, server, &volume, &lock, &sockets, &mut signals)
 }
 
 fn prepare(settings: &Settings, signals: &mut Signals) -> Result<std::result::Result<(Volume, Lock), End>> {
@@ -158,13 +175,15 @@ fn prepare(settings: &Settings, signals: &mut Signals) -> Result<std::result::Re
     volume.prepare()?;
     let Some(lock) = lock::wait_for(&volume, settings, signals)? else { return Ok(Err(stopped(signals))) };
     volume.clear_spool();
+    if let Some(user) = &settings.user {
+        volume.let_pass(user.uid(), user.gid())?;
+    }
     recover(&volume)?;
-    if let Some(end) = run_scripts(settings, &volume, &lock, signals)? {
+    if let Some(end) = scripts::run_once(settings, &volume, &lock, signals)? {
         return Ok(Err(end));
     }
     // A script may have gone on after its restore was killed: no server may find the state half old and half new.
     recover(&volume)?;
-    init::server_starts(&volume)?;
     Ok(Ok((volume, lock)))
 }
 
@@ -173,44 +192,6 @@ fn recover(volume: &Volume) -> Result<()> {
         log::info!("{line}");
     }
     Ok(())
-}
-
-fn run_scripts(settings: &Settings, volume: &Volume, lock: &Lock, signals: &mut Signals) -> Result<Option<End>> {
-    let Some(scripts) = &settings.scripts else {
-        log::info!("init scripts are skipped");
-        return Ok(None);
-    };
-    let holds_state = || state::holds_state(volume);
-    let environment = || of_scripts(settings, volume);
-    let end = init::run(
-        &init::Settings {
-            volume,
-            lock,
-            own: &settings.own,
-            arguments_variable: settings.arguments_variable,
-            seqinit: scripts.seqinit.clone(),
-            environment: &environment,
-            log: settings.log,
-            grace: scripts.grace,
-            on_failure: scripts.on_failure,
-            allow_empty: scripts.allow_empty,
-            strict_permissions: scripts.strict_permissions,
-            holds_state: &holds_state,
-        },
-        signals,
-    )?;
-    Ok(match end {
-        init::End::Ready => None,
-        init::End::Stopped(signal) => Some(End::Stopped(signal)),
-        init::End::Failed { exit, error } => Some(End::Failed { exit, error }),
-    })
-}
-
-/// The environment that scripts and a shell are promised.
-fn of_scripts(settings: &Settings, volume: &Volume) -> Variables {
-    // Readiness and sockets are the server's business.
-    let theirs = settings.environment.clone().without(&["NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"]);
-    with_commands(theirs, &settings.own, volume)
 }
 
 /// The same environment, in which `seqsvr` and `moorline` are this program and use this volume.
@@ -274,19 +255,29 @@ fn own_verb(settings: &Settings, volume: &Volume, verb: &[&str], signals: &mut S
     }
 }
 
-fn serve(settings: &Settings, server: &Server, lock: &Lock, sockets: &[RawFd], signals: &mut Signals) -> Result<End> {
+fn serve(
+    settings: &Settings,
+    server: &Server,
+    volume: &Volume,
+    lock: &Lock,
+    sockets: &[RawFd],
+    signals: &mut Signals,
+) -> Result<End> {
     let internal = [LOCK_FD, init::SCRIPT, settings.arguments_variable];
-    let environment = settings.environment.clone().without(&server.hidden).without(&internal);
+    let environment = at_home(settings.environment.clone(), settings).without(&server.hidden).without(&internal);
     let prepared = match exec::prepare(&server.command, &environment) {
-        Ok(prepared) => prepared,
+        Ok(prepared) => prepared.as_user(settings.user.clone()),
         Err(error) => return Ok(error.into()),
     };
     signals.look();
     if signals.stop().is_some() {
         return Ok(stopped(signals));
     }
+    lock.server_starts();
     let Some(supervision) = &server.supervision else { return Ok(become_server(&prepared, lock, sockets, signals)) };
-    let program = supervise::Program { prepared: &prepared, lock: Some(lock.fd()), sockets };
+    let after = ready::child(settings, volume, lock)?;
+    let program =
+        supervise::Program { prepared: &prepared, lock: Some(lock.fd()), sockets, after_start: after.as_ref() };
     Ok(match supervise::run(&program, supervision, signals)? {
         Ok(ended) => End::Served(supervision.exits.of(ended.code())),
         Err(error) => error.into(),
@@ -301,6 +292,14 @@ fn become_server(prepared: &Prepared, lock: &Lock, sockets: &[RawFd], signals: &
     }
     signals.give_back();
     prepared.exec().into()
+}
+
+/// The environment of a process of the user that was asked for.
+fn at_home(environment: Variables, settings: &Settings) -> Variables {
+    match &settings.user {
+        Some(user) => environment.with("HOME", user.home()),
+        None => environment,
+    }
 }
 
 /// Sockets that were opened for this process by number (systemd's protocol, podman): they are the server's.

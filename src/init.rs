@@ -1,4 +1,5 @@
-//! Init scripts: found in `Init/` and `/seqinit`, recognised by content, run once each before the server.
+//! Init scripts: found in `Init/` and `/seqinit`, recognised by content, run once each before the server; those of
+//! `Init/start.d/` at every start, and those of `Init/ready.d/` once, beside it.
 //!
 //! ```text
 //! finish marks that a crash interrupted → copy from /seqinit → for each script, bytewise by name:
@@ -21,6 +22,7 @@ mod private_copy;
 mod recognise;
 mod redact;
 mod scan;
+mod stage;
 
 use std::{
     fmt,
@@ -42,11 +44,12 @@ use self::{
     policy::OnFailure,
     recognise::{Kind, recognise},
     scan::Script,
+    stage::Stage,
 };
 use crate::{
     error::{Code, Error, IoContext, Result},
-    process::{Own, Signals, Variables},
-    volume::{Lock, Volume},
+    process::{Own, Signals, User, Variables},
+    volume::{Id, Lock, RelPath, Volume},
 };
 
 /// What scripts are run with.
@@ -63,6 +66,8 @@ pub struct Settings<'a> {
     pub seqinit: PathBuf,
     /// The environment of scripts, but for what says which script it is: made once there is one.
     pub environment: &'a dyn Fn() -> Variables,
+    /// Whose processes scripts are; but for built-in commands, which need the volume.
+    pub user: Option<&'a User>,
     /// The container's log.
     pub log: BorrowedFd<'a>,
     /// How long a script has between a signal to stop and KILL.
@@ -108,19 +113,83 @@ pub fn run(settings: &Settings<'_>, signals: &mut Signals) -> Result<End> {
     let mut ledger = Ledger::load(settings.volume)?;
     mark::finish(&folder, &mut ledger)?;
     copy::from(&settings.seqinit, &folder, &ledger)?;
-    let names = scan::names(&folder)?;
+    once(settings, Stage::Once, &mut ledger, signals)
+}
+
+/// Runs the scripts of `Init/ready.d/` that are waiting.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_after_start(settings: &Settings<'_>, signals: &mut Signals) -> Result<End> {
+    let mut ledger = Ledger::load(settings.volume)?;
+    once(settings, Stage::AfterStart, &mut ledger, signals)
+}
+
+/// The scripts of `Init/ready.d/` that are waiting. Where there is no such folder this costs one look.
+///
+/// # Errors
+/// Where the folder or the ledger cannot be read.
+pub fn waiting_after_start(volume: &Volume) -> Result<Vec<RelPath>> {
+    let folder = volume.init();
+    let mut names = scan::names_of(Stage::AfterStart, &folder)?.scripts;
+    if names.is_empty() {
+        return Ok(names);
+    }
+    let ledger = Ledger::load(volume)?;
+    let mut waiting = Vec::new();
+    for name in names.drain(..) {
+        if look::find(&name, &folder, &ledger)?.is_ok() {
+            waiting.push(name);
+        }
+    }
+    Ok(waiting)
+}
+
+/// Runs the scripts of `Init/start.d/`, all of them, at every start. Nothing is marked.
+///
+/// # Errors
+/// Where the folder cannot be read, or a child cannot be waited for.
+pub fn run_at_start(settings: &Settings<'_>, signals: &mut Signals) -> Result<End> {
+    let folder = settings.volume.init();
+    for name in names(settings, Stage::EveryStart)? {
+        if let Some(signal) = signals.stop() {
+            return Ok(End::Stopped(signal));
+        }
+        let end = match scan::open(&folder, &name)? {
+            Ok(script) => at_start(settings, script, signals)?,
+            Err(skipped) => {
+                skipped.say();
+                continue;
+            }
+        };
+        if !matches!(end, End::Ready) {
+            return Ok(end);
+        }
+    }
+    Ok(signals.stop().map_or(End::Ready, End::Stopped))
+}
+
+/// The names of a stage's scripts, when they are about to be run.
+fn names(settings: &Settings<'_>, stage: Stage) -> Result<Vec<RelPath>> {
+    let folder = settings.volume.init();
+    let names = scan::names_of(stage, &folder)?;
     for name in names.unfinished {
         log::info!("{} is skipped: it looks like a file that is being edited", name.under(&folder).display());
     }
     if !names.scripts.is_empty() {
-        check_folder(settings, &folder)?;
+        check_folder(settings, &stage.folder().map_or(folder.clone(), |below| folder.join(below)))?;
     }
-    for name in names.scripts {
+    Ok(names.scripts)
+}
+
+fn once(settings: &Settings<'_>, stage: Stage, ledger: &mut Ledger, signals: &mut Signals) -> Result<End> {
+    let folder = settings.volume.init();
+    for name in names(settings, stage)? {
         if let Some(signal) = signals.stop() {
             return Ok(End::Stopped(signal));
         }
-        let end = match look::find(&name, &folder, &ledger)? {
-            Ok(script) => one(settings, script, &mut ledger, signals)?,
+        let end = match look::find(&name, &folder, ledger)? {
+            Ok(script) => one(settings, stage, script, ledger, signals)?,
             Err(skipped) => {
                 skipped.say();
                 continue;
@@ -148,6 +217,13 @@ fn check_folder(settings: &Settings<'_>, folder: &Path) -> Result<()> {
     if open { complain(settings, folder) } else { Ok(()) }
 }
 
+fn check_file(settings: &Settings<'_>, script: &Script) -> Result<()> {
+    if nix::unistd::geteuid().is_root() && script.others_may_write() {
+        complain(settings, &script.path)?;
+    }
+    Ok(())
+}
+
 fn complain(settings: &Settings<'_>, path: &Path) -> Result<()> {
     let what = format!("everybody can write to {}, and what is in it is run as root", path.display());
     if settings.strict_permissions {
@@ -157,11 +233,30 @@ fn complain(settings: &Settings<'_>, path: &Path) -> Result<()> {
     Ok(())
 }
 
-fn one(settings: &Settings<'_>, mut script: Script, ledger: &mut Ledger, signals: &mut Signals) -> Result<End> {
-    if nix::unistd::geteuid().is_root() && script.others_may_write() {
-        complain(settings, &script.path)?;
-    }
+fn at_start(settings: &Settings<'_>, mut script: Script, signals: &mut Signals) -> Result<End> {
+    check_file(settings, &script)?;
     let kind = recognise(&script.text, script.whole);
+    announce(&script, &kind, 1);
+    let mut output = Output::open(&settings.volume.init(), &script.name, secrets(&script, &kind));
+    let ran = match &kind {
+        Ok(kind) => {
+            let (stage, run) = (Stage::EveryStart, Id::random()?);
+            Attempt { settings, script: &mut script, run, output: &mut output, signals, stage }.run(kind, None)?
+        }
+        Err(error) => Ran::unrunnable(error.clone()),
+    };
+    outcome::conclude_at_start(settings, &script, ran, output)
+}
+
+fn one(
+    settings: &Settings<'_>,
+    stage: Stage,
+    mut script: Script,
+    ledger: &mut Ledger,
+    signals: &mut Signals,
+) -> Result<End> {
+    check_file(settings, &script)?;
+    let kind = recognise(&script.text, script.whole).and_then(|kind| stage.refuse(kind));
     let entry = ledger.open(&script.name, &script.hash, !(settings.holds_state)()?)?;
     if entry.state == State::Running && outcome::cut_off(settings, &script, &kind, &entry, ledger)? {
         return Ok(End::Ready);
@@ -175,8 +270,9 @@ fn one(settings: &Settings<'_>, mut script: Script, ledger: &mut Ledger, signals
     let mut output = Output::open(&folder, &script.name, secrets(&script, &kind));
     let ran = match &kind {
         Ok(kind) => {
-            let mut attempt = Attempt { settings, script: &mut script, run: entry.run, output: &mut output, signals };
-            attempt.run(kind, ledger)?
+            let run = entry.run;
+            Attempt { settings, script: &mut script, run, output: &mut output, signals, stage }
+                .run(kind, Some(ledger))?
         }
         Err(error) => Ran::unrunnable(error.clone()),
     };

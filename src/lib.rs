@@ -8,6 +8,7 @@
 //!
 //! [`cli`]: the command line. No logic.
 //! - a file per verb (`restore.rs`, `show_key.rs` …): its flags, and its answer in words
+//! - `after_start.rs`: what a child of PID 1 is started with
 //! - `environment.rs`: settings from the environment, Seq's names, durations; `key.rs`: `--secret-key[-file]`
 //! - `output.rs`: tables, objects, errors and exit codes; `progress.rs`: the bar, and stopping on a signal
 //! - `bare.rs`: a command that is no verb; `container.rs`: what `run` and `init` share; `confirm.rs`: asking;
@@ -15,10 +16,12 @@
 //!
 //! [`entrypoint`]: from container start to server, one straight line (`entrypoint.rs` itself: recovery, scripts, key,
 //! boot backup, exec or supervise).
+//! - `scripts.rs`: how scripts are run; `health.rs`: whether the server is healthy; `ready.rs`: what runs beside it then
 //! - `lock.rs`: waiting for the volume; `state.rs`: whether it holds state, `seqsvr` on a script's `PATH`
 //! - `supervise.rs`: staying PID 1 beside the server; `supervise/companion.rs`: what runs beside it, started again
 //!
 //! [`init`]: init scripts, run once each.
+//! - `stage.rs`: before the server, at every start, after it
 //! - `scan.rs`: which files are scripts, permissions; `copy.rs`: from `/seqinit`
 //! - `recognise.rs`: built-in, program or shell text; `commands.rs`: a built-in script's commands, one after the other
 //! - `look.rs`: what is waiting, done and failed, for `status`; `outcome.rs`: a run concluded
@@ -62,6 +65,7 @@
 //!
 //! [`process`]: children and exec.
 //! - `signals.rs`: held, and given back as found; `child.rs`: run, relayed, stopped; `leftovers.rs`: what a script leaves
+//! - `user.rs`: another user, found and become
 //! - `start.rs`: a server as a child; `reap.rs`: children that have ended; `routes.rs`: which signal is sent for which
 //! - `exec.rs`: becoming the server, and why that failed; `own.rs`: this program's file; `variables.rs`: an environment
 //! - `arena.rs`: the first memory; `pages.rs`: what a start has mapped, given back

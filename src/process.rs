@@ -16,6 +16,7 @@ pub mod reap;
 pub mod routes;
 pub mod signals;
 pub mod start;
+pub mod user;
 pub mod variables;
 
 pub use self::{
@@ -24,5 +25,6 @@ pub use self::{
     own::Own,
     routes::Routes,
     signals::Signals,
+    user::User,
     variables::Variables,
 };

@@ -4,7 +4,7 @@
 //! /data/
 //!   Init/        init scripts, and what became of them
 //!   Backups/     backups
-//!   .moorline/   all else that is ours (0700)
+//!   .moorline/   all else that is ours (0700; 0710 where the server has a user of its own)
 //!     lock  backup.lock  restores.lock  instance.json  secret.key  init.json  restores/  spool/  bin/
 //!   …            the server's own files
 //! ```
@@ -17,7 +17,7 @@ pub mod relpath;
 
 use std::{
     fs,
-    os::unix::fs::{DirBuilderExt, MetadataExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -116,6 +116,23 @@ impl Volume {
         // Either may be a mount of its own that nothing can be made in; it exists then.
         self.make(&self.init(), 0o755)?;
         self.make(&self.backups(), 0o755)
+    }
+
+    /// Lets the server's user pass `.moorline/`, to the links in it and to a copy of its script in the spool. It still
+    /// cannot see what is there, and every file that holds a secret is private besides.
+    ///
+    /// # Errors
+    /// Where owner or mode cannot be changed.
+    pub fn let_pass(&self, uid: u32, gid: u32) -> Result<()> {
+        for folder in [self.own(), self.spool()] {
+            let meta = fs::metadata(&folder).on("look at", &folder)?;
+            let passes = meta.uid() == uid || (meta.gid() == gid && meta.mode() & 0o010 != 0);
+            if !passes {
+                std::os::unix::fs::chown(&folder, None, Some(gid)).on("change the group of", &folder)?;
+                fs::set_permissions(&folder, fs::Permissions::from_mode(0o710)).on("change the mode of", &folder)?;
+            }
+        }
+        Ok(())
     }
 
     /// Removes what crashes left in the spool. What is younger than a day may still be in use by a verb.

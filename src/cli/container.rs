@@ -5,12 +5,16 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::Args;
 use jiff::SignedDuration;
 
-use super::{ARGUMENTS_FD, Context, environment::Environment, output};
+use super::{
+    ARGUMENTS_FD, Context,
+    environment::{Environment, parse_duration},
+    output,
+};
 use crate::{
-    entrypoint::{End, Scripts, Settings},
+    entrypoint::{End, Health, Scripts, Settings, health},
     error::{Error, Result},
     init::policy::OnFailure,
-    process::{Own, Variables, child, variables::DEFAULT_PATH},
+    process::{Own, User, Variables, child, variables::DEFAULT_PATH},
 };
 
 /// Where a second source of init scripts is mounted.
@@ -28,6 +32,9 @@ pub struct Container {
     /// Refuse scripts that everybody can write [env: MOORLINE_STRICT_PERMISSIONS]
     #[arg(long)]
     strict_permissions: bool,
+    /// Whose processes the server and the scripts are: NAME or UID, and :GROUP or :GID [env: MOORLINE_USER]
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
 }
 
 impl Container {
@@ -51,8 +58,29 @@ impl Container {
             lock_wait: environment.duration("MOORLINE_LOCK_WAIT", LOCK_WAIT)?.unsigned_abs(),
             log: standard_error(),
             arguments_variable: ARGUMENTS_FD,
+            user: self.user(environment)?,
             scripts: (!skip_init).then_some(scripts),
+            health: None,
         })
+    }
+
+    /// An empty name is none.
+    fn user(&self, environment: &Environment) -> Result<Option<User>> {
+        let set = environment.text(&["MOORLINE_USER"])?.map(|(_, value)| value);
+        let spec = self.user.clone().or(set);
+        spec.filter(|spec| !spec.is_empty()).map(|spec| User::find(&spec)).transpose()
+    }
+}
+
+/// How it is told that the server is healthy.
+pub(super) fn health(flag: Option<&str>, environment: &Environment) -> Result<Option<Health>> {
+    let set = environment.text(&[health::VARIABLE])?.filter(|(_, value)| !value.is_empty());
+    match (flag, set) {
+        (Some(text), _) => Health::parse(text, parse_duration).map(Some),
+        (None, Some((name, text))) => {
+            Health::parse(&text, parse_duration).map(Some).map_err(|error| error.context(name))
+        }
+        (None, None) => Ok(None),
     }
 }
 
@@ -90,6 +118,14 @@ pub(super) fn answer(end: End) -> ExitCode {
             let _ = output::fail(&error, false);
             ExitCode::from(exit)
         }
+    }
+}
+
+/// The same for scripts that run beside the server: a stop is as it should be.
+pub(super) fn answer_after_start(end: End) -> ExitCode {
+    match end {
+        End::Stopped(signal) => ExitCode::from(child::code_of_signal(signal as i32)),
+        other => answer(other),
     }
 }
 

@@ -28,6 +28,9 @@ pub struct Run {
     /// Go on with a configured key that is not the one this volume's backups are sealed with [env: MOORLINE_ACCEPT_NEW_KEY]
     #[arg(long)]
     accept_new_key: bool,
+    /// How it is told that the server is healthy: http://HOST:PORT/PATH, tcp:HOST:PORT or alive:DURATION [env: MOORLINE_HEALTH]
+    #[arg(long, value_name = "CHECK")]
+    health: Option<String>,
     #[command(flatten)]
     supervision: Flags,
     /// The server and its arguments, behind `--`
@@ -51,6 +54,8 @@ impl Run {
             supervision: self.supervision.settings(environment)?,
             boot_backup: !self.no_boot_backup && !environment.switch("MOORLINE_NO_BOOT_BACKUP")?,
         };
-        Ok(container::answer(entrypoint::run(&self.container.settings(context, "run")?, &server)?))
+        let mut settings = self.container.settings(context, "run")?;
+        settings.health = container::health(self.health.as_deref(), environment)?;
+        Ok(container::answer(entrypoint::run(&settings, &server)?))
     }
 }

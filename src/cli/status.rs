@@ -38,6 +38,8 @@ struct Report {
 #[derive(Debug, Serialize)]
 struct Scripts {
     waiting: Vec<RelPath>,
+    after_start: Vec<RelPath>,
+    every_start: Vec<RelPath>,
     done: Vec<RelPath>,
     failed: Vec<RelPath>,
 }
@@ -52,7 +54,13 @@ impl Status {
             key_fingerprint: key.as_ref().map(|key| key.fingerprint()),
             in_use_by: lock::holder(&volume)?,
             last_backup: backup::list(&volume.backups(), key.as_ref())?.backups.into_iter().next(),
-            scripts: Scripts { waiting: scripts.waiting, done: scripts.done, failed: scripts.failed },
+            scripts: Scripts {
+                waiting: scripts.waiting,
+                after_start: scripts.after_start,
+                every_start: scripts.every_start,
+                done: scripts.done,
+                failed: scripts.failed,
+            },
             restore_unfinished: restore::unfinished(&volume)?,
             restores: restore::kept(&volume)?,
         };
@@ -95,6 +103,8 @@ fn show(report: &Report) {
         ("in use by", in_use),
         ("last backup", last),
         ("scripts waiting", names(&report.scripts.waiting)),
+        ("after the start", names(&report.scripts.after_start)),
+        ("at every start", names(&report.scripts.every_start)),
         ("scripts done", names(&report.scripts.done)),
         ("scripts failed", names(&report.scripts.failed)),
         (

@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    os::unix::fs::{MetadataExt, symlink},
+    os::unix::fs::{MetadataExt, PermissionsExt, symlink},
     path::{Path, PathBuf},
 };
 
@@ -38,7 +38,9 @@ pub fn links(volume: &Volume, own: &Own) -> Option<PathBuf> {
 fn link(folder: &Path, name: &str, target: &Path) -> io::Result<()> {
     match fs::create_dir(folder) {
         Err(cause) if cause.kind() != io::ErrorKind::AlreadyExists => return Err(cause),
-        _ => {}
+        Err(_) => {}
+        // Whatever the umask: the server's user looks for programs here.
+        Ok(()) => fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?,
     }
     let path = folder.join(name);
     if fs::read_link(&path).is_ok_and(|found| found == target) && owned_by_us_or_root(&path) {

@@ -22,7 +22,7 @@ use nix::{libc, unistd::Pid};
 pub use self::companion::Companion;
 use self::companion::Slot;
 use crate::{
-    error::Result,
+    error::{Error, Result},
     process::{
         Ended, NotExecuted, Routes, Signals,
         exec::Prepared,
@@ -92,6 +92,8 @@ pub struct Program<'a> {
     pub lock: Option<RawFd>,
     /// Descriptors that were opened for it by number: this process closes its own, so that the server's close is one.
     pub sockets: &'a [RawFd],
+    /// What is started after it, once, and keeps the lock too: the scripts of `Init/ready.d/`.
+    pub after_start: Option<&'a Prepared>,
 }
 
 /// Runs the server to its end, and stops all that is left then. How it ended.
@@ -112,7 +114,8 @@ pub fn run(
     server.sockets.iter().for_each(|socket| close(*socket));
     // A directory that nobody else uses can be unmounted.
     let _ = nix::unistd::chdir("/");
-    let mut room = Room { how, server: started, companion: Slot::new(how.companion.as_ref()), stop: None };
+    let after = server.after_start.and_then(|program| start_after(program, server.lock));
+    let mut room = Room { how, server: started, companion: Slot::new(how.companion.as_ref()), after, stop: None };
     room.companion.start();
     pages::give_back();
     let ended = room.attend(signals);
@@ -132,6 +135,8 @@ struct Room<'a> {
     how: &'a Supervision,
     server: Started,
     companion: Slot<'a>,
+    /// What was started after the server, until it has ended.
+    after: Option<Started>,
     stop: Option<Stop>,
 }
 
@@ -155,10 +160,34 @@ impl Room<'_> {
             if pid == self.server.pid {
                 server = Some(ended);
             } else {
-                self.companion.ended(pid, ended);
+                self.other_ended(pid, ended);
             }
         }
         server
+    }
+
+    fn other_ended(&mut self, pid: Pid, ended: Ended) {
+        match self.after.take_if(|after| after.pid == pid) {
+            Some(mut after) => {
+                if let Some(refused) = after.not_executed() {
+                    log::error!("the scripts of Init/ready.d/ were not run: {}", refused.error);
+                }
+            }
+            None => self.companion.ended(pid, ended),
+        }
+    }
+
+    /// Without a server there is nothing to wait for, and nothing to run beside.
+    fn stop_after(&mut self, signals: &mut Signals, over: Instant) {
+        if let Some(after) = &self.after {
+            send(after.pid, false, libc::SIGTERM);
+        }
+        while self.after.is_some() && Instant::now() < over {
+            let _ = signals.next(Some(over));
+            while let Some((pid, ended)) = reap::next() {
+                self.other_ended(pid, ended);
+            }
+        }
     }
 
     fn pass_on(&mut self, signal: i32) {
@@ -204,14 +233,22 @@ impl Room<'_> {
             // There is nobody left to send a signal to.
             let _ = signals.next(self.companion.next_time());
             while let Some((pid, ended)) = reap::next() {
-                self.companion.ended(pid, ended);
+                self.other_ended(pid, ended);
             }
             self.companion.on_time(Instant::now());
         }
+        self.stop_after(signals, over.checked_sub(leftovers::GRACE).unwrap_or(over));
         for straggler in leftovers::clear(signals, self.server.pid, leftovers::GRACE) {
             log::info!("left running by the server, and stopped: {straggler}");
         }
     }
+}
+
+/// That it cannot be started is no reason to stop the server.
+fn start_after(program: &Prepared, lock: Option<RawFd>) -> Option<Started> {
+    let given = Given { place: Place::Apart, keep: lock.as_slice(), activated: false };
+    let failed = |error: &Error| log::error!("the scripts of Init/ready.d/ are not run: {error}");
+    start::start(program, given).inspect_err(failed).ok()
 }
 
 impl Stop {

@@ -5,7 +5,7 @@ use std::{
     fs::File,
     io::{Seek, Write},
     os::{
-        fd::{AsRawFd, OwnedFd},
+        fd::{AsRawFd, OwnedFd, RawFd},
         unix::process::CommandExt,
     },
     path::Path,
@@ -22,6 +22,7 @@ use super::{
     private_copy::PrivateCopy,
     recognise::{self, Kind},
     scan::Script,
+    stage::Stage,
 };
 use crate::{
     error::{Code, Error, Result},
@@ -66,14 +67,15 @@ pub(super) struct Attempt<'a, 'b> {
     pub run: Id,
     pub output: &'a mut Output,
     pub signals: &'a mut Signals,
+    pub stage: Stage,
 }
 
 impl Attempt<'_, '_> {
-    /// Runs the script.
+    /// Runs the script. Without a ledger nothing is noted, and so nothing is passed over.
     ///
     /// # Errors
     /// Where the ledger cannot be written, or a child cannot be waited for: nothing is known of the script then.
-    pub fn run(&mut self, kind: &Kind, ledger: &mut Ledger) -> Result<Ran> {
+    pub fn run(&mut self, kind: &Kind, ledger: Option<&mut Ledger>) -> Result<Ran> {
         match kind {
             Kind::BuiltIn(commands) => self.commands(commands, ledger),
             Kind::Image => self.image(),
@@ -82,11 +84,12 @@ impl Attempt<'_, '_> {
         }
     }
 
-    fn commands(&mut self, commands: &[commands::Command], ledger: &mut Ledger) -> Result<Ran> {
+    fn commands(&mut self, commands: &[commands::Command], mut ledger: Option<&mut Ledger>) -> Result<Ran> {
         if commands.is_empty() {
             log::warn!("{} has no commands", self.script.path.display());
         }
-        let noted = ledger.find(&self.script.name).map(|entry| entry.commands_done.clone()).unwrap_or_default();
+        let entry = ledger.as_ref().and_then(|ledger| ledger.find(&self.script.name));
+        let noted = entry.map(|entry| entry.commands_done.clone()).unwrap_or_default();
         // A restore is done when its journal says so, also where a crash kept the ledger from hearing of it.
         let restored = restore::completed_steps(self.settings.volume, self.run)?;
         for (ordinal, command) in commands.iter().enumerate() {
@@ -98,8 +101,11 @@ impl Attempt<'_, '_> {
                 return Ok(Ran::Stopped(signal));
             }
             match self.command(command, ordinal)? {
-                Ran::Succeeded => ledger.change(&self.script.name, |entry| entry.commands_done.push(ordinal))?,
+                Ran::Succeeded => {}
                 other => return Ok(other),
+            }
+            if let Some(ledger) = &mut ledger {
+                ledger.change(&self.script.name, |entry| entry.commands_done.push(ordinal))?;
             }
         }
         Ok(Ran::Succeeded)
@@ -134,10 +140,14 @@ impl Attempt<'_, '_> {
 
     fn image(&mut self) -> Result<Ran> {
         let path = self.script.path.clone();
-        let executable = unistd::access(&path, unistd::AccessFlags::X_OK).is_ok() && !exec::on_noexec_mount(&path);
+        let executable = match self.settings.user {
+            Some(user) => user.may(&path, 1),
+            None => unistd::access(&path, unistd::AccessFlags::X_OK).is_ok(),
+        };
+        let executable = executable && !exec::on_noexec_mount(&path);
         let copy = match executable {
             true => None,
-            false => match PrivateCopy::of_image(&mut self.script.file, &path) {
+            false => match PrivateCopy::of_image(&mut self.script.file, &path, self.settings.user) {
                 Ok(copy) => Some(copy),
                 Err(error) => return Ok(Ran::unrunnable(error)),
             },
@@ -152,7 +162,8 @@ impl Attempt<'_, '_> {
         // As the kernel would: without a slash it is a name in the working directory.
         let program = self.settings.volume.init().join(interpreter);
         let marked = recognise::without_mark(&self.script.text).len() != self.script.text.len();
-        let copy = marked.then(|| self.copy_without_mark()).transpose()?;
+        let hidden = self.settings.user.is_some_and(|user| !user.may(&path, 4));
+        let copy = (marked || hidden).then(|| self.copy_without_mark()).transpose()?;
         let mut child = Command::new(&program);
         child.arg0(interpreter).args(argument).arg(copy.as_ref().map_or(path.as_path(), PrivateCopy::path));
         if program.exists() {
@@ -178,11 +189,13 @@ impl Attempt<'_, '_> {
     }
 
     fn copy_without_mark(&mut self) -> Result<PrivateCopy> {
-        PrivateCopy::of_text(recognise::without_mark(&self.script.text), &self.settings.volume.spool())
+        let text = recognise::without_mark(&self.script.text);
+        PrivateCopy::of_text(text, &self.settings.volume.spool(), self.settings.user)
     }
 
     fn program(&mut self, mut child: Command, image: &Path) -> Result<Ran> {
         self.prepare(&mut child, 0)?;
+        self.change_user(&mut child);
         let done = match self.attend(child)? {
             Ok(done) => done,
             Err(cause) => {
@@ -204,13 +217,31 @@ impl Attempt<'_, '_> {
         let step = serde_json::to_string(&step)
             .map_err(|cause| Error::new(Code::Bug, format!("a script's step cannot be written: {cause}")))?;
         child.current_dir(self.settings.volume.init()).env_clear().envs((self.settings.environment)().pairs());
-        child.env(SCRIPT, step).env(lock::LOCK_FD, self.settings.lock.fd().to_string());
+        child.env(SCRIPT, step);
+        if let Some(lock) = self.lock() {
+            child.env(lock::LOCK_FD, lock.to_string());
+        }
         Ok(())
     }
 
+    /// In the child, as the last step before the program.
+    fn change_user(&self, child: &mut Command) {
+        let Some(user) = self.settings.user.cloned() else { return };
+        child.env("HOME", user.home());
+        // SAFETY: between fork and exec it makes system calls only, and allocates nothing.
+        unsafe {
+            child.pre_exec(move || user.become_with_output());
+        }
+    }
+
+    /// What may replace the state before the server starts may not do so beside it.
+    fn lock(&self) -> Option<RawFd> {
+        (self.stage != Stage::AfterStart).then(|| self.settings.lock.fd())
+    }
+
     fn attend(&mut self, child: Command) -> Result<std::io::Result<Done>> {
+        let lock = self.lock();
         let relay = Relay { log: self.settings.log, listener: self.output };
-        let lock = Some(self.settings.lock.fd());
         match child::run(child, Some(relay), lock, self.settings.grace, self.signals) {
             Ok(done) => {
                 for name in &done.leftovers {

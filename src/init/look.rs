@@ -6,6 +6,7 @@ use super::{
     copy,
     ledger::{Entry, Ledger, Outcome, State},
     scan::{self, Script, Skipped},
+    stage::Stage,
 };
 use crate::{
     error::Result,
@@ -17,6 +18,10 @@ use crate::{
 pub struct Report {
     /// The next start runs these.
     pub waiting: Vec<RelPath>,
+    /// These run once the server is healthy.
+    pub after_start: Vec<RelPath>,
+    /// These run at every start.
+    pub every_start: Vec<RelPath>,
     /// These are done: the names of their marks, or their own where nothing could be renamed.
     pub done: Vec<RelPath>,
     /// These were set aside.
@@ -30,11 +35,15 @@ pub struct Report {
 pub fn report(volume: &Volume, seqinit: &Path) -> Result<Report> {
     let folder = volume.init();
     let ledger = Ledger::load(volume)?;
-    let names = scan::names(&folder)?;
-    let mut report = Report::default();
+    let mut names = scan::names(&folder)?;
+    let after_start = scan::names_of(Stage::AfterStart, &folder)?;
+    names.scripts.extend(after_start.scripts);
+    names.marked.extend(after_start.marked);
+    let mut report = Report { every_start: scan::names_of(Stage::EveryStart, &folder)?.scripts, ..Report::default() };
     for name in names.scripts {
         if find(&name, &folder, &ledger)?.is_ok() {
-            report.waiting.push(name);
+            let later = name.parent().is_some();
+            if later { &mut report.after_start } else { &mut report.waiting }.push(name);
         } else if let Some(Entry { state: State::Marked { outcome, in_place: true }, .. }) = ledger.find(&name) {
             report.list(*outcome).push(name);
         }

@@ -102,10 +102,10 @@ fn rename(folder: &Path, script: &Script, name: &RelPath) -> Result<Renamed> {
         return durable::rename_new_if_allowed(&script.path, &name.under(folder));
     }
     // The temporary name is a little longer than the name.
-    if !may_change(folder) || name.as_bytes().len() > 230 {
+    let target = name.under(folder);
+    if !target.parent().is_some_and(may_change) || name.as_bytes().len() > 230 {
         return Ok(Renamed::Refused);
     }
-    let target = name.under(folder);
     if !durable::write_new(&target, &redaction.text, 0o600)? {
         return Ok(Renamed::Taken);
     }

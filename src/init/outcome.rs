@@ -97,6 +97,32 @@ pub(super) fn conclude(
     Ok(End::Ready)
 }
 
+/// The same at every start: a failure ends this one, and leaves nothing behind.
+pub(super) fn conclude_at_start(settings: &Settings<'_>, script: &Script, ran: Ran, mut output: Output) -> Result<End> {
+    let (exit, reason) = match ran {
+        Ran::Succeeded => {
+            output.close();
+            return Ok(End::Ready);
+        }
+        Ran::Stopped(signal) => {
+            output.note(&format!("stopped by {signal}"));
+            output.close();
+            return Ok(End::Stopped(signal));
+        }
+        Ran::Failed { exit, reason, .. } => (exit, reason),
+    };
+    let error = reason.context(format!("start script {} failed", script.path.display()));
+    output.note(error.message());
+    output.close();
+    // As with scripts that run once, an empty volume is never started on by accident.
+    let go_on = settings.on_failure == Some(policy::OnFailure::Continue);
+    if go_on && (settings.allow_empty || (settings.holds_state)()?) {
+        log::error!("{}", error.message());
+        return Ok(End::Ready);
+    }
+    Ok(End::Failed { exit, error })
+}
+
 /// What failed, and what happens to it: whoever reads the log has to know how to get out.
 fn explain(script: &Script, reason: &Error, verdict: policy::Verdict, ledger: &Ledger) -> Error {
     let attempts = ledger.find(&script.name).map_or(1, |entry| entry.attempts);

@@ -10,7 +10,7 @@ use std::{
     io::{self, Seek},
     os::{
         fd::{AsRawFd, FromRawFd, OwnedFd},
-        unix::fs::PermissionsExt,
+        unix::fs::{PermissionsExt, fchown},
     },
     path::{Path, PathBuf},
 };
@@ -19,7 +19,7 @@ use nix::{errno::Errno, libc};
 
 use crate::{
     error::{Code, Error, IoContext, Result},
-    process::exec,
+    process::{User, exec},
 };
 
 /// A copy, for as long as it is needed.
@@ -35,13 +35,15 @@ impl PrivateCopy {
     ///
     /// # Errors
     /// Where neither memory nor any temporary folder takes it.
-    pub fn of_image(image: &mut File, path: &Path) -> Result<Self> {
+    pub fn of_image(image: &mut File, path: &Path, user: Option<&User>) -> Result<Self> {
         if let Some(copy) = in_memory(image) {
             return Ok(copy);
         }
         let usable =
             ["/tmp", "/dev/shm", "/run"].map(Path::new).into_iter().filter(|folder| !exec::on_noexec_mount(folder));
-        usable.filter_map(|folder| in_file(image, folder, 0o700).ok()).next().ok_or_else(|| {
+        // From its beginning each time: an attempt before has read it.
+        let mut copy = |folder| image.rewind().and_then(|()| in_file(image, folder, 0o700, user)).ok();
+        usable.filter_map(&mut copy).next().ok_or_else(|| {
             Error::new(Code::ScriptUnrunnable, format!("{} may not be executed where it is", path.display()))
                 .hint("mount the volume without noexec, or give the container a /tmp without it")
         })
@@ -51,8 +53,8 @@ impl PrivateCopy {
     ///
     /// # Errors
     /// Where the folder cannot be written.
-    pub fn of_text(text: &[u8], folder: &Path) -> Result<Self> {
-        in_file(&mut &*text, folder, 0o600).on("write a copy of the script in", folder)
+    pub fn of_text(text: &[u8], folder: &Path, user: Option<&User>) -> Result<Self> {
+        in_file(&mut &*text, folder, 0o600, user).on("write a copy of the script in", folder)
     }
 
     /// Where it is, for this process and for a child of it that is about to execute it.
@@ -86,10 +88,13 @@ fn memory() -> nix::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(raw) })
 }
 
-fn in_file(content: &mut impl io::Read, folder: &Path, mode: u32) -> io::Result<PrivateCopy> {
+fn in_file(content: &mut impl io::Read, folder: &Path, mode: u32, user: Option<&User>) -> io::Result<PrivateCopy> {
     let mut file = tempfile::Builder::new().prefix("script-").tempfile_in(folder)?;
     io::copy(content, file.as_file_mut())?;
     fs::set_permissions(file.path(), fs::Permissions::from_mode(mode))?;
+    if let Some(user) = user {
+        fchown(file.as_file(), Some(user.uid()), Some(user.gid()))?;
+    }
     let kept = file.into_temp_path();
     Ok(PrivateCopy { path: kept.to_path_buf(), _memory: None, _file: Some(kept) })
 }

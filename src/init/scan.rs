@@ -14,7 +14,7 @@ use std::{
 use log::Level;
 use nix::libc;
 
-use super::ledger::Outcome;
+use super::{ledger::Outcome, stage::Stage};
 use crate::{
     error::{Code, Error, IoContext, Result},
     volume::RelPath,
@@ -131,6 +131,22 @@ pub fn names(folder: &Path) -> Result<Names> {
     Ok(names)
 }
 
+/// The names of a stage's scripts, as they are called from `Init/`.
+///
+/// # Errors
+/// Where the folder cannot be read.
+pub fn names_of(stage: Stage, init: &Path) -> Result<Names> {
+    let Some(folder) = stage.folder() else { return names(init) };
+    if !init.join(folder).is_dir() {
+        return Ok(Names::default());
+    }
+    let below = |names: Vec<RelPath>| -> Vec<RelPath> {
+        names.iter().filter_map(|name| RelPath::new(Path::new(folder).join(name.as_path())).ok()).collect()
+    };
+    let Names { scripts, unfinished, marked } = names(&init.join(folder))?;
+    Ok(Names { scripts: below(scripts), unfinished: below(unfinished), marked: below(marked) })
+}
+
 /// Opens a script and reads it. What is no regular file and no link to one is skipped.
 ///
 /// # Errors
@@ -148,6 +164,9 @@ pub fn open(folder: &Path, name: &RelPath) -> Result<std::result::Result<Script,
         Err(cause) => return Err(Error::io("open the init script", &path, &cause).with_code(Code::ScriptUnrunnable)),
     };
     let meta = file.metadata().on("look at", &path)?;
+    if meta.is_dir() && Stage::is_folder(name) {
+        return Ok(Err(Skipped::debug(format!("{} has scripts of its own", path.display()))));
+    }
     if !meta.is_file() {
         return skipped("it is no regular file");
     }

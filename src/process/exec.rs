@@ -24,8 +24,8 @@ use nix::{
     unistd::{self, AccessFlags},
 };
 
-use super::Variables;
-use crate::error::{Code, Error};
+use super::{User, Variables};
+use crate::error::{self, Code, Error};
 
 /// A program that was not executed, and the exit code that a shell has for it.
 #[derive(Debug, Clone)]
@@ -81,6 +81,7 @@ pub struct Prepared {
     image: CString,
     arguments: Vec<CString>,
     environment: Vec<CString>,
+    user: Option<User>,
 }
 
 /// Finds the program of a command, and puts its arguments into the kernel's form.
@@ -93,7 +94,7 @@ pub fn prepare(command: &[OsString], environment: &Variables) -> Result<Prepared
     let nul = |_| NotExecuted::new(126, "an argument has a NUL in it".to_owned());
     let image = CString::new(path.as_os_str().as_bytes()).map_err(nul)?;
     let arguments = command.iter().map(|text| CString::new(text.as_bytes())).collect::<Result<_, _>>().map_err(nul)?;
-    Ok(Prepared { path, image, arguments, environment: environment.to_c_strings() })
+    Ok(Prepared { path, image, arguments, environment: environment.to_c_strings(), user: None })
 }
 
 impl Prepared {
@@ -106,9 +107,20 @@ impl Prepared {
         self
     }
 
-    /// Becomes the program. Returns only where that fails.
+    /// The same, as this user.
+    #[must_use]
+    pub fn as_user(self, user: Option<User>) -> Self {
+        Self { user, ..self }
+    }
+
+    /// Becomes the program, and its user first. Returns only where that fails.
     #[must_use]
     pub fn exec(&self) -> NotExecuted {
+        if let Some(user) = &self.user
+            && let Err(cause) = user.become_with_output()
+        {
+            return NotExecuted::new(126, format!("cannot become the user {}: {}", user.spec(), error::reason(&cause)));
+        }
         let Err(errno) = unistd::execve(&self.image, &self.arguments, &self.environment);
         explain(&self.path, errno)
     }

@@ -95,7 +95,15 @@ pub fn sync_dir(path: &Path) -> Result<()> {
 /// The kernel's: something that was written did not reach the disk.
 pub fn sync_filesystem(path: &Path) -> Result<()> {
     let dir = File::open(path).on("open", path)?;
-    nix::unistd::syncfs(dir.as_fd()).on("flush the file system of", path)
+    match nix::unistd::syncfs(dir.as_fd()) {
+        // A filter that forbids it: all file systems are flushed, which Linux waits for. That a disk failed is heard only
+        // where a file is flushed by itself.
+        Err(Errno::ENOSYS | Errno::EPERM) => {
+            nix::unistd::sync();
+            Ok(())
+        }
+        other => other.on("flush the file system of", path),
+    }
 }
 
 /// Starts writing out what was just written, so that the flush at the end finds little left to do. Only a hint.
@@ -158,9 +166,12 @@ fn rename_read_only_directory(from: &Path, to: &Path) -> nix::Result<bool> {
 
 fn rename_new_now(from: &Path, to: &Path) -> nix::Result<bool> {
     let done = match renameat2_noreplace(from, to) {
-        // A file system (NFS, 9p) or a seccomp filter without it: look, then rename. The volume's lock is held.
-        Err(Errno::EINVAL | Errno::ENOSYS) if to.symlink_metadata().is_ok() => Err(Errno::EEXIST),
-        Err(Errno::EINVAL | Errno::ENOSYS) => fcntl::renameat(fcntl::AT_FDCWD, from, fcntl::AT_FDCWD, to),
+        // A file system (NFS, 9p) or a seccomp filter without it: look, then rename. The volume's lock is held. Where
+        // it is the folder that says EPERM, the plain call says so too.
+        Err(Errno::EINVAL | Errno::ENOSYS | Errno::EPERM) if to.symlink_metadata().is_ok() => Err(Errno::EEXIST),
+        Err(Errno::EINVAL | Errno::ENOSYS | Errno::EPERM) => {
+            fcntl::renameat(fcntl::AT_FDCWD, from, fcntl::AT_FDCWD, to)
+        }
         other => other,
     };
     match done {

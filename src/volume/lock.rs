@@ -10,7 +10,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::Read,
+    io::{Read, Seek},
     os::{
         fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
         unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
@@ -41,6 +41,9 @@ pub struct Holder {
     pub verb: String,
     /// Since when.
     pub since: jiff::Timestamp,
+    /// When it started the server, if it has.
+    #[serde(default)]
+    pub server: Option<jiff::Timestamp>,
 }
 
 impl Holder {
@@ -88,8 +91,8 @@ impl Lock {
         if !flock(&file, &path)? {
             return Ok(Err(read_holder(&mut file)));
         }
-        let holder =
-            Holder { pid: std::process::id(), host: host(), verb: verb.to_owned(), since: jiff::Timestamp::now() };
+        let since = jiff::Timestamp::now();
+        let holder = Holder { pid: std::process::id(), host: host(), verb: verb.to_owned(), since, server: None };
         write_holder(&file, &holder);
         Ok(Ok(Self { file }))
     }
@@ -100,6 +103,15 @@ impl Lock {
     /// `TryAgain` while somebody holds it.
     pub fn take(volume: &Volume, verb: &str, inherited: Option<RawFd>) -> Result<Self> {
         Self::try_take(volume, verb, inherited)?.map_err(|holder| holder.refusal(volume))
+    }
+
+    /// Notes that the holder is about to start the server.
+    pub fn server_starts(&self) {
+        let mut text = String::new();
+        let read = (&self.file).rewind().and_then(|()| (&self.file).take(HOLDER_LIMIT).read_to_string(&mut text));
+        if let Some(holder) = read.ok().and_then(|_| serde_json::from_str::<Holder>(&text).ok()) {
+            write_holder(&self.file, &Holder { server: Some(jiff::Timestamp::now()), ..holder });
+        }
     }
 
     /// The descriptor's number, for [`LOCK_FD`].
@@ -181,7 +193,7 @@ fn open(path: &PathBuf) -> Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o644).open(path).on("open", path)
 }
 
-/// Only for people: that it cannot be written must not keep a server down. It covers what was there, by spaces where it
+/// For people and probes: that it cannot be written must not keep a server down. It covers what was there, by spaces where it
 /// is shorter: a file that is emptied first is flushed to the disk by ext4 when it is closed, a millisecond of every start.
 fn write_holder(file: &File, holder: &Holder) {
     let mut text = serde_json::to_vec(holder).unwrap_or_default();
@@ -233,10 +245,13 @@ fn read_holder(file: &mut File) -> Holder {
         host: "unknown".to_owned(),
         verb: "unknown".to_owned(),
         since: jiff::Timestamp::now(),
+        server: None,
     })
 }
 
-fn host() -> String {
+/// What this host, or container, is called.
+#[must_use]
+pub fn host() -> String {
     nix::unistd::gethostname().map_or_else(|_| "unknown".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::panic)] // In a helper of a test it is a failed test.
 #![allow(clippy::print_stdout)] // What a test measured is for whoever runs it alone.
 
+mod after_start;
 mod backup;
 mod cli;
 mod clock;
@@ -11,10 +12,12 @@ mod entrypoint;
 mod examples;
 mod fixture;
 mod format;
+mod health;
 mod house;
 mod init;
 mod interrupted;
 mod memory;
+mod narrow;
 mod podman;
 mod restore;
 mod rollback;
@@ -22,3 +25,4 @@ mod store;
 mod supervise;
 mod support;
 mod unprivileged;
+mod user;

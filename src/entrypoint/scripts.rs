@@ -1,0 +1,80 @@
+//! Init scripts as the entrypoint runs them: with what they are promised, each stage at its place in the line.
+
+use super::{End, Settings, state, with_commands};
+use crate::{
+    error::Result,
+    init,
+    process::{Signals, Variables},
+    volume::{Lock, Volume},
+};
+
+/// Those of `/seqinit` and `Init/`, once each.
+pub(super) fn run_once(
+    settings: &Settings,
+    volume: &Volume,
+    lock: &Lock,
+    signals: &mut Signals,
+) -> Result<Option<End>> {
+    if settings.scripts.is_none() {
+        log::info!("init scripts are skipped");
+    }
+    with(settings, volume, lock, &|| state::holds_state(volume), |init| init::run(init, signals))
+}
+
+/// Those of `Init/start.d/`, at every start.
+pub(super) fn run_at_start(
+    settings: &Settings,
+    volume: &Volume,
+    lock: &Lock,
+    signals: &mut Signals,
+) -> Result<Option<End>> {
+    with(settings, volume, lock, &|| state::holds_state(volume), |init| init::run_at_start(init, signals))
+}
+
+/// Those of `Init/ready.d/`, once each. The server runs by then: whether the volume was empty is of no interest.
+pub(super) fn run_after_start(
+    settings: &Settings,
+    volume: &Volume,
+    lock: &Lock,
+    signals: &mut Signals,
+) -> Result<Option<End>> {
+    with(settings, volume, lock, &|| Ok(true), |init| init::run_after_start(init, signals))
+}
+
+fn with(
+    settings: &Settings,
+    volume: &Volume,
+    lock: &Lock,
+    holds_state: &dyn Fn() -> Result<bool>,
+    run: impl FnOnce(&init::Settings<'_>) -> Result<init::End>,
+) -> Result<Option<End>> {
+    let Some(scripts) = &settings.scripts else { return Ok(None) };
+    let environment = || environment(settings, volume);
+    let end = run(&init::Settings {
+        volume,
+        lock,
+        own: &settings.own,
+        arguments_variable: settings.arguments_variable,
+        seqinit: scripts.seqinit.clone(),
+        environment: &environment,
+        user: settings.user.as_ref(),
+        log: settings.log,
+        grace: scripts.grace,
+        on_failure: scripts.on_failure,
+        allow_empty: scripts.allow_empty,
+        strict_permissions: scripts.strict_permissions,
+        holds_state,
+    })?;
+    Ok(match end {
+        init::End::Ready => None,
+        init::End::Stopped(signal) => Some(End::Stopped(signal)),
+        init::End::Failed { exit, error } => Some(End::Failed { exit, error }),
+    })
+}
+
+/// The environment that scripts and a shell are promised.
+fn environment(settings: &Settings, volume: &Volume) -> Variables {
+    // Readiness and sockets are the server's business.
+    let theirs = settings.environment.clone().without(&["NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"]);
+    with_commands(theirs, &settings.own, volume)
+}

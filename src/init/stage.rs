@@ -1,0 +1,55 @@
+//! When a script runs: once before the server, at every start before it, or once after it became healthy.
+
+use std::path::Path;
+
+use super::recognise::Kind;
+use crate::{
+    error::{Code, Error, Result},
+    volume::RelPath,
+};
+
+/// When the scripts of a folder run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// `Init/`: once, before the server.
+    Once,
+    /// `Init/start.d/`: at every start, before the server.
+    EveryStart,
+    /// `Init/ready.d/`: once, after the server became healthy.
+    AfterStart,
+}
+
+impl Stage {
+    /// The folder's name in `Init/`, but for those in `Init/` itself.
+    #[must_use]
+    pub const fn folder(self) -> Option<&'static str> {
+        match self {
+            Self::Once => None,
+            Self::EveryStart => Some("start.d"),
+            Self::AfterStart => Some("ready.d"),
+        }
+    }
+
+    /// Whether a name in `Init/` is that of a folder with scripts of its own.
+    #[must_use]
+    pub fn is_folder(name: &RelPath) -> bool {
+        [Self::EveryStart, Self::AfterStart].iter().any(|stage| stage.folder().map(Path::new) == Some(name.as_path()))
+    }
+
+    /// A restore needs the volume for itself, which it cannot have beside the server.
+    ///
+    /// # Errors
+    /// Where a built-in script says one all the same.
+    pub fn refuse(self, kind: Kind) -> Result<Kind> {
+        let Kind::BuiltIn(commands) = &kind else { return Ok(kind) };
+        let replaces = |word: &String| matches!(word.as_str(), "restore" | "rollback");
+        match commands.iter().find(|command| command.arguments.iter().any(replaces)) {
+            Some(command) if self == Self::AfterStart => Err(Error::new(
+                Code::ScriptUnrunnable,
+                format!("line {} replaces the state, which the server is using by then", command.line),
+            )
+            .hint("move the script from Init/ready.d/ to Init/: there it runs before the server")),
+            _ => Ok(kind),
+        }
+    }
+}
