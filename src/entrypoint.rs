@@ -175,8 +175,10 @@ fn prepare(settings: &Settings, signals: &mut Signals) -> Result<std::result::Re
     volume.prepare()?;
     let Some(lock) = lock::wait_for(&volume, settings, signals)? else { return Ok(Err(stopped(signals))) };
     volume.clear_spool();
-    if let Some(user) = &settings.user {
-        volume.let_pass(user.uid(), user.gid())?;
+    if let Some(user) = &settings.user
+        && let Err(error) = volume.let_pass(user.uid(), user.gid())
+    {
+        log::warn!("scripts of user {} may not find `seqsvr`: {error}", user.spec());
     }
     recover(&volume)?;
     if let Some(end) = scripts::run_once(settings, &volume, &lock, signals)? {
