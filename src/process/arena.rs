@@ -88,6 +88,17 @@ unsafe impl GlobalAlloc for Arena {
         self.take(layout).unwrap_or_else(|| unsafe { System.alloc(layout) })
     }
 
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        let Some(piece) = self.take(layout) else {
+            // The system's large pieces are zero before anybody touches them, and stay untouched.
+            // SAFETY: as the caller promised.
+            return unsafe { System.alloc_zeroed(layout) };
+        };
+        // SAFETY: it is as large as was asked for. What was given back and is handed out again is not zero.
+        unsafe { piece.write_bytes(0, layout.size()) };
+        piece
+    }
+
     unsafe fn dealloc(&self, piece: *mut u8, layout: Layout) {
         match self.offset(piece) {
             Some(offset) => {
@@ -165,6 +176,9 @@ mod tests {
             arena.dealloc(moved, layout(LARGEST + 1, 1));
             arena.dealloc(behind, layout(1, 1));
             assert_eq!(arena.alloc(layout(1, 1)), behind, "the last piece is handed out again");
+            behind.write(9);
+            arena.dealloc(behind, layout(1, 1));
+            assert_eq!(arena.alloc_zeroed(layout(1, 1)).read(), 0, "and clean, where that is asked for");
         }
     }
 }
