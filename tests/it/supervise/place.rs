@@ -33,9 +33,9 @@ fn mask_and_dispositions_are_those_that_moorline_was_given() {
 #[test]
 fn the_server_leads_a_group_and_keeps_its_directory() {
     let volume = TestVolume::in_use();
-    let end = supervise(&volume, &[], ["/bin/sh", "-c", "pwd; readlink /proc/1/cwd; cat /proc/self/stat"])
-        .before("cd /usr")
-        .wait();
+    // moorline leaves the directory once the server is there, which the server may see happen.
+    let look = "pwd; until [ \"$(readlink /proc/1/cwd)\" = / ]; do sleep 0.01; done; echo /; cat /proc/self/stat";
+    let end = supervise(&volume, &[], ["/bin/sh", "-c", look]).before("cd /usr").wait();
     let lines: Vec<&str> = end.out.lines().collect();
     assert_eq!(lines[..2], ["/usr", "/"], "{end}");
     let fields: Vec<&str> = lines[2].split(' ').collect();
