@@ -151,19 +151,29 @@ pub fn waiting_after_start(volume: &Volume) -> Result<Vec<RelPath>> {
 /// Where the folder cannot be read, or a child cannot be waited for.
 pub fn run_at_start(settings: &Settings<'_>, signals: &mut Signals) -> Result<End> {
     let folder = settings.volume.init();
-    for name in names(settings, Stage::EveryStart)? {
+    each(settings, Stage::EveryStart, signals, |name, signals| {
+        Ok(match scan::open(&folder, name)? {
+            Ok(script) => Ok(at_start(settings, script, signals)?),
+            Err(skipped) => Err(skipped),
+        })
+    })
+}
+
+/// A stage's scripts one after the other, until one of them ends the start or this process is asked to stop.
+fn each(
+    settings: &Settings<'_>,
+    stage: Stage,
+    signals: &mut Signals,
+    mut run: impl FnMut(&RelPath, &mut Signals) -> Result<std::result::Result<End, scan::Skipped>>,
+) -> Result<End> {
+    for name in names(settings, stage)? {
         if let Some(signal) = signals.stop() {
             return Ok(End::Stopped(signal));
         }
-        let end = match scan::open(&folder, &name)? {
-            Ok(script) => at_start(settings, script, signals)?,
-            Err(skipped) => {
-                skipped.say();
-                continue;
-            }
-        };
-        if !matches!(end, End::Ready) {
-            return Ok(end);
+        match run(&name, signals)? {
+            Ok(End::Ready) => {}
+            Ok(end) => return Ok(end),
+            Err(skipped) => skipped.say(),
         }
     }
     Ok(signals.stop().map_or(End::Ready, End::Stopped))
@@ -184,22 +194,12 @@ fn names(settings: &Settings<'_>, stage: Stage) -> Result<Vec<RelPath>> {
 
 fn once(settings: &Settings<'_>, stage: Stage, ledger: &mut Ledger, signals: &mut Signals) -> Result<End> {
     let folder = settings.volume.init();
-    for name in names(settings, stage)? {
-        if let Some(signal) = signals.stop() {
-            return Ok(End::Stopped(signal));
-        }
-        let end = match look::find(&name, &folder, ledger)? {
-            Ok(script) => one(settings, stage, script, ledger, signals)?,
-            Err(skipped) => {
-                skipped.say();
-                continue;
-            }
-        };
-        if !matches!(end, End::Ready) {
-            return Ok(end);
-        }
-    }
-    Ok(signals.stop().map_or(End::Ready, End::Stopped))
+    each(settings, stage, signals, |name, signals| {
+        Ok(match look::find(name, &folder, ledger)? {
+            Ok(script) => Ok(one(settings, stage, script, ledger, signals)?),
+            Err(skipped) => Err(skipped),
+        })
+    })
 }
 
 /// The server is about to start: what the ledger says of an empty volume is over.

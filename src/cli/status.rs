@@ -49,11 +49,15 @@ impl Status {
         let volume = context.volume()?;
         let key = context.environment.key_sources()?.active(Some(&volume))?.map(|found| found.key);
         let scripts = init::report(&volume, &container::seqinit(&context.environment)?)?;
+        let listed = backup::list(&volume.backups(), key.as_ref())?;
+        for skipped in &listed.skipped {
+            log::warn!("{}", skipped.error);
+        }
         let report = Report {
             instance_id: Instance::load(&volume)?.map(|instance| instance.id),
             key_fingerprint: key.as_ref().map(|key| key.fingerprint()),
             in_use_by: lock::holder(&volume)?,
-            last_backup: backup::list(&volume.backups(), key.as_ref())?.backups.into_iter().next(),
+            last_backup: listed.backups.into_iter().next(),
             scripts: Scripts {
                 waiting: scripts.waiting,
                 after_start: scripts.after_start,

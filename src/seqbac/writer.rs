@@ -124,13 +124,6 @@ impl<W: Write> Writer<W> {
         self.guarded(|this| this.write_member(entry, content))
     }
 
-    /// Marks the member that was written last as torn: it changed while it was read.
-    pub fn mark_torn(&mut self) {
-        if let Some(last) = self.members.last_mut() {
-            last.torn = true;
-        }
-    }
-
     /// Writes the digest, the seek table, the last segment and the footer. Gives back what was written to; nothing of
     /// it has been flushed to a disk.
     ///

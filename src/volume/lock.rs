@@ -119,16 +119,6 @@ impl Lock {
     pub fn fd(&self) -> RawFd {
         self.file.as_raw_fd()
     }
-
-    /// Lets the descriptor live on in what this process executes.
-    ///
-    /// # Errors
-    /// Where the kernel refuses.
-    pub fn survive_exec(&self) -> Result<()> {
-        fcntl::fcntl(&self.file, fcntl::FcntlArg::F_SETFD(fcntl::FdFlag::empty())).map(drop).map_err(|errno| {
-            Error::new(Code::Unexpected, format!("the volume's lock cannot be handed on: {}", errno.desc()))
-        })
-    }
 }
 
 /// Who holds the volume's lock now, without taking it.

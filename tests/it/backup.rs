@@ -126,6 +126,10 @@ fn verify_finds_rot_and_says_which_file() {
     fs::write(&two, &fs::read(&one).expect("reads")[..500]).expect("writes");
     data.moorline(&["verify", argument(&two)]).fails(25, &[]);
     data.moorline(&["list"]).succeeds();
+    fs::write(&two, "damaged").expect("writes");
+    let ran = data.moorline(&["status"]);
+    assert!(ran.stderr.contains(argument(&two)), "status says so too: {ran:#?}");
+    ran.succeeds();
 }
 
 #[test]
