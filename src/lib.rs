@@ -42,6 +42,7 @@
 //! - `progress.rs`: how far it is
 //!
 //! [`profile`]: what a server's state is. `discovery.rs`: when nobody has said; `.moorlineignore`.
+//! - `step.rs`: a step of quarantine
 //!
 //! [`store`]: databases and files, off the volume and back onto it.
 //! - `scope.rs`: which paths are state; `survey.rs`, `survey/walk.rs`: finding them, and what is

@@ -4,15 +4,17 @@
 //! unknown.
 
 pub mod discovery;
+pub mod step;
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use self::step::Step;
 use crate::{error::Result, store::Scope};
 
 /// What a server's state is, and what its apps are.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Profile {
     /// Its name. Discovery has none.
     pub name: Option<String>,
@@ -22,6 +24,8 @@ pub struct Profile {
     pub scope: Scope,
     /// What its apps are.
     pub apps: Apps,
+    /// What switches them off, in this order; undone in reverse.
+    pub steps: Vec<Step>,
 }
 
 /// What a profile says about the apps of its server.
@@ -32,6 +36,8 @@ pub enum Apps {
     Unknown,
     /// The server has none.
     None,
+    /// Those that the steps find.
+    Listed,
 }
 
 /// What the names of backup files begin with where no profile says otherwise.
@@ -44,6 +50,6 @@ impl Profile {
     /// Where `.moorlineignore` cannot be read, or has a line that makes no sense.
     pub fn discover(root: &Path) -> Result<Self> {
         let scope = discovery::discovered(root)?;
-        Ok(Self { name: None, prefix: DEFAULT_PREFIX.to_owned(), scope, apps: Apps::Unknown })
+        Ok(Self { name: None, prefix: DEFAULT_PREFIX.to_owned(), scope, apps: Apps::Unknown, steps: Vec::new() })
     }
 }
