@@ -12,6 +12,7 @@
 
 pub mod health;
 mod lock;
+mod quiet;
 pub mod ready;
 mod scripts;
 mod state;

@@ -1,0 +1,187 @@
+//! What is looked at: whether the long way would do anything on this volume but hand over.
+
+use std::ffi::CStr;
+
+use syscalls::Errno;
+
+use super::{
+    system::{self, Fd, NOWHERE, PIECE},
+    text::Text,
+    time,
+};
+use crate::volume::lock::HOLDER_SIZE;
+
+/// A backup that is no older makes one before the server starts superfluous.
+const DAY: u64 = 24 * 60 * 60;
+
+/// What the ledger of init scripts says of a script that is not done with.
+const UNFINISHED: [&[u8]; 4] = [b"\"waiting\"", b"\"running\"", b"\"marking\"", b"\"empty_volume\": true"];
+
+/// A volume on which there is nothing to do, and its lock.
+#[derive(Debug)]
+pub struct Quiet {
+    lock: Fd,
+    /// Who the volume is.
+    pub instance: Instance,
+}
+
+/// What `instance.json` says, as far as the server is told.
+#[derive(Debug)]
+pub struct Instance {
+    /// The instance id, in hexadecimal.
+    pub id: [u8; 32],
+    /// How many restores it has seen: digits, behind blanks.
+    pub epoch: [u8; 8],
+}
+
+impl Quiet {
+    /// Takes the lock and looks. `None` where there is something to do, or anything is not as it nearly always is.
+    pub fn look(storage: &CStr) -> Option<Self> {
+        let root = system::folder(storage)?;
+        let lock = system::file_to_keep(root, c".moorline/lock");
+        let quiet = lock.and_then(|lock| {
+            let looked = system::lock(lock).and_then(|()| nothing_to_do(root, lock));
+            if looked.is_none() {
+                system::close(lock);
+            }
+            looked.map(|instance| Self { lock, instance })
+        });
+        system::close(root);
+        quiet
+    }
+
+    /// The lock is free again.
+    pub fn let_go(&self) {
+        system::close(self.lock);
+    }
+}
+
+fn nothing_to_do(root: Fd, lock: Fd) -> Option<Instance> {
+    no_script_waits(root)?;
+    is_empty(root, c".moorline/restores")?;
+    is_empty(root, c".moorline/spool")?;
+    is_missing(root, c".moorline/quarantine.json")?;
+    let instance = Instance::read(root)?;
+    key_was_checked(root)?;
+    let now = system::now()?;
+    has_backup(root, &instance, now)?;
+    write_holder(lock, now)?;
+    Some(instance)
+}
+
+fn no_script_waits(root: Fd) -> Option<()> {
+    if system::find_name(NOWHERE, c"/seqinit", |_, _| true) != Err(Errno::ENOENT) {
+        return None;
+    }
+    let waits = |name: &[u8]| {
+        !(name.starts_with(b".") || [b".done".as_slice(), b".failed", b".log"].iter().any(|end| name.ends_with(end)))
+    };
+    if system::find_name(root, c"Init", |_, name| waits(name.to_bytes())) != Ok(false) {
+        return None;
+    }
+    let mut buffer = [0; PIECE];
+    let ledger = system::read(root, c".moorline/init.json", &mut buffer).ok()?.unwrap_or_default();
+    (!UNFINISHED.iter().any(|word| place_of(ledger, word).is_some())).then_some(())
+}
+
+fn is_empty(root: Fd, path: &CStr) -> Option<()> {
+    (system::find_name(root, path, |_, _| true) == Ok(false)).then_some(())
+}
+
+fn is_missing(root: Fd, path: &CStr) -> Option<()> {
+    system::look(root, path).ok()?.is_none().then_some(())
+}
+
+impl Instance {
+    fn read(root: Fd) -> Option<Self> {
+        let mut buffer = [0; PIECE];
+        let text = system::read(root, c".moorline/instance.json", &mut buffer).ok()??;
+        // Without one it has no key yet.
+        place_of(text, b"\"key_fingerprint\": \"")?;
+        let id = text.strip_prefix(b"{\n  \"id\": \"")?;
+        let digits = text.get(place_of(text, b"\"restore_epoch\": ")?..)?;
+        let length = digits.iter().position(|byte| !byte.is_ascii_digit()).filter(|length| (1..=8).contains(length))?;
+        let mut epoch = *b"        ";
+        epoch.get_mut(8 - length..)?.copy_from_slice(digits.get(..length)?);
+        Some(Self { id: id.get(..32)?.try_into().ok()?, epoch })
+    }
+}
+
+/// The volume's own key is the one whose fingerprint was written down: nothing has touched its file since.
+fn key_was_checked(root: Fd) -> Option<()> {
+    let key = system::look(root, c".moorline/secret.key").ok()??;
+    let instance = system::look(root, c".moorline/instance.json").ok()??;
+    (key.mode & 0o077 == 0 && key.changed <= instance.modified).then_some(())
+}
+
+/// One of this instance of today or yesterday, by its name, that is no older than a day, by its header.
+fn has_backup(root: Fd, instance: &Instance, now: u64) -> Option<()> {
+    let days = [time::day(now)?, time::day(now.checked_sub(DAY)?)?];
+    let is_recent = |folder: Fd, name: &CStr| {
+        let text = name.to_bytes();
+        text.ends_with(b".seqbac")
+            && days.iter().any(|day| place_of(text, day).is_some())
+            && header_fits(folder, name, instance, now).is_some()
+    };
+    (system::find_name(root, c"Backups", is_recent) == Ok(true)).then_some(())
+}
+
+/// `docs/seqbac.md`, "Header". A header is short; the rest of the file is not read.
+fn header_fits(folder: Fd, name: &CStr, instance: &Instance, now: u64) -> Option<()> {
+    let mut buffer = [0; PIECE];
+    let header = system::read_start(folder, name, &mut buffer)?;
+    let length = u32::from_le_bytes(header.get(12..16)?.try_into().ok()?);
+    let fields = header.get(60..usize::try_from(length).ok()?.checked_sub(36)?)?;
+    let created = u64::from_le_bytes(header.get(20..28)?.try_into().ok()?) / 1000;
+    let fits = header.starts_with(b"\x89SBC\r\n\x1a\n\x01")
+        && created <= now
+        && now - created < DAY
+        && has_id(fields, &instance.id);
+    fits.then_some(())
+}
+
+/// Whether the header's fields name this instance.
+fn has_id(mut fields: &[u8], id: &[u8; 32]) -> bool {
+    while let Some((&[kind, 0, low, high], rest)) = fields.split_first_chunk() {
+        let Some((value, rest)) = rest.split_at_checked(usize::from(u16::from_le_bytes([low, high]))) else { break };
+        if kind == 2 {
+            let hex = |digit: u8| if digit < 10 { b'0' + digit } else { b'a' + digit - 10 };
+            return value.len() == 16
+                && value.iter().zip(id.as_chunks().0).all(|(byte, &text)| [hex(byte >> 4), hex(byte & 15)] == text);
+        }
+        fields = rest;
+    }
+    false
+}
+
+/// For the person who reads that the volume is in use.
+fn write_holder(lock: Fd, now: u64) -> Option<()> {
+    let mut host = [0; 65];
+    system::host(&mut host)?;
+    let host = CStr::from_bytes_until_nul(&host).ok()?.to_bytes();
+    if !host.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')) {
+        return None;
+    }
+    let time = time::text(now)?;
+    let mut pid = *b"          ";
+    time::put_number(&mut pid, system::process_id());
+    let parts: [&[u8]; 9] = [
+        b"{\"pid\":",
+        &pid,
+        b",\"host\":\"",
+        host,
+        b"\",\"verb\":\"run\",\"since\":\"",
+        &time,
+        b"\",\"server\":\"",
+        &time,
+        b"\"}",
+    ];
+    let mut holder = Text::<HOLDER_SIZE>::of(&parts)?;
+    holder.whole().iter_mut().filter(|byte| **byte == 0).for_each(|byte| *byte = b' ');
+    system::write(lock, holder.whole())
+}
+
+/// Where in a text the first of these words ends.
+fn place_of(text: &[u8], word: &[u8]) -> Option<usize> {
+    text.windows(word.len()).position(|piece| piece == word).map(|start| start + word.len())
+}

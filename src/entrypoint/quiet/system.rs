@@ -1,0 +1,224 @@
+//! System calls, made directly: no C library is there yet, so neither is `errno`.
+
+use std::ffi::{CStr, c_char};
+
+use syscalls::{Errno, Sysno, syscall};
+
+use crate::process::signals::Mask;
+
+/// A descriptor of this process.
+pub type Fd = usize;
+
+/// `openat` with a path that is absolute.
+pub const NOWHERE: Fd = -100_isize as usize;
+
+/// What is read of a file, or of a folder at a time: on the stack, of which every page costs.
+pub const PIECE: usize = 1024;
+
+const O_DIRECTORY: usize = if cfg!(target_arch = "aarch64") { 0o40_000 } else { 0o200_000 };
+const O_CLOEXEC: usize = 0o2_000_000;
+const O_PATH: usize = 0o10_000_000;
+const O_RDWR: usize = 2;
+const SIG_SETMASK: usize = 2;
+const LOCK_EX_NB: usize = 2 | 4;
+const CLOSE_RANGE_CLOEXEC: usize = 4;
+const CLOCK_REALTIME: usize = 0;
+
+/// Sets the mask; the one before.
+pub fn set_mask(mask: Mask) -> Option<Mask> {
+    let mut old: Mask = 0;
+    // SAFETY: both pointers are to live numbers of the size that is given.
+    unsafe { syscall!(Sysno::rt_sigprocmask, SIG_SETMASK, &raw const mask, &raw mut old, size_of::<Mask>()) }.ok()?;
+    Some(old)
+}
+
+/// Whether a signal has come and is held.
+pub fn is_signalled() -> bool {
+    let mut pending: Mask = 0;
+    // SAFETY: the pointer is to a live number of the size that is given.
+    let asked = unsafe { syscall!(Sysno::rt_sigpending, &raw mut pending, size_of::<Mask>()) };
+    asked.is_err() || pending != 0
+}
+
+/// This process's id.
+pub fn process_id() -> usize {
+    // SAFETY: takes nothing.
+    unsafe { syscall!(Sysno::getpid) }.unwrap_or(0)
+}
+
+/// Seconds since 1970.
+pub fn now() -> Option<u64> {
+    let mut time = [0_u64; 2];
+    // SAFETY: the pointer is to a live timespec: two numbers of eight bytes.
+    unsafe { syscall!(Sysno::clock_gettime, CLOCK_REALTIME, time.as_mut_ptr()) }.ok()?;
+    Some(time[0])
+}
+
+/// Marks every descriptor that this process was given, but for 0 to 2, to be closed at exec.
+pub fn close_on_exec() -> Option<()> {
+    // SAFETY: takes numbers; marks descriptors, closes none.
+    unsafe { syscall!(Sysno::close_range, 3, u32::MAX, CLOSE_RANGE_CLOEXEC) }.ok().map(drop)
+}
+
+/// Opens a folder, to open what is in it.
+pub fn folder(path: &CStr) -> Option<Fd> {
+    open(NOWHERE, path, O_PATH | O_DIRECTORY | O_CLOEXEC).ok()
+}
+
+/// Opens a file that is there, to be read and written by this process and the one that it becomes.
+pub fn file_to_keep(folder: Fd, path: &CStr) -> Option<Fd> {
+    open(folder, path, O_RDWR).ok()
+}
+
+fn open(folder: Fd, path: &CStr, flags: usize) -> Result<Fd, Errno> {
+    // SAFETY: the path ends with a NUL and is live through the call.
+    unsafe { syscall!(Sysno::openat, folder, path.as_ptr(), flags, 0) }
+}
+
+/// Closes a descriptor that this file opened.
+pub fn close(fd: Fd) {
+    // SAFETY: nobody else has the number.
+    let _ = unsafe { syscall!(Sysno::close, fd) };
+}
+
+/// Takes the lock of a file, unless somebody has it.
+pub fn lock(file: Fd) -> Option<()> {
+    // SAFETY: takes numbers.
+    unsafe { syscall!(Sysno::flock, file, LOCK_EX_NB) }.ok().map(drop)
+}
+
+/// Writes over the beginning of a file.
+pub fn write(file: Fd, text: &[u8]) -> Option<()> {
+    // SAFETY: the bytes are live through the call.
+    unsafe { syscall!(Sysno::pwrite64, file, text.as_ptr(), text.len(), 0) }.ok().map(drop)
+}
+
+/// The name of this host, at most 64 bytes, with a NUL.
+pub fn host(name: &mut [u8; 65]) -> Option<()> {
+    // Six texts of 65 bytes; the second is the name.
+    let mut names = [0_u8; 6 * 65];
+    // SAFETY: the buffer has the size of the kernel's structure.
+    unsafe { syscall!(Sysno::uname, names.as_mut_ptr()) }.ok()?;
+    name.copy_from_slice(names.get(65..130)?);
+    Some(())
+}
+
+/// What is known of a file without opening it.
+#[derive(Clone, Copy, Debug)]
+pub struct About {
+    /// Type and permissions.
+    pub mode: u32,
+    /// When its content changed.
+    pub modified: Moment,
+    /// When anything of it changed.
+    pub changed: Moment,
+}
+
+/// Looks at a file. `Ok(None)` where there is none.
+pub fn look(folder: Fd, path: &CStr) -> Result<Option<About>, ()> {
+    const BASIC: usize = 0x7ff;
+    let mut stat = Statx::default();
+    // SAFETY: the path ends with a NUL, and the buffer has the size of the kernel's structure.
+    match unsafe { syscall!(Sysno::statx, folder, path.as_ptr(), 0, BASIC, &raw mut stat) } {
+        Ok(_) => Ok(Some(About {
+            mode: u32::from(stat.mode),
+            modified: stat.modified,
+            changed: stat.changed,
+        })),
+        Err(Errno::ENOENT) => Ok(None),
+        Err(_) => Err(()),
+    }
+}
+
+/// The kernel's `struct statx`, as far as it is used.
+#[repr(C)]
+#[derive(Default)]
+struct Statx {
+    _mask_to_gid: [u32; 5 + 2],
+    mode: u16,
+    _spare: u16,
+    _ino: u64,
+    _size_blocks_and_attributes: [u64; 3],
+    _accessed: Moment,
+    _born: Moment,
+    changed: Moment,
+    modified: Moment,
+    _rest: [u64; 16],
+}
+
+/// Since 1970.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
+pub struct Moment {
+    seconds: i64,
+    nanoseconds: u32,
+    _spare: i32,
+}
+
+/// The beginning of a file.
+pub fn read_start<'a>(folder: Fd, path: &CStr, buffer: &'a mut [u8; PIECE]) -> Option<&'a [u8]> {
+    let file = open(folder, path, O_CLOEXEC).ok()?;
+    let read = read_piece(file, buffer);
+    close(file);
+    read
+}
+
+/// What a file holds, if that is less than a piece. `Ok(None)` where there is no such file.
+pub fn read<'a>(folder: Fd, path: &CStr, buffer: &'a mut [u8; PIECE]) -> Result<Option<&'a [u8]>, ()> {
+    let file = match open(folder, path, O_CLOEXEC) {
+        Ok(file) => file,
+        Err(Errno::ENOENT) => return Ok(None),
+        Err(_) => return Err(()),
+    };
+    let read = read_piece(file, buffer);
+    close(file);
+    read.filter(|text| text.len() < PIECE).map(Some).ok_or(())
+}
+
+fn read_piece(file: Fd, buffer: &mut [u8; PIECE]) -> Option<&[u8]> {
+    // SAFETY: the buffer is live through the call, and has the length that is given.
+    let length = unsafe { syscall!(Sysno::read, file, buffer.as_mut_ptr(), PIECE) }.ok()?;
+    buffer.get(..length)
+}
+
+/// Looks at each name in a folder until one is `found`. Whether it was.
+pub fn find_name(folder: Fd, path: &CStr, mut found: impl FnMut(Fd, &CStr) -> bool) -> Result<bool, Errno> {
+    let listed = open(folder, path, O_DIRECTORY | O_CLOEXEC)?;
+    let mut piece = Names([0; PIECE]);
+    let outcome = loop {
+        // SAFETY: the buffer is live through the call, and has the length that is given.
+        match unsafe { syscall!(Sysno::getdents64, listed, piece.0.as_mut_ptr(), PIECE) } {
+            Ok(0) => break Ok(false),
+            Ok(length) if piece.any(length, |name| found(listed, name)) => break Ok(true),
+            Ok(_) => {}
+            Err(errno) => break Err(errno),
+        }
+    };
+    close(listed);
+    outcome
+}
+
+/// Entries of a folder, as the kernel writes them: each begins with its length at byte 16, and has its name at byte 19.
+#[repr(align(8))]
+struct Names([u8; PIECE]);
+
+impl Names {
+    fn any(&self, length: usize, mut found: impl FnMut(&CStr) -> bool) -> bool {
+        let mut rest = self.0.get(..length).unwrap_or_default();
+        while let Some(&[low, high]) = rest.get(16..18) {
+            let size = usize::from(u16::from_ne_bytes([low, high]));
+            let name = rest.get(19..size).and_then(|name| CStr::from_bytes_until_nul(name).ok());
+            if name.is_some_and(|name| name != c"." && name != c".." && found(name)) {
+                return true;
+            }
+            rest = rest.get(size.max(19)..).unwrap_or_default();
+        }
+        false
+    }
+}
+
+/// Becomes another program. Returns only where that fails.
+pub fn execute(program: *const c_char, arguments: *const *const c_char, environment: *const *const c_char) -> Errno {
+    // SAFETY: the program's name ends with a NUL, the lists with a null; all are live until this process is another.
+    unsafe { syscall!(Sysno::execve, program, arguments, environment) }.err().unwrap_or(Errno::ENOEXEC)
+}
