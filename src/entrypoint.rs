@@ -28,7 +28,12 @@ use std::{
 
 use nix::sys::signal::Signal;
 
-pub use self::{health::Health, state::holds_state, supervise::Supervision};
+pub use self::{
+    health::Health,
+    quiet::supervised::{is_there as server_runs, look_after},
+    state::holds_state,
+    supervise::Supervision,
+};
 use crate::{
     backup,
     error::{Code, Error, Result},

@@ -6,7 +6,7 @@
 //! signals held, the lock taken, its holder written down
 //! no restore, no quarantine, no script waiting, no temporary files, the key as it was when it was checked, a backup of
 //! today                                    anything else: the lock is let go, and the long way is gone
-//! execve
+//! execve, or with --supervise a child, which is there before Rust's runtime has been set up around it
 //! ```
 //! **It never decides anything**: where the long way of [`super::run`] would do more than hand over, or say a word, this
 //! returns, having changed nothing but the holder's name in the lock. What the pages of a program cost when they are
@@ -15,6 +15,7 @@
 
 mod look;
 mod stack;
+pub mod supervised;
 mod system;
 mod text;
 mod time;
@@ -28,9 +29,6 @@ use syscalls::Errno;
 
 use self::{look::Quiet, stack::Stack, text::Text};
 use crate::process::signals::{self, Mask};
-
-/// Where in the arguments the server's program is.
-const FIRST: usize = 3;
 
 /// No more variables than this are passed on.
 const VARIABLES: usize = 255;
@@ -73,71 +71,90 @@ std::arch::global_asm!(
     quiet = sym at_entry,
 );
 
-/// Returns where the start is not a quiet one.
+/// Returns where the start is not a quiet one, and where a server runs that is looked after.
 #[cfg(own_entry_point)]
 extern "C" fn at_entry(stack: *const usize) {
     // SAFETY: the kernel has just put arguments and environment there.
     let stack = unsafe { Stack::at(stack) };
-    if !is_plain(&stack) {
-        return;
-    }
+    let Some(server) = Server::of(&stack) else { return };
     let Some(found) = system::set_mask(signals::HELD) else { return };
     let storage = stack.environment().value(HARMLESS[0]).unwrap_or(c"/data");
     if system::close_on_exec().is_some()
         && let Some(quiet) = Quiet::look(storage)
     {
-        become_server(&stack, &quiet, found);
-        // It could not be executed: the long way knows how to say why.
-        quiet.let_go();
+        if server.start(&quiet, found).is_none() {
+            // It could not be executed, or was not to be: the long way knows how to say why.
+            quiet.let_go();
+        }
     }
     signals::held_at_entry(found);
 }
 
-/// Whether nothing is said but which server it is: `run -- COMMAND…`.
-fn is_plain(stack: &Stack) -> bool {
-    let is_setting = |variable: &CStr| {
-        let starts = |start: &&[u8]| variable.to_bytes().starts_with(start);
-        SETTINGS.iter().any(starts) && !HARMLESS.iter().any(starts)
-    };
-    stack.argument(1) == Some(c"run")
-        && stack.argument(2) == Some(c"--")
-        && stack.argument(FIRST).is_some_and(|program| !program.is_empty())
-        && !stack.environment().any(|variable| is_setting(variable))
+/// The server of a start in which nothing is said but which it is.
+#[derive(Debug)]
+struct Server {
+    stack: Stack,
+    /// Where in the arguments its program is.
+    first: usize,
+    program: &'static CStr,
+    supervised: bool,
 }
 
-fn become_server(stack: &Stack, quiet: &Quiet, found: Mask) {
-    let instance = Text::<64>::of(&[b"MOORLINE_INSTANCE=", &quiet.instance.id]);
-    let epoch = Text::<64>::of(&[b"MOORLINE_RESTORE_EPOCH=", quiet.instance.epoch.trim_ascii_start()]);
-    let (Some(instance), Some(epoch)) = (&instance, &epoch) else { return };
-    // One place is left for the null that ends it.
-    let mut environment = [ptr::null(); VARIABLES + 1];
-    let mut places = environment.iter_mut().take(VARIABLES);
-    for variable in
-        stack.environment().map(CStr::as_ptr).chain([instance.as_c_str().as_ptr(), epoch.as_c_str().as_ptr()])
-    {
-        let Some(place) = places.next() else { return };
-        *place = variable;
+impl Server {
+    /// `run -- COMMAND…` or `run --supervise -- COMMAND…`, with no setting in the environment.
+    fn of(stack: &Stack) -> Option<Self> {
+        let supervised = stack.argument(2) == Some(c"--supervise");
+        let first = if supervised { 4 } else { 3 };
+        let plain = stack.argument(1) == Some(c"run") && stack.argument(first - 1) == Some(c"--");
+        let is_setting = |variable: &CStr| {
+            let starts = |start: &&[u8]| variable.to_bytes().starts_with(start);
+            SETTINGS.iter().any(starts) && !HARMLESS.iter().any(starts)
+        };
+        let program = stack.argument(first).filter(|program| plain && !program.is_empty())?;
+        let silent = !stack.environment().any(|variable| is_setting(variable));
+        silent.then_some(Self { stack: *stack, first, program, supervised })
     }
-    if system::is_signalled() || system::set_mask(found).is_none() {
-        return;
-    }
-    execute(stack, environment.as_ptr());
-    let _ = system::set_mask(signals::HELD);
-}
 
-/// As a shell would: a name without a slash is looked for on the `PATH`.
-fn execute(stack: &Stack, environment: *const *const c_char) {
-    let Some(program) = stack.argument(FIRST) else { return };
-    let execute = |path: &CStr| system::execute(path.as_ptr(), stack.arguments_from(FIRST), environment);
-    if program.to_bytes().contains(&b'/') {
-        execute(program);
-        return;
-    }
-    let Some(path) = stack.environment().value(b"PATH=") else { return };
-    for folder in path.to_bytes().split(|byte| *byte == b':').filter(|folder| !folder.is_empty()) {
-        let Some(candidate) = Text::<PATH_LONGEST>::of(&[folder, b"/", program.to_bytes()]) else { return };
-        if !matches!(execute(candidate.as_c_str()), Errno::ENOENT | Errno::ENOTDIR) {
-            return;
+    /// `None` where it was not started.
+    fn start(&self, quiet: &Quiet, found: Mask) -> Option<()> {
+        let instance = Text::<64>::of(&[b"MOORLINE_INSTANCE=", &quiet.instance.id])?;
+        let epoch = Text::<64>::of(&[b"MOORLINE_RESTORE_EPOCH=", quiet.instance.epoch.trim_ascii_start()])?;
+        // One place is left for the null that ends it.
+        let mut environment = [ptr::null(); VARIABLES + 1];
+        let mut places = environment.iter_mut().take(VARIABLES);
+        for variable in
+            self.stack.environment().map(CStr::as_ptr).chain([instance.as_c_str().as_ptr(), epoch.as_c_str().as_ptr()])
+        {
+            *places.next()? = variable;
         }
+        if self.supervised {
+            return supervised::start(found, || self.execute(environment.as_ptr()));
+        }
+        if system::is_signalled() {
+            return None;
+        }
+        system::set_mask(found)?;
+        self.execute(environment.as_ptr());
+        system::set_mask(signals::HELD)?;
+        None
+    }
+
+    /// As a shell would: a name without a slash is looked for on the `PATH`. Returns where it is not found, or cannot be
+    /// executed.
+    fn execute(&self, environment: *const *const c_char) -> Errno {
+        let execute = |path: &CStr| system::execute(path.as_ptr(), self.stack.arguments_from(self.first), environment);
+        if self.program.to_bytes().contains(&b'/') {
+            return execute(self.program);
+        }
+        let path = self.stack.environment().value(b"PATH=").map(CStr::to_bytes).unwrap_or_default();
+        for folder in path.split(|byte| *byte == b':').filter(|folder| !folder.is_empty()) {
+            let candidate = Text::<PATH_LONGEST>::of(&[folder, b"/", self.program.to_bytes()]);
+            let Some(candidate) = candidate else { return Errno::ENAMETOOLONG };
+            let errno = execute(candidate.as_c_str());
+            if !matches!(errno, Errno::ENOENT | Errno::ENOTDIR) {
+                return errno;
+            }
+        }
+        Errno::ENOENT
     }
 }

@@ -186,6 +186,11 @@ impl Signals {
         self.known.get_or_insert_with(leftovers::known);
     }
 
+    /// There was none before the child that the entry point started.
+    pub fn knew_no_process(&mut self) {
+        self.known.get_or_insert_with(Known::new);
+    }
+
     /// Descendants of this process that were there before it started any.
     pub(super) const fn known(&self) -> Option<&Known> {
         self.known.as_ref()

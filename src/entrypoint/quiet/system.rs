@@ -120,11 +120,7 @@ pub fn look(folder: Fd, path: &CStr) -> Result<Option<About>, ()> {
     let mut stat = Statx::default();
     // SAFETY: the path ends with a NUL, and the buffer has the size of the kernel's structure.
     match unsafe { syscall!(Sysno::statx, folder, path.as_ptr(), 0, BASIC, &raw mut stat) } {
-        Ok(_) => Ok(Some(About {
-            mode: u32::from(stat.mode),
-            modified: stat.modified,
-            changed: stat.changed,
-        })),
+        Ok(_) => Ok(Some(About { mode: u32::from(stat.mode), modified: stat.modified, changed: stat.changed })),
         Err(Errno::ENOENT) => Ok(None),
         Err(_) => Err(()),
     }
@@ -221,4 +217,61 @@ impl Names {
 pub fn execute(program: *const c_char, arguments: *const *const c_char, environment: *const *const c_char) -> Errno {
     // SAFETY: the program's name ends with a NUL, the lists with a null; all are live until this process is another.
     unsafe { syscall!(Sysno::execve, program, arguments, environment) }.err().unwrap_or(Errno::ENOEXEC)
+}
+
+/// Whether this process has a child, ended or not.
+pub fn has_children() -> bool {
+    const P_ALL: usize = 0;
+    // WNOHANG | WEXITED | WNOWAIT
+    let flags = 1 | 4 | 0x0100_0000;
+    // SAFETY: nothing is to be filled in.
+    let asked = unsafe { syscall!(Sysno::waitid, P_ALL, 0, 0, flags, 0) };
+    asked != Err(Errno::ECHILD)
+}
+
+/// Whether a terminal controls this process.
+pub fn has_terminal() -> bool {
+    match open(NOWHERE, c"/dev/tty", O_RDWR | O_CLOEXEC) {
+        Ok(terminal) => {
+            close(terminal);
+            true
+        }
+        Err(_) => false,
+    }
+}
+
+/// Both ends of a pipe that nobody waits for, to be closed at exec: to read from, to write to.
+pub fn pipe() -> Option<[Fd; 2]> {
+    const O_NONBLOCK: usize = 0o4000;
+    let mut ends = [0_u32; 2];
+    // SAFETY: the pointer is to two live numbers.
+    unsafe { syscall!(Sysno::pipe2, ends.as_mut_ptr(), O_CLOEXEC | O_NONBLOCK) }.ok()?;
+    Some(ends.map(|end| end as Fd))
+}
+
+/// A copy of this process: its id, and 0 in the copy.
+pub fn fork() -> Option<usize> {
+    const SIGCHLD: usize = 17;
+    // SAFETY: no thread has been started; the copy has its own memory, and goes on here.
+    unsafe { syscall!(Sysno::clone, SIGCHLD, 0, 0, 0, 0) }.ok()
+}
+
+/// Has a child, or by 0 this process, lead a process group. Both do it, whoever comes first.
+pub fn lead_group(process: usize) {
+    // SAFETY: takes numbers.
+    let _ = unsafe { syscall!(Sysno::setpgid, process, 0) };
+}
+
+/// Writes to a pipe.
+pub fn tell(pipe: Fd, bytes: &[u8]) {
+    // SAFETY: the bytes are live through the call.
+    let _ = unsafe { syscall!(Sysno::write, pipe, bytes.as_ptr(), bytes.len()) };
+}
+
+/// Ends this process.
+pub fn exit(code: usize) -> ! {
+    loop {
+        // SAFETY: takes a number.
+        let _ = unsafe { syscall!(Sysno::exit_group, code) };
+    }
 }
