@@ -11,7 +11,7 @@
 //! **It never decides anything**: where the long way of [`super::run`] would do more than hand over, or say a word, this
 //! returns, having changed nothing but the holder's name in the lock. What the pages of a program cost when they are
 //! first touched (five microseconds each in a virtual machine) is most of what a start costs, so this is a few pages, has
-//! no heap, and calls nothing outside of itself. Signals stay held on the long way: it is told how they were found.
+//! no heap, and calls nothing outside of itself: all of it is one function in the program, hence `inline(always)`. Signals stay held on the long way: it is told how they were found.
 
 mod look;
 mod stack;
@@ -22,30 +22,37 @@ mod time;
 
 use std::{
     ffi::{CStr, c_char},
+    mem::MaybeUninit,
     ptr,
 };
 
 use syscalls::Errno;
 
-use self::{look::Quiet, stack::Stack, text::Text};
+use self::{
+    look::Quiet,
+    stack::Stack,
+    text::{Buffer, equal, starts_with, texts},
+};
 use crate::process::signals::{self, Mask};
 
-/// No more variables than this are passed on.
-const VARIABLES: usize = 255;
+/// No more variables than this are passed on, and the null behind them.
+const VARIABLES: usize = 256;
 
 /// No longer path is executed.
 const PATH_LONGEST: usize = 512;
 
-/// Settings with which a start may be a quiet one. With any other of ours, or of Seq's, or sockets, it is not.
-const HARMLESS: [&[u8]; 2] = [b"MOORLINE_STORAGE=", b"MOORLINE_LOG="];
+/// Which volume it is.
+const STORAGE: &[u8] = b"MOORLINE_STORAGE=";
 
-/// Names that begin like this are settings.
-const SETTINGS: [&[u8]; 3] = [b"MOORLINE_", b"SEQ_", b"LISTEN_"];
+texts! {
+    DEFAULT_STORAGE = b"/data\0";
+}
 
 // The kernel jumps here, with the arguments on the stack. If the start is not a quiet one, all is as the kernel left
 // it, and the C library begins.
 #[cfg(all(own_entry_point, target_arch = "x86_64"))]
 std::arch::global_asm!(
+    ".pushsection .text.quiet,\"ax\",@progbits",
     ".globl moorline_start",
     ".type moorline_start, @function",
     "moorline_start:",
@@ -56,10 +63,12 @@ std::arch::global_asm!(
     "mov rsp, rbx",
     "xor ebp, ebp",
     "jmp _start",
+    ".popsection",
     quiet = sym at_entry,
 );
 #[cfg(all(own_entry_point, target_arch = "aarch64"))]
 std::arch::global_asm!(
+    ".pushsection .text.quiet,\"ax\",@progbits",
     ".globl moorline_start",
     ".type moorline_start, @function",
     "moorline_start:",
@@ -68,17 +77,20 @@ std::arch::global_asm!(
     "bl {quiet}",
     "mov sp, x19",
     "b _start",
+    ".popsection",
     quiet = sym at_entry,
 );
 
 /// Returns where the start is not a quiet one, and where a server runs that is looked after.
+// SAFETY: nothing else in the program has, or makes anything of, a section of this name.
 #[cfg(own_entry_point)]
+#[unsafe(link_section = ".text.quiet")]
 extern "C" fn at_entry(stack: *const usize) {
     // SAFETY: the kernel has just put arguments and environment there.
     let stack = unsafe { Stack::at(stack) };
     let Some(server) = Server::of(&stack) else { return };
     let Some(found) = system::set_mask(signals::HELD) else { return };
-    let storage = stack.environment().value(HARMLESS[0]).unwrap_or(c"/data");
+    let storage = stack.environment().value(STORAGE).unwrap_or(DEFAULT_STORAGE);
     if system::close_on_exec().is_some()
         && let Some(quiet) = Quiet::look(storage)
     {
@@ -103,12 +115,14 @@ struct Server {
 impl Server {
     /// `run -- COMMAND…` or `run --supervise -- COMMAND…`, with no setting in the environment.
     fn of(stack: &Stack) -> Option<Self> {
-        let supervised = stack.argument(2) == Some(c"--supervise");
+        let is = |index: usize, text: &[u8]| stack.argument(index).is_some_and(|given| equal(given.to_bytes(), text));
+        let supervised = is(2, b"--supervise");
         let first = if supervised { 4 } else { 3 };
-        let plain = stack.argument(1) == Some(c"run") && stack.argument(first - 1) == Some(c"--");
+        let plain = is(1, b"run") && is(first - 1, b"--");
         let is_setting = |variable: &CStr| {
-            let starts = |start: &&[u8]| variable.to_bytes().starts_with(start);
-            SETTINGS.iter().any(starts) && !HARMLESS.iter().any(starts)
+            let starts = |start: &[u8]| starts_with(variable.to_bytes(), start);
+            (starts(b"MOORLINE_") || starts(b"SEQ_") || starts(b"LISTEN_"))
+                && !(starts(STORAGE) || starts(b"MOORLINE_LOG="))
         };
         let program = stack.argument(first).filter(|program| plain && !program.is_empty())?;
         let silent = !stack.environment().any(|variable| is_setting(variable));
@@ -116,41 +130,44 @@ impl Server {
     }
 
     /// `None` where it was not started.
+    #[inline(always)]
     fn start(&self, quiet: &Quiet, found: Mask) -> Option<()> {
-        let instance = Text::<64>::of(&[b"MOORLINE_INSTANCE=", &quiet.instance.id])?;
-        let epoch = Text::<64>::of(&[b"MOORLINE_RESTORE_EPOCH=", quiet.instance.epoch.trim_ascii_start()])?;
-        // One place is left for the null that ends it.
-        let mut environment = [ptr::null(); VARIABLES + 1];
-        let mut places = environment.iter_mut().take(VARIABLES);
+        let instance = Buffer::<64>::of(&[b"MOORLINE_INSTANCE=", &quiet.instance.id, b"\0"])?;
+        let epoch = Buffer::<64>::of(&[b"MOORLINE_RESTORE_EPOCH=", quiet.instance.epoch.as_bytes(), b"\0"])?;
+        let mut environment = [const { MaybeUninit::<*const c_char>::uninit() }; VARIABLES];
+        let mut places = environment.iter_mut();
         for variable in
-            self.stack.environment().map(CStr::as_ptr).chain([instance.as_c_str().as_ptr(), epoch.as_c_str().as_ptr()])
+            self.stack.environment().map(CStr::as_ptr).chain([instance.as_text()?.as_ptr(), epoch.as_text()?.as_ptr()])
         {
-            *places.next()? = variable;
+            places.next()?.write(variable);
         }
+        places.next()?.write(ptr::null());
+        let environment = environment.as_ptr().cast();
         if self.supervised {
-            return supervised::start(found, || self.execute(environment.as_ptr()));
+            return supervised::start(found, || self.execute(environment));
         }
         if system::is_signalled() {
             return None;
         }
         system::set_mask(found)?;
-        self.execute(environment.as_ptr());
+        self.execute(environment);
         system::set_mask(signals::HELD)?;
         None
     }
 
     /// As a shell would: a name without a slash is looked for on the `PATH`. Returns where it is not found, or cannot be
     /// executed.
+    #[inline(always)]
     fn execute(&self, environment: *const *const c_char) -> Errno {
         let execute = |path: &CStr| system::execute(path.as_ptr(), self.stack.arguments_from(self.first), environment);
-        if self.program.to_bytes().contains(&b'/') {
+        if self.program.to_bytes().iter().any(|byte| *byte == b'/') {
             return execute(self.program);
         }
         let path = self.stack.environment().value(b"PATH=").map(CStr::to_bytes).unwrap_or_default();
         for folder in path.split(|byte| *byte == b':').filter(|folder| !folder.is_empty()) {
-            let candidate = Text::<PATH_LONGEST>::of(&[folder, b"/", self.program.to_bytes()]);
-            let Some(candidate) = candidate else { return Errno::ENAMETOOLONG };
-            let errno = execute(candidate.as_c_str());
+            let candidate = Buffer::<PATH_LONGEST>::of(&[folder, b"/", self.program.to_bytes_with_nul()]);
+            let Some(candidate) = candidate.as_ref().and_then(Buffer::as_text) else { return Errno::ENAMETOOLONG };
+            let errno = execute(candidate);
             if !matches!(errno, Errno::ENOENT | Errno::ENOTDIR) {
                 return errno;
             }

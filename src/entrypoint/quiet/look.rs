@@ -5,8 +5,8 @@ use std::ffi::CStr;
 use syscalls::Errno;
 
 use super::{
-    system::{self, Fd, NOWHERE, PIECE},
-    text::Text,
+    system::{self, Fd, NOWHERE},
+    text::{Buffer, ends_with, place_of, starts_with, texts},
     time,
 };
 use crate::volume::lock::HOLDER_SIZE;
@@ -16,6 +16,18 @@ const DAY: u64 = 24 * 60 * 60;
 
 /// What the ledger of init scripts says of a script that is not done with.
 const UNFINISHED: [&[u8]; 4] = [b"\"waiting\"", b"\"running\"", b"\"marking\"", b"\"empty_volume\": true"];
+
+texts! {
+    SEQINIT = b"/seqinit\0";
+    LOCK = b".moorline/lock\0";
+    INIT = b"Init\0";
+    LEDGER = b".moorline/init.json\0";
+    RESTORES = b".moorline/restores\0";
+    QUARANTINE = b".moorline/quarantine.json\0";
+    INSTANCE = b".moorline/instance.json\0";
+    KEY = b".moorline/secret.key\0";
+    BACKUPS = b"Backups\0";
+}
 
 /// A volume on which there is nothing to do, and its lock.
 #[derive(Debug)]
@@ -30,15 +42,16 @@ pub struct Quiet {
 pub struct Instance {
     /// The instance id, in hexadecimal.
     pub id: [u8; 32],
-    /// How many restores it has seen: digits, behind blanks.
-    pub epoch: [u8; 8],
+    /// How many restores it has seen, in digits.
+    pub epoch: Buffer<8>,
 }
 
 impl Quiet {
     /// Takes the lock and looks. `None` where there is something to do, or anything is not as it nearly always is.
+    #[inline(always)]
     pub fn look(storage: &CStr) -> Option<Self> {
         let root = system::folder(storage)?;
-        let lock = system::file_to_keep(root, c".moorline/lock");
+        let lock = system::file_to_keep(root, LOCK);
         let quiet = lock.and_then(|lock| {
             let looked = system::lock(lock).and_then(|()| nothing_to_do(root, lock));
             if looked.is_none() {
@@ -51,16 +64,17 @@ impl Quiet {
     }
 
     /// The lock is free again.
+    #[inline(always)]
     pub fn let_go(&self) {
         system::close(self.lock);
     }
 }
 
+#[inline(always)]
 fn nothing_to_do(root: Fd, lock: Fd) -> Option<Instance> {
     no_script_waits(root)?;
-    is_empty(root, c".moorline/restores")?;
-    is_empty(root, c".moorline/spool")?;
-    is_missing(root, c".moorline/quarantine.json")?;
+    is_empty(root, RESTORES)?;
+    is_missing(root, QUARANTINE)?;
     let instance = Instance::read(root)?;
     key_was_checked(root)?;
     let now = system::now()?;
@@ -69,71 +83,80 @@ fn nothing_to_do(root: Fd, lock: Fd) -> Option<Instance> {
     Some(instance)
 }
 
+#[inline(always)]
 fn no_script_waits(root: Fd) -> Option<()> {
-    if system::find_name(NOWHERE, c"/seqinit", |_, _| true) != Err(Errno::ENOENT) {
+    if system::find_name(NOWHERE, SEQINIT, |_, _| true) != Err(Errno::ENOENT) {
         return None;
     }
     let waits = |name: &[u8]| {
-        !(name.starts_with(b".") || [b".done".as_slice(), b".failed", b".log"].iter().any(|end| name.ends_with(end)))
+        !(starts_with(name, b".")
+            || ends_with(name, b".done")
+            || ends_with(name, b".failed")
+            || ends_with(name, b".log"))
     };
-    if system::find_name(root, c"Init", |_, name| waits(name.to_bytes())) != Ok(false) {
+    if system::find_name(root, INIT, |_, name| waits(name.to_bytes())) != Ok(false) {
         return None;
     }
-    let mut buffer = [0; PIECE];
-    let ledger = system::read(root, c".moorline/init.json", &mut buffer).ok()?.unwrap_or_default();
+    let mut buffer = Buffer::new();
+    let ledger = system::read(root, LEDGER, &mut buffer).ok()?.unwrap_or_default();
     (!UNFINISHED.iter().any(|word| place_of(ledger, word).is_some())).then_some(())
 }
 
+#[inline(always)]
 fn is_empty(root: Fd, path: &CStr) -> Option<()> {
     (system::find_name(root, path, |_, _| true) == Ok(false)).then_some(())
 }
 
+#[inline(always)]
 fn is_missing(root: Fd, path: &CStr) -> Option<()> {
     system::look(root, path).ok()?.is_none().then_some(())
 }
 
 impl Instance {
+    #[inline(always)]
     fn read(root: Fd) -> Option<Self> {
-        let mut buffer = [0; PIECE];
-        let text = system::read(root, c".moorline/instance.json", &mut buffer).ok()??;
+        let mut buffer = Buffer::new();
+        let text = system::read(root, INSTANCE, &mut buffer).ok()??;
         // Without one it has no key yet.
         place_of(text, b"\"key_fingerprint\": \"")?;
-        let id = text.strip_prefix(b"{\n  \"id\": \"")?;
+        let start = b"{\n  \"id\": \"";
+        let id = text.get(start.len()..).filter(|_| starts_with(text, start))?;
         let digits = text.get(place_of(text, b"\"restore_epoch\": ")?..)?;
         let length = digits.iter().position(|byte| !byte.is_ascii_digit()).filter(|length| (1..=8).contains(length))?;
-        let mut epoch = *b"        ";
-        epoch.get_mut(8 - length..)?.copy_from_slice(digits.get(..length)?);
-        Some(Self { id: id.get(..32)?.try_into().ok()?, epoch })
+        Some(Self { id: id.get(..32)?.try_into().ok()?, epoch: Buffer::of(&[digits.get(..length)?])? })
     }
 }
 
 /// The volume's own key is the one whose fingerprint was written down: nothing has touched its file since.
+#[inline(always)]
 fn key_was_checked(root: Fd) -> Option<()> {
-    let key = system::look(root, c".moorline/secret.key").ok()??;
-    let instance = system::look(root, c".moorline/instance.json").ok()??;
+    let key = system::look(root, KEY).ok()??;
+    let instance = system::look(root, INSTANCE).ok()??;
     (key.mode & 0o077 == 0 && key.changed <= instance.modified).then_some(())
 }
 
 /// One of this instance of today or yesterday, by its name, that is no older than a day, by its header.
+#[inline(always)]
 fn has_backup(root: Fd, instance: &Instance, now: u64) -> Option<()> {
     let days = [time::day(now)?, time::day(now.checked_sub(DAY)?)?];
     let is_recent = |folder: Fd, name: &CStr| {
         let text = name.to_bytes();
-        text.ends_with(b".seqbac")
+        ends_with(text, b".seqbac")
             && days.iter().any(|day| place_of(text, day).is_some())
             && header_fits(folder, name, instance, now).is_some()
     };
-    (system::find_name(root, c"Backups", is_recent) == Ok(true)).then_some(())
+    (system::find_name(root, BACKUPS, is_recent) == Ok(true)).then_some(())
 }
 
 /// `docs/seqbac.md`, "Header". A header is short; the rest of the file is not read.
+#[inline(always)]
 fn header_fits(folder: Fd, name: &CStr, instance: &Instance, now: u64) -> Option<()> {
-    let mut buffer = [0; PIECE];
+    let mut buffer = Buffer::new();
     let header = system::read_start(folder, name, &mut buffer)?;
     let length = u32::from_le_bytes(header.get(12..16)?.try_into().ok()?);
     let fields = header.get(60..usize::try_from(length).ok()?.checked_sub(36)?)?;
     let created = u64::from_le_bytes(header.get(20..28)?.try_into().ok()?) / 1000;
-    let fits = header.starts_with(b"\x89SBC\r\n\x1a\n\x01")
+    let fits = starts_with(header, b"\x89SBC\r\n\x1a\n\x01")
         && created <= now
         && now - created < DAY
         && has_id(fields, &instance.id);
@@ -141,6 +164,7 @@ fn header_fits(folder: Fd, name: &CStr, instance: &Instance, now: u64) -> Option
 }
 
 /// Whether the header's fields name this instance.
+#[inline(always)]
 fn has_id(mut fields: &[u8], id: &[u8; 32]) -> bool {
     while let Some((&[kind, 0, low, high], rest)) = fields.split_first_chunk() {
         let Some((value, rest)) = rest.split_at_checked(usize::from(u16::from_le_bytes([low, high]))) else { break };
@@ -155,10 +179,10 @@ fn has_id(mut fields: &[u8], id: &[u8; 32]) -> bool {
 }
 
 /// For the person who reads that the volume is in use.
+#[inline(always)]
 fn write_holder(lock: Fd, now: u64) -> Option<()> {
-    let mut host = [0; 65];
-    system::host(&mut host)?;
-    let host = CStr::from_bytes_until_nul(&host).ok()?.to_bytes();
+    let mut names = Buffer::new();
+    let host = system::host(&mut names)?;
     if !host.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')) {
         return None;
     }
@@ -176,12 +200,7 @@ fn write_holder(lock: Fd, now: u64) -> Option<()> {
         &time,
         b"\"}",
     ];
-    let mut holder = Text::<HOLDER_SIZE>::of(&parts)?;
-    holder.whole().iter_mut().filter(|byte| **byte == 0).for_each(|byte| *byte = b' ');
-    system::write(lock, holder.whole())
-}
-
-/// Where in a text the first of these words ends.
-fn place_of(text: &[u8], word: &[u8]) -> Option<usize> {
-    text.windows(word.len()).position(|piece| piece == word).map(|start| start + word.len())
+    let mut holder = Buffer::<HOLDER_SIZE>::of(&parts)?;
+    holder.fill();
+    system::write(lock, holder.as_bytes())
 }

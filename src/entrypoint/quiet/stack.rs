@@ -2,6 +2,8 @@
 
 use std::ffi::{CStr, c_char};
 
+use super::text;
+
 /// Arguments and environment of this process: they live as long as it does.
 #[derive(Clone, Copy, Debug)]
 pub struct Stack {
@@ -22,7 +24,7 @@ impl Stack {
     /// One argument; the name of the program is 0.
     pub fn argument(&self, index: usize) -> Option<&'static CStr> {
         // SAFETY: below the count there is the address of a string, and it is never taken away.
-        (index < self.count).then(|| unsafe { CStr::from_ptr(*self.arguments.add(index)) })
+        (index < self.count).then(|| unsafe { text::text_at(*self.arguments.add(index)) })
     }
 
     /// The arguments from one on, as `execve` takes them.
@@ -54,7 +56,7 @@ impl Iterator for Environment {
                 return None;
             }
             self.next = self.next.add(1);
-            Some(CStr::from_ptr(variable))
+            Some(text::text_at(variable))
         }
     }
 }
@@ -62,7 +64,6 @@ impl Iterator for Environment {
 impl Environment {
     /// The value of the variable that begins like this: its name and `=`.
     pub fn value(mut self, start: &[u8]) -> Option<&'static CStr> {
-        let found = self.find(|variable| variable.to_bytes().starts_with(start))?;
-        CStr::from_bytes_with_nul(found.to_bytes_with_nul().get(start.len()..)?).ok()
+        self.find_map(|variable| text::behind(variable, start))
     }
 }

@@ -4,6 +4,7 @@ use std::ffi::{CStr, c_char};
 
 use syscalls::{Errno, Sysno, syscall};
 
+use super::text::{self, Buffer};
 use crate::process::signals::Mask;
 
 /// A descriptor of this process.
@@ -14,6 +15,9 @@ pub const NOWHERE: Fd = -100_isize as usize;
 
 /// What is read of a file, or of a folder at a time: on the stack, of which every page costs.
 pub const PIECE: usize = 1024;
+
+/// As long as the name of a host can be, with the NUL.
+pub const HOST: usize = 65;
 
 const O_DIRECTORY: usize = if cfg!(target_arch = "aarch64") { 0o40_000 } else { 0o200_000 };
 const O_CLOEXEC: usize = 0o2_000_000;
@@ -52,6 +56,10 @@ pub fn now() -> Option<u64> {
     // SAFETY: the pointer is to a live timespec: two numbers of eight bytes.
     unsafe { syscall!(Sysno::clock_gettime, CLOCK_REALTIME, time.as_mut_ptr()) }.ok()?;
     Some(time[0])
+}
+
+text::texts! {
+    TERMINAL = b"/dev/tty\0";
 }
 
 /// Marks every descriptor that this process was given, but for 0 to 2, to be closed at exec.
@@ -93,14 +101,14 @@ pub fn write(file: Fd, text: &[u8]) -> Option<()> {
     unsafe { syscall!(Sysno::pwrite64, file, text.as_ptr(), text.len(), 0) }.ok().map(drop)
 }
 
-/// The name of this host, at most 64 bytes, with a NUL.
-pub fn host(name: &mut [u8; 65]) -> Option<()> {
-    // Six texts of 65 bytes; the second is the name.
-    let mut names = [0_u8; 6 * 65];
-    // SAFETY: the buffer has the size of the kernel's structure.
-    unsafe { syscall!(Sysno::uname, names.as_mut_ptr()) }.ok()?;
-    name.copy_from_slice(names.get(65..130)?);
-    Some(())
+/// The name of this host.
+pub fn host<'a>(names: &'a mut Buffer<{ 6 * HOST }>) -> Option<&'a [u8]> {
+    // SAFETY: the buffer has the size of the kernel's structure, six texts of the same length; the second is the name.
+    let names = unsafe {
+        syscall!(Sysno::uname, names.room()).ok()?;
+        names.written(6 * HOST)
+    };
+    text::text_in(names.get(HOST..2 * HOST)?).map(CStr::to_bytes)
 }
 
 /// What is known of a file without opening it.
@@ -152,7 +160,7 @@ pub struct Moment {
 }
 
 /// The beginning of a file.
-pub fn read_start<'a>(folder: Fd, path: &CStr, buffer: &'a mut [u8; PIECE]) -> Option<&'a [u8]> {
+pub fn read_start<'a>(folder: Fd, path: &CStr, buffer: &'a mut Buffer<PIECE>) -> Option<&'a [u8]> {
     let file = open(folder, path, O_CLOEXEC).ok()?;
     let read = read_piece(file, buffer);
     close(file);
@@ -160,7 +168,7 @@ pub fn read_start<'a>(folder: Fd, path: &CStr, buffer: &'a mut [u8; PIECE]) -> O
 }
 
 /// What a file holds, if that is less than a piece. `Ok(None)` where there is no such file.
-pub fn read<'a>(folder: Fd, path: &CStr, buffer: &'a mut [u8; PIECE]) -> Result<Option<&'a [u8]>, ()> {
+pub fn read<'a>(folder: Fd, path: &CStr, buffer: &'a mut Buffer<PIECE>) -> Result<Option<&'a [u8]>, ()> {
     let file = match open(folder, path, O_CLOEXEC) {
         Ok(file) => file,
         Err(Errno::ENOENT) => return Ok(None),
@@ -171,21 +179,25 @@ pub fn read<'a>(folder: Fd, path: &CStr, buffer: &'a mut [u8; PIECE]) -> Result<
     read.filter(|text| text.len() < PIECE).map(Some).ok_or(())
 }
 
-fn read_piece(file: Fd, buffer: &mut [u8; PIECE]) -> Option<&[u8]> {
-    // SAFETY: the buffer is live through the call, and has the length that is given.
-    let length = unsafe { syscall!(Sysno::read, file, buffer.as_mut_ptr(), PIECE) }.ok()?;
-    buffer.get(..length)
+fn read_piece(file: Fd, buffer: &mut Buffer<PIECE>) -> Option<&[u8]> {
+    // SAFETY: the buffer has the length that is given, and the kernel says how much it has written.
+    unsafe {
+        let length = syscall!(Sysno::read, file, buffer.room(), PIECE).ok()?;
+        Some(buffer.written(length))
+    }
 }
 
 /// Looks at each name in a folder until one is `found`. Whether it was.
 pub fn find_name(folder: Fd, path: &CStr, mut found: impl FnMut(Fd, &CStr) -> bool) -> Result<bool, Errno> {
     let listed = open(folder, path, O_DIRECTORY | O_CLOEXEC)?;
-    let mut piece = Names([0; PIECE]);
+    let mut piece = Buffer::<PIECE>::new();
     let outcome = loop {
-        // SAFETY: the buffer is live through the call, and has the length that is given.
-        match unsafe { syscall!(Sysno::getdents64, listed, piece.0.as_mut_ptr(), PIECE) } {
-            Ok(0) => break Ok(false),
-            Ok(length) if piece.any(length, |name| found(listed, name)) => break Ok(true),
+        // SAFETY: the buffer has the length that is given, and the kernel says how much it has written.
+        let entries =
+            unsafe { syscall!(Sysno::getdents64, listed, piece.room(), PIECE).map(|length| piece.written(length)) };
+        match entries {
+            Ok([]) => break Ok(false),
+            Ok(entries) if any(entries, |name| found(listed, name)) => break Ok(true),
             Ok(_) => {}
             Err(errno) => break Err(errno),
         }
@@ -194,23 +206,17 @@ pub fn find_name(folder: Fd, path: &CStr, mut found: impl FnMut(Fd, &CStr) -> bo
     outcome
 }
 
-/// Entries of a folder, as the kernel writes them: each begins with its length at byte 16, and has its name at byte 19.
-#[repr(align(8))]
-struct Names([u8; PIECE]);
-
-impl Names {
-    fn any(&self, length: usize, mut found: impl FnMut(&CStr) -> bool) -> bool {
-        let mut rest = self.0.get(..length).unwrap_or_default();
-        while let Some(&[low, high]) = rest.get(16..18) {
-            let size = usize::from(u16::from_ne_bytes([low, high]));
-            let name = rest.get(19..size).and_then(|name| CStr::from_bytes_until_nul(name).ok());
-            if name.is_some_and(|name| name != c"." && name != c".." && found(name)) {
-                return true;
-            }
-            rest = rest.get(size.max(19)..).unwrap_or_default();
+/// Entries of a folder, as the kernel writes them: each has its length at byte 16, and its name at byte 19.
+fn any(mut entries: &[u8], mut found: impl FnMut(&CStr) -> bool) -> bool {
+    while let Some(&[low, high]) = entries.get(16..18) {
+        let size = usize::from(u16::from_ne_bytes([low, high]));
+        let name = entries.get(19..size).and_then(text::text_in);
+        if name.is_some_and(|name| !matches!(name.to_bytes(), b"." | b"..") && found(name)) {
+            return true;
         }
-        false
+        entries = entries.get(size.max(19)..).unwrap_or_default();
     }
+    false
 }
 
 /// Becomes another program. Returns only where that fails.
@@ -231,7 +237,7 @@ pub fn has_children() -> bool {
 
 /// Whether a terminal controls this process.
 pub fn has_terminal() -> bool {
-    match open(NOWHERE, c"/dev/tty", O_RDWR | O_CLOEXEC) {
+    match open(NOWHERE, TERMINAL, O_RDWR | O_CLOEXEC) {
         Ok(terminal) => {
             close(terminal);
             true

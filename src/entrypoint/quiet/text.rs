@@ -1,30 +1,160 @@
-//! Text of a limited length, without a heap.
+//! Text without a heap, and without the C library: what is called of it lies elsewhere in the program, and so does each
+//! text that has no place of its own. A page that is touched for the first time costs as much as five system calls.
 
-use std::ffi::CStr;
+use std::{
+    ffi::{CStr, c_char},
+    mem::MaybeUninit,
+    slice,
+};
 
-/// At most `SIZE` bytes, the NUL that ends it among them.
-#[derive(Debug)]
-pub struct Text<const SIZE: usize>([u8; SIZE]);
+/// Texts that lie beside each other, so that one page is touched for all of them.
+macro_rules! texts {
+    ($($name:ident = $text:literal;)*) => {
+        $(const $name: &std::ffi::CStr = {
+            // SAFETY: nothing else in the program has, or makes anything of, a section of this name.
+            #[unsafe(link_section = ".rodata.quiet")]
+            static TEXT: [u8; $text.len()] = *$text;
+            match std::ffi::CStr::from_bytes_with_nul(&TEXT) {
+                Ok(text) => text,
+                Err(_) => unreachable!(),
+            }
+        };)*
+    };
+}
+pub(super) use texts;
 
-impl<const SIZE: usize> Text<SIZE> {
-    /// These parts, one after the other. `None` where they do not fit, or one has a NUL.
-    pub fn of(parts: &[&[u8]]) -> Option<Self> {
-        let mut text = [0; SIZE];
-        let mut end = 0;
-        for part in parts {
-            text.get_mut(end..end + part.len())?.copy_from_slice(part);
-            end += part.len();
+/// A text of the kernel's, which ends with a NUL.
+///
+/// # Safety
+/// `text` is one, and is never taken away.
+pub unsafe fn text_at(text: *const c_char) -> &'static CStr {
+    let mut length = 0;
+    // SAFETY: no byte behind the NUL is looked at. Volatile, because a plain loop is made a call of the C library.
+    unsafe {
+        while text.add(length).read_volatile() != 0 {
+            length += 1;
         }
-        (text.get(end)? == &0 && !text.get(..end)?.contains(&0)).then_some(Self(text))
+        CStr::from_bytes_with_nul_unchecked(slice::from_raw_parts(text.cast(), length + 1))
+    }
+}
+
+/// The text at the beginning of these bytes, if a NUL ends it.
+pub fn text_in(bytes: &[u8]) -> Option<&CStr> {
+    let end = bytes.iter().position(|byte| *byte == 0)?;
+    // SAFETY: the first NUL is the last byte.
+    bytes.get(..=end).map(|text| unsafe { CStr::from_bytes_with_nul_unchecked(text) })
+}
+
+/// What is behind the beginning of a text.
+pub fn behind(text: &'static CStr, start: &[u8]) -> Option<&'static CStr> {
+    let rest = text.to_bytes_with_nul().get(start.len()..).filter(|_| starts_with(text.to_bytes(), start))?;
+    text_in(rest)
+}
+
+/// Whether a text begins like this.
+pub fn starts_with(text: &[u8], start: &[u8]) -> bool {
+    text.get(..start.len()).is_some_and(|piece| equal(piece, start))
+}
+
+/// Whether a text ends like this.
+pub fn ends_with(text: &[u8], end: &[u8]) -> bool {
+    text.len().checked_sub(end.len()).and_then(|at| text.get(at..)).is_some_and(|piece| equal(piece, end))
+}
+
+/// Whether both are the same.
+pub fn equal(one: &[u8], other: &[u8]) -> bool {
+    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| one == other)
+}
+
+/// Where in a text the first of these words ends.
+pub fn place_of(text: &[u8], word: &[u8]) -> Option<usize> {
+    text.windows(word.len()).position(|piece| equal(piece, word)).map(|start| start + word.len())
+}
+
+/// Room for at most `SIZE` bytes. What was not written is not touched.
+#[derive(Debug)]
+pub struct Buffer<const SIZE: usize> {
+    bytes: [MaybeUninit<u8>; SIZE],
+    used: usize,
+}
+
+impl<const SIZE: usize> Buffer<SIZE> {
+    /// Nothing is in it.
+    pub const fn new() -> Self {
+        Self { bytes: [const { MaybeUninit::uninit() }; SIZE], used: 0 }
     }
 
-    /// As the kernel takes it.
-    pub fn as_c_str(&self) -> &CStr {
-        CStr::from_bytes_until_nul(&self.0).unwrap_or_default()
+    /// These parts, one after the other. `None` where they do not fit.
+    pub fn of(parts: &[&[u8]]) -> Option<Self> {
+        let mut buffer = Self::new();
+        for byte in parts.iter().flat_map(|part| part.iter()) {
+            buffer.push(*byte)?;
+        }
+        Some(buffer)
     }
 
-    /// All of its place, with what is behind the text.
-    pub const fn whole(&mut self) -> &mut [u8; SIZE] {
-        &mut self.0
+    /// One more.
+    pub fn push(&mut self, byte: u8) -> Option<()> {
+        let place: *mut MaybeUninit<u8> = self.bytes.get_mut(self.used)?;
+        // SAFETY: it is the place of one byte. Volatile, for the reason of `text_at`.
+        unsafe { place.write_volatile(MaybeUninit::new(byte)) };
+        self.used += 1;
+        Some(())
+    }
+
+    /// Has the rest of it filled with blanks.
+    pub fn fill(&mut self) {
+        while self.push(b' ').is_some() {}
+    }
+
+    /// What is in it.
+    pub fn as_bytes(&self) -> &[u8] {
+        // SAFETY: as many bytes were written.
+        unsafe { slice::from_raw_parts(self.bytes.as_ptr().cast(), self.used) }
+    }
+
+    /// Its text, if a NUL ends it.
+    pub fn as_text(&self) -> Option<&CStr> {
+        text_in(self.as_bytes())
+    }
+
+    /// Where the kernel may write `SIZE` bytes.
+    pub const fn room(&mut self) -> *mut u8 {
+        self.bytes.as_mut_ptr().cast()
+    }
+
+    /// What the kernel has written.
+    ///
+    /// # Safety
+    /// It has written this many.
+    pub unsafe fn written(&mut self, length: usize) -> &[u8] {
+        self.used = length.min(SIZE);
+        self.as_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_holds_what_fits() {
+        let mut buffer = Buffer::<6>::of(&[b"ab", b"", b"cd\0"]).expect("fits");
+        assert_eq!((buffer.as_bytes(), buffer.as_text()), (b"abcd\0".as_slice(), Some(c"abcd")));
+        buffer.fill();
+        assert_eq!(buffer.as_bytes(), b"abcd\0 ");
+        assert!(Buffer::<4>::of(&[b"ab", b"cde"]).is_none());
+        assert_eq!(Buffer::<4>::of(&[b"ab"]).expect("fits").as_text(), None);
+    }
+
+    #[test]
+    fn words_are_found_where_they_end() {
+        assert_eq!(place_of(b"one two", b"two"), Some(7));
+        assert_eq!(place_of(b"one tw", b"two"), None);
+        assert_eq!(place_of(b"", b"two"), None);
+        assert!(starts_with(b"PATH=x", b"PATH=") && !starts_with(b"PAT", b"PATH="));
+        assert!(ends_with(b"a.done", b".done") && !ends_with(b"done", b".done"));
+        assert_eq!(behind(c"PATH=/bin", b"PATH="), Some(c"/bin"));
+        assert_eq!(behind(c"PATHS=/bin", b"PATH="), None);
     }
 }

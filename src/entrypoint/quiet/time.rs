@@ -7,6 +7,7 @@ pub type Text = [u8; 20];
 pub type Day = [u8; 8];
 
 /// A time as RFC 3339 has it.
+#[inline(always)]
 pub fn text(seconds: u64) -> Option<Text> {
     let time = utc(seconds)?;
     let mut text = *b"0000-00-00T00:00:00Z";
@@ -20,6 +21,7 @@ pub fn text(seconds: u64) -> Option<Text> {
 }
 
 /// The day of a time, as it stands in the names of backups.
+#[inline(always)]
 pub fn day(seconds: u64) -> Option<Day> {
     let time = utc(seconds)?;
     let mut day = *b"00000000";
@@ -30,6 +32,7 @@ pub fn day(seconds: u64) -> Option<Day> {
 }
 
 /// Writes a number as digits, which fill the place.
+#[inline(always)]
 fn put(place: &mut [u8], number: u16) {
     let mut rest = number;
     for digit in place.iter_mut().rev() {
@@ -39,6 +42,7 @@ fn put(place: &mut [u8], number: u16) {
 }
 
 /// Writes a number as digits at the end of the place; what is before it stays.
+#[inline(always)]
 pub fn put_number(place: &mut [u8], number: usize) {
     let mut rest = number;
     for digit in place.iter_mut().rev() {
@@ -50,6 +54,7 @@ pub fn put_number(place: &mut [u8], number: usize) {
     }
 }
 
+#[inline(always)]
 fn utc(seconds: u64) -> Option<jiff::civil::DateTime> {
     let time = jiff::Timestamp::from_second(i64::try_from(seconds).ok()?).ok()?;
     Some(jiff::tz::Offset::UTC.to_datetime(time))
