@@ -31,7 +31,7 @@ use syscalls::Errno;
 use self::{
     look::Quiet,
     stack::Stack,
-    text::{Buffer, equal, starts_with, texts},
+    text::{Buffer, equal, place_of, starts_with, texts},
 };
 use crate::process::signals::{self, Mask};
 
@@ -93,11 +93,10 @@ extern "C" fn at_entry(stack: *const usize) {
     let storage = stack.environment().value(STORAGE).unwrap_or(DEFAULT_STORAGE);
     if system::close_on_exec().is_some()
         && let Some(quiet) = Quiet::look(storage)
+        && server.start(&quiet, found).is_none()
     {
-        if server.start(&quiet, found).is_none() {
-            // It could not be executed, or was not to be: the long way knows how to say why.
-            quiet.let_go();
-        }
+        // It could not be executed, or was not to be: the long way knows how to say why.
+        quiet.let_go();
     }
     signals::held_at_entry(found);
 }
@@ -125,7 +124,7 @@ impl Server {
                 && !(starts(STORAGE) || starts(b"MOORLINE_LOG="))
         };
         let program = stack.argument(first).filter(|program| plain && !program.is_empty())?;
-        let silent = !stack.environment().any(|variable| is_setting(variable));
+        let silent = !stack.environment().any(is_setting);
         silent.then_some(Self { stack: *stack, first, program, supervised })
     }
 
@@ -160,7 +159,7 @@ impl Server {
     #[inline(always)]
     fn execute(&self, environment: *const *const c_char) -> Errno {
         let execute = |path: &CStr| system::execute(path.as_ptr(), self.stack.arguments_from(self.first), environment);
-        if self.program.to_bytes().iter().any(|byte| *byte == b'/') {
+        if place_of(self.program.to_bytes(), b"/").is_some() {
             return execute(self.program);
         }
         let path = self.stack.environment().value(b"PATH=").map(CStr::to_bytes).unwrap_or_default();

@@ -174,6 +174,12 @@ impl Start<'_> {
         self
     }
 
+    /// Without this variable.
+    pub fn without(mut self, name: &str) -> Self {
+        self.variables.retain(|(given, _)| given != name);
+        self
+    }
+
     /// A variable.
     pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
         self.variables.push((name.to_owned(), value.into()));

@@ -102,7 +102,7 @@ pub fn write(file: Fd, text: &[u8]) -> Option<()> {
 }
 
 /// The name of this host.
-pub fn host<'a>(names: &'a mut Buffer<{ 6 * HOST }>) -> Option<&'a [u8]> {
+pub fn host(names: &mut Buffer<{ 6 * HOST }>) -> Option<&[u8]> {
     // SAFETY: the buffer has the size of the kernel's structure, six texts of the same length; the second is the name.
     let names = unsafe {
         syscall!(Sysno::uname, names.room()).ok()?;

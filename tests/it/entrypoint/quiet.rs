@@ -85,9 +85,8 @@ fn a_key_that_was_written_again_is_checked_once() {
 #[test]
 fn a_volume_in_use_is_refused_as_ever() {
     let volume = settled();
-    let first = plain(&volume, &[], "echo up; exec sleep 30").spawn();
-    first.wait_for_output("up");
-    assert!(volume.was_quiet());
+    let mut first = plain(&volume, &[], "exec sleep 30").start();
+    first.until("it holds the volume", || volume.was_quiet());
     let second = plain(&volume, &[], "echo up").env("MOORLINE_LOCK_WAIT", "0").wait();
     assert_eq!(second.code, 75, "{second}");
     assert!(second.err.contains("`run`"), "{second}");
