@@ -132,15 +132,16 @@ pub fn opens(file: &Path, key: &SecretKey) -> bool {
 /// # Errors
 /// Where the volume cannot be read.
 pub fn is_due(volume: &Volume, profile: &Profile, age: jiff::SignedDuration) -> Result<bool> {
-    Ok(!has_one_since(volume, age)? && holds_state(volume.root(), &profile.scope.compile()?)?)
+    let instance = Instance::load(volume)?;
+    Ok(!has_one_since(volume, instance.as_ref(), age)? && holds_state(volume.root(), &profile.scope.compile()?)?)
 }
 
-/// Whether the volume has a backup of its instance that is no older than `age`, as far as the headers say.
+/// Whether the volume has a backup of this instance that is no older than `age`, as far as the headers say.
 ///
 /// # Errors
 /// Where the volume cannot be read.
-pub fn has_one_since(volume: &Volume, age: jiff::SignedDuration) -> Result<bool> {
-    let instance = Instance::load(volume)?.map(|instance| instance.id);
+pub fn has_one_since(volume: &Volume, instance: Option<&Instance>, age: jiff::SignedDuration) -> Result<bool> {
+    let instance = instance.map(|instance| instance.id);
     let headers = files(&volume.backups())?.into_iter().filter_map(|file| header(&file).ok());
     // One from a clock that was wrong must not keep the next from being made for years.
     let ours = headers.filter(|header| header.instance == instance && !is_in_the_future(header.created));
