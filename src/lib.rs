@@ -41,6 +41,9 @@
 //! - `catalog.rs`: listing, and the newest of an instance; `retention.rs`: which scheduled ones go
 //! - `progress.rs`: how far it is
 //!
+//! [`apps`]: apps switched off in a copy, remembered, released.
+//! - `memory.rs`: what had been on, `quarantine.json`; `value.rs`: a value of SQLite's in it
+//!
 //! [`profile`]: what a server's state is. `discovery.rs`: when nobody has said; `.moorlineignore`.
 //! - `step.rs`: a step of quarantine
 //!
@@ -77,6 +80,7 @@
 //!
 //! [`mod@error`]: one failure: its kind and exit code, what happened, what to do.
 
+pub mod apps;
 pub mod backup;
 pub mod cli;
 pub mod entrypoint;
