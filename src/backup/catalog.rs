@@ -42,6 +42,8 @@ pub struct Summary {
     pub instance_id: Option<Id>,
     /// The profile's name.
     pub profile: Option<String>,
+    /// Whether its apps were in quarantine; unknown without its key.
+    pub quarantined: Option<bool>,
 }
 
 /// A file that is called as a backup, and could not be taken for one.
@@ -192,6 +194,7 @@ pub fn summary(file: &Path, key: Option<&SecretKey>) -> Result<Summary> {
         verified: manifest.as_ref().map(Manifest::is_sound),
         key_fingerprint: header.key_fingerprint,
         instance_id: header.instance,
+        quarantined: manifest.as_ref().map(|manifest| manifest.quarantined),
         profile: manifest.and_then(|manifest| manifest.profile),
     })
 }
