@@ -34,6 +34,7 @@ use crate::{
     init::{self, policy::OnFailure},
     key::Sources,
     process::{Ended, NotExecuted, Own, Signals, User, Variables, child, exec, exec::Prepared, signals},
+    profile::{Choice, choice},
     restore,
     volume::{Lock, Volume, lock::LOCK_FD},
 };
@@ -46,6 +47,8 @@ const BOOT_BACKUP_AGE: jiff::SignedDuration = jiff::SignedDuration::from_hours(2
 pub struct Settings {
     /// The storage root.
     pub storage: PathBuf,
+    /// What the volume's profile is.
+    pub profile: Choice,
     /// `run` or `init`, as the lock's holder is shown.
     pub verb: &'static str,
     /// This process's environment, as it was found.
@@ -198,10 +201,19 @@ fn recover(volume: &Volume) -> Result<()> {
 
 /// The same environment, in which `seqsvr` and `moorline` are this program and use this volume.
 #[must_use]
-pub fn with_commands(environment: Variables, own: &Own, volume: &Volume) -> Variables {
+pub fn with_commands(environment: Variables, own: &Own, volume: &Volume, profile: &Choice) -> Variables {
     // Where links are not possible, this program is found under its own name at least.
     let folder = state::links(volume, own).or_else(|| own.path().parent().map(PathBuf::from));
-    environment.with_path(folder.as_slice()).with("DATA_DIR", volume.root()).with("MOORLINE_STORAGE", volume.root())
+    told(environment.with_path(folder.as_slice()).with("DATA_DIR", volume.root()), volume, profile)
+}
+
+/// The same environment, in which a child of this program finds the same volume and the same profile.
+fn told(environment: Variables, volume: &Volume, profile: &Choice) -> Variables {
+    let environment = environment.with("MOORLINE_STORAGE", volume.root());
+    match profile.told() {
+        Some(profile) => environment.with(choice::VARIABLE, profile),
+        None => environment,
+    }
 }
 
 /// A provider is a program of somebody else: it runs in a child, so that a signal to stop is heard meanwhile.
@@ -248,7 +260,7 @@ fn back_up(settings: &Settings, server: &Server, volume: &Volume, signals: &mut 
 /// One of our own verbs as a child; only what it logs is shown.
 fn own_verb(settings: &Settings, volume: &Volume, verb: &[&str], signals: &mut Signals) -> Result<Ended> {
     let mut command = Command::new(settings.own.run());
-    let environment = settings.environment.clone().without(&[LOCK_FD]).with("MOORLINE_STORAGE", volume.root());
+    let environment = told(settings.environment.clone().without(&[LOCK_FD]), volume, &settings.profile);
     command.args(verb).env_clear().envs(environment.pairs()).stdout(child::unheard());
     match child::run(command, None, None, Duration::from_secs(5), signals) {
         Ok(done) => Ok(done.ended),
