@@ -29,7 +29,7 @@ use std::{
 
 use nix::sys::signal::Signal;
 
-use self::quarantine::Told;
+use self::quarantine::Given;
 pub use self::{health::Health, state::holds_state, supervise::Supervision};
 use crate::{
     backup,
@@ -37,6 +37,7 @@ use crate::{
     init::{self, policy::OnFailure},
     key::Sources,
     process::{Ended, NotExecuted, Own, Signals, User, Variables, child, exec, exec::Prepared, signals},
+    profile::{Choice, choice},
     restore,
     volume::{Instance, Lock, Volume, lock::LOCK_FD},
 };
@@ -49,6 +50,8 @@ const BOOT_BACKUP_AGE: jiff::SignedDuration = jiff::SignedDuration::from_hours(2
 pub struct Settings {
     /// The storage root.
     pub storage: PathBuf,
+    /// What the volume's profile is.
+    pub profile: Choice,
     /// `run` or `init`, as the lock's holder is shown.
     pub verb: &'static str,
     /// This process's environment, as it was found.
@@ -164,8 +167,8 @@ pub fn run(settings: &Settings, server: &Server) -> Result<End> {
     if let Some(end) = scripts::run_at_start(settings, &volume, &lock, &mut signals)? {
         return Ok(end);
     }
-    let told = match quarantine::settle(settings, &volume, &lock, &mut signals)? {
-        Ok(told) => told,
+    let given = match quarantine::settle(settings, &volume, &lock, &mut signals)? {
+        Ok(given) => given,
         Err(end) => return Ok(end),
     };
     init::server_starts(&volume)?;
@@ -176,7 +179,13 @@ pub fn run(settings: &Settings, server: &Server) -> Result<End> {
     if let Some(end) = back_up(settings, server, &volume, &instance, &mut signals) {
         return Ok(end);
     }
-    serve(settings, &Serving { server, instance: &instance, told: &told, sockets: &sockets }, &volume, &lock, &mut signals)
+    serve(
+        settings,
+        &Serving { server, instance: &instance, given: &given, sockets: &sockets },
+        &volume,
+        &lock,
+        &mut signals,
+    )
 }
 
 fn prepare(settings: &Settings, signals: &mut Signals) -> Result<std::result::Result<(Volume, Lock), End>> {
@@ -208,10 +217,19 @@ fn recover(volume: &Volume) -> Result<()> {
 
 /// The same environment, in which `seqsvr` and `moorline` are this program and use this volume.
 #[must_use]
-pub fn with_commands(environment: Variables, own: &Own, volume: &Volume) -> Variables {
+pub fn with_commands(environment: Variables, own: &Own, volume: &Volume, profile: &Choice) -> Variables {
     // Where links are not possible, this program is found under its own name at least.
     let folder = state::links(volume, own).or_else(|| own.path().parent().map(PathBuf::from));
-    environment.with_path(folder.as_slice()).with("DATA_DIR", volume.root()).with("MOORLINE_STORAGE", volume.root())
+    told(environment.with_path(folder.as_slice()).with("DATA_DIR", volume.root()), volume, profile)
+}
+
+/// The same environment, in which a child of this program finds the same volume and the same profile.
+fn told(environment: Variables, volume: &Volume, profile: &Choice) -> Variables {
+    let environment = environment.with("MOORLINE_STORAGE", volume.root());
+    match profile.told() {
+        Some(profile) => environment.with(choice::VARIABLE, profile),
+        None => environment,
+    }
 }
 
 /// A provider is a program of somebody else: it runs in a child, so that a signal to stop is heard meanwhile.
@@ -275,7 +293,7 @@ fn own_verb(
     signals: &mut Signals,
 ) -> Result<Ended> {
     let mut command = Command::new(settings.own.run());
-    let mut environment = settings.environment.clone().without(&[LOCK_FD]).with("MOORLINE_STORAGE", volume.root());
+    let mut environment = told(settings.environment.clone().without(&[LOCK_FD]), volume, &settings.profile);
     if let Some(lock) = lock {
         environment = environment.with(LOCK_FD, lock.fd().to_string());
     }
@@ -287,11 +305,11 @@ fn own_verb(
     }
 }
 
-/// What is started, and what it is told.
+/// What is started, and what it is given.
 struct Serving<'a> {
     server: &'a Server,
     instance: &'a Instance,
-    told: &'a Told,
+    given: &'a Given,
     sockets: &'a [RawFd],
 }
 
@@ -302,11 +320,11 @@ fn serve(
     lock: &Lock,
     signals: &mut Signals,
 ) -> Result<End> {
-    let Serving { server, instance, told, sockets } = serving;
+    let Serving { server, instance, given, sockets } = serving;
     let internal = [LOCK_FD, init::SCRIPT, settings.arguments_variable];
     let environment = at_home(settings.environment.clone(), settings).without(&server.hidden).without(&internal);
-    let environment = told.environment(environment, instance);
-    let prepared = match exec::prepare(&told.command(&server.command), &environment) {
+    let environment = given.environment(environment, instance);
+    let prepared = match exec::prepare(&given.command(&server.command), &environment) {
         Ok(prepared) => prepared.as_user(settings.user.clone()),
         Err(error) => return Ok(error.into()),
     };

@@ -46,8 +46,11 @@
 //! [`apps`]: apps switched off in a copy, remembered, released.
 //! - `memory.rs`: what had been on, `quarantine.json`; `value.rs`: a value of SQLite's in it
 //!
-//! [`profile`]: what a server's state is. `discovery.rs`: when nobody has said; `.moorlineignore`.
-//! - `step.rs`: a step of quarantine
+//! [`profile`]: what a server's state and its apps are. `choice.rs`: the one way to a volume's profile.
+//! - `written.rs`: the TOML, read strictly; `document.rs`: its tables and the lines of faults; `quarantine.rs`: its steps;
+//!   `values.rs`: what is written into columns and members, and conditions
+//! - `builtin.rs`: the profiles that are built in; `discovery.rs`: when nobody has said; `.moorlineignore`
+//! - `step.rs`: a step of quarantine, as data; `health.rs`: how health is told; `duration.rs`: `30s`, `12h`, `7d`
 //!
 //! [`store`]: databases and files, off the volume and back onto it.
 //! - `scope.rs`: which paths are state; `survey.rs`, `survey/walk.rs`: finding them, and what is

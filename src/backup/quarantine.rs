@@ -77,7 +77,10 @@ pub fn read_memory(file: &Path, entry: &Entry, content: &mut dyn Read) -> Result
     let mut bytes = Vec::new();
     let read = content.take(LARGEST).read_to_end(&mut bytes).map_err(seqbac::Error::from_io)?;
     if read as u64 != entry.size {
-        return Err(Error::new(Code::ContentMismatch, format!("{} has {read} bytes and not {}", entry.path, entry.size)));
+        return Err(Error::new(
+            Code::ContentMismatch,
+            format!("{} has {read} bytes and not {}", entry.path, entry.size),
+        ));
     }
     Memory::from_bytes(&bytes, entry.path.as_path()).map_err(|error| error.context(file.display()))
 }

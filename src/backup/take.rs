@@ -10,12 +10,7 @@ use std::{
 };
 
 use super::{
-    Counted, Kind, Manifest, Progress,
-    catalog::Summary,
-    manifest::member_of,
-    name,
-    quarantine::Remembered,
-    verify,
+    Counted, Kind, Manifest, Progress, catalog::Summary, manifest::member_of, name, quarantine::Remembered, verify,
 };
 use crate::{
     error::{Code, Error, IoContext, Result},

@@ -9,7 +9,6 @@ use crate::{
     backup,
     error::{Code, Error, Result},
     key::SecretKey,
-    profile::Profile,
     restore::{self, AppsAfter, Request, Restored, Said},
     volume::{Instance, Lock, Volume},
 };
@@ -57,7 +56,7 @@ impl Restore {
             true => restore::refuse_unfinished(&volume).map(|()| None)?,
             false => Some(settle(context, &volume)?),
         };
-        let profile = Profile::discover(volume.root())?;
+        let profile = context.profile(&volume)?;
         let sources = self.key.sources(context)?;
         let adopt_key = sources.from_flag()?.is_some() && sources.active(Some(&volume))?.is_none();
         let key = self.key.get(context, Some(&volume))?;

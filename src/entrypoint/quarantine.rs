@@ -1,12 +1,9 @@
-//! Quarantine at a start: what was cut off or asked for is carried out by a child, and what the server is told.
+//! Quarantine at a start: what was cut off or asked for is carried out by a child, and what the server is given.
 //!
 //! Where there is none, which one failed `open` tells, nothing is done. Where it cannot be settled no server starts: the
 //! next start tries again.
 
-use std::{
-    collections::BTreeMap,
-    ffi::OsString,
-};
+use std::{collections::BTreeMap, ffi::OsString};
 
 use super::{End, Settings, own_verb};
 use crate::{
@@ -25,9 +22,9 @@ const INSTANCE: &str = "MOORLINE_INSTANCE";
 const RESTORE_EPOCH: &str = "MOORLINE_RESTORE_EPOCH";
 const QUARANTINED: &str = "MOORLINE_QUARANTINED";
 
-/// What the server is told of quarantine.
+/// What the server is given in quarantine, besides its own.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct Given {
     quarantined: bool,
     environment: BTreeMap<String, String>,
     arguments: Vec<String>,
@@ -39,7 +36,7 @@ pub(super) fn settle(
     volume: &Volume,
     lock: &Lock,
     signals: &mut Signals,
-) -> Result<std::result::Result<Told, End>> {
+) -> Result<std::result::Result<Given, End>> {
     let mut memory = Memory::load(volume)?;
     if memory.as_ref().is_some_and(|memory| memory.pending || !memory.requested.is_empty()) {
         match own_verb(settings, volume, &SETTLE, Some(lock), signals)? {
@@ -49,28 +46,29 @@ pub(super) fn settle(
         }
         memory = Memory::load(volume)?;
     }
-    let Some(memory) = memory else { return Ok(Ok(Told::default())) };
+    let Some(memory) = memory else { return Ok(Ok(Given::default())) };
     let apps: Vec<_> = memory.apps().collect();
     log::warn!("in quarantine: {}; `moorline apps` lists them", restore::in_words(&apps));
-    Ok(Ok(Told { quarantined: true, environment: memory.env(), arguments: memory.args() }))
+    Ok(Ok(Given { quarantined: true, environment: memory.env(), arguments: memory.args() }))
 }
 
 fn unsettled(ended: Ended) -> End {
     let code = Code::from_exit(ended.code()).filter(|code| code.may_pass()).unwrap_or(Code::AppsUnknown);
-    let error = Error::new(code, "apps could not be switched off or on as they are to be, so the server is not started");
+    let error =
+        Error::new(code, "apps could not be switched off or on as they are to be, so the server is not started");
     End::Failed { exit: code.exit(), error: error.hint("mend what is said above; the next start tries again") }
 }
 
-impl Told {
+impl Given {
     /// The server's environment.
-    pub fn environment(&self, given: Variables, instance: &Instance) -> Variables {
+    pub fn environment(&self, own: Variables, instance: &Instance) -> Variables {
         let epoch = instance.restore_epoch.to_string();
-        let given = given.without(&[QUARANTINED]).with(INSTANCE, instance.id.to_string()).with(RESTORE_EPOCH, epoch);
+        let own = own.without(&[QUARANTINED]).with(INSTANCE, instance.id.to_string()).with(RESTORE_EPOCH, epoch);
         if !self.quarantined {
-            return given;
+            return own;
         }
-        let given = self.environment.iter().fold(given, |given, (name, value)| given.with(name, value));
-        given.with(QUARANTINED, "1")
+        let own = self.environment.iter().fold(own, |own, (name, value)| own.with(name, value));
+        own.with(QUARANTINED, "1")
     }
 
     /// The server's command.

@@ -157,7 +157,9 @@ fn switch_off(volume: &Volume, steps: &[Step], before: Option<Memory>) -> Result
     };
     let done = apps::quarantine(volume.root(), steps, before, &mut keep).map_err(failed);
     done.map_err(|error| match kept {
-        true => error.hint("apps may be half off: the next start goes on with it, and starts no server before it is done"),
+        true => {
+            error.hint("apps may be half off: the next start goes on with it, and starts no server before it is done")
+        }
         false => error,
     })
 }

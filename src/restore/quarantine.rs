@@ -144,7 +144,9 @@ fn switch_on(stage: &Path, mut memory: Memory) -> Result<Dealt> {
     let mut notes = release.warnings;
     for step in release.steps {
         notes.push(format!("{}: {} of {} are on again that were off in the backup", step.step, step.released, step.of));
-        notes.extend(step.left.into_iter().map(|left| format!("{} was left as it is in the backup: {}", left.id, left.why)));
+        notes.extend(
+            step.left.into_iter().map(|left| format!("{} was left as it is in the backup: {}", left.id, left.why)),
+        );
     }
     Ok(Dealt { after: AppsAfter::AsTheyWere, memory: None, notes })
 }
