@@ -10,6 +10,7 @@ mod manifest;
 mod name;
 mod progress;
 mod retention;
+mod stores;
 mod take;
 mod verify;
 

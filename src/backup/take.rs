@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Counted, Kind, Manifest, Progress, catalog::Summary, manifest::member_of, name, verify};
+use super::{Counted, Kind, Manifest, Progress, catalog::Summary, manifest::member_of, name, stores, verify};
 use crate::{
     error::{Code, Error, IoContext, Result},
     key::SecretKey,
@@ -117,12 +117,7 @@ impl Capture {
     fn open(job: &Job, header: &HeaderFields) -> Result<Self> {
         let root = job.volume.root();
         let survey = survey(root, &job.profile.scope.compile()?)?;
-        if survey.databases.is_empty() && survey.files.iter().all(|found| found.kind == PathKind::Directory) {
-            let nothing = format!("there is nothing to back up: {} holds no state", root.display());
-            return Err(Error::new(Code::NotFound, nothing).hint(
-                "check that the volume is mounted where --storage says, and that the server keeps its state there",
-            ));
-        }
+        stores::refuse_missing(job.profile, &survey, root)?;
         let spool = Spool::on(job.volume);
         // All are open before the first is read: their states are as close together as can be had from outside.
         let mut snapshots = open_all(root, &survey.databases, &spool, PATIENCE)?;
