@@ -11,6 +11,7 @@ mod name;
 mod progress;
 mod quarantine;
 mod retention;
+mod stores;
 mod take;
 mod verify;
 

@@ -10,8 +10,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    store::{PathKind, Scope},
-    volume::RelPath,
+    store::{PathKind, Scope, scope::plain},
 };
 
 const KEYS: [&str; 6] = ["name", "prefix", "apps", "state", "health", "quarantine"];
@@ -188,12 +187,6 @@ fn is_in_the_state(step: &Table<'_>, scope: &Scope) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// The path that a glob without wildcards is.
-pub fn plain(glob: &str) -> Option<RelPath> {
-    let glob = glob.trim_end_matches('/');
-    if glob.contains(['*', '?', '[', '{', '\\']) { None } else { RelPath::new(glob).ok() }
 }
 
 fn health(top: &Table<'_>) -> Result<Option<Health>> {
