@@ -205,17 +205,12 @@ pub fn arguments() -> Result<Vec<OsString>> {
 /// Runs the verb that was typed.
 #[must_use]
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
-<<<<<<< HEAD
     if entrypoint::server_runs() {
         return run::look_after(arguments, &environment::Environment::of_process())
             .unwrap_or_else(|error| fail(&error, false));
     }
-    if let Some((storage, run)) = start(&arguments) {
-        return carry_out(storage, Verb::Run(run));
-=======
     if let Some((storage, profile, run)) = start(&arguments) {
         return carry_out(storage, profile, Verb::Run(run));
->>>>>>> wire
     }
     let verbs: Vec<String> = Cli::<Verb>::command().get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
     let verbs = [verbs, vec!["help".to_owned()]].concat();
