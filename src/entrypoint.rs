@@ -13,11 +13,8 @@
 
 pub mod health;
 mod lock;
-<<<<<<< HEAD
-mod quiet;
-=======
 mod quarantine;
->>>>>>> wire
+mod quiet;
 pub mod ready;
 mod scripts;
 mod state;
@@ -33,17 +30,13 @@ use std::{
 
 use nix::sys::signal::Signal;
 
-<<<<<<< HEAD
+use self::quarantine::Given;
 pub use self::{
     health::Health,
     quiet::supervised::{is_there as server_runs, look_after},
     state::holds_state,
     supervise::Supervision,
 };
-=======
-use self::quarantine::Given;
-pub use self::{health::Health, state::holds_state, supervise::Supervision};
->>>>>>> wire
 use crate::{
     backup,
     error::{Code, Error, Result},
