@@ -20,6 +20,7 @@ mod memory;
 mod narrow;
 mod podman;
 mod profile;
+mod quarantine;
 mod restore;
 mod rollback;
 mod store;
