@@ -41,11 +41,21 @@ const VARIABLES: usize = 256;
 /// No longer path is executed.
 const PATH_LONGEST: usize = 512;
 
-/// Which volume it is.
-const STORAGE: &[u8] = b"MOORLINE_STORAGE=";
-
 texts! {
+    RUN = b"run\0";
+    SUPERVISE = b"--supervise\0";
+    DASHES = b"--\0";
+    // Names that begin like this are settings, but with these two a start may be a quiet one all the same.
+    OURS = b"MOORLINE_\0";
+    SEQS = b"SEQ_\0";
+    SOCKETS = b"LISTEN_\0";
+    STORAGE = b"MOORLINE_STORAGE=\0";
+    LOG = b"MOORLINE_LOG=\0";
     DEFAULT_STORAGE = b"/data\0";
+    // What the server is told.
+    INSTANCE = b"MOORLINE_INSTANCE=\0";
+    EPOCH = b"MOORLINE_RESTORE_EPOCH=\0";
+    PATH = b"PATH=\0";
 }
 
 // The kernel jumps here, with the arguments on the stack. If the start is not a quiet one, all is as the kernel left
@@ -53,6 +63,8 @@ texts! {
 #[cfg(all(own_entry_point, target_arch = "x86_64"))]
 std::arch::global_asm!(
     ".pushsection .text.quiet,\"ax\",@progbits",
+    // Within one piece of what the kernel maps at a time.
+    ".p2align 14",
     ".globl moorline_start",
     ".type moorline_start, @function",
     "moorline_start:",
@@ -69,6 +81,8 @@ std::arch::global_asm!(
 #[cfg(all(own_entry_point, target_arch = "aarch64"))]
 std::arch::global_asm!(
     ".pushsection .text.quiet,\"ax\",@progbits",
+    // Within one piece of what the kernel maps at a time.
+    ".p2align 14",
     ".globl moorline_start",
     ".type moorline_start, @function",
     "moorline_start:",
@@ -90,7 +104,7 @@ extern "C" fn at_entry(stack: *const usize) {
     let stack = unsafe { Stack::at(stack) };
     let Some(server) = Server::of(&stack) else { return };
     let Some(found) = system::set_mask(signals::HELD) else { return };
-    let storage = stack.environment().value(STORAGE).unwrap_or(DEFAULT_STORAGE);
+    let storage = stack.environment().value(STORAGE.to_bytes()).unwrap_or(DEFAULT_STORAGE);
     if system::close_on_exec().is_some()
         && let Some(quiet) = Quiet::look(storage)
         && server.start(&quiet, found).is_none()
@@ -114,14 +128,15 @@ struct Server {
 impl Server {
     /// `run -- COMMAND…` or `run --supervise -- COMMAND…`, with no setting in the environment.
     fn of(stack: &Stack) -> Option<Self> {
-        let is = |index: usize, text: &[u8]| stack.argument(index).is_some_and(|given| equal(given.to_bytes(), text));
-        let supervised = is(2, b"--supervise");
+        let is = |index: usize, text: &CStr| {
+            stack.argument(index).is_some_and(|given| equal(given.to_bytes(), text.to_bytes()))
+        };
+        let supervised = is(2, SUPERVISE);
         let first = if supervised { 4 } else { 3 };
-        let plain = is(1, b"run") && is(first - 1, b"--");
+        let plain = is(1, RUN) && is(first - 1, DASHES);
         let is_setting = |variable: &CStr| {
-            let starts = |start: &[u8]| starts_with(variable.to_bytes(), start);
-            (starts(b"MOORLINE_") || starts(b"SEQ_") || starts(b"LISTEN_"))
-                && !(starts(STORAGE) || starts(b"MOORLINE_LOG="))
+            let starts = |start: &CStr| starts_with(variable.to_bytes(), start.to_bytes());
+            (starts(OURS) || starts(SEQS) || starts(SOCKETS)) && !(starts(STORAGE) || starts(LOG))
         };
         let program = stack.argument(first).filter(|program| plain && !program.is_empty())?;
         let silent = !stack.environment().any(is_setting);
@@ -131,8 +146,14 @@ impl Server {
     /// `None` where it was not started.
     #[inline(always)]
     fn start(&self, quiet: &Quiet, found: Mask) -> Option<()> {
-        let instance = Buffer::<64>::of(&[b"MOORLINE_INSTANCE=", &quiet.instance.id, b"\0"])?;
-        let epoch = Buffer::<64>::of(&[b"MOORLINE_RESTORE_EPOCH=", quiet.instance.epoch.as_bytes(), b"\0"])?;
+        let mut instance = Buffer::<64>::new();
+        instance.add(INSTANCE.to_bytes())?;
+        instance.add(&quiet.instance.id)?;
+        instance.push(0)?;
+        let mut epoch = Buffer::<64>::new();
+        epoch.add(EPOCH.to_bytes())?;
+        epoch.add(quiet.instance.epoch.as_bytes())?;
+        epoch.push(0)?;
         let mut environment = [const { MaybeUninit::<*const c_char>::uninit() }; VARIABLES];
         let mut places = environment.iter_mut();
         for variable in
@@ -162,10 +183,12 @@ impl Server {
         if place_of(self.program.to_bytes(), b"/").is_some() {
             return execute(self.program);
         }
-        let path = self.stack.environment().value(b"PATH=").map(CStr::to_bytes).unwrap_or_default();
+        let path = self.stack.environment().value(PATH.to_bytes()).map(CStr::to_bytes).unwrap_or_default();
         for folder in path.split(|byte| *byte == b':').filter(|folder| !folder.is_empty()) {
-            let candidate = Buffer::<PATH_LONGEST>::of(&[folder, b"/", self.program.to_bytes_with_nul()]);
-            let Some(candidate) = candidate.as_ref().and_then(Buffer::as_text) else { return Errno::ENAMETOOLONG };
+            let mut candidate = Buffer::<PATH_LONGEST>::new();
+            let parts = [folder, b"/", self.program.to_bytes_with_nul()];
+            let fits = parts.iter().try_for_each(|part| candidate.add(part));
+            let Some(candidate) = fits.and_then(|()| candidate.as_text()) else { return Errno::ENAMETOOLONG };
             let errno = execute(candidate);
             if !matches!(errno, Errno::ENOENT | Errno::ENOTDIR) {
                 return errno;

@@ -14,9 +14,6 @@ use crate::volume::lock::HOLDER_SIZE;
 /// A backup that is no older makes one before the server starts superfluous.
 const DAY: u64 = 24 * 60 * 60;
 
-/// What the ledger of init scripts says of a script that is not done with.
-const UNFINISHED: [&[u8]; 4] = [b"\"waiting\"", b"\"running\"", b"\"marking\"", b"\"empty_volume\": true"];
-
 texts! {
     SEQINIT = b"/seqinit\0";
     LOCK = b".moorline/lock\0";
@@ -27,6 +24,21 @@ texts! {
     INSTANCE = b".moorline/instance.json\0";
     KEY = b".moorline/secret.key\0";
     BACKUPS = b"Backups\0";
+    // What the ledger says of a script that is not done with.
+    WAITING = b"\"waiting\"\0";
+    RUNNING = b"\"running\"\0";
+    MARKING = b"\"marking\"\0";
+    EMPTY_VOLUME = b"\"empty_volume\": true\0";
+    // instance.json, as it is written.
+    ID = b"{\n  \"id\": \"\0";
+    EPOCH = b"\"restore_epoch\": \0";
+    FINGERPRINT = b"\"key_fingerprint\": \"\0";
+    // The holder of the lock.
+    PID = b"{\"pid\":\0";
+    HOST = b",\"host\":\"\0";
+    SINCE = b"\",\"verb\":\"run\",\"since\":\"\0";
+    SERVER = b"\",\"server\":\"\0";
+    END = b"\"}\0";
 }
 
 /// A volume on which there is nothing to do, and its lock.
@@ -99,7 +111,8 @@ fn no_script_waits(root: Fd) -> Option<()> {
     }
     let mut buffer = Buffer::new();
     let ledger = system::read(root, LEDGER, &mut buffer).ok()?.unwrap_or_default();
-    (!UNFINISHED.iter().any(|word| place_of(ledger, word).is_some())).then_some(())
+    let has = |word: &CStr| place_of(ledger, word.to_bytes()).is_some();
+    if has(WAITING) || has(RUNNING) || has(MARKING) || has(EMPTY_VOLUME) { None } else { Some(()) }
 }
 
 #[inline(always)]
@@ -118,12 +131,20 @@ impl Instance {
         let mut buffer = Buffer::new();
         let text = system::read(root, INSTANCE, &mut buffer).ok()??;
         // Without one it has no key yet.
-        place_of(text, b"\"key_fingerprint\": \"")?;
-        let start = b"{\n  \"id\": \"";
-        let id = text.get(start.len()..).filter(|_| starts_with(text, start))?;
-        let digits = text.get(place_of(text, b"\"restore_epoch\": ")?..)?;
-        let length = digits.iter().position(|byte| !byte.is_ascii_digit()).filter(|length| (1..=8).contains(length))?;
-        Some(Self { id: id.get(..32)?.try_into().ok()?, epoch: Buffer::of(&[digits.get(..length)?])? })
+        place_of(text, FINGERPRINT.to_bytes())?;
+        if !starts_with(text, ID.to_bytes()) {
+            return None;
+        }
+        let id = text.get(ID.count_bytes()..)?.first_chunk()?;
+        let digits = text.get(place_of(text, EPOCH.to_bytes())?..)?;
+        let mut instance = Self { id: *id, epoch: Buffer::new() };
+        for digit in digits {
+            if !digit.is_ascii_digit() {
+                break;
+            }
+            instance.epoch.push(*digit)?;
+        }
+        Some(instance)
     }
 }
 
@@ -189,18 +210,16 @@ fn write_holder(lock: Fd, now: u64) -> Option<()> {
     let time = time::text(now)?;
     let mut pid = *b"          ";
     time::put_number(&mut pid, system::process_id());
-    let parts: [&[u8]; 9] = [
-        b"{\"pid\":",
-        &pid,
-        b",\"host\":\"",
-        host,
-        b"\",\"verb\":\"run\",\"since\":\"",
-        &time,
-        b"\",\"server\":\"",
-        &time,
-        b"\"}",
-    ];
-    let mut holder = Buffer::<HOLDER_SIZE>::of(&parts)?;
+    let mut holder = Buffer::<HOLDER_SIZE>::new();
+    holder.add(PID.to_bytes())?;
+    holder.add(&pid)?;
+    holder.add(HOST.to_bytes())?;
+    holder.add(host)?;
+    holder.add(SINCE.to_bytes())?;
+    holder.add(&time)?;
+    holder.add(SERVER.to_bytes())?;
+    holder.add(&time)?;
+    holder.add(END.to_bytes())?;
     holder.fill();
     system::write(lock, holder.as_bytes())
 }

@@ -29,6 +29,7 @@ const CLOSE_RANGE_CLOEXEC: usize = 4;
 const CLOCK_REALTIME: usize = 0;
 
 /// Sets the mask; the one before.
+#[inline(always)]
 pub fn set_mask(mask: Mask) -> Option<Mask> {
     let mut old: Mask = 0;
     // SAFETY: both pointers are to live numbers of the size that is given.
@@ -37,6 +38,7 @@ pub fn set_mask(mask: Mask) -> Option<Mask> {
 }
 
 /// Whether a signal has come and is held.
+#[inline(always)]
 pub fn is_signalled() -> bool {
     let mut pending: Mask = 0;
     // SAFETY: the pointer is to a live number of the size that is given.
@@ -45,12 +47,14 @@ pub fn is_signalled() -> bool {
 }
 
 /// This process's id.
+#[inline(always)]
 pub fn process_id() -> usize {
     // SAFETY: takes nothing.
     unsafe { syscall!(Sysno::getpid) }.unwrap_or(0)
 }
 
 /// Seconds since 1970.
+#[inline(always)]
 pub fn now() -> Option<u64> {
     let mut time = [0_u64; 2];
     // SAFETY: the pointer is to a live timespec: two numbers of eight bytes.
@@ -63,45 +67,53 @@ text::texts! {
 }
 
 /// Marks every descriptor that this process was given, but for 0 to 2, to be closed at exec.
+#[inline(always)]
 pub fn close_on_exec() -> Option<()> {
     // SAFETY: takes numbers; marks descriptors, closes none.
     unsafe { syscall!(Sysno::close_range, 3, u32::MAX, CLOSE_RANGE_CLOEXEC) }.ok().map(drop)
 }
 
 /// Opens a folder, to open what is in it.
+#[inline(always)]
 pub fn folder(path: &CStr) -> Option<Fd> {
     open(NOWHERE, path, O_PATH | O_DIRECTORY | O_CLOEXEC).ok()
 }
 
 /// Opens a file that is there, to be read and written by this process and the one that it becomes.
+#[inline(always)]
 pub fn file_to_keep(folder: Fd, path: &CStr) -> Option<Fd> {
     open(folder, path, O_RDWR).ok()
 }
 
+#[inline(always)]
 fn open(folder: Fd, path: &CStr, flags: usize) -> Result<Fd, Errno> {
     // SAFETY: the path ends with a NUL and is live through the call.
     unsafe { syscall!(Sysno::openat, folder, path.as_ptr(), flags, 0) }
 }
 
 /// Closes a descriptor that this file opened.
+#[inline(always)]
 pub fn close(fd: Fd) {
     // SAFETY: nobody else has the number.
     let _ = unsafe { syscall!(Sysno::close, fd) };
 }
 
 /// Takes the lock of a file, unless somebody has it.
+#[inline(always)]
 pub fn lock(file: Fd) -> Option<()> {
     // SAFETY: takes numbers.
     unsafe { syscall!(Sysno::flock, file, LOCK_EX_NB) }.ok().map(drop)
 }
 
 /// Writes over the beginning of a file.
+#[inline(always)]
 pub fn write(file: Fd, text: &[u8]) -> Option<()> {
     // SAFETY: the bytes are live through the call.
     unsafe { syscall!(Sysno::pwrite64, file, text.as_ptr(), text.len(), 0) }.ok().map(drop)
 }
 
 /// The name of this host.
+#[inline(always)]
 pub fn host(names: &mut Buffer<{ 6 * HOST }>) -> Option<&[u8]> {
     // SAFETY: the buffer has the size of the kernel's structure, six texts of the same length; the second is the name.
     let names = unsafe {
@@ -123,6 +135,7 @@ pub struct About {
 }
 
 /// Looks at a file. `Ok(None)` where there is none.
+#[inline(always)]
 pub fn look(folder: Fd, path: &CStr) -> Result<Option<About>, ()> {
     const BASIC: usize = 0x7ff;
     let mut stat = Statx::default();
@@ -160,6 +173,7 @@ pub struct Moment {
 }
 
 /// The beginning of a file.
+#[inline(always)]
 pub fn read_start<'a>(folder: Fd, path: &CStr, buffer: &'a mut Buffer<PIECE>) -> Option<&'a [u8]> {
     let file = open(folder, path, O_CLOEXEC).ok()?;
     let read = read_piece(file, buffer);
@@ -168,6 +182,7 @@ pub fn read_start<'a>(folder: Fd, path: &CStr, buffer: &'a mut Buffer<PIECE>) ->
 }
 
 /// What a file holds, if that is less than a piece. `Ok(None)` where there is no such file.
+#[inline(always)]
 pub fn read<'a>(folder: Fd, path: &CStr, buffer: &'a mut Buffer<PIECE>) -> Result<Option<&'a [u8]>, ()> {
     let file = match open(folder, path, O_CLOEXEC) {
         Ok(file) => file,
@@ -179,6 +194,7 @@ pub fn read<'a>(folder: Fd, path: &CStr, buffer: &'a mut Buffer<PIECE>) -> Resul
     read.filter(|text| text.len() < PIECE).map(Some).ok_or(())
 }
 
+#[inline(always)]
 fn read_piece(file: Fd, buffer: &mut Buffer<PIECE>) -> Option<&[u8]> {
     // SAFETY: the buffer has the length that is given, and the kernel says how much it has written.
     unsafe {
@@ -188,6 +204,7 @@ fn read_piece(file: Fd, buffer: &mut Buffer<PIECE>) -> Option<&[u8]> {
 }
 
 /// Looks at each name in a folder until one is `found`. Whether it was.
+#[inline(always)]
 pub fn find_name(folder: Fd, path: &CStr, mut found: impl FnMut(Fd, &CStr) -> bool) -> Result<bool, Errno> {
     let listed = open(folder, path, O_DIRECTORY | O_CLOEXEC)?;
     let mut piece = Buffer::<PIECE>::new();
@@ -207,6 +224,7 @@ pub fn find_name(folder: Fd, path: &CStr, mut found: impl FnMut(Fd, &CStr) -> bo
 }
 
 /// Entries of a folder, as the kernel writes them: each has its length at byte 16, and its name at byte 19.
+#[inline(always)]
 fn any(mut entries: &[u8], mut found: impl FnMut(&CStr) -> bool) -> bool {
     while let Some(&[low, high]) = entries.get(16..18) {
         let size = usize::from(u16::from_ne_bytes([low, high]));
@@ -220,12 +238,14 @@ fn any(mut entries: &[u8], mut found: impl FnMut(&CStr) -> bool) -> bool {
 }
 
 /// Becomes another program. Returns only where that fails.
+#[inline(always)]
 pub fn execute(program: *const c_char, arguments: *const *const c_char, environment: *const *const c_char) -> Errno {
     // SAFETY: the program's name ends with a NUL, the lists with a null; all are live until this process is another.
     unsafe { syscall!(Sysno::execve, program, arguments, environment) }.err().unwrap_or(Errno::ENOEXEC)
 }
 
 /// Whether this process has a child, ended or not.
+#[inline(always)]
 pub fn has_children() -> bool {
     const P_ALL: usize = 0;
     // WNOHANG | WEXITED | WNOWAIT
@@ -236,6 +256,7 @@ pub fn has_children() -> bool {
 }
 
 /// Whether a terminal controls this process.
+#[inline(always)]
 pub fn has_terminal() -> bool {
     match open(NOWHERE, TERMINAL, O_RDWR | O_CLOEXEC) {
         Ok(terminal) => {
@@ -247,6 +268,7 @@ pub fn has_terminal() -> bool {
 }
 
 /// Both ends of a pipe that nobody waits for, to be closed at exec: to read from, to write to.
+#[inline(always)]
 pub fn pipe() -> Option<[Fd; 2]> {
     const O_NONBLOCK: usize = 0o4000;
     let mut ends = [0_u32; 2];
@@ -256,6 +278,7 @@ pub fn pipe() -> Option<[Fd; 2]> {
 }
 
 /// A copy of this process: its id, and 0 in the copy.
+#[inline(always)]
 pub fn fork() -> Option<usize> {
     const SIGCHLD: usize = 17;
     // SAFETY: no thread has been started; the copy has its own memory, and goes on here.
@@ -263,18 +286,21 @@ pub fn fork() -> Option<usize> {
 }
 
 /// Has a child, or by 0 this process, lead a process group. Both do it, whoever comes first.
+#[inline(always)]
 pub fn lead_group(process: usize) {
     // SAFETY: takes numbers.
     let _ = unsafe { syscall!(Sysno::setpgid, process, 0) };
 }
 
 /// Writes to a pipe.
+#[inline(always)]
 pub fn tell(pipe: Fd, bytes: &[u8]) {
     // SAFETY: the bytes are live through the call.
     let _ = unsafe { syscall!(Sysno::write, pipe, bytes.as_ptr(), bytes.len()) };
 }
 
 /// Ends this process.
+#[inline(always)]
 pub fn exit(code: usize) -> ! {
     loop {
         // SAFETY: takes a number.

@@ -27,6 +27,7 @@ pub(super) use texts;
 ///
 /// # Safety
 /// `text` is one, and is never taken away.
+#[inline(always)]
 pub unsafe fn text_at(text: *const c_char) -> &'static CStr {
     let mut length = 0;
     // SAFETY: no byte behind the NUL is looked at. Volatile, because a plain loop is made a call of the C library.
@@ -39,36 +40,63 @@ pub unsafe fn text_at(text: *const c_char) -> &'static CStr {
 }
 
 /// The text at the beginning of these bytes, if a NUL ends it.
+#[inline(always)]
 pub fn text_in(bytes: &[u8]) -> Option<&CStr> {
-    let end = bytes.iter().position(|byte| *byte == 0)?;
+    let mut end = 0;
+    while *bytes.get(end)? != 0 {
+        end += 1;
+    }
     // SAFETY: the first NUL is the last byte.
-    bytes.get(..=end).map(|text| unsafe { CStr::from_bytes_with_nul_unchecked(text) })
+    Some(unsafe { CStr::from_bytes_with_nul_unchecked(bytes.get(..=end)?) })
 }
 
 /// What is behind the beginning of a text.
+#[inline(always)]
 pub fn behind(text: &'static CStr, start: &[u8]) -> Option<&'static CStr> {
-    let rest = text.to_bytes_with_nul().get(start.len()..).filter(|_| starts_with(text.to_bytes(), start))?;
-    text_in(rest)
+    if starts_with(text.to_bytes(), start) { text_in(text.to_bytes_with_nul().get(start.len()..)?) } else { None }
 }
 
 /// Whether a text begins like this.
+#[inline(always)]
 pub fn starts_with(text: &[u8], start: &[u8]) -> bool {
-    text.get(..start.len()).is_some_and(|piece| equal(piece, start))
+    start.len() <= text.len() && equal_at(text, 0, start)
 }
 
 /// Whether a text ends like this.
+#[inline(always)]
 pub fn ends_with(text: &[u8], end: &[u8]) -> bool {
-    text.len().checked_sub(end.len()).and_then(|at| text.get(at..)).is_some_and(|piece| equal(piece, end))
+    end.len() <= text.len() && equal_at(text, text.len() - end.len(), end)
 }
 
 /// Whether both are the same.
+#[inline(always)]
 pub fn equal(one: &[u8], other: &[u8]) -> bool {
-    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| one == other)
+    one.len() == other.len() && equal_at(one, 0, other)
+}
+
+#[inline(always)]
+fn equal_at(text: &[u8], at: usize, word: &[u8]) -> bool {
+    let mut index = 0;
+    while index < word.len() {
+        if text.get(at + index) != word.get(index) {
+            return false;
+        }
+        index += 1;
+    }
+    true
 }
 
 /// Where in a text the first of these words ends.
+#[inline(always)]
 pub fn place_of(text: &[u8], word: &[u8]) -> Option<usize> {
-    text.windows(word.len()).position(|piece| equal(piece, word)).map(|start| start + word.len())
+    let mut at = 0;
+    while at + word.len() <= text.len() {
+        if equal_at(text, at, word) {
+            return Some(at + word.len());
+        }
+        at += 1;
+    }
+    None
 }
 
 /// Room for at most `SIZE` bytes. What was not written is not touched.
@@ -80,20 +108,19 @@ pub struct Buffer<const SIZE: usize> {
 
 impl<const SIZE: usize> Buffer<SIZE> {
     /// Nothing is in it.
+    #[inline(always)]
     pub const fn new() -> Self {
         Self { bytes: [const { MaybeUninit::uninit() }; SIZE], used: 0 }
     }
 
-    /// These parts, one after the other. `None` where they do not fit.
-    pub fn of(parts: &[&[u8]]) -> Option<Self> {
-        let mut buffer = Self::new();
-        for byte in parts.iter().flat_map(|part| part.iter()) {
-            buffer.push(*byte)?;
-        }
-        Some(buffer)
+    /// One more part. `None` where it does not fit.
+    #[inline(always)]
+    pub fn add(&mut self, part: &[u8]) -> Option<()> {
+        part.iter().try_for_each(|byte| self.push(*byte))
     }
 
     /// One more.
+    #[inline(always)]
     pub fn push(&mut self, byte: u8) -> Option<()> {
         let place: *mut MaybeUninit<u8> = self.bytes.get_mut(self.used)?;
         // SAFETY: it is the place of one byte. Volatile, for the reason of `text_at`.
@@ -103,22 +130,26 @@ impl<const SIZE: usize> Buffer<SIZE> {
     }
 
     /// Has the rest of it filled with blanks.
+    #[inline(always)]
     pub fn fill(&mut self) {
         while self.push(b' ').is_some() {}
     }
 
     /// What is in it.
+    #[inline(always)]
     pub fn as_bytes(&self) -> &[u8] {
         // SAFETY: as many bytes were written.
         unsafe { slice::from_raw_parts(self.bytes.as_ptr().cast(), self.used) }
     }
 
     /// Its text, if a NUL ends it.
+    #[inline(always)]
     pub fn as_text(&self) -> Option<&CStr> {
         text_in(self.as_bytes())
     }
 
     /// Where the kernel may write `SIZE` bytes.
+    #[inline(always)]
     pub const fn room(&mut self) -> *mut u8 {
         self.bytes.as_mut_ptr().cast()
     }
@@ -127,6 +158,7 @@ impl<const SIZE: usize> Buffer<SIZE> {
     ///
     /// # Safety
     /// It has written this many.
+    #[inline(always)]
     pub unsafe fn written(&mut self, length: usize) -> &[u8] {
         self.used = length.min(SIZE);
         self.as_bytes()
@@ -139,12 +171,14 @@ mod tests {
 
     #[test]
     fn a_buffer_holds_what_fits() {
-        let mut buffer = Buffer::<6>::of(&[b"ab", b"", b"cd\0"]).expect("fits");
+        let mut buffer = Buffer::<6>::new();
+        ["ab", "", "cd\0"].map(|part| buffer.add(part.as_bytes()).expect("fits"));
         assert_eq!((buffer.as_bytes(), buffer.as_text()), (b"abcd\0".as_slice(), Some(c"abcd")));
         buffer.fill();
         assert_eq!(buffer.as_bytes(), b"abcd\0 ");
-        assert!(Buffer::<4>::of(&[b"ab", b"cde"]).is_none());
-        assert_eq!(Buffer::<4>::of(&[b"ab"]).expect("fits").as_text(), None);
+        assert!(buffer.add(b"x").is_none());
+        let mut open = Buffer::<4>::new();
+        assert!(open.add(b"ab").is_some() && open.as_text().is_none());
     }
 
     #[test]
