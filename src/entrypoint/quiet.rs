@@ -139,8 +139,21 @@ impl Server {
             (starts(OURS) || starts(SEQS) || starts(SOCKETS)) && !(starts(STORAGE) || starts(LOG))
         };
         let program = stack.argument(first).filter(|program| plain && !program.is_empty())?;
-        let silent = !stack.environment().any(is_setting);
-        silent.then_some(Self { stack: *stack, first, program, supervised })
+        let server = Self { stack: *stack, first, program, supervised };
+        (!stack.environment().any(is_setting) && server.is_anywhere()).then_some(server)
+    }
+
+    /// Whether it is found from any directory: PID 1 leaves its own, and might not find it again to say what is wrong.
+    #[inline(always)]
+    fn is_anywhere(&self) -> bool {
+        let absolute = |path: &[u8]| starts_with(path, b"/");
+        let named = place_of(self.program.to_bytes(), b"/").is_none();
+        absolute(self.program.to_bytes()) || (named && self.path().split(|byte| *byte == b':').all(absolute))
+    }
+
+    #[inline(always)]
+    fn path(&self) -> &'static [u8] {
+        self.stack.environment().value(PATH.to_bytes()).map(CStr::to_bytes).unwrap_or_default()
     }
 
     /// `None` where it was not started.
@@ -164,7 +177,7 @@ impl Server {
         places.next()?.write(ptr::null());
         let environment = environment.as_ptr().cast();
         if self.supervised {
-            return supervised::start(found, || self.execute(environment));
+            return supervised::run(found, || self.execute(environment));
         }
         if system::is_signalled() {
             return None;
@@ -183,8 +196,7 @@ impl Server {
         if place_of(self.program.to_bytes(), b"/").is_some() {
             return execute(self.program);
         }
-        let path = self.stack.environment().value(PATH.to_bytes()).map(CStr::to_bytes).unwrap_or_default();
-        for folder in path.split(|byte| *byte == b':').filter(|folder| !folder.is_empty()) {
+        for folder in self.path().split(|byte| *byte == b':') {
             let mut candidate = Buffer::<PATH_LONGEST>::new();
             let parts = [folder, b"/", self.program.to_bytes_with_nul()];
             let fits = parts.iter().try_for_each(|part| candidate.add(part));

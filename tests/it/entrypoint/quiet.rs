@@ -4,16 +4,13 @@ use std::fs;
 
 use crate::support::{Start, TestVolume};
 
-/// A volume on which there is nothing to do, whatever the run is told.
 fn settled() -> TestVolume {
-    let volume = TestVolume::new();
-    volume.write("app.conf", "in use");
-    volume.settle()
+    TestVolume::fresh().settle()
 }
 
 /// A start with no setting, on a volume that may be settled.
 fn plain<'a>(volume: &'a TestVolume, flags: &[&str], line: &str) -> Start<'a> {
-    let arguments = ["run"].iter().chain(flags).chain(&["--", "/bin/sh", "-c", line]).copied();
+    let arguments = [&["run"], flags, &["--", "/bin/sh", "-c", line]].concat();
     volume.moorline(arguments).without("MOORLINE_SEQINIT").without("MOORLINE_NO_BOOT_BACKUP")
 }
 
@@ -98,7 +95,7 @@ fn a_program_that_is_not_there_is_explained_as_ever() {
     for flags in [&[][..], &["--supervise"]] {
         for program in ["/nowhere/at-all", "nowhere-on-the-path", "/etc", "/etc/passwd"] {
             let volume = settled();
-            let arguments: Vec<&str> = ["run"].iter().chain(flags).chain(&["--", program]).copied().collect();
+            let arguments = [&["run"], flags, &["--", program]].concat();
             let start = || volume.moorline(&arguments).without("MOORLINE_SEQINIT").without("MOORLINE_NO_BOOT_BACKUP");
             let quiet = start().wait();
             let long = start().env("MOORLINE_LOCK_WAIT", "30").wait();
