@@ -105,11 +105,13 @@ impl Requests {
         }
     }
 
-    /// Takes out what was asked for and has been done.
-    pub fn remove(&mut self, chosen: &Chosen) {
-        match chosen {
-            Chosen::All => *self = Self::default(),
-            Chosen::Named(named) => self.named.retain(|name| !named.contains(name)),
+    /// What was asked for, if anything was.
+    #[must_use]
+    pub fn chosen(&self) -> Option<Chosen> {
+        match self.all {
+            true => Some(Chosen::All),
+            false if self.named.is_empty() => None,
+            false => Some(Chosen::Named(self.named.iter().cloned().collect())),
         }
     }
 }
@@ -226,18 +228,6 @@ impl Memory {
     /// The apps that are off, in the order of their steps.
     pub fn apps(&self) -> impl Iterator<Item = App> {
         self.steps.iter().flat_map(|remembered| remembered.apps.iter().map(|kept| kept.describe(&remembered.step)))
-    }
-
-    /// What a person asked to have released while the server was running, as far as there is anything to release still.
-    #[must_use]
-    pub fn due(&self) -> Option<Chosen> {
-        let is_app = |name: &String| self.steps.iter().any(|remembered| remembered.answers_to(name));
-        match (self.requested.all, self.requested.named.iter().filter(|name| is_app(name)).cloned().collect::<Vec<_>>())
-        {
-            (true, _) => Some(Chosen::All),
-            (false, named) if named.is_empty() => None,
-            (false, named) => Some(Chosen::Named(named)),
-        }
     }
 
     /// Whether nothing is left to be released. Steps that act at release do not keep a quarantine going.

@@ -38,11 +38,9 @@ pub fn release(root: &Path, memory: &mut Memory, chosen: &Chosen, keep: Keep<'_>
         plan.undo(&databases, memory)?;
         let report = plan.report(memory);
         plan.commit(&mut databases, memory, keep)?;
-        memory.requested.remove(chosen);
         keep(memory)?;
         return Ok(report);
     }
-    memory.requested.remove(chosen);
     Ok(Release::default())
 }
 
