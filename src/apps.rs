@@ -14,7 +14,10 @@
 //! This room knows no server, takes no lock, and prints nothing. That no server has the state open is the caller's
 //! business.
 
+pub mod file;
+pub mod json;
 pub mod memory;
+mod paths;
 pub mod value;
 
 use std::path::Path;
@@ -22,7 +25,7 @@ use std::path::Path;
 use serde::Serialize;
 
 pub use self::{
-    memory::{App, Kind, Memory, Remembered, Requests},
+    memory::{App, Kept, Kind, Memory, Remembered, Requests, Was},
     value::Value,
 };
 use crate::{
@@ -73,6 +76,15 @@ pub struct Left {
     pub why: String,
     /// Whether it can still be released: otherwise it was forgotten, so that quarantine can end.
     pub remembered: bool,
+}
+
+/// What became of one app when it was to be put back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is as it was before quarantine.
+    Released,
+    /// It was left as it is, for this reason.
+    Left(String),
 }
 
 /// What a step finds, where it would only look.

@@ -42,6 +42,9 @@
 //! - `progress.rs`: how far it is
 //!
 //! [`apps`]: apps switched off in a copy, remembered, released.
+//! - `json.rs`: nodes of JSON files; `json/text.rs`: JSON read where it lies; `json/pointer.rs`: which nodes;
+//!   `json/condition.rs`: which of them are on; `json/edit.rs`: a member written, and put back; `json/again.rs`: nodes known again
+//! - `file.rs`: whole files put aside; `paths.rs`: what a step's glob finds
 //! - `memory.rs`: what had been on, `quarantine.json`; `value.rs`: a value of SQLite's in it
 //!
 //! [`profile`]: what a server's state is. `discovery.rs`: when nobody has said; `.moorlineignore`.

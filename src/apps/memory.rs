@@ -18,7 +18,7 @@ use std::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Chosen;
+use super::{Chosen, file::Aside, json::Node};
 use crate::{
     error::{Code, Error, IoContext, Result},
     profile::step::{Action, Step},
@@ -75,6 +75,17 @@ pub struct Kept {
 pub enum Was {
     /// Something that the server is given as long as quarantine lasts.
     Given,
+    /// A node of a JSON file.
+    Node(Node),
+    /// Files, each put aside under another name.
+    Files(Vec<Aside>),
+}
+
+impl Was {
+    /// The files that were put aside.
+    pub(super) fn into_files(self) -> Vec<Aside> {
+        if let Self::Files(files) = self { files } else { Vec::new() }
+    }
 }
 
 /// What a person asked to have released while the server was running.
@@ -257,7 +268,12 @@ impl Memory {
     /// The files that hold what was taken away, as `<name>.quarantined`.
     #[must_use]
     pub fn files(&self) -> Vec<RelPath> {
-        Vec::new()
+        let kept = self.steps.iter().flat_map(|remembered| &remembered.apps);
+        let files = kept.filter_map(|kept| match &kept.was {
+            Was::Files(files) => Some(files.iter().map(|aside| aside.kept.clone())),
+            _ => None,
+        });
+        files.flatten().collect()
     }
 
     fn given(&self) -> impl Iterator<Item = &Action> {
