@@ -17,6 +17,7 @@ mod health;
 mod house;
 mod init;
 mod interrupted;
+mod json_steps;
 mod memory;
 mod narrow;
 mod podman;
