@@ -18,10 +18,10 @@ use std::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Chosen;
+use super::{Chosen, Value, sqlite::RowWas};
 use crate::{
     error::{Code, Error, IoContext, Result},
-    profile::step::{Action, Step},
+    profile::step::{Action, Rows, Step},
     volume::{Id, RelPath, Volume, durable},
 };
 
@@ -73,6 +73,8 @@ pub struct Kept {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Was {
+    /// A row of a database.
+    Row(RowWas),
     /// Something that the server is given as long as quarantine lasts.
     Given,
 }
@@ -279,10 +281,39 @@ impl Default for Memory {
     }
 }
 
+impl Remembered {
+    /// Whether any of its apps goes by this name: its own id, or the step's name.
+    #[must_use]
+    pub fn answers_to(&self, name: &str) -> bool {
+        self.apps.iter().any(|kept| self.is_named(kept, name))
+    }
+
+    /// Whether one of its apps goes by this name.
+    #[must_use]
+    pub fn is_named(&self, kept: &Kept, name: &str) -> bool {
+        kept.id == name || self.step.name == name
+    }
+}
+
 impl Kept {
+    /// The row that it is, by its key, if it is one of this database.
+    pub(super) fn row_in_database(&self, path: &RelPath) -> Option<(&[(String, Value)], &RowWas)> {
+        match &self.was {
+            Was::Row(was) if was.database == *path => Some((&*was.key, was)),
+            _ => None,
+        }
+    }
+
+    fn row_in(&self, rows: &Rows) -> String {
+        match &self.was {
+            Was::Row(was) => format!("{} in {}: {}", rows.table, was.database, was.detail()),
+            _ => rows.table.clone(),
+        }
+    }
+
     fn describe(&self, step: &Step) -> App {
         let (kind, detail) = match &step.action {
-            Action::Sqlite(rows) => (Kind::Sqlite, format!("{} in {}", rows.table, rows.database)),
+            Action::Sqlite(rows) => (Kind::Sqlite, self.row_in(rows)),
             Action::Json(nodes) => (Kind::Json, nodes.files.clone()),
             Action::File(files) => (Kind::File, files.files.clone()),
             Action::Env(variables) => (Kind::Env, variables.keys().cloned().collect::<Vec<_>>().join(" ")),

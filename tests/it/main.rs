@@ -8,6 +8,7 @@ mod backup;
 mod cli;
 mod clock;
 mod crash;
+mod engine;
 mod entrypoint;
 mod examples;
 mod fixture;
