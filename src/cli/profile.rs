@@ -178,7 +178,8 @@ impl OnVolume {
 
 fn lacks(look: &Look, profile: &Described) -> Error {
     let name = profile.name.as_deref().unwrap_or("of the volume");
-    let what = format!("the step {:?} of the profile {name} finds no {}", look.step, look.missing.join(", no "));
+    let missing = look.missing.join("; ");
+    let what = format!("the step {:?} of the profile {name} lacks what it acts on: {missing}", look.step);
     Error::new(Code::AppsUnknown, what)
         .hint("a restore would be refused: mend the step, or say optional = true where a server may do without")
 }
@@ -219,7 +220,7 @@ fn say_found(volume: &OnVolume) {
     let row = |look: &Look| {
         let found = match (look.absent, look.missing.is_empty(), look.apps.len()) {
             (true, ..) => "its `when` does not hold here".to_owned(),
-            (false, false, _) => format!("not there: {}", look.missing.join(", ")),
+            (false, false, _) => look.missing.join("; "),
             (false, true, 0) => "nothing".to_owned(),
             (false, true, count) => format!("{count}: {}", some(&look.apps)),
         };

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    store::Scope,
+    store::{Scope, scope},
 };
 
 /// The keys that say of what kind a step is, and those that go with it.
@@ -287,6 +287,10 @@ fn variables(table: &Table<'_>) -> Result<BTreeMap<String, String>> {
         if name.is_empty() || name.contains(['=', '\0']) {
             return Err(env.fault(name, "is no name of a variable", format!("write env = {}", example("env"))));
         }
+        if name.starts_with("MOORLINE_") {
+            let instead = "a server that asks finds MOORLINE_QUARANTINED=1 while it is quarantined";
+            return Err(env.fault(name, "is moorline's own variable", instead));
+        }
         // A variable may be set to nothing.
         if value.get_ref().as_str() == Some("") {
             return Ok(String::new());
@@ -309,14 +313,12 @@ fn arguments(table: &Table<'_>) -> Result<Vec<String>> {
 
 /// A glob of files, relative to the storage root.
 fn glob(table: &Table<'_>, key: &str) -> Result<String> {
+    const INSTEAD: &str = "write a path relative to the storage root; * and ** stand for parts of it";
     let glob = table.needs(key, example(key))?;
     let alone = Scope { files: vec![glob.to_owned()], ..Scope::default() };
-    alone.compile().map_err(|error| {
-        table.fault(
-            key,
-            format!("makes no sense: {}", error.message()),
-            "write a path relative to the storage root; * and ** stand for parts of it",
-        )
-    })?;
-    Ok(glob.to_owned())
+    alone.compile().map_err(|error| table.fault(key, format!("makes no sense: {}", error.message()), INSTEAD))?;
+    match scope::is_own_glob(glob) {
+        true => Err(table.fault(key, format!("is {glob:?}, and that is never part of a backup"), INSTEAD)),
+        false => Ok(glob.to_owned()),
+    }
 }

@@ -203,6 +203,12 @@ fn a_key_without_its_companion_and_a_step_without_a_deed_are_told() {
         ("table = 't'\nset = {a = 1}\n", 1, "`table` needs `sqlite`", "sqlite = \"app.db\""),
         ("each = '/*'\nset = {a = 1}\n", 1, "`each` needs `json`", "json = \"config.json\""),
         ("content = ''\n", 1, "`content` needs `file`", "file = "),
+        (
+            "set = {a = 1}\nkey = 'b'\n",
+            1,
+            "`set` needs `sqlite` or `json`",
+            "sqlite = \"app.db\" or json = \"config.json\"",
+        ),
     ]);
     all_are_told(&[
         ("name = 'x'\n[[quarantine]]\nname = 's'\n", 2, "the step does nothing", "sqlite = \"app.db\""),
@@ -340,6 +346,12 @@ fn globs_pointers_prefixes_and_checks_that_make_no_sense_are_told() {
         ),
         ("name = 'x'\n[state]\nfiles = ['a']\nexclude = ['b[']\n", 4, "the glob `b[` in `exclude`", "relative"),
         ("name = 'x'\n[state]\nsqlite = ['../a.db']\n", 3, "the glob `../a.db` in `sqlite`", "relative"),
+        (
+            "name = 'x'\n[state]\nfiles = ['.moorline/**']\n",
+            3,
+            "`files` names .moorline/**, which is never part of a backup",
+            "",
+        ),
         ("name = 'x'\n[health]\nhttp = 'https://h/'\n", 3, "`http` is no health check", "plain http:// address"),
         ("name = 'x'\n[health]\nhttp = 'tcp:h:1'\n", 3, "`http` is no URL", "http = \"http://127.0.0.1:8080/health\""),
         ("name = 'x'\n[health]\ntcp = '8008'\n", 3, "`tcp` is no health check", "tcp = \"127.0.0.1:8080\""),
