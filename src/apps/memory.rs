@@ -18,10 +18,10 @@ use std::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Chosen, Value, sqlite::RowWas};
+use super::{Chosen, Value, file::Aside, json::Node, sqlite::RowWas};
 use crate::{
     error::{Code, Error, IoContext, Result},
-    profile::step::{Action, Rows, Step},
+    profile::step::{Action, Nodes, Rows, Step},
     volume::{Id, RelPath, Volume, durable},
 };
 
@@ -77,6 +77,17 @@ pub enum Was {
     Row(RowWas),
     /// Something that the server is given as long as quarantine lasts.
     Given,
+    /// A node of a JSON file.
+    Node(Node),
+    /// Files, each put aside under another name.
+    Files(Vec<Aside>),
+}
+
+impl Was {
+    /// The files that were put aside.
+    pub(super) fn into_files(self) -> Vec<Aside> {
+        if let Self::Files(files) = self { files } else { Vec::new() }
+    }
 }
 
 /// What a person asked to have released while the server was running.
@@ -266,7 +277,12 @@ impl Memory {
     /// The files that hold what was taken away, as `<name>.quarantined`.
     #[must_use]
     pub fn files(&self) -> Vec<RelPath> {
-        Vec::new()
+        let kept = self.steps.iter().flat_map(|remembered| &remembered.apps);
+        let files = kept.filter_map(|kept| match &kept.was {
+            Was::Files(files) => Some(files.iter().map(|aside| aside.kept.clone())),
+            _ => None,
+        });
+        files.flatten().collect()
     }
 
     fn given(&self) -> impl Iterator<Item = &Action> {
@@ -311,10 +327,17 @@ impl Kept {
         }
     }
 
+    fn file_of(&self, nodes: &Nodes) -> String {
+        match &self.was {
+            Was::Node(node) => node.file.to_string(),
+            _ => nodes.files.clone(),
+        }
+    }
+
     fn describe(&self, step: &Step) -> App {
         let (kind, detail) = match &step.action {
             Action::Sqlite(rows) => (Kind::Sqlite, self.row_in(rows)),
-            Action::Json(nodes) => (Kind::Json, nodes.files.clone()),
+            Action::Json(nodes) => (Kind::Json, self.file_of(nodes)),
             Action::File(files) => (Kind::File, files.files.clone()),
             Action::Env(variables) => (Kind::Env, variables.keys().cloned().collect::<Vec<_>>().join(" ")),
             Action::Args(arguments) => (Kind::Args, arguments.join(" ")),

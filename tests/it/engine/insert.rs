@@ -31,7 +31,7 @@ fn one_that_was_changed_stays_and_one_that_is_gone_is_gone() {
     );
     assert_eq!(
         summary(&copy.on(&memory)),
-        ["other 1 of 1", "servers 0 of 1; servers 6: it was changed during quarantine, and stays"]
+        ["other 1 of 1", "servers 0 of 1; servers 6: it was changed since, and stays"]
     );
     assert_eq!(copy.table("servers").len(), 2);
 }

@@ -19,20 +19,20 @@ fn a_row_that_was_changed_or_deleted_meanwhile_is_left() {
     let (memory, _) = copy.off(&[off("hooks")]);
     copy.sql("app.db", "UPDATE hooks SET enabled = 2 WHERE id = 1; DELETE FROM hooks WHERE id = 3");
     let release = copy.on(&memory);
-    let left = "hooks 1 of 3; hooks 1: changed during quarantine: enabled; hooks 3: the row is gone";
+    let left = "hooks 1 of 3; hooks 1: changed since: enabled; hooks 3: the row is gone";
     assert_eq!(summary(&release), [left]);
     assert!(release.steps[0].left.iter().all(|left| !left.remembered));
     assert_eq!(copy.table("hooks"), ["1|2|'a'", "2|1|'b'"]);
 }
 
 #[test]
-fn a_row_that_was_changed_in_part_is_left_whole() {
+fn a_row_that_was_changed_in_part_keeps_that_and_gets_the_rest_back() {
     let copy = Copy::with(HOOKS);
     let both = [("enabled", Scalar::Integer(0)), ("url", text("off"))];
     let (memory, _) = copy.off(&[set("hooks", "", &both)]);
     copy.sql("app.db", "UPDATE hooks SET url = 'mine' WHERE id = 1; UPDATE hooks SET enabled = 1 WHERE id = 2");
-    assert_eq!(summary(&copy.on(&memory)), ["hooks 2 of 3; hooks 1: changed during quarantine: url"]);
-    assert_eq!(copy.table("hooks"), ["1|0|'mine'", "2|1|'b'", "3|1|'c'"], "what is back by hand already is no change");
+    assert_eq!(summary(&copy.on(&memory)), ["hooks 2 of 3; hooks 1: changed since, and the rest put back: url"]);
+    assert_eq!(copy.table("hooks"), ["1|1|'mine'", "2|1|'b'", "3|1|'c'"], "what is back by hand already is no change");
 }
 
 #[test]

@@ -128,7 +128,7 @@ fn rows_without_rowid_and_with_a_composite_key_are_told_apart() {
     let (memory, _) = copy.off(&[off("t")]);
     assert_eq!(ids(&memory), ["t 1,a", "t 2,a", "t ff,b"]);
     copy.sql("app.db", "UPDATE t SET enabled = 7 WHERE user = 'a' AND n = 2");
-    assert_eq!(summary(&copy.on(&memory)), ["t 2 of 3; t 2,a: changed during quarantine: enabled"]);
+    assert_eq!(summary(&copy.on(&memory)), ["t 2 of 3; t 2,a: changed since: enabled"]);
     assert_eq!(copy.table("t"), before.iter().map(|row| row.replace("2|1", "2|7")).collect::<Vec<_>>());
 }
 

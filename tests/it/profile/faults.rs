@@ -190,6 +190,8 @@ fn wrong_types_are_told() {
         ),
         ("env = ['A=1']\n", 1, "`env` must be a table, and is a list", "{ SAFE_MODE = \"1\" }"),
         ("env = {A = 1}\n", 1, "`A` must be a string, and is a number", "in quotes"),
+        ("env = {MOORLINE_STORAGE = '/x'}\n", 1, "`MOORLINE_STORAGE` is moorline's own variable", ""),
+        ("file = 'Init/x'\n", 1, "`file` is \"Init/x\", and that is never part of a backup", ""),
         ("env = {'A=B' = '1'}\n", 1, "`A=B` is no name of a variable", ""),
         ("args = '--safe'\n", 1, "`args` must be a list of strings, and is a string", "[\"--safe-mode\"]"),
         ("args = [\"a\\u0000b\"]\n", 1, "`args` has a NUL in it", ""),
@@ -346,6 +348,12 @@ fn globs_pointers_prefixes_and_checks_that_make_no_sense_are_told() {
         ),
         ("name = 'x'\n[state]\nfiles = ['a']\nexclude = ['b[']\n", 4, "the glob `b[` in `exclude`", "relative"),
         ("name = 'x'\n[state]\nsqlite = ['../a.db']\n", 3, "the glob `../a.db` in `sqlite`", "relative"),
+        (
+            "name = 'x'\n[state]\nfiles = ['.moorline/**']\n",
+            3,
+            "`files` names .moorline/**, which is never part of a backup",
+            "",
+        ),
         (
             "name = 'x'\n[state]\nfiles = ['.moorline/**']\n",
             3,
