@@ -6,7 +6,8 @@
 //! the person who reads the error.
 //!
 //! Backups exclude each other by [`BackupLock`], and nothing else. What restores replaced is brought back and deleted
-//! under [`RestoresLock`]: a backup deletes what is old, and does not hold the volume's lock.
+//! under [`RestoresLock`]: a backup deletes what is old, and does not hold the volume's lock. The memory of quarantine is
+//! changed under [`AppsLock`]: a release is asked for while a server holds the volume's.
 
 use std::{
     fs::{File, OpenOptions},
@@ -16,6 +17,7 @@ use std::{
         unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     },
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use nix::{errno::Errno, fcntl};
@@ -27,8 +29,11 @@ use crate::error::{Code, Error, IoContext, Result};
 /// The variable that tells a child which descriptor is the lock.
 pub const LOCK_FD: &str = "MOORLINE_LOCK_FD";
 
-/// No holder is longer than this.
-const HOLDER_LIMIT: u64 = 4096;
+/// How long the memory of quarantine is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// As long as every holder is, with blanks behind it: what was there before is covered.
+pub const HOLDER_SIZE: usize = 256;
 
 /// Who held the lock when it was taken, as it wrote itself down.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -108,7 +113,7 @@ impl Lock {
     /// Notes that the holder is about to start the server.
     pub fn server_starts(&self) {
         let mut text = String::new();
-        let read = (&self.file).rewind().and_then(|()| (&self.file).take(HOLDER_LIMIT).read_to_string(&mut text));
+        let read = (&self.file).rewind().and_then(|()| (&self.file).take(HOLDER_SIZE as u64).read_to_string(&mut text));
         if let Some(holder) = read.ok().and_then(|_| serde_json::from_str::<Holder>(&text).ok()) {
             write_holder(&self.file, &Holder { server: Some(jiff::Timestamp::now()), ..holder });
         }
@@ -179,16 +184,44 @@ impl RestoresLock {
     }
 }
 
+/// Held while the memory of quarantine is being changed.
+#[derive(Debug)]
+pub struct AppsLock {
+    _file: File,
+}
+
+impl AppsLock {
+    /// Takes it as soon as it is free: whoever only asks for a release has it for a moment.
+    ///
+    /// # Errors
+    /// `TryAgain` where it does not become free in time.
+    pub fn take(volume: &Volume) -> Result<Self> {
+        let path = volume.own().join("apps.lock");
+        let file = open(&path)?;
+        let deadline = Instant::now() + PATIENCE;
+        while !flock(&file, &path)? {
+            if Instant::now() >= deadline {
+                return Err(Error::new(
+                    Code::TryAgain,
+                    format!("apps of {} are being switched off or on by another process", volume.root().display()),
+                )
+                .hint("wait for it to finish"));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(Self { _file: file })
+    }
+}
+
 fn open(path: &PathBuf) -> Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o644).open(path).on("open", path)
 }
 
-/// For people and probes: that it cannot be written must not keep a server down. It covers what was there, by spaces where it
-/// is shorter: a file that is emptied first is flushed to the disk by ext4 when it is closed, a millisecond of every start.
+/// For people and probes: that it cannot be written must not keep a server down. It covers what was there: a file that is
+/// emptied first is flushed to the disk by ext4 when it is closed, a millisecond of every start.
 fn write_holder(file: &File, holder: &Holder) {
     let mut text = serde_json::to_vec(holder).unwrap_or_default();
-    let before = file.metadata().map_or(0, |meta| meta.len().min(HOLDER_LIMIT));
-    text.resize(text.len().max(usize::try_from(before).unwrap_or(0)), b' ');
+    text.resize(text.len().max(HOLDER_SIZE), b' ');
     let _ = file.write_all_at(&text, 0);
 }
 
@@ -229,7 +262,7 @@ fn borrow<'fd>(fd: RawFd) -> Option<std::os::fd::BorrowedFd<'fd>> {
 
 fn read_holder(file: &mut File) -> Holder {
     let mut text = String::new();
-    let _ = file.take(HOLDER_LIMIT).read_to_string(&mut text);
+    let _ = file.take(HOLDER_SIZE as u64).read_to_string(&mut text);
     serde_json::from_str(&text).unwrap_or_else(|_| Holder {
         pid: 0,
         host: "unknown".to_owned(),

@@ -21,6 +21,8 @@ mod json_steps;
 mod memory;
 mod narrow;
 mod podman;
+mod profile;
+mod quarantine;
 mod restore;
 mod rollback;
 mod store;
