@@ -17,8 +17,11 @@
 mod align;
 mod choose;
 mod databases;
+pub mod file;
+pub mod json;
 mod look;
 pub mod memory;
+mod paths;
 mod quarantine;
 mod release;
 pub mod sqlite;

@@ -47,8 +47,12 @@
 //! - `quarantine.rs`: the memory of quarantine as a member; `progress.rs`: how far it is
 //!
 //! [`apps`]: apps switched off in a copy, remembered, released.
+//! - `json.rs`: nodes of JSON files; `json/text.rs`: JSON read where it lies; `json/pointer.rs`: which nodes;
+//!   `json/condition.rs`: which of them are on; `json/edit.rs`: a member written, and put back; `json/again.rs`: nodes known again
+//! - `file.rs`: whole files put aside; `paths.rs`: what a step's glob finds
 //! - `memory.rs`: what had been on, `quarantine.json`; `value.rs`: a value of SQLite's in it
-//! - `quarantine.rs`: the steps act; `release.rs`: they are undone; `look.rs`: what they would find
+//! - `quarantine.rs`: the steps act; `release.rs`: they are undone; `release/rows.rs`: rows among them;
+//!   `release/covers.rs`: what a later step changed, too; `look.rs`: what they would find
 //! - `tree.rs`: the databases that they name; `databases.rs`: all that are open; `align.rs`: steps of before and of now;
 //!   `choose.rs`: which apps a person means
 //! - `sqlite.rs`: steps on rows; `sqlite/update.rs`, `sqlite/delete.rs`, `sqlite/insert.rs`; `sqlite/undo.rs`: one row
@@ -58,7 +62,7 @@
 //! - `written.rs`: the TOML, read strictly; `document.rs`: its tables and the lines of faults; `quarantine.rs`: its steps;
 //!   `values.rs`: what is written into columns and members, and conditions
 //! - `builtin.rs`: the profiles that are built in; `discovery.rs`: when nobody has said; `.moorlineignore`
-//! - `step.rs`: a step of quarantine, as data; `health.rs`: how health is told; `duration.rs`: `30s`, `12h`, `7d`
+//! - `finds.rs`: what its stores find; `step.rs`: a step of quarantine, as data; `health.rs`: how health is told; `duration.rs`: `30s`, `12h`, `7d`
 //!
 //! [`store`]: databases and files, off the volume and back onto it.
 //! - `scope.rs`: which paths are state; `survey.rs`, `survey/walk.rs`: finding them, and what is
