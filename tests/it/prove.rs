@@ -76,15 +76,27 @@ fn apps_that_do_not_come_back_are_no_proof() {
 #[test]
 fn a_burst_at_release_is_no_proof() {
     let folder = Folder::of("feeds");
-    folder.edit("profile.toml", "at      = \"release\"\nsqlite", "at      = \"release\"\nwhere   = \"feed = 0\"\nsqlite");
+    folder.edit(
+        "profile.toml",
+        "at      = \"release\"\nsqlite",
+        "at      = \"release\"\nwhere   = \"feed = 0\"\nsqlite",
+    );
     folder.prove().fails("the app that was off sends requests");
 }
 
 #[test]
 fn a_copy_that_is_silent_because_it_is_dead_is_no_proof() {
     let folder = Folder::of("feeds");
-    folder.edit("server.py", "database().executescript", "if len(sys.argv) > 2:\n    sys.exit('what is ' + sys.argv[2])\ndatabase().executescript");
-    folder.edit("profile.toml", "[[quarantine]]\nname   = \"webhooks\"", "[[quarantine]]\nname = \"safe mode\"\nargs = [\"--safe\"]\n\n[[quarantine]]\nname   = \"webhooks\"");
+    folder.edit(
+        "server.py",
+        "database().executescript",
+        "if len(sys.argv) > 2:\n    sys.exit('what is ' + sys.argv[2])\ndatabase().executescript",
+    );
+    folder.edit(
+        "profile.toml",
+        "[[quarantine]]\nname   = \"webhooks\"",
+        "[[quarantine]]\nname = \"safe mode\"\nargs = [\"--safe\"]\n\n[[quarantine]]\nname   = \"webhooks\"",
+    );
     let proof = folder.prove();
     proof.fails("the restored server ended with 1 before ready.sh said that it was ready");
     assert!(proof.says.contains("what is --safe"), "{proof:?}");
@@ -120,9 +132,11 @@ struct Folder {
 impl Folder {
     fn of(name: &'static str) -> Self {
         let servers = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers");
-        let place = tempfile::Builder::new().prefix("a place ").tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+        let place =
+            tempfile::Builder::new().prefix("a place ").tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
         for folder in [name, "common"] {
-            let copied = Command::new("cp").arg("-r").arg(servers.join(folder)).arg(place.path()).status().expect("cp starts");
+            let copied =
+                Command::new("cp").arg("-r").arg(servers.join(folder)).arg(place.path()).status().expect("cp starts");
             assert!(copied.success(), "{folder} cannot be copied");
         }
         Self { place, name }
