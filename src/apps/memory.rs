@@ -18,10 +18,10 @@ use std::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Chosen;
+use super::{Chosen, Value, sqlite::RowWas};
 use crate::{
     error::{Code, Error, IoContext, Result},
-    profile::step::{Action, Step},
+    profile::step::{Action, Rows, Step},
     volume::{Id, RelPath, Volume, durable},
 };
 
@@ -73,6 +73,8 @@ pub struct Kept {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Was {
+    /// A row of a database.
+    Row(RowWas),
     /// Something that the server is given as long as quarantine lasts.
     Given,
 }
@@ -103,13 +105,11 @@ impl Requests {
         }
     }
 
-    /// What was asked for, if anything was.
-    #[must_use]
-    pub fn chosen(&self) -> Option<Chosen> {
-        match self.all {
-            true => Some(Chosen::All),
-            false if self.named.is_empty() => None,
-            false => Some(Chosen::Named(self.named.iter().cloned().collect())),
+    /// Takes out what was asked for and has been done.
+    pub fn remove(&mut self, chosen: &Chosen) {
+        match chosen {
+            Chosen::All => *self = Self::default(),
+            Chosen::Named(named) => self.named.retain(|name| !named.contains(name)),
         }
     }
 }
@@ -235,6 +235,18 @@ impl Memory {
         self.steps.iter().flat_map(|remembered| remembered.apps.iter().map(|kept| kept.describe(&remembered.step)))
     }
 
+    /// What a person asked to have released while the server was running, as far as there is anything to release still.
+    #[must_use]
+    pub fn due(&self) -> Option<Chosen> {
+        let is_app = |name: &String| self.steps.iter().any(|remembered| remembered.answers_to(name));
+        match (self.requested.all, self.requested.named.iter().filter(|name| is_app(name)).cloned().collect::<Vec<_>>())
+        {
+            (true, _) => Some(Chosen::All),
+            (false, named) if named.is_empty() => None,
+            (false, named) => Some(Chosen::Named(named)),
+        }
+    }
+
     /// Whether nothing is left to be released. Steps that act at release do not keep a quarantine going.
     #[must_use]
     pub fn is_over(&self) -> bool {
@@ -279,10 +291,39 @@ impl Default for Memory {
     }
 }
 
+impl Remembered {
+    /// Whether any of its apps goes by this name: its own id, or the step's name.
+    #[must_use]
+    pub fn answers_to(&self, name: &str) -> bool {
+        self.apps.iter().any(|kept| self.is_named(kept, name))
+    }
+
+    /// Whether one of its apps goes by this name.
+    #[must_use]
+    pub fn is_named(&self, kept: &Kept, name: &str) -> bool {
+        kept.id == name || self.step.name == name
+    }
+}
+
 impl Kept {
+    /// The row that it is, by its key, if it is one of this database.
+    pub(super) fn row_in_database(&self, path: &RelPath) -> Option<(&[(String, Value)], &RowWas)> {
+        match &self.was {
+            Was::Row(was) if was.database == *path => Some((&*was.key, was)),
+            _ => None,
+        }
+    }
+
+    fn row_in(&self, rows: &Rows) -> String {
+        match &self.was {
+            Was::Row(was) => format!("{} in {}: {}", rows.table, was.database, was.detail()),
+            _ => rows.table.clone(),
+        }
+    }
+
     fn describe(&self, step: &Step) -> App {
         let (kind, detail) = match &step.action {
-            Action::Sqlite(rows) => (Kind::Sqlite, format!("{} in {}", rows.table, rows.database)),
+            Action::Sqlite(rows) => (Kind::Sqlite, self.row_in(rows)),
             Action::Json(nodes) => (Kind::Json, nodes.files.clone()),
             Action::File(files) => (Kind::File, files.files.clone()),
             Action::Env(variables) => (Kind::Env, variables.keys().cloned().collect::<Vec<_>>().join(" ")),
