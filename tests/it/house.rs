@@ -103,6 +103,23 @@ fn the_documents_lead_nowhere_that_is_not_there() {
 }
 
 #[test]
+fn every_profile_in_the_documents_makes_sense() {
+    let text = read("docs/profiles.md");
+    let profiles: Vec<String> = blocks(&text).into_iter().filter(|block| block.contains("\n[")).collect();
+    assert!(profiles.len() > 15, "docs/profiles.md was not understood: {profiles:#?}");
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    let file = folder.path().join("profile.toml");
+    for profile in profiles {
+        let is_named = profile.trim_start().starts_with("name");
+        let whole = if is_named { profile.clone() } else { format!("name = \"documented\"\n{profile}") };
+        fs::write(&file, whole).expect("written");
+        let mut moorline = Command::new(env!("CARGO_BIN_EXE_moorline"));
+        let output = moorline.args(["profile", "check"]).arg(&file).output().expect("moorline starts");
+        assert!(output.status.success(), "{profile}\n{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
 fn every_test_that_the_comparison_names_is_there() {
     let text = read("docs/pid1.md");
     let named: Vec<&str> = text.split('`').skip(1).step_by(2).filter(|word| word.contains("::")).collect();
@@ -129,6 +146,19 @@ fn every_row_of_the_comparison_says_which_and_names_a_test() {
             other => panic!("{other:?} is no verdict: {row:?}"),
         }
     }
+}
+
+/// What stands indented in a document, each block with an empty line before it.
+fn blocks(text: &str) -> Vec<String> {
+    let mut blocks = vec![String::new()];
+    for line in text.lines() {
+        match (line.strip_prefix("    "), blocks.last_mut()) {
+            (Some(code), Some(block)) => *block += &format!("\n{code}"),
+            (None, Some(block)) if line.is_empty() => *block += "\n",
+            _ => blocks.push(String::new()),
+        }
+    }
+    blocks
 }
 
 fn must_stand_only_in(words: &[&str], places: &[&str]) {
