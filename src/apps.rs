@@ -17,8 +17,11 @@
 mod align;
 mod choose;
 mod databases;
+pub mod file;
+pub mod json;
 mod look;
 pub mod memory;
+mod paths;
 mod quarantine;
 mod release;
 pub mod sqlite;
@@ -28,6 +31,7 @@ pub mod value;
 use serde::Serialize;
 
 pub use self::{
+    choose::refuse_unknown,
     look::look,
     memory::{App, Kept, Kind, Memory, Remembered, Requests, Was},
     quarantine::quarantine,

@@ -44,8 +44,12 @@
 //! - `quarantine.rs`: the memory of quarantine as a member; `progress.rs`: how far it is
 //!
 //! [`apps`]: apps switched off in a copy, remembered, released.
+//! - `json.rs`: nodes of JSON files; `json/text.rs`: JSON read where it lies; `json/pointer.rs`: which nodes;
+//!   `json/condition.rs`: which of them are on; `json/edit.rs`: a member written, and put back; `json/again.rs`: nodes known again
+//! - `file.rs`: whole files put aside; `paths.rs`: what a step's glob finds
 //! - `memory.rs`: what had been on, `quarantine.json`; `value.rs`: a value of SQLite's in it
-//! - `quarantine.rs`: the steps act; `release.rs`: they are undone; `look.rs`: what they would find
+//! - `quarantine.rs`: the steps act; `release.rs`: they are undone; `release/rows.rs`: rows among them;
+//!   `release/covers.rs`: what a later step changed, too; `look.rs`: what they would find
 //! - `tree.rs`: the databases that they name; `databases.rs`: all that are open; `align.rs`: steps of before and of now;
 //!   `choose.rs`: which apps a person means
 //! - `sqlite.rs`: steps on rows; `sqlite/update.rs`, `sqlite/delete.rs`, `sqlite/insert.rs`; `sqlite/undo.rs`: one row

@@ -1,10 +1,11 @@
 //! The steps of now, each with what it is remembered to have done before.
 
 use super::memory::Remembered;
-use crate::profile::step::{Action, Step};
+use crate::profile::step::{Action, Moment, Step};
 
 /// One entry for each of `steps`, in their order, with the apps that `before` remembers of it. What is left of `before`
-/// comes first, to be undone last: the steps of another profile, which had their turn before these.
+/// comes first, to be undone last: the steps of another profile, which had their turn before these. As long as any of
+/// their apps is off, so much of it as acts at release is kept, too.
 ///
 /// A step is the same where all of it is; else where its name is, and what it acts on.
 pub fn align(steps: &[Step], mut before: Vec<Remembered>) -> Vec<Remembered> {
@@ -19,7 +20,11 @@ pub fn align(steps: &[Step], mut before: Vec<Remembered>) -> Vec<Remembered> {
         apps: known.map(|known| known.apps).unwrap_or_default(),
     });
     let now: Vec<_> = now.collect();
-    before.into_iter().filter(|old| !old.apps.is_empty()).chain(now).collect()
+    if before.iter().all(|old| old.apps.is_empty()) {
+        before.clear();
+    }
+    before.retain(|old| !old.apps.is_empty() || old.step.at == Moment::Release);
+    before.into_iter().chain(now).collect()
 }
 
 fn take(before: &mut Vec<Remembered>, is_it: impl Fn(&Step) -> bool) -> Option<Remembered> {

@@ -5,6 +5,9 @@ use std::{path::Path, time::Duration};
 use super::{
     Look,
     databases::explain,
+    file,
+    json::Drafts,
+    paths,
     quarantine::{id, of_step},
     sqlite::{self, Failure},
     tree::Tree,
@@ -34,10 +37,26 @@ fn look_at(root: &Path, tree: &Tree, step: &Step) -> Result<Look> {
         Look { step: step.name.clone(), apps: Vec::new(), missing: Vec::new(), optional: step.optional, absent: false };
     match &step.action {
         Action::Sqlite(rows) => rows_of(root, tree, step, rows, &mut look)?,
-        Action::Json(_) | Action::File(_) => {}
+        Action::Json(nodes) => {
+            look.apps = Drafts::look(root, &step.name, nodes)?;
+            nothing_there(root, &nodes.files, &mut look)?;
+        }
+        Action::File(files) => {
+            if !file::look(root, files)?.is_empty() {
+                look.apps.push(step.name.clone());
+            }
+            nothing_there(root, &files.files, &mut look)?;
+        }
         Action::Env(_) | Action::Args(_) => look.apps.push(step.name.clone()),
     }
     Ok(look)
+}
+
+fn nothing_there(root: &Path, glob: &str, look: &mut Look) -> Result<()> {
+    if look.apps.is_empty() && paths::is_nothing(root, glob)? {
+        look.missing.push(format!("{glob} is not there"));
+    }
+    Ok(())
 }
 
 fn rows_of(root: &Path, tree: &Tree, step: &Step, rows: &Rows, look: &mut Look) -> Result<()> {

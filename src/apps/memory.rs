@@ -18,10 +18,10 @@ use std::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Chosen, Value, sqlite::RowWas};
+use super::{Chosen, Value, file::Aside, json::Node, sqlite::RowWas};
 use crate::{
     error::{Code, Error, IoContext, Result},
-    profile::step::{Action, Rows, Step},
+    profile::step::{Action, Nodes, Rows, Step},
     volume::{Id, RelPath, Volume, durable},
 };
 
@@ -77,6 +77,17 @@ pub enum Was {
     Row(RowWas),
     /// Something that the server is given as long as quarantine lasts.
     Given,
+    /// A node of a JSON file.
+    Node(Node),
+    /// Files, each put aside under another name.
+    Files(Vec<Aside>),
+}
+
+impl Was {
+    /// The files that were put aside.
+    pub(super) fn into_files(self) -> Vec<Aside> {
+        if let Self::Files(files) = self { files } else { Vec::new() }
+    }
 }
 
 /// What a person asked to have released while the server was running.
@@ -105,11 +116,13 @@ impl Requests {
         }
     }
 
-    /// Takes out what was asked for and has been done.
-    pub fn remove(&mut self, chosen: &Chosen) {
-        match chosen {
-            Chosen::All => *self = Self::default(),
-            Chosen::Named(named) => self.named.retain(|name| !named.contains(name)),
+    /// What was asked for, if anything was.
+    #[must_use]
+    pub fn chosen(&self) -> Option<Chosen> {
+        match self.all {
+            true => Some(Chosen::All),
+            false if self.named.is_empty() => None,
+            false => Some(Chosen::Named(self.named.iter().cloned().collect())),
         }
     }
 }
@@ -235,18 +248,6 @@ impl Memory {
         self.steps.iter().flat_map(|remembered| remembered.apps.iter().map(|kept| kept.describe(&remembered.step)))
     }
 
-    /// What a person asked to have released while the server was running, as far as there is anything to release still.
-    #[must_use]
-    pub fn due(&self) -> Option<Chosen> {
-        let is_app = |name: &String| self.steps.iter().any(|remembered| remembered.answers_to(name));
-        match (self.requested.all, self.requested.named.iter().filter(|name| is_app(name)).cloned().collect::<Vec<_>>())
-        {
-            (true, _) => Some(Chosen::All),
-            (false, named) if named.is_empty() => None,
-            (false, named) => Some(Chosen::Named(named)),
-        }
-    }
-
     /// Whether nothing is left to be released. Steps that act at release do not keep a quarantine going.
     #[must_use]
     pub fn is_over(&self) -> bool {
@@ -276,7 +277,12 @@ impl Memory {
     /// The files that hold what was taken away, as `<name>.quarantined`.
     #[must_use]
     pub fn files(&self) -> Vec<RelPath> {
-        Vec::new()
+        let kept = self.steps.iter().flat_map(|remembered| &remembered.apps);
+        let files = kept.filter_map(|kept| match &kept.was {
+            Was::Files(files) => Some(files.iter().map(|aside| aside.kept.clone())),
+            _ => None,
+        });
+        files.flatten().collect()
     }
 
     fn given(&self) -> impl Iterator<Item = &Action> {
@@ -321,10 +327,17 @@ impl Kept {
         }
     }
 
+    fn file_of(&self, nodes: &Nodes) -> String {
+        match &self.was {
+            Was::Node(node) => node.file.to_string(),
+            _ => nodes.files.clone(),
+        }
+    }
+
     fn describe(&self, step: &Step) -> App {
         let (kind, detail) = match &step.action {
             Action::Sqlite(rows) => (Kind::Sqlite, self.row_in(rows)),
-            Action::Json(nodes) => (Kind::Json, nodes.files.clone()),
+            Action::Json(nodes) => (Kind::Json, self.file_of(nodes)),
             Action::File(files) => (Kind::File, files.files.clone()),
             Action::Env(variables) => (Kind::Env, variables.keys().cloned().collect::<Vec<_>>().join(" ")),
             Action::Args(arguments) => (Kind::Args, arguments.join(" ")),

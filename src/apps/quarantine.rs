@@ -1,12 +1,18 @@
 //! Apps switched off: every step acts, what had been on is kept, and only then is anything changed.
 
-use std::{collections::HashMap, path::Path};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+};
 
 use super::{
     Keep, Memory, Value,
     align::align,
     databases::{Databases, explain},
+    file,
+    json::Drafts,
     memory::{Kept, Remembered, Was},
+    paths,
     sqlite::{self, Failure, Known},
     tree::Tree,
 };
@@ -34,19 +40,16 @@ pub fn quarantine(
 ) -> Result<(Memory, Vec<String>)> {
     let mut memory = before.unwrap_or_default();
     memory.steps = align(steps, std::mem::take(&mut memory.steps));
-    let tree = Tree::of(root, steps.iter()).map_err(quarantine_failed)?;
-    let databases = tree.all_databases(steps.iter()).and_then(|paths| Databases::begin(root, paths));
-    let mut acting = Acting { tree, databases: databases.map_err(quarantine_failed)?, warnings: Vec::new() };
-    let done_before = memory.steps.len() - steps.len();
-    for remembered in memory.steps.iter_mut().skip(done_before) {
-        acting.step(remembered).map_err(|error| of_step(&remembered.step, error))?;
-    }
+    let before_now = memory.steps.len() - steps.len();
+    let now = memory.steps.get_mut(before_now..).unwrap_or_default();
+    let mut acting = Acting { root, drafts: Drafts::default(), warnings: BTreeMap::new() };
+    let mut databases = acting.all(now)?;
     memory.pending = true;
     keep(&memory)?;
-    acting.commit()?;
+    acting.commit(&mut databases, memory.steps.get(before_now..).unwrap_or_default())?;
     memory.pending = false;
     keep(&memory)?;
-    Ok((memory, acting.warnings))
+    Ok((memory, acting.warnings.into_values().flatten().collect()))
 }
 
 /// The same failure, with the step's name in front.
@@ -62,33 +65,96 @@ fn quarantine_failed(error: Error) -> Error {
 }
 
 /// What the steps have done so far, none of it final.
-struct Acting {
-    tree: Tree,
-    databases: Databases,
+struct Acting<'a> {
+    root: &'a Path,
+    drafts: Drafts,
+    /// By the number of the step.
+    warnings: BTreeMap<usize, Vec<String>>,
+}
+
+impl Acting<'_> {
+    /// Lets every step act: those on files first, which look at headers, before any database is open.
+    fn all(&mut self, steps: &mut [Remembered]) -> Result<Databases> {
+        for (number, Remembered { step, apps }) in steps.iter_mut().enumerate() {
+            self.without_database(number, step, apps).map_err(|error| of_step(step, error))?;
+        }
+        let step_of = |remembered: &'_ Remembered| remembered.step.clone();
+        let all: Vec<Step> = steps.iter().map(step_of).collect();
+        let tree = Tree::of(self.root, all.iter()).map_err(quarantine_failed)?;
+        let databases = tree.all_databases(all.iter()).and_then(|paths| Databases::begin(self.root, paths));
+        let databases = databases.map_err(quarantine_failed)?;
+        for (number, Remembered { step, apps }) in steps.iter_mut().enumerate() {
+            if let Action::Sqlite(rows) = &step.action {
+                let mut rows = OnRows { tree: &tree, databases: &databases, step, rows, warnings: Vec::new() };
+                let acted = rows.act(apps);
+                self.warnings.entry(number).or_default().append(&mut rows.warnings);
+                acted.map_err(|error| of_step(step, error))?;
+            }
+        }
+        Ok(databases)
+    }
+
+    fn without_database(&mut self, number: usize, step: &Step, apps: &mut Vec<Kept>) -> Result<()> {
+        let is_now = step.at == Moment::Restore;
+        let (root, name, optional) = (self.root, &step.name, step.optional);
+        match &step.action {
+            Action::Json(nodes) if is_now => {
+                *apps = self.drafts.switch_off(root, name, nodes, optional, std::mem::take(apps))?;
+            }
+            Action::File(files) if is_now => *apps = file::prepare(root, name, files, optional, std::mem::take(apps))?,
+            // It acts later; that it could is to be known now.
+            Action::Json(nodes) => drop(Drafts::default().switch_off(root, name, nodes, optional, Vec::new())?),
+            Action::File(files) => drop(file::prepare(root, name, files, optional, Vec::new())?),
+            Action::Env(_) | Action::Args(_) if is_now && apps.is_empty() => {
+                apps.push(Kept { id: name.clone(), was: Was::Given });
+            }
+            Action::Env(_) | Action::Args(_) | Action::Sqlite(_) => {}
+        }
+        let glob = match &step.action {
+            Action::Json(nodes) => &nodes.files,
+            Action::File(files) => &files.files,
+            _ => return Ok(()),
+        };
+        if is_now && apps.is_empty() && !(optional && paths::is_nothing(root, glob)?) {
+            self.warnings.entry(number).or_default().push(nothing_matched(step));
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, databases: &mut Databases, steps: &[Remembered]) -> Result<()> {
+        databases.paths().iter().try_for_each(|path| databases.commit(path))?;
+        self.drafts.commit(self.root)?;
+        for (number, Remembered { step, apps }) in steps.iter().enumerate() {
+            let Action::File(files) = &step.action else { continue };
+            for kept in apps {
+                if let Was::Files(asides) = &kept.was {
+                    let warnings = file::commit(self.root, files, asides).map_err(|error| of_step(step, error))?;
+                    let lines = warnings.into_iter().map(|what| format!("{}: {what}", step.name));
+                    self.warnings.entry(number).or_default().extend(lines);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A step on databases.
+struct OnRows<'a> {
+    tree: &'a Tree,
+    databases: &'a Databases,
+    step: &'a Step,
+    rows: &'a Rows,
     warnings: Vec<String>,
 }
 
-impl Acting {
-    fn step(&mut self, remembered: &mut Remembered) -> Result<()> {
-        let Remembered { step, apps } = remembered;
-        match &step.action {
-            Action::Sqlite(rows) => self.rows(step, rows, apps),
-            Action::Json(_) | Action::File(_) => Ok(()),
-            Action::Env(_) | Action::Args(_) => {
-                if apps.is_empty() && step.at == Moment::Restore {
-                    apps.push(Kept { id: step.name.clone(), was: Was::Given });
-                }
-                Ok(())
-            }
-        }
-    }
-
-    fn rows(&mut self, step: &Step, rows: &Rows, apps: &mut Vec<Kept>) -> Result<()> {
+impl OnRows<'_> {
+    fn act(&mut self, apps: &mut Vec<Kept>) -> Result<()> {
+        let Self { step, rows, .. } = *self;
         let paths = self.tree.databases(&rows.database)?;
         let (mut matched, mut exists) = (apps.len(), false);
         let index = index(apps);
         for path in &paths {
-            match self.rows_of(step, rows, path, apps) {
+            match self.on(path, apps) {
                 Ok(None) => {}
                 Ok(Some(acted)) => {
                     exists = true;
@@ -111,27 +177,17 @@ impl Acting {
     }
 
     /// `None` where the step does not exist in this database.
-    fn rows_of(
-        &self,
-        step: &Step,
-        rows: &Rows,
-        path: &RelPath,
-        apps: &[Kept],
-    ) -> std::result::Result<Option<sqlite::Acted>, Failure> {
+    fn on(&self, path: &RelPath, apps: &[Kept]) -> std::result::Result<Option<sqlite::Acted>, Failure> {
         let connection = self.databases.connection(path).map_err(|bug| Failure::Refused(bug.to_string()))?;
-        if !sqlite::exists(connection, rows)? {
+        if !sqlite::exists(connection, self.rows)? {
             return Ok(None);
         }
-        if step.at == Moment::Release {
+        if self.step.at == Moment::Release {
             // It acts later; that it could is to be known now.
-            return sqlite::look(connection, rows).map(|_| Some(sqlite::Acted::default()));
+            return sqlite::look(connection, self.rows).map(|_| Some(sqlite::Acted::default()));
         }
         let known: Known<'_> = apps.iter().filter_map(|kept| kept.row_in_database(path)).collect();
-        sqlite::act(connection, path, rows, &known).map(Some)
-    }
-
-    fn commit(&mut self) -> Result<()> {
-        self.databases.paths().iter().try_for_each(|path| self.databases.commit(path))
+        sqlite::act(connection, path, self.rows, &known).map(Some)
     }
 }
 

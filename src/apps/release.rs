@@ -1,169 +1,181 @@
 //! Apps put back as they were: the steps that act at release, then the others undone, last step first.
 //!
-//! All is undone inside open transactions and in memory before the first of it is made final. A crash between two
-//! databases leaves the memory of those that are not done; to begin again is to go on.
+//! ```text
+//! JSON documents   in memory                        read before any database is opened
+//! databases        in open transactions
+//! committed        databases, those first in which a queue was dropped; then documents; then files, app by app
+//! ```
+//! A crash in between leaves the memory of what is not done; to begin again is to go on.
+
+mod covers;
+mod rows;
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap},
     path::Path,
 };
 
+use self::{covers::Covers, rows::Undoing};
 use super::{
-    Chosen, Keep, Left, Memory, Outcome, Release, ReleasedStep, Value,
+    Chosen, Keep, Left, Memory, Outcome, Release, ReleasedStep,
     choose::choose,
-    databases::{Databases, explain},
+    databases::Databases,
+    file,
+    json::Drafts,
     memory::{Kept, Remembered, Was},
     quarantine::of_step,
-    sqlite::{self, Failure, Known, RowWas, Undo},
     tree::Tree,
 };
 use crate::{
-    error::{IoContext, Result},
-    profile::step::{Action, Moment, Rows, Step},
-    store::is_database,
+    error::Result,
+    profile::step::{Action, Moment, Step},
     volume::RelPath,
 };
 
 /// Puts the chosen apps back as they were, in the tree at `root`: the steps that run at release in order, then the
 /// others in reverse. What is put back, and what cannot be, is taken out of the memory; `keep` is called with it after
-/// each database and file.
+/// each database, after the JSON documents, and after each step on files.
 ///
 /// # Errors
 /// `NotFound` where something chosen is no app, naming those that are near. Where something cannot be read or
 /// written: what was done until then is done, and kept.
 pub fn release(root: &Path, memory: &mut Memory, chosen: &Chosen, keep: Keep<'_>) -> Result<Release> {
-    let mut plan = Plan { chosen: choose(memory, chosen)?, ..Plan::default() };
+    let whole = memory.clone();
+    let mut plan = Plan::new(root, &whole, choose(&whole, chosen)?);
     if plan.chosen.iter().flatten().any(|&chosen| chosen) {
-        let mut databases = plan.begin(root, memory)?;
-        plan.undo(&databases, memory)?;
-        let report = plan.report(memory);
+        plan.documents()?;
+        let mut databases = plan.databases()?;
+        plan.undo_rows(&databases)?;
         plan.commit(&mut databases, memory, keep)?;
-        memory.requested.remove(chosen);
-        keep(memory)?;
-        return Ok(report);
     }
-    memory.requested.remove(chosen);
-    Ok(Release::default())
+    Ok(plan.report())
 }
 
-/// What became of the app of this number, of the step of this number.
-type Verdicts = HashMap<(usize, usize), Verdict>;
+/// The number of a step, and that of one of its apps.
+type At = (usize, usize);
 
 #[derive(Debug)]
 enum Verdict {
+    /// It is put back, or is not.
     Outcome(Outcome),
     /// Another step, of this name, changed the same row later, and is to be undone first.
     Covered(String),
 }
 
-#[derive(Default)]
-struct Plan {
+struct Plan<'m> {
+    root: &'m Path,
+    whole: &'m Memory,
     chosen: Vec<Vec<bool>>,
-    verdicts: Verdicts,
+    drafts: Drafts,
+    verdicts: HashMap<At, Verdict>,
+    /// Apps whose verdict is final: they are forgotten.
+    done: BTreeSet<At>,
     /// Databases in which a queue may have been dropped: to be final before what would have sent it is on.
     first: BTreeSet<RelPath>,
     warnings: Vec<String>,
 }
 
-impl Plan {
-    /// Lets the steps of the moment act, and opens every database that an app is in.
-    fn begin(&mut self, root: &Path, memory: &Memory) -> Result<Databases> {
-        let steps = || memory.steps.iter().map(|remembered| &remembered.step).filter(|step| step.at == Moment::Release);
-        let tree = Tree::of(root, steps())?;
-        self.first = tree.all_databases(steps())?;
-        let mut paths = self.first.clone();
-        for (step, kept) in self.chosen_apps(memory) {
-            if let Was::Row(row) = &kept.was
-                && !paths.contains(&row.database)
-                && is_there(root, &row.database).map_err(|error| of_step(&step.step, error))?
-            {
-                paths.insert(row.database.clone());
+impl<'m> Plan<'m> {
+    fn new(root: &'m Path, whole: &'m Memory, chosen: Vec<Vec<bool>>) -> Self {
+        Self {
+            root,
+            whole,
+            chosen,
+            drafts: Drafts::default(),
+            verdicts: HashMap::new(),
+            done: BTreeSet::new(),
+            first: BTreeSet::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    fn steps_of_the_moment(&self) -> impl Iterator<Item = &'m Step> + use<'m> {
+        self.whole.steps.iter().map(|remembered| &remembered.step).filter(|step| step.at == Moment::Release)
+    }
+
+    /// The chosen apps of a step, the last first.
+    fn apps(&self, number: usize) -> Vec<(usize, &'m Kept)> {
+        let chosen = |at: usize| self.chosen.get(number).and_then(|apps| apps.get(at)).is_some_and(|chosen| *chosen);
+        let apps = self.whole.steps.get(number).map_or(&[][..], |remembered| &remembered.apps);
+        apps.iter().enumerate().rev().filter(|(at, _)| chosen(*at)).collect()
+    }
+
+    /// Steps, the last first, with their numbers.
+    fn steps(&self) -> impl Iterator<Item = (usize, &'m Remembered)> + use<'m> {
+        self.whole.steps.iter().enumerate().rev()
+    }
+
+    /// All that concerns JSON, in memory; and what takes no more than to be forgotten.
+    fn documents(&mut self) -> Result<()> {
+        for step in self.steps_of_the_moment() {
+            if let Action::Json(nodes) = &step.action {
+                let acted = self.drafts.switch_off(self.root, &step.name, nodes, true, Vec::new());
+                acted.map_err(|error| of_step(step, error))?;
             }
         }
-        let databases = Databases::begin(root, paths)?;
-        for step in steps() {
-            self.act(&tree, &databases, step).map_err(|error| of_step(step, error))?;
+        for (number, remembered) in self.steps() {
+            let apps = self.apps(number);
+            if let Action::Json(nodes) = &remembered.step.action {
+                let (at, nodes_chosen): (Vec<usize>, Vec<_>) = apps
+                    .iter()
+                    .filter_map(|(at, kept)| match &kept.was {
+                        Was::Node(node) => Some((*at, node)),
+                        _ => None,
+                    })
+                    .unzip();
+                let outcomes = self.drafts.put_back(self.root, nodes, &nodes_chosen);
+                let outcomes = outcomes.map_err(|error| of_step(&remembered.step, error))?;
+                let verdicts = at.into_iter().zip(outcomes);
+                self.verdicts.extend(verdicts.map(|(at, outcome)| ((number, at), Verdict::Outcome(outcome))));
+            }
+            for (at, _) in apps.iter().filter(|(_, kept)| kept.was == Was::Given) {
+                self.verdicts.insert((number, *at), Verdict::Outcome(Outcome::Released));
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens every database that is concerned, and lets the steps of the moment act.
+    fn databases(&mut self) -> Result<Databases> {
+        let tree = Tree::of(self.root, self.steps_of_the_moment())?;
+        self.first = tree.all_databases(self.steps_of_the_moment())?;
+        let mut paths = self.first.clone();
+        for (number, remembered) in self.steps() {
+            for (_, kept) in self.apps(number) {
+                if let Was::Row(row) = &kept.was
+                    && !paths.contains(&row.database)
+                    && rows::is_there(self.root, &row.database).map_err(|error| of_step(&remembered.step, error))?
+                {
+                    paths.insert(row.database.clone());
+                }
+            }
+        }
+        let databases = Databases::begin(self.root, paths)?;
+        for step in self.steps_of_the_moment() {
+            if let Action::Sqlite(rows) = &step.action {
+                let acted = rows::act(&databases, &tree, step, rows, &mut self.warnings);
+                acted.map_err(|error| of_step(step, error))?;
+            }
         }
         Ok(databases)
     }
 
-    fn chosen_apps<'m>(&self, memory: &'m Memory) -> impl Iterator<Item = (&'m Remembered, &'m Kept)> {
-        let steps = memory.steps.iter().zip(&self.chosen);
-        steps.flat_map(|(remembered, chosen)| {
-            let apps = remembered.apps.iter().zip(chosen).filter(|(_, chosen)| **chosen);
-            apps.map(move |(kept, _)| (remembered, kept))
-        })
-    }
-
-    /// One step that acts at release. What it needs may be gone in a newer version of the server: nothing to act on.
-    fn act(&mut self, tree: &Tree, databases: &Databases, step: &Step) -> Result<()> {
-        let Action::Sqlite(rows) = &step.action else { return Ok(()) };
-        let paths = tree.databases(&rows.database)?;
-        if paths.is_empty() && !step.optional {
-            self.warnings.push(format!("{}: {} is not there any more", step.name, rows.database));
-        }
-        for path in &paths {
-            match act_on(databases.connection(path)?, path, rows) {
-                Err(Failure::Missing(_)) if step.optional => {}
-                Err(Failure::Missing(what)) => self.warnings.push(format!("{}: {path}: {what}", step.name)),
-                other => other.map_err(|failure| explain(path, &failure))?,
-            }
-        }
-        Ok(())
-    }
-
-    /// Last step first, and of each the last app first.
-    fn undo(&mut self, databases: &Databases, memory: &Memory) -> Result<()> {
-        let open: HashSet<RelPath> = databases.paths().into_iter().collect();
+    fn undo_rows(&mut self, databases: &Databases) -> Result<()> {
         let mut covers = Covers::default();
-        for (number, remembered) in memory.steps.iter().enumerate().rev() {
-            let mut tables = HashMap::new();
-            for (at, kept) in remembered.apps.iter().enumerate().rev() {
-                if !self.is_chosen(number, at) {
-                    continue;
-                }
-                let verdict = match (&kept.was, covers.name(remembered, kept)) {
-                    (_, Some(name)) => Verdict::Covered(name.to_owned()),
-                    (Was::Row(row), None) if !open.contains(&row.database) => {
-                        Verdict::Outcome(Outcome::Left(format!("{} is gone", row.database)))
-                    }
-                    (Was::Row(row), None) => {
-                        let outcome = undo_row(databases, &mut tables, remembered, row);
-                        Verdict::Outcome(outcome.map_err(|error| of_step(&remembered.step, error))?)
-                    }
-                    (Was::Given, None) => Verdict::Outcome(Outcome::Released),
+        for (number, remembered) in self.steps() {
+            let Action::Sqlite(rows) = &remembered.step.action else { continue };
+            let mut undoing = Undoing::of(databases, rows);
+            for (at, kept) in self.apps(number) {
+                let Was::Row(row) = &kept.was else { continue };
+                let verdict = match covers.name(remembered, kept) {
+                    Some(name) => Verdict::Covered(name.to_owned()),
+                    None => Verdict::Outcome(undoing.row(row).map_err(|error| of_step(&remembered.step, error))?),
                 };
                 self.verdicts.insert((number, at), verdict);
             }
-            covers.add(remembered, &self.chosen[number]);
+            covers.add(remembered, self.chosen.get(number).map_or(&[], Vec::as_slice));
         }
         Ok(())
-    }
-
-    fn is_chosen(&self, step: usize, app: usize) -> bool {
-        self.chosen.get(step).and_then(|apps| apps.get(app)).is_some_and(|chosen| *chosen)
-    }
-
-    /// In the order in which they were undone.
-    fn report(&mut self, memory: &Memory) -> Release {
-        let steps = memory.steps.iter().enumerate().rev();
-        let steps = steps.filter_map(|(number, remembered)| {
-            let verdicts = remembered
-                .apps
-                .iter()
-                .enumerate()
-                .filter_map(|(at, kept)| self.verdicts.get(&(number, at)).map(|verdict| (kept, verdict)));
-            let mut step = ReleasedStep { step: remembered.step.name.clone(), released: 0, of: 0, left: Vec::new() };
-            for (kept, verdict) in verdicts {
-                step.of += 1;
-                match verdict.left() {
-                    None => step.released += 1,
-                    Some((why, remembered)) => step.left.push(Left { id: kept.id.clone(), why, remembered }),
-                }
-            }
-            (step.of > 0).then_some(step)
-        });
-        Release { steps: steps.collect(), warnings: std::mem::take(&mut self.warnings) }
     }
 
     /// Makes it final, store by store, and forgets what is done.
@@ -172,31 +184,69 @@ impl Plan {
         paths.sort_by_key(|path| !self.first.contains(path));
         for path in paths {
             databases.commit(&path)?;
-            self.forget(memory, |was| matches!(was, Was::Row(row) if row.database == path));
-            keep(memory)?;
+            self.forget(|was| matches!(was, Was::Row(row) if row.database == path), memory, keep)?;
         }
-        self.forget(memory, |_| true);
+        if self.drafts.changed().next().is_some() {
+            self.drafts.commit(self.root)?;
+            self.forget(|was| matches!(was, Was::Node(_)), memory, keep)?;
+        }
+        self.files(memory, keep)?;
+        // What needed no store, or has none any more.
+        self.forget(|_| true, memory, keep)
+    }
+
+    fn files(&mut self, memory: &mut Memory, keep: Keep<'_>) -> Result<()> {
+        for step in self.steps_of_the_moment() {
+            if let Action::File(files) = &step.action {
+                let warnings = file::prepare(self.root, &step.name, files, true, Vec::new())
+                    .and_then(|kept| file::commit(self.root, files, &asides(kept)))
+                    .map_err(|error| of_step(step, error))?;
+                self.warnings.extend(warnings.into_iter().map(|what| format!("{}: {what}", step.name)));
+            }
+        }
+        for (number, remembered) in self.steps() {
+            let Action::File(files) = &remembered.step.action else { continue };
+            for (at, kept) in self.apps(number) {
+                if let Was::Files(asides) = &kept.was {
+                    let outcome = file::put_back(self.root, files, asides);
+                    let outcome = outcome.map_err(|error| of_step(&remembered.step, error))?;
+                    self.verdicts.insert((number, at), Verdict::Outcome(outcome));
+                    self.forget(|was| was == &kept.was, memory, keep)?;
+                }
+            }
+        }
         Ok(())
     }
 
-    /// Takes apps out of the memory whose outcome is final.
-    fn forget(&mut self, memory: &mut Memory, is_done: impl Fn(&Was) -> bool) {
-        let mut left = Verdicts::new();
-        for (number, remembered) in memory.steps.iter_mut().enumerate() {
-            let mut at_now = 0;
-            for (at, kept) in std::mem::take(&mut remembered.apps).into_iter().enumerate() {
-                let verdict = self.verdicts.remove(&(number, at));
-                if matches!(verdict, Some(Verdict::Outcome(_))) && is_done(&kept.was) {
-                    continue;
-                }
-                if let Some(verdict) = verdict {
-                    left.insert((number, at_now), verdict);
-                }
-                at_now += 1;
-                remembered.apps.push(kept);
-            }
+    /// Takes apps out of the memory that have their outcome, and keeps what is left.
+    fn forget(&mut self, is_final: impl Fn(&Was) -> bool, memory: &mut Memory, keep: Keep<'_>) -> Result<()> {
+        for (number, remembered) in self.steps() {
+            let has_outcome = |at: usize| matches!(self.verdicts.get(&(number, at)), Some(Verdict::Outcome(_)));
+            let apps = remembered.apps.iter().enumerate().filter(|(at, kept)| has_outcome(*at) && is_final(&kept.was));
+            self.done.extend(apps.map(|(at, _)| (number, at)));
         }
-        self.verdicts = left;
+        for (number, (remembered, left)) in self.whole.steps.iter().zip(&mut memory.steps).enumerate() {
+            let apps = remembered.apps.iter().enumerate().filter(|(at, _)| !self.done.contains(&(number, *at)));
+            left.apps = apps.map(|(_, kept)| kept.clone()).collect();
+        }
+        keep(memory)
+    }
+
+    /// In the order in which they were undone.
+    fn report(self) -> Release {
+        let steps = self.steps().filter_map(|(number, remembered)| {
+            let mut step = ReleasedStep { step: remembered.step.name.clone(), released: 0, of: 0, left: Vec::new() };
+            for (at, kept) in remembered.apps.iter().enumerate() {
+                let Some(verdict) = self.verdicts.get(&(number, at)) else { continue };
+                step.of += 1;
+                match verdict.left() {
+                    None => step.released += 1,
+                    Some((why, remembered)) => step.left.push(Left { id: kept.id.clone(), why, remembered }),
+                }
+            }
+            (step.of > 0).then_some(step)
+        });
+        Release { steps: steps.collect(), warnings: self.warnings }
     }
 }
 
@@ -213,79 +263,6 @@ impl Verdict {
     }
 }
 
-/// Database, table and key.
-type Place = (RelPath, String, Vec<(String, Value)>);
-
-/// Rows that steps have changed which are not to be undone now: what was changed before cannot be put back beneath.
-#[derive(Default)]
-struct Covers {
-    rows: HashMap<Place, String>,
-}
-
-impl Covers {
-    fn add(&mut self, remembered: &Remembered, chosen: &[bool]) {
-        for (kept, _) in remembered.apps.iter().zip(chosen).filter(|(_, chosen)| !**chosen) {
-            if let Some(place) = place(remembered, kept) {
-                self.rows.insert(place, remembered.step.name.clone());
-            }
-        }
-    }
-
-    fn name(&self, remembered: &Remembered, kept: &Kept) -> Option<&str> {
-        if self.rows.is_empty() {
-            return None;
-        }
-        self.rows.get(&place(remembered, kept)?).map(String::as_str)
-    }
-}
-
-fn place(remembered: &Remembered, kept: &Kept) -> Option<Place> {
-    match (&kept.was, rows(&remembered.step)) {
-        (Was::Row(row), Some(rows)) => Some((row.database.clone(), rows.table.to_lowercase(), row.key.clone())),
-        _ => None,
-    }
-}
-
-fn rows(step: &Step) -> Option<&Rows> {
-    match &step.action {
-        Action::Sqlite(rows) => Some(rows),
-        _ => None,
-    }
-}
-
-fn act_on(connection: &rusqlite::Connection, path: &RelPath, rows: &Rows) -> std::result::Result<(), Failure> {
-    if sqlite::exists(connection, rows)? {
-        sqlite::act(connection, path, rows, &Known::new())?;
-    }
-    Ok(())
-}
-
-fn undo_row<'d>(
-    databases: &'d Databases,
-    tables: &mut HashMap<RelPath, std::result::Result<Undo<'d>, String>>,
-    remembered: &Remembered,
-    row: &RowWas,
-) -> Result<Outcome> {
-    let Some(rows) = rows(&remembered.step) else { return Ok(Outcome::Left("its step is on no database".to_owned())) };
-    if !tables.contains_key(&row.database) {
-        let undo = match Undo::of(databases.connection(&row.database)?, &rows.table) {
-            Err(Failure::Missing(what)) => Err(what),
-            other => Ok(other.map_err(|failure| explain(&row.database, &failure))?),
-        };
-        tables.insert(row.database.clone(), undo);
-    }
-    match tables.get_mut(&row.database) {
-        Some(Ok(undo)) => undo.row(row).map_err(|failure| explain(&row.database, &failure)),
-        Some(Err(what)) => Ok(Outcome::Left(what.clone())),
-        None => Ok(Outcome::Left(format!("{} is gone", row.database))),
-    }
-}
-
-/// Whether there is a database. To be asked before any is open.
-fn is_there(root: &Path, path: &RelPath) -> Result<bool> {
-    let path = path.under(root);
-    match path.symlink_metadata() {
-        Ok(meta) if meta.is_file() => is_database(&path).on("read", &path),
-        _ => Ok(false),
-    }
+fn asides(kept: Vec<Kept>) -> Vec<file::Aside> {
+    kept.into_iter().flat_map(|kept| kept.was.into_files()).collect()
 }

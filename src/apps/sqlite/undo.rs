@@ -1,7 +1,7 @@
 //! One row put back as it was, where it still is what was written.
 //!
-//! A row is put back whole or not at all: every column that was written must still be what quarantine wrote, or be what
-//! it was before already. So that to undo twice comes to the same.
+//! A column is put back where it still is what quarantine wrote; one that is what it was before already counts as put
+//! back, so that to undo twice comes to the same. A row that was taken out comes back whole or not at all.
 
 use std::collections::HashMap;
 
@@ -58,18 +58,25 @@ impl<'a> Undo<'a> {
         let pairs = || columns.iter().zip(&current);
         let changed = pairs().filter(|(column, current)| **current != column.new && **current != column.old);
         let changed: Vec<&str> = changed.map(|(column, _)| &*column.name).collect();
-        if !changed.is_empty() {
-            return Ok(Outcome::Left(format!("changed during quarantine: {}", changed.join(", "))));
+        let to_write = pairs().filter(|(column, current)| **current == column.new).map(|(column, _)| *column);
+        self.write(was, &to_write.collect::<Vec<_>>())?;
+        match changed.len() {
+            0 => Ok(Outcome::Released),
+            count if count == columns.len() => Ok(Outcome::Left(format!("changed since: {}", changed.join(", ")))),
+            _ => Ok(Outcome::Left(format!("changed since, and the rest put back: {}", changed.join(", ")))),
         }
-        if pairs().any(|(column, current)| *current != column.old) {
-            let key = self.key(was)?;
-            let set = list(columns.iter().zip(1..).map(|(column, at)| format!("{} = ?{at}", quoted(&column.name))));
-            let (table, this) = (&self.table.sql, key.is(columns.len() + 1));
-            let values = columns.iter().map(|column| &column.old).chain(was.key.iter().map(|(_, value)| value));
-            let mut update = self.connection.prepare_cached(&format!("UPDATE {table} SET {set} WHERE {this}"))?;
-            update.execute(params_from_iter(values))?;
+    }
+
+    fn write(&mut self, was: &RowWas, columns: &[&ColumnWas]) -> Result<(), Failure> {
+        if columns.is_empty() {
+            return Ok(());
         }
-        Ok(Outcome::Released)
+        let this = self.key(was)?.is(columns.len() + 1);
+        let set = list(columns.iter().zip(1..).map(|(column, at)| format!("{} = ?{at}", quoted(&column.name))));
+        let values = columns.iter().map(|column| &column.old).chain(was.key.iter().map(|(_, value)| value));
+        let sql = format!("UPDATE {} SET {set} WHERE {this}", self.table.sql);
+        self.connection.prepare_cached(&sql)?.execute(params_from_iter(values))?;
+        Ok(())
     }
 
     fn deleted(&mut self, was: &RowWas, rowid: Option<i64>, columns: &Columns) -> Result<Outcome, Failure> {
@@ -112,7 +119,7 @@ impl<'a> Undo<'a> {
                 self.connection.prepare_cached(&sql)?.execute(params_from_iter(key))?;
                 Ok(Outcome::Released)
             }
-            _ => Ok(Outcome::Left("it was changed during quarantine, and stays".to_owned())),
+            _ => Ok(Outcome::Left("it was changed since, and stays".to_owned())),
         }
     }
 
