@@ -31,6 +31,7 @@ pub mod value;
 use serde::Serialize;
 
 pub use self::{
+    choose::refuse_unknown,
     look::look,
     memory::{App, Kept, Kind, Memory, Remembered, Requests, Was},
     quarantine::quarantine,

@@ -22,6 +22,14 @@ pub fn choose(memory: &Memory, chosen: &Chosen) -> Result<Vec<Vec<bool>>> {
     Ok(steps.map(|remembered| remembered.apps.iter().map(|kept| is_chosen(remembered, kept)).collect()).collect())
 }
 
+/// Refuses what is no app that is off, naming those that are near.
+///
+/// # Errors
+/// `NotFound`.
+pub fn refuse_unknown(memory: &Memory, chosen: &Chosen) -> Result<()> {
+    choose(memory, chosen).map(drop)
+}
+
 fn no_such_app(memory: &Memory, name: &str) -> Error {
     let error = Error::new(Code::NotFound, format!("no app that is off is called \"{name}\""));
     let with_apps = memory.steps.iter().filter(|remembered| !remembered.apps.is_empty());

@@ -170,6 +170,13 @@ impl Memory {
         }
     }
 
+    /// The same, of which nothing is asked for.
+    #[must_use]
+    pub fn without_requests(mut self) -> Self {
+        self.requested = Requests::default();
+        self
+    }
+
     /// Where a volume keeps it.
     #[must_use]
     pub fn path(volume: &Volume) -> PathBuf {

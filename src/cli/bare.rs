@@ -13,6 +13,7 @@ use std::{
 
 use super::{container, environment::Environment, output};
 use crate::{
+    apps::Memory,
     error::{Error, Result},
     init,
     process::{Variables, exec, signals},
@@ -29,7 +30,7 @@ pub struct Bare {
     command: Vec<OsString>,
 }
 
-/// Whether the command line is a bare command: its first argument that is not `--storage` is no flag and no verb.
+/// Whether the command line is a bare command: its first argument but `--storage` and `--profile` is no flag and no verb.
 #[must_use]
 pub fn recognise(arguments: &[OsString], verbs: &[String]) -> Option<Bare> {
     let mut storage = None;
@@ -39,6 +40,10 @@ pub fn recognise(arguments: &[OsString], verbs: &[String]) -> Option<Bare> {
         if first == "--storage" {
             storage = rest.get(1).map(PathBuf::from);
             rest = rest.get(2..)?;
+        } else if first == "--profile" {
+            rest = rest.get(2..)?;
+        } else if first.as_bytes().starts_with(b"--profile=") {
+            rest = rest.get(1..)?;
         } else if let Some(root) = first.as_bytes().strip_prefix(b"--storage=") {
             storage = Some(PathBuf::from(OsStr::from_bytes(root)));
             rest = rest.get(1..)?;
@@ -97,14 +102,19 @@ impl Bare {
         let Ok(volume) = Volume::open(&root) else { return Ok(()) };
         let Some(reason) = reason_to_wait(&volume, environment)? else { return Ok(()) };
         let command = self.first().display();
-        Err(Error::usage(format!("`{command}` would be started without init, and {reason}"))
-            .hint(format!("say `run -- {command} …` to have that done first; MOORLINE_BARE=1 starts it all the same")))
+        Err(Error::usage(format!("`{command}` would be started without init, and {reason}")).hint(format!(
+            "say `run -- {command} …` to have that seen to first; MOORLINE_BARE=1 starts it all the same"
+        )))
     }
 }
 
 fn reason_to_wait(volume: &Volume, environment: &Environment) -> Result<Option<String>> {
     if restore::unfinished(volume)? {
         return Ok(Some(format!("a restore of {} is unfinished", volume.root().display())));
+    }
+    if let Some(memory) = Memory::load(volume)? {
+        let apps: Vec<_> = memory.apps().collect();
+        return Ok(Some(format!("{} is in quarantine, with {}", volume.root().display(), restore::in_words(&apps))));
     }
     let waiting = init::report(volume, &container::seqinit(environment)?)?.waiting;
     Ok(waiting.first().map(|first| match waiting.len() {

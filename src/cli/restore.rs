@@ -6,11 +6,11 @@ use clap::Args;
 
 use super::{Context, confirm, environment, key::KeyArguments, output, preview, progress::Shown};
 use crate::{
+    apps::App,
     backup,
     error::{Code, Error, Result},
     key::SecretKey,
-    profile::Profile,
-    restore::{self, AppsAfter, Request, Restored},
+    restore::{self, AppsAfter, Request, Restored, Said},
     volume::{Instance, Lock, Volume},
 };
 
@@ -57,7 +57,7 @@ impl Restore {
             true => restore::refuse_unfinished(&volume).map(|()| None)?,
             false => Some(settle(context, &volume)?),
         };
-        let profile = Profile::discover(volume.root())?;
+        let profile = context.profile(&volume)?;
         let sources = self.key.sources(context)?;
         let adopt_key = sources.from_flag()?.is_some() && sources.active(Some(&volume))?.is_none();
         let key = self.key.get(context, Some(&volume))?;
@@ -66,7 +66,7 @@ impl Restore {
             backup: &file,
             key: &key,
             adopt_key,
-            apps: if self.enable_apps || self.from_latest { AppsAfter::AsTheyWere } else { AppsAfter::Off },
+            apps: self.said(),
             accept_other_profile: self.profile_mismatch.is_some(),
             owner: self.owner,
             script: context.environment.script_step()?,
@@ -87,6 +87,14 @@ impl Restore {
         Ok(ExitCode::SUCCESS)
     }
 
+    const fn said(&self) -> Said {
+        match (self.enable_apps, self.from_latest) {
+            (true, _) => Said::EnableApps,
+            (false, true) => Said::FromLatest,
+            (false, false) => Said::Nothing,
+        }
+    }
+
     fn file(&self, volume: &Volume, key: &SecretKey) -> Result<PathBuf> {
         if let Some(file) = &self.backup {
             return Ok(file.clone());
@@ -102,15 +110,14 @@ impl Restore {
         for note in &restored.notes {
             log::warn!("{note}");
         }
-        let why = if self.enable_apps {
-            "--enable-apps"
-        } else if self.from_latest {
-            "--from-latest"
-        } else {
-            "no --enable-apps"
-        };
-        let apps = if restored.apps == AppsAfter::Off { "are off" } else { "are as they were" };
-        log::info!("apps {apps} ({why})");
+        let said = self.said();
+        match (restored.apps, said) {
+            (AppsAfter::AsTheyWere, _) => log::info!("apps are as they were ({said})"),
+            (AppsAfter::Off, Said::FromLatest) => {
+                log::info!("apps are off ({said}, in quarantine): {}", off(&restored.apps_off));
+            }
+            (AppsAfter::Off, _) => log::info!("apps are off ({said}): {}", off(&restored.apps_off)),
+        }
         if restored.key_adopted {
             log::info!("the volume had no secret key, and took the one it was given as its own");
         }
@@ -126,6 +133,10 @@ impl Restore {
         ));
         Ok(())
     }
+}
+
+fn off(apps: &[App]) -> String {
+    if apps.is_empty() { "none was on".to_owned() } else { output::printable(&restore::by_step(apps)) }
 }
 
 /// Takes the lock, and finishes what a crash interrupted.

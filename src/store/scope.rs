@@ -66,6 +66,14 @@ impl Scope {
         Self { discover: true, ..Self::default() }
     }
 
+    /// The same, and these files besides, whatever is in their names. What is excluded stays excluded.
+    #[must_use]
+    pub fn and_files(&self, paths: &[RelPath]) -> Self {
+        // A name that is no UTF-8 cannot be written as a glob; discovery takes it all the same.
+        let globs = paths.iter().filter_map(|path| path.as_path().to_str()).map(globset::escape);
+        Self { files: self.files.iter().cloned().chain(globs).collect(), ..self.clone() }
+    }
+
     /// Compiles the globs.
     ///
     /// # Errors
@@ -235,6 +243,12 @@ mod tests {
         let name = |bytes: &[u8]| RelPath::new(OsStr::from_bytes(bytes)).expect("a plain path");
         assert!(matcher.takes(&name(b"d/caf\xe9\n"), PathKind::File));
         assert!(!matcher.takes(&name(b"d/x\xe9\n"), PathKind::File));
+    }
+
+    #[test]
+    fn a_file_that_is_named_is_that_file_alone() {
+        let scope = Scope::default().and_files(&[path("a/[x]*?{y}.quarantined")]);
+        assert_eq!(taken(&scope, &["a/[x]*?{y}.quarantined", "a/x1zy.quarantined"]), ["a/[x]*?{y}.quarantined"]);
     }
 
     #[test]
