@@ -209,9 +209,9 @@ fn a_step_that_fails_fails_the_restore_and_the_old_state_stays() {
         ("table = \"jobs\"", "table = \"no_such_table\""),
         ("set = { enabled = false }", "set = { no_such_column = false }"),
         ("where = \"enabled IS NOT 0\"", "where = \"enabled IS NOT\""),
-        ("json = \"hooks.json\"", "json = \"no-such.json\""),
-        ("file = \"hooks.d/*.sh\"", "file = \"no-such.d/*\""),
-        ("sqlite = \"app.db\"\ntable = \"jobs\"", "sqlite = \"no-such.db\"\ntable = \"jobs\""),
+        ("json = \"hooks.json\"", "json = \"more/no-such.json\""),
+        ("file = \"hooks.d/*.sh\"", "file = \"more/no-such.json\""),
+        ("sqlite = \"app.db\"\ntable = \"jobs\"", "sqlite = \"more/no-such.db\"\ntable = \"jobs\""),
     ] {
         target.profile_is(&PROFILE.replacen(from, to, 1));
         target.restore(&original, &backup, &[]).fails(13, &[]);
