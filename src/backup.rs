@@ -9,7 +9,9 @@ mod inspect;
 mod manifest;
 mod name;
 mod progress;
+mod quarantine;
 mod retention;
+mod stores;
 mod take;
 mod verify;
 
@@ -17,9 +19,10 @@ pub use self::{
     catalog::{Listed, Skipped, Summary, files, has_one_since, is_due, list, newest_of_instance, opens, summary},
     extract::{Output, extract},
     inspect::{Inspection, inspect},
-    manifest::{Kind, MEMBER_PREFIX, Manifest, state_of},
+    manifest::{Kind, MEMBER_PREFIX, Manifest, quarantine_member, state_of},
     name::{EXTENSION, immediate, scheduled},
     progress::{Counted, Progress, Silent},
+    quarantine::read_memory,
     retention::{expired, prune},
     take::{Destination, Job, Taken, take},
     verify::{Report, complete, open_file, read_whole, verify},

@@ -48,6 +48,7 @@ use crate::{
     error::{Code, Error, Result},
     key::without_keys,
     process::signals,
+    profile::{Choice, Profile, choice},
     volume::Volume,
 };
 
@@ -67,6 +68,9 @@ struct Cli<V: Subcommand> {
     /// The storage root: where the volume is mounted
     #[arg(long, global = true, env = "MOORLINE_STORAGE", default_value = "/data", value_name = "DIR")]
     storage: PathBuf,
+    /// What the server's state and its apps are: a profile that is built in, or a file
+    #[arg(long, global = true, env = choice::VARIABLE, value_name = "NAME|FILE")]
+    profile: Option<OsString>,
     #[command(subcommand)]
     verb: V,
 }
@@ -96,16 +100,22 @@ enum Verb {
     AfterStart(after_start::AfterStart),
 }
 
-/// What every verb is given: the storage root and the settings from the environment.
+/// What every verb is given: the storage root, its profile and the settings from the environment.
 #[derive(Debug)]
 struct Context {
     storage: PathBuf,
+    profile: Choice,
     environment: environment::Environment,
 }
 
 impl Context {
     fn volume(&self) -> Result<Volume> {
         Volume::open(&self.storage)
+    }
+
+    /// The volume's profile.
+    fn profile(&self, volume: &Volume) -> Result<Profile> {
+        self.profile.load(volume.root())
     }
 }
 
@@ -190,8 +200,8 @@ pub fn arguments() -> Result<Vec<OsString>> {
 /// Runs the verb that was typed.
 #[must_use]
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
-    if let Some((storage, run)) = start(&arguments) {
-        return carry_out(storage, Verb::Run(run));
+    if let Some((storage, profile, run)) = start(&arguments) {
+        return carry_out(storage, profile, Verb::Run(run));
     }
     let verbs: Vec<String> = Cli::<Verb>::command().get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
     let verbs = [verbs, vec!["help".to_owned()]].concat();
@@ -202,25 +212,27 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
             .unwrap_or_else(|error| fail(&error, false));
     }
     match Cli::<Verb>::try_parse_from(arguments) {
-        Ok(cli) => carry_out(cli.storage, cli.verb),
+        Ok(cli) => carry_out(cli.storage, cli.profile, cli.verb),
         Err(error) => answer_of_clap(&error),
     }
 }
 
 /// What `run` was given, where that is the verb. Anything else, and every error, is for the whole command line.
-fn start(arguments: &[OsString]) -> Option<(PathBuf, run::Run)> {
+fn start(arguments: &[OsString]) -> Option<(PathBuf, Option<OsString>, run::Run)> {
     let mut ours = arguments.iter().take_while(|argument| *argument != "--");
     if !ours.any(|argument| argument == "run") {
         return None;
     }
-    let Cli { storage, verb: Start::Run(run) } = Cli::<Start>::try_parse_from(arguments).ok()?;
-    Some((storage, run))
+    let Cli { storage, profile, verb: Start::Run(run) } = Cli::<Start>::try_parse_from(arguments).ok()?;
+    Some((storage, profile, run))
 }
 
-fn carry_out(storage: PathBuf, verb: Verb) -> ExitCode {
-    let context = Context { storage, environment: environment::Environment::of_process() };
+fn carry_out(storage: PathBuf, profile: Option<OsString>, verb: Verb) -> ExitCode {
     let json = verb.json();
-    match verb.run(&context) {
+    let done = Choice::of(&profile.unwrap_or_default()).and_then(|profile| {
+        verb.run(&Context { storage, profile, environment: environment::Environment::of_process() })
+    });
+    match done {
         Ok(code) => code,
         Err(error) => fail(&error, json),
     }

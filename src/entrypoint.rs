@@ -3,7 +3,8 @@
 //! ```text
 //! 1 hold signals, open the storage root, take the lock
 //! 2 finish or undo a restore that a crash interrupted
-//! 4 copy from /seqinit, run the scripts of Init/, then those of Init/start.d/
+//! 4 copy from /seqinit, run the scripts of Init/, then those of Init/start.d/; switch apps off that a crash kept on,
+//!   and on what somebody wants released
 //! 5 where there is still no secret key, make one
 //! 6 a backup, if the newest is older than a day; then the server: it replaces this process, or is its child
 //! ```
@@ -12,6 +13,7 @@
 
 pub mod health;
 mod lock;
+mod quarantine;
 pub mod ready;
 mod scripts;
 mod state;
@@ -27,6 +29,7 @@ use std::{
 
 use nix::sys::signal::Signal;
 
+use self::quarantine::Given;
 pub use self::{health::Health, state::holds_state, supervise::Supervision};
 use crate::{
     backup,
@@ -34,8 +37,9 @@ use crate::{
     init::{self, policy::OnFailure},
     key::Sources,
     process::{Ended, NotExecuted, Own, Signals, User, Variables, child, exec, exec::Prepared, signals},
+    profile::{Choice, choice},
     restore,
-    volume::{Lock, Volume, lock::LOCK_FD},
+    volume::{Instance, Lock, Volume, lock::LOCK_FD},
 };
 
 /// A backup that is no older makes one before the server starts superfluous. The child is told the same.
@@ -46,6 +50,8 @@ const BOOT_BACKUP_AGE: jiff::SignedDuration = jiff::SignedDuration::from_hours(2
 pub struct Settings {
     /// The storage root.
     pub storage: PathBuf,
+    /// What the volume's profile is.
+    pub profile: Choice,
     /// `run` or `init`, as the lock's holder is shown.
     pub verb: &'static str,
     /// This process's environment, as it was found.
@@ -132,13 +138,15 @@ impl From<NotExecuted> for End {
 /// Where a step fails that has no exit code of its own.
 pub fn init(settings: &Settings) -> Result<End> {
     let mut signals = Signals::hold()?;
-    Ok(match prepare(settings, &mut signals)? {
-        Ok((volume, _lock)) => {
-            init::server_starts(&volume)?;
-            End::Ready
-        }
-        Err(end) => end,
-    })
+    let (volume, lock) = match prepare(settings, &mut signals)? {
+        Ok(prepared) => prepared,
+        Err(end) => return Ok(end),
+    };
+    if let Err(end) = quarantine::settle(settings, &volume, &lock, &mut signals)? {
+        return Ok(end);
+    }
+    init::server_starts(&volume)?;
+    Ok(End::Ready)
 }
 
 /// The whole line: the verb `run`. Where the server replaces this process and all goes well, it does not return.
@@ -159,14 +167,25 @@ pub fn run(settings: &Settings, server: &Server) -> Result<End> {
     if let Some(end) = scripts::run_at_start(settings, &volume, &lock, &mut signals)? {
         return Ok(end);
     }
+    let given = match quarantine::settle(settings, &volume, &lock, &mut signals)? {
+        Ok(given) => given,
+        Err(end) => return Ok(end),
+    };
     init::server_starts(&volume)?;
-    if let Some(end) = ensure_key(settings, server, &volume, &mut signals)? {
+    let instance = match ensure_key(settings, server, &volume, &mut signals)? {
+        Ok(instance) => instance,
+        Err(end) => return Ok(end),
+    };
+    if let Some(end) = back_up(settings, server, &volume, &instance, &mut signals) {
         return Ok(end);
     }
-    if let Some(end) = back_up(settings, server, &volume, &mut signals) {
-        return Ok(end);
-    }
-    serve(settings, server, &volume, &lock, &sockets, &mut signals)
+    serve(
+        settings,
+        &Serving { server, instance: &instance, given: &given, sockets: &sockets },
+        &volume,
+        &lock,
+        &mut signals,
+    )
 }
 
 fn prepare(settings: &Settings, signals: &mut Signals) -> Result<std::result::Result<(Volume, Lock), End>> {
@@ -198,24 +217,38 @@ fn recover(volume: &Volume) -> Result<()> {
 
 /// The same environment, in which `seqsvr` and `moorline` are this program and use this volume.
 #[must_use]
-pub fn with_commands(environment: Variables, own: &Own, volume: &Volume) -> Variables {
+pub fn with_commands(environment: Variables, own: &Own, volume: &Volume, profile: &Choice) -> Variables {
     // Where links are not possible, this program is found under its own name at least.
     let folder = state::links(volume, own).or_else(|| own.path().parent().map(PathBuf::from));
-    environment.with_path(folder.as_slice()).with("DATA_DIR", volume.root()).with("MOORLINE_STORAGE", volume.root())
+    told(environment.with_path(folder.as_slice()).with("DATA_DIR", volume.root()), volume, profile)
+}
+
+/// The same environment, in which a child of this program finds the same volume and the same profile.
+fn told(environment: Variables, volume: &Volume, profile: &Choice) -> Variables {
+    let environment = environment.with("MOORLINE_STORAGE", volume.root());
+    match profile.told() {
+        Some(profile) => environment.with(choice::VARIABLE, profile),
+        None => environment,
+    }
 }
 
 /// A provider is a program of somebody else: it runs in a child, so that a signal to stop is heard meanwhile.
-fn ensure_key(settings: &Settings, server: &Server, volume: &Volume, signals: &mut Signals) -> Result<Option<End>> {
+fn ensure_key(
+    settings: &Settings,
+    server: &Server,
+    volume: &Volume,
+    signals: &mut Signals,
+) -> Result<std::result::Result<Instance, End>> {
     if server.keys.provider.is_none() {
-        server.keys.ensure(volume, server.accept_new_key)?;
-        return Ok(None);
+        let instance = Instance::load(volume)?;
+        return Ok(Ok(server.keys.ensure_for(volume, instance, server.accept_new_key)?.1));
     }
     let accept = server.accept_new_key.then_some("--accept-new-key");
     let verb: Vec<&str> = ["show-key"].into_iter().chain(accept).collect();
-    Ok(match own_verb(settings, volume, &verb, signals)? {
-        Ended::Exited(0) => None,
-        Ended::Stopped(signal) => Some(End::Stopped(signal)),
-        other => Some(End::Failed {
+    Ok(match own_verb(settings, volume, &verb, None, signals)? {
+        Ended::Exited(0) => Ok(Instance::ensure(volume)?),
+        Ended::Stopped(signal) => Err(End::Stopped(signal)),
+        other => Err(End::Failed {
             exit: other.code(),
             error: Error::new(
                 Code::from_exit(other.code()).unwrap_or(Code::Unexpected),
@@ -226,12 +259,18 @@ fn ensure_key(settings: &Settings, server: &Server, volume: &Volume, signals: &m
 }
 
 /// A stopped server is the best moment for a backup; that it fails never keeps the server down.
-fn back_up(settings: &Settings, server: &Server, volume: &Volume, signals: &mut Signals) -> Option<End> {
+fn back_up(
+    settings: &Settings,
+    server: &Server,
+    volume: &Volume,
+    instance: &Instance,
+    signals: &mut Signals,
+) -> Option<End> {
     // Where one is there, which is nearly always so, no child is needed to see it.
-    if !server.boot_backup || backup::has_one_since(volume, BOOT_BACKUP_AGE).unwrap_or(false) {
+    if !server.boot_backup || backup::has_one_since(volume, Some(instance), BOOT_BACKUP_AGE).unwrap_or(false) {
         return None;
     }
-    match own_verb(settings, volume, &["backup", "--if-older", "24h", "--scheduled"], signals) {
+    match own_verb(settings, volume, &["backup", "--if-older", "24h", "--scheduled"], None, signals) {
         Ok(Ended::Exited(0)) => None,
         Ok(Ended::Stopped(signal)) => Some(End::Stopped(signal)),
         Ok(other) => {
@@ -245,29 +284,47 @@ fn back_up(settings: &Settings, server: &Server, volume: &Volume, signals: &mut 
     }
 }
 
-/// One of our own verbs as a child; only what it logs is shown.
-fn own_verb(settings: &Settings, volume: &Volume, verb: &[&str], signals: &mut Signals) -> Result<Ended> {
+/// One of our own verbs as a child; only what it logs is shown. One that changes the state inherits the lock.
+fn own_verb(
+    settings: &Settings,
+    volume: &Volume,
+    verb: &[&str],
+    lock: Option<&Lock>,
+    signals: &mut Signals,
+) -> Result<Ended> {
     let mut command = Command::new(settings.own.run());
-    let environment = settings.environment.clone().without(&[LOCK_FD]).with("MOORLINE_STORAGE", volume.root());
+    let mut environment = told(settings.environment.clone().without(&[LOCK_FD]), volume, &settings.profile);
+    if let Some(lock) = lock {
+        environment = environment.with(LOCK_FD, lock.fd().to_string());
+    }
     command.args(verb).env_clear().envs(environment.pairs()).stdout(child::unheard());
-    match child::run(command, None, None, Duration::from_secs(5), signals) {
+    match child::run(command, None, lock.map(Lock::fd), Duration::from_secs(5), signals) {
         Ok(done) => Ok(done.ended),
         Err(child::Failure::NotStarted(cause)) => Err(Error::io("start", settings.own.path(), &cause)),
         Err(child::Failure::Lost(error)) => Err(error),
     }
 }
 
+/// What is started, and what it is given.
+struct Serving<'a> {
+    server: &'a Server,
+    instance: &'a Instance,
+    given: &'a Given,
+    sockets: &'a [RawFd],
+}
+
 fn serve(
     settings: &Settings,
-    server: &Server,
+    serving: &Serving<'_>,
     volume: &Volume,
     lock: &Lock,
-    sockets: &[RawFd],
     signals: &mut Signals,
 ) -> Result<End> {
+    let Serving { server, instance, given, sockets } = serving;
     let internal = [LOCK_FD, init::SCRIPT, settings.arguments_variable];
     let environment = at_home(settings.environment.clone(), settings).without(&server.hidden).without(&internal);
-    let prepared = match exec::prepare(&server.command, &environment) {
+    let environment = given.environment(environment, instance);
+    let prepared = match exec::prepare(&given.command(&server.command), &environment) {
         Ok(prepared) => prepared.as_user(settings.user.clone()),
         Err(error) => return Ok(error.into()),
     };

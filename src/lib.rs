@@ -17,6 +17,7 @@
 //! [`entrypoint`]: from container start to server, one straight line (`entrypoint.rs` itself: recovery, scripts, key,
 //! boot backup, exec or supervise).
 //! - `scripts.rs`: how scripts are run; `health.rs`: whether the server is healthy; `ready.rs`: what runs beside it then
+//! - `quarantine.rs`: what is left to do about apps, and what the server is told
 //! - `lock.rs`: waiting for the volume; `state.rs`: whether it holds state, `seqsvr` on a script's `PATH`
 //! - `supervise.rs`: staying PID 1 beside the server; `supervise/companion.rs`: what runs beside it, started again
 //!
@@ -33,16 +34,23 @@
 //! - `plan.rs`: which paths move, what stays; `stage.rs`: the backup unpacked and checked beside the state
 //! - `obstacles.rs`: free space, mounts, links, databases in use; `preview.rs`: what would change
 //! - `journal.rs`: the list of moves; `commit.rs`: making, finishing and reversing them
+//! - `quarantine.rs`: the apps of a staged copy; `in_place.rs`: those of the volume itself, without a restore
 //! - `rollback.rs`: what was replaced, back again; `set.rs`: what is kept, its pruning
 //!
 //! [`backup`]: a backup made, read back, looked at, kept.
-//! - `take.rs`: one taken; `manifest.rs`: what it says it holds; `name.rs`: what it is called
+//! - `take.rs`: one taken; `stores.rs`: nothing missing; `manifest.rs`: what it says it holds; `name.rs`: what it is called
 //! - `verify.rs`: read to the last byte; `inspect.rs`, `extract.rs`: what is in it, and out of it
 //! - `catalog.rs`: listing, and the newest of an instance; `retention.rs`: which scheduled ones go
-//! - `progress.rs`: how far it is
+//! - `quarantine.rs`: the memory of quarantine as a member; `progress.rs`: how far it is
 //!
-//! [`profile`]: what a server's state is. `discovery.rs`: when nobody has said; `.moorlineignore`.
-//! - `step.rs`: a step of quarantine
+//! [`apps`]: apps switched off in a copy, remembered, released.
+//! - `memory.rs`: what had been on, `quarantine.json`; `value.rs`: a value of SQLite's in it
+//!
+//! [`profile`]: what a server's state and its apps are. `choice.rs`: the one way to a volume's profile.
+//! - `written.rs`: the TOML, read strictly; `document.rs`: its tables and the lines of faults; `quarantine.rs`: its steps;
+//!   `values.rs`: what is written into columns and members, and conditions
+//! - `builtin.rs`: the profiles that are built in; `discovery.rs`: when nobody has said; `.moorlineignore`
+//! - `step.rs`: a step of quarantine, as data; `health.rs`: how health is told; `duration.rs`: `30s`, `12h`, `7d`
 //!
 //! [`store`]: databases and files, off the volume and back onto it.
 //! - `scope.rs`: which paths are state; `survey.rs`, `survey/walk.rs`: finding them, and what is
@@ -77,6 +85,7 @@
 //!
 //! [`mod@error`]: one failure: its kind and exit code, what happened, what to do.
 
+pub mod apps;
 pub mod backup;
 pub mod cli;
 pub mod entrypoint;

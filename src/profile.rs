@@ -1,16 +1,25 @@
-//! What a server's state is, and how its backups are called.
+//! What a server's state is, what its apps are, when it is healthy, and how its backups are called.
 //!
-//! Nobody has described the server: what is below the storage root decides ([`discovery`]), and what its apps are is
-//! unknown.
+//! A profile is one TOML file ([`written`]), or nobody has described the server: then what is below the storage root
+//! decides ([`discovery`]), and what its apps are is unknown. [`choice`] is the one way to a volume's profile.
 
+pub mod builtin;
+pub mod choice;
 pub mod discovery;
+mod document;
+pub mod duration;
+pub mod health;
+mod quarantine;
 pub mod step;
+mod values;
+pub mod written;
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use self::step::Step;
+pub use self::{choice::Choice, health::Health, written::Written};
 use crate::{error::Result, store::Scope};
 
 /// What a server's state is, and what its apps are.
@@ -22,6 +31,8 @@ pub struct Profile {
     pub prefix: String,
     /// Its stores.
     pub scope: Scope,
+    /// When it counts as healthy, where the profile says.
+    pub health: Option<Health>,
     /// What its apps are.
     pub apps: Apps,
     /// What switches them off, in this order; undone in reverse.
@@ -50,6 +61,13 @@ impl Profile {
     /// Where `.moorlineignore` cannot be read, or has a line that makes no sense.
     pub fn discover(root: &Path) -> Result<Self> {
         let scope = discovery::discovered(root)?;
-        Ok(Self { name: None, prefix: DEFAULT_PREFIX.to_owned(), scope, apps: Apps::Unknown, steps: Vec::new() })
+        Ok(Self {
+            name: None,
+            prefix: DEFAULT_PREFIX.to_owned(),
+            scope,
+            health: None,
+            apps: Apps::Unknown,
+            steps: Vec::new(),
+        })
     }
 }

@@ -5,6 +5,7 @@
 //! look for what stands in the way                 space, mounts, links, other processes
 //! stage every store under .moorline/restores/ID/  flushed; a crash up to here leaves the old state
 //! check each staged database
+//! switch the apps off in the staged copy          unless a flag says otherwise
 //! journal `commit`: a list of moves               a crash from here on is finished at the next start
 //! make the moves                                  an error reverses them: `undone`
 //! journal `done`
@@ -14,10 +15,12 @@
 //! machinery. The caller holds the volume's lock throughout.
 
 mod commit;
+pub mod in_place;
 mod journal;
 mod obstacles;
 mod plan;
 mod preview;
+mod quarantine;
 mod rollback;
 mod set;
 mod stage;
@@ -29,17 +32,19 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     commit::recover,
     journal::{Move, Source, State},
-    preview::{DatabaseChange, DatabaseDiffers, FileChanges, Preview, preview},
+    preview::{DatabaseChange, DatabaseDiffers, FileChanges, Preview, SwitchedOff, preview},
+    quarantine::{AppsAfter, Said, in_words},
     rollback::{RolledBack, rollback},
     set::{Kept, completed_steps, discard, kept, prune, refuse_unfinished, unfinished},
 };
-use self::{journal::Journal, plan::Scopes, set::RestoreSet, stage::Staged};
+use self::{journal::Journal, plan::Scopes, quarantine::Quarantine, set::RestoreSet, stage::Staged};
 use crate::{
+    apps::{App, Memory},
     backup::{Manifest, Progress, read_whole},
-    error::{Code, Error, Result},
+    error::{Error, Result},
     key::SecretKey,
-    profile::{Apps, Profile},
-    volume::{Id, Instance, RelPath, Volume, relpath},
+    profile::Profile,
+    volume::{AppsLock, Id, Instance, RelPath, Volume, relpath},
 };
 
 /// The command of an init script that asked for a restore. It goes into the journal with the effect, so that a start
@@ -61,16 +66,6 @@ impl ScriptStep {
     pub const VARIABLE: &str = "MOORLINE_SCRIPT";
 }
 
-/// What becomes of the server's apps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AppsAfter {
-    /// Switched off: the copy is in quarantine.
-    Off,
-    /// As the backup has them.
-    AsTheyWere,
-}
-
 /// What is to be restored, and how.
 #[derive(Debug)]
 pub struct Request<'a> {
@@ -80,8 +75,8 @@ pub struct Request<'a> {
     pub key: &'a SecretKey,
     /// Whether the volume, having no key at all, takes this one as its own.
     pub adopt_key: bool,
-    /// What becomes of the apps.
-    pub apps: AppsAfter,
+    /// What was said about the apps.
+    pub apps: Said,
     /// Whether a backup of another profile is accepted.
     pub accept_other_profile: bool,
     /// Who owns what is restored, unless the archive says.
@@ -106,6 +101,8 @@ pub struct Restored {
     pub instance_id: Id,
     /// What became of the apps.
     pub apps: AppsAfter,
+    /// The apps that are off.
+    pub apps_off: Vec<App>,
     /// Whether the volume took the backup's key as its own.
     pub key_adopted: bool,
     /// How many members were put in place.
@@ -123,20 +120,40 @@ pub struct Restored {
 pub fn restore(volume: &Volume, profile: &Profile, request: Request, progress: &mut dyn Progress) -> Result<Restored> {
     let (manifest, contents) = read_whole(request.backup, request.key, progress)?;
     accept(&manifest, profile, &request)?;
+    // Nobody asks for a release of what is about to be replaced, and is told that it will be carried out.
+    let _memory = AppsLock::take(volume)?;
+    let remembered = Memory::load(volume)?;
+    let quarantine = Quarantine { said: request.apps, profile, manifest: &manifest, volume: remembered.as_ref() };
+    quarantine.refuse_unknown()?;
     let scopes = Scopes::new(&manifest.scope, &profile.scope)?;
     let both = [manifest.scope.clone(), profile.scope.clone()];
     obstacles::no_database_in_use(volume, &both)?;
     obstacles::space(volume, contents.members.iter().map(|member| member.size))?;
     let set = RestoreSet::create(volume)?;
     let abandon = |error: Error| set.abandon(error);
-    let staged = Staged::of(volume, &set, &manifest, &request, progress).map_err(abandon)?;
+    let staged = Staged::of(volume, &set, &quarantine, &request, progress).map_err(abandon)?;
+    let beyond = scopes.beyond(volume, &set.stage()).map_err(abandon)?;
     // Ours first: a backup that is being made tells by the instance that it may have read half of each state.
     let mut moves = staged.own_files();
+    let scopes = scopes.and(&put_away(remembered.as_ref()));
     moves.extend(plan::of_tree(volume, &set, &set.stage(), &scopes).map_err(abandon)?);
     obstacles::moves(volume, &moves).map_err(abandon)?;
-    let beyond = scopes.beyond(volume, &set.stage()).map_err(abandon)?;
     let committed = set::time_of_next(volume, manifest.created).map_err(abandon)?;
-    let journal = Journal::of_restore(set.id(), committed, &manifest, &request, &profile.scope, beyond, moves);
+    let source = Source::Backup {
+        file: request.backup.display().to_string(),
+        created: manifest.created,
+        apps: staged.dealt.after,
+    };
+    let journal = Journal {
+        id: set.id(),
+        state: State::Commit,
+        committed,
+        source,
+        script: request.script.clone(),
+        scopes: both.to_vec(),
+        beyond,
+        moves,
+    };
     let journal = commit::commit(volume, &set, journal, || obstacles::no_database_in_use(volume, &both))?;
     Ok(Restored {
         id: set.id(),
@@ -144,12 +161,19 @@ pub fn restore(volume: &Volume, profile: &Profile, request: Request, progress: &
         backup_id: staged.backup_id,
         backup_created: manifest.created,
         instance_id: staged.instance.id,
-        apps: request.apps,
+        apps: staged.dealt.after,
+        apps_off: staged.dealt.memory.as_ref().map(|memory| memory.apps().collect()).unwrap_or_default(),
         key_adopted: staged.key_adopted,
         restored: staged.members,
         replaced: journal.moves.iter().filter(|change| change.old.is_some() && !set::is_own(&change.path)).count(),
         notes: staged.notes,
     })
+}
+
+/// What quarantine took away and keeps under other names goes with the state that it was taken from, whatever the globs
+/// say.
+fn put_away(memory: Option<&Memory>) -> Vec<RelPath> {
+    memory.map(Memory::files).unwrap_or_default()
 }
 
 /// Whether this backup may be restored here at all.
@@ -163,21 +187,13 @@ fn accept(manifest: &Manifest, profile: &Profile, request: &Request) -> Result<(
         ))
         .hint("use the backup's profile, or add --profile-mismatch=accept to restore it all the same"));
     }
-    let known = profile.apps == Apps::None || manifest.apps == Apps::None;
-    if request.apps == AppsAfter::Off && !known {
-        return Err(Error::new(
-            Code::AppsUnknown,
-            "what this server's apps are is unknown, so they cannot be switched off in the restored copy; nothing was changed",
-        )
-        .hint("add --enable-apps if this replaces the original and its alerts, webhooks and jobs are to run"));
-    }
     Ok(())
 }
 
 /// The instance that the volume is once the restore is done.
 fn instance_after(volume: &Volume, request: &Request, backup_id: Id) -> Result<Instance> {
     let mut instance = Instance::load(volume)?.map_or_else(Instance::new, Ok)?;
-    if request.apps == AppsAfter::Off {
+    if request.apps == Said::Nothing {
         // A copy is somebody else: it neither prunes nor uploads over what its original made.
         instance.id = Id::random()?;
     }

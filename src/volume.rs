@@ -5,7 +5,8 @@
 //!   Init/        init scripts, and what became of them
 //!   Backups/     backups
 //!   .moorline/   all else that is ours (0700; 0710 where the server has a user of its own)
-//!     lock  backup.lock  restores.lock  instance.json  secret.key  init.json  restores/  spool/  bin/
+//!     lock  backup.lock  restores.lock  apps.lock  instance.json  secret.key  init.json  quarantine.json
+//!     restores/  spool/  bin/
 //!   …            the server's own files
 //! ```
 
@@ -24,7 +25,7 @@ use std::{
 pub use self::{
     id::Id,
     instance::Instance,
-    lock::{BackupLock, Holder, Lock, RestoresLock},
+    lock::{AppsLock, BackupLock, Holder, Lock, RestoresLock},
     relpath::RelPath,
 };
 use crate::error::{Code, Error, IoContext, Result};

@@ -42,6 +42,8 @@ pub struct Summary {
     pub instance_id: Option<Id>,
     /// The profile's name.
     pub profile: Option<String>,
+    /// Whether its apps were in quarantine; unknown without its key.
+    pub quarantined: Option<bool>,
 }
 
 /// A file that is called as a backup, and could not be taken for one.
@@ -132,15 +134,16 @@ pub fn opens(file: &Path, key: &SecretKey) -> bool {
 /// # Errors
 /// Where the volume cannot be read.
 pub fn is_due(volume: &Volume, profile: &Profile, age: jiff::SignedDuration) -> Result<bool> {
-    Ok(!has_one_since(volume, age)? && holds_state(volume.root(), &profile.scope.compile()?)?)
+    let instance = Instance::load(volume)?;
+    Ok(!has_one_since(volume, instance.as_ref(), age)? && holds_state(volume.root(), &profile.scope.compile()?)?)
 }
 
-/// Whether the volume has a backup of its instance that is no older than `age`, as far as the headers say.
+/// Whether the volume has a backup of this instance that is no older than `age`, as far as the headers say.
 ///
 /// # Errors
 /// Where the volume cannot be read.
-pub fn has_one_since(volume: &Volume, age: jiff::SignedDuration) -> Result<bool> {
-    let instance = Instance::load(volume)?.map(|instance| instance.id);
+pub fn has_one_since(volume: &Volume, instance: Option<&Instance>, age: jiff::SignedDuration) -> Result<bool> {
+    let instance = instance.map(|instance| instance.id);
     let headers = files(&volume.backups())?.into_iter().filter_map(|file| header(&file).ok());
     // One from a clock that was wrong must not keep the next from being made for years.
     let ours = headers.filter(|header| header.instance == instance && !is_in_the_future(header.created));
@@ -191,6 +194,7 @@ pub fn summary(file: &Path, key: Option<&SecretKey>) -> Result<Summary> {
         verified: manifest.as_ref().map(Manifest::is_sound),
         key_fingerprint: header.key_fingerprint,
         instance_id: header.instance,
+        quarantined: manifest.as_ref().map(|manifest| manifest.quarantined),
         profile: manifest.and_then(|manifest| manifest.profile),
     })
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    apps::memory::FILE_NAME as QUARANTINE,
     error::{Code, Error, Result},
     profile::Apps,
     store::{DatabaseFacts, Note, Scope},
@@ -11,6 +12,9 @@ use crate::{
 
 /// The folder inside the archive that the server's state is in: beside it a server's own `manifest.json` is no clash.
 pub const MEMBER_PREFIX: &str = "state";
+
+/// The folder inside the archive for what moorline itself remembers.
+const OWN_PREFIX: &str = "moorline";
 
 /// Why a backup was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +42,9 @@ pub struct Manifest {
     pub profile: Option<String>,
     /// What is known of the server's apps.
     pub apps: Apps,
+    /// Whether the state is in quarantine: then the memory of it is a member, [`quarantine_member`].
+    #[serde(default)]
+    pub quarantined: bool,
     /// The globs that the state was chosen by.
     pub scope: Scope,
     /// The SQLite databases, in the order captured.
@@ -85,6 +92,12 @@ impl Manifest {
 #[must_use]
 pub fn member_of(path: &RelPath) -> RelPath {
     RelPath::new(std::path::Path::new(MEMBER_PREFIX).join(path.as_path())).unwrap_or_else(|_| path.clone())
+}
+
+/// The member that holds the memory of quarantine.
+#[must_use]
+pub fn quarantine_member() -> RelPath {
+    RelPath::new(std::path::Path::new(OWN_PREFIX).join(QUARANTINE)).expect("two plain names make a relative path")
 }
 
 /// The path of the state that a name in the archive stands for.

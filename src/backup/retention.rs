@@ -58,6 +58,7 @@ mod tests {
             key_fingerprint: Id([2; 16]),
             instance_id: Some(OURS),
             profile: None,
+            quarantined: Some(false),
         };
         change(&mut backup);
         backup

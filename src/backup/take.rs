@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use super::{Counted, Kind, Manifest, Progress, catalog::Summary, manifest::member_of, name, verify};
+use super::{
+    Counted, Kind, Manifest, Progress, catalog::Summary, manifest::member_of, name, quarantine::Remembered, stores,
+    verify,
+};
 use crate::{
     error::{Code, Error, IoContext, Result},
     key::SecretKey,
@@ -108,6 +111,7 @@ pub fn take(job: &Job, destination: Destination, progress: &mut dyn Progress) ->
 /// Everything that is to be captured, with its read transactions open.
 struct Capture {
     manifest: Manifest,
+    memory: Remembered,
     snapshots: Vec<Snapshot>,
     survey: Survey,
     spool: Spool,
@@ -116,13 +120,10 @@ struct Capture {
 impl Capture {
     fn open(job: &Job, header: &HeaderFields) -> Result<Self> {
         let root = job.volume.root();
-        let survey = survey(root, &job.profile.scope.compile()?)?;
-        if survey.databases.is_empty() && survey.files.iter().all(|found| found.kind == PathKind::Directory) {
-            let nothing = format!("there is nothing to back up: {} holds no state", root.display());
-            return Err(Error::new(Code::NotFound, nothing).hint(
-                "check that the volume is mounted where --storage says, and that the server keeps its state there",
-            ));
-        }
+        let memory = Remembered::of(job.volume)?;
+        let scope = job.profile.scope.and_files(&memory.files());
+        let survey = survey(root, &scope.compile()?)?;
+        stores::refuse_missing(job.profile, &survey, root)?;
         let spool = Spool::on(job.volume);
         // All are open before the first is read: their states are as close together as can be had from outside.
         let mut snapshots = open_all(root, &survey.databases, &spool, PATIENCE)?;
@@ -139,11 +140,12 @@ impl Capture {
             instance: job.instance.id,
             profile: job.profile.name.clone(),
             apps: job.profile.apps,
-            scope: job.profile.scope.clone(),
+            quarantined: memory.is_some(),
+            scope,
             databases,
             notes: survey.notes.clone(),
         };
-        Ok(Self { manifest, snapshots, survey, spool })
+        Ok(Self { manifest, memory, snapshots, survey, spool })
     }
 
     fn bytes(&self) -> u64 {
@@ -162,9 +164,11 @@ impl Capture {
         progress.begin("backing up", self.bytes());
         let mut writer = Writer::new(out, job.key, header.clone(), Options::default())?;
         writer.manifest(&self.manifest.to_bytes()?)?;
+        self.memory.write(&mut writer, self.manifest.created)?;
         self.write_databases(&mut writer, progress)?;
         let torn = self.write_files(job, &mut writer, progress)?;
         refuse_if_restored(job)?;
+        self.memory.refuse_if_changed(job.volume)?;
         let (out, summary) = writer.finish()?;
         progress.end();
         Ok((out, summary.bytes, torn))
@@ -256,6 +260,7 @@ impl Capture {
                 key_fingerprint: job.key.fingerprint(),
                 instance_id: header.instance,
                 profile: job.profile.name.clone(),
+                quarantined: Some(self.memory.is_some()),
             },
             findings,
             torn,

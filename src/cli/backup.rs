@@ -8,7 +8,6 @@ use super::{Context, environment, output, progress::Shown};
 use crate::{
     backup::{self, Destination, Job, Kind, Taken},
     error::{Code, Result},
-    profile::Profile,
     restore,
     volume::{Instance, Volume},
 };
@@ -43,7 +42,7 @@ impl Backup {
         let volume = context.volume()?;
         volume.prepare()?;
         restore::refuse_unfinished(&volume)?;
-        let profile = Profile::discover(volume.root())?;
+        let profile = context.profile(&volume)?;
         if let Some(age) = self.if_older
             && !backup::is_due(&volume, &profile, age)?
         {

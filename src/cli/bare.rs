@@ -29,7 +29,7 @@ pub struct Bare {
     command: Vec<OsString>,
 }
 
-/// Whether the command line is a bare command: its first argument that is not `--storage` is no flag and no verb.
+/// Whether the command line is a bare command: its first argument but `--storage` and `--profile` is no flag and no verb.
 #[must_use]
 pub fn recognise(arguments: &[OsString], verbs: &[String]) -> Option<Bare> {
     let mut storage = None;
@@ -39,6 +39,10 @@ pub fn recognise(arguments: &[OsString], verbs: &[String]) -> Option<Bare> {
         if first == "--storage" {
             storage = rest.get(1).map(PathBuf::from);
             rest = rest.get(2..)?;
+        } else if first == "--profile" {
+            rest = rest.get(2..)?;
+        } else if first.as_bytes().starts_with(b"--profile=") {
+            rest = rest.get(1..)?;
         } else if let Some(root) = first.as_bytes().strip_prefix(b"--storage=") {
             storage = Some(PathBuf::from(OsStr::from_bytes(root)));
             rest = rest.get(1..)?;

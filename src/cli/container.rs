@@ -5,11 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::Args;
 use jiff::SignedDuration;
 
-use super::{
-    ARGUMENTS_FD, Context,
-    environment::{Environment, parse_duration},
-    output,
-};
+use super::{ARGUMENTS_FD, Context, environment::Environment, output};
 use crate::{
     entrypoint::{End, Health, Scripts, Settings, health},
     error::{Error, Result},
@@ -51,6 +47,7 @@ impl Container {
         let skip_init = environment.switch("MOORLINE_SKIP_INIT")?;
         Ok(Settings {
             storage: context.storage.clone(),
+            profile: context.profile.clone(),
             verb,
             own: own(&variables)?,
             environment: variables,
@@ -76,10 +73,8 @@ impl Container {
 pub(super) fn health(flag: Option<&str>, environment: &Environment) -> Result<Option<Health>> {
     let set = environment.text(&[health::VARIABLE])?.filter(|(_, value)| !value.is_empty());
     match (flag, set) {
-        (Some(text), _) => Health::parse(text, parse_duration).map(Some),
-        (None, Some((name, text))) => {
-            Health::parse(&text, parse_duration).map(Some).map_err(|error| error.context(name))
-        }
+        (Some(text), _) => Health::parse(text).map(Some),
+        (None, Some((name, text))) => Health::parse(&text).map(Some).map_err(|error| error.context(name)),
         (None, None) => Ok(None),
     }
 }

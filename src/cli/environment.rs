@@ -5,6 +5,7 @@ use std::{ffi::OsString, os::fd::RawFd, path::PathBuf};
 
 use zeroize::Zeroizing;
 
+pub use crate::profile::duration::parse_duration;
 use crate::{
     error::{Error, Result},
     key::Sources,
@@ -130,20 +131,6 @@ impl Environment {
     }
 }
 
-/// A duration such as `30s`, `12h` or `7d`; a bare number is seconds.
-///
-/// # Errors
-/// For anything else, and for a negative one.
-pub fn parse_duration(text: &str) -> Result<jiff::SignedDuration> {
-    let wrong = || Error::usage(format!("{text:?} is not a duration: say 30s, 12h or 7d"));
-    if let Ok(seconds) = text.trim().parse::<u32>() {
-        return Ok(jiff::SignedDuration::from_secs(i64::from(seconds)));
-    }
-    let span: jiff::Span = text.trim().parse().map_err(|_| wrong())?;
-    let duration = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
-    if duration.is_negative() { Err(wrong()) } else { Ok(duration) }
-}
-
 /// `UID:GID`, in numbers.
 ///
 /// # Errors
@@ -152,20 +139,4 @@ pub fn parse_owner(text: &str) -> Result<(u32, u32)> {
     let wrong = || Error::usage(format!("{text:?} is not an owner: say UID:GID, in numbers"));
     let (uid, gid) = text.split_once(':').ok_or_else(wrong)?;
     Ok((uid.parse().map_err(|_| wrong())?, gid.parse().map_err(|_| wrong())?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_are_read_as_people_write_them() {
-        for (text, seconds) in [("30", 30), ("30s", 30), ("12h", 43_200), ("7d", 604_800), ("1h 30m", 5_400), ("0", 0)]
-        {
-            assert_eq!(parse_duration(text).expect(text).as_secs(), seconds);
-        }
-        for text in ["", "x", "-5s", "5 parsecs"] {
-            assert!(parse_duration(text).is_err(), "{text}");
-        }
-    }
 }

@@ -55,6 +55,9 @@ fn show(found: &Inspection) {
     match (&found.manifest, &found.members) {
         (Some(manifest), Some(members)) => {
             lines.push(format!("profile       {}", manifest.profile.as_deref().unwrap_or("none: discovered")));
+            if manifest.quarantined {
+                lines.push("quarantine    apps are off in it".to_owned());
+            }
             for database in &manifest.databases {
                 lines.push(format!(
                     "database      {} ({} pages of {})",

@@ -27,6 +27,14 @@ pub(super) fn show(preview: &Preview) {
         AppsAfter::Off => "apps would be off",
         AppsAfter::AsTheyWere => "apps would be as the backup has them",
     });
+    for step in &preview.switched_off {
+        output::answer(&output::printable(&format!(
+            "off: {} {}: {}",
+            step.step,
+            step.apps.len(),
+            step.apps.join(", ")
+        )));
+    }
     for note in &preview.notes {
         output::answer(&output::printable(note));
     }

@@ -9,8 +9,7 @@ use crate::{
     backup,
     error::{Code, Error, Result},
     key::SecretKey,
-    profile::Profile,
-    restore::{self, AppsAfter, Request, Restored},
+    restore::{self, AppsAfter, Request, Restored, Said},
     volume::{Instance, Lock, Volume},
 };
 
@@ -57,7 +56,7 @@ impl Restore {
             true => restore::refuse_unfinished(&volume).map(|()| None)?,
             false => Some(settle(context, &volume)?),
         };
-        let profile = Profile::discover(volume.root())?;
+        let profile = context.profile(&volume)?;
         let sources = self.key.sources(context)?;
         let adopt_key = sources.from_flag()?.is_some() && sources.active(Some(&volume))?.is_none();
         let key = self.key.get(context, Some(&volume))?;
@@ -66,7 +65,7 @@ impl Restore {
             backup: &file,
             key: &key,
             adopt_key,
-            apps: if self.enable_apps || self.from_latest { AppsAfter::AsTheyWere } else { AppsAfter::Off },
+            apps: self.said(),
             accept_other_profile: self.profile_mismatch.is_some(),
             owner: self.owner,
             script: context.environment.script_step()?,
@@ -87,6 +86,14 @@ impl Restore {
         Ok(ExitCode::SUCCESS)
     }
 
+    const fn said(&self) -> Said {
+        match (self.enable_apps, self.from_latest) {
+            (true, _) => Said::EnableApps,
+            (false, true) => Said::FromLatest,
+            (false, false) => Said::Nothing,
+        }
+    }
+
     fn file(&self, volume: &Volume, key: &SecretKey) -> Result<PathBuf> {
         if let Some(file) = &self.backup {
             return Ok(file.clone());
@@ -102,15 +109,12 @@ impl Restore {
         for note in &restored.notes {
             log::warn!("{note}");
         }
-        let why = if self.enable_apps {
-            "--enable-apps"
-        } else if self.from_latest {
-            "--from-latest"
-        } else {
-            "no --enable-apps"
+        let apps = match restored.apps {
+            AppsAfter::AsTheyWere => "are as they were".to_owned(),
+            AppsAfter::Off if restored.apps_off.is_empty() => "are off: none was on".to_owned(),
+            AppsAfter::Off => format!("are off: {}", restore::in_words(&restored.apps_off)),
         };
-        let apps = if restored.apps == AppsAfter::Off { "are off" } else { "are as they were" };
-        log::info!("apps {apps} ({why})");
+        log::info!("apps {apps} ({})", self.said());
         if restored.key_adopted {
             log::info!("the volume had no secret key, and took the one it was given as its own");
         }

@@ -30,7 +30,7 @@ impl Shell {
         let shell = preferred(&variables).unwrap_or_else(|| "/bin/sh".into());
         // A shell is what one looks at a broken volume with: that it is not there is no reason to refuse one.
         let environment = match context.volume().and_then(|volume| volume.prepare().map(|()| volume)) {
-            Ok(volume) => entrypoint::with_commands(variables, &own, &volume),
+            Ok(volume) => entrypoint::with_commands(variables, &own, &volume, &context.profile),
             Err(error) => {
                 log::warn!("{error}");
                 variables.with("DATA_DIR", context.storage.as_os_str())

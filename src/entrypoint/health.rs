@@ -3,16 +3,17 @@
 //! The GET is plain HTTP/1.1 with one connection for each; there is no TLS here, and a redirect is an answer too.
 
 use std::{
-    fmt,
     io::{ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream, ToSocketAddrs},
     time::{Duration, Instant},
 };
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
+
+pub use crate::profile::Health;
 
 use crate::{
-    error::{self, Error, Result},
+    error::{self, Result},
     volume::{Holder, Volume, lock},
 };
 
@@ -28,77 +29,7 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(2
 /// How often it is said that the server is still not healthy.
 const SAID_EVERY: Duration = Duration::from_secs(60);
 
-/// How health is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Health {
-    /// A GET is answered with 2xx or 3xx.
-    Http {
-        /// Host and port, as they go into the request.
-        authority: String,
-        /// For a connection: host and port.
-        address: (String, u16),
-        /// Path and query.
-        path: String,
-    },
-    /// A connection is taken.
-    Tcp(String, u16),
-    /// The server has been up for so long.
-    Alive(Duration),
-}
-
-impl Default for Health {
-    fn default() -> Self {
-        Self::Alive(Duration::from_secs(10))
-    }
-}
-
-impl fmt::Display for Health {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Http { authority, path, .. } => write!(f, "http://{authority}{path}"),
-            Self::Tcp(host, port) if host.contains(':') => write!(f, "tcp:[{host}]:{port}"),
-            Self::Tcp(host, port) => write!(f, "tcp:{host}:{port}"),
-            Self::Alive(time) => write!(f, "alive:{}s", time.as_secs_f64()),
-        }
-    }
-}
-
 impl Health {
-    /// Reads `http://HOST[:PORT][/PATH]`, `tcp:HOST:PORT` or `alive:DURATION`, whose duration `duration` reads.
-    ///
-    /// # Errors
-    /// `Usage` for anything else.
-    pub fn parse(text: &str, duration: impl FnOnce(&str) -> Result<SignedDuration>) -> Result<Self> {
-        let wrong = |why: &str| Error::usage(format!("{text:?} is no health check: {why}"));
-        if let Some(time) = text.strip_prefix("alive:") {
-            return Ok(Self::Alive(duration(time)?.unsigned_abs()));
-        }
-        if let Some(address) = text.strip_prefix("tcp:") {
-            let address = address.strip_prefix("//").unwrap_or(address);
-            let (host, port) = split_port(address).ok_or_else(|| wrong("say tcp:HOST:PORT"))?;
-            return Ok(Self::Tcp(host, port.ok_or_else(|| wrong("it names no port"))?));
-        }
-        if text.starts_with("https:") {
-            return Err(wrong("there is no TLS in it")
-                .hint("name a plain http:// address inside the container, or tcp:HOST:PORT"));
-        }
-        let rest =
-            text.strip_prefix("http://").ok_or_else(|| wrong("say http://…, tcp:HOST:PORT or alive:DURATION"))?;
-        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        let (authority, path) = rest.split_at(end);
-        if authority.contains('@') {
-            return Err(wrong("it cannot log in: leave out what is before the @"));
-        }
-        let path = path.split('#').next().unwrap_or_default();
-        if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(wrong("its path has characters that a URL must escape"));
-        }
-        let slash = if path.starts_with('/') { "" } else { "/" };
-        let (host, port) = split_port(authority).ok_or_else(|| wrong("it names no host, or no port that there is"))?;
-        let path = format!("{slash}{path}");
-        Ok(Self::Http { authority: authority.to_owned(), address: (host, port.unwrap_or(80)), path })
-    }
-
     /// Looks once. `up` says for how long the server has been up.
     ///
     /// # Errors
@@ -111,26 +42,6 @@ impl Health {
             Self::Alive(time) => Err(format!("it has been up for {} s of {} s", up.as_secs(), time.as_secs_f64())),
         }
     }
-}
-
-/// `HOST`, `HOST:PORT`, `[ADDRESS]:PORT`.
-fn split_port(text: &str) -> Option<(String, Option<u16>)> {
-    let (host, port) = match text.strip_prefix('[') {
-        Some(rest) => {
-            let (host, rest) = rest.split_once(']')?;
-            (host, if rest.is_empty() { None } else { Some(rest.strip_prefix(':')?) })
-        }
-        None => match text.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (text, None),
-        },
-    };
-    let plain = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/');
-    let port = match port {
-        Some(port) => Some(port.parse().ok().filter(|port| *port > 0)?),
-        None => None,
-    };
-    plain.then(|| (host.to_owned(), port))
 }
 
 /// How far a container is, as the volume's lock says.
@@ -238,47 +149,6 @@ fn status(head: &[u8]) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn parse(text: &str) -> Result<Health> {
-        Health::parse(text, |time| time.parse().map(SignedDuration::from_secs).map_err(|_| Error::usage("no number")))
-    }
-
-    #[test]
-    fn what_was_read_is_shown_in_the_same_words() {
-        for text in
-            ["http://localhost/", "http://[::1]:8080/health?x=1", "http://h:1/", "tcp:db:5432", "tcp:[::1]:5432"]
-        {
-            assert_eq!(parse(text).expect(text).to_string(), text);
-        }
-        assert_eq!(parse("http://h?x").expect("parses").to_string(), "http://h/?x");
-        assert_eq!(parse("http://h/a#b").expect("parses").to_string(), "http://h/a");
-        assert_eq!(parse("alive:10").expect("parses"), Health::default());
-        assert_eq!(Health::default().to_string(), "alive:10s");
-    }
-
-    #[test]
-    fn what_cannot_be_checked_is_refused() {
-        for text in [
-            "",
-            "localhost:80",
-            "https://h/",
-            "http://",
-            "http:///x",
-            "http://u:p@h/",
-            "http://h:0/",
-            "http://h:99999/",
-            "http://h/a b",
-            "http://h/\r\nX: y",
-            "http://a\r\nb/",
-            "http://[::1/",
-            "tcp:h",
-            "tcp::80",
-            "alive:",
-            "alive:x",
-        ] {
-            assert!(parse(text).is_err(), "{text:?}");
-        }
-    }
 
     #[test]
     fn only_the_status_line_of_http_1_counts() {

@@ -4,7 +4,7 @@
 //! nothing but its children. What it needs to know is in its environment; the volume's lock is inherited. While it
 //! waits for the server, signals do to it what they do by default. Where no script is waiting there is no child.
 
-use super::{End, Health, Settings, health, scripts};
+use super::{End, Health, Settings, health, scripts, told};
 use crate::{
     error::{Error, Result},
     init,
@@ -28,8 +28,8 @@ pub fn child(settings: &Settings, volume: &Volume, lock: &Lock) -> Result<Option
     if init::waiting_after_start(volume)?.is_empty() {
         return Ok(None);
     }
-    let mut environment =
-        settings.environment.clone().with("MOORLINE_STORAGE", volume.root()).with(LOCK_FD, lock.fd().to_string());
+    let mut environment = told(settings.environment.clone(), volume, &settings.profile);
+    environment = environment.with(LOCK_FD, lock.fd().to_string());
     environment = environment.with(health::VARIABLE, health_of(settings).to_string());
     if scripts.strict_permissions {
         environment = environment.with("MOORLINE_STRICT_PERMISSIONS", "1");

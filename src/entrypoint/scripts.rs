@@ -18,7 +18,7 @@ pub(super) fn run_once(
     if settings.scripts.is_none() {
         log::info!("init scripts are skipped");
     }
-    with(settings, volume, lock, &|| state::holds_state(volume), |init| init::run(init, signals))
+    with(settings, volume, lock, &|| state::holds_state(volume, &settings.profile), |init| init::run(init, signals))
 }
 
 /// Those of `Init/start.d/`, at every start.
@@ -28,7 +28,9 @@ pub(super) fn run_at_start(
     lock: &Lock,
     signals: &mut Signals,
 ) -> Result<Option<End>> {
-    with(settings, volume, lock, &|| state::holds_state(volume), |init| init::run_at_start(init, signals))
+    with(settings, volume, lock, &|| state::holds_state(volume, &settings.profile), |init| {
+        init::run_at_start(init, signals)
+    })
 }
 
 /// Those of `Init/ready.d/`, once each. The server runs by then: whether the volume was empty is of no interest.
@@ -76,5 +78,5 @@ fn with(
 fn environment(settings: &Settings, volume: &Volume) -> Variables {
     // Readiness and sockets are the server's business.
     let theirs = settings.environment.clone().without(&["NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"]);
-    with_commands(theirs, &settings.own, volume)
+    with_commands(theirs, &settings.own, volume, &settings.profile)
 }

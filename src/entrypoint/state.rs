@@ -6,14 +6,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{error::Result, process::Own, profile::Profile, store, volume::Volume};
+use crate::{error::Result, process::Own, profile::Choice, store, volume::Volume};
 
 /// Whether the volume holds state: a path that one of the stores takes.
 ///
 /// # Errors
-/// Where the volume cannot be read, or `.moorlineignore` makes no sense.
-pub fn holds_state(volume: &Volume) -> Result<bool> {
-    let profile = Profile::discover(volume.root())?;
+/// Where the volume cannot be read, or its profile or `.moorlineignore` makes no sense.
+pub fn holds_state(volume: &Volume, profile: &Choice) -> Result<bool> {
+    let profile = profile.load(volume.root())?;
     store::holds_state(volume.root(), &profile.scope.compile()?)
 }
 

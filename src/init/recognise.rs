@@ -87,7 +87,7 @@ fn refuse_verb(command: &Command) -> Result<()> {
     let mut words = command.arguments.iter().map(String::as_str);
     let verb = loop {
         match words.next() {
-            Some("--storage") => drop(words.next()),
+            Some("--storage" | "--profile") => drop(words.next()),
             Some(word) if word.starts_with('-') => {}
             other => break other,
         }

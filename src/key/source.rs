@@ -104,10 +104,13 @@ impl Sources {
     /// # Errors
     /// As [`Sources::active`]; and `WrongKey` where the volume's backups are sealed with another one.
     pub fn agreed(&self, volume: &Volume, accept_new: bool) -> Result<Option<Found>> {
+        self.agreed_with(volume, Instance::load(volume)?.as_ref(), accept_new)
+    }
+
+    fn agreed_with(&self, volume: &Volume, instance: Option<&Instance>, accept_new: bool) -> Result<Option<Found>> {
         let Some(found) = self.active(Some(volume))? else { return Ok(None) };
-        let recorded = Instance::load(volume)?.and_then(|instance| instance.key_fingerprint);
         let fingerprint = found.key.fingerprint();
-        match recorded {
+        match instance.and_then(|instance| instance.key_fingerprint) {
             Some(recorded) if recorded != fingerprint && !accept_new => Err(Error::new(
                 Code::WrongKey,
                 format!("the secret key's fingerprint is {fingerprint}, but this volume's backups are sealed with {recorded}"),
@@ -122,17 +125,30 @@ impl Sources {
     /// # Errors
     /// As [`Sources::agreed`], and where the volume cannot be written.
     pub fn ensure(&self, volume: &Volume, accept_new: bool) -> Result<Found> {
-        let found = match self.agreed(volume, accept_new)? {
+        Ok(self.ensure_for(volume, Instance::load(volume)?, accept_new)?.0)
+    }
+
+    /// The same for the instance that was just read, and the instance as it is then.
+    ///
+    /// # Errors
+    /// As [`Sources::ensure`].
+    pub fn ensure_for(
+        &self,
+        volume: &Volume,
+        instance: Option<Instance>,
+        accept_new: bool,
+    ) -> Result<(Found, Instance)> {
+        let found = match self.agreed_with(volume, instance.as_ref(), accept_new)? {
             Some(found) => found,
             None => Found { key: create(volume)?, origin: Origin::Volume },
         };
         let fingerprint = Some(found.key.fingerprint());
-        let mut instance = Instance::ensure(volume)?;
+        let mut instance = instance.map_or_else(|| Instance::ensure(volume), Ok)?;
         if instance.key_fingerprint != fingerprint {
             instance.key_fingerprint = fingerprint;
             instance.save(volume)?;
         }
-        Ok(found)
+        Ok((found, instance))
     }
 }
 

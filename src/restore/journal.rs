@@ -8,9 +8,8 @@ use std::{fs, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::{AppsAfter, Request, ScriptStep};
+use super::{AppsAfter, ScriptStep};
 use crate::{
-    backup::Manifest,
     error::{Code, Error, IoContext, Result},
     store::Scope,
     volume::{Id, RelPath, durable},
@@ -87,32 +86,6 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// The journal of a restore from a backup, about to be committed.
-    pub fn of_restore(
-        id: Id,
-        committed: jiff::Timestamp,
-        manifest: &Manifest,
-        request: &Request,
-        scope: &Scope,
-        beyond: Vec<RelPath>,
-        moves: Vec<Move>,
-    ) -> Self {
-        Self {
-            id,
-            state: State::Commit,
-            committed,
-            source: Source::Backup {
-                file: request.backup.display().to_string(),
-                created: manifest.created,
-                apps: request.apps,
-            },
-            script: request.script.clone(),
-            scopes: vec![manifest.scope.clone(), scope.clone()],
-            beyond,
-            moves,
-        }
-    }
-
     /// The journal in a set's folder; `None` where there is none yet.
     ///
     /// # Errors

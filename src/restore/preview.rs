@@ -10,8 +10,9 @@ use std::{
 
 use serde::Serialize;
 
-use super::{Request, accept, obstacles, plan, set::RestoreSet, stage::Staged};
+use super::{Request, accept, obstacles, plan, put_away, quarantine::Quarantine, set::RestoreSet, stage::Staged};
 use crate::{
+    apps::Memory,
     backup::{Progress, read_whole},
     error::{IoContext, Result},
     profile::Profile,
@@ -32,12 +33,23 @@ pub struct Preview {
     pub backup_created: jiff::Timestamp,
     /// What would become of the apps.
     pub apps: super::AppsAfter,
+    /// The apps that would be off then, step by step.
+    pub switched_off: Vec<SwitchedOff>,
     /// Databases that differ.
     pub databases: Vec<DatabaseDiffers>,
     /// Files that differ.
     pub files: FileChanges,
     /// What a person should know.
     pub notes: Vec<String>,
+}
+
+/// What one step would switch off, or has switched off in the backup already.
+#[derive(Debug, Serialize)]
+pub struct SwitchedOff {
+    /// The step's name.
+    pub step: String,
+    /// The ids of its apps.
+    pub apps: Vec<String>,
 }
 
 /// One database that differs.
@@ -81,17 +93,21 @@ pub struct FileChanges {
 pub fn preview(volume: &Volume, profile: &Profile, request: &Request, progress: &mut dyn Progress) -> Result<Preview> {
     let (manifest, contents) = read_whole(request.backup, request.key, progress)?;
     accept(&manifest, profile, request)?;
-    let scopes = plan::Scopes::new(&manifest.scope, &profile.scope)?;
+    let remembered = Memory::load(volume)?;
+    let quarantine = Quarantine { said: request.apps, profile, manifest: &manifest, volume: remembered.as_ref() };
+    quarantine.refuse_unknown()?;
+    let scopes = plan::Scopes::new(&manifest.scope, &profile.scope)?.and(&put_away(remembered.as_ref()));
     obstacles::space(volume, contents.members.iter().map(|member| member.size))?;
     let set = RestoreSet::scratch(volume)?;
     let looked = (|| {
-        let staged = Staged::of(volume, &set, &manifest, request, progress)?;
+        let staged = Staged::of(volume, &set, &quarantine, request, progress)?;
         let moves = plan::of_tree(volume, &set, &set.stage(), &scopes)?;
         obstacles::moves(volume, &moves)?;
         let mut preview = Preview {
             backup: request.backup.to_owned(),
             backup_created: manifest.created,
-            apps: request.apps,
+            apps: staged.dealt.after,
+            switched_off: switched_off(staged.dealt.memory.as_ref()),
             databases: Vec::new(),
             files: FileChanges::default(),
             notes: staged.notes,
@@ -103,6 +119,16 @@ pub fn preview(volume: &Volume, profile: &Profile, request: &Request, progress: 
     })();
     durable::remove_tree(set.folder())?;
     looked
+}
+
+fn switched_off(memory: Option<&Memory>) -> Vec<SwitchedOff> {
+    let steps = memory.into_iter().flat_map(|memory| &memory.steps).filter(|remembered| !remembered.apps.is_empty());
+    steps
+        .map(|remembered| SwitchedOff {
+            step: remembered.step.name.clone(),
+            apps: remembered.apps.iter().map(|kept| kept.id.clone()).collect(),
+        })
+        .collect()
 }
 
 impl Preview {

@@ -9,12 +9,14 @@ use super::{
     journal::{Journal, Source, State},
     obstacles,
     plan::{self, Scopes},
+    put_away,
     set::{self, RestoreSet, can_roll_back, journals, no_such_set},
-    stage::stage_own,
+    stage::{own_comes_back, stage_own},
 };
 use crate::{
+    apps::{Memory, memory::FILE_NAME as QUARANTINE},
     error::{Code, Error, IoContext, Result},
-    volume::{Id, Instance, RelPath, RestoresLock, Volume, durable},
+    volume::{AppsLock, Id, Instance, RelPath, RestoresLock, Volume, durable},
 };
 
 /// A rollback that is done.
@@ -36,13 +38,14 @@ pub struct RolledBack {
 /// `NotFound` where nothing can be taken back. Whatever fails, the present state stays.
 pub fn rollback(volume: &Volume, id: Option<Id>, script: Option<ScriptStep>) -> Result<RolledBack> {
     let _lock = RestoresLock::take(volume)?;
+    let _memory = AppsLock::take(volume)?;
     let journal = choose(volume, id)?;
     let from = RestoreSet::of(volume, &journal);
     obstacles::no_database_in_use(volume, &journal.scopes)?;
     let set = RestoreSet::create(volume)?;
     let source = from.folder().join("replaced");
     let committed = set::time_of_next(volume, journal.committed).map_err(|error| set.abandon(error))?;
-    let (beyond, moves) = plan_moves(volume, &set, &source, &journal).map_err(|error| set.abandon(error))?;
+    let (beyond, moves) = plan_moves(volume, &set, &from, &journal).map_err(|error| set.abandon(error))?;
     let changed = moves.iter().filter(|change| !set::is_own(&change.path)).count();
     let own = Journal {
         id: set.id(),
@@ -82,14 +85,18 @@ fn choose(volume: &Volume, id: Option<Id>) -> Result<Journal> {
 fn plan_moves(
     volume: &Volume,
     set: &RestoreSet,
-    source: &Path,
+    from: &RestoreSet,
     journal: &Journal,
 ) -> Result<(Vec<RelPath>, Vec<super::Move>)> {
+    let source = from.folder().join("replaced");
     let scopes = Scopes::all(&journal.scopes)?;
-    let beyond = scopes.beyond(volume, source)?;
-    let instance = instance_after(volume, source)?;
+    let beyond = scopes.beyond(volume, &source)?;
+    let instance = instance_after(volume, &source)?;
     let mut moves = vec![stage_own(volume, set, "instance.json", &instance.to_bytes()?, 0o644)?];
-    moves.extend(plan::of_tree(volume, set, source, &scopes.and(&journal.beyond))?);
+    // It belongs to the state: what it remembers is what was changed in that.
+    moves.extend(own_comes_back(volume, set, from, QUARANTINE)?);
+    let brought = [journal.beyond.clone(), put_away(Memory::load(volume)?.as_ref())].concat();
+    moves.extend(plan::of_tree(volume, set, &source, &scopes.and(&brought))?);
     obstacles::moves(volume, &moves)?;
     Ok((beyond, moves))
 }

@@ -4,10 +4,12 @@ use std::{fs, os::unix::fs::DirBuilderExt, path::Path};
 
 use super::{
     Move, Request, instance_after,
+    quarantine::{Dealt, Quarantine},
     set::{RestoreSet, is_own},
 };
 use crate::{
-    backup::{Counted, Manifest, Progress, complete, open_file, state_of},
+    apps::{Memory, memory::FILE_NAME as QUARANTINE},
+    backup::{Counted, Manifest, Progress, complete, open_file, quarantine_member, read_memory, state_of},
     error::{Code, Error, IoContext, Result},
     key::source,
     store::{Owners, Stager, check_image},
@@ -24,28 +26,37 @@ pub struct Staged {
     pub key_adopted: bool,
     /// How many members there are.
     pub members: usize,
+    /// What became of the apps.
+    pub dealt: Dealt,
     /// What a person should know.
     pub notes: Vec<String>,
     own: Vec<Move>,
 }
 
 impl Staged {
-    /// Stages a backup into a set, and checks every database in it.
+    /// Stages a backup into a set, checks every database in it, and switches the apps off in it.
     pub fn of(
         volume: &Volume,
         set: &RestoreSet,
-        manifest: &Manifest,
+        quarantine: &Quarantine,
         request: &Request,
         progress: &mut dyn Progress,
     ) -> Result<Self> {
-        let (backup_id, members, notes) = put_members(volume, set, manifest, request, progress)?;
-        check(set, manifest)?;
+        let put = put_members(volume, set, quarantine.manifest, request, progress)?;
+        let (backup_id, members) = (put.backup_id, put.members);
+        check(set, quarantine.manifest)?;
+        let mut dealt = quarantine.deal_with(set, put.memory)?;
+        let notes = put.notes.into_iter().chain(std::mem::take(&mut dealt.notes)).collect();
         let instance = instance_after(volume, request, backup_id)?;
         let mut own = vec![stage_own(volume, set, "instance.json", &instance.to_bytes()?, 0o644)?];
         if request.adopt_key {
             own.push(stage_own(volume, set, "secret.key", &source::file_content(request.key), 0o600)?);
         }
-        Ok(Self { backup_id, instance, key_adopted: request.adopt_key, members, notes, own })
+        own.extend(match &dealt.memory {
+            Some(memory) => Some(stage_own(volume, set, QUARANTINE, &memory.to_bytes()?, 0o600)?),
+            None => own_goes(volume, set, QUARANTINE)?,
+        });
+        Ok(Self { backup_id, instance, key_adopted: request.adopt_key, members, dealt, notes, own })
     }
 
     /// The moves of what is our own.
@@ -54,26 +65,44 @@ impl Staged {
     }
 }
 
+/// What was unpacked.
+struct Put {
+    backup_id: Id,
+    members: usize,
+    memory: Option<Memory>,
+    notes: Vec<String>,
+}
+
 fn put_members(
     volume: &Volume,
     set: &RestoreSet,
     manifest: &Manifest,
     request: &Request,
     progress: &mut dyn Progress,
-) -> Result<(Id, usize, Vec<String>)> {
+) -> Result<Put> {
     let damaged = |error| complete(request.backup, request.key, error);
     let (mut reader, _) = open_file(request.backup, request.key)?;
     let backup_id = reader.header().id;
     let mut stager = Stager::new(&set.stage(), Owners { given: request.owner, live: Some(volume.root().to_owned()) })?;
-    let mut members = 0;
+    let (mut members, mut memory) = (0, None);
     progress.begin("staging", manifest.databases.iter().map(|database| database.bytes).sum());
     while let Some(mut member) = reader.next_member().map_err(damaged)? {
         let mut entry = member.entry().clone();
+        if entry.path == quarantine_member() {
+            memory = Some(read_memory(request.backup, &entry, &mut member)?);
+            continue;
+        }
         entry.path = state_of(&entry.path).filter(|path| !is_own(path)).ok_or_else(|| not_of_the_state(&entry.path))?;
         members += 1;
         stager.put(&entry, &mut Counted { inner: &mut member, progress })?;
     }
     let verified = reader.finish().map_err(damaged)?;
+    if memory.is_some() != manifest.quarantined {
+        return Err(Error::new(
+            Code::ContentMismatch,
+            "the backup's manifest and its members disagree on whether it is in quarantine; nothing was changed",
+        ));
+    }
     let torn = verified.members.iter().filter(|member| member.torn);
     let mut notes: Vec<String> = torn
         .filter_map(|member| state_of(&member.path))
@@ -83,7 +112,7 @@ fn put_members(
     notes.extend(faulty.map(|(path, finding)| format!("{path} had a fault when it was backed up: {finding}")));
     notes.extend(stager.finish()?);
     progress.end();
-    Ok((backup_id, members, notes))
+    Ok(Put { backup_id, members, memory, notes })
 }
 
 /// Every database is what the manifest says, and has no fault that was not recorded when it was captured.
@@ -103,16 +132,39 @@ fn check(set: &RestoreSet, manifest: &Manifest) -> Result<()> {
 
 /// Writes a file of our own into the stage, and says how it gets to its place.
 pub fn stage_own(volume: &Volume, set: &RestoreSet, name: &str, content: &[u8], mode: u32) -> Result<Move> {
-    let path =
-        RelPath::new(Path::new(".moorline").join(name)).map_err(|cause| Error::new(Code::Bug, cause.to_string()))?;
+    let path = own_path(name)?;
     let staged = path.under(&set.stage());
     let folder = set.stage().join(".moorline");
     if !folder.is_dir() {
         fs::DirBuilder::new().mode(0o700).create(&folder).on("create", &folder)?;
     }
     crate::volume::durable::write(&staged, content, mode)?;
-    let exists = path.under(volume.root()).symlink_metadata().is_ok();
-    Ok(Move { old: exists.then(|| set.replaced(&path)), new: Some(set.staged(&path)), path })
+    let new = Some(set.staged(&path));
+    Ok(Move { old: old_of(volume, set, &path), new, path })
+}
+
+/// A file of our own that nothing takes the place of; `None` where there is none.
+pub fn own_goes(volume: &Volume, set: &RestoreSet, name: &str) -> Result<Option<Move>> {
+    let path = own_path(name)?;
+    Ok(old_of(volume, set, &path).map(|old| Move { path, old: Some(old), new: None }))
+}
+
+/// A file of our own that another restore replaced, back in its place; gone, where that replaced none.
+pub fn own_comes_back(volume: &Volume, set: &RestoreSet, from: &RestoreSet, name: &str) -> Result<Option<Move>> {
+    let path = own_path(name)?;
+    let replaced = from.replaced(&path);
+    if replaced.under(&volume.restores()).symlink_metadata().is_err() {
+        return own_goes(volume, set, name);
+    }
+    Ok(Some(Move { old: old_of(volume, set, &path), new: Some(replaced), path }))
+}
+
+fn own_path(name: &str) -> Result<RelPath> {
+    RelPath::new(Path::new(".moorline").join(name)).map_err(|cause| Error::new(Code::Bug, cause.to_string()))
+}
+
+fn old_of(volume: &Volume, set: &RestoreSet, path: &RelPath) -> Option<RelPath> {
+    path.under(volume.root()).symlink_metadata().is_ok().then(|| set.replaced(path))
 }
 
 fn not_of_the_state(member: &RelPath) -> Error {

@@ -6,7 +6,8 @@
 //! the person who reads the error.
 //!
 //! Backups exclude each other by [`BackupLock`], and nothing else. What restores replaced is brought back and deleted
-//! under [`RestoresLock`]: a backup deletes what is old, and does not hold the volume's lock.
+//! under [`RestoresLock`]: a backup deletes what is old, and does not hold the volume's lock. The memory of quarantine is
+//! changed under [`AppsLock`]: a release is asked for while a server holds the volume's.
 
 use std::{
     fs::{File, OpenOptions},
@@ -16,6 +17,7 @@ use std::{
         unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     },
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use nix::{errno::Errno, fcntl};
@@ -26,6 +28,9 @@ use crate::error::{Code, Error, IoContext, Result};
 
 /// The variable that tells a child which descriptor is the lock.
 pub const LOCK_FD: &str = "MOORLINE_LOCK_FD";
+
+/// How long the memory of quarantine is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// No holder is longer than this.
 const HOLDER_LIMIT: u64 = 4096;
@@ -176,6 +181,35 @@ impl RestoresLock {
         }
         Err(Error::new(Code::TryAgain, "what a restore replaced is being brought back or deleted")
             .hint("wait for that to finish"))
+    }
+}
+
+/// Held while the memory of quarantine is being changed.
+#[derive(Debug)]
+pub struct AppsLock {
+    _file: File,
+}
+
+impl AppsLock {
+    /// Takes it as soon as it is free: whoever only asks for a release has it for a moment.
+    ///
+    /// # Errors
+    /// `TryAgain` where it does not become free in time.
+    pub fn take(volume: &Volume) -> Result<Self> {
+        let path = volume.own().join("apps.lock");
+        let file = open(&path)?;
+        let deadline = Instant::now() + PATIENCE;
+        while !flock(&file, &path)? {
+            if Instant::now() >= deadline {
+                return Err(Error::new(
+                    Code::TryAgain,
+                    format!("apps of {} are being switched off or on by another process", volume.root().display()),
+                )
+                .hint("wait for it to finish"));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(Self { _file: file })
     }
 }
 

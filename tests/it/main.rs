@@ -19,6 +19,7 @@ mod interrupted;
 mod memory;
 mod narrow;
 mod podman;
+mod profile;
 mod restore;
 mod rollback;
 mod store;

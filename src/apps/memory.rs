@@ -1,0 +1,293 @@
+//! What quarantine remembers: `.moorline/quarantine.json`, 0600. It may hold anything that was in a row.
+//!
+//! ```text
+//! { "format": 1, "since": "…", "restore": "…", "pending": false, "requested": { "all": false, "named": [] },
+//!   "steps": [ { "step": { … }, "apps": [ { "id": "push notifications 3", "was": { … } } ] } ] }
+//! ```
+//! One entry per step, in the order in which they acted, each with the whole step, so that release needs no profile. An
+//! app that is released is taken out. Where there is no such file, there is no quarantine.
+//!
+//! Members that a newer moorline adds are passed over; a file of another `format` is refused.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Chosen;
+use crate::{
+    error::{Code, Error, IoContext, Result},
+    profile::step::{Action, Step},
+    volume::{Id, RelPath, Volume, durable},
+};
+
+/// What this version writes, and all that it reads.
+const FORMAT: u32 = 1;
+
+/// What it is called in `.moorline/`.
+pub const FILE_NAME: &str = "quarantine.json";
+
+/// What had been on before quarantine began.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Memory {
+    format: u32,
+    /// When quarantine began.
+    pub since: Timestamp,
+    /// The restore that it began with; none where apps were switched off without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore: Option<Id>,
+    /// Whether the changes are still to be made, or only some of them are.
+    #[serde(default)]
+    pub pending: bool,
+    /// What the next start is to release.
+    #[serde(default)]
+    pub requested: Requests,
+    /// The steps, and what each of them changed.
+    pub steps: Vec<Remembered>,
+}
+
+/// A step, and the apps that it switched off and that are not released yet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Remembered {
+    /// The step as it was when it acted.
+    pub step: Step,
+    /// Its apps. A step that acts at release has none.
+    #[serde(default)]
+    pub apps: Vec<Kept>,
+}
+
+/// One app.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Kept {
+    /// Its id.
+    pub id: String,
+    /// What it was.
+    pub was: Was,
+}
+
+/// What an app was, and what quarantine made of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Was {
+    /// Something that the server is given as long as quarantine lasts.
+    Given,
+}
+
+/// What a person asked to have released while the server was running.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Requests {
+    /// Everything.
+    #[serde(default)]
+    pub all: bool,
+    /// Ids and names of steps.
+    #[serde(default)]
+    pub named: BTreeSet<String>,
+}
+
+impl Requests {
+    /// Whether nothing was asked for.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        !self.all && self.named.is_empty()
+    }
+
+    /// Adds what is asked for now.
+    pub fn add(&mut self, chosen: &Chosen) {
+        match chosen {
+            Chosen::All => self.all = true,
+            Chosen::Named(named) => self.named.extend(named.iter().cloned()),
+        }
+    }
+
+    /// What was asked for, if anything was.
+    #[must_use]
+    pub fn chosen(&self) -> Option<Chosen> {
+        match self.all {
+            true => Some(Chosen::All),
+            false if self.named.is_empty() => None,
+            false => Some(Chosen::Named(self.named.iter().cloned().collect())),
+        }
+    }
+}
+
+/// An app that is off, as a list shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct App {
+    /// Its id.
+    pub id: String,
+    /// The name of its step.
+    pub step: String,
+    /// What it is.
+    pub kind: Kind,
+    /// Where it is.
+    pub detail: String,
+}
+
+/// What an app is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A row of a SQLite database.
+    Sqlite,
+    /// A node of a JSON file.
+    Json,
+    /// A file, or several.
+    File,
+    /// Variables of the server's environment.
+    Env,
+    /// Arguments of the server.
+    Args,
+}
+
+impl Memory {
+    /// One that remembers nothing yet, of a quarantine that begins now.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            format: FORMAT,
+            since: Timestamp::now(),
+            restore: None,
+            pending: false,
+            requested: Requests::default(),
+            steps: Vec::new(),
+        }
+    }
+
+    /// The same, of which nothing is asked for.
+    #[must_use]
+    pub fn without_requests(mut self) -> Self {
+        self.requested = Requests::default();
+        self
+    }
+
+    /// Where a volume keeps it.
+    #[must_use]
+    pub fn path(volume: &Volume) -> PathBuf {
+        volume.own().join(FILE_NAME)
+    }
+
+    /// The volume's, if it is in quarantine.
+    ///
+    /// # Errors
+    /// Where it is there, but cannot be read or understood: it is never taken for none.
+    pub fn load(volume: &Volume) -> Result<Option<Self>> {
+        let path = Self::path(volume);
+        let bytes = match fs::read(&path) {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other.on("read", &path)?,
+        };
+        Self::from_bytes(&bytes, &path).map(Some)
+    }
+
+    /// Writes it, durably; removes it when quarantine is over.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn save(&self, volume: &Volume) -> Result<()> {
+        let path = Self::path(volume);
+        match self.is_over() {
+            true => durable::remove_file(&path),
+            false => durable::write(&path, &self.to_bytes()?, 0o600),
+        }
+    }
+
+    /// As it is in the file.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let mut text = serde_json::to_vec(self)
+            .map_err(|cause| Error::new(Code::Bug, format!("{FILE_NAME} cannot be written: {cause}")))?;
+        text.push(b'\n');
+        Ok(text)
+    }
+
+    /// Reads what `to_bytes` wrote; `path` says where that was.
+    ///
+    /// # Errors
+    /// `AppsUnknown` where it makes no sense, or is of a newer version.
+    pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Version {
+            format: u32,
+        }
+        let damaged = |cause: serde_json::Error| {
+            Error::new(Code::AppsUnknown, format!("{} is damaged: {cause}", path.display()))
+                .hint("it says which apps had been on before quarantine: put it back from a backup of this volume")
+        };
+        let version: Version = serde_json::from_slice(bytes).map_err(damaged)?;
+        if version.format != FORMAT {
+            return Err(Error::new(
+                Code::AppsUnknown,
+                format!("{} has format {}, and this moorline reads {FORMAT}", path.display(), version.format),
+            )
+            .hint("use the moorline that wrote it, or a newer one"));
+        }
+        serde_json::from_slice(bytes).map_err(damaged)
+    }
+
+    /// The apps that are off, in the order of their steps.
+    pub fn apps(&self) -> impl Iterator<Item = App> {
+        self.steps.iter().flat_map(|remembered| remembered.apps.iter().map(|kept| kept.describe(&remembered.step)))
+    }
+
+    /// Whether nothing is left to be released. Steps that act at release do not keep a quarantine going.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        !self.pending && self.steps.iter().all(|remembered| remembered.apps.is_empty())
+    }
+
+    /// What the server's environment is given; a later step wins.
+    #[must_use]
+    pub fn env(&self) -> BTreeMap<String, String> {
+        let given = self.given().filter_map(|action| match action {
+            Action::Env(variables) => Some(variables.clone()),
+            _ => None,
+        });
+        given.flatten().collect()
+    }
+
+    /// What is put behind the server's own arguments.
+    #[must_use]
+    pub fn args(&self) -> Vec<String> {
+        let given = self.given().filter_map(|action| match action {
+            Action::Args(arguments) => Some(arguments.clone()),
+            _ => None,
+        });
+        given.flatten().collect()
+    }
+
+    /// The files that hold what was taken away, as `<name>.quarantined`.
+    #[must_use]
+    pub fn files(&self) -> Vec<RelPath> {
+        Vec::new()
+    }
+
+    fn given(&self) -> impl Iterator<Item = &Action> {
+        let not_released = self.steps.iter().filter(|remembered| !remembered.apps.is_empty());
+        not_released.map(|remembered| &remembered.step.action)
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Kept {
+    fn describe(&self, step: &Step) -> App {
+        let (kind, detail) = match &step.action {
+            Action::Sqlite(rows) => (Kind::Sqlite, format!("{} in {}", rows.table, rows.database)),
+            Action::Json(nodes) => (Kind::Json, nodes.files.clone()),
+            Action::File(files) => (Kind::File, files.files.clone()),
+            Action::Env(variables) => (Kind::Env, variables.keys().cloned().collect::<Vec<_>>().join(" ")),
+            Action::Args(arguments) => (Kind::Args, arguments.join(" ")),
+        };
+        App { id: self.id.clone(), step: step.name.clone(), kind, detail }
+    }
+}

@@ -1,0 +1,163 @@
+//! A value of SQLite's, kept in JSON so that it comes back bit for bit.
+//!
+//! ```text
+//! "null"  {"integer": -1}  {"real": "0.1"}  {"text": "…"}  {"text_base64": "…"}  {"blob": "…"}
+//! ```
+//! A real is written as the shortest digits that stand for it, as text, so that no reader of JSON rounds it; infinity is
+//! `inf`. Text that is not UTF-8, and every blob, is standard base64.
+
+use std::fmt;
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
+use serde::{Deserialize, Serialize};
+
+/// A value of SQLite's. Two are equal where SQLite stores the same bytes.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "Json", try_from = "Json")]
+pub enum Value {
+    /// NULL.
+    Null,
+    /// An integer.
+    Integer(i64),
+    /// A real, by its bits.
+    Real(u64),
+    /// Text, in the bytes that SQLite hands out, which need not be UTF-8.
+    Text(Vec<u8>),
+    /// A blob.
+    Blob(Vec<u8>),
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Json {
+    Null,
+    Integer(i64),
+    Real(String),
+    Text(String),
+    TextBase64(String),
+    Blob(String),
+}
+
+impl From<Value> for Json {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Integer(number) => Self::Integer(number),
+            Value::Real(bits) => Self::Real(f64::from_bits(bits).to_string()),
+            Value::Text(bytes) => match String::from_utf8(bytes) {
+                Ok(text) => Self::Text(text),
+                Err(cause) => Self::TextBase64(BASE64_STANDARD.encode(cause.as_bytes())),
+            },
+            Value::Blob(bytes) => Self::Blob(BASE64_STANDARD.encode(bytes)),
+        }
+    }
+}
+
+impl TryFrom<Json> for Value {
+    type Error = String;
+
+    fn try_from(json: Json) -> Result<Self, String> {
+        let decode = |text: String| BASE64_STANDARD.decode(text).map_err(|cause| cause.to_string());
+        Ok(match json {
+            Json::Null => Self::Null,
+            Json::Integer(number) => Self::Integer(number),
+            Json::Real(text) => {
+                let number: f64 = text.parse().map_err(|_| format!("{text:?} is no number"))?;
+                Self::Real(number.to_bits())
+            }
+            Json::Text(text) => Self::Text(text.into_bytes()),
+            Json::TextBase64(text) => Self::Text(decode(text)?),
+            Json::Blob(text) => Self::Blob(decode(text)?),
+        })
+    }
+}
+
+impl From<ValueRef<'_>> for Value {
+    fn from(value: ValueRef<'_>) -> Self {
+        match value {
+            ValueRef::Null => Self::Null,
+            ValueRef::Integer(number) => Self::Integer(number),
+            ValueRef::Real(number) => Self::Real(number.to_bits()),
+            ValueRef::Text(bytes) => Self::Text(bytes.to_owned()),
+            ValueRef::Blob(bytes) => Self::Blob(bytes.to_owned()),
+        }
+    }
+}
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
+            Self::Integer(number) => ValueRef::Integer(*number),
+            Self::Real(bits) => ValueRef::Real(f64::from_bits(*bits)),
+            Self::Text(bytes) => ValueRef::Text(bytes),
+            Self::Blob(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}
+
+/// As part of an app's id: what a person would type.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("NULL"),
+            Self::Integer(number) => number.fmt(f),
+            Self::Real(bits) => f64::from_bits(*bits).fmt(f),
+            Self::Text(bytes) => String::from_utf8_lossy(bytes).fmt(f),
+            Self::Blob(bytes) => bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}")),
+        }
+    }
+}
+
+/// What is in a row may be a secret: never in a log by accident.
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Null => "Null",
+            Self::Integer(_) => "Integer",
+            Self::Real(_) => "Real",
+            Self::Text(_) => "Text",
+            Self::Blob(_) => "Blob",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reals() -> Vec<f64> {
+        vec![0.1, -0.0, 5e-324, f64::MAX, f64::INFINITY, f64::NEG_INFINITY, 1.0, 9_007_199_254_740_993.0, 0.3]
+    }
+
+    #[test]
+    fn every_value_survives_json_bit_for_bit() {
+        let mut values = vec![
+            Value::Null,
+            Value::Integer(i64::MIN),
+            Value::Integer(i64::MAX),
+            Value::Text("naïve \u{0}\u{1f980}".into()),
+            Value::Text(b"caf\xe9".to_vec()),
+            Value::Blob(vec![0, 255, 10]),
+            Value::Blob(Vec::new()),
+            Value::Text(Vec::new()),
+        ];
+        values.extend(reals().into_iter().map(|real| Value::Real(real.to_bits())));
+        let json = serde_json::to_string(&values).expect("serialises");
+        let back: Vec<Value> = serde_json::from_str(&json).expect("parses");
+        assert!(back == values, "{json}");
+    }
+
+    #[test]
+    fn every_value_survives_sqlite_bit_for_bit() {
+        let connection = rusqlite::Connection::open_in_memory().expect("opens");
+        let values =
+            [Value::Text(b"caf\xe9\0x".to_vec()), Value::Text(Vec::new()), Value::Blob(Vec::new()), Value::Null];
+        let reals = reals().into_iter().map(|real| Value::Real(real.to_bits()));
+        for value in values.into_iter().chain(reals) {
+            let back = connection.query_row("SELECT ?1", [&value], |row| Ok(Value::from(row.get_ref(0)?)));
+            assert!(back.expect("reads") == value);
+        }
+    }
+}

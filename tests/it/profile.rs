@@ -1,0 +1,3 @@
+//! Profiles: which one a volume has, what it says is the state, and what is wrong with one.
+
+mod choice;
