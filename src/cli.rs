@@ -4,6 +4,7 @@
 //! is an error. `docs/cli.md` is the contract.
 
 mod after_start;
+mod apps;
 mod backup;
 mod bare;
 mod confirm;
@@ -92,6 +93,7 @@ enum Verb {
     Extract(extract::Extract),
     Restore(restore::Restore),
     Rollback(rollback::Rollback),
+    Apps(apps::Apps),
     Status(status::Status),
     ShowKey(show_key::ShowKey),
     Health(health::Health),
@@ -139,6 +141,7 @@ impl Verb {
             Self::Extract(verb) => verb.run(context),
             Self::Restore(verb) => verb.run(context),
             Self::Rollback(verb) => verb.run(context),
+            Self::Apps(verb) => verb.run(context),
             Self::Status(verb) => verb.run(context),
             Self::ShowKey(verb) => verb.run(context),
             Self::Health(verb) => verb.run(context),
@@ -150,6 +153,7 @@ impl Verb {
     /// Whether the caller wants its errors as an object too.
     fn json(&self) -> bool {
         match self {
+            Self::Apps(verb) => verb.json,
             Self::Backup(verb) => verb.json,
             Self::Health(verb) => verb.json,
             Self::Inspect(verb) => verb.json,

@@ -33,7 +33,7 @@ pub use self::{
     commit::recover,
     journal::{Move, Source, State},
     preview::{DatabaseChange, DatabaseDiffers, FileChanges, Preview, SwitchedOff, preview},
-    quarantine::{AppsAfter, Said, in_words},
+    quarantine::{AppsAfter, Said, by_step, in_words},
     rollback::{RolledBack, rollback},
     set::{Kept, completed_steps, discard, kept, prune, refuse_unfinished, unfinished},
 };

@@ -13,6 +13,7 @@ use std::{
 
 use super::{container, environment::Environment, output};
 use crate::{
+    apps::Memory,
     error::{Error, Result},
     init,
     process::{Variables, exec, signals},
@@ -101,14 +102,19 @@ impl Bare {
         let Ok(volume) = Volume::open(&root) else { return Ok(()) };
         let Some(reason) = reason_to_wait(&volume, environment)? else { return Ok(()) };
         let command = self.first().display();
-        Err(Error::usage(format!("`{command}` would be started without init, and {reason}"))
-            .hint(format!("say `run -- {command} …` to have that done first; MOORLINE_BARE=1 starts it all the same")))
+        Err(Error::usage(format!("`{command}` would be started without init, and {reason}")).hint(format!(
+            "say `run -- {command} …` to have that seen to first; MOORLINE_BARE=1 starts it all the same"
+        )))
     }
 }
 
 fn reason_to_wait(volume: &Volume, environment: &Environment) -> Result<Option<String>> {
     if restore::unfinished(volume)? {
         return Ok(Some(format!("a restore of {} is unfinished", volume.root().display())));
+    }
+    if let Some(memory) = Memory::load(volume)? {
+        let apps: Vec<_> = memory.apps().collect();
+        return Ok(Some(format!("{} is in quarantine, with {}", volume.root().display(), restore::in_words(&apps))));
     }
     let waiting = init::report(volume, &container::seqinit(environment)?)?.waiting;
     Ok(waiting.first().map(|first| match waiting.len() {

@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::{Context, confirm, environment, key::KeyArguments, output, preview, progress::Shown};
 use crate::{
+    apps::App,
     backup,
     error::{Code, Error, Result},
     key::SecretKey,
@@ -109,12 +110,14 @@ impl Restore {
         for note in &restored.notes {
             log::warn!("{note}");
         }
-        let apps = match restored.apps {
-            AppsAfter::AsTheyWere => "are as they were".to_owned(),
-            AppsAfter::Off if restored.apps_off.is_empty() => "are off: none was on".to_owned(),
-            AppsAfter::Off => format!("are off: {}", restore::in_words(&restored.apps_off)),
-        };
-        log::info!("apps {apps} ({})", self.said());
+        let said = self.said();
+        match (restored.apps, said) {
+            (AppsAfter::AsTheyWere, _) => log::info!("apps are as they were ({said})"),
+            (AppsAfter::Off, Said::FromLatest) => {
+                log::info!("apps are off ({said}, in quarantine): {}", off(&restored.apps_off));
+            }
+            (AppsAfter::Off, _) => log::info!("apps are off ({said}): {}", off(&restored.apps_off)),
+        }
         if restored.key_adopted {
             log::info!("the volume had no secret key, and took the one it was given as its own");
         }
@@ -130,6 +133,10 @@ impl Restore {
         ));
         Ok(())
     }
+}
+
+fn off(apps: &[App]) -> String {
+    if apps.is_empty() { "none was on".to_owned() } else { output::printable(&restore::by_step(apps)) }
 }
 
 /// Takes the lock, and finishes what a crash interrupted.

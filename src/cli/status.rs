@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{Context, container, output};
 use crate::{
+    apps::{Memory, Requests},
     backup::{self, Summary},
     error::Result,
     init,
@@ -30,8 +31,21 @@ struct Report {
     in_use_by: Option<Holder>,
     last_backup: Option<Summary>,
     scripts: Scripts,
+    quarantine: Option<Quarantine>,
     restore_unfinished: bool,
     restores: Vec<Kept>,
+}
+
+/// Apps that are off.
+#[derive(Debug, Serialize)]
+struct Quarantine {
+    since: jiff::Timestamp,
+    restore: Option<Id>,
+    apps_off: usize,
+    pending: bool,
+    requested: Requests,
+    #[serde(skip)]
+    in_words: String,
 }
 
 /// Names of init scripts.
@@ -65,6 +79,7 @@ impl Status {
                 done: scripts.done,
                 failed: scripts.failed,
             },
+            quarantine: Memory::load(&volume)?.map(quarantine),
             restore_unfinished: restore::unfinished(&volume)?,
             restores: restore::kept(&volume)?,
         };
@@ -74,6 +89,23 @@ impl Status {
             show(&report)
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn quarantine(memory: Memory) -> Quarantine {
+    let apps: Vec<_> = memory.apps().collect();
+    let waits = match (memory.pending, memory.requested.is_empty()) {
+        (true, _) => "; the next start finishes switching them off",
+        (false, false) => "; the next start releases what was asked for",
+        (false, true) => "",
+    };
+    Quarantine {
+        since: memory.since,
+        restore: memory.restore,
+        apps_off: apps.len(),
+        pending: memory.pending,
+        requested: memory.requested,
+        in_words: format!("{} since {:.0}{waits}", restore::in_words(&apps), memory.since),
     }
 }
 
@@ -116,6 +148,7 @@ fn show(report: &Report) {
             if report.restore_unfinished { "unfinished: the next start finishes it" } else { "none under way" }.into(),
         ),
         ("replaced, kept", kept),
+        ("quarantine", report.quarantine.as_ref().map_or_else(|| "none".to_owned(), |one| one.in_words.clone())),
     ] {
         output::answer(&output::printable(&format!("{what:<16} {value}")));
     }

@@ -159,6 +159,13 @@ pub fn failed(error: Error) -> Error {
 /// `3 apps off (push notifications 2, rules 1)`.
 #[must_use]
 pub fn in_words(apps: &[App]) -> String {
+    let plural = if apps.len() == 1 { "app" } else { "apps" };
+    format!("{} {plural} off ({})", apps.len(), by_step(apps))
+}
+
+/// `push notifications 2, rules 1`.
+#[must_use]
+pub fn by_step(apps: &[App]) -> String {
     let mut steps: Vec<(&str, usize)> = Vec::new();
     for app in apps {
         match steps.iter_mut().find(|(step, _)| *step == app.step) {
@@ -166,7 +173,5 @@ pub fn in_words(apps: &[App]) -> String {
             None => steps.push((&app.step, 1)),
         }
     }
-    let steps: Vec<String> = steps.iter().map(|(step, count)| format!("{step} {count}")).collect();
-    let plural = if apps.len() == 1 { "app" } else { "apps" };
-    format!("{} {plural} off ({})", apps.len(), steps.join(", "))
+    steps.iter().map(|(step, count)| format!("{step} {count}")).collect::<Vec<_>>().join(", ")
 }

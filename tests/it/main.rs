@@ -20,6 +20,7 @@ mod memory;
 mod narrow;
 mod podman;
 mod profile;
+mod prove;
 mod restore;
 mod rollback;
 mod store;
