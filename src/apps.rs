@@ -14,21 +14,31 @@
 //! This room knows no server, takes no lock, and prints nothing. That no server has the state open is the caller's
 //! business.
 
+mod align;
+mod choose;
+mod databases;
+pub mod file;
+pub mod json;
+mod look;
 pub mod memory;
+mod paths;
+mod quarantine;
+mod release;
+pub mod sqlite;
+mod tree;
 pub mod value;
-
-use std::path::Path;
 
 use serde::Serialize;
 
 pub use self::{
-    memory::{App, Kind, Memory, Remembered, Requests},
+    choose::refuse_unknown,
+    look::look,
+    memory::{App, Kept, Kind, Memory, Remembered, Requests, Was},
+    quarantine::quarantine,
+    release::release,
     value::Value,
 };
-use crate::{
-    error::{Code, Error, Result},
-    profile::step::Step,
-};
+use crate::error::Result;
 
 /// Which apps.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +85,15 @@ pub struct Left {
     pub remembered: bool,
 }
 
+/// What became of one app when it was to be put back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is as it was before quarantine.
+    Released,
+    /// It was left as it is, for this reason.
+    Left(String),
+}
+
 /// What a step finds, where it would only look.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Look {
@@ -88,45 +107,4 @@ pub struct Look {
     pub optional: bool,
     /// Whether its `when` says that it does not exist here.
     pub absent: bool,
-}
-
-/// Switches off, in the tree at `root`, the apps that the steps find, in their order. `root` is a restore's stage or the
-/// storage root.
-///
-/// `before` is what a quarantine of this very state remembered; where it remembers an app already, that stands. `keep`
-/// is called twice: with `pending` once all is prepared and nothing is changed, and without it when all is done. Returns
-/// what was kept last, and what a person should know, a line each.
-///
-/// # Errors
-/// `AppsUnknown`, naming the step: a table, column or file that it needs is not there, or the change cannot be made.
-/// Nothing was changed then, unless `keep` has been called.
-pub fn quarantine(
-    root: &Path,
-    steps: &[Step],
-    before: Option<Memory>,
-    keep: Keep<'_>,
-) -> Result<(Memory, Vec<String>)> {
-    let _ = (root, steps, before, keep);
-    Err(Error::new(Code::Bug, "quarantine is not there yet"))
-}
-
-/// Puts the chosen apps back as they were, in the tree at `root`: the steps that run at release in order, then the
-/// others in reverse. What is put back, and what cannot be, is taken out of the memory; `keep` is called with it after
-/// each database and file.
-///
-/// # Errors
-/// `NotFound` where something chosen is no app, naming those that are near. Where something cannot be read or
-/// written: what was done until then is done, and kept.
-pub fn release(root: &Path, memory: &mut Memory, chosen: &Chosen, keep: Keep<'_>) -> Result<Release> {
-    let _ = (root, memory, chosen, keep);
-    Err(Error::new(Code::Bug, "release is not there yet"))
-}
-
-/// What each step finds in the tree at `root` as it is now. Reads only; a server may be running.
-///
-/// # Errors
-/// Where something cannot be read, or a step's SQL makes no sense.
-pub fn look(root: &Path, steps: &[Step]) -> Result<Vec<Look>> {
-    let _ = (root, steps);
-    Err(Error::new(Code::Bug, "looking is not there yet"))
 }

@@ -44,7 +44,16 @@
 //! - `quarantine.rs`: the memory of quarantine as a member; `progress.rs`: how far it is
 //!
 //! [`apps`]: apps switched off in a copy, remembered, released.
+//! - `json.rs`: nodes of JSON files; `json/text.rs`: JSON read where it lies; `json/pointer.rs`: which nodes;
+//!   `json/condition.rs`: which of them are on; `json/edit.rs`: a member written, and put back; `json/again.rs`: nodes known again
+//! - `file.rs`: whole files put aside; `paths.rs`: what a step's glob finds
 //! - `memory.rs`: what had been on, `quarantine.json`; `value.rs`: a value of SQLite's in it
+//! - `quarantine.rs`: the steps act; `release.rs`: they are undone; `release/rows.rs`: rows among them;
+//!   `release/covers.rs`: what a later step changed, too; `look.rs`: what they would find
+//! - `tree.rs`: the databases that they name; `databases.rs`: all that are open; `align.rs`: steps of before and of now;
+//!   `choose.rs`: which apps a person means
+//! - `sqlite.rs`: steps on rows; `sqlite/update.rs`, `sqlite/delete.rs`, `sqlite/insert.rs`; `sqlite/undo.rs`: one row
+//!   put back; `sqlite/look.rs`; `sqlite/table.rs`: columns and keys; `sqlite/row.rs`: what is remembered of a row
 //!
 //! [`profile`]: what a server's state and its apps are. `choice.rs`: the one way to a volume's profile.
 //! - `written.rs`: the TOML, read strictly; `document.rs`: its tables and the lines of faults; `quarantine.rs`: its steps;
@@ -56,6 +65,7 @@
 //! - `scope.rs`: which paths are state; `survey.rs`, `survey/walk.rs`: finding them, and what is
 //!   never captured; `survey/found.rs`: what was seen of one path
 //! - `sqlite.rs`: how a database is captured; `sqlite/snapshot.rs`: one at one moment; `sqlite/pages.rs`: its pages; `sqlite/source.rs`: the transaction;
+//!   `sqlite/edit.rs`: one that changes it;
 //!   `sqlite/check.rs`: faults; `sqlite/facts.rs`: page size and the like; `sqlite/in_use.rs`: who has it open
 //! - `files.rs`: a file read until it holds still; `spool.rs`: files without a name
 //! - `stage.rs`: a member written out, with owner and mode; `beneath.rs`: never through a link

@@ -18,10 +18,10 @@ use std::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Chosen;
+use super::{Chosen, Value, file::Aside, json::Node, sqlite::RowWas};
 use crate::{
     error::{Code, Error, IoContext, Result},
-    profile::step::{Action, Step},
+    profile::step::{Action, Nodes, Rows, Step},
     volume::{Id, RelPath, Volume, durable},
 };
 
@@ -73,8 +73,21 @@ pub struct Kept {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Was {
+    /// A row of a database.
+    Row(RowWas),
     /// Something that the server is given as long as quarantine lasts.
     Given,
+    /// A node of a JSON file.
+    Node(Node),
+    /// Files, each put aside under another name.
+    Files(Vec<Aside>),
+}
+
+impl Was {
+    /// The files that were put aside.
+    pub(super) fn into_files(self) -> Vec<Aside> {
+        if let Self::Files(files) = self { files } else { Vec::new() }
+    }
 }
 
 /// What a person asked to have released while the server was running.
@@ -264,7 +277,12 @@ impl Memory {
     /// The files that hold what was taken away, as `<name>.quarantined`.
     #[must_use]
     pub fn files(&self) -> Vec<RelPath> {
-        Vec::new()
+        let kept = self.steps.iter().flat_map(|remembered| &remembered.apps);
+        let files = kept.filter_map(|kept| match &kept.was {
+            Was::Files(files) => Some(files.iter().map(|aside| aside.kept.clone())),
+            _ => None,
+        });
+        files.flatten().collect()
     }
 
     fn given(&self) -> impl Iterator<Item = &Action> {
@@ -279,11 +297,47 @@ impl Default for Memory {
     }
 }
 
+impl Remembered {
+    /// Whether any of its apps goes by this name: its own id, or the step's name.
+    #[must_use]
+    pub fn answers_to(&self, name: &str) -> bool {
+        self.apps.iter().any(|kept| self.is_named(kept, name))
+    }
+
+    /// Whether one of its apps goes by this name.
+    #[must_use]
+    pub fn is_named(&self, kept: &Kept, name: &str) -> bool {
+        kept.id == name || self.step.name == name
+    }
+}
+
 impl Kept {
+    /// The row that it is, by its key, if it is one of this database.
+    pub(super) fn row_in_database(&self, path: &RelPath) -> Option<(&[(String, Value)], &RowWas)> {
+        match &self.was {
+            Was::Row(was) if was.database == *path => Some((&*was.key, was)),
+            _ => None,
+        }
+    }
+
+    fn row_in(&self, rows: &Rows) -> String {
+        match &self.was {
+            Was::Row(was) => format!("{} in {}: {}", rows.table, was.database, was.detail()),
+            _ => rows.table.clone(),
+        }
+    }
+
+    fn file_of(&self, nodes: &Nodes) -> String {
+        match &self.was {
+            Was::Node(node) => node.file.to_string(),
+            _ => nodes.files.clone(),
+        }
+    }
+
     fn describe(&self, step: &Step) -> App {
         let (kind, detail) = match &step.action {
-            Action::Sqlite(rows) => (Kind::Sqlite, format!("{} in {}", rows.table, rows.database)),
-            Action::Json(nodes) => (Kind::Json, nodes.files.clone()),
+            Action::Sqlite(rows) => (Kind::Sqlite, self.row_in(rows)),
+            Action::Json(nodes) => (Kind::Json, self.file_of(nodes)),
             Action::File(files) => (Kind::File, files.files.clone()),
             Action::Env(variables) => (Kind::Env, variables.keys().cloned().collect::<Vec<_>>().join(" ")),
             Action::Args(arguments) => (Kind::Args, arguments.join(" ")),

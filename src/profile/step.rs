@@ -118,6 +118,7 @@ pub struct Nodes {
     #[serde(default)]
     pub filter: BTreeMap<String, Condition>,
     /// Members and what is written; `None` takes the member away.
+    #[serde(with = "written")]
     pub set: BTreeMap<String, Option<serde_json::Value>>,
 }
 
@@ -145,4 +146,47 @@ pub struct Files {
     /// What is left in its place; `None`: nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
+}
+
+/// In JSON `[value]`, or `[]` for a member that is taken away: `null` is a value that may be written.
+mod written {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use serde_json::Value;
+
+    type Set = BTreeMap<String, Option<Value>>;
+
+    pub fn serialize<S: Serializer>(set: &Set, serializer: S) -> Result<S::Ok, S::Error> {
+        let written: BTreeMap<_, &[Value]> =
+            set.iter().map(|(name, value)| (name, value.as_ref().map_or(&[][..], std::slice::from_ref))).collect();
+        written.serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Set, D::Error> {
+        let written = BTreeMap::<String, Vec<Value>>::deserialize(deserializer)?;
+        Ok(written.into_iter().map(|(name, mut value)| (name, value.pop())).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn to_write_null_is_not_to_take_away() {
+        let nodes = Nodes {
+            files: "x.json".to_owned(),
+            each: String::new(),
+            key: None,
+            filter: BTreeMap::new(),
+            set: BTreeMap::from([
+                ("a".to_owned(), Some(serde_json::Value::Null)),
+                ("b".to_owned(), None),
+                ("c".to_owned(), Some(serde_json::json!([1]))),
+            ]),
+        };
+        let json = serde_json::to_string(&nodes).expect("serialises");
+        assert_eq!(serde_json::from_str::<Nodes>(&json).expect("parses"), nodes, "{json}");
+    }
 }

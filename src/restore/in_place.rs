@@ -105,7 +105,7 @@ pub fn release(volume: &Volume, profile: &Profile, chosen: &Chosen, inherited: O
 fn release_now(volume: &Volume, chosen: &Chosen) -> Result<Answered> {
     let _locks = (BackupLock::take(volume)?, AppsLock::take(volume)?);
     let mut memory = Memory::load(volume)?.ok_or_else(|| not_in_quarantine(volume))?;
-    refuse_unknown_names(&memory, chosen)?;
+    apps::refuse_unknown(&memory, chosen)?;
     if memory.pending {
         let steps = steps_of(&memory);
         memory = switch_off(volume, &steps, Some(memory))?.0;
@@ -120,7 +120,7 @@ fn request(volume: &Volume, chosen: &Chosen, because: String) -> Result<Answered
     refuse_unfinished(volume)?;
     let _lock = AppsLock::take(volume)?;
     let mut memory = Memory::load(volume)?.ok_or_else(|| not_in_quarantine(volume))?;
-    refuse_unknown_names(&memory, chosen)?;
+    apps::refuse_unknown(&memory, chosen)?;
     memory.requested.add(chosen);
     memory.save(volume)?;
     Ok(Answered::Requested { because, requests: memory.requested })
@@ -141,7 +141,7 @@ pub fn settle(volume: &Volume, _held: &Lock) -> Result<Settled> {
     }
     // An earlier start may have been cut off when it had carried out half of it.
     forget_requests(&mut memory);
-    if let Some(chosen) = memory.requested.chosen() {
+    if let Some(chosen) = asked_for(&memory.requested) {
         settled.release = Some(switch_on(volume, &mut memory, &chosen)?);
     }
     memory.requested = Requests::default();
@@ -178,15 +178,16 @@ fn forget_requests(memory: &mut Memory) {
     memory.requested.named = names.into_iter().filter(|name| is_off(memory, name)).collect();
 }
 
-fn is_off(memory: &Memory, name: &str) -> bool {
-    memory.apps().any(|app| app.id == name || app.step == name)
+fn asked_for(requests: &Requests) -> Option<Chosen> {
+    match requests.all {
+        true => Some(Chosen::All),
+        false if requests.named.is_empty() => None,
+        false => Some(Chosen::Named(requests.named.iter().cloned().collect())),
+    }
 }
 
-fn refuse_unknown_names(memory: &Memory, chosen: &Chosen) -> Result<()> {
-    let Chosen::Named(names) = chosen else { return Ok(()) };
-    let Some(unknown) = names.iter().find(|name| !is_off(memory, name)) else { return Ok(()) };
-    Err(Error::new(Code::NotFound, format!("no app that is off has the id {unknown:?}, and no step that name"))
-        .hint("`moorline apps` lists them; an id is quoted where it has a space in it"))
+fn is_off(memory: &Memory, name: &str) -> bool {
+    memory.apps().any(|app| app.id == name || app.step == name)
 }
 
 /// That a volume is not in quarantine.

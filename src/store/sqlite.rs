@@ -18,19 +18,22 @@
 //! No promise: databases are each consistent, but not with each other beyond the moment that [`open_all`] takes.
 
 mod check;
+mod edit;
 mod facts;
 mod in_use;
 mod pages;
 mod snapshot;
 mod source;
 
+pub(super) use self::{
+    check::immutable,
+    source::{explain, lacks_something},
+};
 pub use self::{
-    check::check_image,
+    check::{check_image, quoted},
+    edit::Edit,
     facts::DatabaseFacts,
     in_use::in_use,
     snapshot::{Image, Snapshot, open_all},
-};
-pub(super) use self::{
-    check::{immutable, quoted},
-    source::{Source, explain, lacks_something},
+    source::{Source, is_busy_or_full, words},
 };

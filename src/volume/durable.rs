@@ -40,6 +40,32 @@ pub fn write_new(path: &Path, content: &[u8], mode: u32) -> Result<bool> {
     done
 }
 
+/// Gives the file at `path` another content, whole or not at all. It keeps its owner and mode, or nothing is done.
+///
+/// # Errors
+/// Where the directory cannot be written, or the owner not kept; the old file is untouched then.
+pub fn replace(path: &Path, content: &[u8]) -> Result<()> {
+    let like = path.symlink_metadata().on("look at", path)?;
+    if !like.is_file() {
+        return Err(Error::new(Code::Unexpected, format!("cannot write {}: it is no regular file", path.display())));
+    }
+    let temporary = write_beside_like(path, content, &like)?;
+    rename(&temporary, path).inspect_err(|_| drop(fs::remove_file(&temporary)))
+}
+
+/// As [`write_new`], with the owner and mode of another file.
+///
+/// # Errors
+/// Where the directory cannot be written, or the owner not given.
+pub fn write_new_like(path: &Path, content: &[u8], like: &fs::Metadata) -> Result<bool> {
+    let temporary = write_beside_like(path, content, like)?;
+    let done = rename_new(&temporary, path);
+    if !matches!(done, Ok(true)) {
+        drop(fs::remove_file(&temporary));
+    }
+    done
+}
+
 /// The temporary name that belongs to `path`: hidden, and told apart by process.
 #[must_use]
 pub fn temporary_name(path: &Path) -> PathBuf {
@@ -65,6 +91,28 @@ fn write_beside(path: &Path, content: &[u8], mode: u32) -> Result<PathBuf> {
         drop(fs::remove_file(&temporary));
     }
     written.on("write", path)?;
+    Ok(temporary)
+}
+
+fn write_beside_like(path: &Path, content: &[u8], like: &fs::Metadata) -> Result<PathBuf> {
+    let temporary = temporary_name(path);
+    drop(fs::remove_file(&temporary));
+    let written = (|| {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+        file.write_all(content)?;
+        let made = file.metadata()?;
+        if (made.uid(), made.gid()) != (like.uid(), like.gid()) {
+            std::os::unix::fs::fchown(&file, Some(like.uid()), Some(like.gid()))?;
+        }
+        // A link's own mode says nothing.
+        let mode = if like.is_symlink() { 0o644 } else { like.mode() & 0o7777 };
+        file.set_permissions(fs::Permissions::from_mode(mode))?;
+        file.sync_all()
+    })();
+    if written.is_err() {
+        drop(fs::remove_file(&temporary));
+    }
+    written.on("write, with the owner that it has,", path)?;
     Ok(temporary)
 }
 
@@ -308,5 +356,36 @@ mod tests {
         write(&path, b"three", 0o600).expect("writes");
         assert_eq!(fs::read(&path).expect("reads"), b"three");
         assert_eq!(fs::read_dir(dir.path()).expect("lists").count(), 1, "no temporary file is left");
+    }
+
+    #[test]
+    fn another_content_keeps_the_mode_and_owner() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("x");
+        fs::write(&path, "one").expect("writes");
+        let (owner, mode) = if nix::unistd::geteuid().is_root() { (1234, 0o4617) } else { (0, 0o617) };
+        if owner != 0 {
+            std::os::unix::fs::chown(&path, Some(owner), Some(owner + 1)).expect("changes");
+        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("changes");
+        let before = fs::metadata(&path).expect("is there");
+        replace(&path, b"two").expect("writes");
+        assert!(write_new_like(&dir.path().join("y"), b"three", &before).expect("writes"));
+        for (name, content) in [("x", "two"), ("y", "three")] {
+            let meta = fs::metadata(dir.path().join(name)).expect("is there");
+            assert_eq!(fs::read_to_string(dir.path().join(name)).expect("reads"), content);
+            assert_eq!((meta.uid(), meta.gid(), meta.mode()), (before.uid(), before.gid(), before.mode()));
+        }
+        assert!(!write_new_like(&path, b"four", &before).expect("refuses"));
+        assert_eq!(fs::read_dir(dir.path()).expect("lists").count(), 2, "no temporary file is left");
+    }
+
+    #[test]
+    fn another_content_is_never_written_through_a_link() {
+        let dir = tempfile::tempdir().expect("a folder");
+        fs::write(dir.path().join("x"), "one").expect("writes");
+        std::os::unix::fs::symlink("x", dir.path().join("link")).expect("a link");
+        assert!(replace(&dir.path().join("link"), b"two").is_err());
+        assert_eq!(fs::read(dir.path().join("x")).expect("reads"), b"one");
     }
 }

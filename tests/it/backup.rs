@@ -40,7 +40,18 @@ fn the_answer_as_an_object_is_the_same_for_backup_and_list() {
     let data = Data::with_state();
     let made = data.moorline(&["backup", "--json"]).json();
     let fields: Vec<_> = made.as_object().expect("an object").keys().cloned().collect();
-    let expected = ["file", "id", "created", "kind", "bytes", "verified", "key_fingerprint", "instance_id", "profile"];
+    let expected = [
+        "file",
+        "id",
+        "created",
+        "kind",
+        "bytes",
+        "verified",
+        "key_fingerprint",
+        "instance_id",
+        "profile",
+        "quarantined",
+    ];
     assert_eq!(fields, expected);
     assert_eq!((&made["kind"], &made["verified"]), (&"immediate".into(), &true.into()));
     assert!(made["created"].as_str().is_some_and(|time| time.ends_with('Z')));

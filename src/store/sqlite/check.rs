@@ -91,7 +91,8 @@ fn lossy(text: &[u8]) -> String {
 }
 
 /// A name as SQL takes it.
-pub(in crate::store) fn quoted(name: &str) -> String {
+#[must_use]
+pub fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 

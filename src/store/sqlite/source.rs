@@ -127,7 +127,7 @@ pub(super) fn prepare(connection: &Connection, lenient: bool) -> rusqlite::Resul
     )
 }
 
-fn wait_for_locks(connection: &mut Connection, patience: Duration) -> rusqlite::Result<()> {
+pub(super) fn wait_for_locks(connection: &mut Connection, patience: Duration) -> rusqlite::Result<()> {
     // `busy_timeout` sleeps up to 100 ms between two tries, and would miss every gap.
     let mut since = Instant::now();
     connection.busy_handler(Some(move |tries: i32| {
@@ -191,10 +191,16 @@ fn is_hot_journal(cause: &rusqlite::Error) -> bool {
     cause.sqlite_error().is_some_and(|cause| cause.extended_code == ffi::SQLITE_READONLY_ROLLBACK)
 }
 
-fn is_locked(cause: &rusqlite::Error) -> bool {
+pub(super) fn is_locked(cause: &rusqlite::Error) -> bool {
     // SQLite gives up with the last one after many rounds of a race for the log's locks.
     use ErrorCode::{DatabaseBusy, DatabaseLocked, FileLockingProtocolFailed};
     matches!(cause.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked | FileLockingProtocolFailed))
+}
+
+/// Whether the same could succeed later: a lock is held, the disk is full.
+#[must_use]
+pub fn is_busy_or_full(cause: &rusqlite::Error) -> bool {
+    is_locked(cause) || cause.sqlite_error_code() == Some(ErrorCode::DiskFull)
 }
 
 pub(super) fn is_malformed(cause: &rusqlite::Error) -> bool {
@@ -208,7 +214,8 @@ pub fn lacks_something(cause: &rusqlite::Error) -> bool {
 }
 
 /// What SQLite says.
-pub(super) fn words(cause: &rusqlite::Error) -> String {
+#[must_use]
+pub fn words(cause: &rusqlite::Error) -> String {
     match cause {
         rusqlite::Error::SqliteFailure(_, Some(words)) => words.clone(),
         rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),

@@ -1,0 +1,56 @@
+//! Which apps a person means.
+
+use super::{Chosen, Memory};
+use crate::error::{Code, Error, Result};
+
+/// How many names an error lists.
+const NEAR: usize = 5;
+
+/// Which apps of which steps, in the order of the memory.
+pub fn choose(memory: &Memory, chosen: &Chosen) -> Result<Vec<Vec<bool>>> {
+    if let Chosen::Named(names) = chosen {
+        let is_app = |name: &&String| memory.steps.iter().any(|remembered| remembered.answers_to(name));
+        if let Some(unknown) = names.iter().find(|name| !is_app(name)) {
+            return Err(no_such_app(memory, unknown));
+        }
+    }
+    let is_chosen = |remembered: &super::Remembered, kept: &super::memory::Kept| match chosen {
+        Chosen::All => true,
+        Chosen::Named(names) => names.iter().any(|name| remembered.is_named(kept, name)),
+    };
+    let steps = memory.steps.iter();
+    Ok(steps.map(|remembered| remembered.apps.iter().map(|kept| is_chosen(remembered, kept)).collect()).collect())
+}
+
+/// Refuses what is no app that is off, naming those that are near.
+///
+/// # Errors
+/// `NotFound`.
+pub fn refuse_unknown(memory: &Memory, chosen: &Chosen) -> Result<()> {
+    choose(memory, chosen).map(drop)
+}
+
+fn no_such_app(memory: &Memory, name: &str) -> Error {
+    let error = Error::new(Code::NotFound, format!("no app that is off is called \"{name}\""));
+    let with_apps = memory.steps.iter().filter(|remembered| !remembered.apps.is_empty());
+    let steps: Vec<&str> = with_apps.clone().map(|remembered| &*remembered.step.name).collect();
+    let ids = with_apps.flat_map(|remembered| remembered.apps.iter().map(|kept| &*kept.id));
+    let mut near: Vec<&str> = steps.iter().copied().chain(ids).filter(|known| is_near(known, name)).collect();
+    if near.is_empty() {
+        near = steps;
+    }
+    near.dedup();
+    match near.is_empty() {
+        true => error.hint("no app is off: there is nothing to release"),
+        false => {
+            let more = if near.len() > NEAR { ", …" } else { "" };
+            near.truncate(NEAR);
+            error.hint(format!("did you mean: {}{more}? `moorline apps list` shows all", near.join(", ")))
+        }
+    }
+}
+
+fn is_near(known: &str, name: &str) -> bool {
+    let (known, name) = (known.to_lowercase(), name.to_lowercase());
+    known.contains(&name) || name.contains(&known)
+}

@@ -1,0 +1,85 @@
+//! What steps would find, on a volume that a server may be using.
+
+use std::{path::Path, time::Duration};
+
+use super::{
+    Look,
+    databases::explain,
+    file,
+    json::Drafts,
+    paths,
+    quarantine::{id, of_step},
+    sqlite::{self, Failure},
+    tree::Tree,
+};
+use crate::{
+    error::{IoContext, Result},
+    profile::step::{Action, Rows, Step},
+    store::sqlite::Source,
+};
+
+/// A running server holds its locks only for moments.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What each step finds in the tree at `root` as it is now: what an earlier step would change, a later one does not
+/// see. Reads only; a server may be running.
+///
+/// # Errors
+/// Where something cannot be read, or a step's SQL makes no sense.
+pub fn look(root: &Path, steps: &[Step]) -> Result<Vec<Look>> {
+    let tree = Tree::of(root, steps.iter())?;
+    let root = root.canonicalize().on("find", root)?;
+    steps.iter().map(|step| look_at(&root, &tree, step).map_err(|error| of_step(step, error))).collect()
+}
+
+fn look_at(root: &Path, tree: &Tree, step: &Step) -> Result<Look> {
+    let mut look =
+        Look { step: step.name.clone(), apps: Vec::new(), missing: Vec::new(), optional: step.optional, absent: false };
+    match &step.action {
+        Action::Sqlite(rows) => rows_of(root, tree, step, rows, &mut look)?,
+        Action::Json(nodes) => {
+            look.apps = Drafts::look(root, &step.name, nodes)?;
+            nothing_there(root, &nodes.files, &mut look)?;
+        }
+        Action::File(files) => {
+            if !file::look(root, files)?.is_empty() {
+                look.apps.push(step.name.clone());
+            }
+            nothing_there(root, &files.files, &mut look)?;
+        }
+        Action::Env(_) | Action::Args(_) => look.apps.push(step.name.clone()),
+    }
+    Ok(look)
+}
+
+fn nothing_there(root: &Path, glob: &str, look: &mut Look) -> Result<()> {
+    if look.apps.is_empty() && paths::is_nothing(root, glob)? {
+        look.missing.push(format!("{glob} is not there"));
+    }
+    Ok(())
+}
+
+fn rows_of(root: &Path, tree: &Tree, step: &Step, rows: &Rows, look: &mut Look) -> Result<()> {
+    let paths = tree.databases(&rows.database)?;
+    let mut exists = paths.is_empty();
+    if paths.is_empty() {
+        look.missing.push(format!("{} is not there", rows.database));
+    }
+    for path in &paths {
+        let source = Source::open(&path.under(root), PATIENCE)?;
+        let place = (paths.len() > 1).then_some(path);
+        let found = match sqlite::exists(&source.connection, rows) {
+            Ok(true) => sqlite::look(&source.connection, rows),
+            Ok(false) => continue,
+            Err(failure) => Err(failure),
+        };
+        exists = true;
+        match found {
+            Ok(keys) => look.apps.extend(keys.iter().map(|key| id(step, place, key))),
+            Err(Failure::Missing(what)) => look.missing.push(format!("{path}: {what}")),
+            Err(failure) => return Err(explain(path, &failure)),
+        }
+    }
+    look.absent = !exists;
+    Ok(())
+}

@@ -1,0 +1,50 @@
+//! Rows that a later step has changed, too, and that is not to be undone now: what was changed before it cannot be put
+//! back beneath it.
+
+use std::collections::HashMap;
+
+use crate::{
+    apps::{
+        Value,
+        memory::{Kept, Remembered, Was},
+    },
+    profile::step::Action,
+    volume::RelPath,
+};
+
+/// Database, table and key.
+type Place = (RelPath, String, Vec<(String, Value)>);
+
+/// The rows that stay as they are, each with the name of the step that changed it last.
+#[derive(Default)]
+pub struct Covers {
+    rows: HashMap<Place, String>,
+}
+
+impl Covers {
+    /// Adds the apps of a step that are not chosen.
+    pub fn add(&mut self, remembered: &Remembered, chosen: &[bool]) {
+        for (kept, _) in remembered.apps.iter().zip(chosen).filter(|(_, chosen)| !**chosen) {
+            if let Some(place) = place(remembered, kept) {
+                self.rows.insert(place, remembered.step.name.clone());
+            }
+        }
+    }
+
+    /// The step that changed the same row later.
+    pub fn name(&self, remembered: &Remembered, kept: &Kept) -> Option<&str> {
+        if self.rows.is_empty() {
+            return None;
+        }
+        self.rows.get(&place(remembered, kept)?).map(String::as_str)
+    }
+}
+
+fn place(remembered: &Remembered, kept: &Kept) -> Option<Place> {
+    match (&kept.was, &remembered.step.action) {
+        (Was::Row(row), Action::Sqlite(rows)) => {
+            Some((row.database.clone(), rows.table.to_lowercase(), row.key.clone()))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,52 @@
+//! The databases that steps name, found in one walk before any is opened.
+//!
+//! They are told by their header, as in a backup; a file that a step names and that is none is an error.
+
+use std::{collections::BTreeSet, path::Path};
+
+use crate::{
+    error::Result,
+    profile::step::{Action, Step},
+    store::{PathKind, Scope, Survey, survey},
+    volume::RelPath,
+};
+
+/// The databases below a root that any step asks for.
+#[derive(Debug)]
+pub struct Tree {
+    survey: Survey,
+}
+
+impl Tree {
+    /// Walks over all below `root`, for these steps. It looks at headers.
+    pub fn of<'a>(root: &Path, steps: impl Iterator<Item = &'a Step>) -> Result<Self> {
+        let mut scope = Scope::default();
+        for step in steps {
+            if let Action::Sqlite(rows) = &step.action {
+                scope.sqlite.push(rows.database.clone());
+            }
+        }
+        if scope == Scope::default() {
+            return Ok(Self { survey: Survey::default() });
+        }
+        Ok(Self { survey: survey(root, &scope.compile()?)? })
+    }
+
+    /// The databases that a glob matches, sorted.
+    pub fn databases(&self, glob: &str) -> Result<Vec<RelPath>> {
+        let matcher = Scope { sqlite: vec![glob.to_owned()], ..Scope::default() }.compile()?;
+        let found = self.survey.databases.iter().map(|found| &found.path);
+        Ok(found.filter(|path| matcher.takes(path, PathKind::Database)).cloned().collect())
+    }
+
+    /// All databases that any of these steps acts on.
+    pub fn all_databases<'a>(&self, steps: impl Iterator<Item = &'a Step>) -> Result<BTreeSet<RelPath>> {
+        let mut all = BTreeSet::new();
+        for step in steps {
+            if let Action::Sqlite(rows) = &step.action {
+                all.extend(self.databases(&rows.database)?);
+            }
+        }
+        Ok(all)
+    }
+}

@@ -1,0 +1,13 @@
+//! Quarantine and release, through the library, on real databases: what separates a copy that comes back exactly from one
+//! that nearly does.
+
+mod again;
+mod crash;
+mod delete;
+mod errors;
+mod insert;
+mod look;
+mod release;
+mod sidecars;
+mod support;
+mod update;

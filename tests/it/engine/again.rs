@@ -1,0 +1,74 @@
+//! Quarantine on top of quarantine: the first memory stands.
+
+use moorline::profile::step::Scalar;
+
+use super::support::{And, Copy, expr, ids, off, set, summary, text};
+
+const HOOKS: &str = "CREATE TABLE hooks (id INTEGER PRIMARY KEY, enabled, url);
+                     INSERT INTO hooks VALUES (1, 1, 'a'), (2, 0, 'b'), (3, 'yes', 'c');";
+
+#[test]
+fn to_apply_it_twice_changes_nothing_and_forgets_nothing() {
+    let copy = Copy::with(HOOKS);
+    let steps = [set("hooks", "enabled <> 0", &[("enabled", Scalar::Integer(0))])];
+    let (first, _) = copy.off(&steps);
+    let (second, warnings) = copy.off_again(&steps, Some(first.clone()));
+    assert_eq!((&second, warnings), (&first, vec![]));
+    copy.on(&second);
+    assert_eq!(copy.table("hooks"), ["1|1|'a'", "2|0|'b'", "3|'yes'|'c'"]);
+}
+
+#[test]
+fn an_expression_does_not_act_on_its_own_result() {
+    let copy = Copy::with(HOOKS);
+    let steps = [expr("hooks", "", &[("url", "'off:' || url")])];
+    let (first, _) = copy.off(&steps);
+    let (second, _) = copy.off_again(&steps, Some(first));
+    assert_eq!(copy.rows("app.db", "SELECT url FROM hooks"), ["'off:a'", "'off:b'", "'off:c'"]);
+    copy.on(&second);
+    assert_eq!(copy.rows("app.db", "SELECT url FROM hooks"), ["'a'", "'b'", "'c'"]);
+}
+
+#[test]
+fn a_row_switched_on_by_hand_is_off_again_and_comes_back_as_it_was_at_first() {
+    let copy = Copy::with(HOOKS);
+    let steps = [set("hooks", "enabled <> 0", &[("enabled", Scalar::Integer(0))])];
+    let (first, _) = copy.off(&steps);
+    copy.sql("app.db", "UPDATE hooks SET enabled = 1 WHERE id IN (2, 3); INSERT INTO hooks VALUES (4, 1, 'd')");
+    let (second, _) = copy.off_again(&steps, Some(first));
+    assert_eq!(ids(&second), ["hooks 1", "hooks 3", "hooks 2", "hooks 4"]);
+    assert_eq!(copy.rows("app.db", "SELECT enabled FROM hooks"), ["0", "0", "0", "0"]);
+    assert_eq!(summary(&copy.on(&second)), ["hooks 4 of 4"]);
+    assert_eq!(copy.rows("app.db", "SELECT enabled FROM hooks"), ["1", "1", "'yes'", "1"]);
+}
+
+#[test]
+fn another_profile_adds_to_what_is_remembered() {
+    let copy = Copy::with(HOOKS);
+    let (first, _) = copy.off(&[off("hooks")]);
+    let other = [set("hooks", "url = 'a'", &[("enabled", Scalar::Integer(-1)), ("url", text("nowhere"))])];
+    let (second, _) = copy.off_again(&other, Some(first.clone()));
+    assert_eq!((copy.table("hooks")[0].as_str(), ids(&second)), ("1|-1|'nowhere'", vec!["hooks 1".to_owned()]));
+    copy.on(&second);
+    assert_eq!(copy.table("hooks")[0], "1|1|'a'");
+
+    let (first, _) = copy.off(&[off("hooks")]);
+    let renamed = [expr("hooks", "url = 'a'", &[("enabled", "enabled - 1"), ("url", "'x'")]).called("others")];
+    let (second, _) = copy.off_again(&renamed, Some(first));
+    assert_eq!(
+        (copy.table("hooks")[0].as_str(), ids(&second)),
+        ("1|-1|'x'", vec!["hooks 1".into(), "others 1".into()])
+    );
+    assert_eq!(summary(&copy.on(&second)), ["others 1 of 1", "hooks 1 of 1"]);
+    assert_eq!(copy.table("hooks")[0], "1|1|'a'");
+}
+
+#[test]
+fn no_steps_at_all_forget_nothing() {
+    let copy = Copy::with(HOOKS);
+    let steps = [off("hooks"), set("hooks", "", &[("url", text("dropped"))]).called("drop").at_release()];
+    let (first, _) = copy.off(&steps);
+    let (second, _) = copy.off_again(&[], Some(first));
+    copy.on(&second);
+    assert_eq!(copy.table("hooks"), ["1|1|'dropped'", "2|0|'dropped'", "3|'yes'|'dropped'"]);
+}

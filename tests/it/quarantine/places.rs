@@ -1,0 +1,33 @@
+//! Quarantine where the state is not as it usually is: a `-wal` left behind, read-only folders, another user.
+
+use std::process::Command;
+
+use super::bell::{APPS, Bell};
+use crate::fixture::names;
+
+/// A server that is killed leaves its last transactions in the -wal.
+#[test]
+fn apps_that_are_in_a_wal_left_behind_are_switched_off() {
+    let bell = Bell::with_state();
+    bell.backup();
+    let before = bell.state();
+    let killed = "import sqlite3, os, sys\nc = sqlite3.connect(sys.argv[1])\nc.execute('pragma wal_autocheckpoint=0')\n\
+                  c.execute(\"insert into alerts values (7, 'in the wal', 1, null)\")\nc.commit()\nos.kill(os.getpid(), 9)";
+    let python = Command::new("python3").args(["-c", killed]).arg(bell.path("app.db")).status().expect("python runs");
+    assert!(!python.success());
+    assert!(std::fs::metadata(bell.path("app.db-wal")).expect("is there").len() > 0);
+    let off = bell.moorline(&["apps", "disable", "--all", "--json"]).json();
+    assert_eq!(off["switched_off"], APPS.len() + 1);
+    bell.must_be_silent();
+    bell.moorline(&["apps", "release", "--all"]).succeeds();
+    bell.sql("DELETE FROM alerts WHERE id = 7");
+    assert_eq!(bell.state(), before);
+}
+
+#[test]
+fn a_copy_comes_without_anything_that_quarantine_worked_with() {
+    let copy = Bell::with_state().copy();
+    let mine = names(copy.data.root());
+    assert_eq!(mine, [".moorline", "Backups", "Init", "app.db", "hooks.d", "hooks.json"]);
+    assert_eq!(names(&copy.path("hooks.d")), ["mail.sh.quarantined", "page.sh.quarantined"]);
+}
