@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 #[test]
 fn rows_that_cannot_be_switched_off_are_taken_out_and_what_piled_up_is_dropped() {
-    Folder::of("feeds").prove().passes();
+    Folder::of("feeds").prove_for("3", &[]).passes();
 }
 
 #[test]
@@ -25,7 +25,7 @@ fn a_uuid_a_composite_key_and_json_in_a_column() {
 
 #[test]
 fn no_packet_leaves_a_restored_copy() {
-    let proof = Folder::of("feeds").prove_with(&["--no-packet"]);
+    let proof = Folder::of("feeds").prove_for("1", &["--no-packet"]);
     proof.passes();
     assert!(proof.line.ends_with(" packets=0"), "{proof:?}");
 }
@@ -36,7 +36,7 @@ fn a_packet_from_a_restored_copy_is_seen() {
     let home = "import os, socket\nif 'MOORLINE_QUARANTINED' in os.environ:\n    \
         socket.socket(type=socket.SOCK_DGRAM).sendto(b'', ('192.0.2.1', 9))\n";
     folder.edit("server.py", "database().executescript", &format!("{home}database().executescript"));
-    let proof = folder.prove_with(&["--no-packet"]);
+    let proof = folder.prove_for("1", &["--no-packet"]);
     proof.fails("UDP to 192.0.2.1 port 9");
     assert!(proof.line.contains(" quarantined=0 ") && proof.line.ends_with(" packets=1"), "{proof:?}");
 }
@@ -81,7 +81,7 @@ fn a_burst_at_release_is_no_proof() {
         "at      = \"release\"\nsqlite",
         "at      = \"release\"\nwhere   = \"feed = 0\"\nsqlite",
     );
-    folder.prove().fails("the app that was off sends requests");
+    folder.prove_for("3", &[]).fails("the app that was off sends requests");
 }
 
 #[test]
@@ -157,16 +157,17 @@ impl Folder {
     }
 
     fn prove(&self) -> Proof {
-        self.prove_with(&[])
+        self.prove_for("1", &[])
     }
 
-    fn prove_with(&self, flags: &[&str]) -> Proof {
+    /// What piles up for three seconds is late in `feeds`.
+    fn prove_for(&self, seconds: &str, flags: &[&str]) -> Proof {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/prove-profile");
         let logs = self.place.path().join("logs");
         fs::create_dir_all(&logs).expect("made");
         let mut command = Command::new(script);
         command.args(flags).arg(self.path("")).arg(self.path("profile.toml"));
-        command.env("MOORLINE", env!("CARGO_BIN_EXE_moorline")).env("W", "3").env("KEEP", "1").env("TMPDIR", &logs);
+        command.env("MOORLINE", env!("CARGO_BIN_EXE_moorline")).env("W", seconds).env("KEEP", "1").env("TMPDIR", &logs);
         let output = command.output().expect("starts");
         let requests = fs::read_dir(&logs).expect("a folder").find_map(|entry| {
             let path = entry.expect("an entry").path();
