@@ -45,12 +45,14 @@ texts! {
     RUN = b"run\0";
     SUPERVISE = b"--supervise\0";
     DASHES = b"--\0";
-    // What begins like this is a setting; with the three below a start may be a quiet one all the same.
+    // What begins like this is a setting; with those below a start may be a quiet one all the same.
     OURS = b"MOORLINE_\0";
     SEQS = b"SEQ_\0";
     SOCKETS = b"LISTEN_\0";
     STORAGE = b"MOORLINE_STORAGE=\0";
-    LOG = b"MOORLINE_LOG=\0";
+    LOG_ERROR = b"MOORLINE_LOG=error\0";
+    LOG_WARN = b"MOORLINE_LOG=warn\0";
+    LOG_INFO = b"MOORLINE_LOG=info\0";
     SUPERVISED = b"MOORLINE_SUPERVISE=1\0";
     DEFAULT_STORAGE = b"/data\0";
     // What the server is told.
@@ -138,7 +140,8 @@ impl Server {
         let plain = is(1, RUN) && is(first - 1, DASHES);
         let is_setting = |variable: &CStr| {
             let starts = |start: &CStr| starts_with(variable.to_bytes(), start.to_bytes());
-            let harmless = starts(STORAGE) || starts(LOG) || equal(variable.to_bytes(), SUPERVISED.to_bytes());
+            let is = |text: &CStr| equal(variable.to_bytes(), text.to_bytes());
+            let harmless = starts(STORAGE) || is(SUPERVISED) || is(LOG_ERROR) || is(LOG_WARN) || is(LOG_INFO);
             (starts(OURS) || starts(SEQS) || starts(SOCKETS)) && !harmless
         };
         let program = stack.argument(first).filter(|program| plain && !program.is_empty())?;

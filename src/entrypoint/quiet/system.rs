@@ -182,6 +182,32 @@ pub fn read_start<'a>(folder: Fd, path: &CStr, buffer: &'a mut Buffer<PIECE>) ->
     read
 }
 
+/// Looks at each piece of a file until one is `found`. Whether it was; not where there is no such file. Pieces overlap, so
+/// that a word of 32 bytes is in one of them.
+#[inline(always)]
+pub fn find_piece(folder: Fd, path: &CStr, found: impl Fn(&[u8]) -> bool) -> Result<bool, Errno> {
+    let file = match open(folder, path, O_CLOEXEC) {
+        Err(Errno::ENOENT) => return Ok(false),
+        other => other?,
+    };
+    let mut buffer = Buffer::<PIECE>::new();
+    let mut offset = 0;
+    let outcome = loop {
+        // SAFETY: the buffer has the length that is given, and the kernel says how much it has written.
+        let piece = unsafe {
+            syscall!(Sysno::pread64, file, buffer.room(), PIECE, offset).map(|length| buffer.written(length))
+        };
+        match piece {
+            Ok(piece) if found(piece) => break Ok(true),
+            Ok(piece) if piece.len() < PIECE => break Ok(false),
+            Ok(_) => offset += PIECE - 32,
+            Err(errno) => break Err(errno),
+        }
+    };
+    close(file);
+    outcome
+}
+
 /// What a file holds, if that is less than a piece. `Ok(None)` where there is no such file.
 #[inline(always)]
 pub fn read<'a>(folder: Fd, path: &CStr, buffer: &'a mut Buffer<PIECE>) -> Result<Option<&'a [u8]>, ()> {
