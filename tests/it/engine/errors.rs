@@ -68,12 +68,16 @@ fn an_error_of_sql_says_what_sqlite_says_and_nothing_of_what_is_in_a_row() {
     let copy = Copy::with(HOOKS);
     copy.sql("app.db", "CREATE UNIQUE INDEX one ON hooks (enabled) WHERE enabled = 0; CREATE TABLE c (v CHECK (v <> 3)); INSERT INTO c VALUES (1)");
     let wrong = [
-        (off("hooks").with(|rows| rows.filter = Some("enabled ==== 1".into())), "near \"=\": syntax error"),
-        (off("hooks").with(|rows| rows.filter = Some("1); DELETE FROM hooks; SELECT (1".into())), "near \")\""),
+        (off("hooks").with(|rows| rows.filter = Some("enabled ==== 1".into())), "near \"==\": syntax error"),
+        (
+            off("hooks").with(|rows| rows.filter = Some("1); DELETE FROM hooks; SELECT (1".into())),
+            "near \";\": syntax error",
+        ),
         (off("hooks").with(|rows| rows.filter = Some("no_such(url)".into())), "no such function: no_such"),
         (expr("hooks", "", &[("url", "json(url)")]), "malformed JSON"),
         (off("hooks"), "UNIQUE constraint failed: hooks.enabled"),
         (set("c", "", &[("v", Scalar::Integer(3))]), "CHECK constraint failed: v <> 3"),
+        (set("hooks", "", &[("enabled", Scalar::Real(f64::INFINITY))]), "no finite number"),
         (set("hooks", "", &[("id", Scalar::Null)]), "id is part of the key"),
         (off("hooks").with(|rows| rows.key = vec!["url".into()]), "`key`, url, does not tell the rows of hooks apart"),
         (

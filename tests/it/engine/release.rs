@@ -62,7 +62,9 @@ fn a_name_that_no_app_has_is_an_error_that_knows_better() {
     let copy = Copy::with(HOOKS);
     let (mut memory, _) = copy.off(&[off("hooks").called("web hooks")]);
     let before = memory.clone();
-    for (wrong, near) in [("Hooks", "web hooks"), ("web hooks 4", "web hooks"), ("rules", "web hooks")] {
+    for (wrong, near) in
+        [("Hooks", "web hooks"), ("wbe hooks", "web hooks"), ("web hooks 4", "web hooks"), ("rules", "web hooks")]
+    {
         let error = apps::release(copy.root(), &mut memory, &named(&["web hooks 1", wrong]), &mut |_| Ok(()));
         let error = error.expect_err("refuses");
         assert_eq!(error.code(), Code::NotFound);

@@ -4,11 +4,8 @@ use std::fs;
 
 use crate::support::{Start, TestVolume};
 
-/// A volume on which there is nothing to do, whatever the run is told.
 fn settled() -> TestVolume {
-    let volume = TestVolume::new();
-    volume.write("app.conf", "in use");
-    volume.settle()
+    TestVolume::fresh().settle()
 }
 
 /// A start with no setting, on a volume that may be settled.
@@ -34,9 +31,11 @@ fn the_server_finds_what_it_finds_after_the_long_way() {
     }
 }
 
+type Prepare = fn(&TestVolume);
+
 #[test]
 fn whatever_is_to_be_done_is_done() {
-    let to_do: [(&str, fn(&TestVolume), &str); 6] = [
+    let to_do: [(&str, Prepare, &str); 6] = [
         ("a script", |volume| volume.script("a.sh", "echo ran"), "ran"),
         ("a script at every start", |volume| volume.write("Init/start.d/a.sh", "echo ran"), "ran"),
         ("a script that is being written", |volume| volume.script("a.sh~", "echo"), "a.sh~"),
