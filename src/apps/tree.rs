@@ -5,9 +5,9 @@
 use std::{collections::BTreeSet, path::Path};
 
 use crate::{
-    error::Result,
+    error::{Code, Error, IoContext, Result},
     profile::step::{Action, Step},
-    store::{PathKind, Scope, Survey, survey},
+    store::{PathKind, Scope, Survey, is_database, survey},
     volume::RelPath,
 };
 
@@ -29,7 +29,11 @@ impl Tree {
         if scope == Scope::default() {
             return Ok(Self { survey: Survey::default() });
         }
-        Ok(Self { survey: survey(root, &scope.compile()?)? })
+        let survey = survey(root, &scope.compile()?)?;
+        match survey.not_databases.first() {
+            Some(path) => Err(no_database(path)),
+            None => Ok(Self { survey }),
+        }
     }
 
     /// The databases that a glob matches, sorted.
@@ -49,4 +53,23 @@ impl Tree {
         }
         Ok(all)
     }
+}
+
+/// Whether the database that an app was in is there. To be asked before any is open.
+///
+/// # Errors
+/// Where there is something else: what had been on is not to be forgotten for that.
+pub fn is_there(root: &Path, path: &RelPath) -> Result<bool> {
+    let full = path.under(root);
+    match full.symlink_metadata() {
+        Err(_) => Ok(false),
+        // To SQLite a file of no bytes is a database.
+        Ok(meta) if meta.is_file() && (meta.len() == 0 || is_database(&full).on("read", &full)?) => Ok(true),
+        Ok(_) => Err(no_database(path)),
+    }
+}
+
+fn no_database(path: &RelPath) -> Error {
+    Error::new(Code::AppsUnknown, format!("{path} is no SQLite database: it does not begin like one"))
+        .hint("put the database back; where it is one no more, take the file away, or correct the profile")
 }
