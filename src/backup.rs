@@ -24,6 +24,7 @@ pub use self::{
     progress::{Counted, Progress, Silent},
     quarantine::read_memory,
     retention::{expired, prune},
+    stores::refuse_missing,
     take::{Destination, Job, Taken, take},
     verify::{Report, complete, open_file, read_whole, verify},
 };

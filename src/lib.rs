@@ -62,7 +62,7 @@
 //! - `written.rs`: the TOML, read strictly; `document.rs`: its tables and the lines of faults; `quarantine.rs`: its steps;
 //!   `values.rs`: what is written into columns and members, and conditions
 //! - `builtin.rs`: the profiles that are built in; `discovery.rs`: when nobody has said; `.moorlineignore`
-//! - `step.rs`: a step of quarantine, as data; `health.rs`: how health is told; `duration.rs`: `30s`, `12h`, `7d`
+//! - `finds.rs`: what its stores find; `step.rs`: a step of quarantine, as data; `health.rs`: how health is told; `duration.rs`: `30s`, `12h`, `7d`
 //!
 //! [`store`]: databases and files, off the volume and back onto it.
 //! - `scope.rs`: which paths are state; `survey.rs`, `survey/walk.rs`: finding them, and what is

@@ -30,8 +30,9 @@ impl Tree {
             return Ok(Self { survey: Survey::default() });
         }
         let survey = survey(root, &scope.compile()?)?;
+        // Not the same as one that is missing, which an optional step may do without: its server can read it.
         match survey.not_databases.first() {
-            Some(path) => Err(no_database(path)),
+            Some(path) => Err(not_a_database(path)),
             None => Ok(Self { survey }),
         }
     }
@@ -65,11 +66,11 @@ pub fn is_there(root: &Path, path: &RelPath) -> Result<bool> {
         Err(_) => Ok(false),
         // To SQLite a file of no bytes is a database.
         Ok(meta) if meta.is_file() && (meta.len() == 0 || is_database(&full).on("read", &full)?) => Ok(true),
-        Ok(_) => Err(no_database(path)),
+        Ok(_) => Err(not_a_database(path)),
     }
 }
 
-fn no_database(path: &RelPath) -> Error {
-    Error::new(Code::AppsUnknown, format!("{path} is no SQLite database: it does not begin like one"))
-        .hint("put the database back; where it is one no more, take the file away, or correct the profile")
+fn not_a_database(path: &RelPath) -> Error {
+    Error::new(Code::AppsUnknown, format!("a step acts on {path} as a SQLite database, and it does not begin like one"))
+        .hint("put the database back; one that is encrypted cannot be read through SQLite: leave it to a `file` step")
 }

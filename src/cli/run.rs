@@ -55,7 +55,7 @@ impl Run {
             boot_backup: !self.no_boot_backup && !environment.switch("MOORLINE_NO_BOOT_BACKUP")?,
         };
         let mut settings = self.container.settings(context, "run")?;
-        settings.health = container::health(self.health.as_deref(), environment)?;
+        settings.health = container::health(self.health.as_deref(), context)?;
         Ok(container::answer(entrypoint::run(&settings, &server)?))
     }
 }

@@ -172,6 +172,12 @@ pub fn plain(glob: &str) -> Option<RelPath> {
     if glob.contains(WILD) { None } else { RelPath::new(glob.trim_end_matches('/')).ok() }
 }
 
+/// Whether all that a glob can match is ours, or the file system's.
+#[must_use]
+pub fn is_own_glob(glob: &str) -> bool {
+    glob.split('/').next().is_some_and(|first| OWN_NAMES.contains(&first))
+}
+
 /// Ours, or the file system's: at the storage root only.
 fn is_own(path: &RelPath) -> bool {
     OWN_NAMES.iter().any(|own| path.first() == *own)

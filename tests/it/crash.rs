@@ -4,6 +4,7 @@
 //! that starts finds one of the two, whole; a script that restores takes effect once; and what was replaced comes
 //! back with one command.
 
+mod quarantine;
 mod scene;
 mod state;
 
@@ -130,9 +131,13 @@ struct Point {
 }
 
 /// Goes through all changes until nothing is killed there, and counts them.
-fn before_each_change(mut killed_at: impl FnMut(&Point) -> bool) -> u32 {
+fn before_each_change(killed_at: impl FnMut(&Point) -> bool) -> u32 {
+    before_each(CHANGES.into_iter(), killed_at)
+}
+
+fn before_each(calls: impl Iterator<Item = &'static str>, mut killed_at: impl FnMut(&Point) -> bool) -> u32 {
     let kills_of = |call| (1..).take_while(|nth| killed_at(&Point { call, nth: *nth })).count();
-    CHANGES.into_iter().map(kills_of).sum::<usize>().try_into().expect("not so many")
+    calls.map(kills_of).sum::<usize>().try_into().expect("not so many")
 }
 
 /// Restores, and is killed at this point. False where it does not get there.

@@ -1,7 +1,7 @@
 //! Quarantine through the front door: a copy is silent until it is released, and then exactly what it was.
 
 mod backup;
-mod bell;
+pub mod bell;
 mod decided;
 mod places;
 mod released;

@@ -33,6 +33,15 @@ fn a_missing_table_column_or_database_fails_with_the_steps_name_unless_it_is_opt
 }
 
 #[test]
+fn a_database_that_only_its_server_can_read_is_not_a_missing_one() {
+    let copy = Copy::with(HOOKS);
+    std::fs::write(copy.path("secret.db"), [0xa5; 4096]).expect("writes");
+    let step = off("hooks").optional().with(|rows| rows.database = "secret.db".into());
+    let error = copy.refuses(&[step]);
+    assert!(error.message().contains("secret.db as a SQLite database, and it does not begin like one"), "{error}");
+}
+
+#[test]
 fn a_step_that_matches_nothing_is_one_warning() {
     let copy = Copy::with(HOOKS);
     copy.sql("b.db", HOOKS);
@@ -130,12 +139,4 @@ fn a_key_in_an_order_that_only_the_server_knows_is_compared_by_its_bytes() {
     assert_eq!(ids(&memory), ["t a", "t b"]);
     copy.on(&memory);
     assert_eq!(copy.table("t"), ["'a'|1", "'b'|1"]);
-}
-
-#[test]
-fn a_file_that_is_no_database_is_refused() {
-    let copy = Copy::with(HOOKS);
-    std::fs::write(copy.path("x.db"), "not at all").expect("written");
-    let error = copy.refuses(&[off("hooks").with(|rows| rows.database = "x.db".into())]);
-    assert_eq!(error.message(), "x.db is no SQLite database: it does not begin like one");
 }

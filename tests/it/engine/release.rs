@@ -173,7 +173,7 @@ fn where_something_else_is_in_the_databases_place_nothing_is_forgotten() {
         let error = apps::release(copy.root(), &mut memory, &Chosen::All, &mut |_| panic!("nothing to keep"));
         let error = error.expect_err("refuses");
         assert!(
-            error.code() == Code::AppsUnknown && error.message().contains("app.db is no SQLite database"),
+            error.code() == Code::AppsUnknown && error.message().contains("a step acts on app.db as a SQLite database"),
             "{error}"
         );
         assert_eq!(memory, before);

@@ -1,8 +1,13 @@
 //! Backups of what is in quarantine know what had been on.
 
-use std::{fs, process::Stdio, thread, time::Duration};
+use std::{
+    fs,
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
+};
 
-use moorline::volume::{BackupLock, Lock, Volume};
+use moorline::volume::{BackupLock, Volume};
 
 use super::bell::{APPS, Bell};
 use crate::fixture::{Ran, argument, names};
@@ -41,6 +46,7 @@ fn a_backup_says_whether_its_apps_are_off() {
         let words = bell.moorline(&["inspect", argument(backup)]).succeeds();
         assert_eq!(words.contains("apps are off in it"), quarantined, "{words}");
     }
+    copy.moorline(&["verify", "--full"]).succeeds();
     let stranger = Bell::empty();
     let without_key = stranger.moorline(&["inspect", "--json", argument(&off)]).json();
     assert_eq!(without_key["quarantined"], serde_json::Value::Null, "that is for who has the key");
@@ -49,11 +55,8 @@ fn a_backup_says_whether_its_apps_are_off() {
 #[test]
 fn what_somebody_wants_released_here_is_not_released_elsewhere() {
     let copy = Bell::with_state().copy();
-    let volume = Volume::open(copy.data.root()).expect("opens");
-    let server = Lock::take(&volume, "run", None).expect("is free");
-    copy.moorline(&["apps", "release", "--all"]).succeeds();
+    copy.request("--all");
     let backup = copy.backup();
-    drop(server);
     let third = Bell::empty();
     third.restore(&copy, &backup, &[]).succeeds();
     third.start().succeeds();
@@ -82,22 +85,13 @@ fn a_backup_beside_which_a_start_releases_apps_is_refused() {
         copy.data.file(&format!("hooks.d/noise{number}.sh"), &format!("{noise}{number}"));
     }
     copy.moorline(&["apps", "disable", "--all"]).succeeds();
-    let server = Lock::take(&Volume::open(copy.data.root()).expect("opens"), "run", None).expect("is free");
-    copy.moorline(&["apps", "release", "--all"]).succeeds();
-    drop(server);
+    copy.request("--all");
     // Stopped as soon as it writes, so that the start comes in between for sure.
-    let mut strace = std::process::Command::new("strace");
+    let mut strace = Command::new("strace");
     strace.args(["-qq", "-f", "-o", "/dev/null", "-e", "trace=openat", "-e", "inject=openat:delay_enter=100000"]);
     strace.args(["-P", argument(&copy.path("hooks.json"))]);
-    let command = copy.command(&["backup"]);
-    strace.arg(command.get_program()).args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => strace.env(name, value),
-            None => strace.env_remove(name),
-        };
-    }
-    let backup = strace.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
+    let mut backup = copy.command_under(strace, &["backup"]);
+    let backup = backup.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
     while !names(&copy.path("Backups")).iter().any(|name| name.ends_with(".tmp")) {
         thread::sleep(Duration::from_millis(1));
     }

@@ -6,9 +6,10 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
+use moorline::volume::{Lock, Volume};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -20,8 +21,8 @@ name = "bell"
 prefix = "bell"
 
 [state]
-sqlite = ["app.db"]
-files = ["hooks.json", "hooks.d/*.sh"]
+sqlite = ["app.db", "more/*.db"]
+files = ["hooks.json", "hooks.d/*.sh", "more/*.json"]
 
 [[quarantine]]
 name = "alerts"
@@ -129,7 +130,7 @@ impl Bell {
     }
 
     fn profile(&self) -> PathBuf {
-        self.beside.path().join("bell.toml")
+        self.beside("bell.toml")
     }
 
     /// A path on the volume.
@@ -164,6 +165,46 @@ impl Bell {
         let copy = Self::empty();
         copy.restore(self, &self.backup(), &[]).succeeds();
         copy
+    }
+
+    /// The same volume once more, as the disk has it.
+    pub fn duplicate(&self) -> Self {
+        let other = Self::empty();
+        fs::copy(self.profile(), other.profile()).expect("copied");
+        let all = format!("{}/.", argument(self.data.root()));
+        let copied = Command::new("cp").args(["-a", &all]).arg(other.data.root()).status();
+        assert!(copied.expect("cp runs").success());
+        other
+    }
+
+    /// The command, as the last arguments of another.
+    pub fn command_under(&self, mut other: Command, arguments: &[&str]) -> Command {
+        let command = self.command(arguments);
+        other.arg(command.get_program()).args(command.get_args()).stdin(Stdio::null());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => other.env(name, value),
+                None => other.env_remove(name),
+            };
+        }
+        other
+    }
+
+    /// Asks for a release while a server runs.
+    pub fn request(&self, name: &str) {
+        let running = self.server();
+        self.moorline(&["apps", "release", name]).succeeds();
+        drop(running);
+    }
+
+    /// The lock of a server that runs.
+    pub fn server(&self) -> Lock {
+        Lock::take(&Volume::open(self.data.root()).expect("opens"), "run", None).expect("is free")
+    }
+
+    /// A path beside the volume.
+    pub fn beside(&self, name: &str) -> PathBuf {
+        self.beside.path().join(name)
     }
 
     /// A start whose server says its environment and its arguments, and ends.

@@ -2,15 +2,8 @@
 
 use std::{fs, process::Command};
 
-use moorline::volume::{Lock, Volume};
-
 use super::bell::{APPS, Bell};
 use crate::fixture::Ran;
-
-/// The lock of a server that runs.
-fn server(bell: &Bell) -> Lock {
-    Lock::take(&Volume::open(bell.data.root()).expect("opens"), "run", None).expect("is free")
-}
 
 #[test]
 fn every_start_stays_in_quarantine_says_so_and_tells_the_server() {
@@ -64,7 +57,7 @@ fn what_is_released_while_the_server_runs_is_on_when_the_next_one_starts() {
     let original = Bell::with_state();
     let before = original.state();
     let copy = original.copy();
-    let running = server(&copy);
+    let running = copy.server();
     let ran = copy.moorline(&["apps", "release", "alerts 1"]);
     assert!(ran.stderr.contains("in use by `run`"), "{ran:#?}");
     assert!(ran.succeeds().contains("the next start"));
@@ -81,7 +74,7 @@ fn what_is_released_while_the_server_runs_is_on_when_the_next_one_starts() {
     );
     assert!(start.succeeds().contains("MOORLINE_QUARANTINED=1"));
     assert_eq!(copy.fires().into_iter().collect::<Vec<_>>(), ["alert 1", "job 1", "job 2"]);
-    let running = server(&copy);
+    let running = copy.server();
     copy.moorline(&["apps", "release", "--all"]).succeeds();
     drop(running);
     assert!(!copy.start().succeeds().contains("MOORLINE_QUARANTINED"));
@@ -118,7 +111,7 @@ fn a_script_restores_a_copy_and_the_server_finds_it_silent() {
 #[test]
 fn requests_at_the_same_moment_do_not_lose_one_another() {
     let copy = Bell::with_state().copy();
-    let _running = server(&copy);
+    let _running = copy.server();
     let requests: Vec<_> =
         APPS.iter().map(|id| copy.command(&["apps", "release", id]).spawn().expect("starts")).collect();
     for mut request in requests {
@@ -133,7 +126,7 @@ fn where_it_cannot_be_released_no_server_starts_and_the_next_start_tries_again()
     let original = Bell::with_state();
     let before = original.state();
     let copy = original.copy();
-    let running = server(&copy);
+    let running = copy.server();
     copy.moorline(&["apps", "release", "--all"]).succeeds();
     drop(running);
     let database = fs::read(copy.path("app.db")).expect("readable");

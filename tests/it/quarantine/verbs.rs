@@ -1,6 +1,5 @@
 //! `moorline apps`: its words, its objects, and what it refuses.
 
-use moorline::volume::{Lock, Volume};
 use rusqlite::Connection;
 
 use super::bell::{APPS, Bell, PROFILE};
@@ -68,7 +67,7 @@ fn nothing_is_switched_off_under_a_server() {
     let bell = Bell::with_state();
     bell.backup();
     let before = bell.state();
-    let server = Lock::take(&Volume::open(bell.data.root()).expect("opens"), "run", None).expect("is free");
+    let server = bell.server();
     bell.moorline(&["apps", "disable", "--all"]).fails(75, &["in use by `run`"]);
     drop(server);
     let other = Connection::open(bell.path("app.db")).expect("opens");
