@@ -140,11 +140,3 @@ fn a_key_in_an_order_that_only_the_server_knows_is_compared_by_its_bytes() {
     copy.on(&memory);
     assert_eq!(copy.table("t"), ["'a'|1", "'b'|1"]);
 }
-
-#[test]
-fn a_file_that_is_no_database_is_refused() {
-    let copy = Copy::with(HOOKS);
-    std::fs::write(copy.path("x.db"), "not at all").expect("written");
-    let error = copy.refuses(&[off("hooks").with(|rows| rows.database = "x.db".into())]);
-    assert!(error.message().contains("x.db"), "{error}");
-}

@@ -10,7 +10,7 @@ fn settled() -> TestVolume {
 
 /// A start with no setting, on a volume that may be settled.
 fn plain<'a>(volume: &'a TestVolume, flags: &[&str], line: &str) -> Start<'a> {
-    let arguments = [&["run"], flags, &["--", "/bin/sh", "-c", line]].concat();
+    let arguments = ["run"].iter().chain(flags).chain(&["--", "/bin/sh", "-c", line]).copied();
     volume.moorline(arguments).without("MOORLINE_SEQINIT").without("MOORLINE_NO_BOOT_BACKUP")
 }
 
@@ -129,7 +129,7 @@ fn a_program_that_is_not_there_is_explained_as_ever() {
     for flags in [&[][..], &["--supervise"]] {
         for program in ["/nowhere/at-all", "nowhere-on-the-path", "/etc", "/etc/passwd"] {
             let volume = settled();
-            let arguments = [&["run"], flags, &["--", program]].concat();
+            let arguments: Vec<&str> = ["run"].iter().chain(flags).chain(&["--", program]).copied().collect();
             let start = || volume.moorline(&arguments).without("MOORLINE_SEQINIT").without("MOORLINE_NO_BOOT_BACKUP");
             let quiet = start().wait();
             let long = start().env("MOORLINE_LOCK_WAIT", "30").wait();
