@@ -11,6 +11,7 @@ mod name;
 mod progress;
 mod quarantine;
 mod retention;
+mod stores;
 mod take;
 mod verify;
 
@@ -23,6 +24,7 @@ pub use self::{
     progress::{Counted, Progress, Silent},
     quarantine::read_memory,
     retention::{expired, prune},
+    stores::refuse_missing,
     take::{Destination, Job, Taken, take},
     verify::{Report, complete, open_file, read_whole, verify},
 };

@@ -18,6 +18,8 @@ mod key;
 mod list;
 mod output;
 mod preview;
+mod profile;
+mod profiles;
 mod progress;
 mod restore;
 mod rollback;
@@ -38,14 +40,16 @@ use std::{
 };
 
 use clap::{
-    CommandFactory, Parser, Subcommand,
+    CommandFactory, FromArgMatches, Parser, Subcommand,
     error::{ContextKind, ContextValue, ErrorKind},
+    parser::ValueSource,
 };
 
 use zeroize::Zeroizing;
 
 pub use self::output::{StandardError, fail, printable};
 use crate::{
+    entrypoint,
     error::{Code, Error, Result},
     key::without_keys,
     process::signals,
@@ -95,6 +99,8 @@ enum Verb {
     Rollback(rollback::Rollback),
     Apps(apps::Apps),
     Status(status::Status),
+    Profiles(profiles::Profiles),
+    Profile(profile::Profile),
     ShowKey(show_key::ShowKey),
     Health(health::Health),
     Shell(shell::Shell),
@@ -106,6 +112,8 @@ enum Verb {
 #[derive(Debug)]
 struct Context {
     storage: PathBuf,
+    /// Whether it was said on the command line which volume is meant.
+    storage_named: bool,
     profile: Choice,
     environment: environment::Environment,
 }
@@ -143,6 +151,8 @@ impl Verb {
             Self::Rollback(verb) => verb.run(context),
             Self::Apps(verb) => verb.run(context),
             Self::Status(verb) => verb.run(context),
+            Self::Profiles(verb) => verb.run(),
+            Self::Profile(verb) => verb.run(context),
             Self::ShowKey(verb) => verb.run(context),
             Self::Health(verb) => verb.run(context),
             Self::Shell(verb) => verb.run(context),
@@ -161,6 +171,8 @@ impl Verb {
             Self::Restore(verb) => verb.json,
             Self::Rollback(verb) => verb.json,
             Self::Status(verb) => verb.json,
+            Self::Profiles(verb) => verb.json,
+            Self::Profile(verb) => verb.json(),
             Self::Verify(verb) => verb.json,
             Self::AfterStart(_)
             | Self::Extract(_)
@@ -204,8 +216,12 @@ pub fn arguments() -> Result<Vec<OsString>> {
 /// Runs the verb that was typed.
 #[must_use]
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
-    if let Some((storage, profile, run)) = start(&arguments) {
-        return carry_out(storage, profile, Verb::Run(run));
+    if entrypoint::server_runs() {
+        return run::look_after(arguments, &environment::Environment::of_process())
+            .unwrap_or_else(|error| fail(&error, false));
+    }
+    if let Some(cli) = start(&arguments) {
+        return carry_out(cli, false);
     }
     let verbs: Vec<String> = Cli::<Verb>::command().get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
     let verbs = [verbs, vec!["help".to_owned()]].concat();
@@ -215,26 +231,32 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
             .run(&environment::Environment::of_process(), nearest.as_deref())
             .unwrap_or_else(|error| fail(&error, false));
     }
-    match Cli::<Verb>::try_parse_from(arguments) {
-        Ok(cli) => carry_out(cli.storage, cli.profile, cli.verb),
+    let parsed = Cli::<Verb>::command().try_get_matches_from(arguments).and_then(|matches| {
+        let named = matches.value_source("storage") == Some(ValueSource::CommandLine);
+        Cli::<Verb>::from_arg_matches(&matches).map(|cli| (cli, named))
+    });
+    match parsed {
+        Ok((cli, named)) => carry_out(cli, named),
         Err(error) => answer_of_clap(&error),
     }
 }
 
 /// What `run` was given, where that is the verb. Anything else, and every error, is for the whole command line.
-fn start(arguments: &[OsString]) -> Option<(PathBuf, Option<OsString>, run::Run)> {
+fn start(arguments: &[OsString]) -> Option<Cli<Verb>> {
     let mut ours = arguments.iter().take_while(|argument| *argument != "--");
     if !ours.any(|argument| argument == "run") {
         return None;
     }
     let Cli { storage, profile, verb: Start::Run(run) } = Cli::<Start>::try_parse_from(arguments).ok()?;
-    Some((storage, profile, run))
+    Some(Cli { storage, profile, verb: Verb::Run(run) })
 }
 
-fn carry_out(storage: PathBuf, profile: Option<OsString>, verb: Verb) -> ExitCode {
+fn carry_out(cli: Cli<Verb>, storage_named: bool) -> ExitCode {
+    let Cli { storage, profile, verb } = cli;
     let json = verb.json();
     let done = Choice::of(&profile.unwrap_or_default()).and_then(|profile| {
-        verb.run(&Context { storage, profile, environment: environment::Environment::of_process() })
+        let environment = environment::Environment::of_process();
+        verb.run(&Context { storage, storage_named, profile, environment })
     });
     match done {
         Ok(code) => code,

@@ -19,6 +19,9 @@
 //! - `scripts.rs`: how scripts are run; `health.rs`: whether the server is healthy; `ready.rs`: what runs beside it then
 //! - `quarantine.rs`: what is left to do about apps, and what the server is told
 //! - `lock.rs`: waiting for the volume; `state.rs`: whether it holds state, `seqsvr` on a script's `PATH`
+//! - `quiet.rs`: a start with nothing to do, before the C library; `quiet/look.rs`: whether it is one;
+//!   `quiet/supervised.rs`: its server as a child; `quiet/stack.rs`, `quiet/system.rs`, `quiet/text.rs`, `quiet/time.rs`:
+//!   arguments, system calls, text and times without a heap
 //! - `supervise.rs`: staying PID 1 beside the server; `supervise/companion.rs`: what runs beside it, started again
 //!
 //! [`init`]: init scripts, run once each.
@@ -38,7 +41,7 @@
 //! - `rollback.rs`: what was replaced, back again; `set.rs`: what is kept, its pruning
 //!
 //! [`backup`]: a backup made, read back, looked at, kept.
-//! - `take.rs`: one taken; `manifest.rs`: what it says it holds; `name.rs`: what it is called
+//! - `take.rs`: one taken; `stores.rs`: nothing missing; `manifest.rs`: what it says it holds; `name.rs`: what it is called
 //! - `verify.rs`: read to the last byte; `inspect.rs`, `extract.rs`: what is in it, and out of it
 //! - `catalog.rs`: listing, and the newest of an instance; `retention.rs`: which scheduled ones go
 //! - `quarantine.rs`: the memory of quarantine as a member; `progress.rs`: how far it is
@@ -59,7 +62,7 @@
 //! - `written.rs`: the TOML, read strictly; `document.rs`: its tables and the lines of faults; `quarantine.rs`: its steps;
 //!   `values.rs`: what is written into columns and members, and conditions
 //! - `builtin.rs`: the profiles that are built in; `discovery.rs`: when nobody has said; `.moorlineignore`
-//! - `step.rs`: a step of quarantine, as data; `health.rs`: how health is told; `duration.rs`: `30s`, `12h`, `7d`
+//! - `finds.rs`: what its stores find; `step.rs`: a step of quarantine, as data; `health.rs`: how health is told; `duration.rs`: `30s`, `12h`, `7d`
 //!
 //! [`store`]: databases and files, off the volume and back onto it.
 //! - `scope.rs`: which paths are state; `survey.rs`, `survey/walk.rs`: finding them, and what is

@@ -8,6 +8,7 @@ pub mod choice;
 pub mod discovery;
 mod document;
 pub mod duration;
+pub mod finds;
 pub mod health;
 mod quarantine;
 pub mod step;

@@ -5,7 +5,7 @@
 use std::{collections::BTreeSet, path::Path};
 
 use crate::{
-    error::Result,
+    error::{Code, Error, Result},
     profile::step::{Action, Step},
     store::{PathKind, Scope, Survey, survey},
     volume::RelPath,
@@ -29,7 +29,12 @@ impl Tree {
         if scope == Scope::default() {
             return Ok(Self { survey: Survey::default() });
         }
-        Ok(Self { survey: survey(root, &scope.compile()?)? })
+        let survey = survey(root, &scope.compile()?)?;
+        // Not the same as one that is missing, which an optional step may do without: its server can read it.
+        match survey.not_databases.first() {
+            Some(path) => Err(not_a_database(path)),
+            None => Ok(Self { survey }),
+        }
     }
 
     /// The databases that a glob matches, sorted.
@@ -49,4 +54,9 @@ impl Tree {
         }
         Ok(all)
     }
+}
+
+fn not_a_database(path: &RelPath) -> Error {
+    Error::new(Code::AppsUnknown, format!("a step acts on {path} as a SQLite database, and it does not begin like one"))
+        .hint("an encrypted database cannot be read through SQLite: leave it to a `file` step, or say --enable-apps")
 }

@@ -10,7 +10,8 @@ use std::{
 };
 
 use super::{
-    Counted, Kind, Manifest, Progress, catalog::Summary, manifest::member_of, name, quarantine::Remembered, verify,
+    Counted, Kind, Manifest, Progress, catalog::Summary, manifest::member_of, name, quarantine::Remembered, stores,
+    verify,
 };
 use crate::{
     error::{Code, Error, IoContext, Result},
@@ -76,6 +77,7 @@ pub struct Taken {
 /// Where the state cannot be read whole, or the backup cannot be written whole: then there is no file.
 pub fn take(job: &Job, destination: Destination, progress: &mut dyn Progress) -> Result<Taken> {
     let _lock = BackupLock::take(job.volume)?;
+    job.volume.clear_spool();
     let instance = job.instance;
     let header = HeaderFields {
         created: now_in_millis(),
@@ -122,12 +124,7 @@ impl Capture {
         let memory = Remembered::of(job.volume)?;
         let scope = job.profile.scope.and_files(&memory.files());
         let survey = survey(root, &scope.compile()?)?;
-        if survey.databases.is_empty() && survey.files.iter().all(|found| found.kind == PathKind::Directory) {
-            let nothing = format!("there is nothing to back up: {} holds no state", root.display());
-            return Err(Error::new(Code::NotFound, nothing).hint(
-                "check that the volume is mounted where --storage says, and that the server keeps its state there",
-            ));
-        }
+        stores::refuse_missing(job.profile, &survey, root)?;
         let spool = Spool::on(job.volume);
         // All are open before the first is read: their states are as close together as can be had from outside.
         let mut snapshots = open_all(root, &survey.databases, &spool, PATIENCE)?;

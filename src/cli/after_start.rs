@@ -20,7 +20,7 @@ pub struct AfterStart {
 impl AfterStart {
     pub(super) fn run(self, context: &Context) -> Result<ExitCode> {
         let mut settings = self.container.settings(context, ready::VERB)?;
-        settings.health = container::health(None, &context.environment)?;
+        settings.health = container::health(None, context)?;
         Ok(container::answer_after_start(ready::run(&settings)?))
     }
 }

@@ -37,6 +37,8 @@ impl Container {
     pub(super) fn settings(&self, context: &Context, verb: &'static str) -> Result<Settings> {
         let environment = &context.environment;
         let variables: Variables = std::env::vars_os().collect();
+        // Now, and not in the middle of a restore: one that makes no sense is a setting that makes none.
+        context.profile.read()?;
         let scripts = Scripts {
             seqinit: seqinit(environment)?,
             grace: environment.duration("MOORLINE_SCRIPT_GRACE", GRACE)?.unsigned_abs(),
@@ -69,13 +71,13 @@ impl Container {
     }
 }
 
-/// How it is told that the server is healthy.
-pub(super) fn health(flag: Option<&str>, environment: &Environment) -> Result<Option<Health>> {
-    let set = environment.text(&[health::VARIABLE])?.filter(|(_, value)| !value.is_empty());
+/// How it is told that the server is healthy: as the flag says, or else the variable, or else the profile.
+pub(super) fn health(flag: Option<&str>, context: &Context) -> Result<Option<Health>> {
+    let set = context.environment.text(&[health::VARIABLE])?.filter(|(_, value)| !value.is_empty());
     match (flag, set) {
         (Some(text), _) => Health::parse(text).map(Some),
         (None, Some((name, text))) => Health::parse(&text).map(Some).map_err(|error| error.context(name)),
-        (None, None) => Ok(None),
+        (None, None) => Ok(context.profile.read()?.and_then(|profile| profile.health)),
     }
 }
 

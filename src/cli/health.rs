@@ -39,7 +39,7 @@ struct Answer {
 
 impl Health {
     pub(super) fn run(self, context: &Context) -> Result<ExitCode> {
-        let check = container::health(self.health.as_deref(), &context.environment)?;
+        let check = container::health(self.health.as_deref(), context)?;
         // A probe knows two answers: whatever keeps this one from being given is unhealthy.
         let answer = look(check.as_ref(), self.startup, context).unwrap_or_else(|error| Answer {
             healthy: false,

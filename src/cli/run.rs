@@ -7,7 +7,7 @@ use clap::Args;
 use super::{
     Context,
     container::{self, Container},
-    environment::SECRETS,
+    environment::{Environment, SECRETS},
     supervision::Flags,
 };
 use crate::{
@@ -55,7 +55,15 @@ impl Run {
             boot_backup: !self.no_boot_backup && !environment.switch("MOORLINE_NO_BOOT_BACKUP")?,
         };
         let mut settings = self.container.settings(context, "run")?;
-        settings.health = container::health(self.health.as_deref(), environment)?;
+        settings.health = container::health(self.health.as_deref(), context)?;
         Ok(container::answer(entrypoint::run(&settings, &server)?))
     }
+}
+
+/// The rest of a start whose server runs already, because there was nothing to do: `run --supervise -- COMMAND…`.
+pub(super) fn look_after(arguments: Vec<OsString>, environment: &Environment) -> Result<ExitCode> {
+    let command: Vec<OsString> =
+        arguments.into_iter().skip(1).skip_while(|argument| argument != "--").skip(1).collect();
+    let how = Flags::plain().settings(environment)?.expect("it stays with the server");
+    Ok(container::answer(entrypoint::look_after(&command, &std::env::vars_os().collect(), &how)?))
 }

@@ -9,7 +9,7 @@ use super::{Context, container, output};
 use crate::{
     apps::{Memory, Requests},
     backup::{self, Summary},
-    error::Result,
+    error::{Error, Result},
     init,
     restore::{self, Kept},
     volume::{Holder, Id, Instance, RelPath, lock},
@@ -27,6 +27,7 @@ pub struct Status {
 #[derive(Debug, Serialize)]
 struct Report {
     instance_id: Option<Id>,
+    profile: Option<String>,
     key_fingerprint: Option<Id>,
     in_use_by: Option<Holder>,
     last_backup: Option<Summary>,
@@ -69,6 +70,7 @@ impl Status {
         }
         let report = Report {
             instance_id: Instance::load(&volume)?.map(|instance| instance.id),
+            profile: profile(context),
             key_fingerprint: key.as_ref().map(|key| key.fingerprint()),
             in_use_by: lock::holder(&volume)?,
             last_backup: listed.backups.into_iter().next(),
@@ -90,6 +92,12 @@ impl Status {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// That it makes no sense is no reason to say nothing of the rest.
+fn profile(context: &Context) -> Option<String> {
+    let failed = |error: &Error| log::warn!("{error}");
+    context.profile.read().inspect_err(failed).ok().flatten().map(|profile| profile.name)
 }
 
 fn quarantine(memory: Memory) -> Quarantine {
@@ -135,6 +143,7 @@ fn show(report: &Report) {
     let kept = if kept.is_empty() { "nothing".to_owned() } else { kept.join(", ") };
     for (what, value) in [
         ("instance", id(report.instance_id)),
+        ("profile", report.profile.clone().unwrap_or_else(|| "none".to_owned())),
         ("key", id(report.key_fingerprint)),
         ("in use by", in_use),
         ("last backup", last),

@@ -1,5 +1,9 @@
 //! The profiles that are built in: TOML files like anybody's, in `builtin/`, found by their file's name.
 
+use std::fmt;
+
+use serde::Serialize;
+
 use super::{document::nearest, written::Written};
 use crate::error::{Error, Result};
 
@@ -19,6 +23,28 @@ pub struct BuiltIn {
     pub name: &'static str,
     /// Its text.
     pub text: &'static str,
+}
+
+/// How much a profile has been tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mark {
+    /// The server was run, backed up, restored; its apps were silent until they were released.
+    Proven,
+    /// Written from the schema in the server's public source.
+    Read,
+    /// Neither.
+    Unverified,
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Proven => "proven",
+            Self::Read => "read",
+            Self::Unverified => "unverified",
+        })
+    }
 }
 
 /// All of them.
@@ -51,6 +77,23 @@ pub fn find(name: &str) -> Result<BuiltIn> {
 }
 
 impl BuiltIn {
+    /// What its first comment says: `# proven: SERVER VERSION`, `# read: …` or `# unverified: …`.
+    #[must_use]
+    pub fn mark(&self) -> (Mark, &'static str) {
+        let comments = self.text.lines().take_while(|line| line.is_empty() || line.starts_with('#'));
+        let mut said = comments.filter_map(|line| {
+            let (mark, against) = line.trim_start_matches(['#', ' ']).split_once(':')?;
+            let mark = match mark {
+                "proven" => Mark::Proven,
+                "read" => Mark::Read,
+                "unverified" => Mark::Unverified,
+                _ => return None,
+            };
+            Some((mark, against.trim()))
+        });
+        said.next().unwrap_or((Mark::Unverified, ""))
+    }
+
     /// What it says.
     ///
     /// # Errors
@@ -73,6 +116,7 @@ mod tests {
         assert_eq!(files, ALL.iter().map(|one| one.name).collect::<Vec<_>>());
         for one in ALL {
             one.read().expect(one.name);
+            assert!(!one.mark().1.is_empty(), "{} does not begin with # proven:, # read: or # unverified:", one.name);
         }
     }
 

@@ -95,11 +95,19 @@ impl Choice {
     }
 }
 
-/// The text of a profile's file.
+/// The text of what was chosen by name.
 ///
 /// # Errors
-/// `Usage` where it cannot be read, or is no text.
-pub fn text(path: &Path) -> Result<String> {
+/// `Usage` where there is no such profile, or it is no text.
+pub fn text(choice: &Choice) -> Result<String> {
+    match choice {
+        Choice::BuiltIn(name) => builtin::find(name).map(|found| found.text.to_owned()),
+        Choice::File(path) => of_file(path),
+        Choice::Default => of_file(Path::new(OF_IMAGE)),
+    }
+}
+
+fn of_file(path: &Path) -> Result<String> {
     let usage = |error: Error| error.with_code(Code::Usage);
     let mut bytes = Vec::new();
     let opened = File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_end(&mut bytes));
@@ -115,5 +123,5 @@ pub fn text(path: &Path) -> Result<String> {
 }
 
 fn read(path: &Path) -> Result<Written> {
-    Written::parse(&text(path)?, &path.display().to_string())
+    Written::parse(&of_file(path)?, &path.display().to_string())
 }

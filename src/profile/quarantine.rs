@@ -7,7 +7,10 @@ use super::{
     step::{Action, Change, Files, Moment, Nodes, Rows, Step},
     values,
 };
-use crate::{error::Result, store::Scope};
+use crate::{
+    error::{Error, Result},
+    store::{Scope, scope},
+};
 
 /// The keys that say of what kind a step is, and those that go with it.
 const KINDS: [(&str, &[&str]); 5] = [
@@ -50,7 +53,7 @@ fn step(table: &Table<'_>) -> Result<Step> {
     let own = KINDS.iter().find(|(name, _)| *name == kind).map(|(_, own)| *own).unwrap_or_default();
     let known = [&COMMON, [kind].as_slice(), own].concat();
     of.only(&known, |key| {
-        let owners: Vec<&str> = KINDS.iter().filter(|(_, keys)| keys.contains(&key)).map(|(name, _)| *name).collect();
+        let owners = owners(key);
         (!owners.is_empty()).then(|| format!("`{key}` goes with {}", listed(&owners)))
     })?;
     let name = of.needs("name", "\"what a person sees\"")?;
@@ -69,29 +72,39 @@ fn step(table: &Table<'_>) -> Result<Step> {
 /// The one key that says of what kind the step is.
 fn kind(table: &Table<'_>) -> Result<&'static str> {
     let given: Vec<_> = KINDS.iter().map(|(kind, _)| *kind).filter(|kind| table.has(kind)).collect();
-    let companion = || {
-        let own = |(kind, keys): &(&'static str, &'static [&'static str])| {
-            keys.iter().find(|key| table.has(key)).map(|key| (*kind, *key))
-        };
-        KINDS.iter().find_map(own)
-    };
-    match (given.as_slice(), companion()) {
-        ([kind], _) => Ok(kind),
-        ([first, second, ..], _) => Err(table.fault(
+    match given.as_slice() {
+        [kind] => Ok(kind),
+        [first, second, ..] => Err(table.fault(
             second,
             format!("stands in a step that has `{first}`, and a step does one thing"),
             "make two steps of it, each with its own [[quarantine]]",
         )),
-        ([], Some((kind, key))) => {
-            Err(table.fault(key, format!("needs `{kind}`"), format!("say which file: {kind} = {}", example(kind))))
+        [] => Err(of_no_kind(table)),
+    }
+}
+
+/// The key that goes with the fewest kinds tells best which was meant.
+fn of_no_kind(table: &Table<'_>) -> Error {
+    let companions = table.keys().into_iter().map(|(key, _)| (key, owners(key)));
+    match companions.filter(|(_, owners)| !owners.is_empty()).min_by_key(|(_, owners)| owners.len()) {
+        Some((key, owners)) => {
+            let meant = owners.iter().map(|kind| format!("{kind} = {}", example(kind))).collect::<Vec<_>>();
+            let needs = owners.iter().map(|kind| format!("`{kind}`")).collect::<Vec<_>>().join(" or ");
+            table.fault(key, format!("needs {needs}"), format!("say which file: {}", meant.join(" or ")))
         }
-        ([], None) => {
+        None => {
             let kinds = KINDS.map(|(kind, _)| kind);
-            table.only(&[COMMON.as_slice(), &kinds].concat(), |_| None)?;
             let what = format!("the step does nothing: it has none of {}", listed(&kinds));
-            Err(table.wrong(what, "say what it acts on, such as sqlite = \"app.db\" with `table` and `set`"))
+            let instead = "say what it acts on, such as sqlite = \"app.db\" with `table` and `set`";
+            let unknown = table.only(&[COMMON.as_slice(), &kinds].concat(), |_| None);
+            unknown.err().unwrap_or_else(|| table.wrong(what, instead))
         }
     }
+}
+
+/// The kinds of steps that a key goes with.
+fn owners(key: &str) -> Vec<&'static str> {
+    KINDS.iter().filter(|(_, keys)| keys.contains(&key)).map(|(kind, _)| *kind).collect()
 }
 
 fn example(kind: &str) -> &'static str {
@@ -166,10 +179,7 @@ fn change(table: &Table<'_>) -> Result<Change> {
         ["set"] | ["expr"] | ["set", "expr"] => update(table),
         ["delete"] if table.flag("delete")? => Ok(Change::Delete { discard: table.flag("discard")? }),
         ["delete"] => Err(table.fault("delete", "is false, and the step does nothing else", "write delete = true")),
-        ["insert"] => {
-            let insert = table.table("insert", "`insert`", "{ host = \"localhost\", port = 1 }")?;
-            Ok(Change::Insert(insert.map_or_else(|| Ok(BTreeMap::new()), |insert| values::scalars(&insert))?))
-        }
+        ["insert"] => insert(table),
         [] => Err(table.wrong(
             "the step does nothing to the rows: it has none of `set`, `expr`, `delete`, `insert`",
             "write set = { enabled = false }, or delete = true where there is no such column",
@@ -180,6 +190,15 @@ fn change(table: &Table<'_>) -> Result<Change> {
             "`set` and `expr` may stand together; `delete` and `insert` each need a step of their own",
         )),
         [_] => Err(table.wrong("the step does nothing to the rows", "write set = { enabled = false }")),
+    }
+}
+
+fn insert(table: &Table<'_>) -> Result<Change> {
+    const ROW: &str = "{ host = \"localhost\", port = 1 }";
+    let row = table.table("insert", "`insert`", ROW)?.map(|row| values::scalars(&row)).transpose()?.unwrap_or_default();
+    match row.is_empty() {
+        true => Err(table.fault("insert", "gives no column a value", format!("write insert = {ROW}"))),
+        false => Ok(Change::Insert(row)),
     }
 }
 
@@ -268,6 +287,10 @@ fn variables(table: &Table<'_>) -> Result<BTreeMap<String, String>> {
         if name.is_empty() || name.contains(['=', '\0']) {
             return Err(env.fault(name, "is no name of a variable", format!("write env = {}", example("env"))));
         }
+        if name.starts_with("MOORLINE_") {
+            let instead = "a server that asks finds MOORLINE_QUARANTINED=1 while it is quarantined";
+            return Err(env.fault(name, "is moorline's own variable", instead));
+        }
         // A variable may be set to nothing.
         if value.get_ref().as_str() == Some("") {
             return Ok(String::new());
@@ -290,14 +313,12 @@ fn arguments(table: &Table<'_>) -> Result<Vec<String>> {
 
 /// A glob of files, relative to the storage root.
 fn glob(table: &Table<'_>, key: &str) -> Result<String> {
+    const INSTEAD: &str = "write a path relative to the storage root; * and ** stand for parts of it";
     let glob = table.needs(key, example(key))?;
     let alone = Scope { files: vec![glob.to_owned()], ..Scope::default() };
-    alone.compile().map_err(|error| {
-        table.fault(
-            key,
-            format!("makes no sense: {}", error.message()),
-            "write a path relative to the storage root; * and ** stand for parts of it",
-        )
-    })?;
-    Ok(glob.to_owned())
+    alone.compile().map_err(|error| table.fault(key, format!("makes no sense: {}", error.message()), INSTEAD))?;
+    match scope::is_own_glob(glob) {
+        true => Err(table.fault(key, format!("is {glob:?}, and that is never part of a backup"), INSTEAD)),
+        false => Ok(glob.to_owned()),
+    }
 }

@@ -10,8 +10,10 @@ use super::{
 };
 use crate::{
     error::Result,
-    store::{PathKind, Scope},
-    volume::RelPath,
+    store::{
+        PathKind, Scope,
+        scope::{is_own_glob, plain},
+    },
 };
 
 const KEYS: [&str; 6] = ["name", "prefix", "apps", "state", "health", "quarantine"];
@@ -162,13 +164,15 @@ fn makes_sense(state: &Table<'_>, key: &str, glob: &str, place: &Place) -> Resul
         "files" => Scope { files: one(), ..Scope::default() },
         _ => Scope { exclude: one(), ..Scope::default() },
     };
-    match alone.compile() {
-        Ok(_) => Ok(()),
-        Err(error) => Err(state.source.fault(
-            place,
-            error.message(),
-            "write a path relative to the storage root; * and ? stand for what is not a /, ** for all",
-        )),
+    let instead = "write a path relative to the storage root; * and ? stand for what is not a /, ** for all";
+    if let Err(error) = alone.compile() {
+        return Err(state.source.fault(place, error.message(), instead));
+    }
+    match is_own_glob(glob) && key != "exclude" {
+        true => {
+            Err(state.source.fault(place, format!("`{key}` names {glob}, which is never part of a backup"), instead))
+        }
+        false => Ok(()),
     }
 }
 
@@ -188,12 +192,6 @@ fn is_in_the_state(step: &Table<'_>, scope: &Scope) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// The path that a glob without wildcards is.
-pub fn plain(glob: &str) -> Option<RelPath> {
-    let glob = glob.trim_end_matches('/');
-    if glob.contains(['*', '?', '[', '{', '\\']) { None } else { RelPath::new(glob).ok() }
 }
 
 fn health(top: &Table<'_>) -> Result<Option<Health>> {

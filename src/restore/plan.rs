@@ -48,6 +48,12 @@ impl Scopes {
         self.beyond.contains(path) || self.all.iter().all(|matcher| matcher.takes(path, kind))
     }
 
+    /// Whether anything below this directory could be taken: where none leads, nobody needs to be able to look.
+    fn reach_below(&self, directory: &RelPath) -> bool {
+        let beyond = || self.beyond.iter().any(|path| path.as_path().starts_with(directory.as_path()));
+        self.all.iter().all(|matcher| matcher.reaches_below(directory)) || beyond()
+    }
+
     /// Of the paths in the tree at `source`, those that no scope lets go again, and that nothing on the volume makes
     /// way for: a backup may hold what the volume ignores by now, and taking the restore back must take it away.
     pub fn beyond(&self, volume: &Volume, source: &Path) -> Result<Vec<RelPath>> {
@@ -145,6 +151,9 @@ impl Plan<'_> {
             return Ok(if self.goes(path, &live)? { Sweep::Whole } else { Sweep::Parts(Vec::new()) });
         }
         let mut whole = self.scopes.take(path, PathKind::Directory);
+        if !whole && !self.scopes.reach_below(path) {
+            return Ok(Sweep::Parts(Vec::new()));
+        }
         let mut parts = Vec::new();
         for name in names(&live)? {
             let child = path.child(&name);

@@ -13,7 +13,7 @@
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::{ffi::OsString, path::Path};
 
 use crate::{
     error::{Error, Result},
@@ -36,6 +36,9 @@ pub struct Scope {
     pub ignore: Vec<String>,
 }
 
+/// What makes a glob of a path.
+const WILD: [char; 5] = ['*', '?', '[', '{', '\\'];
+
 /// What a path is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PathKind {
@@ -57,6 +60,7 @@ pub struct Matcher {
     files: GlobSet,
     exclude: GlobSet,
     ignore: Gitignore,
+    reach: Vec<Reach>,
 }
 
 impl Scope {
@@ -85,7 +89,13 @@ impl Scope {
             files: globs("files", &self.files)?,
             exclude: globs("exclude", &self.exclude)?,
             ignore: gitignore(&self.ignore)?,
+            reach: self.sqlite.iter().chain(&self.files).map(|glob| Reach::of(glob)).collect(),
         })
+    }
+
+    /// The databases that are named, not found by a wildcard: each must be there.
+    pub fn named_databases(&self) -> impl Iterator<Item = RelPath> {
+        self.sqlite.iter().filter_map(|glob| plain(glob))
     }
 }
 
@@ -109,6 +119,12 @@ impl Matcher {
         self.sqlite.is_match(path.as_path()) && !self.excludes(path, false)
     }
 
+    /// Whether anything below this directory could be state, going by names; else there is no need to look.
+    #[must_use]
+    pub fn reaches_below(&self, directory: &RelPath) -> bool {
+        self.discover || self.reach.iter().any(|reach| reach.is_below(directory.as_path()))
+    }
+
     /// As [`Self::excludes`], for a path whose directory is known not to be excluded.
     pub(super) fn excludes_here(&self, path: &RelPath, is_dir: bool) -> bool {
         is_own(path) || self.excludes_itself(path.as_path(), is_dir)
@@ -124,6 +140,42 @@ impl Matcher {
     fn excludes_itself(&self, path: &Path, is_dir: bool) -> bool {
         self.exclude.is_match(path) || self.ignore.matched(path, is_dir).is_ignore()
     }
+}
+
+/// Where the paths are that a glob can match.
+#[derive(Debug, Clone)]
+struct Reach {
+    /// The directories that all of them are in.
+    names: Vec<OsString>,
+    /// How many names they have at most, where that is known.
+    depth: Option<usize>,
+}
+
+impl Reach {
+    fn of(glob: &str) -> Self {
+        let names = glob.trim_end_matches('/').split('/').take_while(|part| !part.contains(WILD)).map(OsString::from);
+        // What a name alone stands for, and what `**`, an alternative or a class may match, has no end.
+        let endless =
+            glob.ends_with('/') || !glob.contains(WILD) || glob.contains("**") || glob.contains(['[', '{', '\\']);
+        Self { names: names.collect(), depth: (!endless).then(|| glob.split('/').count()) }
+    }
+
+    fn is_below(&self, directory: &Path) -> bool {
+        self.depth.is_none_or(|depth| directory.iter().count() < depth)
+            && directory.iter().zip(&self.names).all(|(part, name)| part == name)
+    }
+}
+
+/// The path that a glob without wildcards is.
+#[must_use]
+pub fn plain(glob: &str) -> Option<RelPath> {
+    if glob.contains(WILD) { None } else { RelPath::new(glob.trim_end_matches('/')).ok() }
+}
+
+/// Whether all that a glob can match is ours, or the file system's.
+#[must_use]
+pub fn is_own_glob(glob: &str) -> bool {
+    glob.split('/').next().is_some_and(|first| OWN_NAMES.contains(&first))
 }
 
 /// Ours, or the file system's: at the storage root only.
@@ -152,7 +204,7 @@ fn globs(member: &str, globs: &[String]) -> Result<GlobSet> {
             Ok(())
         };
         add(plain)?;
-        if plain.len() < glob.len() || !plain.contains(['*', '?', '[', '{', '\\']) {
+        if plain.len() < glob.len() || !plain.contains(WILD) {
             add(&format!("{plain}/**"))?;
         }
     }
@@ -234,6 +286,38 @@ mod tests {
         let matcher = Scope { sqlite: strings(&["*.db"]), ..Scope::default() }.compile().expect("compiles");
         assert!(matcher.takes(&path("x.db"), PathKind::Database));
         assert!(!matcher.takes(&path("x.db"), PathKind::Directory));
+    }
+
+    #[test]
+    fn where_no_glob_leads_nobody_looks() {
+        let reaches = |glob: &str, directory: &str| {
+            let matcher = Scope { files: strings(&[glob]), ..Scope::default() }.compile().expect("compiles");
+            matcher.reaches_below(&path(directory))
+        };
+        for (glob, directory) in
+            [("a/b/*.db", "a"), ("a/b/*.db", "a/b"), ("a/**", "a/b/c"), ("a", "a/b"), ("*/", "x/y")]
+        {
+            assert!(reaches(glob, directory), "{glob} {directory}");
+        }
+        for (glob, directory) in [("a/b/*.db", "b"), ("a/b/*.db", "a/c"), ("*.db", "a"), ("*/x", "a/b"), ("a/**", "b")]
+        {
+            assert!(!reaches(glob, directory), "{glob} {directory}");
+        }
+        assert!(Scope::everything().compile().expect("compiles").reaches_below(&path("x")));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_taken_is_where_a_glob_leads(glob in "[ab*?/{},\\[\\]\\\\]{1,12}", name in "[ab]{1,2}(/[ab]{1,2}){0,4}") {
+            let scope = Scope { files: vec![glob], ..Scope::default() };
+            if let Ok(matcher) = scope.compile() && matcher.takes(&path(&name), PathKind::File) {
+                let mut above = path(&name).parent();
+                while let Some(directory) = above {
+                    proptest::prop_assert!(matcher.reaches_below(&directory), "{directory}");
+                    above = directory.parent();
+                }
+            }
+        }
     }
 
     #[test]

@@ -41,6 +41,9 @@ pub struct Survey {
     /// Files, directories and links, sorted by path, so that a directory comes before what is in it. The directories
     /// above anything taken are among them, for their owners and modes.
     pub files: Vec<Found>,
+    /// What the profile calls a database, and does not begin like one. A backup cannot do without it; a restore may
+    /// be about to replace it.
+    pub not_databases: Vec<RelPath>,
     /// What was left out or is odd, and why.
     pub notes: Vec<Note>,
     /// Databases and their sidecars, by device and inode: never to be opened as files.
@@ -50,7 +53,7 @@ pub struct Survey {
 /// Walks over all that is below `root`. To be done before SQLite is opened on any of it.
 ///
 /// # Errors
-/// Where something cannot be read, and for a file that the profile calls a database and that is none.
+/// Where something cannot be read.
 pub fn survey(root: &Path, matcher: &Matcher) -> Result<Survey> {
     let mut survey = Survey::default();
     let mut directories = HashMap::new();
@@ -60,6 +63,7 @@ pub fn survey(root: &Path, matcher: &Matcher) -> Result<Survey> {
             Seen::Taken(found) => survey.files.push(found),
             Seen::Directory(found) => drop(directories.insert(found.path.clone(), found)),
             Seen::Sidecar(id) => drop(survey.untouchable.insert(id)),
+            Seen::NotADatabase(found) => survey.not_databases.push(found.path),
             Seen::Note(note) => survey.notes.push(note),
         }
         ControlFlow::Continue(())
@@ -80,6 +84,10 @@ pub fn survey(root: &Path, matcher: &Matcher) -> Result<Survey> {
 pub fn holds_state(root: &Path, matcher: &Matcher) -> Result<bool> {
     let mut holds = false;
     walk(root, matcher, &mut |seen| match seen {
+        Seen::NotADatabase(_) => {
+            holds = true;
+            ControlFlow::Break(())
+        }
         Seen::Taken(found) if found.kind != PathKind::Directory => {
             holds = true;
             ControlFlow::Break(())

@@ -29,6 +29,8 @@ pub enum Seen {
     Directory(Found),
     /// A file of SQLite's, beside a database, by device and inode.
     Sidecar((u64, u64)),
+    /// What the profile calls a database and does not begin like one.
+    NotADatabase(Found),
     /// Something to tell.
     Note(Note),
 }
@@ -108,6 +110,9 @@ impl Listing {
         }
         if kind.is_dir() {
             let wanted = matcher.wants(&path, PathKind::Directory);
+            if !wanted && !matcher.reaches_below(&path) {
+                return Ok(ControlFlow::Continue(None));
+            }
             let found = Found::new(path.clone(), PathKind::Directory, None, meta);
             let mut flow = visit(if wanted { Seen::Taken(found) } else { Seen::Directory(found) });
             if meta.dev() != device && flow.is_continue() {
@@ -153,7 +158,9 @@ impl Listing {
             }
             Content::Database => PathKind::Database,
             Content::Other if named && meta.len() == 0 => PathKind::Database,
-            Content::Other if named => return Err(not_a_database(&full)),
+            Content::Other if named => {
+                return Ok(visit(Seen::NotADatabase(Found::new(path, PathKind::File, None, meta))));
+            }
             Content::Other if !file => return Ok(ControlFlow::Continue(())),
             Content::Other => PathKind::File,
         };
@@ -240,11 +247,6 @@ fn on(flow: ControlFlow<()>) -> ControlFlow<(), Option<RelPath>> {
 
 fn note(path: &RelPath, what: &str) -> Note {
     Note { path: path.clone(), what: what.to_owned() }
-}
-
-fn not_a_database(path: &Path) -> Error {
-    Error::usage(format!("the profile calls {} a SQLite database, and it does not begin like one", path.display()))
-        .hint("exclude it or name it under `files`; an encrypted database cannot be read through SQLite")
 }
 
 /// Whether a link in the directory `from` leads out of `root`, going by its text.

@@ -33,6 +33,15 @@ fn a_missing_table_column_or_database_fails_with_the_steps_name_unless_it_is_opt
 }
 
 #[test]
+fn a_database_that_only_its_server_can_read_is_not_a_missing_one() {
+    let copy = Copy::with(HOOKS);
+    std::fs::write(copy.path("secret.db"), [0xa5; 4096]).expect("writes");
+    let step = off("hooks").optional().with(|rows| rows.database = "secret.db".into());
+    let error = copy.refuses(&[step]);
+    assert!(error.message().contains("secret.db as a SQLite database, and it does not begin like one"), "{error}");
+}
+
+#[test]
 fn a_step_that_matches_nothing_is_one_warning() {
     let copy = Copy::with(HOOKS);
     copy.sql("b.db", HOOKS);

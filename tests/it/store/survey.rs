@@ -133,12 +133,26 @@ fn a_database_among_the_files_of_a_profile_is_read_as_a_database() {
 }
 
 #[test]
-fn a_file_that_the_profile_calls_a_database_must_be_one() {
+fn a_file_that_the_profile_calls_a_database_and_is_none_is_told_apart() {
     let volume = Volume::new();
     volume.write("x.db", "encrypted");
     let matcher = scope(&["*.db"], &["**"], &[]).compile().expect("compiles");
-    let error = survey::survey(&volume.root(), &matcher).expect_err("refuses");
-    assert!(error.message().contains("x.db a SQLite database, and it does not begin like one"), "{error}");
+    let survey = survey::survey(&volume.root(), &matcher).expect("looks");
+    assert_eq!(survey.not_databases.iter().map(ToString::to_string).collect::<Vec<_>>(), ["x.db"]);
+    assert!(survey.files.is_empty() && survey.databases.is_empty(), "{survey:?}");
+    assert!(holds_state(&volume.root(), &matcher).expect("looks"), "it is what was state");
+}
+
+#[test]
+fn where_no_store_of_the_profile_leads_nobody_looks() {
+    let volume = Volume::new();
+    volume.write("conf/a", "a");
+    volume.write("cache/deep/b", "b");
+    mkfifo(&volume.path("cache/pipe"), Mode::S_IRWXU).expect("makes a pipe");
+    let named = scope(&[], &["conf/**", "*.yaml"], &[]).compile().expect("compiles");
+    let found = survey::survey(&volume.root(), &named).expect("looks");
+    assert_eq!(found.files.iter().map(|found| found.path.to_string()).collect::<Vec<_>>(), ["conf", "conf/a"]);
+    assert!(found.notes.is_empty(), "{:?}", found.notes);
 }
 
 #[test]
