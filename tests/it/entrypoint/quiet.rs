@@ -4,16 +4,13 @@ use std::fs;
 
 use crate::support::{Start, TestVolume};
 
-/// A volume on which there is nothing to do, whatever the run is told.
 fn settled() -> TestVolume {
-    let volume = TestVolume::new();
-    volume.write("app.conf", "in use");
-    volume.settle()
+    TestVolume::fresh().settle()
 }
 
 /// A start with no setting, on a volume that may be settled.
 fn plain<'a>(volume: &'a TestVolume, flags: &[&str], line: &str) -> Start<'a> {
-    let arguments = [&["run"], flags, &["--", "/bin/sh", "-c", line]].concat();
+    let arguments = ["run"].iter().chain(flags).chain(&["--", "/bin/sh", "-c", line]).copied();
     volume.moorline(arguments).without("MOORLINE_SEQINIT").without("MOORLINE_NO_BOOT_BACKUP")
 }
 
@@ -34,9 +31,11 @@ fn the_server_finds_what_it_finds_after_the_long_way() {
     }
 }
 
+type Prepare = fn(&TestVolume);
+
 #[test]
 fn whatever_is_to_be_done_is_done() {
-    let to_do: [(&str, fn(&TestVolume), &str); 6] = [
+    let to_do: [(&str, Prepare, &str); 6] = [
         ("a script", |volume| volume.script("a.sh", "echo ran"), "ran"),
         ("a script at every start", |volume| volume.write("Init/start.d/a.sh", "echo ran"), "ran"),
         ("a script that is being written", |volume| volume.script("a.sh~", "echo"), "a.sh~"),
@@ -98,7 +97,7 @@ fn a_program_that_is_not_there_is_explained_as_ever() {
     for flags in [&[][..], &["--supervise"]] {
         for program in ["/nowhere/at-all", "nowhere-on-the-path", "/etc", "/etc/passwd"] {
             let volume = settled();
-            let arguments = [&["run"], flags, &["--", program]].concat();
+            let arguments: Vec<&str> = ["run"].iter().chain(flags).chain(&["--", program]).copied().collect();
             let start = || volume.moorline(&arguments).without("MOORLINE_SEQINIT").without("MOORLINE_NO_BOOT_BACKUP");
             let quiet = start().wait();
             let long = start().env("MOORLINE_LOCK_WAIT", "30").wait();
