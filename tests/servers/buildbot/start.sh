@@ -16,6 +16,7 @@ BuildmasterConfig = {
     "buildbotURL": f"http://127.0.0.1:{os.environ['PORT']}/",
     "buildbotNetUsageData": None,
     "www": {"port": f"tcp:{os.environ['PORT']}:interface=127.0.0.1"},
+    "protocols": {"pb": {"port": "tcp:0:interface=127.0.0.1"}},
     "workers": [worker.LocalWorker("local")],
     "builders": [
         util.BuilderConfig(

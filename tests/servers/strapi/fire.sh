@@ -7,10 +7,11 @@ token=$(curl -fsS "$api/admin/register-admin" -H 'content-type: application/json
     "firstname": "A", "lastname": "B", "email": "a@example.com", "password": "Password-1" }' |
     python3 -c 'import json, sys; print(json.load(sys.stdin)["data"]["token"])')
 
-# webhook PATH ENABLED
+# webhook METHOD PATH NAME MORE
 webhook() {
-    curl -fsS "$api/admin/webhooks" -H "authorization: Bearer $token" -H 'content-type: application/json' -d '{
-        "name": "'"$1"'", "url": "http://'"$HOOKHOST:$HOOKPORT/$1"'", "headers": {}, "events": ["entry.create"], "isEnabled": '"$2"' }'
+    curl -fsS -X "$1" "$api/admin/webhooks$2" -H "authorization: Bearer $token" -H 'content-type: application/json' -d '{
+        "name": "'"$3"'", "url": "http://'"$HOOKHOST:$HOOKPORT/$3"'", "headers": {}, "events": ["entry.create"]'"${4:-}"' }'
 }
-webhook live true
-webhook off false
+webhook POST '' live
+off=$(webhook POST '' off | python3 -c 'import json, sys; print(json.load(sys.stdin)["data"]["id"])')
+webhook PUT "/$off" off ', "isEnabled": false'

@@ -29,7 +29,7 @@ module.exports = {
 };
 JS
 cat > config/middlewares.js <<'JS'
-module.exports = ['errors', 'security', 'cors', 'query', 'body', 'session', 'public'].map((name) => `strapi::${name}`);
+module.exports = ['errors', 'security', 'cors', 'query', 'body', 'session', 'favicon', 'public'].map((name) => `strapi::${name}`);
 JS
 echo 'module.exports = {};' | tee config/api.js > src/index.js
 cat > src/api/note/content-types/note/schema.json <<'JSON'

@@ -12,8 +12,8 @@ const ask = (what, ...args) => new Promise((resolve, reject) => {
 });
 const monitor = (name, url, notification) => ({
     name, url, type: "http", method: "GET", interval: 20, retryInterval: 20, resendInterval: 0, maxretries: 0, timeout: 5,
-    notificationIDList: { [notification]: true }, accepted_statuscodes: ["200-299"], conditions: [], kafkaProducerBrokers: [],
-    kafkaProducerSaslOptions: {}, rabbitmqNodes: [], maxredirects: 10, httpBodyEncoding: "json", authMethod: null,
+    notificationIDList: { [notification]: true }, accepted_statuscodes: ["200-299"], kafkaProducerBrokers: [],
+    kafkaProducerSaslOptions: {}, maxredirects: 10, httpBodyEncoding: "json", authMethod: null,
 });
 const hook = process.env.HOOK;
 (async () => {

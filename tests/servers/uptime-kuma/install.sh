@@ -8,6 +8,8 @@ version=2.0.0-dev.0
 mkdir -p "$DIR/app" && cd "$DIR/app"
 npm pack --silent "uptime-kuma@$version" > /dev/null
 tar --strip-components=1 -xzf "uptime-kuma-$version.tgz"
+# Some migrations are packed one folder too high.
+cp -n db/patch-*.sql db/old_migrations/
 npm install --omit=dev --legacy-peer-deps --no-audit --no-fund --loglevel=error --ignore-scripts
 # npm may not run install scripts; and there may be no prebuilt driver to be had.
 headers=$(dirname "$(dirname "$(command -v node)")")
