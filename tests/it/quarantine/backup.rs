@@ -46,6 +46,7 @@ fn a_backup_says_whether_its_apps_are_off() {
         let words = bell.moorline(&["inspect", argument(backup)]).succeeds();
         assert_eq!(words.contains("apps are off in it"), quarantined, "{words}");
     }
+    copy.moorline(&["verify", "--full"]).succeeds();
     let stranger = Bell::empty();
     let without_key = stranger.moorline(&["inspect", "--json", argument(&off)]).json();
     assert_eq!(without_key["quarantined"], serde_json::Value::Null, "that is for who has the key");
