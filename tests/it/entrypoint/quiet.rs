@@ -10,8 +10,8 @@ fn settled() -> TestVolume {
 
 /// A start with no setting, on a volume that may be settled.
 fn plain<'a>(volume: &'a TestVolume, flags: &[&str], line: &str) -> Start<'a> {
-    let arguments = ["run"].iter().chain(flags).chain(&["--", "/bin/sh", "-c", line]).copied();
-    volume.moorline(arguments).without("MOORLINE_SEQINIT").without("MOORLINE_NO_BOOT_BACKUP")
+    let server = ["--", "/bin/sh", "-c", line];
+    volume.moorline(["run"].iter().chain(flags).chain(&server)).without("MOORLINE_SEQINIT").without("MOORLINE_NO_BOOT_BACKUP")
 }
 
 /// What a server can see of how it was started.
