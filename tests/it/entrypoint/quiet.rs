@@ -11,7 +11,10 @@ fn settled() -> TestVolume {
 /// A start with no setting, on a volume that may be settled.
 fn plain<'a>(volume: &'a TestVolume, flags: &[&str], line: &str) -> Start<'a> {
     let server = ["--", "/bin/sh", "-c", line];
-    volume.moorline(["run"].iter().chain(flags).chain(&server)).without("MOORLINE_SEQINIT").without("MOORLINE_NO_BOOT_BACKUP")
+    volume
+        .moorline(["run"].iter().chain(flags).chain(&server))
+        .without("MOORLINE_SEQINIT")
+        .without("MOORLINE_NO_BOOT_BACKUP")
 }
 
 /// What a server can see of how it was started.
