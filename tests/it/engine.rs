@@ -5,6 +5,7 @@ mod again;
 mod crash;
 mod delete;
 mod errors;
+mod files;
 mod insert;
 mod look;
 mod release;

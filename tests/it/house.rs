@@ -92,13 +92,34 @@ fn the_contract_lists_every_verb_and_every_flag() {
 
 #[test]
 fn the_documents_lead_nowhere_that_is_not_there() {
-    for document in ["README.md", "docs/cli.md", "docs/pid1.md"] {
+    for document in ["README.md", "docs/cli.md", "docs/pid1.md", "docs/profiles.md"] {
         let text = read(document);
         let folder = root().join(document).parent().expect("in a folder").to_owned();
         for target in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
             let elsewhere = target.is_empty() || target.contains("://");
             assert!(elsewhere || folder.join(target).exists(), "{document} leads to {target}");
         }
+    }
+}
+
+#[test]
+fn every_profile_in_the_documents_makes_sense() {
+    let text = read("docs/profiles.md");
+    let profiles: Vec<String> = blocks(&text).into_iter().filter(|block| block.contains("\n[[q") || block.contains("\n[s")).collect();
+    assert!(profiles.len() > 15, "docs/profiles.md was not understood: {profiles:#?}");
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    let file = folder.path().join("profile.toml");
+    for profile in profiles {
+        let is_named = profile.trim_start().starts_with("name");
+        let mut whole = if is_named { profile.clone() } else { format!("name = \"documented\"\n{profile}") };
+        if whole.contains("\n[[quarantine]]") {
+            // A step may need one beside it.
+            whole += "\n[[quarantine]]\nname = \"another\"\nargs = [\"--off\"]\n";
+        }
+        fs::write(&file, whole).expect("written");
+        let mut moorline = Command::new(env!("CARGO_BIN_EXE_moorline"));
+        let output = moorline.args(["profile", "check"]).arg(&file).output().expect("moorline starts");
+        assert!(output.status.success(), "{profile}\n{}", String::from_utf8_lossy(&output.stderr));
     }
 }
 
@@ -129,6 +150,19 @@ fn every_row_of_the_comparison_says_which_and_names_a_test() {
             other => panic!("{other:?} is no verdict: {row:?}"),
         }
     }
+}
+
+/// What stands indented in a document, each block with an empty line before it.
+fn blocks(text: &str) -> Vec<String> {
+    let mut blocks = vec![String::new()];
+    for line in text.lines() {
+        match (line.strip_prefix("    "), blocks.last_mut()) {
+            (Some(code), Some(block)) => *block += &format!("\n{code}"),
+            (None, Some(block)) if line.is_empty() => *block += "\n",
+            _ => blocks.push(String::new()),
+        }
+    }
+    blocks
 }
 
 fn must_stand_only_in(words: &[&str], places: &[&str]) {

@@ -22,6 +22,7 @@ mod memory;
 mod narrow;
 mod podman;
 mod profile;
+mod prove;
 mod quarantine;
 mod restore;
 mod rollback;

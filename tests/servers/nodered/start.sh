@@ -1,3 +1,15 @@
 #!/bin/bash
-# start.sh APP DATA PORT: becomes Node-RED, on 127.0.0.1:PORT, its state in DATA.
-PORT=$3 exec node "$1/node_modules/node-red/red.js" --userDir "$2" --settings "$(dirname "$0")/settings.js"
+# Becomes Node-RED.
+. "$(dirname "$0")/env.sh"
+into_data
+[ -f settings.js ] || cat > settings.js <<'JS'
+module.exports = {
+    uiHost: "127.0.0.1",
+    uiPort: Number(process.env.PORT),
+    flowFile: "flows.json",
+    credentialSecret: "for tests only",
+    telemetry: { enabled: false, updateNotification: false },
+    logging: { console: { level: "info", metrics: false, audit: false } },
+};
+JS
+PORT=$PORT exec node "$DIR/app/node_modules/node-red/red.js" --userDir "$DATA" --settings "$DATA/settings.js" "$@"

@@ -1,0 +1,6 @@
+#!/bin/bash
+. "$(dirname "$0")/env.sh"
+server=$(cd "$(dirname "$0")" && pwd)/server.py
+into_data
+mkdir -p state
+exec python3 "$server" "$PORT" "$@"
