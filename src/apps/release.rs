@@ -24,7 +24,7 @@ use super::{
     json::Drafts,
     memory::{Kept, Remembered, Was},
     quarantine::of_step,
-    tree::Tree,
+    tree::{self, Tree},
 };
 use crate::{
     error::Result,
@@ -151,7 +151,7 @@ impl<'m> Plan<'m> {
             for (_, kept) in self.apps(number) {
                 if let Was::Row(row) = &kept.was
                     && !paths.contains(&row.database)
-                    && rows::is_there(self.root, &row.database).map_err(|error| of_step(&remembered.step, error))?
+                    && tree::is_there(self.root, &row.database).map_err(|error| of_step(&remembered.step, error))?
                 {
                     paths.insert(row.database.clone());
                 }

@@ -2,7 +2,7 @@
 //! Rust's runtime have been set up, and handed over to the server at once.
 //!
 //! ```text
-//! run -- COMMAND…, and nothing else said   no setting of ours in the environment but the storage root and the log
+//! run [--supervise] -- COMMAND…            no other setting of ours in the environment but the storage root and the log
 //! signals held, the lock taken, its holder written down
 //! no restore, no quarantine, no script waiting, no temporary files, the key as it was when it was checked, a backup of
 //! today                                    anything else: the lock is let go, and the long way is gone
@@ -45,12 +45,15 @@ texts! {
     RUN = b"run\0";
     SUPERVISE = b"--supervise\0";
     DASHES = b"--\0";
-    // Names that begin like this are settings, but with these two a start may be a quiet one all the same.
+    // What begins like this is a setting; with those below a start may be a quiet one all the same.
     OURS = b"MOORLINE_\0";
     SEQS = b"SEQ_\0";
     SOCKETS = b"LISTEN_\0";
     STORAGE = b"MOORLINE_STORAGE=\0";
-    LOG = b"MOORLINE_LOG=\0";
+    LOG_ERROR = b"MOORLINE_LOG=error\0";
+    LOG_WARN = b"MOORLINE_LOG=warn\0";
+    LOG_INFO = b"MOORLINE_LOG=info\0";
+    SUPERVISED = b"MOORLINE_SUPERVISE=1\0";
     DEFAULT_STORAGE = b"/data\0";
     // What the server is told.
     INSTANCE = b"MOORLINE_INSTANCE=\0";
@@ -131,16 +134,32 @@ impl Server {
         let is = |index: usize, text: &CStr| {
             stack.argument(index).is_some_and(|given| equal(given.to_bytes(), text.to_bytes()))
         };
-        let supervised = is(2, SUPERVISE);
-        let first = if supervised { 4 } else { 3 };
+        let flag = is(2, SUPERVISE);
+        let first = if flag { 4 } else { 3 };
+        let supervised = flag || stack.environment().any(|variable| equal(variable.to_bytes(), SUPERVISED.to_bytes()));
         let plain = is(1, RUN) && is(first - 1, DASHES);
         let is_setting = |variable: &CStr| {
             let starts = |start: &CStr| starts_with(variable.to_bytes(), start.to_bytes());
-            (starts(OURS) || starts(SEQS) || starts(SOCKETS)) && !(starts(STORAGE) || starts(LOG))
+            let is = |text: &CStr| equal(variable.to_bytes(), text.to_bytes());
+            let harmless = starts(STORAGE) || is(SUPERVISED) || is(LOG_ERROR) || is(LOG_WARN) || is(LOG_INFO);
+            (starts(OURS) || starts(SEQS) || starts(SOCKETS)) && !harmless
         };
         let program = stack.argument(first).filter(|program| plain && !program.is_empty())?;
-        let silent = !stack.environment().any(is_setting);
-        silent.then_some(Self { stack: *stack, first, program, supervised })
+        let server = Self { stack: *stack, first, program, supervised };
+        (!stack.environment().any(is_setting) && server.is_anywhere()).then_some(server)
+    }
+
+    /// Whether it is found from any directory: PID 1 leaves its own, and might not find it again to say what is wrong.
+    #[inline(always)]
+    fn is_anywhere(&self) -> bool {
+        let absolute = |path: &[u8]| starts_with(path, b"/");
+        let named = place_of(self.program.to_bytes(), b"/").is_none();
+        absolute(self.program.to_bytes()) || (named && self.path().split(|byte| *byte == b':').all(absolute))
+    }
+
+    #[inline(always)]
+    fn path(&self) -> &'static [u8] {
+        self.stack.environment().value(PATH.to_bytes()).map(CStr::to_bytes).unwrap_or_default()
     }
 
     /// `None` where it was not started.
@@ -164,7 +183,7 @@ impl Server {
         places.next()?.write(ptr::null());
         let environment = environment.as_ptr().cast();
         if self.supervised {
-            return supervised::start(found, || self.execute(environment));
+            return supervised::run(found, || self.execute(environment));
         }
         if system::is_signalled() {
             return None;
@@ -183,8 +202,7 @@ impl Server {
         if place_of(self.program.to_bytes(), b"/").is_some() {
             return execute(self.program);
         }
-        let path = self.stack.environment().value(PATH.to_bytes()).map(CStr::to_bytes).unwrap_or_default();
-        for folder in path.split(|byte| *byte == b':').filter(|folder| !folder.is_empty()) {
+        for folder in self.path().split(|byte| *byte == b':') {
             let mut candidate = Buffer::<PATH_LONGEST>::new();
             let parts = [folder, b"/", self.program.to_bytes_with_nul()];
             let fits = parts.iter().try_for_each(|part| candidate.add(part));

@@ -14,7 +14,21 @@ macro_rules! built_in {
 }
 
 /// One line each, sorted.
-const ALL: &[BuiltIn] = built_in!["changedetection", "node-red", "synapse",];
+const ALL: &[BuiltIn] = built_in![
+    "buildbot",
+    "changedetection",
+    "drone",
+    "gitea",
+    "grafana",
+    "node-red",
+    "ntfy",
+    "paperless-ngx",
+    "strapi",
+    "synapse",
+    "uptime-kuma",
+    "vaultwarden",
+    "woodpecker",
+];
 
 /// One of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

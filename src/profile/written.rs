@@ -179,9 +179,11 @@ fn makes_sense(state: &Table<'_>, key: &str, glob: &str, place: &Place) -> Resul
 /// A step acts on what a restore brings: a file that is not in the backup is not there.
 fn is_in_the_state(step: &Table<'_>, scope: &Scope) -> Result<()> {
     let matcher = scope.compile()?;
+    // A name without wildcards may be a directory's, and stand for all in it.
+    let may_hold = |path: &_, kind| matcher.takes(path, kind) || matcher.reaches_below(path);
     for (key, kind) in [("sqlite", PathKind::Database), ("json", PathKind::File), ("file", PathKind::File)] {
         let named = step.get(key).and_then(|value| value.get_ref().as_str()).and_then(plain);
-        if let Some(path) = named.filter(|path| !matcher.takes(path, kind) && !step.has("optional")) {
+        if let Some(path) = named.filter(|path| !may_hold(path, kind) && !step.has("optional")) {
             let store = if kind == PathKind::Database { "sqlite" } else { "files" };
             let what = format!("names {path}, which is not part of [state], so no restore would bring it");
             return Err(step.fault(

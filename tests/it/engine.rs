@@ -10,5 +10,6 @@ mod insert;
 mod look;
 mod release;
 mod sidecars;
+mod stores;
 mod support;
 mod update;

@@ -58,21 +58,29 @@ impl TestVolume {
 
     /// One that holds state. Where the whole run is told to, it is settled.
     pub fn in_use() -> Self {
-        let volume = Self::new();
-        volume.write("app.conf", "in use");
+        let volume = Self::fresh();
         if settled() { volume.settle() } else { volume }
     }
 
-    /// The same, with a key and a backup of today: a start with no setting has nothing to do on it.
+    /// One that holds state, and has not seen a start.
+    pub fn fresh() -> Self {
+        let volume = Self::new();
+        volume.write("app.conf", "in use");
+        volume
+    }
+
+    /// The same after a start, with a key and a backup of today: one with no setting has nothing to do on it.
     pub fn settle(self) -> Self {
-        let made = Command::new(MOORLINE).args(["backup", "--storage"]).arg(self.root()).output().expect("starts");
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let mut start = Command::new(MOORLINE);
+        let start = start.args(["run", "--", "/bin/true"]).env_clear().env("MOORLINE_STORAGE", self.root());
+        let done = start.output().expect("starts");
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         self
     }
 
     /// Whether the last start was a quiet one, by what it wrote into the lock.
     pub fn was_quiet(&self) -> bool {
-        self.read(".moorline/lock").contains("\"pid\": ")
+        self.has(".moorline/lock") && self.read(".moorline/lock").contains("\"pid\": ")
     }
 
     /// The storage root.

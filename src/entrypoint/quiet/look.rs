@@ -63,16 +63,20 @@ impl Quiet {
     #[inline(always)]
     pub fn look(storage: &CStr) -> Option<Self> {
         let root = system::folder(storage)?;
-        let lock = system::file_to_keep(root, LOCK);
-        let quiet = lock.and_then(|lock| {
-            let looked = system::lock(lock).and_then(|()| nothing_to_do(root, lock));
-            if looked.is_none() {
-                system::close(lock);
-            }
-            looked.map(|instance| Self { lock, instance })
-        });
+        // Where stdin, stdout or stderr is closed, a file of ours would be taken for it.
+        let quiet = if root > 2 { Self::look_at(root) } else { None };
         system::close(root);
         quiet
+    }
+
+    #[inline(always)]
+    fn look_at(root: Fd) -> Option<Self> {
+        let lock = system::file_to_keep(root, LOCK)?;
+        let looked = system::lock(lock).and_then(|()| nothing_to_do(root, lock));
+        if looked.is_none() {
+            system::close(lock);
+        }
+        looked.map(|instance| Self { lock, instance })
     }
 
     /// The lock is free again.
@@ -109,10 +113,11 @@ fn no_script_waits(root: Fd) -> Option<()> {
     if system::find_name(root, INIT, |_, name| waits(name.to_bytes())) != Ok(false) {
         return None;
     }
-    let mut buffer = Buffer::new();
-    let ledger = system::read(root, LEDGER, &mut buffer).ok()?.unwrap_or_default();
-    let has = |word: &CStr| place_of(ledger, word.to_bytes()).is_some();
-    if has(WAITING) || has(RUNNING) || has(MARKING) || has(EMPTY_VOLUME) { None } else { Some(()) }
+    let unfinished = |ledger: &[u8]| {
+        let has = |word: &CStr| place_of(ledger, word.to_bytes()).is_some();
+        has(WAITING) || has(RUNNING) || has(MARKING) || has(EMPTY_VOLUME)
+    };
+    if system::find_piece(root, LEDGER, unfinished).ok()? { None } else { Some(()) }
 }
 
 #[inline(always)]

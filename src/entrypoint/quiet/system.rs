@@ -64,6 +64,7 @@ pub fn now() -> Option<u64> {
 
 text::texts! {
     TERMINAL = b"/dev/tty\0";
+    ROOT = b"/\0";
 }
 
 /// Marks every descriptor that this process was given, but for 0 to 2, to be closed at exec.
@@ -181,6 +182,32 @@ pub fn read_start<'a>(folder: Fd, path: &CStr, buffer: &'a mut Buffer<PIECE>) ->
     read
 }
 
+/// Looks at each piece of a file until one is `found`. Whether it was; not where there is no such file. Pieces overlap, so
+/// that a word of 32 bytes is in one of them.
+#[inline(always)]
+pub fn find_piece(folder: Fd, path: &CStr, found: impl Fn(&[u8]) -> bool) -> Result<bool, Errno> {
+    let file = match open(folder, path, O_CLOEXEC) {
+        Err(Errno::ENOENT) => return Ok(false),
+        other => other?,
+    };
+    let mut buffer = Buffer::<PIECE>::new();
+    let mut offset = 0;
+    let outcome = loop {
+        // SAFETY: the buffer has the length that is given, and the kernel says how much it has written.
+        let piece = unsafe {
+            syscall!(Sysno::pread64, file, buffer.room(), PIECE, offset).map(|length| buffer.written(length))
+        };
+        match piece {
+            Ok(piece) if found(piece) => break Ok(true),
+            Ok(piece) if piece.len() < PIECE => break Ok(false),
+            Ok(_) => offset += PIECE - 32,
+            Err(errno) => break Err(errno),
+        }
+    };
+    close(file);
+    outcome
+}
+
 /// What a file holds, if that is less than a piece. `Ok(None)` where there is no such file.
 #[inline(always)]
 pub fn read<'a>(folder: Fd, path: &CStr, buffer: &'a mut Buffer<PIECE>) -> Result<Option<&'a [u8]>, ()> {
@@ -267,6 +294,17 @@ pub fn has_terminal() -> bool {
     }
 }
 
+/// Whether a signal is ignored.
+#[inline(always)]
+pub fn ignores(signal: i32) -> bool {
+    const SIG_IGN: usize = 1;
+    // The handler comes first, then flags, a restorer where the architecture has one, and a mask.
+    let mut action = [0_usize; 4];
+    // SAFETY: the buffer is as large as the kernel's structure; nothing is changed.
+    let asked = unsafe { syscall!(Sysno::rt_sigaction, signal, 0, action.as_mut_ptr(), size_of::<Mask>()) };
+    asked.is_err() || action[0] == SIG_IGN
+}
+
 /// Both ends of a pipe that nobody waits for, to be closed at exec: to read from, to write to.
 #[inline(always)]
 pub fn pipe() -> Option<[Fd; 2]> {
@@ -297,6 +335,57 @@ pub fn lead_group(process: usize) {
 pub fn tell(pipe: Fd, bytes: &[u8]) {
     // SAFETY: the bytes are live through the call.
     let _ = unsafe { syscall!(Sysno::write, pipe, bytes.as_ptr(), bytes.len()) };
+}
+
+/// Whether anything was written into a pipe that nobody waits for. It stays there.
+#[inline(always)]
+pub fn is_told(pipe: Fd) -> bool {
+    const FIONREAD: usize = 0x541b;
+    let mut waiting = 0_i32;
+    // SAFETY: the pointer is to a live number.
+    let asked = unsafe { syscall!(Sysno::ioctl, pipe, FIONREAD, &raw mut waiting) };
+    asked.is_err() || waiting != 0
+}
+
+/// A directory that nobody else uses can be unmounted.
+#[inline(always)]
+pub fn leave_directory() {
+    // SAFETY: the path ends with a NUL.
+    let _ = unsafe { syscall!(Sysno::chdir, ROOT.as_ptr()) };
+}
+
+/// A child that has ended, and the status that it left.
+#[inline(always)]
+pub fn reap() -> Option<(usize, i32)> {
+    const ANY: usize = -1_isize as usize;
+    const WNOHANG: usize = 1;
+    let mut status = 0_i32;
+    // SAFETY: the pointer is to a live number.
+    let child = unsafe { syscall!(Sysno::wait4, ANY, &raw mut status, WNOHANG, 0) }.ok()?;
+    (child != 0).then_some((child, status))
+}
+
+/// Waits for one of these signals: its number, and the process that sent it where one did.
+#[inline(always)]
+pub fn next_signal(set: Mask) -> Result<(i32, i32), Errno> {
+    const SI_USER: i32 = 0;
+    let mut info = Buffer::<128>::new();
+    // SAFETY: the buffer has the size of the kernel's structure, which it fills in where there is a signal.
+    let info = unsafe {
+        syscall!(Sysno::rt_sigtimedwait, &raw const set, info.room(), 0, size_of::<Mask>())?;
+        info.written(128)
+    };
+    // Number, reason, and behind a number that is not looked at and a gap, the sender.
+    let number = |at: usize| info.get(at..)?.first_chunk().map(|bytes| i32::from_ne_bytes(*bytes));
+    let sender = if number(8) == Some(SI_USER) { number(16) } else { None };
+    Ok((number(0).unwrap_or(0), sender.unwrap_or(0)))
+}
+
+/// Sends a signal.
+#[inline(always)]
+pub fn send(process: usize, signal: i32) {
+    // SAFETY: takes numbers.
+    let _ = unsafe { syscall!(Sysno::kill, process, signal) };
 }
 
 /// Ends this process.

@@ -1,19 +1,16 @@
 //! A start with nothing to do is over before Rust's runtime is there, and nobody can tell but by the time it takes.
 
-use std::fs;
+use std::{fs, process::Command};
 
-use crate::support::{Start, TestVolume};
+use crate::support::{MOORLINE, Start, TestVolume};
 
-/// A volume on which there is nothing to do, whatever the run is told.
 fn settled() -> TestVolume {
-    let volume = TestVolume::new();
-    volume.write("app.conf", "in use");
-    volume.settle()
+    TestVolume::fresh().settle()
 }
 
 /// A start with no setting, on a volume that may be settled.
 fn plain<'a>(volume: &'a TestVolume, flags: &[&str], line: &str) -> Start<'a> {
-    let arguments = [&["run"], flags, &["--", "/bin/sh", "-c", line]].concat();
+    let arguments = ["run"].iter().chain(flags).chain(&["--", "/bin/sh", "-c", line]).copied();
     volume.moorline(arguments).without("MOORLINE_SEQINIT").without("MOORLINE_NO_BOOT_BACKUP")
 }
 
@@ -34,9 +31,11 @@ fn the_server_finds_what_it_finds_after_the_long_way() {
     }
 }
 
+type Prepare = fn(&TestVolume);
+
 #[test]
 fn whatever_is_to_be_done_is_done() {
-    let to_do: [(&str, fn(&TestVolume), &str); 6] = [
+    let to_do: [(&str, Prepare, &str); 6] = [
         ("a script", |volume| volume.script("a.sh", "echo ran"), "ran"),
         ("a script at every start", |volume| volume.write("Init/start.d/a.sh", "echo ran"), "ran"),
         ("a script that is being written", |volume| volume.script("a.sh~", "echo"), "a.sh~"),
@@ -70,6 +69,38 @@ fn what_is_done_with_is_no_reason_for_the_long_way() {
 }
 
 #[test]
+fn a_closed_stdin_is_not_taken_for_a_file_of_ours() {
+    let volume = settled();
+    let line = "exec 0<&- 1>&- 2>&-\nexec \"$@\"";
+    let look = "ls -l /proc/self/fd > $MOORLINE_STORAGE/found; echo to stdout; echo to stderr >&2";
+    let arguments = ["-c", line, "sh", MOORLINE, "run", "--", "/bin/sh", "-c", look];
+    let mut start = Command::new("/bin/sh");
+    let start = start.args(arguments).env_clear().env("MOORLINE_STORAGE", volume.root()).env("PATH", "/usr/bin:/bin");
+    assert!(start.status().expect("starts").success());
+    assert!(!volume.was_quiet());
+    assert!(!volume.read(".moorline/lock").contains("to std"), "{}", volume.read(".moorline/lock"));
+}
+
+#[test]
+fn a_long_ledger_is_read_to_its_end() {
+    let volume = settled();
+    for number in 0..9 {
+        volume.script(format!("{number}.sh"), "true");
+    }
+    plain(&volume, &[], "true").wait();
+    assert!(volume.read(".moorline/init.json").len() > 2048);
+    plain(&volume, &[], "true").wait();
+    assert!(volume.was_quiet());
+    let unfinished =
+        volume.read(".moorline/init.json").replacen("\"empty_volume\": false", "\"empty_volume\": true", 9);
+    let at = unfinished.rfind("\"empty_volume\": true").expect("is there");
+    let last = unfinished[..at].replace("\"empty_volume\": true", "\"empty_volume\": false") + &unfinished[at..];
+    volume.write(".moorline/init.json", last);
+    plain(&volume, &[], "true").wait();
+    assert!(!volume.was_quiet(), "the last entry is not done with");
+}
+
+#[test]
 fn a_key_that_was_written_again_is_checked_once() {
     let volume = settled();
     let key = volume.read(".moorline/secret.key");
@@ -98,7 +129,7 @@ fn a_program_that_is_not_there_is_explained_as_ever() {
     for flags in [&[][..], &["--supervise"]] {
         for program in ["/nowhere/at-all", "nowhere-on-the-path", "/etc", "/etc/passwd"] {
             let volume = settled();
-            let arguments = [&["run"], flags, &["--", program]].concat();
+            let arguments: Vec<&str> = ["run"].iter().chain(flags).chain(&["--", program]).copied().collect();
             let start = || volume.moorline(&arguments).without("MOORLINE_SEQINIT").without("MOORLINE_NO_BOOT_BACKUP");
             let quiet = start().wait();
             let long = start().env("MOORLINE_LOCK_WAIT", "30").wait();

@@ -108,6 +108,28 @@ fn a_check_on_a_volume_says_what_each_store_and_step_finds_and_changes_nothing()
 }
 
 #[test]
+fn nodes_and_files_are_found_as_well_as_rows() {
+    let data = Data::empty();
+    data.file(
+        "flows.json",
+        "[{\"id\": \"a\", \"type\": \"tab\"}, {\"id\": \"b\", \"type\": \"tab\", \"disabled\": true}]",
+    );
+    data.file("hooks/x.sh", "#!/bin/sh\n");
+    let (_folder, file) = written(
+        "name = 'x'\n\
+         [[quarantine]]\nname = 'tabs'\njson = 'flows.json'\neach = '/*'\nkey = 'id'\n\
+         where = { disabled = [false, { absent = true }] }\nset = { disabled = true }\n\
+         [[quarantine]]\nname = 'hooks'\nfile = 'hooks/*'\n\
+         [[quarantine]]\nname = 'more hooks'\nfile = 'lib/hooks/*'\noptional = true\n",
+    );
+    let checked = check(&data, &file);
+    assert_eq!(checked.code, Some(0), "{checked:#?}");
+    let steps = checked.json()["volume"]["steps"].clone();
+    assert_eq!((&steps[0]["apps"], &steps[1]["apps"]), (&json!(["tabs a"]), &json!(["hooks"])));
+    assert_eq!(steps[2]["missing"], json!(["lib/hooks/* is not there"]));
+}
+
+#[test]
 fn a_check_on_a_volume_ends_as_a_backup_or_a_restore_would() {
     let data = Data::with_state();
     let (_folder, lacks_store) = written(&FOR_ROWS.replace("'app.db']", "'app.db', 'b.db']"));

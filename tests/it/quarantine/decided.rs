@@ -165,6 +165,34 @@ fn rollback_brings_back_what_was_there_with_its_apps_on_and_can_be_taken_back() 
 }
 
 #[test]
+fn rollback_past_a_quarantine_that_no_restore_began_takes_all_of_it_away() {
+    let bell = Bell::with_state();
+    bell.backup();
+    bell.sql("UPDATE alerts SET name = 'newer'");
+    let newer = bell.state();
+    bell.moorline(&["restore", "-y", "--from-latest"]).succeeds();
+    bell.moorline(&["apps", "disable", "--all"]).succeeds();
+    let (quarantined, memory) = (bell.state(), bell.memory());
+    bell.moorline(&["rollback", "-y"]).succeeds();
+    assert_eq!(bell.state(), newer);
+    assert!(!bell.has_memory());
+    bell.moorline(&["rollback", "-y"]).succeeds();
+    assert_eq!(bell.state(), quarantined);
+    assert_eq!(bell.memory(), memory);
+}
+
+#[test]
+fn a_profile_that_says_none_by_now_does_not_get_a_volume_out_of_quarantine() {
+    let bell = Bell::with_state();
+    bell.backup();
+    bell.moorline(&["apps", "disable", "--all"]).succeeds();
+    let steps = PROFILE.find("[[quarantine]]").expect("has steps");
+    bell.profile_is(&PROFILE[..steps].replace("[state]", "apps = \"none\"\n[state]"));
+    bell.moorline(&["restore", "-y", "--from-latest"]).succeeds();
+    bell.must_be_silent();
+}
+
+#[test]
 fn a_server_without_apps_is_copied_without_quarantine() {
     let original = Bell::with_state();
     let steps = PROFILE.find("[[quarantine]]").expect("has steps");
