@@ -238,7 +238,8 @@ fn say_found(volume: &OnVolume) {
             (false, true, 0) => "nothing".to_owned(),
             (false, true, count) => format!("{count}: {}", some(&look.apps)),
         };
-        [look.step.clone(), found].map(printable)
+        let when = if look.at == Moment::Release { " (at release)" } else { "" };
+        [format!("{}{when}", look.step), found].map(printable)
     };
     output::table(["STEP", "FINDS"], volume.steps.iter().map(row));
 }
