@@ -209,7 +209,8 @@ impl Node {
 /// Where it was.
 impl std::fmt::Display for Node {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.pointer.is_empty() {
+        // Without a key, its id says where.
+        match self.key.is_none() {
             true => self.file.fmt(f),
             false => write!(f, "{} in {}", self.pointer, self.file),
         }

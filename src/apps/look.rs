@@ -35,8 +35,14 @@ pub fn look(root: &Path, steps: &[Step]) -> Result<Vec<Look>> {
 }
 
 fn look_at(root: &Path, tree: &Tree, step: &Step) -> Result<Look> {
-    let mut look =
-        Look { step: step.name.clone(), apps: Vec::new(), missing: Vec::new(), optional: step.optional, absent: false };
+    let mut look = Look {
+        step: step.name.clone(),
+        at: step.at,
+        apps: Vec::new(),
+        missing: Vec::new(),
+        optional: step.optional,
+        absent: false,
+    };
     match &step.action {
         Action::Sqlite(rows) => rows_of(root, tree, step, rows, &mut look)?,
         Action::Json(nodes) => {

@@ -76,8 +76,8 @@ pub fn find(name: &str) -> Result<BuiltIn> {
         return Ok(*found);
     }
     let lower = name.to_lowercase();
-    let alike = ALL.iter().filter(|one| !lower.is_empty() && (one.name.contains(&lower) || lower.contains(one.name)));
-    let alike: Vec<&str> = alike.map(|one| one.name).collect();
+    let alike = |one: &&BuiltIn| lower.len() > 2 && (one.name.contains(&lower) || lower.contains(one.name));
+    let alike: Vec<&str> = ALL.iter().filter(alike).map(|one| one.name).collect();
     let near = match nearest(name, ALL.iter().map(|one| one.name)) {
         Some(near) => vec![near],
         None => alike,
@@ -145,6 +145,6 @@ mod tests {
             let error = find(typed).expect_err(typed);
             assert!(error.advice().is_some_and(|hint| hint.contains(&format!("did you mean {meant}?"))), "{error:?}");
         }
-        assert!(!find("x").expect_err("none").advice().unwrap_or_default().contains("mean"));
+        assert!(!find("0").expect_err("none").advice().unwrap_or_default().contains("mean"));
     }
 }

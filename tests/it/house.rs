@@ -105,7 +105,8 @@ fn the_documents_lead_nowhere_that_is_not_there() {
 #[test]
 fn every_profile_in_the_documents_makes_sense() {
     let text = read("docs/profiles.md");
-    let profiles: Vec<String> = blocks(&text).into_iter().filter(|block| block.contains("\n[[q") || block.contains("\n[s")).collect();
+    let profiles: Vec<String> =
+        blocks(&text).into_iter().filter(|block| block.contains("\n[[q") || block.contains("\n[s")).collect();
     assert!(profiles.len() > 15, "docs/profiles.md was not understood: {profiles:#?}");
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
     let file = folder.path().join("profile.toml");

@@ -10,13 +10,16 @@ fn settled() -> TestVolume {
 
 /// A start with no setting, on a volume that may be settled.
 fn plain<'a>(volume: &'a TestVolume, flags: &[&str], line: &str) -> Start<'a> {
-    let arguments = ["run"].iter().chain(flags).chain(&["--", "/bin/sh", "-c", line]).copied();
-    volume.moorline(arguments).without("MOORLINE_SEQINIT").without("MOORLINE_NO_BOOT_BACKUP")
+    let server = ["--", "/bin/sh", "-c", line];
+    volume
+        .moorline(["run"].iter().chain(flags).chain(&server))
+        .without("MOORLINE_SEQINIT")
+        .without("MOORLINE_NO_BOOT_BACKUP")
 }
 
 /// What a server can see of how it was started.
 const LOOK: &str = "echo $0 $#; env | grep -v '^\\(_\\|PWD\\|SHLVL\\|MOORLINE_LOCK_WAIT\\)=' | sort; pwd; ls /proc/self/fd; \
-                    grep -E '^(Sig|Shd|NSpid|PPid)' /proc/$$/status; cat /proc/$$/stat | cut -d' ' -f5,6,7; exit 9";
+                    grep -E '^(Sig[BIP]|Shd|NSpid|PPid)' /proc/self/status; cat /proc/$$/stat | cut -d' ' -f5,6,7; exit 9";
 
 #[test]
 fn the_server_finds_what_it_finds_after_the_long_way() {
