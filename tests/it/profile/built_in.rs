@@ -26,17 +26,20 @@ const NONE: Server = Server { profile: "", databases: &[], files: &[], fires: &[
 
 #[test]
 fn grafana() {
+    const SYNC: &str = "SELECT name FROM resource WHERE \"group\" LIKE 'provisioning.%' ORDER BY 1";
     Server {
         profile: "grafana",
         databases: &[("grafana.db", "grafana")],
         fires: &[
             ("SELECT id FROM alert_rule WHERE NOT is_paused", "1 3", "1 3"),
+            (SYNC, "dashboards empty off pull", "dashboards empty off"),
             (
-                "SELECT name FROM resource WHERE resource = 'repositories' AND value LIKE '%\"sync\":{\"enabled\":true%'",
-                "dashboards",
-                "dashboards",
+                "SELECT name FROM resource_history WHERE \"group\" LIKE 'provisioning.%' ORDER BY 1",
+                "dashboards empty off pull",
+                "dashboards empty off",
             ),
         ],
+        differ: &["resource", "resource_history"],
         ..NONE
     }
     .is_silent_and_comes_back();
@@ -197,6 +200,16 @@ fn drone() {
     .is_silent_and_comes_back();
 }
 
+#[test]
+fn changedetection_whose_watches_are_in_one_file() {
+    const ON: &str = "{\"watching\": {}, \"settings\": {\"application\": {\"all_muted\": true, \"base_url\": null}}}";
+    let copy = Server { profile: "changedetection", files: &[("url-watches.json", ON)], ..NONE }.restored();
+    let off = copy.read("url-watches.json");
+    assert!(off.contains("\"all_paused\": true") && off.contains("\"all_muted\": true"), "{off}");
+    copy.moorline(&["--profile", "changedetection", "apps", "release", "--all"]).succeeds();
+    assert_eq!(copy.read("url-watches.json"), ON, "and what had been muted stays muted");
+}
+
 impl Server {
     fn is_silent_and_comes_back(&self) {
         let original = self.original();
@@ -238,7 +251,7 @@ impl Server {
         let copy = Data::empty();
         let (key, backup) = (format!("--secret-key={}", original.key()), format!("--backup={}", backup.trim_end()));
         copy.moorline(&["--profile", self.profile, "restore", "-y", &key, &backup]).succeeds();
-        for (path, content) in self.files.iter().filter(|(path, _)| *path != "config.json") {
+        for (path, content) in self.files.iter().filter(|(path, _)| !path.ends_with(".json")) {
             assert_eq!(copy.read(path), *content);
         }
         copy
@@ -246,9 +259,8 @@ impl Server {
 
     /// Each query of the server gets this.
     fn gets(&self, data: &Data, expected: impl Fn(&(&str, &'static str, &'static str)) -> &'static str) {
-        let database = data.path(self.databases[0].0);
         for fires in self.fires {
-            assert_eq!(ask(&database, fires.0), expected(fires), "{}: {}", self.profile, fires.0);
+            assert_eq!(ask(&data.path(self.databases[0].0), fires.0), expected(fires), "{}: {}", self.profile, fires.0);
         }
     }
 }

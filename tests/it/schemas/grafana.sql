@@ -8,10 +8,14 @@ CREATE TABLE resource (
     guid TEXT PRIMARY KEY NOT NULL, resource_version INTEGER, "group" TEXT NOT NULL, resource TEXT NOT NULL, namespace TEXT NOT NULL,
     name TEXT NOT NULL, value TEXT, action INTEGER NOT NULL, label_set TEXT, previous_resource_version INTEGER,
     folder TEXT NOT NULL DEFAULT '');
+CREATE TABLE resource_history (
+    guid TEXT PRIMARY KEY NOT NULL, resource_version INTEGER, "group" TEXT NOT NULL, resource TEXT NOT NULL, namespace TEXT NOT NULL,
+    name TEXT NOT NULL, value TEXT, action INTEGER NOT NULL, label_set TEXT, previous_resource_version INTEGER,
+    folder TEXT NOT NULL DEFAULT '');
 INSERT INTO resource (guid, "group", resource, namespace, name, value, action) VALUES
-    ('g1', 'provisioning.grafana.app', 'repositories', 'default', 'dashboards',
-     '{"spec":{"title":"d","sync":{"enabled":true,"target":"folder","intervalSeconds":60}}}', 1),
+    ('g1', 'provisioning.grafana.app', 'repositories', 'default', 'dashboards', '{"spec":{"title":"d","sync":{"enabled":true}}}', 1),
     ('g2', 'provisioning.grafana.app', 'repositories', 'default', 'off', '{"spec":{"sync":{"enabled":false}}}', 1),
-    ('g3', 'provisioning.grafana.app', 'repositories', 'default', 'broken', 'no JSON', 1),
-    ('g4', 'provisioning.grafana.app', 'repositories', 'default', 'empty', NULL, 1),
+    ('g3', 'provisioning.grafana.app', 'repositories', 'default', 'empty', NULL, 1),
+    ('g4', 'provisioning.grafana.app', 'jobs', 'default', 'pull', '{"spec":{"action":"pull"}}', 1),
     ('g5', 'dashboard.grafana.app', 'dashboards', 'default', 'x', '{"spec":{"sync":{"enabled":true}}}', 1);
+INSERT INTO resource_history SELECT * FROM resource;
