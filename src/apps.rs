@@ -38,7 +38,7 @@ pub use self::{
     release::release,
     value::Value,
 };
-use crate::error::Result;
+use crate::{error::Result, profile::step::Moment};
 
 /// Which apps.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,6 +99,8 @@ pub enum Outcome {
 pub struct Look {
     /// The step's name.
     pub step: String,
+    /// When it acts.
+    pub at: Moment,
     /// The ids of the apps that it would switch off.
     pub apps: Vec<String>,
     /// What is not there that it needs; of no consequence where the step is optional.

@@ -49,6 +49,7 @@ use zeroize::Zeroizing;
 
 pub use self::output::{StandardError, fail, printable};
 use crate::{
+    entrypoint,
     error::{Code, Error, Result},
     key::without_keys,
     process::signals,
@@ -215,6 +216,10 @@ pub fn arguments() -> Result<Vec<OsString>> {
 /// Runs the verb that was typed.
 #[must_use]
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
+    if entrypoint::server_runs() {
+        return run::look_after(arguments, &environment::Environment::of_process())
+            .unwrap_or_else(|error| fail(&error, false));
+    }
     if let Some(cli) = start(&arguments) {
         return carry_out(cli, false);
     }

@@ -14,6 +14,7 @@
 pub mod health;
 mod lock;
 mod quarantine;
+mod quiet;
 pub mod ready;
 mod scripts;
 mod state;
@@ -30,7 +31,12 @@ use std::{
 use nix::sys::signal::Signal;
 
 use self::quarantine::Given;
-pub use self::{health::Health, state::holds_state, supervise::Supervision};
+pub use self::{
+    health::Health,
+    quiet::supervised::{is_there as server_runs, look_after},
+    state::holds_state,
+    supervise::Supervision,
+};
 use crate::{
     backup,
     error::{Code, Error, Result},

@@ -19,6 +19,9 @@
 //! - `scripts.rs`: how scripts are run; `health.rs`: whether the server is healthy; `ready.rs`: what runs beside it then
 //! - `quarantine.rs`: what is left to do about apps, and what the server is told
 //! - `lock.rs`: waiting for the volume; `state.rs`: whether it holds state, `seqsvr` on a script's `PATH`
+//! - `quiet.rs`: a start with nothing to do, before the C library; `quiet/look.rs`: whether it is one;
+//!   `quiet/supervised.rs`: its server as a child; `quiet/stack.rs`, `quiet/system.rs`, `quiet/text.rs`, `quiet/time.rs`:
+//!   arguments, system calls, text and times without a heap
 //! - `supervise.rs`: staying PID 1 beside the server; `supervise/companion.rs`: what runs beside it, started again
 //!
 //! [`init`]: init scripts, run once each.

@@ -135,7 +135,7 @@ pub fn restore(volume: &Volume, profile: &Profile, request: Request, progress: &
     let beyond = scopes.beyond(volume, &set.stage()).map_err(abandon)?;
     // Ours first: a backup that is being made tells by the instance that it may have read half of each state.
     let mut moves = staged.own_files();
-    let scopes = scopes.and(&put_away(remembered.as_ref()));
+    let scopes = scopes.and_all_in(put_away(remembered.as_ref()));
     moves.extend(plan::of_tree(volume, &set, &set.stage(), &scopes).map_err(abandon)?);
     obstacles::moves(volume, &moves).map_err(abandon)?;
     let committed = set::time_of_next(volume, manifest.created).map_err(abandon)?;

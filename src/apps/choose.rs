@@ -1,6 +1,9 @@
 //! Which apps a person means.
 
-use super::{Chosen, Memory};
+use super::{
+    Chosen, Memory,
+    memory::{Kept, Remembered},
+};
 use crate::error::{Code, Error, Result};
 
 /// How many names an error lists.
@@ -8,13 +11,8 @@ const NEAR: usize = 5;
 
 /// Which apps of which steps, in the order of the memory.
 pub fn choose(memory: &Memory, chosen: &Chosen) -> Result<Vec<Vec<bool>>> {
-    if let Chosen::Named(names) = chosen {
-        let is_app = |name: &&String| memory.steps.iter().any(|remembered| remembered.answers_to(name));
-        if let Some(unknown) = names.iter().find(|name| !is_app(name)) {
-            return Err(no_such_app(memory, unknown));
-        }
-    }
-    let is_chosen = |remembered: &super::Remembered, kept: &super::memory::Kept| match chosen {
+    refuse_unknown(memory, chosen)?;
+    let is_chosen = |remembered: &Remembered, kept: &Kept| match chosen {
         Chosen::All => true,
         Chosen::Named(names) => names.iter().any(|name| remembered.is_named(kept, name)),
     };
@@ -22,12 +20,14 @@ pub fn choose(memory: &Memory, chosen: &Chosen) -> Result<Vec<Vec<bool>>> {
     Ok(steps.map(|remembered| remembered.apps.iter().map(|kept| is_chosen(remembered, kept)).collect()).collect())
 }
 
-/// Refuses what is no app that is off, naming those that are near.
+/// Refuses what is no app that is off.
 ///
 /// # Errors
-/// `NotFound`.
+/// `NotFound`, naming those that are near.
 pub fn refuse_unknown(memory: &Memory, chosen: &Chosen) -> Result<()> {
-    choose(memory, chosen).map(drop)
+    let Chosen::Named(names) = chosen else { return Ok(()) };
+    let is_app = |name: &&String| memory.steps.iter().any(|remembered| remembered.answers_to(name));
+    names.iter().find(|name| !is_app(name)).map_or(Ok(()), |unknown| Err(no_such_app(memory, unknown)))
 }
 
 fn no_such_app(memory: &Memory, name: &str) -> Error {
@@ -52,5 +52,5 @@ fn no_such_app(memory: &Memory, name: &str) -> Error {
 
 fn is_near(known: &str, name: &str) -> bool {
     let (known, name) = (known.to_lowercase(), name.to_lowercase());
-    known.contains(&name) || name.contains(&known)
+    known.contains(&name) || name.contains(&known) || strsim::damerau_levenshtein(&known, &name) <= 2
 }

@@ -64,7 +64,7 @@ pub fn explain(path: &RelPath, failure: &Failure) -> Error {
         ),
         Failure::Sql(cause) => match crate::store::sqlite::is_busy_or_full(cause) {
             true => says(&words(cause)).with_code(Code::TryAgain),
-            false => says(&words(cause)),
+            false => says(&words(cause)).hint("correct the step; `moorline profile check` tries it on a volume"),
         },
     }
 }

@@ -7,7 +7,8 @@
 //! ```
 //! Invariants: nothing is ever written over or removed but what quarantine itself left, and which step comes next is
 //! told by what is there, so that all of it may be done again after a crash. A name that is taken is given a number:
-//! what was put aside first is what release brings back. Without content, a directory that the glob names goes whole.
+//! what was put aside first is what release brings back. Without content, a directory that the glob names goes whole; an
+//! empty one is nothing, because servers make those that they miss.
 
 use std::{
     collections::HashSet,
@@ -116,8 +117,12 @@ pub fn put_back(root: &Path, files: &Files, asides: &[Aside]) -> Result<Outcome>
             // Brought back before a crash, or by hand.
             Stands::Other if !is_kept => {}
             _ if !is_kept => left.push(format!("{kept} is gone")),
-            Stands::WhatWasLeft => bring_back(root, path, kept, files.content.is_some())?,
-            Stands::Other => left.push(format!("{path} is no longer what quarantine left; what it was stays {kept}")),
+            Stands::WhatWasLeft if is_directory(root, kept) >= is_directory(root, path) => {
+                bring_back(root, path, kept)?;
+            }
+            Stands::WhatWasLeft | Stands::Other => {
+                left.push(format!("{path} is no longer what quarantine left; what it was stays {kept}"));
+            }
             Stands::Nothing => left.push(format!("{path} is gone; what it was stays {kept}")),
         }
     }
@@ -158,6 +163,10 @@ fn stands(root: &Path, path: &RelPath, files: &Files) -> Result<Stands> {
         return Ok(if files.content.is_some() { Stands::Nothing } else { Stands::WhatWasLeft });
     }
     let meta = full.symlink_metadata().on("look at", &full)?;
+    // Servers make the folders that they miss.
+    if files.content.is_none() && meta.is_dir() && fs::read_dir(&full).on("list", &full)?.next().is_none() {
+        return Ok(Stands::WhatWasLeft);
+    }
     let Some(content) = files.content.as_ref().filter(|content| meta.is_file() && meta.len() == content.len() as u64)
     else {
         return Ok(Stands::Other);
@@ -168,6 +177,10 @@ fn stands(root: &Path, path: &RelPath, files: &Files) -> Result<Stands> {
 
 fn exists(root: &Path, path: &RelPath) -> bool {
     paths::is_reached(root, path) && path.under(root).symlink_metadata().is_ok()
+}
+
+fn is_directory(root: &Path, path: &RelPath) -> bool {
+    path.under(root).symlink_metadata().is_ok_and(|meta| meta.is_dir())
 }
 
 fn free_name(root: &Path, path: &RelPath) -> Result<RelPath> {
@@ -184,7 +197,8 @@ fn put_aside(root: &Path, path: &RelPath, name: &RelPath) -> Result<()> {
 }
 
 /// What was left gives way in the same moment.
-fn bring_back(root: &Path, path: &RelPath, kept: &RelPath, is_left: bool) -> Result<()> {
+fn bring_back(root: &Path, path: &RelPath, kept: &RelPath) -> Result<()> {
+    let is_left = exists(root, path);
     let (path, kept) = (path.under(root), kept.under(root));
     if is_left { durable::rename(&kept, &path) } else { rename_new(kept, path) }
 }
@@ -410,6 +424,23 @@ mod tests {
         );
         assert_eq!((tree.on(&link, &kept[1]), tree.on(&hooks, &kept[0])), (Outcome::Released, Outcome::Released));
         assert_eq!(tree.all(), before);
+    }
+
+    #[test]
+    fn an_empty_directory_is_nothing() {
+        let files = step("hooks", None);
+        let tree = Tree::new(&[("hooks/a", "run")]);
+        let (kept, _) = tree.off(&files, Vec::new());
+        fs::create_dir(tree.root().join("hooks")).expect("a server makes it at its start");
+        assert_eq!(tree.off(&files, kept.clone()), (kept.clone(), Vec::new()));
+        assert_eq!(tree.on(&files, &kept), Outcome::Released);
+        assert_eq!(tree.all(), of(&[("hooks/a", "run")]));
+        fs::remove_file(tree.root().join("hooks/a")).expect("removed");
+        assert_eq!(tree.off(&files, Vec::new()).0, Vec::new(), "there is no app in it");
+        let (files, tree) = (step("x", None), Tree::new(&[("x", "on")]));
+        let (kept, _) = tree.off(&files, Vec::new());
+        fs::create_dir(tree.root().join("x")).expect("made");
+        assert!(matches!(tree.on(&files, &kept), Outcome::Left(_)), "a file does not replace a directory");
     }
 
     #[test]

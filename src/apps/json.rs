@@ -56,6 +56,9 @@ pub struct Node {
 struct OldMember {
     name: String,
     was: Old,
+    /// What quarantine wrote, as JSON; none where it took the member away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    wrote: Option<String>,
 }
 
 /// Files as they will be. Nothing is written before [`Self::commit`].
@@ -67,6 +70,7 @@ pub struct Drafts {
 struct Draft {
     bytes: Vec<u8>,
     changed: bool,
+    first: bool,
 }
 
 impl std::fmt::Debug for Draft {
@@ -160,13 +164,18 @@ impl Drafts {
     /// # Errors
     /// Where one cannot be written, or its owner not kept; those before it are written.
     pub fn commit(&mut self, root: &Path) -> Result<()> {
-        for (file, draft) in &mut self.drafts {
-            if draft.changed {
-                durable::replace(&file.under(root), &draft.bytes)?;
-                draft.changed = false;
-            }
+        let mut changed: Vec<_> = self.drafts.iter_mut().filter(|(_, draft)| draft.changed).collect();
+        changed.sort_by_key(|(_, draft)| !draft.first);
+        for (file, draft) in changed {
+            durable::replace(&file.under(root), &draft.bytes)?;
+            draft.changed = false;
         }
         Ok(())
+    }
+
+    /// From here on, what has changed until now is written before what has not.
+    pub fn these_first(&mut self) {
+        self.drafts.values_mut().for_each(|draft| draft.first = draft.changed);
     }
 
     /// The draft of a file; none where it is gone.
@@ -184,9 +193,27 @@ impl Drafts {
                 other => other.map(drop).on("look at", &full)?,
             }
             let bytes = fs::read(&full).on("read", &full)?;
-            drop(self.drafts.insert(file.clone(), Draft { bytes, changed: false }));
+            drop(self.drafts.insert(file.clone(), Draft { bytes, changed: false, first: false }));
         }
         Ok(self.drafts.get_mut(file))
+    }
+}
+
+impl Node {
+    /// Each member that was set, by the pointer that it had.
+    pub fn places(&self) -> impl Iterator<Item = String> {
+        self.members.iter().map(|member| format!("{}/{}", self.pointer, pointer::escaped(&member.name)))
+    }
+}
+
+/// Where it was.
+impl std::fmt::Display for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Without a key, its id says where.
+        match self.key.is_none() {
+            true => self.file.fmt(f),
+            false => write!(f, "{} in {}", self.pointer, self.file),
+        }
     }
 }
 
@@ -237,7 +264,7 @@ fn set_all(node: &Found<'_>, nodes: &Nodes) -> Result<(String, Vec<OldMember>)> 
         let set = edit::set(&object, name, value.as_ref()).map_err(|NamedTwice| twice(name, &node.pointer))?;
         if let Some((changed, was)) = set {
             object = changed;
-            members.push(OldMember { name: name.clone(), was });
+            members.push(OldMember { name: name.clone(), was, wrote: value.as_ref().map(ToString::to_string) });
         }
     }
     Ok((object, members))
@@ -262,7 +289,7 @@ fn on(bytes: &[u8], nodes: &Nodes, chosen: &[&Node]) -> Result<(Vec<Outcome>, Ve
                 continue;
             }
         };
-        let (new, outcome) = put_back(node, nodes, &old.members)?;
+        let (new, outcome) = put_back(node, &old.members)?;
         outcomes.push(outcome);
         if new != node.value.source() {
             splices.push(Splice { start: node.value.start, end: node.value.end, new });
@@ -272,15 +299,16 @@ fn on(bytes: &[u8], nodes: &Nodes, chosen: &[&Node]) -> Result<(Vec<Outcome>, Ve
     Ok((outcomes, splices))
 }
 
-fn put_back(node: &Found<'_>, nodes: &Nodes, members: &[OldMember]) -> Result<(String, Outcome)> {
+fn put_back(node: &Found<'_>, members: &[OldMember]) -> Result<(String, Outcome)> {
     let mut object = node.value.source().to_owned();
     let mut changed = Vec::new();
-    for OldMember { name, was } in members.iter().rev() {
+    for OldMember { name, was, wrote } in members.iter().rev() {
         was.check()?;
-        let Some(wrote) = nodes.set.get(name).filter(|_| node.value.shape() == Shape::Object) else {
+        if node.value.shape() != Shape::Object {
             changed.push(format!("{name:?}"));
             continue;
-        };
+        }
+        let wrote = wrote.as_deref().map(serde_json::from_str).transpose().map_err(|_| edit::damaged())?;
         let back =
             edit::put_back(&object, name, wrote.as_ref(), was).map_err(|NamedTwice| twice(name, &node.pointer))?;
         match back {

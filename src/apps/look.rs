@@ -2,6 +2,8 @@
 
 use std::{path::Path, time::Duration};
 
+use rusqlite::config::DbConfig;
+
 use super::{
     Look,
     databases::explain,
@@ -33,8 +35,14 @@ pub fn look(root: &Path, steps: &[Step]) -> Result<Vec<Look>> {
 }
 
 fn look_at(root: &Path, tree: &Tree, step: &Step) -> Result<Look> {
-    let mut look =
-        Look { step: step.name.clone(), apps: Vec::new(), missing: Vec::new(), optional: step.optional, absent: false };
+    let mut look = Look {
+        step: step.name.clone(),
+        at: step.at,
+        apps: Vec::new(),
+        missing: Vec::new(),
+        optional: step.optional,
+        absent: false,
+    };
     match &step.action {
         Action::Sqlite(rows) => rows_of(root, tree, step, rows, &mut look)?,
         Action::Json(nodes) => {
@@ -67,6 +75,9 @@ fn rows_of(root: &Path, tree: &Tree, step: &Step, rows: &Rows, look: &mut Look) 
     }
     for path in &paths {
         let source = Source::open(&path.under(root), PATIENCE)?;
+        // As where steps act: a name in double quotes is no text.
+        let strict = source.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false);
+        strict.map_err(|cause| explain(path, &cause.into()))?;
         let place = (paths.len() > 1).then_some(path);
         let found = match sqlite::exists(&source.connection, rows) {
             Ok(true) => sqlite::look(&source.connection, rows),

@@ -329,7 +329,7 @@ impl Kept {
 
     fn file_of(&self, nodes: &Nodes) -> String {
         match &self.was {
-            Was::Node(node) => node.file.to_string(),
+            Was::Node(node) => node.to_string(),
             _ => nodes.files.clone(),
         }
     }

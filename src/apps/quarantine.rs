@@ -78,6 +78,7 @@ impl Acting<'_> {
         for (number, Remembered { step, apps }) in steps.iter_mut().enumerate() {
             self.without_database(number, step, apps).map_err(|error| of_step(step, error))?;
         }
+        self.none_is_edited_and_put_aside(steps)?;
         let step_of = |remembered: &'_ Remembered| remembered.step.clone();
         let all: Vec<Step> = steps.iter().map(step_of).collect();
         let tree = Tree::of(self.root, all.iter()).map_err(quarantine_failed)?;
@@ -121,6 +122,17 @@ impl Acting<'_> {
         Ok(())
     }
 
+    /// What was done to such a file could not be undone step by step.
+    fn none_is_edited_and_put_aside(&self, steps: &[Remembered]) -> Result<()> {
+        for (step, aside) in steps.iter().flat_map(asides_of) {
+            if let Some(file) = self.drafts.changed().find(|file| file.as_path().starts_with(aside.path.as_path())) {
+                let what = format!("the step \"{}\" puts {file} aside, and another edits it", step.name);
+                return Err(Error::new(Code::AppsUnknown, what).hint("let only one step of the profile act on it"));
+            }
+        }
+        Ok(())
+    }
+
     fn commit(&mut self, databases: &mut Databases, steps: &[Remembered]) -> Result<()> {
         databases.paths().iter().try_for_each(|path| databases.commit(path))?;
         self.drafts.commit(self.root)?;
@@ -136,6 +148,14 @@ impl Acting<'_> {
         }
         Ok(())
     }
+}
+
+fn asides_of(remembered: &Remembered) -> impl Iterator<Item = (&Step, &file::Aside)> {
+    let files = remembered.apps.iter().filter_map(|kept| match &kept.was {
+        Was::Files(files) => Some(files),
+        _ => None,
+    });
+    files.flatten().map(|aside| (&remembered.step, aside))
 }
 
 /// A step on databases.

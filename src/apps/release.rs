@@ -3,7 +3,7 @@
 //! ```text
 //! JSON documents   in memory                        read before any database is opened
 //! databases        in open transactions
-//! committed        databases, those first in which a queue was dropped; then documents; then files, app by app
+//! committed        first of all what drops a queue; then databases, documents, and files, app by app
 //! ```
 //! A crash in between leaves the memory of what is not done; to begin again is to go on.
 
@@ -24,7 +24,7 @@ use super::{
     json::Drafts,
     memory::{Kept, Remembered, Was},
     quarantine::of_step,
-    tree::Tree,
+    tree::{self, Tree},
 };
 use crate::{
     error::Result,
@@ -113,16 +113,23 @@ impl<'m> Plan<'m> {
                 acted.map_err(|error| of_step(step, error))?;
             }
         }
+        self.drafts.these_first();
+        let mut covers = Covers::default();
         for (number, remembered) in self.steps() {
             let apps = self.apps(number);
             if let Action::Json(nodes) = &remembered.step.action {
-                let (at, nodes_chosen): (Vec<usize>, Vec<_>) = apps
-                    .iter()
-                    .filter_map(|(at, kept)| match &kept.was {
-                        Was::Node(node) => Some((*at, node)),
-                        _ => None,
-                    })
-                    .unzip();
+                let (mut at, mut nodes_chosen) = (Vec::new(), Vec::new());
+                for (app, kept) in &apps {
+                    let Was::Node(node) = &kept.was else { continue };
+                    match covers.name_of_node(node) {
+                        Some(name) => drop(self.verdicts.insert((number, *app), Verdict::Covered(name.to_owned()))),
+                        None => {
+                            at.push(*app);
+                            nodes_chosen.push(node);
+                        }
+                    }
+                }
+                covers.add(remembered, self.chosen.get(number).map_or(&[], Vec::as_slice));
                 let outcomes = self.drafts.put_back(self.root, nodes, &nodes_chosen);
                 let outcomes = outcomes.map_err(|error| of_step(&remembered.step, error))?;
                 let verdicts = at.into_iter().zip(outcomes);
@@ -144,7 +151,7 @@ impl<'m> Plan<'m> {
             for (_, kept) in self.apps(number) {
                 if let Was::Row(row) = &kept.was
                     && !paths.contains(&row.database)
-                    && rows::is_there(self.root, &row.database).map_err(|error| of_step(&remembered.step, error))?
+                    && tree::is_there(self.root, &row.database).map_err(|error| of_step(&remembered.step, error))?
                 {
                     paths.insert(row.database.clone());
                 }
@@ -180,22 +187,35 @@ impl<'m> Plan<'m> {
 
     /// Makes it final, store by store, and forgets what is done.
     fn commit(&mut self, databases: &mut Databases, memory: &mut Memory, keep: Keep<'_>) -> Result<()> {
-        let mut paths = databases.paths();
-        paths.sort_by_key(|path| !self.first.contains(path));
-        for path in paths {
-            databases.commit(&path)?;
-            self.forget(|was| matches!(was, Was::Row(row) if row.database == path), memory, keep)?;
-        }
+        self.drop_files()?;
+        let (first, others): (Vec<_>, Vec<_>) =
+            databases.paths().into_iter().partition(|path| self.first.contains(path));
+        self.commit_all(first, databases, memory, keep)?;
         if self.drafts.changed().next().is_some() {
             self.drafts.commit(self.root)?;
             self.forget(|was| matches!(was, Was::Node(_)), memory, keep)?;
         }
+        self.commit_all(others, databases, memory, keep)?;
         self.files(memory, keep)?;
         // What needed no store, or has none any more.
         self.forget(|_| true, memory, keep)
     }
 
-    fn files(&mut self, memory: &mut Memory, keep: Keep<'_>) -> Result<()> {
+    fn commit_all(
+        &mut self,
+        paths: Vec<RelPath>,
+        databases: &mut Databases,
+        memory: &mut Memory,
+        keep: Keep<'_>,
+    ) -> Result<()> {
+        for path in paths {
+            databases.commit(&path)?;
+            self.forget(|was| matches!(was, Was::Row(row) if row.database == path), memory, keep)?;
+        }
+        Ok(())
+    }
+
+    fn drop_files(&mut self) -> Result<()> {
         for step in self.steps_of_the_moment() {
             if let Action::File(files) = &step.action {
                 let warnings = file::prepare(self.root, &step.name, files, true, Vec::new())
@@ -204,6 +224,10 @@ impl<'m> Plan<'m> {
                 self.warnings.extend(warnings.into_iter().map(|what| format!("{}: {what}", step.name)));
             }
         }
+        Ok(())
+    }
+
+    fn files(&mut self, memory: &mut Memory, keep: Keep<'_>) -> Result<()> {
         for (number, remembered) in self.steps() {
             let Action::File(files) = &remembered.step.action else { continue };
             for (at, kept) in self.apps(number) {

@@ -126,6 +126,14 @@ impl rusqlite::ToSql for Given<'_> {
     }
 }
 
+/// JSON has no word for infinity: it could not be remembered what the step is.
+fn refuse_infinite<'a>(mut values: impl Iterator<Item = &'a Scalar>) -> Result<(), Failure> {
+    match values.any(|value| matches!(value, Scalar::Real(number) if !number.is_finite())) {
+        true => Err(Failure::Refused("a value is no finite number".to_owned())),
+        false => Ok(()),
+    }
+}
+
 fn is_constraint(cause: &rusqlite::Error) -> bool {
     cause.sqlite_error_code() == Some(ErrorCode::ConstraintViolation)
 }

@@ -5,9 +5,9 @@
 use std::{collections::BTreeSet, path::Path};
 
 use crate::{
-    error::{Code, Error, Result},
+    error::{Code, Error, IoContext, Result},
     profile::step::{Action, Step},
-    store::{PathKind, Scope, Survey, survey},
+    store::{PathKind, Scope, Survey, is_database, survey},
     volume::RelPath,
 };
 
@@ -56,7 +56,21 @@ impl Tree {
     }
 }
 
+/// Whether the database that an app was in is there. To be asked before any is open.
+///
+/// # Errors
+/// Where there is something else: what had been on is not to be forgotten for that.
+pub fn is_there(root: &Path, path: &RelPath) -> Result<bool> {
+    let full = path.under(root);
+    match full.symlink_metadata() {
+        Err(_) => Ok(false),
+        // To SQLite a file of no bytes is a database.
+        Ok(meta) if meta.is_file() && (meta.len() == 0 || is_database(&full).on("read", &full)?) => Ok(true),
+        Ok(_) => Err(not_a_database(path)),
+    }
+}
+
 fn not_a_database(path: &RelPath) -> Error {
     Error::new(Code::AppsUnknown, format!("a step acts on {path} as a SQLite database, and it does not begin like one"))
-        .hint("an encrypted database cannot be read through SQLite: leave it to a `file` step, or say --enable-apps")
+        .hint("put the database back; one that is encrypted cannot be read through SQLite: leave it to a `file` step")
 }

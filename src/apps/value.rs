@@ -104,10 +104,19 @@ impl fmt::Display for Value {
             Self::Null => f.write_str("NULL"),
             Self::Integer(number) => number.fmt(f),
             Self::Real(bits) => f64::from_bits(*bits).fmt(f),
-            Self::Text(bytes) => String::from_utf8_lossy(bytes).fmt(f),
+            Self::Text(bytes) => printable(&String::from_utf8_lossy(bytes)).fmt(f),
             Self::Blob(bytes) => bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}")),
         }
     }
+}
+
+/// A terminal is not to obey what stands in a row.
+fn printable(text: &str) -> String {
+    let escape = |character: char| match character.is_control() {
+        true => character.escape_default().to_string(),
+        false => character.to_string(),
+    };
+    text.chars().map(escape).collect()
 }
 
 /// What is in a row may be a secret: never in a log by accident.
@@ -147,6 +156,20 @@ mod tests {
         let json = serde_json::to_string(&values).expect("serialises");
         let back: Vec<Value> = serde_json::from_str(&json).expect("parses");
         assert!(back == values, "{json}");
+    }
+
+    #[test]
+    fn a_key_is_shown_as_a_person_would_type_it_and_never_obeyed_by_a_terminal() {
+        let shown = [
+            (Value::Null, "NULL"),
+            (Value::Integer(-3), "-3"),
+            (Value::Real(1.5_f64.to_bits()), "1.5"),
+            (Value::Text("naïve key\u{1b}[2J\n".into()), "naïve key\\u{1b}[2J\\n"),
+            (Value::Blob(vec![0, 255]), "00ff"),
+        ];
+        for (value, text) in shown {
+            assert_eq!(value.to_string(), text);
+        }
     }
 
     #[test]

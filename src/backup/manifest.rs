@@ -105,3 +105,15 @@ pub fn quarantine_member() -> RelPath {
 pub fn state_of(member: &RelPath) -> Option<RelPath> {
     RelPath::new(member.as_path().strip_prefix(MEMBER_PREFIX).ok()?).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backup_from_before_there_was_quarantine_is_in_none() {
+        let text = r#"{"moorline": "0.1.0", "created": "2026-01-31T03:00:00Z", "kind": "immediate", "apps": "unknown",
+                       "instance": "000102030405060708090a0b0c0d0e0f", "scope": {"discover": true}, "databases": []}"#;
+        assert!(!Manifest::parse(text.as_bytes()).expect("parses").quarantined);
+    }
+}

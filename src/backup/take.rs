@@ -77,6 +77,7 @@ pub struct Taken {
 /// Where the state cannot be read whole, or the backup cannot be written whole: then there is no file.
 pub fn take(job: &Job, destination: Destination, progress: &mut dyn Progress) -> Result<Taken> {
     let _lock = BackupLock::take(job.volume)?;
+    job.volume.clear_spool();
     let instance = job.instance;
     let header = HeaderFields {
         created: now_in_millis(),

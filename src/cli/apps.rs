@@ -212,7 +212,11 @@ fn show(listed: &Listed) {
                     (missing, false) => format!("{}: {} is not there", look.step, missing.join(", ")),
                 });
             }
-            say("not in quarantine: `moorline apps disable --all` would switch these off");
+            say(match (steps.is_empty(), steps.iter().all(|look| look.apps.is_empty())) {
+                (true, _) => "not in quarantine; the profile says that this server has no apps",
+                (false, true) => "not in quarantine, and no app is on",
+                (false, false) => "not in quarantine: `moorline apps disable --all` would switch these off",
+            });
         }
     }
 }

@@ -102,19 +102,16 @@ struct StepShown {
     optional: bool,
 }
 
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Serialize)]
 struct OnVolume {
     stores: Vec<StoreFinds>,
     steps: Vec<Look>,
-    #[serde(skip)]
-    problems: Vec<Error>,
 }
 
 impl Check {
     fn run(self, context: &Context) -> Result<ExitCode> {
         let written = chosen(&self.named)?.read()?.ok_or_else(unnamed)?;
-        let volume = if context.storage_named { Some(look_at(&written, &context.volume()?)?) } else { None };
-        let problems = volume.as_ref().map(|volume| volume.problems.clone()).unwrap_or_default();
+        let (volume, problems) = self.look(&written, context)?;
         if self.json {
             let steps = written.steps.iter().map(shown).collect();
             let Written { name, prefix, health, apps, .. } = written;
@@ -122,7 +119,9 @@ impl Check {
             let problems = problems.iter().map(output::error_object).collect();
             output::object(&Report { name, prefix, health, apps, steps, volume, problems })?;
         } else {
-            output::answer(&output::printable(&format!("{}: a valid profile", self.named.display())));
+            let verdict =
+                if problems.is_empty() { "a valid profile" } else { "a profile that does not fit, see below" };
+            output::answer(&output::printable(&format!("{}: {verdict}", self.named.display())));
             say(&written);
             if let Some(volume) = &volume {
                 say_found(volume);
@@ -134,6 +133,21 @@ impl Check {
         }
         let codes: Vec<u8> = problems.iter().map(output::report).collect();
         Ok(codes.first().copied().map_or(ExitCode::SUCCESS, ExitCode::from))
+    }
+}
+
+impl Check {
+    /// What is on the volume, where one was named, and all that keeps the profile from fitting.
+    fn look(&self, written: &Written, context: &Context) -> Result<(Option<OnVolume>, Vec<Error>)> {
+        if context.storage_named {
+            let volume = context.volume()?;
+            let profile = written.clone().on(volume.root())?;
+            let mut problems = finds::beside_the_state(&profile.scope, &profile.steps)?;
+            let found = look_at(&profile, &volume, &mut problems)?;
+            return Ok((Some(found), problems));
+        }
+        let beside = written.state.as_ref().map(|scope| finds::beside_the_state(scope, &written.steps));
+        Ok((None, beside.transpose()?.unwrap_or_default()))
     }
 }
 
@@ -149,31 +163,31 @@ fn unnamed() -> Error {
 }
 
 /// What its stores and steps find, each on its own, so that one that makes no sense hides no other.
-fn look_at(written: &Written, volume: &Volume) -> Result<OnVolume> {
-    let profile = written.clone().on(volume.root())?;
-    let survey = finds::survey(&profile, volume.root())?;
-    let mut found = OnVolume { stores: finds::stores(&profile, &survey)?, ..OnVolume::default() };
-    found.problems.extend(backup::refuse_missing(&profile, &survey, volume.root()).err());
+fn look_at(profile: &Described, volume: &Volume, problems: &mut Vec<Error>) -> Result<OnVolume> {
+    let survey = finds::survey(profile, volume.root())?;
+    problems.extend(backup::refuse_missing(profile, &survey, volume.root()).err());
+    let mut steps = Vec::new();
     for step in &profile.steps {
         match apps::look(volume.root(), std::slice::from_ref(step)) {
-            Ok(looks) => found.add(looks, step, &profile),
-            Err(error) => found.problems.push(error),
+            Ok(looks) => {
+                problems.extend(looks.iter().filter_map(|look| judge(look, step, profile)));
+                steps.extend(looks);
+            }
+            Err(error) => problems.push(error),
         }
     }
-    Ok(found)
+    Ok(OnVolume { stores: finds::stores(profile, &survey)?, steps })
 }
 
-impl OnVolume {
-    fn add(&mut self, looks: Vec<Look>, step: &Step, profile: &Described) {
-        for look in looks {
-            if !look.missing.is_empty() && !look.optional && !look.absent {
-                self.problems.push(lacks(&look, profile));
-            } else if look.apps.is_empty() && !look.absent && step.at == Moment::Restore {
-                log::warn!("the step {:?} finds nothing to switch off here", look.step);
-            }
-            self.steps.push(look);
-        }
+/// A queue that is to be dropped at release is empty on most days; an app that is never found may be misspelt.
+fn judge(look: &Look, step: &Step, profile: &Described) -> Option<Error> {
+    if !look.missing.is_empty() && !look.optional && !look.absent {
+        return Some(lacks(look, profile));
     }
+    if look.apps.is_empty() && !look.absent && step.at == Moment::Restore {
+        log::warn!("the step {:?} finds nothing to act on here", look.step);
+    }
+    None
 }
 
 fn lacks(look: &Look, profile: &Described) -> Error {
@@ -224,7 +238,8 @@ fn say_found(volume: &OnVolume) {
             (false, true, 0) => "nothing".to_owned(),
             (false, true, count) => format!("{count}: {}", some(&look.apps)),
         };
-        [look.step.clone(), found].map(printable)
+        let when = if look.at == Moment::Release { " (at release)" } else { "" };
+        [format!("{}{when}", look.step), found].map(printable)
     };
     output::table(["STEP", "FINDS"], volume.steps.iter().map(row));
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use super::{
     Context,
     container::{self, Container},
-    environment::SECRETS,
+    environment::{Environment, SECRETS},
     supervision::Flags,
 };
 use crate::{
@@ -58,4 +58,12 @@ impl Run {
         settings.health = container::health(self.health.as_deref(), context)?;
         Ok(container::answer(entrypoint::run(&settings, &server)?))
     }
+}
+
+/// The rest of a start whose server runs already, because there was nothing to do: `run --supervise -- COMMAND…`.
+pub(super) fn look_after(arguments: Vec<OsString>, environment: &Environment) -> Result<ExitCode> {
+    let command: Vec<OsString> =
+        arguments.into_iter().skip(1).skip_while(|argument| argument != "--").skip(1).collect();
+    let how = Flags::plain().settings(environment)?.expect("it stays with the server");
+    Ok(container::answer(entrypoint::look_after(&command, &std::env::vars_os().collect(), &how)?))
 }

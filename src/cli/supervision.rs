@@ -17,7 +17,7 @@ use crate::{
 const STOP_GRACE: SignedDuration = SignedDuration::from_secs(8);
 
 /// Flags of supervising. All but the last need it.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Flags {
     /// Stay PID 1: the server is a child, gets every signal, and what it does not reap is reaped [env: MOORLINE_SUPERVISE]
     #[arg(long)]
@@ -40,6 +40,11 @@ pub struct Flags {
 }
 
 impl Flags {
+    /// `--supervise`, and nothing else.
+    pub(super) fn plain() -> Self {
+        Self { supervise: true, ..Self::default() }
+    }
+
     pub(super) fn parent_death_signal(&self, environment: &Environment) -> Result<Option<i32>> {
         let variable = "MOORLINE_PARENT_DEATH_SIGNAL";
         let set = environment.text(&[variable])?.filter(|(_, text)| !text.is_empty());

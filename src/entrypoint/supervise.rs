@@ -106,22 +106,45 @@ pub fn run(
     signals: &mut Signals,
 ) -> Result<std::result::Result<Ended, NotExecuted>> {
     signals.know_processes();
-    signals.attend();
     let place = Place::Own { always: how.whole_group };
     let keep: Vec<RawFd> = server.lock.into_iter().chain(server.sockets.iter().copied()).collect();
     let given = Given { place, keep: &keep, activated: !server.sockets.is_empty() };
     let started = start::start(server.prepared, given)?;
     server.sockets.iter().for_each(|socket| close(*socket));
+    let after = server.after_start.and_then(|program| start_after(program, server.lock));
+    let (ended, mut server) = look_after(started, after, SoFar::default(), how, signals);
+    Ok(server.not_executed().map_or(Ok(ended), Err))
+}
+
+/// What has become of a server before it is looked after.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SoFar {
+    /// It has ended.
+    pub ended: Option<Ended>,
+    /// It was sent SIGTERM.
+    pub stopping: bool,
+}
+
+/// Looks after a server that was started, to its end, and stops all that is left then. How it ended, and itself, to be
+/// asked whether it was executed at all.
+pub fn look_after(
+    server: Started,
+    after: Option<Started>,
+    so_far: SoFar,
+    how: &Supervision,
+    signals: &mut Signals,
+) -> (Ended, Started) {
+    signals.attend();
     // A directory that nobody else uses can be unmounted.
     let _ = nix::unistd::chdir("/");
-    let after = server.after_start.and_then(|program| start_after(program, server.lock));
-    let mut room = Room { how, server: started, companion: Slot::new(how.companion.as_ref()), after, stop: None };
+    let stop = so_far.stopping.then(|| Stop::from_now(how.stop_grace));
+    let mut room = Room { how, server, companion: Slot::new(how.companion.as_ref()), after, stop };
     room.companion.start();
     pages::give_back();
-    let ended = room.attend(signals);
+    let ended = so_far.ended.unwrap_or_else(|| room.attend(signals));
     room.server.take_terminal_back();
     room.clear_up(signals);
-    Ok(room.server.not_executed().map_or(Ok(ended), Err))
+    (ended, room.server)
 }
 
 /// The end of a grace, since the first SIGTERM.

@@ -144,12 +144,20 @@ impl Sources {
         };
         let fingerprint = Some(found.key.fingerprint());
         let mut instance = instance.map_or_else(|| Instance::ensure(volume), Ok)?;
-        if instance.key_fingerprint != fingerprint {
+        // Written again where the key's file is newer than that: a start sees by the times that this key was checked.
+        if instance.key_fingerprint != fingerprint || (found.origin == Origin::Volume && !was_checked(volume)) {
             instance.key_fingerprint = fingerprint;
             instance.save(volume)?;
         }
         Ok((found, instance))
     }
+}
+
+/// Whether the volume's own key has not been touched since its fingerprint was written down.
+fn was_checked(volume: &Volume) -> bool {
+    let changed = |path: &Path| fs::metadata(path).ok().map(|meta| (meta.ctime(), meta.ctime_nsec()));
+    let written = fs::metadata(volume.own().join("instance.json")).ok().map(|meta| (meta.mtime(), meta.mtime_nsec()));
+    changed(&volume.key_file()).is_some_and(|changed| written.is_some_and(|written| changed <= written))
 }
 
 /// What the volume's own key file holds.

@@ -113,6 +113,12 @@ impl Prepared {
         Self { user, ..self }
     }
 
+    /// Why the kernel did not execute it.
+    #[must_use]
+    pub fn refused(&self, errno: Errno) -> NotExecuted {
+        explain(&self.path, errno)
+    }
+
     /// Becomes the program, and its user first. Returns only where that fails.
     #[must_use]
     pub fn exec(&self) -> NotExecuted {
@@ -122,7 +128,7 @@ impl Prepared {
             return NotExecuted::new(126, format!("cannot become the user {}: {}", user.spec(), error::reason(&cause)));
         }
         let Err(errno) = unistd::execve(&self.image, &self.arguments, &self.environment);
-        explain(&self.path, errno)
+        self.refused(errno)
     }
 }
 

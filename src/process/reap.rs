@@ -44,7 +44,8 @@ pub fn has_children() -> bool {
     }
 }
 
-fn understand(status: libc::c_int) -> Option<Ended> {
+/// What a status of the kernel's says, if it is one of an end.
+pub fn understand(status: libc::c_int) -> Option<Ended> {
     if libc::WIFEXITED(status) {
         return Some(Ended::Exited(u8::try_from(libc::WEXITSTATUS(status)).unwrap_or(u8::MAX)));
     }

@@ -8,7 +8,7 @@ use std::{
     os::fd::{AsFd, BorrowedFd},
     sync::{
         OnceLock,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -29,7 +29,7 @@ use super::leftovers::{self, Known};
 use crate::error::{Code, Error, Result};
 
 /// The kernel's signal set: bit n-1 is signal n. (musl's own functions hide the signals 32 to 34.)
-type Mask = u64;
+pub type Mask = u64;
 
 /// Signals that a process brings upon itself by a fault.
 pub(super) const FAULTS: [i32; 7] =
@@ -52,6 +52,13 @@ pub struct Found {
 
 static FOUND: OnceLock<Found> = OnceLock::new();
 
+/// The mask as it was found by the entry point, which has held all signals since.
+static FOUND_AT_ENTRY: AtomicU64 = AtomicU64::new(0);
+static HELD_AT_ENTRY: AtomicBool = AtomicBool::new(false);
+
+/// What is held: all but the fault signals.
+pub const HELD: Mask = all_but_faults();
+
 /// A signal to stop was taken note of.
 static STOPPING: AtomicBool = AtomicBool::new(false);
 
@@ -64,14 +71,21 @@ static ATTENDING: AtomicBool = AtomicBool::new(false);
 static AT_START: extern "C" fn() = at_start;
 
 extern "C" fn at_start() {
+    let now = change_mask(libc::SIG_BLOCK, 0);
     let _ = FOUND.set(Found {
-        mask: change_mask(libc::SIG_BLOCK, 0),
+        mask: if HELD_AT_ENTRY.load(Ordering::Relaxed) { FOUND_AT_ENTRY.load(Ordering::Relaxed) } else { now },
         pipe: disposition(libc::SIGPIPE),
         child: disposition(libc::SIGCHLD),
     });
     if unistd::getpid().as_raw() == 1 {
-        change_mask(libc::SIG_BLOCK, all_but_faults());
+        change_mask(libc::SIG_BLOCK, HELD);
     }
+}
+
+/// The entry point has held all signals, before the C library was set up: this is how it found them.
+pub fn held_at_entry(found: Mask) {
+    FOUND_AT_ENTRY.store(found, Ordering::Relaxed);
+    HELD_AT_ENTRY.store(true, Ordering::Relaxed);
 }
 
 impl Found {
@@ -139,7 +153,7 @@ impl Signals {
     /// Where the kernel has no `signalfd`.
     pub fn hold() -> Result<Self> {
         let found = Found::get();
-        change_mask(libc::SIG_BLOCK, all_but_faults());
+        change_mask(libc::SIG_BLOCK, HELD);
         // Inherited as ignored, children would vanish unwaited for.
         set_disposition(libc::SIGCHLD, libc::SIG_DFL);
         let watched = STOPS.into_iter().filter(|signal| !ignored(*signal)).chain([Signal::SIGCHLD]);
@@ -172,6 +186,11 @@ impl Signals {
         self.known.get_or_insert_with(leftovers::known);
     }
 
+    /// There was none before the child that the entry point started.
+    pub fn knew_no_process(&mut self) {
+        self.known.get_or_insert_with(Known::new);
+    }
+
     /// Descendants of this process that were there before it started any.
     pub(super) const fn known(&self) -> Option<&Known> {
         self.known.as_ref()
@@ -199,7 +218,7 @@ impl Signals {
     /// Those that this process brought upon itself are not shown. It allocates nothing.
     pub fn next(&mut self, until: Option<Instant>) -> Option<i32> {
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-        let (number, sender) = take(all_but_faults(), left)?;
+        let (number, sender) = take(HELD, left)?;
         (sender != unistd::getpid().as_raw()).then_some(number)
     }
 
@@ -235,8 +254,13 @@ impl Signals {
     }
 }
 
-fn all_but_faults() -> Mask {
-    FAULTS.iter().fold(Mask::MAX, |mask, signal| mask & !(1 << (signal - 1)))
+const fn all_but_faults() -> Mask {
+    let (mut mask, mut index) = (Mask::MAX, 0);
+    while index < FAULTS.len() {
+        mask &= !(1 << (FAULTS[index] - 1));
+        index += 1;
+    }
+    mask
 }
 
 /// A shell sets SIGINT and SIGQUIT of its background jobs, and `nohup` sets SIGHUP, to ignored: that is respected.

@@ -58,6 +58,20 @@ pub struct Started {
 }
 
 impl Started {
+    /// A child of the entry point's, which leads a group, and writes the kernel's reason into `failure` where it could
+    /// not be executed.
+    #[must_use]
+    pub const fn at_entry(pid: Pid, failure: File) -> Self {
+        Self { pid, failure, terminal: None }
+    }
+
+    /// The kernel's reason why it was not executed: of one that the entry point started. Asked once it has ended.
+    pub fn errno(&mut self) -> Option<Errno> {
+        let mut number = [0; 4];
+        self.failure.read_exact(&mut number).ok()?;
+        Some(Errno::from_raw(i32::from_ne_bytes(number)))
+    }
+
     /// Why it was not executed. Asked once it has ended.
     pub fn not_executed(&mut self) -> Option<NotExecuted> {
         let mut text = String::new();

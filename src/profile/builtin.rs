@@ -76,8 +76,8 @@ pub fn find(name: &str) -> Result<BuiltIn> {
         return Ok(*found);
     }
     let lower = name.to_lowercase();
-    let alike = ALL.iter().filter(|one| !lower.is_empty() && (one.name.contains(&lower) || lower.contains(one.name)));
-    let alike: Vec<&str> = alike.map(|one| one.name).collect();
+    let alike = |one: &&BuiltIn| lower.len() > 2 && (one.name.contains(&lower) || lower.contains(one.name));
+    let alike: Vec<&str> = ALL.iter().filter(alike).map(|one| one.name).collect();
     let near = match nearest(name, ALL.iter().map(|one| one.name)) {
         Some(near) => vec![near],
         None => alike,

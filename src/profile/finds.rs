@@ -1,13 +1,17 @@
-//! What each store of a profile finds on a volume. Looks, and changes nothing.
+//! Whether a profile fits: what each of its stores finds on a volume, and whether its steps act on what those hold.
+//! Looks, and changes nothing.
 
 use std::path::Path;
 
 use serde::Serialize;
 
-use super::Profile;
+use super::{
+    Profile,
+    step::{Action, Step},
+};
 use crate::{
-    error::Result,
-    store::{Found, PathKind, Scope, Survey},
+    error::{Error, Result},
+    store::{Found, PathKind, Scope, Survey, scope::plain},
     volume::RelPath,
 };
 
@@ -43,6 +47,35 @@ fn of_glob(store: &'static str, glob: Option<String>, scope: &Scope, survey: &Su
     let taken = |found: &&Found| found.kind != PathKind::Directory && matcher.takes(&found.path, found.kind);
     let paths = |found: &[Found]| found.iter().filter(taken).map(|found| found.path.clone()).collect();
     Ok(StoreFinds { store, glob, databases: paths(&survey.databases), files: paths(&survey.files) })
+}
+
+/// Each step that names a file which is no part of the state: no restore would bring it, so the step would fail.
+///
+/// # Errors
+/// Where a glob makes no sense.
+pub fn beside_the_state(scope: &Scope, steps: &[Step]) -> Result<Vec<Error>> {
+    let matcher = scope.compile()?;
+    // A name without wildcards may be a directory's, and stand for all in it.
+    let may_hold = |path: &RelPath, kind| matcher.takes(path, kind) || (matcher.reaches_below(path) && !scope.discover);
+    let named = steps.iter().filter_map(|step| match &step.action {
+        Action::Sqlite(rows) => Some((step, &rows.database, PathKind::Database)),
+        Action::Json(nodes) => Some((step, &nodes.files, PathKind::File)),
+        Action::File(files) => Some((step, &files.files, PathKind::File)),
+        Action::Env(_) | Action::Args(_) => None,
+    });
+    let beside = named.filter_map(|(step, glob, kind)| {
+        let path = plain(glob).filter(|path| !step.optional && !may_hold(path, kind))?;
+        Some(is_beside(&step.name, &path, kind))
+    });
+    Ok(beside.collect())
+}
+
+fn is_beside(step: &str, path: &RelPath, kind: PathKind) -> Error {
+    let store = if kind == PathKind::Database { "sqlite" } else { "files" };
+    Error::usage(format!(
+        "the step {step:?} acts on {path}, which is no part of the state, so no restore would bring it"
+    ))
+    .hint(format!("add it to `{store}` below [state], and leave it out of `exclude` and .moorlineignore"))
 }
 
 /// What there is on the volume mounted at `root`, by this profile.

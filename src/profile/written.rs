@@ -11,7 +11,7 @@ use super::{
 use crate::{
     error::Result,
     store::{
-        PathKind, Scope,
+        Scope,
         scope::{is_own_glob, plain},
     },
 };
@@ -52,19 +52,14 @@ impl Written {
         top.only(&KEYS, belongs)?;
         let state = top.table("state", "[state]", "a line [state], and below it its keys")?;
         let scope = state.as_ref().map(scope).transpose()?;
-        let tables = top.tables("quarantine")?;
-        if let Some(scope) = &scope {
-            tables.iter().try_for_each(|step| is_in_the_state(step, scope))?;
-        }
-        let written = Self {
+        Ok(Self {
             name: name(&top)?,
             prefix: prefix(&top)?,
             state: scope,
             health: health(&top)?,
             apps: apps(&top)?,
-            steps: quarantine::steps(tables)?,
-        };
-        Ok(written)
+            steps: quarantine::steps(top.tables("quarantine")?)?,
+        })
     }
 
     /// The profile of the volume mounted at `root`.
@@ -174,24 +169,6 @@ fn makes_sense(state: &Table<'_>, key: &str, glob: &str, place: &Place) -> Resul
         }
         false => Ok(()),
     }
-}
-
-/// A step acts on what a restore brings: a file that is not in the backup is not there.
-fn is_in_the_state(step: &Table<'_>, scope: &Scope) -> Result<()> {
-    let matcher = scope.compile()?;
-    for (key, kind) in [("sqlite", PathKind::Database), ("json", PathKind::File), ("file", PathKind::File)] {
-        let named = step.get(key).and_then(|value| value.get_ref().as_str()).and_then(plain);
-        if let Some(path) = named.filter(|path| !matcher.takes(path, kind) && !step.has("optional")) {
-            let store = if kind == PathKind::Database { "sqlite" } else { "files" };
-            let what = format!("names {path}, which is not part of [state], so no restore would bring it");
-            return Err(step.fault(
-                key,
-                what,
-                format!("add it to `{store}` below [state], and leave it out of `exclude`"),
-            ));
-        }
-    }
-    Ok(())
 }
 
 fn health(top: &Table<'_>) -> Result<Option<Health>> {

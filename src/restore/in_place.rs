@@ -50,7 +50,7 @@ pub struct Settled {
 /// `AppsUnknown` where nobody has said what they are, or a step fails; `TryAgain` while a database of the state is in use,
 /// or a backup is being made.
 pub fn disable(volume: &Volume, profile: &Profile, _held: &Lock) -> Result<Disabled> {
-    let _locks = (BackupLock::take(volume)?, AppsLock::take(volume)?);
+    let _locks = (no_backup(volume)?, AppsLock::take(volume)?);
     // Whoever switches everything off does not want released what was asked for before.
     let before = Memory::load(volume)?.map(Memory::without_requests);
     let steps = match (profile.apps, &before) {
@@ -103,7 +103,7 @@ pub fn release(volume: &Volume, profile: &Profile, chosen: &Chosen, inherited: O
 }
 
 fn release_now(volume: &Volume, chosen: &Chosen) -> Result<Answered> {
-    let _locks = (BackupLock::take(volume)?, AppsLock::take(volume)?);
+    let _locks = (no_backup(volume)?, AppsLock::take(volume)?);
     let mut memory = Memory::load(volume)?.ok_or_else(|| not_in_quarantine(volume))?;
     apps::refuse_unknown(&memory, chosen)?;
     if memory.pending {
@@ -147,6 +147,11 @@ pub fn settle(volume: &Volume, _held: &Lock) -> Result<Settled> {
     memory.requested = Requests::default();
     memory.save(volume)?;
     Ok(settled)
+}
+
+/// What a backup has read as off must still be remembered when it ends.
+fn no_backup(volume: &Volume) -> Result<BackupLock> {
+    BackupLock::take(volume).map_err(|error| error.context("no app is switched off or on beside a backup"))
 }
 
 fn switch_off(volume: &Volume, steps: &[Step], before: Option<Memory>) -> Result<(Memory, Vec<String>)> {

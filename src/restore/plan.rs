@@ -24,6 +24,7 @@ use crate::{
 pub struct Scopes {
     all: Vec<Matcher>,
     beyond: BTreeSet<RelPath>,
+    whole: Vec<RelPath>,
 }
 
 impl Scopes {
@@ -35,7 +36,7 @@ impl Scopes {
     /// Of a journal.
     pub fn all(scopes: &[Scope]) -> Result<Self> {
         let all = scopes.iter().map(Scope::compile).collect::<Result<_>>()?;
-        Ok(Self { all, beyond: BTreeSet::new() })
+        Ok(Self { all, beyond: BTreeSet::new(), whole: Vec::new() })
     }
 
     /// The same, and these paths beside.
@@ -44,14 +45,25 @@ impl Scopes {
         Self { beyond: beyond.iter().cloned().collect(), ..self }
     }
 
+    /// The same, and these files beside, or directories with all in them.
+    #[must_use]
+    pub fn and_all_in(self, whole: Vec<RelPath>) -> Self {
+        Self { whole, ..self }
+    }
+
     fn take(&self, path: &RelPath, kind: PathKind) -> bool {
-        self.beyond.contains(path) || self.all.iter().all(|matcher| matcher.takes(path, kind))
+        let is_in = |whole: &RelPath| path.as_path().starts_with(whole.as_path());
+        self.beyond.contains(path)
+            || self.whole.iter().any(is_in)
+            || self.all.iter().all(|matcher| matcher.takes(path, kind))
     }
 
     /// Whether anything below this directory could be taken: where none leads, nobody needs to be able to look.
     fn reach_below(&self, directory: &RelPath) -> bool {
-        let beyond = || self.beyond.iter().any(|path| path.as_path().starts_with(directory.as_path()));
-        self.all.iter().all(|matcher| matcher.reaches_below(directory)) || beyond()
+        let leads = |path: &RelPath| path.as_path().starts_with(directory.as_path());
+        self.all.iter().all(|matcher| matcher.reaches_below(directory))
+            || self.beyond.iter().any(leads)
+            || self.whole.iter().any(|path| leads(path) || directory.as_path().starts_with(path.as_path()))
     }
 
     /// Of the paths in the tree at `source`, those that no scope lets go again, and that nothing on the volume makes

@@ -96,7 +96,7 @@ pub fn preview(volume: &Volume, profile: &Profile, request: &Request, progress: 
     let remembered = Memory::load(volume)?;
     let quarantine = Quarantine { said: request.apps, profile, manifest: &manifest, volume: remembered.as_ref() };
     quarantine.refuse_unknown()?;
-    let scopes = plan::Scopes::new(&manifest.scope, &profile.scope)?.and(&put_away(remembered.as_ref()));
+    let scopes = plan::Scopes::new(&manifest.scope, &profile.scope)?.and_all_in(put_away(remembered.as_ref()));
     obstacles::space(volume, contents.members.iter().map(|member| member.size))?;
     let set = RestoreSet::scratch(volume)?;
     let looked = (|| {

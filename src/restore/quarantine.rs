@@ -128,13 +128,15 @@ impl Quarantine<'_> {
         Ok(Dealt { after: AppsAfter::Off, memory, notes })
     }
 
-    /// The profile's; where nobody has named one, those that quarantined this state before.
+    /// The profile's; where it has none, those that quarantined this state before: they are what was meant then.
     fn steps(&self, backup: Option<&Memory>) -> Vec<Step> {
         let of = |memory: &Memory| memory.steps.iter().map(|remembered| remembered.step.clone()).collect();
         match self.profile.apps {
             Apps::Listed => self.profile.steps.clone(),
-            Apps::None => Vec::new(),
-            Apps::Unknown => backup.or(self.volume.filter(|_| self.said == Said::FromLatest)).map_or_else(Vec::new, of),
+            Apps::None | Apps::Unknown => {
+                let volume = self.volume.filter(|_| self.said == Said::FromLatest);
+                backup.or(volume).map_or_else(Vec::new, of)
+            }
         }
     }
 }

@@ -95,8 +95,8 @@ fn plan_moves(
     let mut moves = vec![stage_own(volume, set, "instance.json", &instance.to_bytes()?, 0o644)?];
     // It belongs to the state: what it remembers is what was changed in that.
     moves.extend(own_comes_back(volume, set, from, QUARANTINE)?);
-    let brought = [journal.beyond.clone(), put_away(Memory::load(volume)?.as_ref())].concat();
-    moves.extend(plan::of_tree(volume, set, &source, &scopes.and(&brought))?);
+    let scopes = scopes.and(&journal.beyond).and_all_in(put_away(Memory::load(volume)?.as_ref()));
+    moves.extend(plan::of_tree(volume, set, &source, &scopes)?);
     obstacles::moves(volume, &moves)?;
     Ok((beyond, moves))
 }

@@ -70,11 +70,12 @@ impl Scope {
         Self { discover: true, ..Self::default() }
     }
 
-    /// The same, and these files besides, whatever is in their names. What is excluded stays excluded.
+    /// The same, and these files besides, or directories with all in them, whatever is in their names. What is excluded
+    /// stays excluded.
     #[must_use]
     pub fn and_files(&self, paths: &[RelPath]) -> Self {
         // A name that is no UTF-8 cannot be written as a glob; discovery takes it all the same.
-        let globs = paths.iter().filter_map(|path| path.as_path().to_str()).map(globset::escape);
+        let globs = paths.iter().filter_map(|path| path.as_path().to_str()).map(|path| globset::escape(path) + "/");
         Self { files: self.files.iter().cloned().chain(globs).collect(), ..self.clone() }
     }
 
@@ -332,7 +333,8 @@ mod tests {
     #[test]
     fn a_file_that_is_named_is_that_file_alone() {
         let scope = Scope::default().and_files(&[path("a/[x]*?{y}.quarantined")]);
-        assert_eq!(taken(&scope, &["a/[x]*?{y}.quarantined", "a/x1zy.quarantined"]), ["a/[x]*?{y}.quarantined"]);
+        let paths = ["a/[x]*?{y}.quarantined", "a/[x]*?{y}.quarantined/b/c", "a/x1zy.quarantined"];
+        assert_eq!(taken(&scope, &paths), paths[..2]);
     }
 
     #[test]

@@ -32,8 +32,8 @@ pub const LOCK_FD: &str = "MOORLINE_LOCK_FD";
 /// How long the memory of quarantine is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// No holder is longer than this.
-const HOLDER_LIMIT: u64 = 4096;
+/// As long as every holder is, with blanks behind it: what was there before is covered.
+pub const HOLDER_SIZE: usize = 256;
 
 /// Who held the lock when it was taken, as it wrote itself down.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -113,7 +113,7 @@ impl Lock {
     /// Notes that the holder is about to start the server.
     pub fn server_starts(&self) {
         let mut text = String::new();
-        let read = (&self.file).rewind().and_then(|()| (&self.file).take(HOLDER_LIMIT).read_to_string(&mut text));
+        let read = (&self.file).rewind().and_then(|()| (&self.file).take(HOLDER_SIZE as u64).read_to_string(&mut text));
         if let Some(holder) = read.ok().and_then(|_| serde_json::from_str::<Holder>(&text).ok()) {
             write_holder(&self.file, &Holder { server: Some(jiff::Timestamp::now()), ..holder });
         }
@@ -217,12 +217,11 @@ fn open(path: &PathBuf) -> Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o644).open(path).on("open", path)
 }
 
-/// For people and probes: that it cannot be written must not keep a server down. It covers what was there, by spaces where it
-/// is shorter: a file that is emptied first is flushed to the disk by ext4 when it is closed, a millisecond of every start.
+/// For people and probes: that it cannot be written must not keep a server down. It covers what was there: a file that is
+/// emptied first is flushed to the disk by ext4 when it is closed, a millisecond of every start.
 fn write_holder(file: &File, holder: &Holder) {
     let mut text = serde_json::to_vec(holder).unwrap_or_default();
-    let before = file.metadata().map_or(0, |meta| meta.len().min(HOLDER_LIMIT));
-    text.resize(text.len().max(usize::try_from(before).unwrap_or(0)), b' ');
+    text.resize(text.len().max(HOLDER_SIZE), b' ');
     let _ = file.write_all_at(&text, 0);
 }
 
@@ -263,7 +262,7 @@ fn borrow<'fd>(fd: RawFd) -> Option<std::os::fd::BorrowedFd<'fd>> {
 
 fn read_holder(file: &mut File) -> Holder {
     let mut text = String::new();
-    let _ = file.take(HOLDER_LIMIT).read_to_string(&mut text);
+    let _ = file.take(HOLDER_SIZE as u64).read_to_string(&mut text);
     serde_json::from_str(&text).unwrap_or_else(|_| Holder {
         pid: 0,
         host: "unknown".to_owned(),

@@ -45,6 +45,28 @@ fn in_exec_mode_a_server_without_a_handler_is_killed_by_the_runtime() {
 }
 
 #[test]
+fn it_is_a_health_check_in_an_image_that_has_no_shell() {
+    let volume = TestVolume::in_use();
+    for container in both(&volume) {
+        let checked = container.with(["--health-cmd=[\"moorline\",\"health\"]", "--health-interval=disable"]);
+        let mut running = checked.start([] as [&str; 0]);
+        running.until_it_says("up\n");
+        let (healthy, log) = running.is_healthy();
+        assert!(healthy && log.contains("healthy (up)"), "{log}");
+        running.stop(30);
+        running.wait();
+    }
+    let check = "--health-cmd=[\"moorline\",\"health\",\"--health\",\"tcp:127.0.0.1:1\"]";
+    let container = Container::on(&volume).with([check, "--health-interval=disable", "--health-retries=1"]);
+    let mut running = container.start([] as [&str; 0]);
+    running.until_it_says("up\n");
+    let (healthy, log) = running.is_healthy();
+    assert!(!healthy && log.contains("127.0.0.1:1"), "{log}");
+    running.stop(30);
+    running.wait();
+}
+
+#[test]
 fn podman_kill_reaches_the_server() {
     let volume = TestVolume::in_use();
     for (signal, code) in [("TERM", 143), ("USR1", 138), ("USR2", 140), ("KILL", 137)] {

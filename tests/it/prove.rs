@@ -24,6 +24,20 @@ fn a_uuid_a_composite_key_and_json_in_a_column() {
 }
 
 #[test]
+fn pointers_into_a_json_file_that_the_server_shuffles() {
+    let proof = Folder::of("pointers").prove();
+    proof.passes();
+    for app in ["\"/live/hook\"", "\"/live/relay\""] {
+        assert!(proof.requests_after_release().contains(app), "{app} did not come back\n{proof:?}");
+    }
+}
+
+#[test]
+fn jobs_in_a_yaml_file_that_is_put_aside() {
+    Folder::of("yamlcron").prove().passes();
+}
+
+#[test]
 fn no_packet_leaves_a_restored_copy() {
     let proof = Folder::of("feeds").prove_for("1", &["--no-packet"]);
     proof.passes();

@@ -3,6 +3,7 @@
 mod backup;
 pub mod bell;
 mod decided;
+mod files;
 mod places;
 mod released;
 mod start;

@@ -35,6 +35,11 @@ pub const KEY: &str = "8D2RNAbAgmV7ur8nQCLT7PlCWCk+kW488nSg3Narj/4=";
 /// After this long something hangs.
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// Whether volumes in use are settled in this run, and starts on them quiet ones: the same tests, the other way.
+pub fn settled() -> bool {
+    std::env::var_os("SETTLED_VOLUMES").is_some()
+}
+
 /// A volume, and beside it what containers on it wrote.
 pub struct TestVolume {
     folder: TempDir,
@@ -51,11 +56,31 @@ impl TestVolume {
         Self { folder, starts: AtomicU32::new(0) }
     }
 
-    /// One that holds state.
+    /// One that holds state. Where the whole run is told to, it is settled.
     pub fn in_use() -> Self {
+        let volume = Self::fresh();
+        if settled() { volume.settle() } else { volume }
+    }
+
+    /// One that holds state, and has not seen a start.
+    pub fn fresh() -> Self {
         let volume = Self::new();
         volume.write("app.conf", "in use");
         volume
+    }
+
+    /// The same after a start, with a key and a backup of today: one with no setting has nothing to do on it.
+    pub fn settle(self) -> Self {
+        let mut start = Command::new(MOORLINE);
+        let start = start.args(["run", "--", "/bin/true"]).env_clear().env("MOORLINE_STORAGE", self.root());
+        let done = start.output().expect("starts");
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        self
+    }
+
+    /// Whether the last start was a quiet one, by what it wrote into the lock.
+    pub fn was_quiet(&self) -> bool {
+        self.has(".moorline/lock") && self.read(".moorline/lock").contains("\"pid\": ")
     }
 
     /// The storage root.
@@ -132,8 +157,11 @@ impl TestVolume {
     pub fn moorline<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Start<'_> {
         let start =
             Start { volume: self, arguments: Vec::new(), variables: Vec::new(), before: None, pid_1: true, user: None };
-        let start = start.env("MOORLINE_STORAGE", self.root()).env("MOORLINE_SEQINIT", self.beside("seqinit"));
-        start.env("MOORLINE_NO_BOOT_BACKUP", "1").env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin").args(arguments)
+        let start = start.env("MOORLINE_STORAGE", self.root()).env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin");
+        let seqinit = self.beside("seqinit");
+        let has_scripts = fs::read_dir(&seqinit).expect("a folder").next().is_some();
+        let start = if settled() && !has_scripts { start } else { start.env("MOORLINE_SEQINIT", seqinit) };
+        if settled() { start } else { start.env("MOORLINE_NO_BOOT_BACKUP", "1") }.args(arguments)
     }
 }
 
@@ -151,6 +179,12 @@ impl Start<'_> {
     /// More arguments.
     pub fn args<S: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = S>) -> Self {
         self.arguments.extend(arguments.into_iter().map(|argument| argument.as_ref().to_owned()));
+        self
+    }
+
+    /// Without this variable.
+    pub fn without(mut self, name: &str) -> Self {
+        self.variables.retain(|(given, _)| given != name);
         self
     }
 

@@ -86,9 +86,12 @@ impl Known {
     pub fn add(&mut self, step: &str, file: Option<&RelPath>, node: Node) {
         match self.remembered(&node) {
             Some(known) => {
-                let new = node.members.into_iter().filter(|new| known.members.iter().all(|old| old.name != new.name));
-                let new: Vec<_> = new.collect();
-                known.members.extend(new);
+                for new in node.members {
+                    match known.members.iter_mut().find(|old| old.name == new.name) {
+                        Some(old) => old.wrote = new.wrote,
+                        None => known.members.push(new),
+                    }
+                }
             }
             None => {
                 let id = self.new_id(step, file, &node);

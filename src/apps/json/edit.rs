@@ -61,6 +61,11 @@ pub enum Back {
     Changed,
 }
 
+/// The error for a memory that makes no sense.
+pub fn damaged() -> Error {
+    Error::new(Code::AppsUnknown, "what quarantine remembers of it is damaged")
+}
+
 /// What is in a file may be a secret: never in a log by accident.
 impl std::fmt::Debug for Old {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -129,7 +134,6 @@ impl Old {
             Self::Value(source) => document(source.as_bytes()).is_ok(),
             Self::Taken(taken) => taken.parts(|_, _| ()).is_some(),
         };
-        let damaged = || Error::new(Code::AppsUnknown, "what quarantine remembers of it is damaged");
         sound.then_some(()).ok_or_else(damaged)
     }
 }

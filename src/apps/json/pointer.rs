@@ -145,7 +145,8 @@ fn unescaped(part: &str) -> Option<String> {
     Some(name)
 }
 
-fn escaped(name: &str) -> String {
+/// A name as a part of a pointer.
+pub fn escaped(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }
 

@@ -1,9 +1,6 @@
 //! The rows of a release: what acts at release, and what is undone, in open transactions.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    path::Path,
-};
+use std::collections::{BTreeSet, HashMap};
 
 use crate::{
     apps::{
@@ -12,9 +9,8 @@ use crate::{
         sqlite::{self, Failure, Known, RowWas, Undo},
         tree::Tree,
     },
-    error::{IoContext, Result},
+    error::Result,
     profile::step::{Rows, Step},
-    store::is_database,
     volume::RelPath,
 };
 
@@ -74,14 +70,5 @@ impl<'d> Undoing<'d> {
             Some(Err(what)) => Ok(Outcome::Left(what.clone())),
             None => Ok(Outcome::Left(format!("{} is gone", row.database))),
         }
-    }
-}
-
-/// Whether there is a database. To be asked before any is open.
-pub fn is_there(root: &Path, path: &RelPath) -> Result<bool> {
-    let path = path.under(root);
-    match path.symlink_metadata() {
-        Ok(meta) if meta.is_file() => is_database(&path).on("read", &path),
-        _ => Ok(false),
     }
 }

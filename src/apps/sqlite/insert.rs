@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use rusqlite::{OptionalExtension, params_from_iter};
 
 use super::{
-    Acted, Failure, Given, Place, RowChange, RowWas, is_constraint,
+    Acted, Failure, Given, Place, RowChange, RowWas, is_constraint, refuse_infinite,
     table::{Key, Table, list, values},
 };
 use crate::{apps::Value, profile::step::Scalar, store::sqlite::quoted};
 
 pub fn act(place: &Place<'_>, row: &BTreeMap<String, Scalar>) -> Result<Acted, Failure> {
+    refuse_infinite(row.values())?;
     let table = Table::open(place.connection, &place.rows.table)?;
     let row = Row::new(&table, row)?;
     let there = Acted { matched: 1, ..Acted::default() };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, params_from_iter};
 
 use super::{
-    Acted, ColumnWas, Failure, Given, Place, RowChange, RowWas, condition,
+    Acted, ColumnWas, Failure, Given, Place, RowChange, RowWas, condition, refuse_infinite,
     table::{Key, Table, list, values},
 };
 use crate::{
@@ -81,6 +81,7 @@ impl Plan {
         set: &BTreeMap<String, Scalar>,
         expr: &BTreeMap<String, String>,
     ) -> Result<Self, Failure> {
+        refuse_infinite(set.values())?;
         let table = Table::open(connection, &rows.table)?;
         let (mut columns, mut expressions, mut given) = (Vec::new(), Vec::new(), Vec::new());
         for (name, value) in set {

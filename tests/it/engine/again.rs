@@ -72,3 +72,20 @@ fn no_steps_at_all_forget_nothing() {
     copy.on(&second);
     assert_eq!(copy.table("hooks"), ["1|1|'dropped'", "2|0|'dropped'", "3|'yes'|'dropped'"]);
 }
+
+#[test]
+fn many_rows_go_off_and_come_back() {
+    let rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)";
+    let copy = Copy::with(&format!(
+        "CREATE TABLE hooks (a, b, enabled, PRIMARY KEY (a, b)) WITHOUT ROWID; {rows} INSERT INTO hooks SELECT i, 'x', 1 FROM n;
+         CREATE TABLE jobs (name TEXT PRIMARY KEY, v); {rows} INSERT INTO jobs SELECT 'job ' || i, i FROM n;"
+    ));
+    let before = (copy.table("hooks"), copy.table("jobs"));
+    let steps = [off("hooks"), super::support::delete("jobs", "")];
+    let (memory, _) = copy.off(&steps);
+    copy.sql("app.db", "UPDATE hooks SET enabled = 1 WHERE a % 2");
+    let (memory, _) = copy.off_again(&steps, Some(memory));
+    assert_eq!(memory.apps().count(), 10_000);
+    assert_eq!(summary(&copy.on(&memory)), ["jobs 5000 of 5000", "hooks 5000 of 5000"]);
+    assert!((copy.table("hooks"), copy.table("jobs")) == before);
+}

@@ -5,7 +5,7 @@ use std::fs;
 use moorline::{
     apps::{self, Chosen, Memory},
     error::{Code, Error},
-    profile::step::{Scalar, Step},
+    profile::step::Step,
 };
 
 use super::support::{And, Copy, delete, expr, ids, insert, off, reread, summary, text};
@@ -129,21 +129,4 @@ fn a_step_that_fails_in_the_second_database_leaves_the_first_as_it_was() {
     let bad = off("hooks").with(|rows| rows.database = "b.db".into()).with(|rows| rows.filter = Some("(".into()));
     copy.try_off(&[steps()[0].clone(), bad], None).expect_err("refuses");
     assert_eq!(dump(&copy), before);
-}
-
-#[test]
-fn a_key_that_was_given_to_a_dummy_row_may_be_another_the_second_time() {
-    let copy = Copy::with(STATE);
-    let steps = [insert("mail", &[("host", text("nowhere")), ("id", Scalar::Null)])];
-    let mut kept = None;
-    let cut = apps::quarantine(copy.root(), &steps, None, &mut |memory: &Memory| {
-        kept = Some(memory.clone());
-        Err(cut_off())
-    });
-    cut.expect_err("is cut off");
-    copy.sql("app.db", "INSERT INTO mail VALUES (1, 'somebody else''s')");
-    let (memory, _) = copy.off_again(&steps, kept);
-    assert_eq!(copy.table("mail"), ["1|'somebody else\\'s'", "2|'nowhere'"]);
-    copy.on(&memory);
-    assert_eq!(copy.table("mail"), ["1|'somebody else\\'s'"]);
 }

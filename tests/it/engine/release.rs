@@ -62,7 +62,9 @@ fn a_name_that_no_app_has_is_an_error_that_knows_better() {
     let copy = Copy::with(HOOKS);
     let (mut memory, _) = copy.off(&[off("hooks").called("web hooks")]);
     let before = memory.clone();
-    for (wrong, near) in [("Hooks", "web hooks"), ("web hooks 4", "web hooks"), ("rules", "web hooks")] {
+    for (wrong, near) in
+        [("Hooks", "web hooks"), ("wbe hooks", "web hooks"), ("web hooks 4", "web hooks"), ("rules", "web hooks")]
+    {
         let error = apps::release(copy.root(), &mut memory, &named(&["web hooks 1", wrong]), &mut |_| Ok(()));
         let error = error.expect_err("refuses");
         assert_eq!(error.code(), Code::NotFound);
@@ -156,4 +158,26 @@ fn what_the_server_is_given_is_an_app_of_its_own() {
     assert_eq!((memory.env(), memory.args(), memory.is_over()), (BTreeMap::new(), vec!["--safe".to_owned()], false));
     copy.release(&mut memory, &Chosen::All);
     assert!(memory.is_over() && memory.args().is_empty());
+}
+
+#[test]
+fn where_something_else_is_in_the_databases_place_nothing_is_forgotten() {
+    let copy = Copy::with(HOOKS);
+    let (memory, _) = copy.off(&[off("hooks"), discard("hooks", "0").at_release().called("queue")]);
+    let database = std::fs::read(copy.path("app.db")).expect("reads");
+    std::fs::write(copy.path("app.db"), "no database".repeat(100)).expect("written");
+    for steps in [&memory.steps[..], &memory.steps[..1]] {
+        let mut memory = memory.clone();
+        memory.steps = steps.to_vec();
+        let before = memory.clone();
+        let error = apps::release(copy.root(), &mut memory, &Chosen::All, &mut |_| panic!("nothing to keep"));
+        let error = error.expect_err("refuses");
+        assert!(
+            error.code() == Code::AppsUnknown && error.message().contains("a step acts on app.db as a SQLite database"),
+            "{error}"
+        );
+        assert_eq!(memory, before);
+    }
+    std::fs::write(copy.path("app.db"), database).expect("mended");
+    assert_eq!(summary(&copy.on(&memory)), ["hooks 3 of 3"]);
 }

@@ -220,6 +220,13 @@ impl Started {
         succeed(podman().args(["stop", "--time", &seconds.to_string(), &self.name]));
     }
 
+    /// `podman healthcheck run`: whether the runtime finds it healthy, and what its log of checks says.
+    pub fn is_healthy(&self) -> (bool, String) {
+        let output = podman().args(["healthcheck", "run", &self.name]).output().expect("podman starts");
+        let log = succeed(podman().args(["inspect", "--format", "{{json .State.Health}}", &self.name]));
+        (output.status.success(), String::from_utf8_lossy(&log.stdout).into_owned())
+    }
+
     /// `podman kill`.
     pub fn kill(&self, signal: &str) {
         succeed(podman().args(["kill", "--signal", signal, &self.name]));

@@ -271,18 +271,6 @@ fn contradictions_are_told() {
             "`exclude` wins",
         ),
         (
-            "name = 'x'\n[state]\nsqlite = ['a.db']\n[[quarantine]]\nname = 's'\nsqlite = 'b.db'\ntable = 't'\nset = {a = 1}\n",
-            6,
-            "`sqlite` names b.db, which is not part of [state]",
-            "add it to `sqlite`",
-        ),
-        (
-            "name = 'x'\n[state]\nfiles = ['a.json']\n[[quarantine]]\nname = 's'\njson = 'b.json'\nset = {a = 1}\n",
-            6,
-            "`json` names b.json, which is not part of [state]",
-            "add it to `files`",
-        ),
-        (
             "name = 'x'\n[[quarantine]]\nname = 's'\nat = 'release'\nsqlite = 'a.db'\ntable = 't'\ndelete = true\n",
             2,
             "none switches anything off",

@@ -146,6 +146,18 @@ fn the_other_steps_are_read() {
     assert_eq!(steps[3].at, Moment::Release);
 }
 
+#[test]
+fn a_step_may_name_a_directory_of_the_state() {
+    let state = "[state]\nsqlite = ['db']\nfiles = ['hooks/*.sh', 'conf/**']\n";
+    for file in ["hooks", "hooks/a.sh", "conf", "conf/a", "h*"] {
+        assert_eq!(steps(&format!("{state}[[quarantine]]\nname = 's'\nfile = '{file}'")).len(), 1, "{file}");
+    }
+    assert_eq!(
+        steps(&format!("{state}[[quarantine]]\nname = 's'\nsqlite = 'db/a'\ntable = 't'\ndelete = true")).len(),
+        1
+    );
+}
+
 /// Words that a profile is made of, so that the reader gets further than the first line.
 fn word() -> impl Strategy<Value = String> {
     let known = prop::sample::select(vec![

@@ -108,6 +108,54 @@ fn a_check_on_a_volume_says_what_each_store_and_step_finds_and_changes_nothing()
 }
 
 #[test]
+fn nodes_and_files_are_found_as_well_as_rows() {
+    let data = Data::empty();
+    data.file(
+        "flows.json",
+        "[{\"id\": \"a\", \"type\": \"tab\"}, {\"id\": \"b\", \"type\": \"tab\", \"disabled\": true}]",
+    );
+    data.file("hooks/x.sh", "#!/bin/sh\n");
+    let (_folder, file) = written(
+        "name = 'x'\n\
+         [[quarantine]]\nname = 'tabs'\njson = 'flows.json'\neach = '/*'\nkey = 'id'\n\
+         where = { disabled = [false, { absent = true }] }\nset = { disabled = true }\n\
+         [[quarantine]]\nname = 'hooks'\nfile = 'hooks/*'\n\
+         [[quarantine]]\nname = 'more hooks'\nfile = 'lib/hooks/*'\noptional = true\n",
+    );
+    let checked = check(&data, &file);
+    assert_eq!(checked.code, Some(0), "{checked:#?}");
+    let steps = checked.json()["volume"]["steps"].clone();
+    assert_eq!((&steps[0]["apps"], &steps[1]["apps"]), (&json!(["tabs a"]), &json!(["hooks"])));
+    assert_eq!(steps[2]["missing"], json!(["lib/hooks/* is not there"]));
+}
+
+#[test]
+fn a_step_on_what_is_no_part_of_the_state_is_told_though_it_is_there() {
+    let data = Data::with_state();
+    let state = "name = 'x'\n[state]\nsqlite = ['app.db']\nfiles = ['conf/**']\n";
+    let json = "[[quarantine]]\nname = 's'\njson = 'config.json'\nset = { a = 2 }\n";
+    let (_folder, beside) = written(&format!("{state}{json}"));
+    let said = ["the step \"s\" acts on config.json, which is no part of the state", "add it to `files` below [state]"];
+    let ran = data.moorline(&["profile", "check", &beside]).fails(2, &said);
+    assert!(ran.stdout.contains("a profile that does not fit"), "{ran:#?}");
+    assert_eq!(check(&data, &beside).fails(2, &said).json()["problems"].as_array().map(Vec::len), Some(1));
+    data.moorline(&["backup", "--profile", &beside]).succeeds();
+    let database = "[[quarantine]]\nname = 's'\nsqlite = 'other.db'\ntable = 't'\ndelete = true\n";
+    let (_folder, other) = written(&format!("{state}{database}"));
+    data.moorline(&["profile", "check", &other]).fails(2, &["acts on other.db", "add it to `sqlite`"]);
+    let (_folder, ignored) = written(&format!("name = 'x'\n{json}"));
+    data.moorline(&["profile", "check", &ignored]).succeeds();
+    data.file(".moorlineignore", "*.json\n");
+    check(&data, &ignored).fails(2, &["acts on config.json", ".moorlineignore"]);
+    for fits in
+        ["file = 'conf'", "file = 'conf/deep'", "file = 'none/*'", "file = 'none'\noptional = true", "args = ['x']"]
+    {
+        let (_folder, fits) = written(&format!("{state}[[quarantine]]\nname = 's'\n{fits}\n"));
+        data.moorline(&["profile", "check", &fits]).succeeds();
+    }
+}
+
+#[test]
 fn a_check_on_a_volume_ends_as_a_backup_or_a_restore_would() {
     let data = Data::with_state();
     let (_folder, lacks_store) = written(&FOR_ROWS.replace("'app.db']", "'app.db', 'b.db']"));
@@ -129,7 +177,7 @@ fn a_check_on_a_volume_ends_as_a_backup_or_a_restore_would() {
     let (_folder, fine) = written(FOR_ROWS);
     let ran = check(&data, &fine);
     assert_eq!(ran.code, Some(0), "{ran:#?}");
-    assert!(ran.stderr.contains("warning: the step \"rows that act\" finds nothing"), "{ran:#?}");
+    assert!(ran.stderr.contains("warning: the step \"rows that act\" finds nothing to act on"), "{ran:#?}");
 }
 
 #[test]

@@ -2,12 +2,17 @@
 
 use std::{
     fs,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
     time::Duration,
 };
 
-use moorline::volume::{BackupLock, Volume};
+use moorline::{
+    key::SecretKey,
+    seqbac::{HeaderFields, Options, Reader, Writer},
+    volume::{BackupLock, Id, Volume},
+};
 
 use super::bell::{APPS, Bell};
 use crate::fixture::{Ran, argument, names};
@@ -46,6 +51,7 @@ fn a_backup_says_whether_its_apps_are_off() {
         let words = bell.moorline(&["inspect", argument(backup)]).succeeds();
         assert_eq!(words.contains("apps are off in it"), quarantined, "{words}");
     }
+    copy.moorline(&["verify", "--full"]).succeeds();
     let stranger = Bell::empty();
     let without_key = stranger.moorline(&["inspect", "--json", argument(&off)]).json();
     assert_eq!(without_key["quarantined"], serde_json::Value::Null, "that is for who has the key");
@@ -126,4 +132,51 @@ fn a_file_that_was_put_away_is_backed_up_and_goes_with_its_state() {
     fs::remove_file(third.path("hooks.d/mail.sh")).expect("removed");
     third.moorline(&["rollback", "-y"]).succeeds();
     assert_eq!(third.state(), before);
+}
+
+/// Written anew, by whoever has the key: with another manifest, and without the members that are not `kept`.
+fn forged(bell: &Bell, backup: &Path, manifest: impl Fn(String) -> String, kept: impl Fn(&str) -> bool) -> PathBuf {
+    let key = SecretKey::parse(&bell.data.key(), "the test").expect("a key");
+    let mut reader = Reader::open(fs::File::open(backup).expect("opens"), &key, 1).expect("a backup");
+    let header = reader.header();
+    let fields = HeaderFields {
+        created: header.created,
+        id: header.id,
+        instance: header.instance,
+        writer: "moorline test".to_owned(),
+    };
+    let path = bell.beside(&format!("{}.seqbac", Id::random().expect("random")));
+    let out = fs::File::create(&path).expect("made");
+    let mut writer = Writer::new(out, &key, fields, Options::default()).expect("begins");
+    let text = manifest(String::from_utf8(reader.manifest().to_vec()).expect("text"));
+    writer.manifest(text.as_bytes()).expect("written");
+    while let Some(mut member) = reader.next_member().expect("readable") {
+        let entry = member.entry().clone();
+        if kept(&entry.path.to_string()) {
+            writer.member(&entry, &mut member).expect("written");
+        }
+    }
+    writer.finish().expect("finished");
+    path
+}
+
+#[test]
+fn a_backup_that_lost_its_memory_or_hides_it_is_refused() {
+    let copy = Bell::with_state().copy();
+    let backup = copy.backup();
+    let says_no = |text: String| text.replace("\"quarantined\": true", "\"quarantined\": false");
+    let is_state = |member: &str| member.starts_with("state");
+    let same = |text: String| text;
+    for forged in [forged(&copy, &backup, same, is_state), forged(&copy, &backup, says_no, |_| true)] {
+        for flags in [&[][..], &["--enable-apps"]] {
+            let target = Bell::empty();
+            target.restore(&copy, &forged, flags).fails(27, &["quarantine"]);
+            assert!(!target.path("app.db").exists());
+        }
+    }
+    // As an old moorline would have made it, which knew of no quarantine: the scripts that were put aside are missing.
+    let old = forged(&copy, &backup, |text| text.replace("\"quarantined\": true,", ""), is_state);
+    let target = Bell::empty();
+    target.restore(&copy, &old, &[]).fails(13, &["hooks.d"]);
+    assert!(!target.path("app.db").exists());
 }

@@ -21,8 +21,8 @@ name = "bell"
 prefix = "bell"
 
 [state]
-sqlite = ["app.db"]
-files = ["hooks.json", "hooks.d/*.sh"]
+sqlite = ["app.db", "more/*.db"]
+files = ["hooks.json", "hooks.d/*.sh", "more/*.json"]
 
 [[quarantine]]
 name = "alerts"

@@ -165,6 +165,34 @@ fn rollback_brings_back_what_was_there_with_its_apps_on_and_can_be_taken_back() 
 }
 
 #[test]
+fn rollback_past_a_quarantine_that_no_restore_began_takes_all_of_it_away() {
+    let bell = Bell::with_state();
+    bell.backup();
+    bell.sql("UPDATE alerts SET name = 'newer'");
+    let newer = bell.state();
+    bell.moorline(&["restore", "-y", "--from-latest"]).succeeds();
+    bell.moorline(&["apps", "disable", "--all"]).succeeds();
+    let (quarantined, memory) = (bell.state(), bell.memory());
+    bell.moorline(&["rollback", "-y"]).succeeds();
+    assert_eq!(bell.state(), newer);
+    assert!(!bell.has_memory());
+    bell.moorline(&["rollback", "-y"]).succeeds();
+    assert_eq!(bell.state(), quarantined);
+    assert_eq!(bell.memory(), memory);
+}
+
+#[test]
+fn a_profile_that_says_none_by_now_does_not_get_a_volume_out_of_quarantine() {
+    let bell = Bell::with_state();
+    bell.backup();
+    bell.moorline(&["apps", "disable", "--all"]).succeeds();
+    let steps = PROFILE.find("[[quarantine]]").expect("has steps");
+    bell.profile_is(&PROFILE[..steps].replace("[state]", "apps = \"none\"\n[state]"));
+    bell.moorline(&["restore", "-y", "--from-latest"]).succeeds();
+    bell.must_be_silent();
+}
+
+#[test]
 fn a_server_without_apps_is_copied_without_quarantine() {
     let original = Bell::with_state();
     let steps = PROFILE.find("[[quarantine]]").expect("has steps");
@@ -209,9 +237,9 @@ fn a_step_that_fails_fails_the_restore_and_the_old_state_stays() {
         ("table = \"jobs\"", "table = \"no_such_table\""),
         ("set = { enabled = false }", "set = { no_such_column = false }"),
         ("where = \"enabled IS NOT 0\"", "where = \"enabled IS NOT\""),
-        ("json = \"hooks.json\"", "json = \"no-such.json\""),
-        ("file = \"hooks.d/*.sh\"", "file = \"no-such.d/*\""),
-        ("sqlite = \"app.db\"\ntable = \"jobs\"", "sqlite = \"no-such.db\"\ntable = \"jobs\""),
+        ("json = \"hooks.json\"", "json = \"more/no-such.json\""),
+        ("file = \"hooks.d/*.sh\"", "file = \"more/no-such.json\""),
+        ("sqlite = \"app.db\"\ntable = \"jobs\"", "sqlite = \"more/no-such.db\"\ntable = \"jobs\""),
     ] {
         target.profile_is(&PROFILE.replacen(from, to, 1));
         target.restore(&original, &backup, &[]).fails(13, &[]);

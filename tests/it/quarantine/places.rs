@@ -1,6 +1,6 @@
 //! Quarantine where the state is not as it usually is: a `-wal` left behind, read-only folders, another user.
 
-use std::process::Command;
+use std::{os::unix::fs::PermissionsExt, process::Command};
 
 use super::bell::{APPS, Bell};
 use crate::fixture::names;
@@ -30,4 +30,22 @@ fn a_copy_comes_without_anything_that_quarantine_worked_with() {
     let mine = names(copy.data.root());
     assert_eq!(mine, [".moorline", "Backups", "Init", "app.db", "hooks.d", "hooks.json"]);
     assert_eq!(names(&copy.path("hooks.d")), ["mail.sh.quarantined", "page.sh.quarantined"]);
+    let mode: String = copy.connection().query_row("PRAGMA journal_mode", [], |row| row.get(0)).expect("asks");
+    assert_eq!(mode, "wal", "as the server left it");
+}
+
+/// It holds rows of the server's.
+#[test]
+fn what_is_remembered_is_for_nobody_else_to_read() {
+    let copy = Bell::with_state().copy();
+    let mode = |bell: &Bell| {
+        let meta = std::fs::metadata(bell.path(".moorline/quarantine.json")).expect("is there");
+        meta.permissions().mode() & 0o777
+    };
+    assert_eq!(mode(&copy), 0o600);
+    copy.moorline(&["apps", "release", "alerts 1"]).succeeds();
+    assert_eq!(mode(&copy), 0o600);
+    let bell = Bell::with_state();
+    bell.moorline(&["apps", "disable", "--all"]).succeeds();
+    assert_eq!(mode(&bell), 0o600);
 }

@@ -32,6 +32,7 @@ fn without_quarantine_it_says_what_would_be_switched_off() {
     assert_eq!(alerts["apps"], serde_json::json!(["alerts 1", "alerts 3", "alerts 4"]));
     let words = bell.moorline(&["apps"]).succeeds();
     assert!(words.contains("alerts 3: alerts 1, alerts 3, alerts 4"), "{words}");
+    assert!(words.contains("would switch these off"), "{words}");
     let nobody_says = bell.data.moorline(&["apps"]).succeeds();
     assert!(nobody_says.contains("unknown") && nobody_says.contains("--profile"), "{nobody_says}");
     let nobody_says = bell.data.moorline(&["apps", "--json"]).json();
@@ -45,6 +46,26 @@ fn without_quarantine_it_says_what_would_be_switched_off() {
         .filter(|(path, _)| !path.ends_with("app.db-shm") && !path.ends_with("app.db-wal"))
         .collect();
     assert_eq!(everything, before, "nothing was changed");
+}
+
+#[test]
+fn where_there_is_nothing_to_switch_off_it_says_so() {
+    let bell = Bell::with_state();
+    let steps = PROFILE.find("[[quarantine]]").expect("has steps");
+    let rows = PROFILE.find("[[quarantine]]\nname = \"jobs\"").expect("is there");
+    bell.profile_is(&PROFILE[..rows]);
+    bell.sql("UPDATE alerts SET enabled = 0");
+    let listed = bell.moorline(&["apps"]).succeeds();
+    assert!(listed.contains("no app is on"), "{listed}");
+    bell.profile_is(&PROFILE[..steps].replace("[state]", "apps = \"none\"\n[state]"));
+    let listed = bell.moorline(&["apps"]).succeeds();
+    assert!(listed.contains("has no apps"), "{listed}");
+    for _ in 0..2 {
+        let off = bell.moorline(&["apps", "disable", "--all"]).succeeds();
+        assert!(off.contains("nothing to switch off"), "{off}");
+        assert!(!bell.has_memory());
+        bell.profile_is(&PROFILE[..rows]);
+    }
 }
 
 #[test]

@@ -1,0 +1,217 @@
+//! The start of a container in which nothing is to be done: looked at with plain system calls, before the C library and
+//! Rust's runtime have been set up, and handed over to the server at once.
+//!
+//! ```text
+//! run [--supervise] -- COMMAND…            no other setting of ours in the environment but the storage root and the log
+//! signals held, the lock taken, its holder written down
+//! no restore, no quarantine, no script waiting, no temporary files, the key as it was when it was checked, a backup of
+//! today                                    anything else: the lock is let go, and the long way is gone
+//! execve, or with --supervise a child, which is there before Rust's runtime has been set up around it
+//! ```
+//! **It never decides anything**: where the long way of [`super::run`] would do more than hand over, or say a word, this
+//! returns, having changed nothing but the holder's name in the lock. What the pages of a program cost when they are
+//! first touched (five microseconds each in a virtual machine) is most of what a start costs, so this is a few pages, has
+//! no heap, and calls nothing outside of itself: all of it is one function in the program, hence `inline(always)`. Signals stay held on the long way: it is told how they were found.
+
+mod look;
+mod stack;
+pub mod supervised;
+mod system;
+mod text;
+mod time;
+
+use std::{
+    ffi::{CStr, c_char},
+    mem::MaybeUninit,
+    ptr,
+};
+
+use syscalls::Errno;
+
+use self::{
+    look::Quiet,
+    stack::Stack,
+    text::{Buffer, equal, place_of, starts_with, texts},
+};
+use crate::process::signals::{self, Mask};
+
+/// No more variables than this are passed on, and the null behind them.
+const VARIABLES: usize = 256;
+
+/// No longer path is executed.
+const PATH_LONGEST: usize = 512;
+
+texts! {
+    RUN = b"run\0";
+    SUPERVISE = b"--supervise\0";
+    DASHES = b"--\0";
+    // What begins like this is a setting; with those below a start may be a quiet one all the same.
+    OURS = b"MOORLINE_\0";
+    SEQS = b"SEQ_\0";
+    SOCKETS = b"LISTEN_\0";
+    STORAGE = b"MOORLINE_STORAGE=\0";
+    LOG_ERROR = b"MOORLINE_LOG=error\0";
+    LOG_WARN = b"MOORLINE_LOG=warn\0";
+    LOG_INFO = b"MOORLINE_LOG=info\0";
+    SUPERVISED = b"MOORLINE_SUPERVISE=1\0";
+    DEFAULT_STORAGE = b"/data\0";
+    // What the server is told.
+    INSTANCE = b"MOORLINE_INSTANCE=\0";
+    EPOCH = b"MOORLINE_RESTORE_EPOCH=\0";
+    PATH = b"PATH=\0";
+}
+
+// The kernel jumps here, with the arguments on the stack. If the start is not a quiet one, all is as the kernel left
+// it, and the C library begins.
+#[cfg(all(own_entry_point, target_arch = "x86_64"))]
+std::arch::global_asm!(
+    ".pushsection .text.quiet,\"ax\",@progbits",
+    // Within one piece of what the kernel maps at a time.
+    ".p2align 14",
+    ".globl moorline_start",
+    ".type moorline_start, @function",
+    "moorline_start:",
+    "mov rbx, rsp",
+    "mov rdi, rsp",
+    "and rsp, -16",
+    "call {quiet}",
+    "mov rsp, rbx",
+    "xor ebp, ebp",
+    "jmp _start",
+    ".popsection",
+    quiet = sym at_entry,
+);
+#[cfg(all(own_entry_point, target_arch = "aarch64"))]
+std::arch::global_asm!(
+    ".pushsection .text.quiet,\"ax\",@progbits",
+    // Within one piece of what the kernel maps at a time.
+    ".p2align 14",
+    ".globl moorline_start",
+    ".type moorline_start, @function",
+    "moorline_start:",
+    "mov x19, sp",
+    "mov x0, sp",
+    "bl {quiet}",
+    "mov sp, x19",
+    "b _start",
+    ".popsection",
+    quiet = sym at_entry,
+);
+
+/// Returns where the start is not a quiet one, and where a server runs that is looked after.
+// SAFETY: nothing else in the program has, or makes anything of, a section of this name.
+#[cfg(own_entry_point)]
+#[unsafe(link_section = ".text.quiet")]
+extern "C" fn at_entry(stack: *const usize) {
+    // SAFETY: the kernel has just put arguments and environment there.
+    let stack = unsafe { Stack::at(stack) };
+    let Some(server) = Server::of(&stack) else { return };
+    let Some(found) = system::set_mask(signals::HELD) else { return };
+    let storage = stack.environment().value(STORAGE.to_bytes()).unwrap_or(DEFAULT_STORAGE);
+    if system::close_on_exec().is_some()
+        && let Some(quiet) = Quiet::look(storage)
+        && server.start(&quiet, found).is_none()
+    {
+        // It could not be executed, or was not to be: the long way knows how to say why.
+        quiet.let_go();
+    }
+    signals::held_at_entry(found);
+}
+
+/// The server of a start in which nothing is said but which it is.
+#[derive(Debug)]
+struct Server {
+    stack: Stack,
+    /// Where in the arguments its program is.
+    first: usize,
+    program: &'static CStr,
+    supervised: bool,
+}
+
+impl Server {
+    /// `run -- COMMAND…` or `run --supervise -- COMMAND…`, with no setting in the environment.
+    fn of(stack: &Stack) -> Option<Self> {
+        let is = |index: usize, text: &CStr| {
+            stack.argument(index).is_some_and(|given| equal(given.to_bytes(), text.to_bytes()))
+        };
+        let flag = is(2, SUPERVISE);
+        let first = if flag { 4 } else { 3 };
+        let supervised = flag || stack.environment().any(|variable| equal(variable.to_bytes(), SUPERVISED.to_bytes()));
+        let plain = is(1, RUN) && is(first - 1, DASHES);
+        let is_setting = |variable: &CStr| {
+            let starts = |start: &CStr| starts_with(variable.to_bytes(), start.to_bytes());
+            let is = |text: &CStr| equal(variable.to_bytes(), text.to_bytes());
+            let harmless = starts(STORAGE) || is(SUPERVISED) || is(LOG_ERROR) || is(LOG_WARN) || is(LOG_INFO);
+            (starts(OURS) || starts(SEQS) || starts(SOCKETS)) && !harmless
+        };
+        let program = stack.argument(first).filter(|program| plain && !program.is_empty())?;
+        let server = Self { stack: *stack, first, program, supervised };
+        (!stack.environment().any(is_setting) && server.is_anywhere()).then_some(server)
+    }
+
+    /// Whether it is found from any directory: PID 1 leaves its own, and might not find it again to say what is wrong.
+    #[inline(always)]
+    fn is_anywhere(&self) -> bool {
+        let absolute = |path: &[u8]| starts_with(path, b"/");
+        let named = place_of(self.program.to_bytes(), b"/").is_none();
+        absolute(self.program.to_bytes()) || (named && self.path().split(|byte| *byte == b':').all(absolute))
+    }
+
+    #[inline(always)]
+    fn path(&self) -> &'static [u8] {
+        self.stack.environment().value(PATH.to_bytes()).map(CStr::to_bytes).unwrap_or_default()
+    }
+
+    /// `None` where it was not started.
+    #[inline(always)]
+    fn start(&self, quiet: &Quiet, found: Mask) -> Option<()> {
+        let mut instance = Buffer::<64>::new();
+        instance.add(INSTANCE.to_bytes())?;
+        instance.add(&quiet.instance.id)?;
+        instance.push(0)?;
+        let mut epoch = Buffer::<64>::new();
+        epoch.add(EPOCH.to_bytes())?;
+        epoch.add(quiet.instance.epoch.as_bytes())?;
+        epoch.push(0)?;
+        let mut environment = [const { MaybeUninit::<*const c_char>::uninit() }; VARIABLES];
+        let mut places = environment.iter_mut();
+        for variable in
+            self.stack.environment().map(CStr::as_ptr).chain([instance.as_text()?.as_ptr(), epoch.as_text()?.as_ptr()])
+        {
+            places.next()?.write(variable);
+        }
+        places.next()?.write(ptr::null());
+        let environment = environment.as_ptr().cast();
+        if self.supervised {
+            return supervised::run(found, || self.execute(environment));
+        }
+        if system::is_signalled() {
+            return None;
+        }
+        system::set_mask(found)?;
+        self.execute(environment);
+        system::set_mask(signals::HELD)?;
+        None
+    }
+
+    /// As a shell would: a name without a slash is looked for on the `PATH`. Returns where it is not found, or cannot be
+    /// executed.
+    #[inline(always)]
+    fn execute(&self, environment: *const *const c_char) -> Errno {
+        let execute = |path: &CStr| system::execute(path.as_ptr(), self.stack.arguments_from(self.first), environment);
+        if place_of(self.program.to_bytes(), b"/").is_some() {
+            return execute(self.program);
+        }
+        for folder in self.path().split(|byte| *byte == b':') {
+            let mut candidate = Buffer::<PATH_LONGEST>::new();
+            let parts = [folder, b"/", self.program.to_bytes_with_nul()];
+            let fits = parts.iter().try_for_each(|part| candidate.add(part));
+            let Some(candidate) = fits.and_then(|()| candidate.as_text()) else { return Errno::ENAMETOOLONG };
+            let errno = execute(candidate);
+            if !matches!(errno, Errno::ENOENT | Errno::ENOTDIR) {
+                return errno;
+            }
+        }
+        Errno::ENOENT
+    }
+}

@@ -1,0 +1,230 @@
+//! What is looked at: whether the long way would do anything on this volume but hand over.
+
+use std::ffi::CStr;
+
+use syscalls::Errno;
+
+use super::{
+    system::{self, Fd, NOWHERE},
+    text::{Buffer, ends_with, place_of, starts_with, texts},
+    time,
+};
+use crate::volume::lock::HOLDER_SIZE;
+
+/// A backup that is no older makes one before the server starts superfluous.
+const DAY: u64 = 24 * 60 * 60;
+
+texts! {
+    SEQINIT = b"/seqinit\0";
+    LOCK = b".moorline/lock\0";
+    INIT = b"Init\0";
+    LEDGER = b".moorline/init.json\0";
+    RESTORES = b".moorline/restores\0";
+    QUARANTINE = b".moorline/quarantine.json\0";
+    INSTANCE = b".moorline/instance.json\0";
+    KEY = b".moorline/secret.key\0";
+    BACKUPS = b"Backups\0";
+    // What the ledger says of a script that is not done with.
+    WAITING = b"\"waiting\"\0";
+    RUNNING = b"\"running\"\0";
+    MARKING = b"\"marking\"\0";
+    EMPTY_VOLUME = b"\"empty_volume\": true\0";
+    // instance.json, as it is written.
+    ID = b"{\n  \"id\": \"\0";
+    EPOCH = b"\"restore_epoch\": \0";
+    FINGERPRINT = b"\"key_fingerprint\": \"\0";
+    // The holder of the lock.
+    PID = b"{\"pid\":\0";
+    HOST = b",\"host\":\"\0";
+    SINCE = b"\",\"verb\":\"run\",\"since\":\"\0";
+    SERVER = b"\",\"server\":\"\0";
+    END = b"\"}\0";
+}
+
+/// A volume on which there is nothing to do, and its lock.
+#[derive(Debug)]
+pub struct Quiet {
+    lock: Fd,
+    /// Who the volume is.
+    pub instance: Instance,
+}
+
+/// What `instance.json` says, as far as the server is told.
+#[derive(Debug)]
+pub struct Instance {
+    /// The instance id, in hexadecimal.
+    pub id: [u8; 32],
+    /// How many restores it has seen, in digits.
+    pub epoch: Buffer<8>,
+}
+
+impl Quiet {
+    /// Takes the lock and looks. `None` where there is something to do, or anything is not as it nearly always is.
+    #[inline(always)]
+    pub fn look(storage: &CStr) -> Option<Self> {
+        let root = system::folder(storage)?;
+        // Where stdin, stdout or stderr is closed, a file of ours would be taken for it.
+        let quiet = if root > 2 { Self::look_at(root) } else { None };
+        system::close(root);
+        quiet
+    }
+
+    #[inline(always)]
+    fn look_at(root: Fd) -> Option<Self> {
+        let lock = system::file_to_keep(root, LOCK)?;
+        let looked = system::lock(lock).and_then(|()| nothing_to_do(root, lock));
+        if looked.is_none() {
+            system::close(lock);
+        }
+        looked.map(|instance| Self { lock, instance })
+    }
+
+    /// The lock is free again.
+    #[inline(always)]
+    pub fn let_go(&self) {
+        system::close(self.lock);
+    }
+}
+
+#[inline(always)]
+fn nothing_to_do(root: Fd, lock: Fd) -> Option<Instance> {
+    no_script_waits(root)?;
+    is_empty(root, RESTORES)?;
+    is_missing(root, QUARANTINE)?;
+    let instance = Instance::read(root)?;
+    key_was_checked(root)?;
+    let now = system::now()?;
+    has_backup(root, &instance, now)?;
+    write_holder(lock, now)?;
+    Some(instance)
+}
+
+#[inline(always)]
+fn no_script_waits(root: Fd) -> Option<()> {
+    if system::find_name(NOWHERE, SEQINIT, |_, _| true) != Err(Errno::ENOENT) {
+        return None;
+    }
+    let waits = |name: &[u8]| {
+        !(starts_with(name, b".")
+            || ends_with(name, b".done")
+            || ends_with(name, b".failed")
+            || ends_with(name, b".log"))
+    };
+    if system::find_name(root, INIT, |_, name| waits(name.to_bytes())) != Ok(false) {
+        return None;
+    }
+    let unfinished = |ledger: &[u8]| {
+        let has = |word: &CStr| place_of(ledger, word.to_bytes()).is_some();
+        has(WAITING) || has(RUNNING) || has(MARKING) || has(EMPTY_VOLUME)
+    };
+    if system::find_piece(root, LEDGER, unfinished).ok()? { None } else { Some(()) }
+}
+
+#[inline(always)]
+fn is_empty(root: Fd, path: &CStr) -> Option<()> {
+    (system::find_name(root, path, |_, _| true) == Ok(false)).then_some(())
+}
+
+#[inline(always)]
+fn is_missing(root: Fd, path: &CStr) -> Option<()> {
+    system::look(root, path).ok()?.is_none().then_some(())
+}
+
+impl Instance {
+    #[inline(always)]
+    fn read(root: Fd) -> Option<Self> {
+        let mut buffer = Buffer::new();
+        let text = system::read(root, INSTANCE, &mut buffer).ok()??;
+        // Without one it has no key yet.
+        place_of(text, FINGERPRINT.to_bytes())?;
+        if !starts_with(text, ID.to_bytes()) {
+            return None;
+        }
+        let id = text.get(ID.count_bytes()..)?.first_chunk()?;
+        let digits = text.get(place_of(text, EPOCH.to_bytes())?..)?;
+        let mut instance = Self { id: *id, epoch: Buffer::new() };
+        for digit in digits {
+            if !digit.is_ascii_digit() {
+                break;
+            }
+            instance.epoch.push(*digit)?;
+        }
+        Some(instance)
+    }
+}
+
+/// The volume's own key is the one whose fingerprint was written down: nothing has touched its file since.
+#[inline(always)]
+fn key_was_checked(root: Fd) -> Option<()> {
+    let key = system::look(root, KEY).ok()??;
+    let instance = system::look(root, INSTANCE).ok()??;
+    (key.mode & 0o077 == 0 && key.changed <= instance.modified).then_some(())
+}
+
+/// One of this instance of today or yesterday, by its name, that is no older than a day, by its header.
+#[inline(always)]
+fn has_backup(root: Fd, instance: &Instance, now: u64) -> Option<()> {
+    let days = [time::day(now)?, time::day(now.checked_sub(DAY)?)?];
+    let is_recent = |folder: Fd, name: &CStr| {
+        let text = name.to_bytes();
+        ends_with(text, b".seqbac")
+            && days.iter().any(|day| place_of(text, day).is_some())
+            && header_fits(folder, name, instance, now).is_some()
+    };
+    (system::find_name(root, BACKUPS, is_recent) == Ok(true)).then_some(())
+}
+
+/// `docs/seqbac.md`, "Header". A header is short; the rest of the file is not read.
+#[inline(always)]
+fn header_fits(folder: Fd, name: &CStr, instance: &Instance, now: u64) -> Option<()> {
+    let mut buffer = Buffer::new();
+    let header = system::read_start(folder, name, &mut buffer)?;
+    let length = u32::from_le_bytes(header.get(12..16)?.try_into().ok()?);
+    let fields = header.get(60..usize::try_from(length).ok()?.checked_sub(36)?)?;
+    let created = u64::from_le_bytes(header.get(20..28)?.try_into().ok()?) / 1000;
+    let fits = starts_with(header, b"\x89SBC\r\n\x1a\n\x01")
+        && created <= now
+        && now - created < DAY
+        && has_id(fields, &instance.id);
+    fits.then_some(())
+}
+
+/// Whether the header's fields name this instance.
+#[inline(always)]
+fn has_id(mut fields: &[u8], id: &[u8; 32]) -> bool {
+    while let Some((&[kind, 0, low, high], rest)) = fields.split_first_chunk() {
+        let Some((value, rest)) = rest.split_at_checked(usize::from(u16::from_le_bytes([low, high]))) else { break };
+        if kind == 2 {
+            let hex = |digit: u8| if digit < 10 { b'0' + digit } else { b'a' + digit - 10 };
+            return value.len() == 16
+                && value.iter().zip(id.as_chunks().0).all(|(byte, &text)| [hex(byte >> 4), hex(byte & 15)] == text);
+        }
+        fields = rest;
+    }
+    false
+}
+
+/// For the person who reads that the volume is in use.
+#[inline(always)]
+fn write_holder(lock: Fd, now: u64) -> Option<()> {
+    let mut names = Buffer::new();
+    let host = system::host(&mut names)?;
+    if !host.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')) {
+        return None;
+    }
+    let time = time::text(now)?;
+    let mut pid = *b"          ";
+    time::put_number(&mut pid, system::process_id());
+    let mut holder = Buffer::<HOLDER_SIZE>::new();
+    holder.add(PID.to_bytes())?;
+    holder.add(&pid)?;
+    holder.add(HOST.to_bytes())?;
+    holder.add(host)?;
+    holder.add(SINCE.to_bytes())?;
+    holder.add(&time)?;
+    holder.add(SERVER.to_bytes())?;
+    holder.add(&time)?;
+    holder.add(END.to_bytes())?;
+    holder.fill();
+    system::write(lock, holder.as_bytes())
+}

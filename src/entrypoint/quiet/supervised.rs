@@ -1,0 +1,136 @@
+//! A server that is looked after, in a quiet start: until something is to be decided, by plain system calls.
+//!
+//! ```text
+//! fork → the server
+//! loop: reap all; the server among them, and nothing else is left → exit with its code
+//!       a signal → to the server
+//! SIGTERM (it has a time to stop), what the server left running, a program that could not be executed: `main`
+//! ```
+//! So as long as a server only runs, PID 1 is a few pages. What [`supervise`] is told is what was seen so far.
+
+use std::{
+    ffi::OsString,
+    fs::File,
+    os::fd::FromRawFd,
+    sync::atomic::{AtomicI32, Ordering},
+};
+
+use nix::{libc, unistd::Pid};
+use syscalls::Errno;
+
+use super::system::{self, Fd};
+use crate::{
+    entrypoint::{
+        End,
+        supervise::{self, SoFar, Supervision},
+    },
+    error::Result,
+    process::{
+        Signals, Variables, exec, reap,
+        signals::{HELD, Mask},
+        start::Started,
+    },
+};
+
+/// What the entry point leaves to `main`: it has no heap, and there is one of it. No server has the id 0.
+static SERVER: AtomicI32 = AtomicI32::new(0);
+static FAILURE: AtomicI32 = AtomicI32::new(-1);
+/// The status that the server left, as the kernel has it. None is negative.
+static STATUS: AtomicI32 = AtomicI32::new(RUNNING);
+/// The signal to stop that it was sent.
+static STOPPED: AtomicI32 = AtomicI32::new(0);
+
+const RUNNING: i32 = -1;
+
+/// Starts a child that becomes the server, and returns when it is `main`'s. `None` where this is not as it nearly always
+/// is, or there can be no child.
+#[cfg(own_entry_point)]
+#[inline(always)]
+pub(super) fn run(found: Mask, execute: impl FnOnce() -> Errno) -> Option<()> {
+    // Not PID 1, or with children, it has to know the processes that are there; a terminal's foreground is the server's;
+    // and where SIGCHLD was found ignored, children are gone before they can be asked.
+    if system::process_id() != 1 || system::has_children() || system::has_terminal() || system::ignores(libc::SIGCHLD) {
+        return None;
+    }
+    let [failure, report] = system::pipe()?;
+    let Some(server) = system::fork() else {
+        system::close(failure);
+        system::close(report);
+        return None;
+    };
+    if server == 0 {
+        system::lead_group(0);
+        let _ = system::set_mask(found);
+        let errno = execute();
+        system::tell(report, &errno.into_raw().to_ne_bytes());
+        system::exit(127);
+    }
+    system::lead_group(server);
+    system::close(report);
+    system::leave_directory();
+    let status = attend(server, failure);
+    SERVER.store(i32::try_from(server).ok()?, Ordering::Relaxed);
+    FAILURE.store(i32::try_from(failure).ok()?, Ordering::Relaxed);
+    STATUS.store(status, Ordering::Relaxed);
+    Some(())
+}
+
+/// Until the server has ended and left nothing, or something is to be decided. The status that it left.
+#[cfg(own_entry_point)]
+#[inline(always)]
+fn attend(server: usize, failure: Fd) -> i32 {
+    loop {
+        while let Some((child, status)) = system::reap() {
+            if child == server {
+                let settled = !system::has_children() && !system::is_told(failure);
+                if let Some(ended) = reap::understand(status).filter(|_| settled) {
+                    system::exit(ended.code().into());
+                }
+                return status;
+            }
+        }
+        match system::next_signal(HELD) {
+            // What no server is sent, as `Routes` has it; and what this process brought upon itself.
+            Ok((libc::SIGCHLD | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU, _) | (_, 1)) => {}
+            Ok((signal, _)) => {
+                system::send(server, signal);
+                if signal == libc::SIGTERM {
+                    STOPPED.store(signal, Ordering::Relaxed);
+                    return RUNNING;
+                }
+            }
+            Err(Errno::EINTR) => {}
+            Err(_) => return RUNNING,
+        }
+    }
+}
+
+/// Whether the entry point has started a server.
+#[must_use]
+pub fn is_there() -> bool {
+    SERVER.load(Ordering::Relaxed) != 0
+}
+
+/// Looks after the server that the entry point has started, to its end. `command` is what it was started with.
+///
+/// # Errors
+/// Where the kernel has no `signalfd`.
+pub fn look_after(command: &[OsString], environment: &Variables, how: &Supervision) -> Result<End> {
+    let mut signals = Signals::hold()?;
+    signals.knew_no_process();
+    // SAFETY: the entry point opened it for this, and nobody else knows its number.
+    let failure = unsafe { File::from_raw_fd(FAILURE.load(Ordering::Relaxed)) };
+    let server = Started::at_entry(Pid::from_raw(SERVER.load(Ordering::Relaxed)), failure);
+    let status = STATUS.load(Ordering::Relaxed);
+    let so_far = SoFar {
+        ended: (status != RUNNING).then(|| reap::understand(status)).flatten(),
+        stopping: STOPPED.load(Ordering::Relaxed) != 0,
+    };
+    let (ended, mut server) = supervise::look_after(server, None, so_far, how, &mut signals);
+    Ok(match server.errno() {
+        Some(errno) => {
+            exec::prepare(command, environment).map_or_else(End::from, |program| program.refused(errno).into())
+        }
+        None => End::Served(how.exits.of(ended.code())),
+    })
+}

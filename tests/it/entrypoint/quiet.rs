@@ -1,0 +1,142 @@
+//! A start with nothing to do is over before Rust's runtime is there, and nobody can tell but by the time it takes.
+
+use std::{fs, process::Command};
+
+use crate::support::{MOORLINE, Start, TestVolume};
+
+fn settled() -> TestVolume {
+    TestVolume::fresh().settle()
+}
+
+/// A start with no setting, on a volume that may be settled.
+fn plain<'a>(volume: &'a TestVolume, flags: &[&str], line: &str) -> Start<'a> {
+    let server = ["--", "/bin/sh", "-c", line];
+    volume
+        .moorline(["run"].iter().chain(flags).chain(&server))
+        .without("MOORLINE_SEQINIT")
+        .without("MOORLINE_NO_BOOT_BACKUP")
+}
+
+/// What a server can see of how it was started.
+const LOOK: &str = "echo $0 $#; env | grep -v '^\\(_\\|PWD\\|SHLVL\\|MOORLINE_LOCK_WAIT\\)=' | sort; pwd; ls /proc/self/fd; \
+                    grep -E '^(Sig[BIP]|Shd|NSpid|PPid)' /proc/self/status; cat /proc/$$/stat | cut -d' ' -f5,6,7; exit 9";
+
+#[test]
+fn the_server_finds_what_it_finds_after_the_long_way() {
+    for flags in [&[][..], &["--supervise"]] {
+        let volume = settled();
+        let quiet = plain(&volume, flags, LOOK).wait();
+        assert!(volume.was_quiet(), "{quiet}");
+        let long = plain(&volume, flags, LOOK).env("MOORLINE_LOCK_WAIT", "30").wait();
+        assert!(!volume.was_quiet(), "{long}");
+        assert_eq!((quiet.code, &quiet.out, &quiet.err), (long.code, &long.out, &long.err), "{quiet} {long}");
+        assert_eq!(quiet.code, 9, "{quiet}");
+    }
+}
+
+type Prepare = fn(&TestVolume);
+
+#[test]
+fn whatever_is_to_be_done_is_done() {
+    let to_do: [(&str, Prepare, &str); 6] = [
+        ("a script", |volume| volume.script("a.sh", "echo ran"), "ran"),
+        ("a script at every start", |volume| volume.write("Init/start.d/a.sh", "echo ran"), "ran"),
+        ("a script that is being written", |volume| volume.script("a.sh~", "echo"), "a.sh~"),
+        (
+            "another key",
+            |volume| volume.write(".moorline/secret.key", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"),
+            "fingerprint",
+        ),
+        ("no backup", |volume| fs::remove_dir_all(volume.path("Backups")).expect("removes"), "backup"),
+        ("no folder for restores", |volume| fs::remove_dir(volume.path(".moorline/restores")).expect("removes"), ""),
+    ];
+    for (what, make, said) in to_do {
+        let volume = settled();
+        make(&volume);
+        let end = plain(&volume, &[], "echo up").wait();
+        assert!(!volume.was_quiet(), "{what}: {end}");
+        assert!(format!("{}{}", end.out, end.err).contains(said), "{what}: {end}");
+    }
+}
+
+#[test]
+fn what_is_done_with_is_no_reason_for_the_long_way() {
+    let volume = settled();
+    volume.script("a.sh", "echo once");
+    assert!(plain(&volume, &[], "true").wait().err.contains("once"));
+    let again = plain(&volume, &[], "echo up").wait();
+    assert_eq!((again.out.as_str(), volume.was_quiet()), ("up\n", true), "{again}");
+    // Renamed back it runs again.
+    fs::rename(volume.path("Init/a.sh.done"), volume.path("Init/a.sh")).expect("renames");
+    assert!(plain(&volume, &[], "true").wait().err.contains("once"));
+}
+
+#[test]
+fn a_closed_stdin_is_not_taken_for_a_file_of_ours() {
+    let volume = settled();
+    let line = "exec 0<&- 1>&- 2>&-\nexec \"$@\"";
+    let look = "ls -l /proc/self/fd > $MOORLINE_STORAGE/found; echo to stdout; echo to stderr >&2";
+    let arguments = ["-c", line, "sh", MOORLINE, "run", "--", "/bin/sh", "-c", look];
+    let mut start = Command::new("/bin/sh");
+    let start = start.args(arguments).env_clear().env("MOORLINE_STORAGE", volume.root()).env("PATH", "/usr/bin:/bin");
+    assert!(start.status().expect("starts").success());
+    assert!(!volume.was_quiet());
+    assert!(!volume.read(".moorline/lock").contains("to std"), "{}", volume.read(".moorline/lock"));
+}
+
+#[test]
+fn a_long_ledger_is_read_to_its_end() {
+    let volume = settled();
+    for number in 0..9 {
+        volume.script(format!("{number}.sh"), "true");
+    }
+    plain(&volume, &[], "true").wait();
+    assert!(volume.read(".moorline/init.json").len() > 2048);
+    plain(&volume, &[], "true").wait();
+    assert!(volume.was_quiet());
+    let unfinished =
+        volume.read(".moorline/init.json").replacen("\"empty_volume\": false", "\"empty_volume\": true", 9);
+    let at = unfinished.rfind("\"empty_volume\": true").expect("is there");
+    let last = unfinished[..at].replace("\"empty_volume\": true", "\"empty_volume\": false") + &unfinished[at..];
+    volume.write(".moorline/init.json", last);
+    plain(&volume, &[], "true").wait();
+    assert!(!volume.was_quiet(), "the last entry is not done with");
+}
+
+#[test]
+fn a_key_that_was_written_again_is_checked_once() {
+    let volume = settled();
+    let key = volume.read(".moorline/secret.key");
+    volume.write(".moorline/secret.key", key);
+    assert!(!{
+        plain(&volume, &[], "true").wait();
+        volume.was_quiet()
+    });
+    plain(&volume, &[], "true").wait();
+    assert!(volume.was_quiet(), "it is known to be the one that was recorded");
+}
+
+#[test]
+fn a_volume_in_use_is_refused_as_ever() {
+    let volume = settled();
+    let mut first = plain(&volume, &[], "exec sleep 30").start();
+    first.until("it holds the volume", || volume.was_quiet());
+    let second = plain(&volume, &[], "echo up").env("MOORLINE_LOCK_WAIT", "0").wait();
+    assert_eq!(second.code, 75, "{second}");
+    assert!(second.err.contains("`run`"), "{second}");
+    first.kill();
+}
+
+#[test]
+fn a_program_that_is_not_there_is_explained_as_ever() {
+    for flags in [&[][..], &["--supervise"]] {
+        for program in ["/nowhere/at-all", "nowhere-on-the-path", "/etc", "/etc/passwd"] {
+            let volume = settled();
+            let arguments: Vec<&str> = ["run"].iter().chain(flags).chain(&["--", program]).copied().collect();
+            let start = || volume.moorline(&arguments).without("MOORLINE_SEQINIT").without("MOORLINE_NO_BOOT_BACKUP");
+            let quiet = start().wait();
+            let long = start().env("MOORLINE_LOCK_WAIT", "30").wait();
+            assert_eq!((quiet.code, &quiet.err), (long.code, &long.err), "{quiet} {long}");
+        }
+    }
+}

@@ -1,0 +1,3 @@
+#!/bin/bash
+. "$(dirname "$0")/env.sh"
+stop_server
