@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs Strapi with an application that has one content type, unless it is there already. Needs Node.js 20 and, for
-# its database driver, a C++ compiler and Node's headers; 2 min, 500 MB.
+# its database driver, a C++ compiler and Node's headers; 3 min, 810 MB.
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
 version=5.31.0
@@ -44,5 +44,5 @@ npm install --no-audit --no-fund --loglevel=error --ignore-scripts
 # npm may not run install scripts; and there may be no prebuilt driver to be had.
 node_gyp=$(npm root -g)/npm/node_modules/node-gyp/bin/node-gyp.js
 headers=$(dirname "$(dirname "$(command -v node)")")
-(cd node_modules/better-sqlite3 && node "$node_gyp" rebuild --release --nodedir="$headers" > /dev/null)
+(cd node_modules/better-sqlite3 && node "$node_gyp" rebuild --release --nodedir="$headers" > /dev/null 2>&1)
 echo "$version" > installed
