@@ -32,7 +32,7 @@ use serde::Serialize;
 
 pub use self::{
     choose::refuse_unknown,
-    look::look,
+    look::{look, look_beside},
     memory::{App, Kept, Kind, Memory, Remembered, Requests, Was},
     quarantine::quarantine,
     release::release,

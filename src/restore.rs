@@ -138,6 +138,7 @@ pub fn restore(volume: &Volume, profile: &Profile, request: Request, progress: &
     let scopes = scopes.and_all_in(put_away(remembered.as_ref()));
     moves.extend(plan::of_tree(volume, &set, &set.stage(), &scopes).map_err(abandon)?);
     obstacles::moves(volume, &moves).map_err(abandon)?;
+    quarantine.refuse_apps_beside(volume, &staged.dealt, &moves).map_err(abandon)?;
     let committed = set::time_of_next(volume, manifest.created).map_err(abandon)?;
     let source = Source::Backup {
         file: request.backup.display().to_string(),

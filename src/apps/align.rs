@@ -32,13 +32,13 @@ fn take(before: &mut Vec<Remembered>, is_it: impl Fn(&Step) -> bool) -> Option<R
     Some(before.remove(at))
 }
 
-fn target(step: &Step) -> (&'static str, &str) {
+fn target(step: &Step) -> [&str; 3] {
     match &step.action {
-        Action::Sqlite(rows) => ("sqlite", &rows.table),
-        Action::Json(nodes) => ("json", &nodes.each),
-        Action::File(_) => ("file", ""),
-        Action::Env(_) => ("env", ""),
-        Action::Args(_) => ("args", ""),
+        Action::Sqlite(rows) => ["sqlite", &rows.database, &rows.table],
+        Action::Json(nodes) => ["json", &nodes.files, &nodes.each],
+        Action::File(files) => ["file", &files.files, ""],
+        Action::Env(_) => ["env", "", ""],
+        Action::Args(_) => ["args", "", ""],
     }
 }
 

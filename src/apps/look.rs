@@ -9,15 +9,16 @@ use super::{
     databases::explain,
     file,
     json::Drafts,
-    paths,
+    paths::{self, Directories},
     quarantine::{id, of_step},
     sqlite::{self, Failure},
     tree::Tree,
 };
 use crate::{
     error::{IoContext, Result},
-    profile::step::{Action, Rows, Step},
+    profile::step::{Action, Moment, Rows, Step},
     store::sqlite::Source,
+    volume::RelPath,
 };
 
 /// A running server holds its locks only for moments.
@@ -32,6 +33,51 @@ pub fn look(root: &Path, steps: &[Step]) -> Result<Vec<Look>> {
     let tree = Tree::of(root, steps.iter())?;
     let root = root.canonicalize().on("find", root)?;
     steps.iter().map(|step| look_at(&root, &tree, step).map_err(|error| of_step(step, error))).collect()
+}
+
+/// What steps find on a volume in files and databases that a restore does not replace: what the copy's server would act
+/// on, and no step on the copy has seen. The step's name, and the path.
+///
+/// # Errors
+/// As [`look`].
+pub fn look_beside(
+    root: &Path,
+    steps: &[Step],
+    is_replaced: &dyn Fn(&RelPath) -> bool,
+) -> Result<Vec<(String, RelPath)>> {
+    let tree = Tree::of(root, steps.iter())?;
+    let mut found = Vec::new();
+    for step in steps.iter().filter(|step| step.at == Moment::Restore) {
+        let paths = match &step.action {
+            Action::Sqlite(rows) => tree.databases(&rows.database)?,
+            Action::Json(nodes) => paths::files(root, &nodes.files)?,
+            Action::File(files) => {
+                let entries = paths::entries(root, &files.files, Directories::Whole)?;
+                entries.into_iter().map(|(path, _)| path).collect()
+            }
+            Action::Env(_) | Action::Args(_) => continue,
+        };
+        for path in paths.into_iter().filter(|path| !is_replaced(path)) {
+            let Some(literal) = path.as_path().to_str().map(globset::escape) else { continue };
+            let looks = look(root, &[only(step, literal)])?;
+            if looks.iter().any(|look| !look.apps.is_empty()) {
+                found.push((step.name.clone(), path));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The step, on one path.
+fn only(step: &Step, path: String) -> Step {
+    let mut step = Step { optional: true, ..step.clone() };
+    match &mut step.action {
+        Action::Sqlite(rows) => rows.database = path,
+        Action::Json(nodes) => nodes.files = path,
+        Action::File(files) => files.files = path,
+        Action::Env(_) | Action::Args(_) => {}
+    }
+    step
 }
 
 fn look_at(root: &Path, tree: &Tree, step: &Step) -> Result<Look> {

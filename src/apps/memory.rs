@@ -230,7 +230,7 @@ impl Memory {
         }
         let damaged = |cause: serde_json::Error| {
             Error::new(Code::AppsUnknown, format!("{} is damaged: {cause}", path.display()))
-                .hint("it says which apps had been on before quarantine: put it back from a backup of this volume")
+                .hint("it says which apps had been on: `moorline extract --output=- BACKUP moorline/quarantine.json` prints it from a backup made in quarantine")
         };
         let version: Version = serde_json::from_slice(bytes).map_err(damaged)?;
         if version.format != FORMAT {

@@ -54,7 +54,7 @@ pub enum Directories {
 pub fn entries(root: &Path, glob: &str, directories: Directories) -> Result<Vec<(RelPath, FileType)>> {
     let glob = Glob::new(glob)?;
     let mut found = Vec::new();
-    let Some((start, depth)) = glob.start(root) else { return Ok(found) };
+    let Some((start, depth)) = glob.start(root)? else { return Ok(found) };
     let mut open = vec![(start, depth)];
     while let Some((directory, depth)) = open.pop() {
         let full = directory.as_ref().map_or_else(|| root.to_owned(), |path| path.under(root));
@@ -86,6 +86,20 @@ pub fn entries(root: &Path, glob: &str, directories: Directories) -> Result<Vec<
 /// `Usage` for a glob that makes no sense.
 pub fn is_nothing(root: &Path, glob: &str) -> Result<bool> {
     Ok(entries(root, glob, Directories::Whole)?.is_empty() && entries(root, glob, Directories::Entered)?.is_empty())
+}
+
+/// A database is never opened through a link: that one is there is said, and not that there is nothing.
+///
+/// # Errors
+/// `AppsUnknown` for a link that `glob` finds.
+pub fn refuse_link(root: &Path, glob: &str) -> Result<()> {
+    match entries(root, glob, Directories::Entered)?.into_iter().find(|(_, kind)| kind.is_symlink()) {
+        None => Ok(()),
+        Some((path, _)) => {
+            Err(Error::new(Code::AppsUnknown, format!("{path} is a link, and a database is not opened through one"))
+                .hint("name in the profile the file that it leads to"))
+        }
+    }
 }
 
 /// Whether every directory above `path` is one, and not a link that leads elsewhere.
@@ -126,7 +140,10 @@ impl<'a> Glob<'a> {
     }
 
     /// The directory that all it can find is in, and how deep that is; none where there is no such directory.
-    fn start(&self, root: &Path) -> Option<(Option<RelPath>, usize)> {
+    ///
+    /// # Errors
+    /// `AppsUnknown` where the way there is a link: what lies behind it would go unseen.
+    fn start(&self, root: &Path) -> Result<Option<(Option<RelPath>, usize)>> {
         let mut start: Option<RelPath> = None;
         let mut depth = 0;
         let mut parts = self.text.split('/').peekable();
@@ -134,15 +151,19 @@ impl<'a> Glob<'a> {
             if parts.peek().is_none() || part.contains(['*', '?', '[', '{', '\\']) {
                 break;
             }
-            let next = child(start.as_ref(), part.as_ref()).ok()?;
-            // Not through a link.
-            if !next.under(root).symlink_metadata().is_ok_and(|meta| meta.is_dir()) || is_own(&next) {
-                return None;
+            let Ok(next) = child(start.as_ref(), part.as_ref()) else { return Ok(None) };
+            let kind = next.under(root).symlink_metadata().map(|meta| meta.file_type());
+            if kind.as_ref().is_ok_and(FileType::is_symlink) {
+                return Err(Error::new(Code::AppsUnknown, format!("{next} is a link, and no step goes through one"))
+                    .hint("name in the profile the folder that it leads to"));
+            }
+            if !kind.is_ok_and(|kind| kind.is_dir()) || is_own(&next) {
+                return Ok(None);
             }
             start = Some(next);
             depth += 1;
         }
-        Some((start, depth))
+        Ok(Some((start, depth)))
     }
 }
 
@@ -244,7 +265,8 @@ mod tests {
         symlink("../real", root.join("real/loop")).expect("a link");
         assert_eq!(found(root, "in.json"), ["real/a.json"]);
         assert_eq!(found(root, "**/a.json"), ["real/a.json"]);
-        assert_eq!(found(root, "real/loop/a.json"), [""; 0], "no directory is gone into through a link");
+        let error = files(root, "real/loop/a.json").expect_err("a link is on the way");
+        assert!(error.message().contains("real/loop is a link"), "{error}");
         symlink(outside.path().join("secret.json"), root.join("out.json")).expect("a link");
         symlink("nothing", root.join("nothing.json")).expect("a link");
         for (glob, why) in [("out.json", "out of the volume"), ("nothing.json", "to nothing")] {

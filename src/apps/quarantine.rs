@@ -40,13 +40,15 @@ pub fn quarantine(
 ) -> Result<(Memory, Vec<String>)> {
     let mut memory = before.unwrap_or_default();
     memory.steps = align(steps, std::mem::take(&mut memory.steps));
+    // What only another profile knew acts as well: its apps may be on, by hand or because it was cut off. That what it
+    // acted on is gone by now is no failure of these steps.
     let before_now = memory.steps.len() - steps.len();
-    let now = memory.steps.get_mut(before_now..).unwrap_or_default();
+    memory.steps.iter_mut().take(before_now).for_each(|remembered| remembered.step.optional = true);
     let mut acting = Acting { root, drafts: Drafts::default(), warnings: BTreeMap::new() };
-    let mut databases = acting.all(now)?;
+    let mut databases = acting.all(&mut memory.steps)?;
     memory.pending = true;
     keep(&memory)?;
-    acting.commit(&mut databases, memory.steps.get(before_now..).unwrap_or_default())?;
+    acting.commit(&mut databases, &memory.steps)?;
     memory.pending = false;
     keep(&memory)?;
     Ok((memory, acting.warnings.into_values().flatten().collect()))
@@ -86,7 +88,8 @@ impl Acting<'_> {
         let databases = databases.map_err(quarantine_failed)?;
         for (number, Remembered { step, apps }) in steps.iter_mut().enumerate() {
             if let Action::Sqlite(rows) = &step.action {
-                let mut rows = OnRows { tree: &tree, databases: &databases, step, rows, warnings: Vec::new() };
+                let mut rows =
+                    OnRows { root: self.root, tree: &tree, databases: &databases, step, rows, warnings: Vec::new() };
                 let acted = rows.act(apps);
                 self.warnings.entry(number).or_default().append(&mut rows.warnings);
                 acted.map_err(|error| of_step(step, error))?;
@@ -160,6 +163,7 @@ fn asides_of(remembered: &Remembered) -> impl Iterator<Item = (&Step, &file::Asi
 
 /// A step on databases.
 struct OnRows<'a> {
+    root: &'a Path,
     tree: &'a Tree,
     databases: &'a Databases,
     step: &'a Step,
@@ -183,12 +187,17 @@ impl OnRows<'_> {
                     let place = (paths.len() > 1).then_some(path);
                     acted.rows.into_iter().for_each(|row| remember(apps, &index, step, place, row));
                 }
-                Err(Failure::Missing(_)) if step.optional => {}
+                Err(Failure::Missing(what)) if step.optional => {
+                    self.warnings.push(format!("{}: passed over in {path}, because {what}", step.name));
+                }
                 Err(failure) => return Err(explain(path, &failure)),
             }
         }
-        if paths.is_empty() && !step.optional {
-            return Err(nothing_there(&rows.database));
+        if paths.is_empty() {
+            paths::refuse_link(self.root, &rows.database)?;
+            if !step.optional {
+                return Err(nothing_there(&rows.database));
+            }
         }
         if exists && matched == 0 && step.at == Moment::Restore {
             self.warnings.push(nothing_matched(step));

@@ -209,7 +209,7 @@ fn show(listed: &Listed) {
                 say(&match (&look.missing[..], look.absent) {
                     (_, true) => format!("{}: does not exist here", look.step),
                     ([], false) => format!("{} {}: {}", look.step, look.apps.len(), look.apps.join(", ")),
-                    (missing, false) => format!("{}: {} is not there", look.step, missing.join(", ")),
+                    (missing, false) => format!("{}: {}", look.step, missing.join(", ")),
                 });
             }
             say(match (steps.is_empty(), steps.iter().all(|look| look.apps.is_empty())) {

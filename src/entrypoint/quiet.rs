@@ -4,8 +4,8 @@
 //! ```text
 //! run [--supervise] -- COMMAND…            no other setting of ours in the environment but the storage root and the log
 //! signals held, the lock taken, its holder written down
-//! no restore, no quarantine, no script waiting, no temporary files, the key as it was when it was checked, a backup of
-//! today                                    anything else: the lock is let go, and the long way is gone
+//! no profile in the image, no restore, no quarantine, no script waiting, the key as it was when it was checked, a backup
+//! of today                                 anything else: the lock is let go, and the long way is gone
 //! execve, or with --supervise a child, which is there before Rust's runtime has been set up around it
 //! ```
 //! **It never decides anything**: where the long way of [`super::run`] would do more than hand over, or say a word, this
@@ -26,12 +26,10 @@ use std::{
     ptr,
 };
 
-use syscalls::Errno;
-
 use self::{
     look::Quiet,
     stack::Stack,
-    text::{Buffer, equal, place_of, starts_with, texts},
+    text::{Buffer, ends_with, equal, place_of, starts_with, texts},
 };
 use crate::process::signals::{self, Mask};
 
@@ -182,36 +180,39 @@ impl Server {
         }
         places.next()?.write(ptr::null());
         let environment = environment.as_ptr().cast();
+        let mut path = Buffer::new();
+        self.find(&mut path)?;
+        let path = path.as_text()?.as_ptr();
+        let execute = || system::execute(path, self.stack.arguments_from(self.first), environment);
         if self.supervised {
-            return supervised::run(found, || self.execute(environment));
+            return supervised::run(found, execute);
         }
         if system::is_signalled() {
             return None;
         }
         system::set_mask(found)?;
-        self.execute(environment);
+        execute();
         system::set_mask(signals::HELD)?;
         None
     }
 
-    /// As a shell would: a name without a slash is looked for on the `PATH`. Returns where it is not found, or cannot be
-    /// executed.
+    /// As `exec::find` does: the first on the `PATH` that could be executed.
     #[inline(always)]
-    fn execute(&self, environment: *const *const c_char) -> Errno {
-        let execute = |path: &CStr| system::execute(path.as_ptr(), self.stack.arguments_from(self.first), environment);
+    fn find(&self, room: &mut Buffer<PATH_LONGEST>) -> Option<()> {
         if place_of(self.program.to_bytes(), b"/").is_some() {
-            return execute(self.program);
+            return room.add(self.program.to_bytes_with_nul());
         }
         for folder in self.path().split(|byte| *byte == b':') {
-            let mut candidate = Buffer::<PATH_LONGEST>::new();
-            let parts = [folder, b"/", self.program.to_bytes_with_nul()];
-            let fits = parts.iter().try_for_each(|part| candidate.add(part));
-            let Some(candidate) = fits.and_then(|()| candidate.as_text()) else { return Errno::ENAMETOOLONG };
-            let errno = execute(candidate);
-            if !matches!(errno, Errno::ENOENT | Errno::ENOTDIR) {
-                return errno;
+            room.clear();
+            room.add(folder)?;
+            if !ends_with(folder, b"/") {
+                room.push(b'/')?;
+            }
+            room.add(self.program.to_bytes_with_nul())?;
+            if system::is_program(room.as_text()?) {
+                return Some(());
             }
         }
-        Errno::ENOENT
+        None
     }
 }

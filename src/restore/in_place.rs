@@ -19,7 +19,7 @@ use crate::{
     apps::{self, App, Chosen, Memory, Release, Requests},
     error::{Code, Error, Result},
     profile::{Apps, Profile, step::Step},
-    volume::{AppsLock, BackupLock, Lock, Volume},
+    volume::{AppsLock, BackupLock, Lock, Volume, durable},
 };
 
 /// Apps that were switched off without a restore.
@@ -169,8 +169,17 @@ fn switch_off(volume: &Volume, steps: &[Step], before: Option<Memory>) -> Result
     })
 }
 
+/// What cannot be put back is forgotten, so that quarantine can end; a copy of the memory keeps it for a person.
 fn switch_on(volume: &Volume, memory: &mut Memory, chosen: &Chosen) -> Result<Release> {
-    apps::release(volume.root(), memory, chosen, &mut |memory| memory.save(volume)).map_err(failed)
+    let before = memory.to_bytes()?;
+    let mut release =
+        apps::release(volume.root(), memory, chosen, &mut |memory| memory.save(volume)).map_err(failed)?;
+    if release.steps.iter().flat_map(|step| &step.left).any(|left| !left.remembered) {
+        let path = volume.own().join(format!("quarantine-{}.json", jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ")));
+        durable::write_new(&path, &before, 0o600)?;
+        release.warnings.push(format!("what was left is forgotten; what it had been is kept in {}", path.display()));
+    }
+    Ok(release)
 }
 
 fn steps_of(memory: &Memory) -> Vec<Step> {

@@ -10,12 +10,13 @@ use std::{fmt, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::set::RestoreSet;
+use super::{Move, set::RestoreSet};
 use crate::{
     apps::{self, App, Chosen, Memory},
     backup::Manifest,
     error::{Code, Error, Result},
     profile::{Apps, Profile, step::Step},
+    volume::{RelPath, Volume},
 };
 
 /// What was said about the apps on the command line.
@@ -126,6 +127,29 @@ impl Quarantine<'_> {
         memory.restore = Some(set.id());
         let memory = Some(memory).filter(|memory| !memory.is_over());
         Ok(Dealt { after: AppsAfter::Off, memory, notes })
+    }
+
+    /// Refuses where the server of the copy would find apps on the volume that are in no backup, so that nobody has
+    /// switched them off.
+    ///
+    /// # Errors
+    /// `AppsUnknown`, naming the first.
+    pub fn refuse_apps_beside(&self, volume: &Volume, dealt: &Dealt, moves: &[Move]) -> Result<()> {
+        if dealt.after == AppsAfter::AsTheyWere {
+            return Ok(());
+        }
+        let is_replaced = |path: &RelPath| {
+            moves.iter().any(|change| change.old.is_some() && path.as_path().starts_with(change.path.as_path()))
+        };
+        let steps = self.steps(dealt.memory.as_ref());
+        match apps::look_beside(volume.root(), &steps, &is_replaced)?.first() {
+            None => Ok(()),
+            Some((step, path)) => Err(Error::new(
+                Code::AppsUnknown,
+                format!("{path}, which this restore does not replace, has apps of \"{step}\" that are on; nothing was changed"),
+            )
+            .hint("move it out of the volume; or name it in the profile's [state], so that it is part of backups and restores")),
+        }
     }
 
     /// The profile's; where it has none, those that quarantined this state before: they are what was meant then.

@@ -99,7 +99,7 @@ impl Table {
     /// What finds a row for as long as a step acts: the `rowid`, or where there is none, the primary key.
     pub fn locator(&self) -> Key {
         match self.rowid {
-            Some(rowid) => Key { names: vec!["rowid".to_owned()], sql: vec![rowid.to_owned()] },
+            Some(rowid) => Key { names: vec![rowid.to_owned()], sql: vec![rowid.to_owned()] },
             None => {
                 let names = self.primary();
                 Key { sql: names.iter().map(|name| quoted(name)).collect(), names }
@@ -134,7 +134,8 @@ impl Table {
                 }
                 (Err(_), Some(rowid)) if is_rowid => {
                     key.sql.push(rowid.to_owned());
-                    key.names.push("rowid".to_owned());
+                    // Under a name that no column has: `rowid` may be one.
+                    key.names.push(rowid.to_owned());
                 }
                 (Err(missing), _) => return Err(missing),
             }

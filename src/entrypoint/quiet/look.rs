@@ -5,7 +5,7 @@ use std::ffi::CStr;
 use syscalls::Errno;
 
 use super::{
-    system::{self, Fd, NOWHERE},
+    system::{self, Fd, NOWHERE, Place},
     text::{Buffer, ends_with, place_of, starts_with, texts},
     time,
 };
@@ -16,6 +16,8 @@ const DAY: u64 = 24 * 60 * 60;
 
 texts! {
     SEQINIT = b"/seqinit\0";
+    // It is read at every start, to say at once what is wrong with it.
+    PROFILE = b"/etc/moorline/profile.toml\0";
     LOCK = b".moorline/lock\0";
     INIT = b"Init\0";
     LEDGER = b".moorline/init.json\0";
@@ -24,7 +26,8 @@ texts! {
     INSTANCE = b".moorline/instance.json\0";
     KEY = b".moorline/secret.key\0";
     BACKUPS = b"Backups\0";
-    // What the ledger says of a script that is not done with.
+    // How the ledger is written, and what it says of a script that is not done with.
+    SCRIPTS = b"{\n  \"scripts\": \0";
     WAITING = b"\"waiting\"\0";
     RUNNING = b"\"running\"\0";
     MARKING = b"\"marking\"\0";
@@ -54,6 +57,8 @@ pub struct Quiet {
 pub struct Instance {
     /// The instance id, in hexadecimal.
     pub id: [u8; 32],
+    /// Of the key that its backups are sealed with, in hexadecimal.
+    fingerprint: [u8; 32],
     /// How many restores it has seen, in digits.
     pub epoch: Buffer<8>,
 }
@@ -88,6 +93,7 @@ impl Quiet {
 
 #[inline(always)]
 fn nothing_to_do(root: Fd, lock: Fd) -> Option<Instance> {
+    is_missing(NOWHERE, PROFILE)?;
     no_script_waits(root)?;
     is_empty(root, RESTORES)?;
     is_missing(root, QUARANTINE)?;
@@ -113,9 +119,11 @@ fn no_script_waits(root: Fd) -> Option<()> {
     if system::find_name(root, INIT, |_, name| waits(name.to_bytes())) != Ok(false) {
         return None;
     }
-    let unfinished = |ledger: &[u8]| {
+    let unfinished = |ledger: &[u8], place: Place| {
         let has = |word: &CStr| place_of(ledger, word.to_bytes()).is_some();
-        has(WAITING) || has(RUNNING) || has(MARKING) || has(EMPTY_VOLUME)
+        let damaged =
+            (place.first && !starts_with(ledger, SCRIPTS.to_bytes())) || (place.last && !ends_with(ledger, b"\n}\n"));
+        damaged || has(WAITING) || has(RUNNING) || has(MARKING) || has(EMPTY_VOLUME)
     };
     if system::find_piece(root, LEDGER, unfinished).ok()? { None } else { Some(()) }
 }
@@ -135,21 +143,24 @@ impl Instance {
     fn read(root: Fd) -> Option<Self> {
         let mut buffer = Buffer::new();
         let text = system::read(root, INSTANCE, &mut buffer).ok()??;
-        // Without one it has no key yet.
-        place_of(text, FINGERPRINT.to_bytes())?;
-        if !starts_with(text, ID.to_bytes()) {
+        if !starts_with(text, ID.to_bytes()) || !ends_with(text, b"\n}\n") {
             return None;
         }
+        // Without one it has no key yet.
+        let fingerprint = text.get(place_of(text, FINGERPRINT.to_bytes())?..)?.first_chunk()?;
         let id = text.get(ID.count_bytes()..)?.first_chunk()?;
         let digits = text.get(place_of(text, EPOCH.to_bytes())?..)?;
-        let mut instance = Self { id: *id, epoch: Buffer::new() };
+        let mut instance = Self { id: *id, fingerprint: *fingerprint, epoch: Buffer::new() };
         for digit in digits {
-            if !digit.is_ascii_digit() {
-                break;
+            match digit {
+                b'0'..=b'9' => instance.epoch.push(*digit)?,
+                b',' | b'\n' => break,
+                _ => return None,
             }
-            instance.epoch.push(*digit)?;
         }
-        Some(instance)
+        let epoch = instance.epoch.as_bytes();
+        let is_number = epoch.first().is_some_and(|first| *first != b'0' || epoch.len() == 1);
+        if is_number { Some(instance) } else { None }
     }
 }
 
@@ -168,6 +179,7 @@ fn has_backup(root: Fd, instance: &Instance, now: u64) -> Option<()> {
     let is_recent = |folder: Fd, name: &CStr| {
         let text = name.to_bytes();
         ends_with(text, b".seqbac")
+            && !starts_with(text, b".")
             && days.iter().any(|day| place_of(text, day).is_some())
             && header_fits(folder, name, instance, now).is_some()
     };
@@ -182,9 +194,13 @@ fn header_fits(folder: Fd, name: &CStr, instance: &Instance, now: u64) -> Option
     let length = u32::from_le_bytes(header.get(12..16)?.try_into().ok()?);
     let fields = header.get(60..usize::try_from(length).ok()?.checked_sub(36)?)?;
     let created = u64::from_le_bytes(header.get(20..28)?.try_into().ok()?) / 1000;
-    let fits = starts_with(header, b"\x89SBC\r\n\x1a\n\x01")
+    // Version 1, no flag that must be understood, and the only suite and compression that there are.
+    let known = header.get(8) == Some(&1) && header.get(10) == Some(&0) && matches!(header.get(16..20)?, [1, 1, 0, 0]);
+    let fits = starts_with(header, b"\x89SBC\r\n\x1a\n")
+        && known
         && created <= now
         && now - created < DAY
+        && is_hex(header.get(44..60)?, &instance.fingerprint)
         && has_id(fields, &instance.id);
     fits.then_some(())
 }
@@ -195,13 +211,19 @@ fn has_id(mut fields: &[u8], id: &[u8; 32]) -> bool {
     while let Some((&[kind, 0, low, high], rest)) = fields.split_first_chunk() {
         let Some((value, rest)) = rest.split_at_checked(usize::from(u16::from_le_bytes([low, high]))) else { break };
         if kind == 2 {
-            let hex = |digit: u8| if digit < 10 { b'0' + digit } else { b'a' + digit - 10 };
-            return value.len() == 16
-                && value.iter().zip(id.as_chunks().0).all(|(byte, &text)| [hex(byte >> 4), hex(byte & 15)] == text);
+            return is_hex(value, id);
         }
         fields = rest;
     }
     false
+}
+
+/// Whether sixteen bytes are these in hexadecimal.
+#[inline(always)]
+fn is_hex(bytes: &[u8], text: &[u8; 32]) -> bool {
+    let hex = |digit: u8| if digit < 10 { b'0' + digit } else { b'a' + digit - 10 };
+    bytes.len() == 16
+        && bytes.iter().zip(text.as_chunks().0).all(|(byte, &text)| [hex(byte >> 4), hex(byte & 15)] == text)
 }
 
 /// For the person who reads that the volume is in use.

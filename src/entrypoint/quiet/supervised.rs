@@ -53,7 +53,9 @@ pub(super) fn run(found: Mask, execute: impl FnOnce() -> Errno) -> Option<()> {
         return None;
     }
     let [failure, report] = system::pipe()?;
-    let Some(server) = system::fork() else {
+    // Asked to stop, it does not start.
+    let server = if system::is_signalled() { None } else { system::fork() };
+    let Some(server) = server else {
         system::close(failure);
         system::close(report);
         return None;

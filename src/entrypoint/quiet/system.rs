@@ -21,6 +21,8 @@ pub const HOST: usize = 65;
 
 const O_DIRECTORY: usize = if cfg!(target_arch = "aarch64") { 0o40_000 } else { 0o200_000 };
 const O_CLOEXEC: usize = 0o2_000_000;
+const O_NONBLOCK: usize = 0o4000;
+const AT_EMPTY_PATH: usize = 0x1000;
 const O_PATH: usize = 0o10_000_000;
 const O_RDWR: usize = 2;
 const SIG_SETMASK: usize = 2;
@@ -65,6 +67,7 @@ pub fn now() -> Option<u64> {
 text::texts! {
     TERMINAL = b"/dev/tty\0";
     ROOT = b"/\0";
+    EMPTY = b"\0";
 }
 
 /// Marks every descriptor that this process was given, but for 0 to 2, to be closed at exec.
@@ -138,14 +141,29 @@ pub struct About {
 /// Looks at a file. `Ok(None)` where there is none.
 #[inline(always)]
 pub fn look(folder: Fd, path: &CStr) -> Result<Option<About>, ()> {
-    const BASIC: usize = 0x7ff;
-    let mut stat = Statx::default();
-    // SAFETY: the path ends with a NUL, and the buffer has the size of the kernel's structure.
-    match unsafe { syscall!(Sysno::statx, folder, path.as_ptr(), 0, BASIC, &raw mut stat) } {
-        Ok(_) => Ok(Some(About { mode: u32::from(stat.mode), modified: stat.modified, changed: stat.changed })),
+    match about(folder, path, 0) {
+        Ok(found) => Ok(Some(found)),
         Err(Errno::ENOENT) => Ok(None),
         Err(_) => Err(()),
     }
+}
+
+#[inline(always)]
+fn about(folder: Fd, path: &CStr, flags: usize) -> Result<About, Errno> {
+    const BASIC: usize = 0x7ff;
+    let mut stat = Statx::default();
+    // SAFETY: the path ends with a NUL, and the buffer has the size of the kernel's structure.
+    unsafe { syscall!(Sysno::statx, folder, path.as_ptr(), flags, BASIC, &raw mut stat) }?;
+    Ok(About { mode: u32::from(stat.mode), modified: stat.modified, changed: stat.changed })
+}
+
+/// Whether this is a regular file that this process may execute.
+#[inline(always)]
+pub fn is_program(path: &CStr) -> bool {
+    const X_OK: usize = 1;
+    let regular = about(NOWHERE, path, 0).is_ok_and(|found| found.mode & 0o170_000 == 0o100_000);
+    // SAFETY: the path ends with a NUL.
+    regular && unsafe { syscall!(Sysno::faccessat, NOWHERE, path.as_ptr(), X_OK) }.is_ok()
 }
 
 /// The kernel's `struct statx`, as far as it is used.
@@ -173,20 +191,44 @@ pub struct Moment {
     _spare: i32,
 }
 
+/// Opens a file to read it. Nobody is waited for: what looks like a file may be a pipe that nobody writes into.
+#[inline(always)]
+fn open_regular(folder: Fd, path: &CStr) -> Result<Fd, Errno> {
+    const S_IFMT: u32 = 0o170_000;
+    const S_IFREG: u32 = 0o100_000;
+    let file = open(folder, path, O_CLOEXEC | O_NONBLOCK)?;
+    match about(file, EMPTY, AT_EMPTY_PATH) {
+        Ok(found) if found.mode & S_IFMT == S_IFREG => Ok(file),
+        _ => {
+            close(file);
+            Err(Errno::EINVAL)
+        }
+    }
+}
+
 /// The beginning of a file.
 #[inline(always)]
 pub fn read_start<'a>(folder: Fd, path: &CStr, buffer: &'a mut Buffer<PIECE>) -> Option<&'a [u8]> {
-    let file = open(folder, path, O_CLOEXEC).ok()?;
+    let file = open_regular(folder, path).ok()?;
     let read = read_piece(file, buffer);
     close(file);
     read
 }
 
+/// Where in its file a piece is.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// At the beginning.
+    pub first: bool,
+    /// At the end.
+    pub last: bool,
+}
+
 /// Looks at each piece of a file until one is `found`. Whether it was; not where there is no such file. Pieces overlap, so
 /// that a word of 32 bytes is in one of them.
 #[inline(always)]
-pub fn find_piece(folder: Fd, path: &CStr, found: impl Fn(&[u8]) -> bool) -> Result<bool, Errno> {
-    let file = match open(folder, path, O_CLOEXEC) {
+pub fn find_piece(folder: Fd, path: &CStr, found: impl Fn(&[u8], Place) -> bool) -> Result<bool, Errno> {
+    let file = match open_regular(folder, path) {
         Err(Errno::ENOENT) => return Ok(false),
         other => other?,
     };
@@ -198,7 +240,7 @@ pub fn find_piece(folder: Fd, path: &CStr, found: impl Fn(&[u8]) -> bool) -> Res
             syscall!(Sysno::pread64, file, buffer.room(), PIECE, offset).map(|length| buffer.written(length))
         };
         match piece {
-            Ok(piece) if found(piece) => break Ok(true),
+            Ok(piece) if found(piece, Place { first: offset == 0, last: piece.len() < PIECE }) => break Ok(true),
             Ok(piece) if piece.len() < PIECE => break Ok(false),
             Ok(_) => offset += PIECE - 32,
             Err(errno) => break Err(errno),
@@ -211,7 +253,7 @@ pub fn find_piece(folder: Fd, path: &CStr, found: impl Fn(&[u8]) -> bool) -> Res
 /// What a file holds, if that is less than a piece. `Ok(None)` where there is no such file.
 #[inline(always)]
 pub fn read<'a>(folder: Fd, path: &CStr, buffer: &'a mut Buffer<PIECE>) -> Result<Option<&'a [u8]>, ()> {
-    let file = match open(folder, path, O_CLOEXEC) {
+    let file = match open_regular(folder, path) {
         Ok(file) => file,
         Err(Errno::ENOENT) => return Ok(None),
         Err(_) => return Err(()),
@@ -282,15 +324,19 @@ pub fn has_children() -> bool {
     asked != Err(Errno::ECHILD)
 }
 
-/// Whether a terminal controls this process.
+/// Whether a terminal controls this process, or may do so.
 #[inline(always)]
 pub fn has_terminal() -> bool {
+    const TIOCGPGRP: usize = 0x540f;
+    let mut group = 0_i32;
+    // SAFETY: the pointer is to a live number.
+    let asked = unsafe { syscall!(Sysno::ioctl, 0, TIOCGPGRP, &raw mut group) };
     match open(NOWHERE, TERMINAL, O_RDWR | O_CLOEXEC) {
         Ok(terminal) => {
             close(terminal);
             true
         }
-        Err(_) => false,
+        Err(errno) => asked.is_ok() || errno != Errno::ENXIO,
     }
 }
 
@@ -308,7 +354,6 @@ pub fn ignores(signal: i32) -> bool {
 /// Both ends of a pipe that nobody waits for, to be closed at exec: to read from, to write to.
 #[inline(always)]
 pub fn pipe() -> Option<[Fd; 2]> {
-    const O_NONBLOCK: usize = 0o4000;
     let mut ends = [0_u32; 2];
     // SAFETY: the pointer is to two live numbers.
     unsafe { syscall!(Sysno::pipe2, ends.as_mut_ptr(), O_CLOEXEC | O_NONBLOCK) }.ok()?;

@@ -113,6 +113,12 @@ impl<const SIZE: usize> Buffer<SIZE> {
         Self { bytes: [const { MaybeUninit::uninit() }; SIZE], used: 0 }
     }
 
+    /// Nothing is in it any more.
+    #[inline(always)]
+    pub const fn clear(&mut self) {
+        self.used = 0;
+    }
+
     /// One more part. `None` where it does not fit.
     #[inline(always)]
     pub fn add(&mut self, part: &[u8]) -> Option<()> {

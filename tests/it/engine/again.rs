@@ -2,7 +2,7 @@
 
 use moorline::profile::step::Scalar;
 
-use super::support::{And, Copy, expr, ids, off, set, summary, text};
+use super::support::{And, Copy, delete, expr, ids, off, set, summary, text};
 
 const HOOKS: &str = "CREATE TABLE hooks (id INTEGER PRIMARY KEY, enabled, url);
                      INSERT INTO hooks VALUES (1, 1, 'a'), (2, 0, 'b'), (3, 'yes', 'c');";
@@ -88,4 +88,30 @@ fn many_rows_go_off_and_come_back() {
     assert_eq!(memory.apps().count(), 10_000);
     assert_eq!(summary(&copy.on(&memory)), ["jobs 5000 of 5000", "hooks 5000 of 5000"]);
     assert!((copy.table("hooks"), copy.table("jobs")) == before);
+}
+
+#[test]
+fn what_only_another_profile_knew_is_switched_off_again_too() {
+    let copy = Copy::with(HOOKS);
+    let (first, _) = copy.off(&[off("hooks")]);
+    // By hand, or because it was cut off between remembering and changing.
+    copy.sql("app.db", "UPDATE hooks SET enabled = 1 WHERE id = 1");
+    let (second, _) = copy.off_again(&[delete("hooks", "id = 3").called("others")], Some(first));
+    assert_eq!(copy.table("hooks"), ["1|0|'a'", "2|0|'b'"]);
+    assert_eq!(ids(&second), ["hooks 1", "others 3"]);
+    copy.on(&second);
+    assert_eq!(copy.table("hooks"), ["1|1|'a'", "2|0|'b'", "3|'yes'|'c'"]);
+}
+
+#[test]
+fn a_step_that_names_fewer_databases_forgets_none() {
+    let copy = Copy::with(HOOKS);
+    copy.sql("two.db", HOOKS);
+    let on = |glob: &str| off("hooks").with(|rows| rows.database = glob.to_owned());
+    let (first, _) = copy.off(&[on("*.db")]);
+    copy.sql("app.db", "UPDATE hooks SET enabled = 1 WHERE id = 1");
+    let (second, _) = copy.off_again(&[on("two.db")], Some(first));
+    assert_eq!(copy.table("hooks")[0], "1|0|'a'");
+    copy.on(&second);
+    assert_eq!(copy.table("hooks")[0], "1|1|'a'");
 }

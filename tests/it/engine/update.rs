@@ -218,3 +218,13 @@ fn a_database_in_utf_16_and_strict_tables_are_no_different() {
     assert_eq!(summary(&copy.on(&memory)), ["t 2 of 2"]);
     assert_eq!(copy.table("t"), before);
 }
+
+#[test]
+fn a_column_that_is_called_rowid_is_not_the_number_of_the_row() {
+    let copy = Copy::with(
+        "CREATE TABLE hooks (rowid INT, name, url); INSERT INTO hooks VALUES (2, 'a', 'http://a'), (1, 'b', 'http://b')",
+    );
+    let (memory, _) = copy.off(&[set("hooks", "", &[("url", text(""))])]);
+    copy.on(&memory);
+    assert_eq!(copy.table("hooks"), ["2|'a'|'http://a'", "1|'b'|'http://b'"]);
+}

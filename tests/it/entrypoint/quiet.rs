@@ -38,7 +38,7 @@ type Prepare = fn(&TestVolume);
 
 #[test]
 fn whatever_is_to_be_done_is_done() {
-    let to_do: [(&str, Prepare, &str); 6] = [
+    let to_do: [(&str, Prepare, &str); 9] = [
         ("a script", |volume| volume.script("a.sh", "echo ran"), "ran"),
         ("a script at every start", |volume| volume.write("Init/start.d/a.sh", "echo ran"), "ran"),
         ("a script that is being written", |volume| volume.script("a.sh~", "echo"), "a.sh~"),
@@ -48,6 +48,26 @@ fn whatever_is_to_be_done_is_done() {
             "fingerprint",
         ),
         ("no backup", |volume| fs::remove_dir_all(volume.path("Backups")).expect("removes"), "backup"),
+        ("a damaged ledger", |volume| volume.write(".moorline/init.json", "{\"scripts\":["), "damaged"),
+        (
+            "a damaged instance",
+            |volume| {
+                let text = volume.read(".moorline/instance.json");
+                volume.write(".moorline/instance.json", text.trim_end().trim_end_matches('}'));
+            },
+            "damaged",
+        ),
+        (
+            "a backup that nobody lists",
+            |volume| {
+                for entry in fs::read_dir(volume.path("Backups")).expect("a folder") {
+                    let entry = entry.expect("an entry");
+                    let hidden = format!(".{}", entry.file_name().to_string_lossy());
+                    fs::rename(entry.path(), entry.path().with_file_name(hidden)).expect("renames");
+                }
+            },
+            "",
+        ),
         ("no folder for restores", |volume| fs::remove_dir(volume.path(".moorline/restores")).expect("removes"), ""),
     ];
     for (what, make, said) in to_do {
@@ -138,5 +158,32 @@ fn a_program_that_is_not_there_is_explained_as_ever() {
             let long = start().env("MOORLINE_LOCK_WAIT", "30").wait();
             assert_eq!((quiet.code, &quiet.err), (long.code, &long.err), "{quiet} {long}");
         }
+    }
+}
+
+#[test]
+fn nothing_is_waited_for_that_only_looks_like_a_backup() {
+    let volume = settled();
+    let backup = fs::read_dir(volume.path("Backups")).expect("a folder").next().expect("one").expect("an entry").path();
+    fs::rename(&backup, volume.beside("backup")).expect("renames");
+    let made = Command::new("mkfifo").arg(&backup).status().expect("starts");
+    assert!(made.success());
+    let end = plain(&volume, &[], "echo up").wait();
+    assert_eq!((end.code, volume.was_quiet()), (0, false), "{end}");
+}
+
+#[test]
+fn the_program_is_the_first_on_the_path_that_can_be_executed() {
+    for flags in [&[][..], &["--supervise"]] {
+        let volume = settled();
+        let (first, second) = (volume.beside("first"), volume.beside("second"));
+        fs::create_dir_all(first.join("server")).expect("a folder");
+        fs::create_dir(&second).expect("a folder");
+        std::os::unix::fs::symlink("/bin/echo", second.join("server")).expect("a link");
+        let path = format!("{}:/{}:{}:/bin", first.display(), "x".repeat(200), second.display());
+        let server = ["--", "server", "up"];
+        let start = volume.moorline(["run"].iter().chain(flags).chain(&server)).without("PATH").env("PATH", path);
+        let end = start.without("MOORLINE_SEQINIT").without("MOORLINE_NO_BOOT_BACKUP").wait();
+        assert_eq!((end.code, end.out.as_str(), volume.was_quiet()), (0, "up\n", true), "{end}");
     }
 }

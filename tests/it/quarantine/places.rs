@@ -2,7 +2,7 @@
 
 use std::{os::unix::fs::PermissionsExt, process::Command};
 
-use super::bell::{APPS, Bell};
+use super::bell::{APPS, Bell, PROFILE};
 use crate::fixture::names;
 
 /// A server that is killed leaves its last transactions in the -wal.
@@ -48,4 +48,39 @@ fn what_is_remembered_is_for_nobody_else_to_read() {
     let bell = Bell::with_state();
     bell.moorline(&["apps", "disable", "--all"]).succeeds();
     assert_eq!(mode(&bell), 0o600);
+}
+
+/// The copy's server reads what the volume has besides, and no step on the copy has seen it.
+#[test]
+fn apps_that_are_on_beside_the_copy_are_in_the_way_of_it() {
+    let original = Bell::with_state();
+    let backup = original.backup();
+    let target = Bell::empty();
+    target.profile_is(
+        &PROFILE.replace(
+            "sqlite = \"app.db\"\ntable = \"alerts\"",
+            "sqlite = \"*.db\"\ntable = \"alerts\"\noptional = true",
+        ),
+    );
+    let rows = "CREATE TABLE alerts (id INTEGER PRIMARY KEY, enabled); INSERT INTO alerts VALUES (1, 1)";
+    rusqlite::Connection::open(target.path("mine.db")).expect("opens").execute_batch(rows).expect("made");
+    target.restore(&original, &backup, &[]).fails(13, &["mine.db", "alerts", "nothing was changed"]);
+    assert!(!target.path("app.db").exists());
+    let off = "UPDATE alerts SET enabled = 0";
+    rusqlite::Connection::open(target.path("mine.db")).expect("opens").execute_batch(off).expect("changed");
+    target.restore(&original, &backup, &[]).succeeds();
+    target.must_be_silent();
+}
+
+#[test]
+fn what_cannot_be_put_back_is_kept_for_a_person() {
+    let copy = Bell::with_state().copy();
+    copy.sql("INSERT INTO jobs VALUES ('mail', 1, 'made in quarantine')");
+    let said = copy.moorline(&["apps", "release", "--all"]);
+    let kept = names(&copy.path(".moorline"));
+    let kept = kept.iter().find(|name| name.starts_with("quarantine-")).expect("a copy of the memory");
+    assert!(format!("{}{}", said.stdout, said.stderr).contains(kept), "{said:?}");
+    let meta = std::fs::metadata(copy.path(".moorline").join(kept)).expect("is there");
+    assert_eq!(meta.permissions().mode() & 0o777, 0o600);
+    assert!(std::fs::read_to_string(copy.path(".moorline").join(kept)).expect("reads").contains("mail"));
 }
