@@ -124,8 +124,9 @@ fn killed_before_each_change_it_makes_pid_1_ends_with_the_script_marked_and_neve
         ("program", format!("echo ran >> \"$DATA_DIR/ran\" # --secret-key={KEY}")),
         ("built-in", "seqsvr show-key".to_owned()),
     ] {
-        let mut nth = 1;
-        loop {
+        let (mut nth, mut unhurt) = (1, 0);
+        // On a busy machine strace now and then misses its moment: only twice in a row means that there are no more.
+        while unhurt < 2 {
             let volume = TestVolume::in_use();
             volume.script("x", &text);
             let inject = format!("inject={CHANGES}:signal=SIGKILL:when={nth}");
@@ -145,10 +146,8 @@ fn killed_before_each_change_it_makes_pid_1_ends_with_the_script_marked_and_neve
                 let reported = end.err.contains("was cut off by a crash");
                 assert!(times == 1 || (times == 2 && reported), "{kind}, change {nth}: ran {times} times: {end}");
             }
-            if killed.code == 0 {
-                break;
-            }
-            nth += 1;
+            unhurt = if killed.code == 0 { unhurt + 1 } else { 0 };
+            nth += usize::from(unhurt == 0);
         }
         assert!(nth > 10, "{kind}: strace did not kill where it should");
     }
