@@ -52,6 +52,7 @@ texts! {
     LOG_WARN = b"MOORLINE_LOG=warn\0";
     LOG_INFO = b"MOORLINE_LOG=info\0";
     SUPERVISED = b"MOORLINE_SUPERVISE=1\0";
+    NO_BACKUP = b"MOORLINE_NO_BOOT_BACKUP=1\0";
     DEFAULT_STORAGE = b"/data\0";
     // What the server is told.
     INSTANCE = b"MOORLINE_INSTANCE=\0";
@@ -107,7 +108,7 @@ extern "C" fn at_entry(stack: *const usize) {
     let Some(found) = system::set_mask(signals::HELD) else { return };
     let storage = stack.environment().value(STORAGE.to_bytes()).unwrap_or(DEFAULT_STORAGE);
     if system::close_on_exec().is_some()
-        && let Some(quiet) = Quiet::look(storage)
+        && let Some(quiet) = Quiet::look(storage, !stack.environment().has(NO_BACKUP))
         && server.start(&quiet, found).is_none()
     {
         // It could not be executed, or was not to be: the long way knows how to say why.
@@ -134,12 +135,13 @@ impl Server {
         };
         let flag = is(2, SUPERVISE);
         let first = if flag { 4 } else { 3 };
-        let supervised = flag || stack.environment().any(|variable| equal(variable.to_bytes(), SUPERVISED.to_bytes()));
+        let supervised = flag || stack.environment().has(SUPERVISED);
         let plain = is(1, RUN) && is(first - 1, DASHES);
         let is_setting = |variable: &CStr| {
             let starts = |start: &CStr| starts_with(variable.to_bytes(), start.to_bytes());
             let is = |text: &CStr| equal(variable.to_bytes(), text.to_bytes());
-            let harmless = starts(STORAGE) || is(SUPERVISED) || is(LOG_ERROR) || is(LOG_WARN) || is(LOG_INFO);
+            let harmless =
+                starts(STORAGE) || is(SUPERVISED) || is(NO_BACKUP) || is(LOG_ERROR) || is(LOG_WARN) || is(LOG_INFO);
             (starts(OURS) || starts(SEQS) || starts(SOCKETS)) && !harmless
         };
         let program = stack.argument(first).filter(|program| plain && !program.is_empty())?;

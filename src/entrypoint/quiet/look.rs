@@ -6,7 +6,7 @@ use syscalls::Errno;
 
 use super::{
     system::{self, Fd, NOWHERE, Place},
-    text::{Buffer, ends_with, place_of, starts_with, texts},
+    text::{Buffer, ends_with, equal, place_of, starts_with, texts},
     time,
 };
 use crate::volume::lock::HOLDER_SIZE;
@@ -26,6 +26,9 @@ texts! {
     INSTANCE = b".moorline/instance.json\0";
     KEY = b".moorline/secret.key\0";
     BACKUPS = b"Backups\0";
+    OWN = b".moorline\0";
+    LOST = b"lost+found\0";
+    HERE = b".\0";
     // How the ledger is written, and what it says of a script that is not done with.
     SCRIPTS = b"{\n  \"scripts\": \0";
     WAITING = b"\"waiting\"\0";
@@ -66,18 +69,18 @@ pub struct Instance {
 impl Quiet {
     /// Takes the lock and looks. `None` where there is something to do, or anything is not as it nearly always is.
     #[inline(always)]
-    pub fn look(storage: &CStr) -> Option<Self> {
+    pub fn look(storage: &CStr, boot_backup: bool) -> Option<Self> {
         let root = system::folder(storage)?;
         // Where stdin, stdout or stderr is closed, a file of ours would be taken for it.
-        let quiet = if root > 2 { Self::look_at(root) } else { None };
+        let quiet = if root > 2 { Self::look_at(root, boot_backup) } else { None };
         system::close(root);
         quiet
     }
 
     #[inline(always)]
-    fn look_at(root: Fd) -> Option<Self> {
+    fn look_at(root: Fd, boot_backup: bool) -> Option<Self> {
         let lock = system::file_to_keep(root, LOCK)?;
-        let looked = system::lock(lock).and_then(|()| nothing_to_do(root, lock));
+        let looked = system::lock(lock).and_then(|()| nothing_to_do(root, lock, boot_backup));
         if looked.is_none() {
             system::close(lock);
         }
@@ -92,7 +95,7 @@ impl Quiet {
 }
 
 #[inline(always)]
-fn nothing_to_do(root: Fd, lock: Fd) -> Option<Instance> {
+fn nothing_to_do(root: Fd, lock: Fd, boot_backup: bool) -> Option<Instance> {
     is_missing(NOWHERE, PROFILE)?;
     no_script_waits(root)?;
     is_empty(root, RESTORES)?;
@@ -100,7 +103,9 @@ fn nothing_to_do(root: Fd, lock: Fd) -> Option<Instance> {
     let instance = Instance::read(root)?;
     key_was_checked(root)?;
     let now = system::now()?;
-    has_backup(root, &instance, now)?;
+    if boot_backup && has_backup(root, &instance, now).is_none() {
+        holds_no_state(root)?;
+    }
     write_holder(lock, now)?;
     Some(instance)
 }
@@ -184,6 +189,14 @@ fn has_backup(root: Fd, instance: &Instance, now: u64) -> Option<()> {
             && header_fits(folder, name, instance, now).is_some()
     };
     (system::find_name(root, BACKUPS, is_recent) == Ok(true)).then_some(())
+}
+
+/// There is nothing on it but what is ours, so there is nothing to back up.
+#[inline(always)]
+fn holds_no_state(root: Fd) -> Option<()> {
+    let is = |name: &CStr, own: &CStr| equal(name.to_bytes(), own.to_bytes());
+    let is_state = |_, name: &CStr| !(is(name, OWN) || is(name, INIT) || is(name, BACKUPS) || is(name, LOST));
+    (system::find_name(root, HERE, is_state) == Ok(false)).then_some(())
 }
 
 /// `docs/seqbac.md`, "Header". A header is short; the rest of the file is not read.

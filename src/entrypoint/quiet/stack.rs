@@ -67,6 +67,12 @@ impl Iterator for Environment {
 }
 
 impl Environment {
+    /// Whether this variable is there, with this value.
+    #[inline(always)]
+    pub fn has(mut self, variable: &CStr) -> bool {
+        self.any(|given| text::equal(given.to_bytes(), variable.to_bytes()))
+    }
+
     /// The value of the variable that begins like this: its name and `=`.
     #[inline(always)]
     pub fn value(mut self, start: &[u8]) -> Option<&'static CStr> {

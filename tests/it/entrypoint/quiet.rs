@@ -187,3 +187,20 @@ fn the_program_is_the_first_on_the_path_that_can_be_executed() {
         assert_eq!((end.code, end.out.as_str(), volume.was_quiet()), (0, "up\n", true), "{end}");
     }
 }
+
+#[test]
+fn no_backup_is_needed_where_none_is_wanted_or_there_is_nothing_to_back_up() {
+    let empty = TestVolume::new().settle();
+    assert!(!empty.has("Backups") || fs::read_dir(empty.path("Backups")).expect("a folder").next().is_none());
+    plain(&empty, &[], "true").wait();
+    assert!(empty.was_quiet());
+    empty.write("state", "");
+    plain(&empty, &[], "true").wait();
+    assert!(!empty.was_quiet(), "a first backup is due");
+    let unwanted = settled();
+    fs::remove_dir_all(unwanted.path("Backups")).expect("removes");
+    fs::create_dir(unwanted.path("Backups")).expect("a folder");
+    plain(&unwanted, &[], "true").env("MOORLINE_NO_BOOT_BACKUP", "1").wait();
+    assert!(unwanted.was_quiet());
+    assert!(fs::read_dir(unwanted.path("Backups")).expect("a folder").next().is_none());
+}
