@@ -20,14 +20,35 @@ pub fn choose(memory: &Memory, chosen: &Chosen) -> Result<Vec<Vec<bool>>> {
     Ok(steps.map(|remembered| remembered.apps.iter().map(|kept| is_chosen(remembered, kept)).collect()).collect())
 }
 
-/// Refuses what is no app that is off.
+/// Refuses what is no app that is off, and what may mean one app or another.
 ///
 /// # Errors
-/// `NotFound`, naming those that are near.
+/// `NotFound`, naming those that are near; `Usage` for a name of two.
 pub fn refuse_unknown(memory: &Memory, chosen: &Chosen) -> Result<()> {
     let Chosen::Named(names) = chosen else { return Ok(()) };
     let is_app = |name: &&String| memory.steps.iter().any(|remembered| remembered.answers_to(name));
-    names.iter().find(|name| !is_app(name)).map_or(Ok(()), |unknown| Err(no_such_app(memory, unknown)))
+    if let Some(unknown) = names.iter().find(|name| !is_app(name)) {
+        return Err(no_such_app(memory, unknown));
+    }
+    names.iter().try_for_each(|name| refuse_ambiguous(memory, name))
+}
+
+/// More would be on again than was meant. The name of a step is all of its apps; the rest is about ids.
+fn refuse_ambiguous(memory: &Memory, name: &str) -> Result<()> {
+    let with_apps = memory.steps.iter().filter(|remembered| !remembered.apps.is_empty());
+    let is_step = with_apps.clone().any(|remembered| remembered.step.name == name);
+    let others = with_apps.filter(|remembered| remembered.step.name != name);
+    let ids: Vec<&str> = others
+        .filter(|remembered| remembered.apps.iter().any(|kept| kept.id == name))
+        .map(|remembered| &*remembered.step.name)
+        .collect();
+    let steps = match (is_step, &ids[..]) {
+        (false, [] | [_]) | (true, []) => return Ok(()),
+        (true, _) => format!("all of the step \"{name}\", and an app of \"{}\"", ids.join("\" and \"")),
+        (false, _) => format!("an app of each of the steps \"{}\"", ids.join("\" and \"")),
+    };
+    Err(Error::usage(format!("\"{name}\" means {steps}; nothing was released"))
+        .hint("release a whole step by its name, or all with --all; give the steps other names in the profile"))
 }
 
 fn no_such_app(memory: &Memory, name: &str) -> Error {

@@ -235,8 +235,18 @@ fn index(apps: &[Kept]) -> Index {
 fn remember(apps: &mut Vec<Kept>, index: &Index, step: &Step, place: Option<&RelPath>, row: sqlite::RowWas) {
     match index.get(&(row.database.clone(), row.key.clone())).and_then(|&at| apps.get_mut(at)) {
         Some(kept) => kept.was = Was::Row(row),
-        None => apps.push(Kept { id: id(step, place, &row.name()), was: Was::Row(row) }),
+        None => {
+            let id = free(id(step, place, &row.name()), apps);
+            apps.push(Kept { id, was: Was::Row(row) });
+        }
     }
+}
+
+/// The keys `a,b` `c` and `a` `b,c` look the same: one of the rows goes by a number more.
+fn free(id: String, apps: &[Kept]) -> String {
+    let is_free = |id: &String| apps.iter().all(|kept| kept.id != *id);
+    let numbered = (2..).map(|number| format!("{id}-{number}"));
+    std::iter::once(id.clone()).chain(numbered).find(is_free).unwrap_or(id)
 }
 
 /// `<step> [<file>] <name>`

@@ -9,10 +9,10 @@ use super::{
     text::{Buffer, ends_with, equal, place_of, starts_with, texts},
     time,
 };
-use crate::volume::lock::HOLDER_SIZE;
+use crate::{entrypoint::BOOT_BACKUP_AGE, volume::lock::HOLDER_SIZE};
 
-/// A backup that is no older makes one before the server starts superfluous.
-const DAY: u64 = 24 * 60 * 60;
+/// In seconds.
+const BACKUP_AGE: u64 = BOOT_BACKUP_AGE.as_secs().unsigned_abs();
 
 texts! {
     SEQINIT = b"/seqinit\0";
@@ -180,7 +180,7 @@ fn key_was_checked(root: Fd) -> Option<()> {
 /// One of this instance of today or yesterday, by its name, that is no older than a day, by its header.
 #[inline(always)]
 fn has_backup(root: Fd, instance: &Instance, now: u64) -> Option<()> {
-    let days = [time::day(now)?, time::day(now.checked_sub(DAY)?)?];
+    let days = [time::day(now)?, time::day(now.checked_sub(BACKUP_AGE)?)?];
     let is_recent = |folder: Fd, name: &CStr| {
         let text = name.to_bytes();
         ends_with(text, b".seqbac")
@@ -212,7 +212,7 @@ fn header_fits(folder: Fd, name: &CStr, instance: &Instance, now: u64) -> Option
     let fits = starts_with(header, b"\x89SBC\r\n\x1a\n")
         && known
         && created <= now
-        && now - created < DAY
+        && now - created < BACKUP_AGE
         && is_hex(header.get(44..60)?, &instance.fingerprint)
         && has_id(fields, &instance.id);
     fits.then_some(())

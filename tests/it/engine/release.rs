@@ -181,3 +181,30 @@ fn where_something_else_is_in_the_databases_place_nothing_is_forgotten() {
     std::fs::write(copy.path("app.db"), database).expect("mended");
     assert_eq!(summary(&copy.on(&memory)), ["hooks 3 of 3"]);
 }
+
+#[test]
+fn rows_whose_keys_look_the_same_are_released_one_by_one() {
+    let copy = Copy::with(
+        "CREATE TABLE hooks (a, b, enabled, PRIMARY KEY (a, b));
+         INSERT INTO hooks VALUES ('x,y', 'z', 1), ('x', 'y,z', 1)",
+    );
+    let (mut memory, _) = copy.off(&[off("hooks")]);
+    assert_eq!(ids(&memory), ["hooks x,y,z", "hooks x,y,z-2"]);
+    copy.release(&mut memory, &named(&["hooks x,y,z"]));
+    assert_eq!(copy.rows("app.db", "SELECT sum(enabled) FROM hooks"), ["1"]);
+    copy.on(&memory);
+    assert_eq!(copy.rows("app.db", "SELECT sum(enabled) FROM hooks"), ["2"]);
+}
+
+#[test]
+fn a_name_of_a_step_and_of_another_ones_app_releases_neither() {
+    let copy = Copy::with(HOOKS);
+    let second = set("hooks", "id = 2", &[("url", text("off"))]).called("hooks 1");
+    let (mut memory, _) = copy.off(&[set("hooks", "id = 1", &[("url", text("off"))]), second]);
+    let error = apps::release(copy.root(), &mut memory, &named(&["hooks 1"]), &mut |_| Ok(())).expect_err("is two");
+    assert_eq!(error.code(), Code::Usage);
+    assert!(error.message().contains("all of the step \"hooks 1\", and an app of \"hooks\""), "{error}");
+    assert_eq!(copy.rows("app.db", "SELECT url FROM hooks"), ["'off'", "'off'", "'c'"]);
+    copy.release(&mut memory, &named(&["hooks 1 2"]));
+    assert_eq!(copy.rows("app.db", "SELECT url FROM hooks"), ["'off'", "'b'", "'c'"]);
+}

@@ -1,6 +1,16 @@
 //! A start with nothing to do is over before Rust's runtime is there, and nobody can tell but by the time it takes.
 
-use std::{fs, process::Command};
+use std::{
+    fs,
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 
 use crate::support::{MOORLINE, Start, TestVolume};
 
@@ -203,4 +213,52 @@ fn no_backup_is_needed_where_none_is_wanted_or_there_is_nothing_to_back_up() {
     plain(&unwanted, &[], "true").env("MOORLINE_NO_BOOT_BACKUP", "1").wait();
     assert!(unwanted.was_quiet());
     assert!(fs::read_dir(unwanted.path("Backups")).expect("a folder").next().is_none());
+}
+
+#[test]
+fn a_profile_of_the_image_that_makes_no_sense_is_said_at_every_start() {
+    let volume = settled();
+    let image = "mount -t tmpfs none /mnt; cp -a /etc/. /mnt; mkdir -p /mnt/moorline; \
+                 echo 'garbage = [' > /mnt/moorline/profile.toml; mount --bind /mnt /etc";
+    let end = plain(&volume, &[], "echo up").before(image).wait();
+    assert_eq!((end.code, end.out.as_str()), (2, ""), "{end}");
+    assert!(end.err.contains("/etc/moorline/profile.toml"), "{end}");
+}
+
+/// The holder of the lock is written for a second, and meanwhile somebody asks for the end.
+#[test]
+fn a_stop_while_it_looks_keeps_the_server_from_being_started() {
+    for flags in [&[][..], &["--supervise"]] {
+        let volume = settled();
+        let mut command = Command::new("strace");
+        command.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=pwrite64"]);
+        command.args(["-e", "inject=pwrite64:delay_enter=1000000:when=1"]);
+        command.args(["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "setsid", MOORLINE, "run"]);
+        command.args(flags).args(["--", "/bin/sh", "-c", "touch $MOORLINE_STORAGE/started; exec sleep 1"]);
+        command.env_clear().env("MOORLINE_STORAGE", volume.root()).env("PATH", "/usr/sbin:/usr/bin:/bin");
+        let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("strace starts");
+        let pid_1 = loop {
+            if let Some(found) = holder_of(&volume) {
+                break found;
+            }
+            assert!(child.try_wait().expect("can be waited for").is_none(), "it has ended");
+            thread::sleep(Duration::from_millis(5));
+        };
+        kill(pid_1, Signal::SIGTERM).expect("is there");
+        let end = child.wait_with_output().expect("ends");
+        let said = String::from_utf8_lossy(&end.stderr);
+        assert!(said.contains("stopped by SIGTERM before the server was started"), "{flags:?}: {said}");
+        assert!(!volume.has("started"), "{flags:?}: {said}");
+    }
+}
+
+/// moorline as it has the lock open: called by its id out here.
+fn holder_of(volume: &TestVolume) -> Option<Pid> {
+    let lock = volume.path(".moorline/lock");
+    let processes = fs::read_dir("/proc").expect("is mounted").flatten();
+    processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).find_map(|pid: i32| {
+        let open = fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten();
+        let has = open.filter_map(|fd| fs::read_link(fd.path()).ok()).any(|target| target == lock);
+        has.then(|| Pid::from_raw(pid))
+    })
 }
