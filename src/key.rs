@@ -3,6 +3,7 @@
 //! A key is 32 random bytes, shown as canonical standard base64. What is sealed with it is sealed with keys that
 //! [`SecretKey::derive`] derives from it; [`Fingerprint`] is safe to show. Where keys come from is in [`source`].
 
+pub mod sealed;
 pub mod source;
 
 use std::fmt;

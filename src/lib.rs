@@ -33,6 +33,9 @@
 //! - `policy.rs`: what a failure means for script and container; `ledger.rs`: what was done, attempts
 //! - `mark.rs`: `.done` and `.failed`, finished after a crash; `redact.rs`: the key taken out of a script
 //!
+//! [`serve`]: the console: schedule, HTTP API, pages, notifications.
+//! - `console.rs`: what its parts share; `database.rs`: the metastore, to asynchronous code
+//!
 //! [`restore`]: a backup onto the volume, whole or not at all.
 //! - `plan.rs`: which paths move, what stays; `stage.rs`: the backup unpacked and checked beside the state
 //! - `obstacles.rs`: free space, mounts, links, databases in use; `preview.rs`: what would change
@@ -57,6 +60,8 @@
 //!   `choose.rs`: which apps a person means
 //! - `sqlite.rs`: steps on rows; `sqlite/update.rs`, `sqlite/delete.rs`, `sqlite/insert.rs`; `sqlite/undo.rs`: one row
 //!   put back; `sqlite/look.rs`; `sqlite/table.rs`: columns and keys; `sqlite/row.rs`: what is remembered of a row
+//!
+//! [`metastore`]: the console's own state, in one database. `lock.rs`: who may have it open; `schema.rs`: its tables.
 //!
 //! [`profile`]: what a server's state and its apps are. `choice.rs`: the one way to a volume's profile.
 //! - `written.rs`: the TOML, read strictly; `document.rs`: its tables and the lines of faults; `quarantine.rs`: its steps;
@@ -84,6 +89,7 @@
 //! - `error.rs`: the ten errors; `diagnose.rs`: rot or tampering, a check without the key
 //!
 //! [`key`]: the secret key's bytes and fingerprint. `source.rs`: where it comes from, in which order; making one.
+//! `sealed.rs`: small secrets sealed with it.
 //!
 //! [`process`]: children and exec.
 //! - `signals.rs`: held, and given back as found; `child.rs`: run, relayed, stopped; `leftovers.rs`: what a script leaves
@@ -91,6 +97,8 @@
 //! - `start.rs`: a server as a child; `reap.rs`: children that have ended; `routes.rs`: which signal is sent for which
 //! - `exec.rs`: becoming the server, and why that failed; `own.rs`: this program's file; `variables.rs`: an environment
 //! - `arena.rs`: the first memory; `pages.rs`: what a start has mapped, given back
+//!
+//! [`events`]: what moorline did, for the console. `kind.rs`: the kinds there are; `file.rs`: their lines in files.
 //!
 //! [`volume`]: the storage root and its paths.
 //! - `durable.rs`: every fsync and rename; `lock.rs`: who may change the volume; `instance.rs`: who the volume is
@@ -103,11 +111,14 @@ pub mod backup;
 pub mod cli;
 pub mod entrypoint;
 pub mod error;
+pub mod events;
 pub mod init;
 pub mod key;
+pub mod metastore;
 pub mod process;
 pub mod profile;
 pub mod restore;
 pub mod seqbac;
+pub mod serve;
 pub mod store;
 pub mod volume;

@@ -1,0 +1,97 @@
+//! The kinds of event there are: name, level, message template.
+
+use std::fmt;
+
+/// How bad it is, in Seq's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// As it should be.
+    Information,
+    /// Somebody should look.
+    Warning,
+    /// Something that was wanted did not happen.
+    Error,
+}
+
+impl Level {
+    /// `Information`, `Warning`, `Error`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Information => "Information",
+            Self::Warning => "Warning",
+            Self::Error => "Error",
+        }
+    }
+}
+
+macro_rules! kinds {
+    ($($kind:ident $level:ident $template:literal;)*) => {
+        /// What happened.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Kind {
+            $(#[doc = $template] $kind,)*
+        }
+
+        impl Kind {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$kind),*];
+
+            /// Its name: the event type, `@i`.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$kind => stringify!($kind),)* }
+            }
+
+            /// Its level.
+            #[must_use]
+            pub const fn level(self) -> Level {
+                match self { $(Self::$kind => Level::$level,)* }
+            }
+
+            /// Its message template (<https://messagetemplates.org>): `{Name}` stands for the property of that name.
+            #[must_use]
+            pub const fn template(self) -> &'static str {
+                match self { $(Self::$kind => $template,)* }
+            }
+        }
+    };
+}
+
+kinds! {
+    BackupComplete Information "Backup complete: {FileName}, {FileSizeBytes} bytes in {ElapsedSeconds} s";
+    BackupFailed Error "Backup failed: {Error}";
+    BackupMissed Error "No backup was made for {Due}: the newest is of {Newest}";
+    BackupUnverified Error "Backup {FileName} has faults of its databases: {Error}";
+    BackupSuspect Error "Backup {FileName} is suspect: {Reason}; no backup is removed until somebody says otherwise";
+    BackupRemoved Information "Backup {FileName} was removed: the {Keep} newest are kept";
+    BackupVerified Information "Backup {FileName} was verified in full";
+    VerificationFailed Error "Backup {FileName} is not what it was: {Error}";
+    BackupUploaded Information "Backup {FileName} was uploaded by {Username}";
+    RestoreRequested Warning "Restore of {FileName} was requested by {Username}: {Script} runs at the next start";
+    RestoreApplied Warning "Backup {FileName} of {Created} was restored ({RestoreId})";
+    RestoreUndone Warning "Restore {RestoreId} was undone";
+    RollbackRequested Warning "Rollback of {RestoreId} was requested by {Username}: {Script} runs at the next start";
+    ScriptRan Information "Init script {Script} is done";
+    ScriptFailed Error "Init script {Script} failed: {Error}";
+    ServerExited Warning "The server ended with exit code {ExitCode}";
+    QuarantineEntered Warning "{Count} apps were switched off";
+    AppsReleased Warning "{Count} apps were put back on";
+    AppsReleaseRequested Warning "{Username} requested that apps be put back on at the next start of the server";
+    SecretKeyNotBackedUp Warning "Nobody has said that the secret key {KeyFingerprint} is kept outside the volume";
+    SecretKeyBackedUp Information "{Username} says that the secret key {KeyFingerprint} is kept outside the volume";
+    AppFailed Error "App {AppTitle} could not send {EventType}: {Error}";
+    ConsoleStarted Information "The console listens on {Address}";
+    ConsoleNotListening Warning "The console does not listen on {Address}: {Error}";
+    UserCreated Information "User {Username} was created by {By}";
+    UserChanged Information "User {Username} was changed by {By}";
+    UserRemoved Information "User {Username} was removed by {By}";
+    LoginFailed Warning "{Address} could not log in as {Username}";
+    SettingChanged Information "Setting {SettingName} was changed by {Username}";
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

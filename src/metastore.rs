@@ -1,0 +1,90 @@
+//! The console's own state: users, API keys, signals, apps and settings, in one SQLite database, `.moorline/metastore.db`.
+//!
+//! It is part of every backup, as the member `moorline/metastore.db`, and comes back with every restore. What only this
+//! running console needs (sessions) is left out of the copy; what is sealed with the secret key is sealed anew.
+//!
+//! Nobody keeps it open: whoever uses it holds [`MetastoreLock`], shared, from before it is opened until it is closed. A
+//! restore takes it alone, because it puts another database in its place.
+
+mod lock;
+mod schema;
+
+use std::{path::PathBuf, time::Duration};
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
+
+pub use self::lock::MetastoreLock;
+use crate::{
+    error::{Code, Error, Result},
+    store::sqlite::words,
+    volume::{RelPath, Volume},
+};
+
+/// Where it is, below the storage root.
+pub const PATH: &str = ".moorline/metastore.db";
+
+/// The member of a backup that it is.
+pub const MEMBER: &str = "moorline/metastore.db";
+
+/// How long another process of ours is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Where it is, below the storage root.
+#[must_use]
+pub fn path() -> RelPath {
+    RelPath::new(PATH).expect("two plain names make a relative path")
+}
+
+/// Its file.
+#[must_use]
+pub fn file(volume: &Volume) -> PathBuf {
+    path().under(volume.root())
+}
+
+/// Whether there is one.
+#[must_use]
+pub fn is_there(volume: &Volume) -> bool {
+    file(volume).symlink_metadata().is_ok()
+}
+
+/// Opens it; makes it where there is none, and brings its tables up to what this version knows.
+///
+/// # Errors
+/// Where it cannot be opened, or was written by a newer version.
+pub fn open(volume: &Volume, _held: &MetastoreLock) -> Result<Connection> {
+    let path = file(volume);
+    let failed = |cause: rusqlite::Error| explain(&path, &cause);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let mut connection = Connection::open_with_flags(&path, flags).map_err(failed)?;
+    connection.busy_timeout(PATIENCE).map_err(failed)?;
+    schema::prepare(&mut connection).map_err(|cause| match cause {
+        schema::Unusable::Sqlite(cause) => failed(cause),
+        schema::Unusable::Newer(version) => Error::new(
+            Code::Unexpected,
+            format!("{} has version {version}, which a newer moorline made", path.display()),
+        )
+        .hint("start the newer version again; or restore a backup that this one made"),
+    })?;
+    Ok(connection)
+}
+
+/// The value of a setting, as JSON.
+///
+/// # Errors
+/// Where the database cannot be read.
+pub fn setting(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
+    connection
+        .query_row("SELECT value FROM settings WHERE name = ?1", [name], |row| row.get(0))
+        .optional()
+        .map(Option::flatten)
+}
+
+/// The failure, for a person.
+#[must_use]
+pub fn explain(path: &std::path::Path, cause: &rusqlite::Error) -> Error {
+    Error::new(Code::Unexpected, format!("the console's database {} cannot be used: {}", path.display(), words(cause)))
+        .hint("if it is damaged, move it aside and start the console again, or restore a backup")
+}

@@ -1,0 +1,30 @@
+//! What every part of the console shares.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::Database;
+use crate::{
+    key::SecretKey,
+    process::{Own, Variables},
+    profile::Choice,
+    volume::Volume,
+};
+
+/// The console's process, shared by its tasks as `Arc<Console>`.
+#[derive(Debug)]
+pub struct Console {
+    /// The volume.
+    pub volume: Volume,
+    /// Its profile.
+    pub profile: Choice,
+    /// The instance's own secret key.
+    pub key: Arc<SecretKey>,
+    /// Users, keys, signals, apps, settings.
+    pub database: Database,
+    /// This program, for the verbs that are its children.
+    pub own: Own,
+    /// The environment that they get.
+    pub environment: Variables,
+    /// Settings that the environment decides, by the names of `api/settings`.
+    pub fixed: BTreeMap<&'static str, serde_json::Value>,
+}
