@@ -6,5 +6,6 @@
 
 mod console;
 mod database;
+mod pages;
 
 pub use self::{console::Console, database::Database};
