@@ -35,6 +35,14 @@
 //!
 //! [`serve`]: the console: schedule, HTTP API, pages, notifications.
 //! - `console.rs`: what its parts share; `database.rs`: the metastore, to asynchronous code
+//! - `start.rs`: its process; `first_run.rs`: the administrator, and what is there out of the box; `listen.rs`: connections
+//! - `router.rs`: all routes in one; `rules.rs`: who may use which; `site.rs`: what routes share; `failure.rs`: errors as answers
+//! - `auth.rs`: who a request is from; `auth/session.rs`, `auth/limits.rs`: logins; `auth/same_site.rs`: requests of other sites'
+//!   pages; `password.rs`: Argon2id; `permission.rs`: what there is to be allowed
+//! - `entities.rs`: what the metastore holds; `entities/users.rs`, `entities/roles.rs`, `entities/keys.rs`,
+//!   `entities/settings.rs`
+//! - `api.rs`: the HTTP API; a file a group: `api/root.rs`, `api/login.rs`, `api/users.rs`, `api/keys.rs`, `api/settings.rs`;
+//!   `api/openapi.rs`: its document; `api/take.rs`: bodies
 //!
 //! [`restore`]: a backup onto the volume, whole or not at all.
 //! - `plan.rs`: which paths move, what stays; `stage.rs`: the backup unpacked and checked beside the state
