@@ -24,6 +24,7 @@ mod progress;
 mod restore;
 mod rollback;
 mod run;
+mod serve;
 mod shell;
 mod show_key;
 mod status;
@@ -89,6 +90,7 @@ enum Start {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Run(run::Run),
+    Serve(serve::Serve),
     Init(init::Init),
     Backup(backup::Backup),
     List(list::List),
@@ -133,7 +135,7 @@ impl Verb {
     fn run(self, context: &Context) -> Result<ExitCode> {
         match self {
             Self::Run(_) | Self::Init(_) => refuse_in_a_script()?,
-            Self::Shell(_) | Self::AfterStart(_) => {
+            Self::Serve(_) | Self::Shell(_) | Self::AfterStart(_) => {
                 refuse_in_a_script()?;
                 signals::release();
             }
@@ -141,6 +143,7 @@ impl Verb {
         }
         match self {
             Self::Run(verb) => verb.run(context),
+            Self::Serve(verb) => verb.run(context),
             Self::Init(verb) => verb.run(context),
             Self::Backup(verb) => verb.run(context),
             Self::List(verb) => verb.run(context),
@@ -178,6 +181,7 @@ impl Verb {
             | Self::Extract(_)
             | Self::Init(_)
             | Self::Run(_)
+            | Self::Serve(_)
             | Self::Shell(_)
             | Self::ShowKey(_) => false,
         }

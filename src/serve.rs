@@ -6,5 +6,6 @@
 
 mod console;
 mod database;
+mod role;
 
-pub use self::{console::Console, database::Database};
+pub use self::{console::Console, database::Database, role::Role};
