@@ -360,15 +360,11 @@ fn serve(
 }
 
 /// The server with all that it is given. The console keeps what is moorline's: the key's variables, and its user.
-fn prepared(
-    settings: &Settings,
-    serving: &Serving<'_>,
-    volume: &Volume,
-) -> std::result::Result<Prepared, NotExecuted> {
+fn prepared(settings: &Settings, serving: &Serving<'_>, volume: &Volume) -> std::result::Result<Prepared, NotExecuted> {
     let Serving { server, instance, given, .. } = serving;
     let Some(command) = &server.command else {
         let environment = given.environment(console::environment(settings, volume), instance);
-        return exec::prepare(&console::command(&settings.own, Role::Server), &environment);
+        return console::prepared(&settings.own, Role::Server, &environment);
     };
     let internal = [LOCK_FD, init::SCRIPT, settings.arguments_variable];
     let environment = at_home(settings.environment.clone(), settings).without(&server.hidden).without(&internal);

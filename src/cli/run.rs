@@ -78,7 +78,5 @@ pub(super) fn look_after(arguments: Vec<OsString>, environment: &Environment) ->
 /// The console of that server. That there is none is no reason to leave the server alone.
 fn beside(variables: &Variables) -> Option<Companion> {
     let own = container::own(variables).inspect_err(|error| log::error!("there is no console: {error}")).ok()?;
-    console::beside(&own, variables)
-        .inspect_err(|refused| log::error!("there is no console: {}", refused.error))
-        .ok()
+    console::beside(&own, variables).inspect_err(|refused| log::error!("there is no console: {}", refused.error)).ok()
 }

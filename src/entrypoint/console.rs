@@ -9,7 +9,7 @@ use std::{ffi::OsString, time::Duration};
 use super::{Settings, supervise::Companion, told};
 use crate::{
     init,
-    process::{NotExecuted, Own, Variables, exec},
+    process::{NotExecuted, Own, Variables, exec, exec::Prepared},
     serve::Role,
     volume::{Volume, lock::LOCK_FD},
 };
@@ -22,9 +22,14 @@ pub const AFTER_THE_SERVER: Duration = Duration::from_secs(1);
 const FIRST_WAIT: Duration = Duration::from_secs(2);
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
-/// Its command line.
-pub(super) fn command(own: &Own, role: Role) -> Vec<OsString> {
-    vec![own.run().as_os_str().to_owned(), "serve".into(), "--as".into(), role.name().into()]
+/// The console, about to be started.
+///
+/// # Errors
+/// Where this program is not found.
+pub(super) fn prepared(own: &Own, role: Role, environment: &Variables) -> Result<Prepared, NotExecuted> {
+    let command: [OsString; 4] = [own.run().into(), "serve".into(), "--as".into(), role.name().into()];
+    // By its own name it can be told from the other processes.
+    Ok(exec::prepare(&command, environment)?.called(own.path().as_os_str()))
 }
 
 /// Its environment: this process's, in which it finds the same volume and the same profile.
@@ -36,12 +41,12 @@ pub(super) fn environment(settings: &Settings, volume: &Volume) -> Variables {
 /// The console beside a server.
 ///
 /// # Errors
-/// Where this program is not found.
+/// As [`prepared`].
 pub fn beside(own: &Own, environment: &Variables) -> Result<Companion, NotExecuted> {
     let theirs = ["NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDNAMES"];
     Ok(Companion {
         name: "the console".to_owned(),
-        prepared: exec::prepare(&command(own, Role::Companion), &environment.clone().without(&theirs))?,
+        prepared: prepared(own, Role::Companion, &environment.clone().without(&theirs))?,
         after_the_server: AFTER_THE_SERVER,
         first_wait: FIRST_WAIT,
         longest_wait: LONGEST_WAIT,

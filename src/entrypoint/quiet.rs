@@ -192,7 +192,7 @@ impl Server {
             let console = if self.stack.environment().has(NO_SERVE) {
                 None
             } else {
-                Some(self.stack.environment().as_list())
+                Some((self.stack.argument(0)?, self.stack.environment().as_list()))
             };
             return supervised::run(found, execute, console);
         }

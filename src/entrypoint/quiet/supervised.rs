@@ -11,8 +11,9 @@
 //! So as long as a server and a console only run, PID 1 is a few pages. What [`supervise`] is told is what was seen so far.
 
 use std::{
-    ffi::{OsString, c_char},
+    ffi::{CStr, OsString, c_char},
     fs::File,
+    hint::black_box,
     os::fd::FromRawFd,
     ptr,
     sync::atomic::{AtomicI32, Ordering},
@@ -27,8 +28,7 @@ use super::{
 };
 use crate::{
     entrypoint::{
-        End,
-        console,
+        End, console,
         supervise::{self, Beside, Companion, SoFar, Supervision},
     },
     error::Result,
@@ -62,8 +62,8 @@ texts! {
     COMPANION = b"companion\0";
 }
 
-/// A console that is to be: its environment, as `execve` takes it.
-type Console = *const *const c_char;
+/// A console that is to be: what it is called, and its environment, as `execve` takes it.
+pub(super) type Console = (&'static CStr, *const *const c_char);
 
 /// Starts a child that becomes the server, and returns when it is `main`'s. `None` where this is not as it nearly always
 /// is, or there can be no child.
@@ -124,9 +124,9 @@ fn attend(server: usize, failure: Fd, found: Mask, mut console: Option<Console>)
         let left = console.map(|_| due.saturating_sub(system::clock()));
         match system::next_signal(HELD, left) {
             Err(Errno::EAGAIN) => {
-                let Some(environment) = console.take() else { continue };
+                let Some(wanted) = console.take() else { continue };
                 // `main` tries it, and can say why not.
-                let Some(child) = start_console(found, environment) else { return RUNNING };
+                let Some(child) = start_console(found, wanted) else { return RUNNING };
                 beside = child;
                 CONSOLE.store(child as i32, Ordering::Relaxed);
             }
@@ -148,7 +148,7 @@ fn attend(server: usize, failure: Fd, found: Mask, mut console: Option<Console>)
 /// Starts this program as the console: no lock, no signal held. Its environment is all that this process was given.
 #[cfg(own_entry_point)]
 #[inline(always)]
-fn start_console(found: Mask, environment: Console) -> Option<usize> {
+fn start_console(found: Mask, (name, environment): Console) -> Option<usize> {
     if !system::is_program(SELF) {
         return None;
     }
@@ -156,7 +156,9 @@ fn start_console(found: Mask, environment: Console) -> Option<usize> {
     if child == 0 {
         system::stand_apart_and_behind();
         let _ = system::set_mask(found);
-        let arguments = [SELF.as_ptr(), SERVE.as_ptr(), AS.as_ptr(), COMPANION.as_ptr(), ptr::null()];
+        // A list that is made here: one in the program might have to be relocated, which nobody has done yet.
+        let [serve, role, companion] = [SERVE, AS, COMPANION].map(|text| black_box(text.as_ptr()));
+        let arguments = [name.as_ptr(), serve, role, companion, ptr::null()];
         system::execute(SELF.as_ptr(), arguments.as_ptr(), environment);
         system::exit(127);
     }

@@ -81,7 +81,9 @@ impl<'a> Slot<'a> {
 
     /// Takes note that a child has ended, which may have been the companion.
     pub(super) fn ended(&mut self, pid: Pid, ended: Ended) {
-        let (State::Runs { pid: own, started, since }, Some(companion)) = (&mut self.state, self.companion) else { return };
+        let (State::Runs { pid: own, started, since }, Some(companion)) = (&mut self.state, self.companion) else {
+            return;
+        };
         if *own != pid {
             return;
         }
