@@ -91,6 +91,7 @@ enum Start {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Run(run::Run),
+    Serve(serve::Serve),
     Init(init::Init),
     Backup(backup::Backup),
     List(list::List),
@@ -106,7 +107,6 @@ enum Verb {
     ShowKey(show_key::ShowKey),
     Health(health::Health),
     Shell(shell::Shell),
-    Serve(serve::Serve),
     HashPassword(hash_password::HashPassword),
     #[command(name = "after-start", hide = true)]
     AfterStart(after_start::AfterStart),
@@ -147,6 +147,7 @@ impl Verb {
         }
         match self {
             Self::Run(verb) => verb.run(context),
+            Self::Serve(verb) => verb.run(context),
             Self::Init(verb) => verb.run(context),
             Self::Backup(verb) => verb.run(context),
             Self::List(verb) => verb.run(context),
@@ -162,7 +163,6 @@ impl Verb {
             Self::ShowKey(verb) => verb.run(context),
             Self::Health(verb) => verb.run(context),
             Self::Shell(verb) => verb.run(context),
-            Self::Serve(verb) => verb.run(context),
             Self::HashPassword(verb) => verb.run(),
             Self::AfterStart(verb) => verb.run(context),
         }

@@ -18,6 +18,7 @@
 //! boot backup, exec or supervise).
 //! - `scripts.rs`: how scripts are run; `health.rs`: whether the server is healthy; `ready.rs`: what runs beside it then
 //! - `quarantine.rs`: what is left to do about apps, and what the server is told
+//! - `console.rs`: `serve` as PID 1 starts it, beside the server or in its place
 //! - `lock.rs`: waiting for the volume; `state.rs`: whether it holds state, `seqsvr` on a script's `PATH`
 //! - `quiet.rs`: a start with nothing to do, before the C library; `quiet/look.rs`: whether it is one;
 //!   `quiet/supervised.rs`: its server as a child; `quiet/stack.rs`, `quiet/system.rs`, `quiet/text.rs`, `quiet/time.rs`:
@@ -34,6 +35,7 @@
 //! - `mark.rs`: `.done` and `.failed`, finished after a crash; `redact.rs`: the key taken out of a script
 //!
 //! [`serve`]: the console: schedule, HTTP API, pages, notifications.
+//! - `role.rs`: what it is, seen from PID 1
 //! - `console.rs`: what its parts share; `database.rs`: the metastore, to asynchronous code
 //! - `start.rs`: its process; `first_run.rs`: the administrator, and what is there out of the box; `listen.rs`: connections
 //! - `router.rs`: all routes in one; `rules.rs`: who may use which; `site.rs`: what routes share; `failure.rs`: errors as answers

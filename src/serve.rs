@@ -14,6 +14,7 @@ mod first_run;
 mod listen;
 pub mod password;
 pub mod permission;
+mod role;
 pub mod router;
 mod rules;
 mod site;
@@ -25,6 +26,7 @@ pub use self::{
     failure::Failure,
     first_run::FirstRun,
     listen::{Stop, parse as parse_listen},
+    role::Role,
     site::{Site, blocking},
-    start::{Role, Settings, run},
+    start::{Settings, run},
 };

@@ -34,6 +34,9 @@ use crate::error::{Code, Error, IoContext, Result};
 /// ext4 puts into every volume.
 pub const OWN_NAMES: [&str; 4] = [".moorline", "Init", "Backups", "lost+found"];
 
+/// The console's database: the only thing of ours that a backup holds as it is, and that steps of quarantine act on.
+pub const METASTORE: &str = ".moorline/metastore.db";
+
 /// The mounted volume.
 #[derive(Debug, Clone)]
 pub struct Volume {

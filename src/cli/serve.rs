@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use zeroize::Zeroizing;
 
 use super::{
@@ -40,15 +40,8 @@ pub struct Serve {
     #[arg(long, env = "MOORLINE_ACCEPT_NEW_KEY")]
     accept_new_key: bool,
     /// What it is to the server; moorline says this itself
-    #[arg(long = "as", hide = true, value_enum, default_value_t = As::Sidecar)]
-    role: As,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum As {
-    Server,
-    Companion,
-    Sidecar,
+    #[arg(long = "as", value_name = "ROLE", default_value_t, hide = true)]
+    role: Role,
 }
 
 impl Serve {
@@ -65,11 +58,7 @@ impl Serve {
             environment: of_children(variables, context, environment)?,
             listen: serve::parse_listen(&self.listen)?,
             tls: self.tls_cert.zip(self.tls_key),
-            role: match self.role {
-                As::Server => Role::Server,
-                As::Companion => Role::Companion,
-                As::Sidecar => Role::Sidecar,
-            },
+            role: self.role,
             first_run: first_run(environment)?,
             fixed: fixed(environment)?,
         };

@@ -12,7 +12,7 @@ use tokio::{
     sync::watch,
 };
 
-use super::{Console, Database, FirstRun, Site, auth::Logins, entities::settings::Fixed, listen, router::router};
+use super::{Console, Database, FirstRun, Role, Site, auth::Logins, entities::settings::Fixed, listen, router::router};
 use crate::{
     error::{Code, Error, Result, reason},
     key::Sources,
@@ -24,17 +24,6 @@ use crate::{
 
 /// Work on other threads has so long to come to an end.
 const LAST_MOMENTS: Duration = Duration::from_millis(300);
-
-/// What the console is to the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// It is the server.
-    Server,
-    /// PID 1 started it beside the server.
-    Companion,
-    /// Somebody started it, on the same volume.
-    Sidecar,
-}
 
 /// What it is started with.
 #[derive(Debug)]
