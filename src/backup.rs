@@ -19,7 +19,7 @@ pub use self::{
     catalog::{Listed, Skipped, Summary, files, has_one_since, is_due, list, newest_of_instance, opens, summary},
     extract::{Output, extract},
     inspect::{Inspection, inspect},
-    manifest::{Kind, MEMBER_PREFIX, Manifest, quarantine_member, state_of},
+    manifest::{Kind, MEMBER_PREFIX, Manifest, metastore_member, quarantine_member, state_of},
     name::{EXTENSION, immediate, scheduled},
     progress::{Counted, Progress, Silent},
     quarantine::read_memory,

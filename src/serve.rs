@@ -4,8 +4,30 @@
 //! verification, a comparison) is a child: this program with another verb, so that the console stays small and answers
 //! meanwhile, and its end harms neither the backup nor the server.
 
+pub mod api;
+pub mod auth;
 mod console;
 mod database;
+pub mod entities;
+mod failure;
+mod first_run;
+mod listen;
 mod pages;
+pub mod password;
+pub mod permission;
+mod role;
+pub mod router;
+mod rules;
+mod site;
+mod start;
 
-pub use self::{console::Console, database::Database};
+pub use self::{
+    console::Console,
+    database::Database,
+    failure::Failure,
+    first_run::FirstRun,
+    listen::{Stop, parse as parse_listen},
+    role::Role,
+    site::{Site, blocking},
+    start::{Settings, run},
+};

@@ -1,0 +1,69 @@
+//! The HTTP API: thin handlers, and the OpenAPI document that is generated from them.
+
+mod keys;
+mod login;
+mod openapi;
+mod root;
+mod settings;
+mod take;
+mod users;
+
+use std::sync::Arc;
+
+use axum::{Router, routing::get};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+pub use self::{
+    login::{LoggedIn, LoginInput, log_in, log_out},
+    openapi::document,
+};
+use super::Site;
+
+/// The API's routes, and the document that describes them.
+pub fn router() -> Router<Arc<Site>> {
+    routes().split_for_parts().0.route("/api/openapi.json", get(openapi::show))
+}
+
+fn routes() -> OpenApiRouter<Arc<Site>> {
+    OpenApiRouter::with_openapi(openapi::base())
+        .routes(routes!(root::show))
+        .routes(routes!(root::health))
+        .routes(routes!(login::login))
+        .routes(routes!(login::logout))
+        .routes(routes!(users::current))
+        .routes(routes!(users::list, users::create))
+        .routes(routes!(users::find, users::update, users::remove))
+        .routes(routes!(users::roles))
+        .routes(routes!(users::role))
+        .routes(routes!(keys::list, keys::create))
+        .routes(routes!(keys::find, keys::update, keys::remove))
+        .routes(routes!(settings::list))
+        .routes(routes!(settings::find, settings::update, settings::clear))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::serve::rules::RULES;
+
+    #[test]
+    fn every_route_of_the_document_has_a_rule_and_every_rule_of_the_api_a_route() {
+        let document = serde_json::to_value(document()).expect("is JSON");
+        let mut routes: Vec<(String, String)> = Vec::new();
+        for (path, methods) in document["paths"].as_object().expect("paths") {
+            let methods = methods.as_object().expect("methods").keys();
+            routes.extend(methods.map(|method| (method.to_uppercase(), path.clone())));
+        }
+        routes.push(("GET".to_owned(), "/api/openapi.json".to_owned()));
+        let is_ours = |path: &str| path.starts_with("/api") || path == "/health" || path == "/metrics";
+        let mut rules: Vec<(String, String)> = RULES
+            .iter()
+            .filter(|rule| is_ours(rule.path))
+            .map(|rule| (rule.method.to_owned(), rule.path.to_owned()))
+            .collect();
+        routes.sort();
+        rules.sort();
+        assert!(routes.len() > 10);
+        assert_eq!(routes, rules);
+    }
+}
