@@ -6,5 +6,6 @@
 
 mod console;
 mod database;
+pub mod jobs;
 
-pub use self::{console::Console, database::Database};
+pub use self::{console::Console, database::Database, jobs::Jobs};
