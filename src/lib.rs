@@ -44,7 +44,11 @@
 //! - `entities.rs`: what the metastore holds; `entities/users.rs`, `entities/roles.rs`, `entities/keys.rs`,
 //!   `entities/settings.rs`
 //! - `api.rs`: the HTTP API; a file a group: `api/root.rs`, `api/login.rs`, `api/users.rs`, `api/keys.rs`, `api/settings.rs`;
-//!   `api/openapi.rs`: its document; `api/take.rs`: bodies
+//!   `api/backups.rs`, `api/restores.rs`; `api/openapi.rs`: its document; `api/take.rs`: bodies
+//! - `backups.rs`: the backups as they are shown; `backups/download.rs`, `backups/upload.rs`; `restores.rs`: restores made and
+//!   asked for; `quarantine.rs`: apps that are off
+//! - `jobs.rs`: children of its own; `jobs/child.rs`: one of them; `jobs/answer.rs`: what it said;
+//!   `jobs/stream.rs`: a backup as it is made
 //!
 //! [`restore`]: a backup onto the volume, whole or not at all.
 //! - `plan.rs`: which paths move, what stays; `stage.rs`: the backup unpacked and checked beside the state

@@ -6,15 +6,19 @@
 
 pub mod api;
 pub mod auth;
+pub mod backups;
 mod console;
 mod database;
 pub mod entities;
 mod failure;
 mod first_run;
+pub mod jobs;
 mod listen;
 mod pages;
 pub mod password;
 pub mod permission;
+pub mod quarantine;
+pub mod restores;
 mod role;
 pub mod router;
 mod rules;
@@ -26,6 +30,7 @@ pub use self::{
     database::Database,
     failure::Failure,
     first_run::FirstRun,
+    jobs::Jobs,
     listen::{Stop, parse as parse_listen},
     role::Role,
     site::{Site, blocking},

@@ -1,8 +1,10 @@
 //! The HTTP API: thin handlers, and the OpenAPI document that is generated from them.
 
+mod backups;
 mod keys;
 mod login;
 mod openapi;
+mod restores;
 mod root;
 mod settings;
 mod take;
@@ -10,12 +12,16 @@ mod users;
 
 use std::sync::Arc;
 
-use axum::{Router, routing::get};
+use axum::{Router, extract::DefaultBodyLimit, routing::get};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use self::{
+    backups::stream,
+    keys::{create_key, remove_key, visible as visible_keys},
     login::{LoggedIn, LoginInput, log_in, log_out},
     openapi::document,
+    settings::set as set_setting,
+    users::{create_user, remove_user, update_user},
 };
 use super::Site;
 
@@ -39,6 +45,20 @@ fn routes() -> OpenApiRouter<Arc<Site>> {
         .routes(routes!(keys::find, keys::update, keys::remove))
         .routes(routes!(settings::list))
         .routes(routes!(settings::find, settings::update, settings::clear))
+        .merge(OpenApiRouter::new().routes(routes!(backups::list, backups::upload)).layer(DefaultBodyLimit::disable()))
+        .routes(routes!(backups::immediate))
+        .routes(routes!(backups::find))
+        .routes(routes!(backups::file))
+        .routes(routes!(backups::contents))
+        .routes(routes!(backups::diff))
+        .routes(routes!(backups::restore))
+        .routes(routes!(restores::list))
+        .routes(routes!(restores::requested))
+        .routes(routes!(restores::cancel))
+        .routes(routes!(restores::find))
+        .routes(routes!(restores::roll_back))
+        .routes(routes!(restores::off))
+        .routes(routes!(restores::release))
 }
 
 #[cfg(test)]

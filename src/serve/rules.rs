@@ -2,7 +2,7 @@
 
 use axum::http::Method;
 
-use super::permission::Permission;
+use super::permission::Permission::{self, Organization, Public, Read, System, Write};
 
 /// What a route needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,8 +38,6 @@ const fn parts(method: &'static str, path: &'static str, permission: Permission)
     Rule { method, path, need: Need::Permission(permission), takes_parts: true }
 }
 
-use Permission::{Organization, Public, Read, System, Write};
-
 /// The table.
 pub const RULES: &[Rule] = &[
     open("GET", "/health"),
@@ -66,6 +64,21 @@ pub const RULES: &[Rule] = &[
     rule("GET", "/api/settings/{id}", System),
     rule("PUT", "/api/settings/{id}", System),
     rule("DELETE", "/api/settings/{id}", System),
+    rule("GET", "/api/backups", System),
+    parts("POST", "/api/backups", System),
+    rule("POST", "/api/backups/immediate", System),
+    rule("GET", "/api/backups/{id}", System),
+    rule("GET", "/api/backups/files/{name}", System),
+    rule("GET", "/api/backups/{id}/contents", System),
+    rule("GET", "/api/backups/{id}/diff", System),
+    rule("POST", "/api/backups/{id}/restore", System),
+    rule("GET", "/api/restores", System),
+    rule("GET", "/api/restores/requested", System),
+    rule("DELETE", "/api/restores/requested/{script}", System),
+    rule("GET", "/api/restores/{id}", System),
+    rule("POST", "/api/restores/{id}/rollback", System),
+    rule("GET", "/api/quarantine", System),
+    rule("POST", "/api/quarantine/release", System),
 ];
 
 /// The rule of a request.

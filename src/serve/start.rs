@@ -10,9 +10,13 @@ use std::{
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
+    time::timeout,
 };
 
-use super::{Console, Database, FirstRun, Role, Site, auth::Logins, entities::settings::Fixed, listen, router::router};
+use super::{
+    Console, Database, FirstRun, Jobs, Role, Site, auth::Logins, backups::upload, entities::settings::Fixed, listen,
+    router::router,
+};
 use crate::{
     error::{Code, Error, Result, reason},
     key::Sources,
@@ -23,7 +27,7 @@ use crate::{
 };
 
 /// Work on other threads has so long to come to an end.
-const LAST_MOMENTS: Duration = Duration::from_millis(300);
+const LAST_MOMENTS: Duration = Duration::from_millis(800);
 
 /// What it is started with.
 #[derive(Debug)]
@@ -74,7 +78,7 @@ pub fn run(settings: Settings) -> Result<()> {
         signals::release();
         serve(settings, stops).await
     });
-    runtime.shutdown_timeout(LAST_MOMENTS);
+    runtime.shutdown_timeout(Duration::from_millis(100));
     done
 }
 
@@ -94,7 +98,8 @@ async fn serve(settings: Settings, stops: Vec<Signal>) -> Result<()> {
     asked(stops).await;
     log::info!("the console is being stopped");
     let _ = tell.send(true);
-    drop(listening.await);
+    // What they do is whole or nothing; nobody waits for more than a moment.
+    let (_, _) = tokio::join!(timeout(LAST_MOMENTS, site.console.jobs.end()), listening);
     Ok(())
 }
 
@@ -110,6 +115,7 @@ async fn set_up(settings: &Settings) -> Result<(Arc<Site>, ServeLock, SocketAddr
     volume.prepare()?;
     let lock = ServeLock::take(&volume)?;
     restore::refuse_unfinished(&volume)?;
+    upload::clear(&volume);
     let key = settings.keys.ensure(&volume, settings.accept_new_key)?.key;
     let database = Database::start(volume.clone())?;
     let console = Arc::new(Console {
@@ -120,6 +126,8 @@ async fn set_up(settings: &Settings) -> Result<(Arc<Site>, ServeLock, SocketAddr
         own: settings.own.clone(),
         environment: settings.environment.clone(),
         fixed: settings.fixed.clone(),
+        jobs: Jobs::default(),
+        settings: watch::Sender::new(()),
     });
     let has_to_log_in = first_run(&console, settings).await?;
     let open_to_all = settings.first_run.no_authentication;
