@@ -7,5 +7,7 @@
 mod console;
 mod database;
 pub mod jobs;
+pub mod schedule;
+pub mod scheduler;
 
 pub use self::{console::Console, database::Database, jobs::Jobs};
