@@ -22,6 +22,8 @@ pub mod restores;
 mod role;
 pub mod router;
 mod rules;
+pub mod schedule;
+pub mod scheduler;
 mod site;
 mod start;
 
