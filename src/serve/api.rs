@@ -17,7 +17,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use self::{
     backups::stream,
-    keys::{create_key, remove_key, visible as visible_keys},
+    keys::{create_key, own_key, remove_key, visible as visible_keys},
     login::{LoggedIn, LoginInput, log_in, log_out},
     openapi::document,
     settings::set as set_setting,

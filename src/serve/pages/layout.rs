@@ -1,5 +1,6 @@
 //! What every page has around it: the name of the instance, the menu, the banners, what runs.
 
+use axum::response::Html;
 use maud::{DOCTYPE, Markup, html};
 
 use super::{assets, flash::Flash, form, running, running::Progress};
@@ -176,17 +177,21 @@ impl Frame {
 }
 
 /// A page without a menu: before anybody has logged in, and where there is nothing else to see.
-pub(super) fn alone(instance: &str, title: &str, flash: Option<&Flash>, body: &Markup) -> Markup {
+pub(super) fn alone(instance: &str, title: &str, body: &Markup) -> Markup {
     document(
         &format!("{title} · {instance}"),
         &html! {
             main.alone #main {
                 div.brand { img src=(assets::ICON.path) alt="" width="28" height="28"; span { (instance) } }
-                @if let Some(flash) = flash { (flash.show()) }
                 (body)
             }
         },
     )
+}
+
+/// It, as an answer.
+pub(super) fn html_of(page: Markup) -> Html<String> {
+    Html(page.into_string())
 }
 
 /// The head of a page: its title, what it is for, and what can be done here.

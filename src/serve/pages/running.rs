@@ -1,9 +1,17 @@
 //! What runs, and how far it is: part of every page while something runs, and a fragment of its own for `live.js`.
 
+use std::sync::Arc;
+
+use axum::{
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-use super::words;
+use super::{layout::html_of, words};
+use crate::serve::Site;
 
 /// Where the fragment is.
 pub(super) const PATH: &str = "/running";
@@ -56,5 +64,42 @@ fn how_far(one: &Progress) -> String {
         Some(total) if total > 0 => format!("{} of {}", words::size(one.done.min(total)), words::size(total)),
         _ if one.done > 0 => words::size(one.done),
         _ => format!("since {}", one.since.strftime("%H:%M:%S UTC")),
+    }
+}
+
+/// What runs now.
+pub(super) fn of(site: &Site) -> Vec<Progress> {
+    site.console
+        .jobs
+        .running()
+        .into_iter()
+        .map(|job| Progress {
+            what: in_words(&job.verb, &job.what),
+            done: job.done,
+            total: Some(job.total).filter(|total| *total > 0),
+            since: job.since,
+        })
+        .collect()
+}
+
+fn in_words(verb: &str, what: &str) -> String {
+    let verb = match verb {
+        "backup" => "Backing up",
+        "verify" => "Verifying a backup",
+        "restore" => "Comparing a backup",
+        "inspect" => "Looking into a backup",
+        "apps" => "Releasing apps",
+        other => other,
+    };
+    if what.is_empty() { verb.to_owned() } else { format!("{verb}: {what}") }
+}
+
+/// `GET /running`: the fragment; 204 where nothing runs any more.
+pub(super) async fn get(State(site): State<Arc<Site>>) -> Response {
+    let running = of(&site);
+    if running.is_empty() {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        html_of(fragment(&running)).into_response()
     }
 }

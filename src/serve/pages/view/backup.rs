@@ -10,7 +10,7 @@ use super::{
         table::{Row, cell, list},
         words,
     },
-    backups::{Backup, verified},
+    backups::{Backup, download, verified},
 };
 
 /// A database in a backup.
@@ -28,7 +28,6 @@ pub struct Contents {
     /// Path and length of each file.
     pub files: Vec<(String, u64)>,
     pub notes: Vec<String>,
-    pub writer: Option<String>,
 }
 
 /// More than this are counted, not listed.
@@ -42,7 +41,7 @@ pub fn page(backup: &Backup, contents: Result<&Contents, &str>, now: Timestamp) 
             (layout::head(&format!("Backup of {}", words::utc(backup.created)), "", &html! {
                 a.button.primary href={ "/backups/" (backup.id) "/restore" } { "Restore…" }
                 @if backup.is_own_key { a.button href={ "/backups/" (backup.id) "/differences" } { "Compare with now" } }
-                a.button href={ "/backups/" (backup.id) "/file" } { "Download" }
+                a.button href=(download(backup)) { "Download" }
             }))
         }
         (facts(backup, now))

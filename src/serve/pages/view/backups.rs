@@ -46,7 +46,6 @@ pub struct Page<'a> {
     pub folder: String,
     pub next: Option<Timestamp>,
     pub keep: u64,
-    pub quarantined: bool,
 }
 
 const HEADINGS: [&str; 6] = ["Made", "Kind", "Size", "Verified", "Secret key", "~What to do"];
@@ -126,7 +125,7 @@ impl Page<'_> {
                 cell(
                     "",
                     html! { div.actions {
-                        a.button.small href={ "/backups/" (backup.id) "/file" } aria-label={ "Download " (backup.file_name) } { "Download" }
+                        a.button.small href=(download(backup)) aria-label={ "Download " (backup.file_name) } { "Download" }
                         a.button.small href={ (path) "/restore" } aria-label={ "Restore " (backup.file_name) } { "Restore…" }
                     } },
                 ),
@@ -171,4 +170,9 @@ pub fn verified(verified: Option<bool>) -> Markup {
         Some(false) => pill(Tone::Bad, "! has faults"),
         None => pill(Tone::Plain, "? needs its key"),
     }
+}
+
+/// Where its file is.
+pub fn download(backup: &Backup) -> String {
+    format!("/api/backups/files/{}", backup.file_name)
 }

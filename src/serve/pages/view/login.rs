@@ -23,7 +23,7 @@ pub fn login(instance: &str, next: &str, filled: &Filled) -> Markup {
             code { "moorline restore" } " brings back an earlier state, and with it its users."
         }
     };
-    layout::alone(instance, "Log in", None, &body)
+    layout::alone(instance, "Log in", &body)
 }
 
 /// Asks for a new password: somebody else chose the old one.
@@ -41,7 +41,7 @@ pub fn new_password(instance: &str, next: &str, filled: &Filled) -> Markup {
             button.primary type="submit" { "Change it and log in" }
         }
     };
-    layout::alone(instance, "Choose a new password", None, &body)
+    layout::alone(instance, "Choose a new password", &body)
 }
 
 /// Sets the first password: until then only this host reaches the console, and everybody on it may do everything.
@@ -62,7 +62,7 @@ pub fn first_run(instance: &str, csrf: &str, filled: &Filled) -> Markup {
         }
         p.small { a href="/backups" { "Not now: go on without a password" } }
     };
-    layout::alone(instance, "Set the administrator’s password", None, &body)
+    layout::alone(instance, "Set the administrator’s password", &body)
 }
 
 /// One's own account.

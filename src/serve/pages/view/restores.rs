@@ -20,6 +20,8 @@ pub struct Restore {
     pub at: Timestamp,
     /// Where the state came from, in words.
     pub source: String,
+    /// What became of the apps.
+    pub apps: &'static str,
     /// How it ended, in words, and whether that is good.
     pub state: (Tone, &'static str),
     /// How much room what it replaced takes.
@@ -27,19 +29,25 @@ pub struct Restore {
     pub can_undo: bool,
 }
 
+/// What the next start does.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    pub script: String,
+    pub words: String,
+}
+
 const HEADINGS: [&str; 5] = ["When", "What", "Outcome", "Replaced", "~What to do"];
 
-/// The page. `waiting` are the init scripts that run at the next start.
-pub fn page(restores: &[Restore], waiting: &[String], now: Timestamp) -> Markup {
+/// The page. `waiting` is what the next start does.
+pub fn page(restores: &[Restore], waiting: &[Waiting], csrf: &str, now: Timestamp) -> Markup {
     let rows: Vec<Row> = restores.iter().map(|restore| row(restore, now)).collect();
     html! {
         (layout::head("Restores", "What a restore replaced is kept, at least until a verified backup after seven days.", &html! {}))
-        @if !waiting.is_empty() {
-            div.banner.warn { p {
-                strong { "Restart the container to go on. " }
-                (words::count(waiting.len() as u64, "init script")) @if waiting.len() == 1 { " waits" } @else { " wait" } " for the next start: "
-                @for (at, script) in waiting.iter().enumerate() { @if at > 0 { ", " } code { (script) } } "."
-            } }
+        @for one in waiting {
+            div.banner.warn {
+                p { strong { (one.words) } }
+                (form::button(&format!("/restores/requested/{}/cancel", one.script), csrf, "small", html! { "Take it back" }))
+            }
         }
         (list("Restores of this volume", &HEADINGS, &rows, html! {
             p { strong { "Nothing was restored here." } }
@@ -52,7 +60,7 @@ fn row(restore: &Restore, now: Timestamp) -> Row {
     Row {
         head: words::time_and_age(restore.at, now),
         cells: vec![
-            cell("What", html! { (restore.source) }),
+            cell("What", html! { (restore.source) @if !restore.apps.is_empty() { small { (restore.apps) } } }),
             cell("Outcome", pill(restore.state.0, restore.state.1)),
             cell(
                 "Replaced",
