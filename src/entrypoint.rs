@@ -277,7 +277,9 @@ fn back_up(
     signals: &mut Signals,
 ) -> Option<End> {
     // Where one is there, which is nearly always so, no child is needed to see it.
-    if !server.boot_backup || backup::has_one_since(volume, Some(instance), BOOT_BACKUP_AGE).unwrap_or(false) {
+    if !server.boot_backup
+        || backup::has_one_since(volume, Some(instance), BOOT_BACKUP_AGE, jiff::Timestamp::now()).unwrap_or(false)
+    {
         return None;
     }
     match own_verb(settings, volume, &["backup", "--if-older", "24h", "--scheduled"], None, signals) {

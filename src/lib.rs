@@ -49,6 +49,8 @@
 //!   asked for; `quarantine.rs`: apps that are off
 //! - `jobs.rs`: children of its own; `jobs/child.rs`: one of them; `jobs/answer.rs`: what it said;
 //!   `jobs/stream.rs`: a backup as it is made
+//! - `schedule.rs`: when backups are due; `scheduler.rs`: taking them; `scheduler/decide.rs`: what is next;
+//!   `scheduler/sight.rs`: what is there; `scheduler/verification.rs`: every week
 //!
 //! [`restore`]: a backup onto the volume, whole or not at all.
 //! - `plan.rs`: which paths move, what stays; `stage.rs`: the backup unpacked and checked beside the state
@@ -59,7 +61,7 @@
 //!
 //! [`backup`]: a backup made, read back, looked at, kept.
 //! - `take.rs`: one taken; `stores.rs`: nothing missing; `manifest.rs`: what it says it holds; `name.rs`: what it is called
-//! - `verify.rs`: read to the last byte; `inspect.rs`, `extract.rs`: what is in it, and out of it
+//! - `verifications.rs`: what later readings found; `verify.rs`: read to the last byte; `inspect.rs`, `extract.rs`: what is in it, and out of it
 //! - `catalog.rs`: listing, and the newest of an instance; `retention.rs`: which scheduled ones go
 //! - `quarantine.rs`: the memory of quarantine as a member; `progress.rs`: how far it is
 //!

@@ -21,6 +21,8 @@ pub mod restores;
 mod role;
 pub mod router;
 mod rules;
+pub mod schedule;
+pub mod scheduler;
 mod site;
 mod start;
 
