@@ -10,12 +10,13 @@ use std::{
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
+    task::JoinHandle,
     time::timeout,
 };
 
 use super::{
     Console, Database, FirstRun, Jobs, Role, Site, auth::Logins, backups::upload, entities::settings::Fixed, listen,
-    router::router,
+    router::router, scheduler,
 };
 use crate::{
     error::{Code, Error, Result, reason},
@@ -94,9 +95,11 @@ async fn serve(settings: Settings, stops: Vec<Signal>) -> Result<()> {
         router: router(Arc::clone(&site)),
         volume: settings.volume.clone(),
     };
+    let tasks = [tokio::spawn(scheduler::run(Arc::clone(&site.console)))];
     let listening = tokio::spawn(listener.run(stop.clone()));
     asked(stops).await;
     log::info!("the console is being stopped");
+    tasks.iter().for_each(JoinHandle::abort);
     let _ = tell.send(true);
     // What they do is whole or nothing; nobody waits for more than a moment.
     let (_, _) = tokio::join!(timeout(LAST_MOMENTS, site.console.jobs.end()), listening);
