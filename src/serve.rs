@@ -6,7 +6,9 @@
 
 mod console;
 mod database;
+pub mod filter;
 pub mod jobs;
+pub mod notify;
 pub mod schedule;
 pub mod scheduler;
 
