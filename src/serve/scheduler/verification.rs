@@ -8,12 +8,11 @@ use serde_json::Value;
 use crate::{
     backup::{self, Summary, Verifications},
     error::{Code, Result},
-    events::{self, Event, Kind},
     serve::Console,
-    volume::{Id, Instance, Volume},
+    volume::{Id, Instance},
 };
 
-/// Verifies all of them, remembers what was found, and tells of what has become of them since the last time.
+/// Verifies all of them, and remembers what was found. The child tells of it.
 pub(super) async fn run(console: &Console) -> Result<()> {
     let kept = kept(console)?;
     let files: Vec<&str> = kept.values().filter_map(|one| one.file.to_str()).collect();
@@ -23,9 +22,7 @@ pub(super) async fn run(console: &Console) -> Result<()> {
         let verb = [&["verify", "--full", "--json"], files.as_slice()].concat();
         console.jobs.verb(console, &verb).await?
     };
-    let before = Verifications::load(&console.volume)?;
     let failed = failed(&found, &kept);
-    tell(&console.volume, &before, &failed, &kept);
     Verifications { at: Some(Timestamp::now()), failed }.save(&console.volume)
 }
 
@@ -52,30 +49,16 @@ fn failed(found: &Value, kept: &BTreeMap<Id, Summary>) -> BTreeMap<Id, String> {
 
 fn fault(report: &Value, backup: &Summary) -> Option<String> {
     if let Some(error) = report.get("error") {
-        // Removed meanwhile, or no space to check it in: that says nothing of the backup.
-        let passing = [Code::TryAgain, Code::NotFound].map(|code| Value::from(code.exit()));
-        let is_passing = error.get("exit").is_some_and(|exit| passing.contains(exit));
-        return (!is_passing).then(|| error.get("error").and_then(Value::as_str).unwrap_or("unknown").to_owned());
+        // Any other says nothing of the backup: it was removed meanwhile, or there was no space to check it in.
+        let of_the_file = u64::from(Code::NotABackup.exit())..=u64::from(Code::Unverified.exit());
+        let is_fault = error.get("exit").and_then(Value::as_u64).is_some_and(|exit| of_the_file.contains(&exit));
+        return is_fault.then(|| error.get("error").and_then(Value::as_str).unwrap_or("unknown").to_owned());
     }
     let finding = report.get("report")?.get("findings")?.get(0)?;
     // Faults that a database had when it was backed up are no news.
     let news = Some(finding).filter(|_| backup.verified == Some(true))?;
     let part = |name| news.get(name).and_then(Value::as_str).unwrap_or_default();
     Some(format!("{} has a fault: {}", part("path"), part("finding")))
-}
-
-fn tell(volume: &Volume, before: &Verifications, failed: &BTreeMap<Id, String>, kept: &BTreeMap<Id, Summary>) {
-    let name_of = |id: &Id| {
-        let name = kept.get(id).and_then(|one| one.file.file_name());
-        name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
-    };
-    for (id, error) in failed {
-        let event = Event::new(Kind::VerificationFailed).with("FileName", name_of(id)).with("Error", error.as_str());
-        events::record(volume, &event);
-    }
-    for id in kept.keys().filter(|id| before.failed.contains_key(*id) && !failed.contains_key(*id)) {
-        events::record(volume, &Event::new(Kind::BackupVerified).with("FileName", name_of(id)));
-    }
 }
 
 #[cfg(test)]
