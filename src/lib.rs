@@ -42,9 +42,9 @@
 //! - `auth.rs`: who a request is from; `auth/session.rs`, `auth/limits.rs`: logins; `auth/same_site.rs`: requests of other sites'
 //!   pages; `password.rs`: Argon2id; `permission.rs`: what there is to be allowed
 //! - `entities.rs`: what the metastore holds; `entities/users.rs`, `entities/roles.rs`, `entities/keys.rs`,
-//!   `entities/settings.rs`
+//!   `entities/settings.rs`, `entities/signals.rs`, `entities/instances.rs`
 //! - `api.rs`: the HTTP API; a file a group: `api/root.rs`, `api/login.rs`, `api/users.rs`, `api/keys.rs`, `api/settings.rs`;
-//!   `api/backups.rs`, `api/restores.rs`; `api/openapi.rs`: its document; `api/take.rs`: bodies
+//!   `api/backups.rs`, `api/restores.rs`, `api/signals.rs`, `api/apps.rs`, `api/events.rs`; `api/openapi.rs`: its document; `api/take.rs`: bodies
 //! - `backups.rs`: the backups as they are shown; `backups/download.rs`, `backups/upload.rs`; `restores.rs`: restores made and
 //!   asked for; `quarantine.rs`: apps that are off
 //! - `jobs.rs`: children of its own; `jobs/child.rs`: one of them; `jobs/answer.rs`: what it said;

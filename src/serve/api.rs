@@ -1,12 +1,15 @@
 //! The HTTP API: thin handlers, and the OpenAPI document that is generated from them.
 
+mod apps;
 mod backups;
+mod events;
 mod keys;
 mod login;
 mod openapi;
 mod restores;
 mod root;
 mod settings;
+mod signals;
 mod take;
 mod users;
 
@@ -16,11 +19,14 @@ use axum::{Router, extract::DefaultBodyLimit, routing::get};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use self::{
+    apps::{create_instance, remove_instance, update_instance},
     backups::stream,
+    events::{Wanted as WantedEvents, find as find_events},
     keys::{create_key, own_key, remove_key, visible as visible_keys},
     login::{LoggedIn, LoginInput, log_in, log_out},
     openapi::document,
     settings::set as set_setting,
+    signals::{create_signal, remove_signal, update_signal},
     users::{create_user, remove_user, update_user},
 };
 use super::Site;
@@ -59,6 +65,13 @@ fn routes() -> OpenApiRouter<Arc<Site>> {
         .routes(routes!(restores::roll_back))
         .routes(routes!(restores::off))
         .routes(routes!(restores::release))
+        .routes(routes!(signals::list, signals::create))
+        .routes(routes!(signals::find, signals::update, signals::remove))
+        .routes(routes!(apps::apps))
+        .routes(routes!(apps::app))
+        .routes(routes!(apps::list, apps::create))
+        .routes(routes!(apps::find, apps::update, apps::remove))
+        .routes(routes!(events::list))
 }
 
 #[cfg(test)]

@@ -2,9 +2,11 @@
 //!
 //! They check what they are given, so that whatever is stored makes sense. They do not ask who wants it: the routes do.
 
+pub mod instances;
 pub mod keys;
 pub mod roles;
 pub mod settings;
+pub mod signals;
 pub mod users;
 
 use std::collections::BTreeMap;

@@ -11,6 +11,7 @@ use super::{
         roles, settings, stored,
         users::{self, UserInput},
     },
+    notify::signal,
     password,
 };
 use crate::error::Result;
@@ -92,5 +93,6 @@ fn unpack(connection: &mut Connection) -> Result<()> {
     }
     let transaction = connection.transaction().map_err(|cause| stored(&cause))?;
     settings::write(&transaction, UNPACKED, &Value::Bool(true))?;
+    signal::insert_backup_trouble(&transaction).map_err(|cause| stored(&cause))?;
     transaction.commit().map_err(|cause| stored(&cause))
 }

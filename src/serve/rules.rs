@@ -4,7 +4,7 @@ use axum::http::Method;
 
 use super::{
     pages,
-    permission::Permission::{self, Organization, Public, Read, System, Write},
+    permission::Permission::{self, Organization, Project, Public, Read, System, Write},
 };
 
 /// What a route needs.
@@ -82,6 +82,21 @@ pub const RULES: &[Rule] = &[
     rule("POST", "/api/restores/{id}/rollback", System),
     rule("GET", "/api/quarantine", System),
     rule("POST", "/api/quarantine/release", System),
+    rule("GET", "/api/signals", Read),
+    rule("POST", "/api/signals", Write),
+    rule("GET", "/api/signals/{id}", Read),
+    // One's own, with `Project` all: the handlers look.
+    rule("PUT", "/api/signals/{id}", Write),
+    rule("DELETE", "/api/signals/{id}", Write),
+    rule("GET", "/api/apps", Project),
+    rule("GET", "/api/apps/{id}", Project),
+    // What they send, and where, is the business of whoever runs the server.
+    rule("GET", "/api/appinstances", System),
+    rule("POST", "/api/appinstances", System),
+    rule("GET", "/api/appinstances/{id}", System),
+    rule("PUT", "/api/appinstances/{id}", System),
+    rule("DELETE", "/api/appinstances/{id}", System),
+    rule("GET", "/api/events", Read),
 ];
 
 /// Those of the API, and those of the pages.

@@ -16,7 +16,7 @@ use tokio::{
 
 use super::{
     Console, Database, FirstRun, Jobs, Role, Site, auth::Logins, backups::upload, entities::settings::Fixed, listen,
-    router::router, scheduler,
+    notify, router::router, scheduler,
 };
 use crate::{
     error::{Code, Error, Result, reason},
@@ -95,7 +95,8 @@ async fn serve(settings: Settings, stops: Vec<Signal>) -> Result<()> {
         router: router(Arc::clone(&site)),
         volume: settings.volume.clone(),
     };
-    let tasks = [tokio::spawn(scheduler::run(Arc::clone(&site.console)))];
+    let console = &site.console;
+    let tasks = [tokio::spawn(scheduler::run(Arc::clone(console))), tokio::spawn(notify::run(Arc::clone(console)))];
     let listening = tokio::spawn(listener.run(stop.clone()));
     asked(stops).await;
     log::info!("the console is being stopped");

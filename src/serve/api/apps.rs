@@ -148,9 +148,7 @@ pub(super) async fn create(
 /// 400 for what makes no sense.
 pub async fn create_instance(site: &Site, input: AppInstanceInput) -> Answer<AppInstance> {
     let key = Arc::clone(&site.console.key);
-    let made = site.console.database.call(move |connection| entity::create(connection, input, &key)).await?;
-    site.apps_changed();
-    Ok(made)
+    Ok(site.console.database.call(move |connection| entity::create(connection, input, &key)).await?)
 }
 
 /// Change an app instance. A sensitive setting that is absent stays, an empty one is removed.
@@ -174,9 +172,7 @@ pub(super) async fn update(
 /// 400 for what makes no sense, 404.
 pub async fn update_instance(site: &Site, id: String, input: AppInstanceInput) -> Answer<AppInstance> {
     let key = Arc::clone(&site.console.key);
-    let made = site.console.database.call(move |connection| entity::update(connection, &id, input, &key)).await?;
-    site.apps_changed();
-    Ok(made)
+    Ok(site.console.database.call(move |connection| entity::update(connection, &id, input, &key)).await?)
 }
 
 /// Remove an app instance.
@@ -194,6 +190,5 @@ pub(super) async fn remove(State(site): State<Arc<Site>>, Path(id): Path<String>
 /// 404 where there is none.
 pub async fn remove_instance(site: &Site, id: String) -> Answer<()> {
     site.console.database.call(move |connection| entity::remove(connection, &id)).await?;
-    site.apps_changed();
     Ok(())
 }

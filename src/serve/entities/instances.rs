@@ -89,9 +89,7 @@ impl std::fmt::Debug for AppInstanceInput {
 }
 
 /// Tells null from absent.
-fn given<'de, D: serde::Deserializer<'de>>(
-    from: D,
-) -> std::result::Result<Option<Option<SignalExpression>>, D::Error> {
+fn given<'de, D: serde::Deserializer<'de>>(from: D) -> std::result::Result<Option<Option<SignalExpression>>, D::Error> {
     Option::deserialize(from).map(Some)
 }
 
@@ -156,7 +154,12 @@ pub fn create(connection: &mut Connection, input: AppInstanceInput, key: &Secret
     let id = new_id("appinstance")?;
     let insert = "INSERT INTO appinstances (id, app_id, title) VALUES (?1, ?2, '')";
     transaction.execute(insert, [&id, &app_id]).map_err(|cause| stored(&cause))?;
-    change(&transaction, &id, AppInstanceInput { settings: Some(input.settings.clone().unwrap_or_default()), ..input }, key)?;
+    change(
+        &transaction,
+        &id,
+        AppInstanceInput { settings: Some(input.settings.clone().unwrap_or_default()), ..input },
+        key,
+    )?;
     let instance = find(&transaction, &id)?;
     transaction.commit().map_err(|cause| stored(&cause))?;
     Ok(instance)
@@ -218,7 +221,8 @@ fn change(connection: &Connection, id: &str, input: AppInstanceInput, key: &Secr
             .map_err(|error| error.context("SuppressionTime"))?;
         instance.suppression_time = Some(text.to_owned()).filter(|text| !text.is_empty());
     }
-    instance.events_per_suppression_window = input.events_per_suppression_window.or(instance.events_per_suppression_window);
+    instance.events_per_suppression_window =
+        input.events_per_suppression_window.or(instance.events_per_suppression_window);
     instance.accept_streamed_events = input.accept_streamed_events.unwrap_or(instance.accept_streamed_events);
     instance.is_disabled = input.is_disabled.unwrap_or(instance.is_disabled);
     write(connection, &instance)
@@ -230,10 +234,13 @@ fn take_settings(instance: &mut AppInstance, given: BTreeMap<String, String>) ->
         return Err(Error::usage(format!("Settings.{name} is too long: at most {LONGEST_SETTING} bytes")));
     }
     let kind = kinds::find(&instance.app_id);
-    let is_sensitive = |name: &str| kind.is_some_and(|kind: &AppKind| {
-        kind.available_settings.iter().any(|known| known.name == name && known.is_sensitive())
-    });
-    let (secrets, plain): (BTreeMap<_, _>, BTreeMap<_, _>) = given.into_iter().partition(|(name, _)| is_sensitive(name));
+    let is_sensitive = |name: &str| {
+        kind.is_some_and(|kind: &AppKind| {
+            kind.available_settings.iter().any(|known| known.name == name && known.is_sensitive())
+        })
+    };
+    let (secrets, plain): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        given.into_iter().partition(|(name, _)| is_sensitive(name));
     instance.settings = plain.into_iter().filter(|(_, value)| !value.trim().is_empty()).collect();
     let mut all = instance.settings.clone();
     for name in &instance.set_sensitive_settings {

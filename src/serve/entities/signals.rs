@@ -81,7 +81,7 @@ pub struct SignalInput {
 }
 
 /// Kept for Seq's clients.
-#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 pub enum Grouping {
     /// By what the filters are.
     Inferred,
