@@ -5,6 +5,7 @@ use axum::response::Response;
 use super::{
     fields::Fields,
     flash::Flash,
+    instances,
     layout::Section,
     view::{
         self,
@@ -25,11 +26,12 @@ use crate::{
 const HERE: Section = Section::Apps;
 
 /// What is off; none without quarantine.
-async fn quarantine_of(visit: &Visit, titles: &[(String, String)]) -> Answer<Option<Quarantine>> {
+async fn quarantine_of(visit: &Visit) -> Answer<Option<Quarantine>> {
     let found = quarantine::show(&visit.site).await?;
     let Some(since) = found.since.filter(|_| found.is_active) else { return Ok(None) };
     let own: Vec<String> = own_steps()?;
-    let title_of = |id: &str| titles.iter().find(|(app, _)| app == id).map(|(_, title)| title.clone());
+    let all = instances::all(visit).await?;
+    let title_of = |id: &str| all.iter().find(|app| app.id == id).map(|app| app.title.clone());
     let apps = found.apps.into_iter().map(|app| Quarantined {
         title: title_of(&app.id),
         at_once: own.contains(&app.step),
@@ -46,13 +48,15 @@ fn own_steps() -> Result<Vec<String>> {
 }
 
 pub(super) async fn list(visit: Visit) -> Answer<Response> {
-    let quarantine = quarantine_of(&visit, &[]).await?;
-    let body = view::apps::page(quarantine.as_ref(), &[], visit.csrf(), visit.now);
+    let quarantine = quarantine_of(&visit).await?;
+    let off: Vec<String> = quarantine.iter().flat_map(|all| all.apps.iter().map(|app| app.id.clone())).collect();
+    let shown = instances::shown(&visit, &off).await?;
+    let body = view::apps::page(quarantine.as_ref(), &shown, visit.csrf(), visit.now);
     visit.page(HERE, HERE.title(), body).await
 }
 
 pub(super) async fn ask_to_release(visit: Visit) -> Answer<Response> {
-    let Some(quarantine) = quarantine_of(&visit, &[]).await? else {
+    let Some(quarantine) = quarantine_of(&visit).await? else {
         return Err(Failure::not_found("quarantine"));
     };
     let body = view::apps::release_all(&quarantine, visit.csrf());

@@ -7,12 +7,16 @@ use super::{
     faults::encoded,
     form::Filled,
     layout::Section,
+    signals,
     view::{self, events::Event},
-    visit::Visit,
+    visit::{Visit, refuse},
 };
 use crate::{
-    events::{self, Place, Stored},
-    serve::{blocking, failure::Answer},
+    events::Stored,
+    serve::{
+        api::{WantedEvents, find_events},
+        failure::Answer,
+    },
 };
 
 const HERE: Section = Section::Events;
@@ -31,16 +35,27 @@ pub(super) struct Wanted {
 }
 
 pub(super) async fn list(visit: Visit, Query(wanted): Query<Wanted>) -> Answer<Response> {
-    let filled = Filled::with([("filter", wanted.filter.clone())]);
-    let place: Option<Place> = wanted.before.parse().ok();
-    let volume = visit.site.console.volume.clone();
-    let found = blocking(move || events::read_before(&volume, place.as_ref(), COUNT + 1, &|_| true)).await?;
+    let mut filled = Filled::with([("filter", wanted.filter.clone())]);
+    let signals: Vec<_> = signals::all(&visit.site).await?.into_iter().map(|one| (one.id, one.title)).collect();
+    let asked = WantedEvents {
+        signal: Some(wanted.signal.clone()),
+        filter: Some(wanted.filter.clone()),
+        count: u32::try_from(COUNT + 1).ok(),
+        after_id: Some(wanted.before.clone()),
+    };
+    let found = match find_events(&visit.site, asked).await {
+        Ok(found) => found,
+        Err(failure) => {
+            refuse(&mut filled, failure, &[("", "filter")])?;
+            Vec::new()
+        }
+    };
     let older = found.get(COUNT).map(|_| wanted.link(&found[COUNT - 1].place.to_string()));
     let shown: Vec<Event> = found.iter().take(COUNT).map(shown).collect();
     let page = view::events::Page {
         now: visit.now,
         events: &shown,
-        signals: &[],
+        signals: &signals,
         signal: &wanted.signal,
         older,
         newest: (!wanted.before.is_empty()).then(|| wanted.link("")),

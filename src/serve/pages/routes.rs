@@ -8,8 +8,10 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{access, apps, assets, backup, backups, comparisons::Comparisons, events, login, restores, running};
-use super::{schedule, secret_key, visit};
+use super::{
+    access, apps, assets, backup, backups, comparisons::Comparisons, events, instances, login, restores, running,
+};
+use super::{schedule, secret_key, signals, visit};
 use crate::serve::{
     Site,
     permission::Permission::{Organization, Public, Read, System, Write},
@@ -45,22 +47,22 @@ pub(in crate::serve) const RULES: &[Rule] = &[
     rule("GET", "/apps", System),
     rule("GET", "/apps/release", System),
     rule("POST", "/apps/release", System),
-    //X     rule("GET", "/apps/new/{kind}", System),
-    //X     rule("POST", "/apps/new/{kind}", System),
-    //X     rule("GET", "/apps/{id}", System),
-    //X     rule("POST", "/apps/{id}", System),
-    //X     rule("POST", "/apps/{id}/on", System),
-    //X     rule("POST", "/apps/{id}/off", System),
-    //X     rule("GET", "/apps/{id}/remove", System),
-    //X     rule("POST", "/apps/{id}/remove", System),
+    rule("GET", "/apps/new/{kind}", System),
+    rule("POST", "/apps/new/{kind}", System),
+    rule("GET", "/apps/{id}", System),
+    rule("POST", "/apps/{id}", System),
+    rule("POST", "/apps/{id}/on", System),
+    rule("POST", "/apps/{id}/off", System),
+    rule("GET", "/apps/{id}/remove", System),
+    rule("POST", "/apps/{id}/remove", System),
     rule("GET", "/events", Read),
-    //X     rule("GET", "/signals", Read),
-    //X     rule("GET", "/signals/new", Write),
-    //X     rule("POST", "/signals/new", Write),
-    //X     rule("GET", "/signals/{id}", Write),
-    //X     rule("POST", "/signals/{id}", Write),
-    //X     rule("GET", "/signals/{id}/remove", Write),
-    //X     rule("POST", "/signals/{id}/remove", Write),
+    rule("GET", "/signals", Read),
+    rule("GET", "/signals/new", Write),
+    rule("POST", "/signals/new", Write),
+    rule("GET", "/signals/{id}", Write),
+    rule("POST", "/signals/{id}", Write),
+    rule("GET", "/signals/{id}/remove", Write),
+    rule("POST", "/signals/{id}/remove", Write),
     rule("GET", "/users", Write),
     rule("GET", "/users/new", Organization),
     rule("POST", "/users/new", Organization),
@@ -94,10 +96,10 @@ pub(in crate::serve) fn router() -> Router<Arc<Site>> {
         .route("/restores/requested/{script}/cancel", post(restores::cancel))
         .merge(app_pages())
         .route("/events", get(events::list))
-        //X         .route("/signals", get(signals::list))
-        //X         .route("/signals/new", get(signals::new).post(signals::create))
-        //X         .route("/signals/{id}", get(signals::edit).post(signals::update))
-        //X         .route("/signals/{id}/remove", get(signals::ask_to_remove).post(signals::remove))
+        .route("/signals", get(signals::list))
+        .route("/signals/new", get(signals::new).post(signals::create))
+        .route("/signals/{id}", get(signals::edit).post(signals::update))
+        .route("/signals/{id}/remove", get(signals::ask_to_remove).post(signals::remove))
         .merge(access_pages())
         .route("/secret-key", get(secret_key::show))
         .route("/secret-key/saved", post(secret_key::saved))
@@ -117,12 +119,14 @@ fn backup_pages() -> Router<Arc<Site>> {
 }
 
 fn app_pages() -> Router<Arc<Site>> {
-    Router::new().route("/apps", get(apps::list)).route("/apps/release", get(apps::ask_to_release).post(apps::release))
-    //X         .route("/apps/new/{kind}", get(apps::new).post(apps::create))
-    //X         .route("/apps/{id}", get(apps::edit).post(apps::update))
-    //X         .route("/apps/{id}/on", post(apps::switch_on))
-    //X         .route("/apps/{id}/off", post(apps::switch_off))
-    //X         .route("/apps/{id}/remove", get(apps::ask_to_remove).post(apps::remove))
+    Router::new()
+        .route("/apps", get(apps::list))
+        .route("/apps/release", get(apps::ask_to_release).post(apps::release))
+        .route("/apps/new/{kind}", get(instances::new).post(instances::create))
+        .route("/apps/{id}", get(instances::edit).post(instances::update))
+        .route("/apps/{id}/on", post(instances::switch_on))
+        .route("/apps/{id}/off", post(instances::switch_off))
+        .route("/apps/{id}/remove", get(instances::ask_to_remove).post(instances::remove))
 }
 
 fn access_pages() -> Router<Arc<Site>> {

@@ -163,8 +163,8 @@ pub struct Setting {
     pub is_optional: bool,
     pub is_secret: bool,
     pub is_long: bool,
-    pub is_box: bool,
-    pub choices: Vec<String>,
+    /// Value and words of each.
+    pub choices: Vec<(String, String)>,
 }
 
 /// The form of one app; a new one has no id.
@@ -205,12 +205,8 @@ impl AppForm<'_> {
 
     fn setting(&self, setting: &Setting, filled: &Filled) -> Markup {
         let name = format!("Setting.{}", setting.name);
-        if setting.is_box {
-            return form::tick(&name, &setting.label, &setting.hint, filled);
-        }
         if !setting.choices.is_empty() {
-            let options: Vec<_> = setting.choices.iter().map(|choice| (choice.clone(), choice.clone())).collect();
-            return form::select(&name, &setting.label, &setting.hint, &options, filled);
+            return form::select(&name, &setting.label, &setting.hint, &setting.choices, filled);
         }
         let hint = match (setting.is_secret, self.id) {
             (true, Some(_)) => format!("{} Empty: it stays as it is.", setting.hint),
