@@ -54,12 +54,11 @@ impl Fields {
         filled
     }
 
-    /// All but what is secret, to be shown again.
+    /// All but what is secret, to be shown again. Whatever is asked for as a password is never shown anyway.
     pub fn all(&self) -> Filled {
+        const SECRET: [&str; 5] = ["Password", "NewPassword", "Again", "SecretKey", "csrf"];
         let mut filled = Filled::default();
-        for (name, value) in
-            self.0.iter().filter(|(name, _)| !name.contains("Password") && name != "csrf" && name != "SecretKey")
-        {
+        for (name, value) in self.0.iter().filter(|(name, _)| !SECRET.contains(&name.as_str())) {
             filled.values.entry(name.clone()).or_insert_with(|| value.clone());
         }
         filled
