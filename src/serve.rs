@@ -4,10 +4,13 @@
 //! verification, a comparison) is a child: this program with another verb, so that the console stays small and answers
 //! meanwhile, and its end harms neither the backup nor the server.
 
+pub mod calendar;
 mod console;
 mod database;
 pub mod filter;
+pub mod health;
 pub mod jobs;
+pub mod metrics;
 pub mod notify;
 pub mod schedule;
 pub mod scheduler;
