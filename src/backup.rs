@@ -23,7 +23,7 @@ pub use self::{
     },
     extract::{Output, extract},
     inspect::{Inspection, inspect},
-    manifest::{Kind, MEMBER_PREFIX, Manifest, quarantine_member, state_of},
+    manifest::{Kind, MEMBER_PREFIX, Manifest, metastore_member, quarantine_member, state_of},
     name::{EXTENSION, immediate, scheduled},
     progress::{Counted, Progress, Silent},
     quarantine::read_memory,

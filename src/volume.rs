@@ -25,7 +25,7 @@ use std::{
 pub use self::{
     id::Id,
     instance::Instance,
-    lock::{AppsLock, BackupLock, Holder, Lock, RestoresLock},
+    lock::{AppsLock, BackupLock, Holder, Lock, RestoresLock, ServeLock},
     relpath::RelPath,
 };
 use crate::error::{Code, Error, IoContext, Result};
@@ -33,6 +33,9 @@ use crate::error::{Code, Error, IoContext, Result};
 /// Names directly below the storage root that are never part of the server's state: ours, and the folder that
 /// ext4 puts into every volume.
 pub const OWN_NAMES: [&str; 4] = [".moorline", "Init", "Backups", "lost+found"];
+
+/// The console's database: the only thing of ours that a backup holds as it is, and that steps of quarantine act on.
+pub const METASTORE: &str = ".moorline/metastore.db";
 
 /// The mounted volume.
 #[derive(Debug, Clone)]

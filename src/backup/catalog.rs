@@ -11,6 +11,7 @@ use super::{EXTENSION, Kind, Manifest, name};
 use crate::{
     error::{Code, Error, IoContext, Result},
     key::SecretKey,
+    metastore,
     profile::Profile,
     seqbac::{self, Header, Reader},
     store::holds_state,
@@ -149,13 +150,16 @@ pub fn opens(file: &Path, key: &SecretKey) -> bool {
     header(file).is_ok_and(|header| header.key_fingerprint == key.fingerprint())
 }
 
-/// Whether the volume's newest backup is older than `age`, and there is state to back up.
+/// Whether the volume's newest backup is older than `age`, and there is state to back up: the server's, or the console's.
 ///
 /// # Errors
 /// Where the volume cannot be read.
 pub fn is_due(volume: &Volume, profile: &Profile, age: jiff::SignedDuration, now: jiff::Timestamp) -> Result<bool> {
     let instance = Instance::load(volume)?;
-    Ok(!has_one_since(volume, instance.as_ref(), age, now)? && holds_state(volume.root(), &profile.scope.compile()?)?)
+    if has_one_since(volume, instance.as_ref(), age, now)? {
+        return Ok(false);
+    }
+    Ok(metastore::is_there(volume) || holds_state(volume.root(), &profile.scope.compile()?)?)
 }
 
 /// Whether the volume has a backup of this instance that is no older than `age`, as far as the headers say.

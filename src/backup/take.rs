@@ -16,9 +16,10 @@ use super::{
 use crate::{
     error::{Code, Error, IoContext, Result},
     key::SecretKey,
+    metastore::{self, MetastoreLock},
     profile::Profile,
     seqbac::{self, HeaderFields, Options, Writer},
-    store::{Files, PathKind, Snapshot, Spool, Survey, open_all, survey},
+    store::{Files, Found, PathKind, Snapshot, Spool, Survey, open_all, survey},
     volume::{BackupLock, Id, Instance, RelPath, Volume, durable},
 };
 
@@ -126,16 +127,28 @@ impl Capture {
         let memory = Remembered::of(job.volume)?;
         let scope = job.profile.scope.and_files(&memory.files());
         let survey = survey(root, &scope.compile()?)?;
-        stores::refuse_missing(job.profile, &survey, root)?;
+        let (held, metastore) = metastore_of(job)?;
+        stores::refuse_missing(job.profile, &survey, metastore.is_some(), root)?;
         let spool = Spool::on(job.volume);
+        let found: Vec<Found> = metastore.iter().chain(&survey.databases).cloned().collect();
         // All are open before the first is read: their states are as close together as can be had from outside.
-        let mut snapshots = open_all(root, &survey.databases, &spool, PATIENCE)?;
+        let mut snapshots = open_all(root, &found, &spool, PATIENCE)?;
+        let mut databases = Vec::new();
+        if metastore.is_some() {
+            let mut ours = snapshots.remove(0);
+            databases.push(ours.facts(job.check)?);
+            // It is small: nobody waits for its lock as long as the rest of the state takes.
+            snapshots.insert(0, ours.let_go(&spool)?);
+        }
+        drop(held);
         for (waited, path) in snapshots.iter().filter_map(|one| Some((one.waited()?, &one.found().path))) {
             if waited >= WORTH_SAYING {
                 log::info!("writers of {path} were kept waiting for {waited:.1?}: it is not in WAL mode");
             }
         }
-        let databases = snapshots.iter_mut().map(|snapshot| snapshot.facts(job.check)).collect::<Result<Vec<_>>>()?;
+        for snapshot in snapshots.iter_mut().skip(databases.len()) {
+            databases.push(snapshot.facts(job.check)?);
+        }
         let manifest = Manifest {
             moorline: env!("CARGO_PKG_VERSION").to_owned(),
             created: header.created,
@@ -269,6 +282,18 @@ impl Capture {
             torn,
         }
     }
+}
+
+/// The console's database, and the right to open it.
+fn metastore_of(job: &Job) -> Result<(Option<MetastoreLock>, Option<Found>)> {
+    if !metastore::is_there(job.volume) {
+        return Ok((None, None));
+    }
+    let held = MetastoreLock::shared(job.volume)?;
+    // Of a restore that was cut off, the instance is the first that changed: what is half moved is not to be opened.
+    refuse_if_restored(job)?;
+    let found = Found::database(job.volume.root(), &metastore::path())?;
+    Ok((Some(held), found))
 }
 
 /// A backup needs no lock, so a restore may have replaced half of what was read: the instance tells.

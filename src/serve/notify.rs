@@ -15,7 +15,7 @@ pub mod kinds;
 mod mail;
 mod positions;
 pub mod signal;
-mod suppression;
+pub mod suppression;
 mod tail;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};

@@ -102,6 +102,18 @@ impl Snapshot {
         Ok(self)
     }
 
+    /// Copies it, so that this process has it open no longer. The image is the one of the moment it was opened.
+    ///
+    /// # Errors
+    /// Where it cannot be read, or the spool is full.
+    pub fn let_go(mut self, spool: &Spool) -> Result<Self> {
+        self.state = match self.state {
+            State::Live(source, None) if pages::available() => copy(*source, spool, &self.path, &mut None)?,
+            other => other,
+        };
+        Ok(self)
+    }
+
     /// Which database it is.
     #[must_use]
     pub const fn found(&self) -> &Found {
