@@ -53,14 +53,10 @@ use crate::{
     entrypoint,
     error::{Code, Error, Result},
     key::without_keys,
-    process::signals,
+    process::{ARGUMENTS_FD, signals},
     profile::{Choice, Profile, choice},
     volume::Volume,
 };
-
-/// The variable that names a descriptor with the arguments in it, each ended by a NUL: a parent that passes a secret
-/// uses it, because `ps` shows everybody the real ones.
-pub const ARGUMENTS_FD: &str = "MOORLINE_ARGS_FD";
 
 #[derive(Debug, Parser)]
 #[command(

@@ -35,8 +35,9 @@
 //! - `mark.rs`: `.done` and `.failed`, finished after a crash; `redact.rs`: the key taken out of a script
 //!
 //! [`serve`]: the console: schedule, HTTP API, pages, notifications.
-//! - `role.rs`: what it is, seen from PID 1
 //! - `console.rs`: what its parts share; `database.rs`: the metastore, to asynchronous code
+//! - `jobs.rs`: children of its own; `jobs/child.rs`: one of them; `jobs/answer.rs`: what it said;
+//!   `jobs/stream.rs`: a backup as it is made
 //!
 //! [`restore`]: a backup onto the volume, whole or not at all.
 //! - `plan.rs`: which paths move, what stays; `stage.rs`: the backup unpacked and checked beside the state

@@ -6,6 +6,6 @@
 
 mod console;
 mod database;
-mod role;
+pub mod jobs;
 
-pub use self::{console::Console, database::Database, role::Role};
+pub use self::{console::Console, database::Database, jobs::Jobs};

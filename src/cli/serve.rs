@@ -5,14 +5,14 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::Context;
-use crate::{error::Result, serve::Role};
+use crate::error::Result;
 
 /// The console: daily backups, and all of it in sight
 #[derive(Debug, Args)]
 pub struct Serve {
     /// What it is; moorline itself says so where it starts one
-    #[arg(long = "as", value_name = "ROLE", default_value_t, hide = true)]
-    role: Role,
+    #[arg(long = "as", value_name = "ROLE", value_parser = ["server", "companion", "sidecar"], default_value = "sidecar", hide = true)]
+    role: String,
 }
 
 impl Serve {
