@@ -10,6 +10,7 @@ mod clock;
 mod crash;
 mod engine;
 mod entrypoint;
+mod events;
 mod examples;
 mod fixture;
 mod format;
