@@ -10,7 +10,8 @@
 //! - a file per verb (`restore.rs`, `show_key.rs` …): its flags, and its answer in words
 //! - `after_start.rs`: what a child of PID 1 is started with
 //! - `environment.rs`: settings from the environment, Seq's names, durations; `key.rs`: `--secret-key[-file]`
-//! - `output.rs`: tables, objects, errors and exit codes; `progress.rs`: the bar, and stopping on a signal
+//! - `output.rs`: tables, objects, errors and exit codes; `log_format.rs`: the log's lines, in words or as objects
+//! - `progress.rs`: the bar, and stopping on a signal; `progress_lines.rs`: the same for a program
 //! - `bare.rs`: a command that is no verb; `container.rs`: what `run` and `init` share; `confirm.rs`: asking;
 //!   `preview.rs`: `--dry-run` as a table; `supervision.rs`: how a server is looked after
 //!

@@ -19,6 +19,7 @@ mod house;
 mod init;
 mod interrupted;
 mod json_steps;
+mod log_format;
 mod memory;
 mod narrow;
 mod podman;
