@@ -10,7 +10,8 @@
 //! - a file per verb (`restore.rs`, `show_key.rs` …): its flags, and its answer in words
 //! - `after_start.rs`: what a child of PID 1 is started with
 //! - `environment.rs`: settings from the environment, Seq's names, durations; `key.rs`: `--secret-key[-file]`
-//! - `output.rs`: tables, objects, errors and exit codes; `progress.rs`: the bar, and stopping on a signal
+//! - `output.rs`: tables, objects, errors and exit codes; `log_format.rs`: the log's lines, in words or as objects
+//! - `progress.rs`: the bar, and stopping on a signal; `progress_lines.rs`: the same for a program
 //! - `bare.rs`: a command that is no verb; `container.rs`: what `run` and `init` share; `confirm.rs`: asking;
 //!   `preview.rs`: `--dry-run` as a table; `supervision.rs`: how a server is looked after
 //!
@@ -35,7 +36,6 @@
 //! - `mark.rs`: `.done` and `.failed`, finished after a crash; `redact.rs`: the key taken out of a script
 //!
 //! [`serve`]: the console: schedule, HTTP API, pages, notifications.
-//! - `role.rs`: what it is, seen from PID 1
 //! - `console.rs`: what its parts share; `database.rs`: the metastore, to asynchronous code
 //! - `start.rs`: its process; `first_run.rs`: the administrator, and what is there out of the box; `listen.rs`: connections
 //! - `router.rs`: all routes in one; `rules.rs`: who may use which; `site.rs`: what routes share; `failure.rs`: errors as answers
@@ -51,6 +51,7 @@
 //!   `jobs/stream.rs`: a backup as it is made
 //! - `schedule.rs`: when backups are due; `scheduler.rs`: taking them; `scheduler/decide.rs`: what is next;
 //!   `scheduler/sight.rs`: what is there; `scheduler/verification.rs`: every week
+//! - `health.rs`: how backups are; `metrics.rs`: the same for Prometheus; `calendar.rs`: the last 90 days
 //! - `filter.rs`: the language of signals; `filter/token.rs`, `filter/parse.rs`, `filter/evaluate.rs`; `filter/like.rs`
 //! - `notify.rs`: events sent to apps; `notify/tail.rs`: the end of the files; `notify/positions.rs`: how far each app is;
 //!   `notify/signal.rs`: which events; `notify/suppression.rs`: how many; `notify/instances.rs`: the apps that are on;
@@ -69,6 +70,7 @@
 //! - `obstacles.rs`: free space, mounts, links, databases in use; `preview.rs`: what would change
 //! - `journal.rs`: the list of moves; `commit.rs`: making, finishing and reversing them
 //! - `quarantine.rs`: the apps of a staged copy; `in_place.rs`: those of the volume itself, without a restore
+//! - `events.rs`: what of all this is an event
 //! - `rollback.rs`: what was replaced, back again; `set.rs`: what is kept, its pruning
 //!
 //! [`backup`]: a backup made, read back, looked at, kept.

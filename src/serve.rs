@@ -7,14 +7,17 @@
 pub mod api;
 pub mod auth;
 pub mod backups;
+pub mod calendar;
 mod console;
 mod database;
 pub mod entities;
 mod failure;
 pub mod filter;
 mod first_run;
+pub mod health;
 pub mod jobs;
 mod listen;
+pub mod metrics;
 pub mod notify;
 mod pages;
 pub mod password;
