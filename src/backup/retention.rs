@@ -33,6 +33,7 @@ pub fn expired(backups: &[Summary], instance: Id, keep: usize) -> Vec<&Summary> 
 /// Where the folder cannot be read or a file in it not be removed.
 pub fn prune(volume: &Volume, key: &SecretKey, keep: usize) -> Result<()> {
     let Some(instance) = Instance::load(volume)? else { return Ok(()) };
+    volume.refuse_missing_backups()?;
     let listed = list(&volume.backups(), Some(key))?;
     for backup in expired(&listed.backups, instance.id, keep) {
         durable::remove_file(&backup.file)?;

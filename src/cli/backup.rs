@@ -95,7 +95,7 @@ fn clean_up(context: &Context, volume: &Volume, job: &Job, scheduled: bool) {
     let cleaned = (|| {
         restore::prune(volume, context.environment.keep_replaced()?)?;
         if scheduled {
-            backup::prune(volume, job.key, context.environment.backups_to_keep()?)?;
+            backup::prune(volume, job.key, context.environment.backups_to_keep(volume)?)?;
         }
         Ok::<_, crate::error::Error>(())
     })();
