@@ -44,7 +44,7 @@ impl Backup {
         restore::refuse_unfinished(&volume)?;
         let profile = context.profile(&volume)?;
         if let Some(age) = self.if_older
-            && !backup::is_due(&volume, &profile, age)?
+            && !backup::is_due(&volume, &profile, age, jiff::Timestamp::now())?
         {
             return Ok(ExitCode::SUCCESS);
         }
@@ -59,6 +59,7 @@ impl Backup {
             key: &found.key,
             kind,
             check: !self.no_check,
+            now: jiff::Timestamp::now(),
         };
         let stream = self.output.as_deref() == Some("-".as_ref());
         let mut stdout = io::stdout().lock();
@@ -95,7 +96,7 @@ fn clean_up(context: &Context, volume: &Volume, job: &Job, scheduled: bool) {
     let cleaned = (|| {
         restore::prune(volume, context.environment.keep_replaced()?)?;
         if scheduled {
-            backup::prune(volume, job.key, context.environment.backups_to_keep(volume)?)?;
+            backup::prune(volume, job.key, context.environment.backups_to_keep(volume)?, job.now)?;
         }
         Ok::<_, crate::error::Error>(())
     })();

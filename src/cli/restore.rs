@@ -106,7 +106,7 @@ impl Restore {
                 .hint("name one: seqsvr restore -y --enable-apps --secret-key=KEY --backup=../Backups/FILE"));
         };
         volume.refuse_missing_backups()?;
-        backup::newest_of_instance(&volume.backups(), key, instance.id)
+        backup::newest_of_instance(&volume.backups(), key, instance.id, jiff::Timestamp::now())
     }
 
     fn report(&self, restored: &Restored) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::Database;
+use super::{Database, Jobs};
 use crate::{
     key::SecretKey,
     process::{Own, Variables},
@@ -27,4 +27,8 @@ pub struct Console {
     pub environment: Variables,
     /// Settings that the environment decides, by the names of `api/settings`.
     pub fixed: BTreeMap<&'static str, serde_json::Value>,
+    /// What is done by children.
+    pub jobs: Jobs,
+    /// Told whenever a setting was changed, so that the schedule is what it says at once.
+    pub settings: tokio::sync::watch::Sender<()>,
 }

@@ -27,6 +27,7 @@ mod prove;
 mod quarantine;
 mod restore;
 mod rollback;
+mod schedule;
 mod store;
 mod supervise;
 mod support;
