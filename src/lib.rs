@@ -69,8 +69,8 @@
 //! - `plan.rs`: which paths move, what stays; `stage.rs`: the backup unpacked and checked beside the state
 //! - `obstacles.rs`: free space, mounts, links, databases in use; `preview.rs`: what would change
 //! - `journal.rs`: the list of moves; `commit.rs`: making, finishing and reversing them
-//! - `quarantine.rs`: the apps of a staged copy; `in_place.rs`: those of the volume itself, without a restore
-//! - `events.rs`: what of all this is an event
+//! - `console.rs`: the console's database among them; `quarantine.rs`: the apps of a staged copy; `in_place.rs`: those of
+//!   the volume itself, without a restore; `events.rs`: what of all this is an event
 //! - `rollback.rs`: what was replaced, back again; `set.rs`: what is kept, its pruning
 //!
 //! [`backup`]: a backup made, read back, looked at, kept.
@@ -87,11 +87,12 @@
 //! - `quarantine.rs`: the steps act; `release.rs`: they are undone; `release/rows.rs`: rows among them;
 //!   `release/covers.rs`: what a later step changed, too; `look.rs`: what they would find
 //! - `tree.rs`: the databases that they name; `databases.rs`: all that are open; `align.rs`: steps of before and of now;
-//!   `choose.rs`: which apps a person means
+//!   `console.rs`: the console's own; `choose.rs`: which apps a person means
 //! - `sqlite.rs`: steps on rows; `sqlite/update.rs`, `sqlite/delete.rs`, `sqlite/insert.rs`; `sqlite/undo.rs`: one row
 //!   put back; `sqlite/look.rs`; `sqlite/table.rs`: columns and keys; `sqlite/row.rs`: what is remembered of a row
 //!
-//! [`metastore`]: the console's own state, in one database. `lock.rs`: who may have it open; `schema.rs`: its tables.
+//! [`metastore`]: the console's own state, in one database. `lock.rs`: who may have it open; `schema.rs`: its tables;
+//! `copy.rs`: a copy that was restored; `mirror.rs`: settings that every verb needs.
 //!
 //! [`profile`]: what a server's state and its apps are. `choice.rs`: the one way to a volume's profile.
 //! - `written.rs`: the TOML, read strictly; `document.rs`: its tables and the lines of faults; `quarantine.rs`: its steps;
@@ -132,7 +133,7 @@
 //!
 //! [`volume`]: the storage root and its paths.
 //! - `durable.rs`: every fsync and rename; `lock.rs`: who may change the volume; `instance.rs`: who the volume is
-//! - `relpath.rs`: a path that stays below the root; `id.rs`: sixteen random bytes
+//! - `settings.rs`: settings that every verb needs; `relpath.rs`: a path that stays below the root; `id.rs`: sixteen random bytes
 //!
 //! [`mod@error`]: one failure: its kind and exit code, what happened, what to do.
 

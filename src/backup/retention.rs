@@ -42,6 +42,7 @@ pub fn expired<'a>(
 /// Where the folder cannot be read or a file in it not be removed.
 pub fn prune(volume: &Volume, key: &SecretKey, keep: usize, now: jiff::Timestamp) -> Result<()> {
     let Some(instance) = Instance::load(volume)? else { return Ok(()) };
+    volume.refuse_missing_backups()?;
     let listed = list(&volume.backups(), Some(key))?;
     let verifications = Verifications::load(volume)?;
     for backup in expired(&listed.backups, &verifications, instance.id, keep, now) {

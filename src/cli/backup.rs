@@ -136,7 +136,7 @@ fn clean_up(context: &Context, volume: &Volume, job: &Job, scheduled: bool) {
     let cleaned = (|| {
         restore::prune(volume, context.environment.keep_replaced()?)?;
         if scheduled {
-            backup::prune(volume, job.key, context.environment.backups_to_keep()?, job.now)?;
+            backup::prune(volume, job.key, context.environment.backups_to_keep(volume)?, job.now)?;
         }
         Ok::<_, crate::error::Error>(())
     })();

@@ -7,6 +7,7 @@ mod after_start;
 mod backup;
 mod cli;
 mod clock;
+mod console;
 mod crash;
 mod engine;
 mod entrypoint;

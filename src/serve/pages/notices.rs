@@ -6,16 +6,26 @@ use super::{
 };
 use crate::{
     apps::Memory,
-    serve::{Site, auth::Who, blocking, failure::Answer},
+    serve::{Site, auth::Who, blocking, failure::Answer, health},
 };
 
 /// All of them, the worst first.
 pub(super) async fn of(site: &Site, who: &Who) -> Answer<Vec<Notice>> {
     let mut notices = Vec::new();
+    notices.extend(health(site).await?);
     notices.extend(quarantine(site).await?);
     notices.extend(open(site, who));
     notices.extend(key(site).await?);
     Ok(notices)
+}
+
+/// What is bad. What somebody should know all the same (the key, quarantine) has notices of its own.
+async fn health(site: &Site) -> Answer<Option<Notice>> {
+    let degraded = health::of(&site.console).await?.degraded;
+    let mut sentences = degraded.iter().map(|why| words::sentence(why));
+    let Some(short) = sentences.next() else { return Ok(None) };
+    let long = sentences.collect::<Vec<_>>().join(" ");
+    Ok(Some(Notice { tone: Tone::Bad, short, long, remedy: Some(("/schedule", "Schedule")) }))
 }
 
 async fn quarantine(site: &Site) -> Answer<Option<Notice>> {

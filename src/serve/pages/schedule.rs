@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::response::Response;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use maud::Markup;
 use serde_json::Value;
 
 use super::{
@@ -13,28 +14,22 @@ use super::{
     form::Filled,
     layout::Section,
     view::{
-        backups::Backup,
-        calendar::{self, Day},
+        self,
+        calendar::Day,
         schedule::{Last, Page},
     },
     visit::{Visit, refuse},
 };
-use crate::{
-    events::{self, Stored},
-    serve::{
-        api::set_setting,
-        blocking,
-        entities::settings::{self, VARIABLES},
-        failure::Answer,
-        schedule::Schedule,
-        scheduler,
-    },
+use crate::serve::{
+    api::set_setting,
+    calendar::{self, Outcome},
+    entities::settings::{self, VARIABLES},
+    failure::Answer,
+    health,
 };
 
 const HERE: Section = Section::Schedule;
 const NAMES: [&str; 4] = ["BackupUtcTimeOfDay", "BackupsToKeep", "BackupLocation", "InstanceTitle"];
-/// More events than these tell nothing of the last ninety days that anybody would look for.
-const MOST_EVENTS: usize = 500;
 
 pub(super) async fn show(visit: Visit) -> Answer<Response> {
     let fixed = visit.site.console.fixed.clone();
@@ -58,12 +53,15 @@ fn text_of(name: &str, value: &Value) -> String {
     }
 }
 
-async fn content(visit: &Visit, filled: &Filled) -> Answer<maud::Markup> {
-    let schedule = scheduler::schedule_now(&visit.site.console).await;
-    let made = backups::own(&visit.site).await?;
-    let volume = visit.site.console.volume.clone();
-    let of_backups = |event: &Stored| matches!(event.kind(), "BackupComplete" | "BackupFailed" | "BackupMissed");
-    let events = blocking(move || events::read_before(&volume, None, MOST_EVENTS, &of_backups)).await?;
+async fn content(visit: &Visit, filled: &Filled) -> Answer<Markup> {
+    let health = health::of(&visit.site.console).await?;
+    let days = calendar::of(&visit.site.console).await?;
+    let faulty: Vec<Date> = backups::own(&visit.site)
+        .await?
+        .into_iter()
+        .filter(|backup| backup.verified == Some(false))
+        .map(|backup| day_of(backup.created))
+        .collect();
     let fixed: BTreeMap<&'static str, String> = VARIABLES
         .into_iter()
         .filter(|(name, _)| visit.site.console.fixed.contains_key(name))
@@ -72,46 +70,30 @@ async fn content(visit: &Visit, filled: &Filled) -> Answer<maud::Markup> {
     let page = Page {
         now: visit.now,
         csrf: visit.csrf(),
-        next: Some(schedule.next_slot(visit.now)),
-        last: last(&events, &made),
-        calendar: calendar_of(&schedule, &made, &events, visit.now),
+        next: Some(health.next_run),
+        last: health.last_result.map(|last| Last { at: last.at, failure: last.error }),
+        calendar: calendar_of(&days, &faulty, health.next_run, visit.now),
         fixed: &fixed,
     };
     Ok(page.show(filled))
 }
 
-/// How the last one went: what was told last, and failing that the newest backup.
-fn last(events: &[Stored], backups: &[Backup]) -> Option<Last> {
-    let told = events.first().and_then(|event| {
-        let failure = (event.kind() != "BackupComplete").then(|| event.message());
-        Some(Last { at: event.at()?, failure })
-    });
-    told.or_else(|| Some(Last { at: backups.iter().map(|backup| backup.created).max()?, failure: None }))
+fn day_of(at: Timestamp) -> Date {
+    TimeZone::UTC.to_datetime(at).date()
 }
 
-fn calendar_of(schedule: &Schedule, backups: &[Backup], events: &[Stored], now: Timestamp) -> maud::Markup {
-    let day_of = |at: Timestamp| at.to_zoned(TimeZone::UTC).date();
-    let mut days: BTreeMap<Date, Day> = BTreeMap::new();
-    for event in events.iter().rev() {
-        if let Some(at) = event.at() {
-            let day = if event.kind() == "BackupComplete" { Day::Made } else { Day::Failed };
-            let known = days.entry(day_of(at)).or_insert(day);
-            // A later one that was made counts, however often it failed before.
-            if day == Day::Made {
-                *known = day;
-            }
-        }
-    }
-    for backup in backups {
-        let day = if backup.verified == Some(false) { Day::Unverified } else { Day::Made };
-        days.insert(day_of(backup.created), day);
-    }
+/// `faulty` are the days whose backup has faults.
+fn calendar_of(days: &[calendar::Day], faulty: &[Date], next: Timestamp, now: Timestamp) -> Markup {
     let today = day_of(now);
-    let is_to_come = day_of(schedule.next_slot(now)) == today;
-    calendar::calendar(today, &|day| match days.get(&day) {
-        Some(known) => *known,
-        None if day == today && is_to_come => Day::ToCome,
-        None => Day::None,
+    view::calendar::calendar(today, &|date| {
+        let outcome = days.iter().find(|day| day.date == date).map(|day| day.outcome);
+        match outcome {
+            Some(Outcome::Complete) if faulty.contains(&date) => Day::Unverified,
+            Some(Outcome::Complete) => Day::Made,
+            Some(Outcome::Failed | Outcome::Missed) => Day::Failed,
+            _ if date == today && day_of(next) == today => Day::ToCome,
+            _ => Day::None,
+        }
     })
 }
 
