@@ -192,7 +192,7 @@ def look_at_the_rest(visitor: Visitor, looker: Looker):
     visitor.go("/backups")
     looker.look("backups")
     visitor.driver.find_element("css selector", "main tbody th a").click()
-    visitor.expect("What", "metastore.db")
+    visitor.expect("Databases in it", "metastore.db")
     looker.look("backup")
     visitor.press("Compare with now")
     visitor.wait_for("Compared with now")
