@@ -26,6 +26,7 @@ mod prove;
 mod quarantine;
 mod restore;
 mod rollback;
+mod serve;
 mod store;
 mod supervise;
 mod support;
