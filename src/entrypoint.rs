@@ -41,12 +41,12 @@ pub use self::{
 use crate::{
     backup,
     error::{Code, Error, Result},
+    events::{self, Event, Kind},
     init::{self, policy::OnFailure},
     key::Sources,
     process::{Ended, NotExecuted, Own, Signals, User, Variables, child, exec, exec::Prepared, signals},
     profile::{Choice, choice},
     restore,
-    serve::Role,
     volume::{Instance, Lock, Volume, lock::LOCK_FD},
 };
 
@@ -356,7 +356,10 @@ fn serve(
         companion: console.as_ref(),
     };
     Ok(match supervise::run(&program, supervision, signals)? {
-        Ok(ended) => End::Served(supervision.exits.of(ended.code())),
+        Ok((ended, stopped)) => {
+            tell_end(volume, ended, stopped);
+            End::Served(supervision.exits.of(ended.code()))
+        }
         Err(error) => error.into(),
     })
 }
@@ -366,12 +369,18 @@ fn prepared(settings: &Settings, serving: &Serving<'_>, volume: &Volume) -> std:
     let Serving { server, instance, given, .. } = serving;
     let Some(command) = &server.command else {
         let environment = given.environment(console::environment(settings, volume), instance);
-        return console::prepared(&settings.own, Role::Server, &environment);
+        return console::prepared(&settings.own, console::SERVER, &environment);
     };
     let internal = [LOCK_FD, init::SCRIPT, settings.arguments_variable];
     let environment = at_home(settings.environment.clone(), settings).without(&server.hidden).without(&internal);
     let environment = given.environment(environment, instance);
     Ok(exec::prepare(&given.command(command), &environment)?.as_user(settings.user.clone()))
+}
+
+/// The last that is done: what the server could do no more than PID 1 could, the console says when it is there again.
+fn tell_end(volume: &Volume, ended: Ended, stopped: bool) {
+    let kind = if stopped { Kind::ServerStopped } else { Kind::ServerExited };
+    events::record(volume, &Event::new(kind).with("ExitCode", ended.code()));
 }
 
 fn become_server(prepared: &Prepared, lock: &Lock, sockets: &[RawFd], signals: &mut Signals) -> End {

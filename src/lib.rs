@@ -10,7 +10,8 @@
 //! - a file per verb (`restore.rs`, `show_key.rs` …): its flags, and its answer in words
 //! - `after_start.rs`: what a child of PID 1 is started with
 //! - `environment.rs`: settings from the environment, Seq's names, durations; `key.rs`: `--secret-key[-file]`
-//! - `output.rs`: tables, objects, errors and exit codes; `progress.rs`: the bar, and stopping on a signal
+//! - `output.rs`: tables, objects, errors and exit codes; `log_format.rs`: the log's lines, in words or as objects
+//! - `progress.rs`: the bar, and stopping on a signal; `progress_lines.rs`: the same for a program
 //! - `bare.rs`: a command that is no verb; `container.rs`: what `run` and `init` share; `confirm.rs`: asking;
 //!   `preview.rs`: `--dry-run` as a table; `supervision.rs`: how a server is looked after
 //!
@@ -35,7 +36,6 @@
 //! - `mark.rs`: `.done` and `.failed`, finished after a crash; `redact.rs`: the key taken out of a script
 //!
 //! [`serve`]: the console: schedule, HTTP API, pages, notifications.
-//! - `role.rs`: what it is, seen from PID 1
 //! - `console.rs`: what its parts share; `database.rs`: the metastore, to asynchronous code
 //! - `start.rs`: its process; `first_run.rs`: the administrator, and what is there out of the box; `listen.rs`: connections
 //! - `router.rs`: all routes in one; `rules.rs`: who may use which; `site.rs`: what routes share; `failure.rs`: errors as answers
@@ -51,16 +51,26 @@
 //!   `jobs/stream.rs`: a backup as it is made
 //! - `schedule.rs`: when backups are due; `scheduler.rs`: taking them; `scheduler/decide.rs`: what is next;
 //!   `scheduler/sight.rs`: what is there; `scheduler/verification.rs`: every week
+//! - `health.rs`: how backups are; `metrics.rs`: the same for Prometheus; `calendar.rs`: the last 90 days
 //! - `filter.rs`: the language of signals; `filter/token.rs`, `filter/parse.rs`, `filter/evaluate.rs`; `filter/like.rs`
 //! - `notify.rs`: events sent to apps; `notify/tail.rs`: the end of the files; `notify/positions.rs`: how far each app is;
 //!   `notify/signal.rs`: which events; `notify/suppression.rs`: how many; `notify/instances.rs`: the apps that are on;
 //!   `notify/kinds.rs`: those there can be; `notify/attempt.rs`: one event sent; `notify/http.rs`, `notify/mail.rs`: how
+//! - `pages.rs`: the console's pages; `pages/routes.rs`: where they are; `pages/visit.rs`: one request for one;
+//!   `pages/faults.rs`: failures as pages; `pages/layout.rs`: what is around each, `pages/notices.rs`: banners,
+//!   `pages/running.rs`: what runs; `pages/fields.rs`, `pages/form.rs`, `pages/flash.rs`, `pages/table.rs`, `pages/words.rs`,
+//!   `pages/assets.rs`: their pieces
+//! - a file each, and under the same name in `pages/view.rs` what is on it: `pages/login.rs`, `pages/backups.rs`,
+//!   `pages/backup.rs`, `pages/schedule.rs`, `pages/restores.rs`, `pages/apps.rs`, `pages/instances.rs`, `pages/events.rs`,
+//!   `pages/signals.rs`, `pages/access.rs`, `pages/secret_key.rs`; `pages/comparisons.rs`: backups compared with now;
+//!   `view/calendar.rs`: the last ninety days; `view/differences.rs`, `view/remove.rs`, `view/problem.rs`
 //!
 //! [`restore`]: a backup onto the volume, whole or not at all.
 //! - `plan.rs`: which paths move, what stays; `stage.rs`: the backup unpacked and checked beside the state
 //! - `obstacles.rs`: free space, mounts, links, databases in use; `preview.rs`: what would change
 //! - `journal.rs`: the list of moves; `commit.rs`: making, finishing and reversing them
-//! - `quarantine.rs`: the apps of a staged copy; `in_place.rs`: those of the volume itself, without a restore
+//! - `console.rs`: the console's database among them; `quarantine.rs`: the apps of a staged copy; `in_place.rs`: those of
+//!   the volume itself, without a restore; `events.rs`: what of all this is an event
 //! - `rollback.rs`: what was replaced, back again; `set.rs`: what is kept, its pruning
 //!
 //! [`backup`]: a backup made, read back, looked at, kept.
@@ -77,11 +87,12 @@
 //! - `quarantine.rs`: the steps act; `release.rs`: they are undone; `release/rows.rs`: rows among them;
 //!   `release/covers.rs`: what a later step changed, too; `look.rs`: what they would find
 //! - `tree.rs`: the databases that they name; `databases.rs`: all that are open; `align.rs`: steps of before and of now;
-//!   `choose.rs`: which apps a person means
+//!   `console.rs`: the console's own; `choose.rs`: which apps a person means
 //! - `sqlite.rs`: steps on rows; `sqlite/update.rs`, `sqlite/delete.rs`, `sqlite/insert.rs`; `sqlite/undo.rs`: one row
 //!   put back; `sqlite/look.rs`; `sqlite/table.rs`: columns and keys; `sqlite/row.rs`: what is remembered of a row
 //!
-//! [`metastore`]: the console's own state, in one database. `lock.rs`: who may have it open; `schema.rs`: its tables.
+//! [`metastore`]: the console's own state, in one database. `lock.rs`: who may have it open; `schema.rs`: its tables;
+//! `copy.rs`: a copy that was restored; `mirror.rs`: settings that every verb needs.
 //!
 //! [`profile`]: what a server's state and its apps are. `choice.rs`: the one way to a volume's profile.
 //! - `written.rs`: the TOML, read strictly; `document.rs`: its tables and the lines of faults; `quarantine.rs`: its steps;
@@ -122,7 +133,7 @@
 //!
 //! [`volume`]: the storage root and its paths.
 //! - `durable.rs`: every fsync and rename; `lock.rs`: who may change the volume; `instance.rs`: who the volume is
-//! - `relpath.rs`: a path that stays below the root; `id.rs`: sixteen random bytes
+//! - `settings.rs`: settings that every verb needs; `relpath.rs`: a path that stays below the root; `id.rs`: sixteen random bytes
 //!
 //! [`mod@error`]: one failure: its kind and exit code, what happened, what to do.
 

@@ -172,6 +172,7 @@ pub fn has_one_since(
     age: jiff::SignedDuration,
     now: jiff::Timestamp,
 ) -> Result<bool> {
+    volume.refuse_missing_backups()?;
     let instance = instance.map(|instance| instance.id);
     let headers = files(&volume.backups())?.into_iter().filter_map(|file| header(&file).ok());
     // One from a clock that was wrong must not keep the next from being made for years.
@@ -234,13 +235,16 @@ fn manifest(file: &Path, key: &SecretKey) -> Result<Manifest> {
     Manifest::parse(reader.manifest()).map_err(|error| error.context(file.display()))
 }
 
-/// The backups' files in a folder, by name; that there is no folder means there are none.
+/// The backups' files in a folder, by name; that there is no `Backups/` means there are none.
 ///
 /// # Errors
 /// Where the folder cannot be read.
 pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(folder) {
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        // The volume's own folder is made when it is needed. Any other should be there: it may be a mount that is missing.
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound && folder.ends_with("Backups") => {
+            return Ok(Vec::new());
+        }
         other => other.on("list", folder)?,
     };
     let mut files = Vec::new();

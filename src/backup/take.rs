@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsStr,
-    fs::{self, File, OpenOptions},
+    fs::{self, DirEntry, File, OpenOptions},
     io::{self, BufWriter, Read, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
@@ -27,6 +27,9 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a transaction may keep a writer waiting before it is worth a line in the log.
 const WORTH_SAYING: Duration = Duration::from_millis(100);
+
+/// No backup takes longer.
+const LEFT_BEHIND: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What to back up, and how.
 #[derive(Debug)]
@@ -95,8 +98,9 @@ pub fn take(job: &Job, destination: Destination, progress: &mut dyn Progress) ->
             Ok(capture.taken(job, &header, PathBuf::new(), bytes, torn))
         }
         Destination::Backups => {
+            job.volume.refuse_missing_backups()?;
             let folder = job.volume.backups();
-            remove_leftovers(&folder);
+            remove_leftovers(&folder, folder == job.volume.own_backups());
             let path = folder.join(usual_name(job, &header));
             capture.write_file(job, &header, &path, true, progress)
         }
@@ -242,9 +246,8 @@ impl Capture {
         may_add_time: bool,
         progress: &mut dyn Progress,
     ) -> Result<Taken> {
-        let temporary = Temporary(durable::temporary_name(path));
-        // What a crash left goes; what somebody laid there for us to follow or to fill is never opened.
-        drop(fs::remove_file(&temporary.0));
+        // Of its own name: others may keep their backups in the same folder, and process ids are small in containers.
+        let temporary = Temporary(name::temporary(path, header.id));
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary.0);
         let file = file.on("create", &temporary.0).map_err(|error| error.context("the backup was not made"))?;
         let mut out = WriteBack { file, written: 0, started: 0 };
@@ -369,13 +372,18 @@ fn usual_name(job: &Job, header: &HeaderFields) -> String {
     }
 }
 
-/// What a crash left: the backup lock is ours, so nobody is writing them.
-fn remove_leftovers(folder: &Path) {
+/// What a crash left: the backup lock is ours, so nobody is writing them. In a folder that is not the volume's, others
+/// may be: there they go when they are a day old.
+fn remove_leftovers(folder: &Path, is_own: bool) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     let ours = |name: &OsStr| {
         name.to_str().is_some_and(|name| name.starts_with('.') && name.contains(".seqbac.") && name.ends_with(".tmp"))
     };
-    for entry in entries.flatten().filter(|entry| ours(&entry.file_name())) {
+    let is_old = |entry: &DirEntry| {
+        let changed = entry.metadata().and_then(|meta| meta.modified());
+        changed.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > LEFT_BEHIND))
+    };
+    for entry in entries.flatten().filter(|entry| ours(&entry.file_name()) && (is_own || is_old(entry))) {
         log::info!("removed {}, which an interrupted backup left", entry.path().display());
         drop(fs::remove_file(entry.path()));
     }

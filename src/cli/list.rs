@@ -25,6 +25,7 @@ impl List {
     pub(super) fn run(self, context: &Context) -> Result<ExitCode> {
         let volume = context.volume()?;
         let key = self.key.find(context, Some(&volume))?;
+        volume.refuse_missing_backups()?;
         let listed = backup::list(&volume.backups(), key.as_ref())?;
         if self.json {
             let skipped = listed.skipped.iter().map(|skipped| {
