@@ -31,5 +31,6 @@ mod schedule;
 mod store;
 mod supervise;
 mod support;
+mod suspect;
 mod unprivileged;
 mod user;
