@@ -34,5 +34,6 @@ mod serve;
 mod store;
 mod supervise;
 mod support;
+mod suspect;
 mod unprivileged;
 mod user;
