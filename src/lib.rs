@@ -74,7 +74,7 @@
 //! - `rollback.rs`: what was replaced, back again; `set.rs`: what is kept, its pruning
 //!
 //! [`backup`]: a backup made, read back, looked at, kept.
-//! - `take.rs`: one taken; `stores.rs`: nothing missing; `manifest.rs`: what it says it holds; `name.rs`: what it is called
+//! - `take.rs`: one taken; `temporary.rs`: its file until then; `stores.rs`: nothing missing; `suspect.rs`: nothing suddenly empty; `manifest.rs`: what it says it holds; `name.rs`: what it is called
 //! - `verifications.rs`: what later readings found; `verify.rs`: read to the last byte; `inspect.rs`, `extract.rs`: what is in it, and out of it
 //! - `catalog.rs`: listing, and the newest of an instance; `retention.rs`: which scheduled ones go
 //! - `quarantine.rs`: the memory of quarantine as a member; `progress.rs`: how far it is
@@ -105,7 +105,7 @@
 //!   never captured; `survey/found.rs`: what was seen of one path
 //! - `sqlite.rs`: how a database is captured; `sqlite/snapshot.rs`: one at one moment; `sqlite/pages.rs`: its pages; `sqlite/source.rs`: the transaction;
 //!   `sqlite/edit.rs`: one that changes it;
-//!   `sqlite/check.rs`: faults; `sqlite/facts.rs`: page size and the like; `sqlite/in_use.rs`: who has it open
+//!   `sqlite/check.rs`: faults; `sqlite/filled.rs`: which tables have rows; `sqlite/facts.rs`: page size and the like; `sqlite/in_use.rs`: who has it open
 //! - `files.rs`: a file read until it holds still; `spool.rs`: files without a name
 //! - `stage.rs`: a member written out, with owner and mode; `beneath.rs`: never through a link
 //! - `compare.rs`, `compare/table.rs`: rows that a restore would change

@@ -26,7 +26,7 @@ pub mod quarantine;
 pub mod restores;
 mod role;
 pub mod router;
-mod rules;
+pub mod rules;
 pub mod schedule;
 pub mod scheduler;
 mod site;

@@ -45,6 +45,8 @@ pub struct Summary {
     pub profile: Option<String>,
     /// Whether its apps were in quarantine; unknown without its key.
     pub quarantined: Option<bool>,
+    /// Whether a store was suddenly empty; unknown without its key.
+    pub suspect: Option<bool>,
 }
 
 /// A file that is called as a backup, and could not be taken for one.
@@ -225,11 +227,13 @@ pub fn summary(file: &Path, key: Option<&SecretKey>) -> Result<Summary> {
         key_fingerprint: header.key_fingerprint,
         instance_id: header.instance,
         quarantined: manifest.as_ref().map(|manifest| manifest.quarantined),
+        suspect: manifest.as_ref().map(|manifest| !manifest.suspect.is_empty()),
         profile: manifest.and_then(|manifest| manifest.profile),
     })
 }
 
-fn manifest(file: &Path, key: &SecretKey) -> Result<Manifest> {
+/// What it says it holds.
+pub(super) fn manifest(file: &Path, key: &SecretKey) -> Result<Manifest> {
     let open = File::open(file).on("open", file)?;
     let reader = Reader::open(open, key, 1).map_err(|error| named(file, error))?;
     Manifest::parse(reader.manifest()).map_err(|error| error.context(file.display()))

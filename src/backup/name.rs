@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use super::Kind;
-use crate::volume::Id;
 
 /// The ending of every backup's name.
 pub const EXTENSION: &str = "seqbac";
@@ -18,12 +17,6 @@ pub fn immediate(created: jiff::Timestamp) -> String {
 #[must_use]
 pub fn scheduled(prefix: &str, created: jiff::Timestamp) -> String {
     format!("{prefix}_{}.{EXTENSION}", created.strftime("%Y%m%d"))
-}
-
-/// The name that a backup has until it is whole: hidden, beside its own, and nobody else's.
-pub(super) fn temporary(path: &Path, id: Id) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{id}.tmp"))
 }
 
 /// The name for a backup whose name is taken: `-HHMMSSZ` is added.

@@ -33,6 +33,9 @@ pub struct Backup {
     /// Do not check the databases for faults
     #[arg(long)]
     no_check: bool,
+    /// A store that is suddenly empty is as it should be: let the oldest backups go again
+    #[arg(long)]
+    not_suspect: bool,
     /// Go on with a configured key that is not the one this volume's backups are sealed with
     #[arg(long, env = "MOORLINE_ACCEPT_NEW_KEY")]
     accept_new_key: bool,
@@ -84,6 +87,7 @@ impl Backup {
             key: &found.key,
             kind,
             check: !self.no_check,
+            may_be_empty: self.not_suspect,
             now: jiff::Timestamp::now(),
         };
         let stream = self.output.as_deref() == Some("-".as_ref());
@@ -96,7 +100,7 @@ impl Backup {
         let taken = backup::take(&job, destination, &mut Shown::new())?;
         drop(stdout);
         report(volume, &taken, began.elapsed());
-        if taken.summary.verified == Some(true) && !stream {
+        if taken.summary.verified == Some(true) && taken.suspect.is_empty() && !stream {
             clean_up(context, volume, &job, self.scheduled);
         }
         match (stream, self.json) {
@@ -113,6 +117,14 @@ fn report(volume: &Volume, taken: &Taken, took: Duration) {
     tell(volume, taken, took);
     for (path, finding) in &taken.findings {
         log::warn!("{path} has a fault, which the backup has too: {finding}");
+    }
+    for note in &taken.suspect {
+        log::warn!(
+            "{}: {}; no older backup is removed until somebody says that this is as it should be: \
+             `moorline backup --not-suspect`",
+            note.path,
+            note.what
+        );
     }
     log::info!("backup complete: {} bytes, sealed with key {}", taken.summary.bytes, taken.summary.key_fingerprint);
 }

@@ -38,6 +38,7 @@ impl List {
             let name = backup.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let kind = if backup.kind == Kind::Scheduled { "scheduled" } else { "immediate" };
             let sound = match backup.verified {
+                Some(true) if backup.suspect == Some(true) => "suspect",
                 Some(true) => "yes",
                 Some(false) => "faults",
                 None => "other key",

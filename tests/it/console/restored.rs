@@ -168,6 +168,9 @@ fn where_the_console_is_the_server_its_apps_are_known() {
     assert_eq!(on(&copy), ["appinstance-1"]);
     data.moorline(&["apps", "release", "console apps appinstance-1"]).succeeds();
     assert_eq!((on(&data), location(&data)), (vec!["appinstance-1".to_owned()], vec!["NULL".to_owned()]));
+    // Every verb follows what the console says.
+    data.moorline(&["apps", "release", "--all"]).succeeds();
+    data.moorline(&["backup"]).fails(75, &["/mnt/originals", "is not there"]);
 }
 
 #[test]
