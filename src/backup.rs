@@ -13,10 +13,14 @@ mod quarantine;
 mod retention;
 mod stores;
 mod take;
+mod verifications;
 mod verify;
 
 pub use self::{
-    catalog::{Listed, Skipped, Summary, files, has_one_since, is_due, list, newest_of_instance, opens, summary},
+    catalog::{
+        Listed, Skipped, Summary, files, has_one_since, is_due, is_in_the_future, list, newest_of_instance,
+        newest_scheduled, opens, summary,
+    },
     extract::{Output, extract},
     inspect::{Inspection, inspect},
     manifest::{Kind, MEMBER_PREFIX, Manifest, metastore_member, quarantine_member, state_of},
@@ -26,5 +30,6 @@ pub use self::{
     retention::{expired, prune},
     stores::refuse_missing,
     take::{Destination, Job, Taken, take},
+    verifications::Verifications,
     verify::{Report, complete, open_file, read_whole, verify},
 };

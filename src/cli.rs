@@ -11,6 +11,7 @@ mod confirm;
 mod container;
 pub mod environment;
 mod extract;
+mod hash_password;
 mod health;
 mod init;
 mod inspect;
@@ -111,6 +112,7 @@ enum Verb {
     ShowKey(show_key::ShowKey),
     Health(health::Health),
     Shell(shell::Shell),
+    HashPassword(hash_password::HashPassword),
     #[command(name = "after-start", hide = true)]
     AfterStart(after_start::AfterStart),
 }
@@ -140,10 +142,12 @@ impl Verb {
     fn run(self, context: &Context) -> Result<ExitCode> {
         match self {
             Self::Run(_) | Self::Init(_) => refuse_in_a_script()?,
-            Self::Serve(_) | Self::Shell(_) | Self::AfterStart(_) => {
+            Self::Shell(_) | Self::AfterStart(_) => {
                 refuse_in_a_script()?;
                 signals::release();
             }
+            // Once it listens to them itself.
+            Self::Serve(_) => refuse_in_a_script()?,
             _ => signals::release(),
         }
         match self {
@@ -164,6 +168,7 @@ impl Verb {
             Self::ShowKey(verb) => verb.run(context),
             Self::Health(verb) => verb.run(context),
             Self::Shell(verb) => verb.run(context),
+            Self::HashPassword(verb) => verb.run(),
             Self::AfterStart(verb) => verb.run(context),
         }
     }
@@ -184,6 +189,7 @@ impl Verb {
             Self::Verify(verb) => verb.json,
             Self::AfterStart(_)
             | Self::Extract(_)
+            | Self::HashPassword(_)
             | Self::Init(_)
             | Self::Run(_)
             | Self::Serve(_)

@@ -36,9 +36,26 @@
 //! - `mark.rs`: `.done` and `.failed`, finished after a crash; `redact.rs`: the key taken out of a script
 //!
 //! [`serve`]: the console: schedule, HTTP API, pages, notifications.
+//! - `role.rs`: what it is, seen from PID 1
 //! - `console.rs`: what its parts share; `database.rs`: the metastore, to asynchronous code
+//! - `start.rs`: its process; `first_run.rs`: the administrator, and what is there out of the box; `listen.rs`: connections
+//! - `router.rs`: all routes in one; `rules.rs`: who may use which; `site.rs`: what routes share; `failure.rs`: errors as answers
+//! - `auth.rs`: who a request is from; `auth/session.rs`, `auth/limits.rs`: logins; `auth/same_site.rs`: requests of other sites'
+//!   pages; `password.rs`: Argon2id; `permission.rs`: what there is to be allowed
+//! - `entities.rs`: what the metastore holds; `entities/users.rs`, `entities/roles.rs`, `entities/keys.rs`,
+//!   `entities/settings.rs`, `entities/signals.rs`, `entities/instances.rs`
+//! - `api.rs`: the HTTP API; a file a group: `api/root.rs`, `api/login.rs`, `api/users.rs`, `api/keys.rs`, `api/settings.rs`;
+//!   `api/backups.rs`, `api/restores.rs`, `api/signals.rs`, `api/apps.rs`, `api/events.rs`; `api/openapi.rs`: its document; `api/take.rs`: bodies
+//! - `backups.rs`: the backups as they are shown; `backups/download.rs`, `backups/upload.rs`; `restores.rs`: restores made and
+//!   asked for; `quarantine.rs`: apps that are off
 //! - `jobs.rs`: children of its own; `jobs/child.rs`: one of them; `jobs/answer.rs`: what it said;
 //!   `jobs/stream.rs`: a backup as it is made
+//! - `schedule.rs`: when backups are due; `scheduler.rs`: taking them; `scheduler/decide.rs`: what is next;
+//!   `scheduler/sight.rs`: what is there; `scheduler/verification.rs`: every week
+//! - `filter.rs`: the language of signals; `filter/token.rs`, `filter/parse.rs`, `filter/evaluate.rs`; `filter/like.rs`
+//! - `notify.rs`: events sent to apps; `notify/tail.rs`: the end of the files; `notify/positions.rs`: how far each app is;
+//!   `notify/signal.rs`: which events; `notify/suppression.rs`: how many; `notify/instances.rs`: the apps that are on;
+//!   `notify/kinds.rs`: those there can be; `notify/attempt.rs`: one event sent; `notify/http.rs`, `notify/mail.rs`: how
 //!
 //! [`restore`]: a backup onto the volume, whole or not at all.
 //! - `plan.rs`: which paths move, what stays; `stage.rs`: the backup unpacked and checked beside the state
@@ -50,7 +67,7 @@
 //!
 //! [`backup`]: a backup made, read back, looked at, kept.
 //! - `take.rs`: one taken; `stores.rs`: nothing missing; `manifest.rs`: what it says it holds; `name.rs`: what it is called
-//! - `verify.rs`: read to the last byte; `inspect.rs`, `extract.rs`: what is in it, and out of it
+//! - `verifications.rs`: what later readings found; `verify.rs`: read to the last byte; `inspect.rs`, `extract.rs`: what is in it, and out of it
 //! - `catalog.rs`: listing, and the newest of an instance; `retention.rs`: which scheduled ones go
 //! - `quarantine.rs`: the memory of quarantine as a member; `progress.rs`: how far it is
 //!

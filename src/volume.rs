@@ -25,7 +25,7 @@ use std::{
 pub use self::{
     id::Id,
     instance::Instance,
-    lock::{AppsLock, BackupLock, Holder, Lock, RestoresLock},
+    lock::{AppsLock, BackupLock, Holder, Lock, RestoresLock, ServeLock},
     relpath::RelPath,
 };
 use crate::error::{Code, Error, IoContext, Result};

@@ -81,11 +81,11 @@ pub fn list(folder: &Path, key: Option<&SecretKey>) -> Result<Listed> {
     Ok(listed)
 }
 
-/// The newest backup of this instance, by the time in its authenticated header.
+/// The newest backup of this instance, by the time in its authenticated header, of those that can be believed `now`.
 ///
 /// # Errors
 /// `NotFound` where there is none. A damaged file in the folder is an error: it may be the newest.
-pub fn newest_of_instance(folder: &Path, key: &SecretKey, instance: Id) -> Result<PathBuf> {
+pub fn newest_of_instance(folder: &Path, key: &SecretKey, instance: Id, now: jiff::Timestamp) -> Result<PathBuf> {
     let mut newest: Option<(jiff::Timestamp, PathBuf)> = None;
     let mut in_the_future = 0;
     for file in files(folder)? {
@@ -97,7 +97,7 @@ pub fn newest_of_instance(folder: &Path, key: &SecretKey, instance: Id) -> Resul
             continue;
         }
         header.authenticate(key).map_err(|error| damaged(named(&file, error)))?;
-        if is_in_the_future(header.created) {
+        if is_in_the_future(header.created, now) {
             in_the_future += 1;
             log::warn!("{} says it was made in the future, at {}; it is passed over", file.display(), header.created);
             continue;
@@ -120,8 +120,28 @@ pub fn newest_of_instance(folder: &Path, key: &SecretKey, instance: Id) -> Resul
 }
 
 /// Whether a backup claims to be made later than can be believed: then its maker's clock is wrong, or ours.
-pub(super) fn is_in_the_future(created: jiff::Timestamp) -> bool {
-    created > jiff::Timestamp::now() + CLOCK_SKEW
+#[must_use]
+pub fn is_in_the_future(created: jiff::Timestamp, now: jiff::Timestamp) -> bool {
+    created.duration_since(now) > CLOCK_SKEW
+}
+
+/// When the newest scheduled backup of this instance was made, of those that can be believed `now`. One that is damaged
+/// is none. Where the key does not open it, its name says whether it is scheduled.
+///
+/// # Errors
+/// Where the folder cannot be read.
+pub fn newest_scheduled(
+    folder: &Path,
+    key: &SecretKey,
+    instance: Id,
+    now: jiff::Timestamp,
+) -> Result<Option<jiff::Timestamp>> {
+    let headers = files(folder)?.into_iter().filter_map(|file| Some((header(&file).ok()?, file)));
+    let ours = |header: &Header| header.instance == Some(instance) && !is_in_the_future(header.created, now);
+    let mut backups: Vec<_> = headers.filter(|(header, _)| ours(header)).collect();
+    backups.sort_by_key(|(header, _)| std::cmp::Reverse(header.created));
+    let is_scheduled = |file: &Path| summary(file, Some(key)).is_ok_and(|backup| backup.kind == Kind::Scheduled);
+    Ok(backups.into_iter().find(|(_, file)| is_scheduled(file)).map(|(header, _)| header.created))
 }
 
 /// Whether this key is the one that seals a backup, as far as its header says.
@@ -134,9 +154,9 @@ pub fn opens(file: &Path, key: &SecretKey) -> bool {
 ///
 /// # Errors
 /// Where the volume cannot be read.
-pub fn is_due(volume: &Volume, profile: &Profile, age: jiff::SignedDuration) -> Result<bool> {
+pub fn is_due(volume: &Volume, profile: &Profile, age: jiff::SignedDuration, now: jiff::Timestamp) -> Result<bool> {
     let instance = Instance::load(volume)?;
-    if has_one_since(volume, instance.as_ref(), age)? {
+    if has_one_since(volume, instance.as_ref(), age, now)? {
         return Ok(false);
     }
     Ok(metastore::is_there(volume) || holds_state(volume.root(), &profile.scope.compile()?)?)
@@ -146,13 +166,18 @@ pub fn is_due(volume: &Volume, profile: &Profile, age: jiff::SignedDuration) -> 
 ///
 /// # Errors
 /// Where the volume cannot be read.
-pub fn has_one_since(volume: &Volume, instance: Option<&Instance>, age: jiff::SignedDuration) -> Result<bool> {
+pub fn has_one_since(
+    volume: &Volume,
+    instance: Option<&Instance>,
+    age: jiff::SignedDuration,
+    now: jiff::Timestamp,
+) -> Result<bool> {
     let instance = instance.map(|instance| instance.id);
     let headers = files(&volume.backups())?.into_iter().filter_map(|file| header(&file).ok());
     // One from a clock that was wrong must not keep the next from being made for years.
-    let ours = headers.filter(|header| header.instance == instance && !is_in_the_future(header.created));
+    let ours = headers.filter(|header| header.instance == instance && !is_in_the_future(header.created, now));
     let newest = ours.map(|header| header.created).max();
-    Ok(newest.is_some_and(|created| jiff::Timestamp::now().duration_since(created) <= age))
+    Ok(newest.is_some_and(|created| now.duration_since(created) <= age))
 }
 
 /// Opens a backup's file.

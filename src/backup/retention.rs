@@ -1,7 +1,7 @@
 //! Which scheduled backups are kept: a rule over what is there, and its application.
 
 use super::{
-    Kind,
+    Kind, Verifications,
     catalog::{Summary, is_in_the_future},
     list,
 };
@@ -13,15 +13,23 @@ use crate::{
 };
 
 /// The backups that may go: scheduled ones of this instance, older than the `keep` newest sound ones of it. What is
-/// immediate, of another instance, sealed with another key, from the future, or not known to be sound is neither counted
-/// nor removed: where the clock is wrong, the new backup is not the one that goes.
+/// immediate, of another instance, sealed with another key, from the future as seen `now`, or not known to be sound (a
+/// later verification failed, perhaps) is neither counted nor removed: where the clock is wrong, the new backup is not
+/// the one that goes.
 #[must_use]
-pub fn expired(backups: &[Summary], instance: Id, keep: usize) -> Vec<&Summary> {
+pub fn expired<'a>(
+    backups: &'a [Summary],
+    verifications: &Verifications,
+    instance: Id,
+    keep: usize,
+    now: jiff::Timestamp,
+) -> Vec<&'a Summary> {
     let ours = |backup: &&Summary| {
         backup.kind == Kind::Scheduled
             && backup.instance_id == Some(instance)
             && backup.verified == Some(true)
-            && !is_in_the_future(backup.created)
+            && !verifications.failed.contains_key(&backup.id)
+            && !is_in_the_future(backup.created, now)
     };
     let mut counted: Vec<_> = backups.iter().filter(ours).collect();
     counted.sort_by_key(|backup| std::cmp::Reverse(backup.created));
@@ -32,10 +40,11 @@ pub fn expired(backups: &[Summary], instance: Id, keep: usize) -> Vec<&Summary> 
 ///
 /// # Errors
 /// Where the folder cannot be read or a file in it not be removed.
-pub fn prune(volume: &Volume, key: &SecretKey, keep: usize) -> Result<()> {
+pub fn prune(volume: &Volume, key: &SecretKey, keep: usize, now: jiff::Timestamp) -> Result<()> {
     let Some(instance) = Instance::load(volume)? else { return Ok(()) };
     let listed = list(&volume.backups(), Some(key))?;
-    for backup in expired(&listed.backups, instance.id, keep) {
+    let verifications = Verifications::load(volume)?;
+    for backup in expired(&listed.backups, &verifications, instance.id, keep, now) {
         durable::remove_file(&backup.file)?;
         record(volume, &Event::new(EventKind::BackupRemoved).about(&backup.file).with("Keep", keep));
         log::info!("removed {}: the {keep} newest scheduled backups are kept", backup.file.display());
@@ -67,7 +76,13 @@ mod tests {
     }
 
     fn days(backups: &[Summary], keep: usize) -> Vec<i64> {
-        expired(backups, OURS, keep).iter().map(|backup| backup.created.as_second() / 86_400).collect()
+        let now = jiff::Timestamp::from_second(500 * 86_400).expect("a day");
+        let verifications =
+            Verifications { failed: [(Id([8; 16]), "rot".to_owned())].into(), ..Verifications::default() };
+        expired(backups, &verifications, OURS, keep, now)
+            .iter()
+            .map(|backup| backup.created.as_second() / 86_400)
+            .collect()
     }
 
     #[test]
@@ -85,7 +100,8 @@ mod tests {
         backups.push(backup(4, |backup| backup.instance_id = Some(Id([7; 16]))));
         backups.push(backup(5, |backup| backup.verified = Some(false)));
         backups.push(backup(6, |backup| backup.verified = None));
-        backups.push(backup(365 * 200, |_| ()));
+        backups.push(backup(7, |backup| backup.id = Id([8; 16])));
+        backups.push(backup(501, |_| ()));
         assert_eq!(days(&backups, 2), [0_i64; 0]);
         assert_eq!(days(&backups, 1), [1]);
     }

@@ -43,6 +43,8 @@ pub struct Job<'a> {
     pub kind: Kind,
     /// Whether the databases are checked.
     pub check: bool,
+    /// What time it is.
+    pub now: jiff::Timestamp,
 }
 
 /// Where the backup goes.
@@ -81,7 +83,7 @@ pub fn take(job: &Job, destination: Destination, progress: &mut dyn Progress) ->
     job.volume.clear_spool();
     let instance = job.instance;
     let header = HeaderFields {
-        created: now_in_millis(),
+        created: in_millis(job.now),
         id: Id::random()?,
         instance: Some(instance.id),
         writer: format!("moorline {}", env!("CARGO_PKG_VERSION")),
@@ -380,7 +382,6 @@ fn remove_leftovers(folder: &Path) {
 }
 
 /// The header counts milliseconds; so does everything that is compared with it.
-fn now_in_millis() -> jiff::Timestamp {
-    let now = jiff::Timestamp::now();
+fn in_millis(now: jiff::Timestamp) -> jiff::Timestamp {
     jiff::Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
 }

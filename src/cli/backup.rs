@@ -65,7 +65,7 @@ impl Backup {
         restore::refuse_unfinished(volume)?;
         let profile = context.profile(volume)?;
         if let Some(age) = self.if_older
-            && !backup::is_due(volume, &profile, age)?
+            && !backup::is_due(volume, &profile, age, jiff::Timestamp::now())?
         {
             return Ok(ExitCode::SUCCESS);
         }
@@ -73,7 +73,15 @@ impl Backup {
         let kind = if self.scheduled { Kind::Scheduled } else { Kind::Immediate };
         let instance = Instance::ensure(volume)?;
         restore::refuse_unfinished(volume)?;
-        let job = Job { volume, instance: &instance, profile: &profile, key: &found.key, kind, check: !self.no_check };
+        let job = Job {
+            volume,
+            instance: &instance,
+            profile: &profile,
+            key: &found.key,
+            kind,
+            check: !self.no_check,
+            now: jiff::Timestamp::now(),
+        };
         let stream = self.output.as_deref() == Some("-".as_ref());
         let mut stdout = io::stdout().lock();
         let destination = match &self.output {
@@ -124,7 +132,7 @@ fn clean_up(context: &Context, volume: &Volume, job: &Job, scheduled: bool) {
     let cleaned = (|| {
         restore::prune(volume, context.environment.keep_replaced()?)?;
         if scheduled {
-            backup::prune(volume, job.key, context.environment.backups_to_keep()?)?;
+            backup::prune(volume, job.key, context.environment.backups_to_keep()?, job.now)?;
         }
         Ok::<_, crate::error::Error>(())
     })();

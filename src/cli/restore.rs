@@ -105,7 +105,7 @@ impl Restore {
             return Err(Error::new(Code::NotFound, "this volume has made no backup yet, so it has no latest one")
                 .hint("name one: seqsvr restore -y --enable-apps --secret-key=KEY --backup=../Backups/FILE"));
         };
-        backup::newest_of_instance(&volume.backups(), key, instance.id)
+        backup::newest_of_instance(&volume.backups(), key, instance.id, jiff::Timestamp::now())
     }
 
     fn report(&self, restored: &Restored) -> Result<()> {
