@@ -38,14 +38,16 @@ fn main() -> ExitCode {
         stop_grace: milliseconds(grace),
         after_grace: if after == "killed" { AfterGrace::Killed } else { AfterGrace::Left },
         exits: Exits::default(),
-        companion: Some(Companion {
-            name: "the companion".to_owned(),
-            prepared: companion,
-            first_wait: milliseconds(first),
-            longest_wait: milliseconds(longest),
-        }),
     };
-    let program = Program { prepared: &server, lock: None, sockets: &[], after_start: None };
+    let companion = Companion {
+        name: "the companion".to_owned(),
+        prepared: companion,
+        after_the_server: Duration::ZERO,
+        first_wait: milliseconds(first),
+        longest_wait: milliseconds(longest),
+    };
+    let companion = Some(&companion);
+    let program = Program { prepared: &server, lock: None, sockets: &[], after_start: None, companion };
     match supervise::run(&program, &how, &mut signals) {
         Ok(Ok(ended)) => ExitCode::from(ended.code()),
         Ok(Err(failed)) => ExitCode::from(failed.exit),

@@ -16,6 +16,7 @@
 
 mod align;
 mod choose;
+mod console;
 mod databases;
 pub mod file;
 pub mod json;
@@ -32,6 +33,7 @@ use serde::Serialize;
 
 pub use self::{
     choose::refuse_unknown,
+    console::{console_steps, is_of_console, with_console},
     look::{look, look_beside},
     memory::{App, Kept, Kind, Memory, Remembered, Requests, Was},
     quarantine::quarantine,

@@ -12,19 +12,26 @@ mod progress;
 mod quarantine;
 mod retention;
 mod stores;
+mod suspect;
 mod take;
+mod temporary;
+mod verifications;
 mod verify;
 
 pub use self::{
-    catalog::{Listed, Skipped, Summary, files, has_one_since, is_due, list, newest_of_instance, opens, summary},
+    catalog::{
+        Listed, Skipped, Summary, files, has_one_since, is_due, is_in_the_future, list, newest_of_instance,
+        newest_scheduled, opens, summary,
+    },
     extract::{Output, extract},
     inspect::{Inspection, inspect},
-    manifest::{Kind, MEMBER_PREFIX, Manifest, quarantine_member, state_of},
+    manifest::{Kind, MEMBER_PREFIX, Manifest, metastore_member, quarantine_member, state_of},
     name::{EXTENSION, immediate, scheduled},
     progress::{Counted, Progress, Silent},
     quarantine::read_memory,
     retention::{expired, prune},
     stores::refuse_missing,
     take::{Destination, Job, Taken, take},
+    verifications::Verifications,
     verify::{Report, complete, open_file, read_whole, verify},
 };

@@ -11,6 +11,7 @@ mod confirm;
 mod container;
 pub mod environment;
 mod extract;
+mod hash_password;
 mod health;
 mod init;
 mod inspect;
@@ -24,6 +25,7 @@ mod progress;
 mod restore;
 mod rollback;
 mod run;
+mod serve;
 mod shell;
 mod show_key;
 mod status;
@@ -52,14 +54,10 @@ use crate::{
     entrypoint,
     error::{Code, Error, Result},
     key::without_keys,
-    process::signals,
+    process::{ARGUMENTS_FD, signals},
     profile::{Choice, Profile, choice},
     volume::Volume,
 };
-
-/// The variable that names a descriptor with the arguments in it, each ended by a NUL: a parent that passes a secret
-/// uses it, because `ps` shows everybody the real ones.
-pub const ARGUMENTS_FD: &str = "MOORLINE_ARGS_FD";
 
 #[derive(Debug, Parser)]
 #[command(
@@ -89,6 +87,7 @@ enum Start {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Run(run::Run),
+    Serve(serve::Serve),
     Init(init::Init),
     Backup(backup::Backup),
     List(list::List),
@@ -104,6 +103,7 @@ enum Verb {
     ShowKey(show_key::ShowKey),
     Health(health::Health),
     Shell(shell::Shell),
+    HashPassword(hash_password::HashPassword),
     #[command(name = "after-start", hide = true)]
     AfterStart(after_start::AfterStart),
 }
@@ -120,7 +120,7 @@ struct Context {
 
 impl Context {
     fn volume(&self) -> Result<Volume> {
-        Volume::open(&self.storage)
+        Volume::open(&self.storage)?.with_backups_in(self.environment.backup_location()?)
     }
 
     /// The volume's profile.
@@ -137,10 +137,13 @@ impl Verb {
                 refuse_in_a_script()?;
                 signals::release();
             }
+            // Once it listens to them itself.
+            Self::Serve(_) => refuse_in_a_script()?,
             _ => signals::release(),
         }
         match self {
             Self::Run(verb) => verb.run(context),
+            Self::Serve(verb) => verb.run(context),
             Self::Init(verb) => verb.run(context),
             Self::Backup(verb) => verb.run(context),
             Self::List(verb) => verb.run(context),
@@ -156,6 +159,7 @@ impl Verb {
             Self::ShowKey(verb) => verb.run(context),
             Self::Health(verb) => verb.run(context),
             Self::Shell(verb) => verb.run(context),
+            Self::HashPassword(verb) => verb.run(),
             Self::AfterStart(verb) => verb.run(context),
         }
     }
@@ -176,8 +180,10 @@ impl Verb {
             Self::Verify(verb) => verb.json,
             Self::AfterStart(_)
             | Self::Extract(_)
+            | Self::HashPassword(_)
             | Self::Init(_)
             | Self::Run(_)
+            | Self::Serve(_)
             | Self::Shell(_)
             | Self::ShowKey(_) => false,
         }

@@ -11,6 +11,7 @@
 //! A signal to stop before the server is there stops whatever runs, and the server does not start. This process never
 //! opens a database: whatever does is a child.
 
+pub mod console;
 pub mod health;
 mod lock;
 mod quarantine;
@@ -45,6 +46,7 @@ use crate::{
     process::{Ended, NotExecuted, Own, Signals, User, Variables, child, exec, exec::Prepared, signals},
     profile::{Choice, choice},
     restore,
+    serve::Role,
     volume::{Instance, Lock, Volume, lock::LOCK_FD},
 };
 
@@ -98,8 +100,8 @@ pub struct Scripts {
 /// The server, and what is done for it at last.
 #[derive(Debug)]
 pub struct Server {
-    /// Its program and arguments.
-    pub command: Vec<OsString>,
+    /// Its program and arguments; `None` where it is the console.
+    pub command: Option<Vec<OsString>>,
     /// Variables that it does not get to see.
     pub hidden: Vec<&'static str>,
     /// Where the secret key comes from.
@@ -112,6 +114,8 @@ pub struct Server {
     pub parent_death_signal: Option<i32>,
     /// How it is looked after; `None` where it replaces this process.
     pub supervision: Option<Supervision>,
+    /// Whether the console runs beside it, where it is looked after and is not the console itself.
+    pub console: bool,
 }
 
 /// How a container start ended.
@@ -273,7 +277,9 @@ fn back_up(
     signals: &mut Signals,
 ) -> Option<End> {
     // Where one is there, which is nearly always so, no child is needed to see it.
-    if !server.boot_backup || backup::has_one_since(volume, Some(instance), BOOT_BACKUP_AGE).unwrap_or(false) {
+    if !server.boot_backup
+        || backup::has_one_since(volume, Some(instance), BOOT_BACKUP_AGE, jiff::Timestamp::now()).unwrap_or(false)
+    {
         return None;
     }
     match own_verb(settings, volume, &["backup", "--if-older", "24h", "--scheduled"], None, signals) {
@@ -326,12 +332,9 @@ fn serve(
     lock: &Lock,
     signals: &mut Signals,
 ) -> Result<End> {
-    let Serving { server, instance, given, sockets } = serving;
-    let internal = [LOCK_FD, init::SCRIPT, settings.arguments_variable];
-    let environment = at_home(settings.environment.clone(), settings).without(&server.hidden).without(&internal);
-    let environment = given.environment(environment, instance);
-    let prepared = match exec::prepare(&given.command(&server.command), &environment) {
-        Ok(prepared) => prepared.as_user(settings.user.clone()),
+    let Serving { server, sockets, .. } = serving;
+    let prepared = match prepared(settings, serving, volume) {
+        Ok(prepared) => prepared,
         Err(error) => return Ok(error.into()),
     };
     signals.look();
@@ -341,12 +344,34 @@ fn serve(
     lock.server_starts();
     let Some(supervision) = &server.supervision else { return Ok(become_server(&prepared, lock, sockets, signals)) };
     let after = ready::child(settings, volume, lock)?;
-    let program =
-        supervise::Program { prepared: &prepared, lock: Some(lock.fd()), sockets, after_start: after.as_ref() };
+    let console = (server.console && server.command.is_some())
+        .then(|| console::beside(&settings.own, &console::environment(settings, volume)))
+        .transpose();
+    let console = console.inspect_err(|refused| log::error!("there is no console: {}", refused.error)).ok().flatten();
+    let program = supervise::Program {
+        prepared: &prepared,
+        lock: Some(lock.fd()),
+        sockets,
+        after_start: after.as_ref(),
+        companion: console.as_ref(),
+    };
     Ok(match supervise::run(&program, supervision, signals)? {
         Ok(ended) => End::Served(supervision.exits.of(ended.code())),
         Err(error) => error.into(),
     })
+}
+
+/// The server with all that it is given. The console keeps what is moorline's: the key's variables, and its user.
+fn prepared(settings: &Settings, serving: &Serving<'_>, volume: &Volume) -> std::result::Result<Prepared, NotExecuted> {
+    let Serving { server, instance, given, .. } = serving;
+    let Some(command) = &server.command else {
+        let environment = given.environment(console::environment(settings, volume), instance);
+        return console::prepared(&settings.own, Role::Server, &environment);
+    };
+    let internal = [LOCK_FD, init::SCRIPT, settings.arguments_variable];
+    let environment = at_home(settings.environment.clone(), settings).without(&server.hidden).without(&internal);
+    let environment = given.environment(environment, instance);
+    Ok(exec::prepare(&given.command(command), &environment)?.as_user(settings.user.clone()))
 }
 
 fn become_server(prepared: &Prepared, lock: &Lock, sockets: &[RawFd], signals: &mut Signals) -> End {

@@ -18,6 +18,7 @@
 //! boot backup, exec or supervise).
 //! - `scripts.rs`: how scripts are run; `health.rs`: whether the server is healthy; `ready.rs`: what runs beside it then
 //! - `quarantine.rs`: what is left to do about apps, and what the server is told
+//! - `console.rs`: `serve` as PID 1 starts it, beside the server or in its place
 //! - `lock.rs`: waiting for the volume; `state.rs`: whether it holds state, `seqsvr` on a script's `PATH`
 //! - `quiet.rs`: a start with nothing to do, before the C library; `quiet/look.rs`: whether it is one;
 //!   `quiet/supervised.rs`: its server as a child; `quiet/stack.rs`, `quiet/system.rs`, `quiet/text.rs`, `quiet/time.rs`:
@@ -34,18 +35,38 @@
 //! - `mark.rs`: `.done` and `.failed`, finished after a crash; `redact.rs`: the key taken out of a script
 //!
 //! [`serve`]: the console: schedule, HTTP API, pages, notifications.
+//! - `role.rs`: what it is, seen from PID 1
 //! - `console.rs`: what its parts share; `database.rs`: the metastore, to asynchronous code
+//! - `start.rs`: its process; `first_run.rs`: the administrator, and what is there out of the box; `listen.rs`: connections
+//! - `router.rs`: all routes in one; `rules.rs`: who may use which; `site.rs`: what routes share; `failure.rs`: errors as answers
+//! - `auth.rs`: who a request is from; `auth/session.rs`, `auth/limits.rs`: logins; `auth/same_site.rs`: requests of other sites'
+//!   pages; `password.rs`: Argon2id; `permission.rs`: what there is to be allowed
+//! - `entities.rs`: what the metastore holds; `entities/users.rs`, `entities/roles.rs`, `entities/keys.rs`,
+//!   `entities/settings.rs`, `entities/signals.rs`, `entities/instances.rs`
+//! - `api.rs`: the HTTP API; a file a group: `api/root.rs`, `api/login.rs`, `api/users.rs`, `api/keys.rs`, `api/settings.rs`;
+//!   `api/backups.rs`, `api/restores.rs`, `api/signals.rs`, `api/apps.rs`, `api/events.rs`; `api/openapi.rs`: its document; `api/take.rs`: bodies
+//! - `backups.rs`: the backups as they are shown; `backups/download.rs`, `backups/upload.rs`; `restores.rs`: restores made and
+//!   asked for; `quarantine.rs`: apps that are off
+//! - `jobs.rs`: children of its own; `jobs/child.rs`: one of them; `jobs/answer.rs`: what it said;
+//!   `jobs/stream.rs`: a backup as it is made
+//! - `schedule.rs`: when backups are due; `scheduler.rs`: taking them; `scheduler/decide.rs`: what is next;
+//!   `scheduler/sight.rs`: what is there; `scheduler/verification.rs`: every week
+//! - `health.rs`: how backups are; `metrics.rs`: the same for Prometheus; `calendar.rs`: the last 90 days
+//! - `filter.rs`: the language of signals; `filter/token.rs`, `filter/parse.rs`, `filter/evaluate.rs`; `filter/like.rs`
+//! - `notify.rs`: events sent to apps; `notify/tail.rs`: the end of the files; `notify/positions.rs`: how far each app is;
+//!   `notify/signal.rs`: which events; `notify/suppression.rs`: how many; `notify/instances.rs`: the apps that are on;
+//!   `notify/kinds.rs`: those there can be; `notify/attempt.rs`: one event sent; `notify/http.rs`, `notify/mail.rs`: how
 //!
 //! [`restore`]: a backup onto the volume, whole or not at all.
 //! - `plan.rs`: which paths move, what stays; `stage.rs`: the backup unpacked and checked beside the state
 //! - `obstacles.rs`: free space, mounts, links, databases in use; `preview.rs`: what would change
 //! - `journal.rs`: the list of moves; `commit.rs`: making, finishing and reversing them
-//! - `quarantine.rs`: the apps of a staged copy; `in_place.rs`: those of the volume itself, without a restore
+//! - `console.rs`: the console's database among them; `quarantine.rs`: the apps of a staged copy; `in_place.rs`: those of the volume itself, without a restore
 //! - `rollback.rs`: what was replaced, back again; `set.rs`: what is kept, its pruning
 //!
 //! [`backup`]: a backup made, read back, looked at, kept.
-//! - `take.rs`: one taken; `stores.rs`: nothing missing; `manifest.rs`: what it says it holds; `name.rs`: what it is called
-//! - `verify.rs`: read to the last byte; `inspect.rs`, `extract.rs`: what is in it, and out of it
+//! - `take.rs`: one taken; `temporary.rs`: its file until then; `stores.rs`: nothing missing; `suspect.rs`: nothing suddenly empty; `manifest.rs`: what it says it holds; `name.rs`: what it is called
+//! - `verifications.rs`: what later readings found; `verify.rs`: read to the last byte; `inspect.rs`, `extract.rs`: what is in it, and out of it
 //! - `catalog.rs`: listing, and the newest of an instance; `retention.rs`: which scheduled ones go
 //! - `quarantine.rs`: the memory of quarantine as a member; `progress.rs`: how far it is
 //!
@@ -57,11 +78,12 @@
 //! - `quarantine.rs`: the steps act; `release.rs`: they are undone; `release/rows.rs`: rows among them;
 //!   `release/covers.rs`: what a later step changed, too; `look.rs`: what they would find
 //! - `tree.rs`: the databases that they name; `databases.rs`: all that are open; `align.rs`: steps of before and of now;
-//!   `choose.rs`: which apps a person means
+//!   `console.rs`: the console's own; `choose.rs`: which apps a person means
 //! - `sqlite.rs`: steps on rows; `sqlite/update.rs`, `sqlite/delete.rs`, `sqlite/insert.rs`; `sqlite/undo.rs`: one row
 //!   put back; `sqlite/look.rs`; `sqlite/table.rs`: columns and keys; `sqlite/row.rs`: what is remembered of a row
 //!
-//! [`metastore`]: the console's own state, in one database. `lock.rs`: who may have it open; `schema.rs`: its tables.
+//! [`metastore`]: the console's own state, in one database. `lock.rs`: who may have it open; `schema.rs`: its tables;
+//! `copy.rs`: a copy that was restored; `mirror.rs`: settings that every verb needs.
 //!
 //! [`profile`]: what a server's state and its apps are. `choice.rs`: the one way to a volume's profile.
 //! - `written.rs`: the TOML, read strictly; `document.rs`: its tables and the lines of faults; `quarantine.rs`: its steps;
@@ -74,7 +96,7 @@
 //!   never captured; `survey/found.rs`: what was seen of one path
 //! - `sqlite.rs`: how a database is captured; `sqlite/snapshot.rs`: one at one moment; `sqlite/pages.rs`: its pages; `sqlite/source.rs`: the transaction;
 //!   `sqlite/edit.rs`: one that changes it;
-//!   `sqlite/check.rs`: faults; `sqlite/facts.rs`: page size and the like; `sqlite/in_use.rs`: who has it open
+//!   `sqlite/check.rs`: faults; `sqlite/filled.rs`: which tables have rows; `sqlite/facts.rs`: page size and the like; `sqlite/in_use.rs`: who has it open
 //! - `files.rs`: a file read until it holds still; `spool.rs`: files without a name
 //! - `stage.rs`: a member written out, with owner and mode; `beneath.rs`: never through a link
 //! - `compare.rs`, `compare/table.rs`: rows that a restore would change
@@ -102,7 +124,7 @@
 //!
 //! [`volume`]: the storage root and its paths.
 //! - `durable.rs`: every fsync and rename; `lock.rs`: who may change the volume; `instance.rs`: who the volume is
-//! - `relpath.rs`: a path that stays below the root; `id.rs`: sixteen random bytes
+//! - `settings.rs`: settings that every verb needs; `relpath.rs`: a path that stays below the root; `id.rs`: sixteen random bytes
 //!
 //! [`mod@error`]: one failure: its kind and exit code, what happened, what to do.
 

@@ -6,22 +6,28 @@
 //! Nobody keeps it open: whoever uses it holds [`MetastoreLock`], shared, from before it is opened until it is closed. A
 //! restore takes it alone, because it puts another database in its place.
 
+mod copy;
 mod lock;
+mod mirror;
 mod schema;
 
 use std::{path::PathBuf, time::Duration};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-pub use self::lock::MetastoreLock;
+pub use self::{
+    copy::adopt,
+    lock::MetastoreLock,
+    mirror::{mirror, mirror_now},
+};
 use crate::{
     error::{Code, Error, Result},
     store::sqlite::words,
-    volume::{RelPath, Volume},
+    volume::{METASTORE, RelPath, Volume},
 };
 
 /// Where it is, below the storage root.
-pub const PATH: &str = ".moorline/metastore.db";
+pub const PATH: &str = METASTORE;
 
 /// The member of a backup that it is.
 pub const MEMBER: &str = "moorline/metastore.db";

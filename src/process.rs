@@ -22,9 +22,9 @@ pub mod variables;
 pub use self::{
     child::{Ended, Listener, Relay},
     exec::NotExecuted,
-    own::Own,
+    own::{ARGUMENTS_FD, Own},
     routes::Routes,
-    signals::Signals,
+    signals::{Found, Signals},
     user::User,
     variables::Variables,
 };

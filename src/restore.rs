@@ -15,6 +15,7 @@
 //! machinery. The caller holds the volume's lock throughout.
 
 mod commit;
+mod console;
 pub mod in_place;
 mod journal;
 mod obstacles;
@@ -43,6 +44,7 @@ use crate::{
     backup::{Manifest, Progress, read_whole},
     error::{Error, Result},
     key::SecretKey,
+    metastore::MetastoreLock,
     profile::Profile,
     volume::{AppsLock, Id, Instance, RelPath, Volume, relpath},
 };
@@ -73,6 +75,8 @@ pub struct Request<'a> {
     pub backup: &'a Path,
     /// The key that opens it.
     pub key: &'a SecretKey,
+    /// The volume's own key once the restore is done: what the console keeps sealed is sealed with it.
+    pub own_key: &'a SecretKey,
     /// Whether the volume, having no key at all, takes this one as its own.
     pub adopt_key: bool,
     /// What was said about the apps.
@@ -124,14 +128,14 @@ pub fn restore(volume: &Volume, profile: &Profile, request: Request, progress: &
     let _memory = AppsLock::take(volume)?;
     let remembered = Memory::load(volume)?;
     let quarantine = Quarantine { said: request.apps, profile, manifest: &manifest, volume: remembered.as_ref() };
-    quarantine.refuse_unknown()?;
+    quarantine.refuse_unknown(&contents.members)?;
     let scopes = Scopes::new(&manifest.scope, &profile.scope)?;
     let both = [manifest.scope.clone(), profile.scope.clone()];
     obstacles::no_database_in_use(volume, &both)?;
     obstacles::space(volume, contents.members.iter().map(|member| member.size))?;
     let set = RestoreSet::create(volume)?;
     let abandon = |error: Error| set.abandon(error);
-    let staged = Staged::of(volume, &set, &quarantine, &request, progress).map_err(abandon)?;
+    let staged = Staged::of(volume, &set, &quarantine, &request, MetastoreLock::alone, progress).map_err(abandon)?;
     let beyond = scopes.beyond(volume, &set.stage()).map_err(abandon)?;
     // Ours first: a backup that is being made tells by the instance that it may have read half of each state.
     let mut moves = staged.own_files();

@@ -1,13 +1,15 @@
 //! The databases that steps name, found in one walk before any is opened.
 //!
-//! They are told by their header, as in a backup; a file that a step names and that is none is an error.
+//! They are told by their header, as in a backup; a file that a step names and that is none is an error. Of what is ours
+//! the console's database alone is found, and only by its own name.
 
 use std::{collections::BTreeSet, path::Path};
 
 use crate::{
     error::{Code, Error, IoContext, Result},
+    metastore,
     profile::step::{Action, Step},
-    store::{PathKind, Scope, Survey, is_database, survey},
+    store::{Found, PathKind, Scope, Survey, is_database, survey},
     volume::RelPath,
 };
 
@@ -15,30 +17,38 @@ use crate::{
 #[derive(Debug)]
 pub struct Tree {
     survey: Survey,
+    metastore: Option<Found>,
 }
 
 impl Tree {
     /// Walks over all below `root`, for these steps. It looks at headers.
     pub fn of<'a>(root: &Path, steps: impl Iterator<Item = &'a Step>) -> Result<Self> {
-        let mut scope = Scope::default();
+        let (mut scope, mut metastore) = (Scope::default(), None);
         for step in steps {
-            if let Action::Sqlite(rows) = &step.action {
-                scope.sqlite.push(rows.database.clone());
+            match &step.action {
+                Action::Sqlite(rows) if rows.database == metastore::PATH => {
+                    metastore = Found::database(root, &metastore::path())?;
+                }
+                Action::Sqlite(rows) => scope.sqlite.push(rows.database.clone()),
+                _ => {}
             }
         }
         if scope == Scope::default() {
-            return Ok(Self { survey: Survey::default() });
+            return Ok(Self { survey: Survey::default(), metastore });
         }
         let survey = survey(root, &scope.compile()?)?;
         // Not the same as one that is missing, which an optional step may do without: its server can read it.
         match survey.not_databases.first() {
             Some(path) => Err(not_a_database(path)),
-            None => Ok(Self { survey }),
+            None => Ok(Self { survey, metastore }),
         }
     }
 
     /// The databases that a glob matches, sorted.
     pub fn databases(&self, glob: &str) -> Result<Vec<RelPath>> {
+        if glob == metastore::PATH {
+            return Ok(self.metastore.iter().map(|found| found.path.clone()).collect());
+        }
         let matcher = Scope { sqlite: vec![glob.to_owned()], ..Scope::default() }.compile()?;
         let found = self.survey.databases.iter().map(|found| &found.path);
         Ok(found.filter(|path| matcher.takes(path, PathKind::Database)).cloned().collect())

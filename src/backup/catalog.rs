@@ -11,6 +11,7 @@ use super::{EXTENSION, Kind, Manifest, name};
 use crate::{
     error::{Code, Error, IoContext, Result},
     key::SecretKey,
+    metastore,
     profile::Profile,
     seqbac::{self, Header, Reader},
     store::holds_state,
@@ -44,6 +45,8 @@ pub struct Summary {
     pub profile: Option<String>,
     /// Whether its apps were in quarantine; unknown without its key.
     pub quarantined: Option<bool>,
+    /// Whether a store was suddenly empty; unknown without its key.
+    pub suspect: Option<bool>,
 }
 
 /// A file that is called as a backup, and could not be taken for one.
@@ -80,11 +83,11 @@ pub fn list(folder: &Path, key: Option<&SecretKey>) -> Result<Listed> {
     Ok(listed)
 }
 
-/// The newest backup of this instance, by the time in its authenticated header.
+/// The newest backup of this instance, by the time in its authenticated header, of those that can be believed `now`.
 ///
 /// # Errors
 /// `NotFound` where there is none. A damaged file in the folder is an error: it may be the newest.
-pub fn newest_of_instance(folder: &Path, key: &SecretKey, instance: Id) -> Result<PathBuf> {
+pub fn newest_of_instance(folder: &Path, key: &SecretKey, instance: Id, now: jiff::Timestamp) -> Result<PathBuf> {
     let mut newest: Option<(jiff::Timestamp, PathBuf)> = None;
     let mut in_the_future = 0;
     for file in files(folder)? {
@@ -96,7 +99,7 @@ pub fn newest_of_instance(folder: &Path, key: &SecretKey, instance: Id) -> Resul
             continue;
         }
         header.authenticate(key).map_err(|error| damaged(named(&file, error)))?;
-        if is_in_the_future(header.created) {
+        if is_in_the_future(header.created, now) {
             in_the_future += 1;
             log::warn!("{} says it was made in the future, at {}; it is passed over", file.display(), header.created);
             continue;
@@ -119,8 +122,28 @@ pub fn newest_of_instance(folder: &Path, key: &SecretKey, instance: Id) -> Resul
 }
 
 /// Whether a backup claims to be made later than can be believed: then its maker's clock is wrong, or ours.
-pub(super) fn is_in_the_future(created: jiff::Timestamp) -> bool {
-    created > jiff::Timestamp::now() + CLOCK_SKEW
+#[must_use]
+pub fn is_in_the_future(created: jiff::Timestamp, now: jiff::Timestamp) -> bool {
+    created.duration_since(now) > CLOCK_SKEW
+}
+
+/// When the newest scheduled backup of this instance was made, of those that can be believed `now`. One that is damaged
+/// is none. Where the key does not open it, its name says whether it is scheduled.
+///
+/// # Errors
+/// Where the folder cannot be read.
+pub fn newest_scheduled(
+    folder: &Path,
+    key: &SecretKey,
+    instance: Id,
+    now: jiff::Timestamp,
+) -> Result<Option<jiff::Timestamp>> {
+    let headers = files(folder)?.into_iter().filter_map(|file| Some((header(&file).ok()?, file)));
+    let ours = |header: &Header| header.instance == Some(instance) && !is_in_the_future(header.created, now);
+    let mut backups: Vec<_> = headers.filter(|(header, _)| ours(header)).collect();
+    backups.sort_by_key(|(header, _)| std::cmp::Reverse(header.created));
+    let is_scheduled = |file: &Path| summary(file, Some(key)).is_ok_and(|backup| backup.kind == Kind::Scheduled);
+    Ok(backups.into_iter().find(|(_, file)| is_scheduled(file)).map(|(header, _)| header.created))
 }
 
 /// Whether this key is the one that seals a backup, as far as its header says.
@@ -129,26 +152,35 @@ pub fn opens(file: &Path, key: &SecretKey) -> bool {
     header(file).is_ok_and(|header| header.key_fingerprint == key.fingerprint())
 }
 
-/// Whether the volume's newest backup is older than `age`, and there is state to back up.
+/// Whether the volume's newest backup is older than `age`, and there is state to back up: the server's, or the console's.
 ///
 /// # Errors
 /// Where the volume cannot be read.
-pub fn is_due(volume: &Volume, profile: &Profile, age: jiff::SignedDuration) -> Result<bool> {
+pub fn is_due(volume: &Volume, profile: &Profile, age: jiff::SignedDuration, now: jiff::Timestamp) -> Result<bool> {
     let instance = Instance::load(volume)?;
-    Ok(!has_one_since(volume, instance.as_ref(), age)? && holds_state(volume.root(), &profile.scope.compile()?)?)
+    if has_one_since(volume, instance.as_ref(), age, now)? {
+        return Ok(false);
+    }
+    Ok(metastore::is_there(volume) || holds_state(volume.root(), &profile.scope.compile()?)?)
 }
 
 /// Whether the volume has a backup of this instance that is no older than `age`, as far as the headers say.
 ///
 /// # Errors
 /// Where the volume cannot be read.
-pub fn has_one_since(volume: &Volume, instance: Option<&Instance>, age: jiff::SignedDuration) -> Result<bool> {
+pub fn has_one_since(
+    volume: &Volume,
+    instance: Option<&Instance>,
+    age: jiff::SignedDuration,
+    now: jiff::Timestamp,
+) -> Result<bool> {
+    volume.refuse_missing_backups()?;
     let instance = instance.map(|instance| instance.id);
     let headers = files(&volume.backups())?.into_iter().filter_map(|file| header(&file).ok());
     // One from a clock that was wrong must not keep the next from being made for years.
-    let ours = headers.filter(|header| header.instance == instance && !is_in_the_future(header.created));
+    let ours = headers.filter(|header| header.instance == instance && !is_in_the_future(header.created, now));
     let newest = ours.map(|header| header.created).max();
-    Ok(newest.is_some_and(|created| jiff::Timestamp::now().duration_since(created) <= age))
+    Ok(newest.is_some_and(|created| now.duration_since(created) <= age))
 }
 
 /// Opens a backup's file.
@@ -195,23 +227,28 @@ pub fn summary(file: &Path, key: Option<&SecretKey>) -> Result<Summary> {
         key_fingerprint: header.key_fingerprint,
         instance_id: header.instance,
         quarantined: manifest.as_ref().map(|manifest| manifest.quarantined),
+        suspect: manifest.as_ref().map(|manifest| !manifest.suspect.is_empty()),
         profile: manifest.and_then(|manifest| manifest.profile),
     })
 }
 
-fn manifest(file: &Path, key: &SecretKey) -> Result<Manifest> {
+/// What it says it holds.
+pub(super) fn manifest(file: &Path, key: &SecretKey) -> Result<Manifest> {
     let open = File::open(file).on("open", file)?;
     let reader = Reader::open(open, key, 1).map_err(|error| named(file, error))?;
     Manifest::parse(reader.manifest()).map_err(|error| error.context(file.display()))
 }
 
-/// The backups' files in a folder, by name; that there is no folder means there are none.
+/// The backups' files in a folder, by name; that there is no `Backups/` means there are none.
 ///
 /// # Errors
 /// Where the folder cannot be read.
 pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(folder) {
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        // The volume's own folder is made when it is needed. Any other should be there: it may be a mount that is missing.
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound && folder.ends_with("Backups") => {
+            return Ok(Vec::new());
+        }
         other => other.on("list", folder)?,
     };
     let mut files = Vec::new();

@@ -1,10 +1,13 @@
 //! `manifest.json`: what a backup holds, written before the first member.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
     apps::memory::FILE_NAME as QUARANTINE,
     error::{Code, Error, Result},
+    metastore,
     profile::Apps,
     store::{DatabaseFacts, Note, Scope},
     volume::{Id, RelPath},
@@ -49,6 +52,9 @@ pub struct Manifest {
     pub scope: Scope,
     /// The SQLite databases, in the order captured.
     pub databases: Vec<DatabaseFacts>,
+    /// Stores that are empty and were not before, unless somebody said that it is as it should be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub suspect: Vec<Note>,
     /// What was seen and left out, and why.
     #[serde(default)]
     pub notes: Vec<Note>,
@@ -81,6 +87,12 @@ impl Manifest {
         self.databases.iter().all(|database| database.findings.is_empty())
     }
 
+    /// Whether the console's database is in it.
+    #[must_use]
+    pub fn has_metastore(&self) -> bool {
+        self.database(&metastore::path()).is_some()
+    }
+
     /// The facts of one database.
     #[must_use]
     pub fn database(&self, path: &RelPath) -> Option<&DatabaseFacts> {
@@ -88,21 +100,33 @@ impl Manifest {
     }
 }
 
-/// The name in the archive of a path of the state.
+/// The name in the archive of a path of the state, or of the console's database.
 #[must_use]
 pub fn member_of(path: &RelPath) -> RelPath {
-    RelPath::new(std::path::Path::new(MEMBER_PREFIX).join(path.as_path())).unwrap_or_else(|_| path.clone())
+    if path.as_path() == Path::new(metastore::PATH) {
+        return metastore_member();
+    }
+    RelPath::new(Path::new(MEMBER_PREFIX).join(path.as_path())).unwrap_or_else(|_| path.clone())
 }
 
 /// The member that holds the memory of quarantine.
 #[must_use]
 pub fn quarantine_member() -> RelPath {
-    RelPath::new(std::path::Path::new(OWN_PREFIX).join(QUARANTINE)).expect("two plain names make a relative path")
+    RelPath::new(Path::new(OWN_PREFIX).join(QUARANTINE)).expect("two plain names make a relative path")
 }
 
-/// The path of the state that a name in the archive stands for.
+/// The member that is the console's database.
+#[must_use]
+pub fn metastore_member() -> RelPath {
+    RelPath::new(metastore::MEMBER).expect("two plain names make a relative path")
+}
+
+/// The path of the state, or of the console's database, that a name in the archive stands for.
 #[must_use]
 pub fn state_of(member: &RelPath) -> Option<RelPath> {
+    if *member == metastore_member() {
+        return Some(metastore::path());
+    }
     RelPath::new(member.as_path().strip_prefix(MEMBER_PREFIX).ok()?).ok()
 }
 

@@ -10,15 +10,16 @@ use crate::{
 };
 
 /// Refuses a survey in which a store of the profile is missing, or all of them are. What no profile says discovery
-/// cannot miss; only that there is nothing at all.
+/// cannot miss; only that there is nothing at all, and no database of the console's either.
 ///
 /// # Errors
 /// `NotFound` for what is missing, `Usage` for what the profile calls a database and is none.
-pub fn refuse_missing(profile: &Profile, survey: &Survey, root: &Path) -> Result<()> {
+pub fn refuse_missing(profile: &Profile, survey: &Survey, metastore: bool, root: &Path) -> Result<()> {
     if let Some(path) = survey.not_databases.first() {
         return Err(not_a_database(profile, &path.under(root)));
     }
-    let nothing = survey.databases.is_empty() && survey.files.iter().all(|found| found.kind == PathKind::Directory);
+    let nothing =
+        !metastore && survey.databases.is_empty() && survey.files.iter().all(|found| found.kind == PathKind::Directory);
     if nothing {
         return Err(no_state(profile, root));
     }

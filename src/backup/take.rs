@@ -1,8 +1,7 @@
 //! One backup taken: every read transaction opened, every page and file sealed, the result read back, then named.
 
 use std::{
-    ffi::OsStr,
-    fs::{self, File, OpenOptions},
+    fs::{File, OpenOptions},
     io::{self, BufWriter, Read, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
@@ -10,15 +9,22 @@ use std::{
 };
 
 use super::{
-    Counted, Kind, Manifest, Progress, catalog::Summary, manifest::member_of, name, quarantine::Remembered, stores,
+    Counted, Kind, Manifest, Progress,
+    catalog::Summary,
+    manifest::member_of,
+    name,
+    quarantine::Remembered,
+    stores, suspect,
+    temporary::{Temporary, remove_leftovers, taken_name},
     verify,
 };
 use crate::{
     error::{Code, Error, IoContext, Result},
     key::SecretKey,
+    metastore::{self, MetastoreLock},
     profile::Profile,
     seqbac::{self, HeaderFields, Options, Writer},
-    store::{Files, PathKind, Snapshot, Spool, Survey, open_all, survey},
+    store::{Files, Found, Note, PathKind, Snapshot, Spool, Survey, open_all, survey},
     volume::{BackupLock, Id, Instance, RelPath, Volume, durable},
 };
 
@@ -42,6 +48,10 @@ pub struct Job<'a> {
     pub kind: Kind,
     /// Whether the databases are checked.
     pub check: bool,
+    /// Whether somebody said that a store may be empty that was not before.
+    pub may_be_empty: bool,
+    /// What time it is.
+    pub now: jiff::Timestamp,
 }
 
 /// Where the backup goes.
@@ -67,6 +77,8 @@ pub struct Taken {
     pub summary: Summary,
     /// Faults that the databases had, by path.
     pub findings: Vec<(RelPath, String)>,
+    /// Stores that are suddenly empty.
+    pub suspect: Vec<Note>,
     /// Files that changed each time they were read.
     pub torn: Vec<RelPath>,
 }
@@ -80,7 +92,7 @@ pub fn take(job: &Job, destination: Destination, progress: &mut dyn Progress) ->
     job.volume.clear_spool();
     let instance = job.instance;
     let header = HeaderFields {
-        created: now_in_millis(),
+        created: in_millis(job.now),
         id: Id::random()?,
         instance: Some(instance.id),
         writer: format!("moorline {}", env!("CARGO_PKG_VERSION")),
@@ -92,8 +104,9 @@ pub fn take(job: &Job, destination: Destination, progress: &mut dyn Progress) ->
             Ok(capture.taken(job, &header, PathBuf::new(), bytes, torn))
         }
         Destination::Backups => {
+            job.volume.refuse_missing_backups()?;
             let folder = job.volume.backups();
-            remove_leftovers(&folder);
+            remove_leftovers(&folder, folder == job.volume.own_backups());
             let path = folder.join(usual_name(job, &header));
             capture.write_file(job, &header, &path, true, progress)
         }
@@ -124,16 +137,28 @@ impl Capture {
         let memory = Remembered::of(job.volume)?;
         let scope = job.profile.scope.and_files(&memory.files());
         let survey = survey(root, &scope.compile()?)?;
-        stores::refuse_missing(job.profile, &survey, root)?;
+        let (held, metastore) = metastore_of(job)?;
+        stores::refuse_missing(job.profile, &survey, metastore.is_some(), root)?;
         let spool = Spool::on(job.volume);
+        let found: Vec<Found> = metastore.iter().chain(&survey.databases).cloned().collect();
         // All are open before the first is read: their states are as close together as can be had from outside.
-        let mut snapshots = open_all(root, &survey.databases, &spool, PATIENCE)?;
+        let mut snapshots = open_all(root, &found, &spool, PATIENCE)?;
+        let mut databases = Vec::new();
+        if metastore.is_some() {
+            let mut ours = snapshots.remove(0);
+            databases.push(ours.facts(job.check)?);
+            // It is small: nobody waits for its lock as long as the rest of the state takes.
+            snapshots.insert(0, ours.let_go(&spool)?);
+        }
+        drop(held);
         for (waited, path) in snapshots.iter().filter_map(|one| Some((one.waited()?, &one.found().path))) {
             if waited >= WORTH_SAYING {
                 log::info!("writers of {path} were kept waiting for {waited:.1?}: it is not in WAL mode");
             }
         }
-        let databases = snapshots.iter_mut().map(|snapshot| snapshot.facts(job.check)).collect::<Result<Vec<_>>>()?;
+        for snapshot in snapshots.iter_mut().skip(databases.len()) {
+            databases.push(snapshot.facts(job.check)?);
+        }
         let manifest = Manifest {
             moorline: env!("CARGO_PKG_VERSION").to_owned(),
             created: header.created,
@@ -142,6 +167,10 @@ impl Capture {
             profile: job.profile.name.clone(),
             apps: job.profile.apps,
             quarantined: memory.is_some(),
+            suspect: match job.may_be_empty {
+                true => Vec::new(),
+                false => suspect::look(job.volume, job.key, job.instance.id, job.now, (&scope, &survey, &databases)),
+            },
             scope,
             databases,
             notes: survey.notes.clone(),
@@ -227,17 +256,16 @@ impl Capture {
         may_add_time: bool,
         progress: &mut dyn Progress,
     ) -> Result<Taken> {
-        let temporary = Temporary(durable::temporary_name(path));
-        // What a crash left goes; what somebody laid there for us to follow or to fill is never opened.
-        drop(fs::remove_file(&temporary.0));
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary.0);
-        let file = file.on("create", &temporary.0).map_err(|error| error.context("the backup was not made"))?;
+        // Of its own name: others may keep their backups in the same folder, and process ids are small in containers.
+        let temporary = Temporary::of(path, header.id);
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary.path());
+        let file = file.on("create", temporary.path()).map_err(|error| error.context("the backup was not made"))?;
         let mut out = WriteBack { file, written: 0, started: 0 };
         let (buffered, bytes, torn) = self.write(job, header, BufWriter::with_capacity(1 << 20, &mut out), progress)?;
         buffered.into_inner().map_err(io::IntoInnerError::into_error).on("write", path)?;
         durable::sync_file(&out.file, path)?;
         drop(out);
-        verify::read_whole(&temporary.0, job.key, progress)
+        verify::read_whole(temporary.path(), job.key, progress)
             .map_err(|error| error.context("the backup could not be read back and was not kept"))?;
         let path = temporary.name_it(path, may_add_time.then_some(header.created))?;
         Ok(self.taken(job, header, path, bytes, torn))
@@ -262,11 +290,25 @@ impl Capture {
                 instance_id: header.instance,
                 profile: job.profile.name.clone(),
                 quarantined: Some(self.memory.is_some()),
+                suspect: Some(!self.manifest.suspect.is_empty()),
             },
+            suspect: self.manifest.suspect.clone(),
             findings,
             torn,
         }
     }
+}
+
+/// The console's database, and the right to open it.
+fn metastore_of(job: &Job) -> Result<(Option<MetastoreLock>, Option<Found>)> {
+    if !metastore::is_there(job.volume) {
+        return Ok((None, None));
+    }
+    let held = MetastoreLock::shared(job.volume)?;
+    // Of a restore that was cut off, the instance is the first that changed: what is half moved is not to be opened.
+    refuse_if_restored(job)?;
+    let found = Found::database(job.volume.root(), &metastore::path())?;
+    Ok((Some(held), found))
 }
 
 /// A backup needs no lock, so a restore may have replaced half of what was read: the instance tells.
@@ -306,35 +348,6 @@ impl Write for &mut WriteBack {
     }
 }
 
-/// A file under a temporary name; removed unless it is named.
-struct Temporary(PathBuf);
-
-impl Temporary {
-    fn name_it(self, path: &Path, may_add_time: Option<jiff::Timestamp>) -> Result<PathBuf> {
-        if durable::rename_new(&self.0, path)? {
-            return Ok(path.to_owned());
-        }
-        if let Some(created) = may_add_time {
-            let other = name::with_time(path, created);
-            if durable::rename_new(&self.0, &other)? {
-                return Ok(other);
-            }
-        }
-        Err(taken_name(path))
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        drop(fs::remove_file(&self.0));
-    }
-}
-
-fn taken_name(path: &Path) -> Error {
-    Error::usage(format!("{} exists already, and a backup never replaces a file", path.display()))
-        .hint("name another file with --output")
-}
-
 fn usual_name(job: &Job, header: &HeaderFields) -> String {
     match job.kind {
         Kind::Immediate => name::immediate(header.created),
@@ -342,20 +355,7 @@ fn usual_name(job: &Job, header: &HeaderFields) -> String {
     }
 }
 
-/// What a crash left: the backup lock is ours, so nobody is writing them.
-fn remove_leftovers(folder: &Path) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
-    let ours = |name: &OsStr| {
-        name.to_str().is_some_and(|name| name.starts_with('.') && name.contains(".seqbac.") && name.ends_with(".tmp"))
-    };
-    for entry in entries.flatten().filter(|entry| ours(&entry.file_name())) {
-        log::info!("removed {}, which an interrupted backup left", entry.path().display());
-        drop(fs::remove_file(entry.path()));
-    }
-}
-
 /// The header counts milliseconds; so does everything that is compared with it.
-fn now_in_millis() -> jiff::Timestamp {
-    let now = jiff::Timestamp::now();
+fn in_millis(now: jiff::Timestamp) -> jiff::Timestamp {
     jiff::Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
 }

@@ -7,13 +7,9 @@ use serde::Serialize;
 
 use super::{Context, output};
 use crate::{
-    apps::{self, App, Chosen, Look, Memory, Release, Requests},
+    apps::{App, Chosen, Look, Memory, ReleasedStep, Requests},
     error::Result,
-    profile,
-    restore::{
-        self,
-        in_place::{self, Answered},
-    },
+    restore::{self, in_place},
     volume::{Id, Lock, Volume},
 };
 
@@ -99,7 +95,7 @@ impl Apps {
                 pending: false,
                 apps: Vec::new(),
                 requested: Requests::default(),
-                would_switch_off: would_switch_off(context, volume)?,
+                would_switch_off: in_place::look(volume, &context.profile(volume)?)?,
             },
         };
         if self.json {
@@ -112,30 +108,19 @@ impl Apps {
     fn release(&self, context: &Context, volume: &Volume, chosen: &Chosen) -> Result<()> {
         volume.prepare()?;
         let profile = context.profile(volume)?;
-        let answered = in_place::release(volume, &profile, chosen, context.environment.inherited_lock())?;
-        let left = Memory::load(volume)?.map(|memory| memory.apps().collect::<Vec<_>>()).unwrap_or_default();
-        match answered {
-            Answered::Released(release) => {
-                warn(&release.warnings);
-                if self.json {
-                    let object = serde_json::json!({"released": release.steps, "requested": null, "left_off": left});
-                    return output::object(&object);
-                }
-                released(&release).for_each(|line| say(&line));
-                say(&if left.is_empty() {
-                    "nothing is left: quarantine has ended".to_owned()
-                } else {
-                    format!("still in quarantine: {}", restore::in_words(&left))
-                });
-            }
-            Answered::Requested { because, requests } => {
-                log::info!("{because}");
-                if self.json {
-                    let object = serde_json::json!({"released": [], "requested": requests, "left_off": left});
-                    return output::object(&object);
-                }
-                say("noted: the next start puts them back on, before the server; restart the container");
-            }
+        let answer = in_place::release(volume, &profile, chosen, context.environment.inherited_lock())?;
+        warn(&answer.warnings);
+        if let Some(because) = &answer.because {
+            log::info!("{because}");
+        }
+        if self.json {
+            return output::object(&answer);
+        }
+        released(&answer.released).for_each(|line| say(&line));
+        match (&answer.requested, answer.left_off.as_slice()) {
+            (Some(_), _) => say("noted: the next start puts them back on, before the server; restart the container"),
+            (None, []) => say("nothing is left: quarantine has ended"),
+            (None, left) => say(&format!("still in quarantine: {}", restore::in_words(left))),
         }
         Ok(())
     }
@@ -171,18 +156,9 @@ fn settle(context: &Context, volume: &Volume) -> Result<()> {
     }
     if let Some(release) = &settled.release {
         warn(&release.warnings);
-        released(release).for_each(|line| log::info!("{}", output::printable(&line)));
+        released(&release.steps).for_each(|line| log::info!("{}", output::printable(&line)));
     }
     Ok(())
-}
-
-fn would_switch_off(context: &Context, volume: &Volume) -> Result<Option<Vec<Look>>> {
-    let profile = context.profile(volume)?;
-    match profile.apps {
-        profile::Apps::Unknown => Ok(None),
-        profile::Apps::None => Ok(Some(Vec::new())),
-        profile::Apps::Listed => apps::look(volume.root(), &profile.steps).map(Some),
-    }
 }
 
 fn show(listed: &Listed) {
@@ -222,8 +198,8 @@ fn show(listed: &Listed) {
 }
 
 /// `push notifications: 2 of 3 are on again`, and what was left.
-fn released(release: &Release) -> impl Iterator<Item = String> {
-    release.steps.iter().flat_map(|step| {
+fn released(steps: &[ReleasedStep]) -> impl Iterator<Item = String> {
+    steps.iter().flat_map(|step| {
         let left = step.left.iter().map(|left| {
             let still = if left.remembered { "; it can still be released" } else { "" };
             format!("left as it is: {}: {}{still}", left.id, left.why)

@@ -23,6 +23,9 @@ pub struct Backup {
     /// Do not check the databases for faults
     #[arg(long)]
     no_check: bool,
+    /// A store that is suddenly empty is as it should be: let the oldest backups go again
+    #[arg(long)]
+    not_suspect: bool,
     /// Go on with a configured key that is not the one this volume's backups are sealed with
     #[arg(long, env = "MOORLINE_ACCEPT_NEW_KEY")]
     accept_new_key: bool,
@@ -44,7 +47,7 @@ impl Backup {
         restore::refuse_unfinished(&volume)?;
         let profile = context.profile(&volume)?;
         if let Some(age) = self.if_older
-            && !backup::is_due(&volume, &profile, age)?
+            && !backup::is_due(&volume, &profile, age, jiff::Timestamp::now())?
         {
             return Ok(ExitCode::SUCCESS);
         }
@@ -59,6 +62,8 @@ impl Backup {
             key: &found.key,
             kind,
             check: !self.no_check,
+            may_be_empty: self.not_suspect,
+            now: jiff::Timestamp::now(),
         };
         let stream = self.output.as_deref() == Some("-".as_ref());
         let mut stdout = io::stdout().lock();
@@ -70,7 +75,7 @@ impl Backup {
         let taken = backup::take(&job, destination, &mut Shown::new())?;
         drop(stdout);
         report(&taken);
-        if taken.summary.verified == Some(true) && !stream {
+        if taken.summary.verified == Some(true) && taken.suspect.is_empty() && !stream {
             clean_up(context, &volume, &job, self.scheduled);
         }
         match (stream, self.json) {
@@ -87,6 +92,14 @@ fn report(taken: &Taken) {
     for (path, finding) in &taken.findings {
         log::warn!("{path} has a fault, which the backup has too: {finding}");
     }
+    for note in &taken.suspect {
+        log::warn!(
+            "{}: {}; no older backup is removed until somebody says that this is as it should be: \
+             `moorline backup --not-suspect`",
+            note.path,
+            note.what
+        );
+    }
     log::info!("backup complete: {} bytes, sealed with key {}", taken.summary.bytes, taken.summary.key_fingerprint);
 }
 
@@ -95,7 +108,7 @@ fn clean_up(context: &Context, volume: &Volume, job: &Job, scheduled: bool) {
     let cleaned = (|| {
         restore::prune(volume, context.environment.keep_replaced()?)?;
         if scheduled {
-            backup::prune(volume, job.key, context.environment.backups_to_keep()?)?;
+            backup::prune(volume, job.key, context.environment.backups_to_keep(volume)?, job.now)?;
         }
         Ok::<_, crate::error::Error>(())
     })();

@@ -5,12 +5,12 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::Args;
 use jiff::SignedDuration;
 
-use super::{ARGUMENTS_FD, Context, environment::Environment, output};
+use super::{Context, environment::Environment, output};
 use crate::{
     entrypoint::{End, Health, Scripts, Settings, health},
     error::{Error, Result},
     init::policy::OnFailure,
-    process::{Own, User, Variables, child, variables::DEFAULT_PATH},
+    process::{ARGUMENTS_FD, Own, User, Variables, child, variables::DEFAULT_PATH},
 };
 
 /// Where a second source of init scripts is mounted.

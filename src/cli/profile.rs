@@ -10,6 +10,7 @@ use crate::{
     apps::{self, Look},
     backup,
     error::{Code, Error, Result},
+    metastore,
     profile::{
         Apps, Choice, Profile as Described, Written, choice,
         finds::{self, StoreFinds},
@@ -165,7 +166,7 @@ fn unnamed() -> Error {
 /// What its stores and steps find, each on its own, so that one that makes no sense hides no other.
 fn look_at(profile: &Described, volume: &Volume, problems: &mut Vec<Error>) -> Result<OnVolume> {
     let survey = finds::survey(profile, volume.root())?;
-    problems.extend(backup::refuse_missing(profile, &survey, volume.root()).err());
+    problems.extend(backup::refuse_missing(profile, &survey, metastore::is_there(volume), volume.root()).err());
     let mut steps = Vec::new();
     for step in &profile.steps {
         match apps::look(volume.root(), std::slice::from_ref(step)) {

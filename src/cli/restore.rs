@@ -59,13 +59,15 @@ impl Restore {
         };
         let profile = context.profile(&volume)?;
         let sources = self.key.sources(context)?;
-        let adopt_key = sources.from_flag()?.is_some() && sources.active(Some(&volume))?.is_none();
+        let given = sources.from_flag()?.is_some();
+        let own_key = if given { sources.active(Some(&volume))? } else { None };
         let key = self.key.get(context, Some(&volume))?;
         let file = self.file(&volume, &key)?;
         let request = Request {
             backup: &file,
             key: &key,
-            adopt_key,
+            own_key: own_key.as_ref().map_or(&key, |found| &found.key),
+            adopt_key: given && own_key.is_none(),
             apps: self.said(),
             accept_other_profile: self.profile_mismatch.is_some(),
             owner: self.owner,
@@ -103,7 +105,8 @@ impl Restore {
             return Err(Error::new(Code::NotFound, "this volume has made no backup yet, so it has no latest one")
                 .hint("name one: seqsvr restore -y --enable-apps --secret-key=KEY --backup=../Backups/FILE"));
         };
-        backup::newest_of_instance(&volume.backups(), key, instance.id)
+        volume.refuse_missing_backups()?;
+        backup::newest_of_instance(&volume.backups(), key, instance.id, jiff::Timestamp::now())
     }
 
     fn report(&self, restored: &Restored) -> Result<()> {

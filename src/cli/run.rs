@@ -1,4 +1,4 @@
-//! `moorline run -- COMMAND…`: init scripts, then the server.
+//! `moorline run [-- COMMAND…]`: init scripts, then the server.
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -11,13 +11,15 @@ use super::{
     supervision::Flags,
 };
 use crate::{
-    entrypoint::{self, Server},
+    entrypoint::{self, Server, console, supervise::Companion},
     error::{Error, Result},
+    process::Variables,
 };
 
 /// Run the init scripts, then become the server
 ///
-/// The server replaces this process: it has its process id, and gets every signal. With `--supervise` it is a child.
+/// The server replaces this process: it has its process id, and gets every signal. With `--supervise` it is a child, and
+/// the console runs beside it. Without a command the server is the console itself.
 #[derive(Debug, Args)]
 pub struct Run {
     #[command(flatten)]
@@ -33,20 +35,22 @@ pub struct Run {
     health: Option<String>,
     #[command(flatten)]
     supervision: Flags,
-    /// The server and its arguments, behind `--`
+    /// The server and its arguments, behind `--`; without them it is the console (`serve`)
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
 }
 
 impl Run {
     pub(super) fn run(self, context: &Context) -> Result<ExitCode> {
-        if self.command.is_empty() {
-            return Err(Error::usage("no server was named")
+        let environment = &context.environment;
+        let console = self.supervision.console(environment)?;
+        if self.command.is_empty() && !console {
+            return Err(Error::usage("no server was named, and the console is not to be one")
                 .hint("say `run -- my-server --its-flag`; or `init`, for the scripts alone"));
         }
-        let environment = &context.environment;
         let server = Server {
-            command: self.command,
+            command: (!self.command.is_empty()).then_some(self.command),
+            console,
             hidden: SECRETS.to_vec(),
             keys: environment.key_sources()?,
             accept_new_key: self.accept_new_key || environment.switch("MOORLINE_ACCEPT_NEW_KEY")?,
@@ -64,6 +68,15 @@ impl Run {
 pub(super) fn look_after(arguments: Vec<OsString>, environment: &Environment) -> Result<ExitCode> {
     let command: Vec<OsString> =
         arguments.into_iter().skip(1).skip_while(|argument| argument != "--").skip(1).collect();
-    let how = Flags::plain().settings(environment)?.expect("it stays with the server");
-    Ok(container::answer(entrypoint::look_after(&command, &std::env::vars_os().collect(), &how)?))
+    let flags = Flags::plain();
+    let how = flags.settings(environment)?.expect("it stays with the server");
+    let variables: Variables = std::env::vars_os().collect();
+    let console = flags.console(environment)?.then(|| beside(&variables)).flatten();
+    Ok(container::answer(entrypoint::look_after(&command, &variables, console.as_ref(), &how)?))
+}
+
+/// The console of that server. That there is none is no reason to leave the server alone.
+fn beside(variables: &Variables) -> Option<Companion> {
+    let own = container::own(variables).inspect_err(|error| log::error!("there is no console: {error}")).ok()?;
+    console::beside(&own, variables).inspect_err(|refused| log::error!("there is no console: {}", refused.error)).ok()
 }

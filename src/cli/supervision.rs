@@ -34,6 +34,9 @@ pub struct Flags {
     /// How long all have to stop after SIGTERM; a server that is there then is killed, where this was said (8s) [env: MOORLINE_STOP_GRACE]
     #[arg(long, value_name = "DURATION")]
     stop_grace: Option<String>,
+    /// No console beside the server [env: MOORLINE_NO_SERVE]
+    #[arg(long)]
+    no_serve: bool,
     /// The signal that this process gets when its parent ends [env: MOORLINE_PARENT_DEATH_SIGNAL]
     #[arg(long, value_name = "SIGNAL")]
     parent_death_signal: Option<String>,
@@ -70,8 +73,12 @@ impl Flags {
             stop_grace: grace.unsigned_abs(),
             after_grace: if said { AfterGrace::Killed } else { AfterGrace::Left },
             exits: self.exits(environment)?,
-            companion: None,
         }))
+    }
+
+    /// Whether a console is wanted.
+    pub(super) fn console(&self, environment: &Environment) -> Result<bool> {
+        Ok(!self.no_serve && !environment.switch("MOORLINE_NO_SERVE")?)
     }
 
     fn refuse_what_needs_it(&self) -> Result<()> {
@@ -80,6 +87,7 @@ impl Flags {
             ("--rewrite", !self.rewrite.is_empty()),
             ("--exit-code-map", !self.exit_code_map.is_empty()),
             ("--stop-grace", self.stop_grace.is_some()),
+            ("--no-serve", self.no_serve),
         ];
         match given.into_iter().find(|(_, given)| *given) {
             Some((flag, _)) => Err(Error::usage(format!("{flag} needs --supervise"))

@@ -2,7 +2,7 @@
 //! Rust's runtime have been set up, and handed over to the server at once.
 //!
 //! ```text
-//! run [--supervise] -- COMMAND…            no other setting of ours in the environment but the storage root and the log
+//! run [--supervise] -- COMMAND…            no setting of ours in the environment but the few that change nothing here
 //! signals held, the lock taken, its holder written down
 //! no profile in the image, no restore, no quarantine, no script waiting, the key as it was when it was checked, a backup
 //! of today                                 anything else: the lock is let go, and the long way is gone
@@ -53,6 +53,8 @@ texts! {
     LOG_INFO = b"MOORLINE_LOG=info\0";
     SUPERVISED = b"MOORLINE_SUPERVISE=1\0";
     NO_BACKUP = b"MOORLINE_NO_BOOT_BACKUP=1\0";
+    NO_SERVE = b"MOORLINE_NO_SERVE=1\0";
+    LOG_TEXT = b"MOORLINE_LOG_FORMAT=text\0";
     DEFAULT_STORAGE = b"/data\0";
     // What the server is told.
     INSTANCE = b"MOORLINE_INSTANCE=\0";
@@ -140,8 +142,8 @@ impl Server {
         let is_setting = |variable: &CStr| {
             let starts = |start: &CStr| starts_with(variable.to_bytes(), start.to_bytes());
             let is = |text: &CStr| equal(variable.to_bytes(), text.to_bytes());
-            let harmless =
-                starts(STORAGE) || is(SUPERVISED) || is(NO_BACKUP) || is(LOG_ERROR) || is(LOG_WARN) || is(LOG_INFO);
+            let log = is(LOG_ERROR) || is(LOG_WARN) || is(LOG_INFO) || is(LOG_TEXT);
+            let harmless = starts(STORAGE) || is(SUPERVISED) || is(NO_BACKUP) || is(NO_SERVE) || log;
             (starts(OURS) || starts(SEQS) || starts(SOCKETS)) && !harmless
         };
         let program = stack.argument(first).filter(|program| plain && !program.is_empty())?;
@@ -187,7 +189,12 @@ impl Server {
         let path = path.as_text()?.as_ptr();
         let execute = || system::execute(path, self.stack.arguments_from(self.first), environment);
         if self.supervised {
-            return supervised::run(found, execute);
+            let console = if self.stack.environment().has(NO_SERVE) {
+                None
+            } else {
+                Some((self.stack.argument(0)?, self.stack.environment().as_list()))
+            };
+            return supervised::run(found, execute, console);
         }
         if system::is_signalled() {
             return None;

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! loop: reap all; the server among them → its status, out
-//!       what is due: the companion again; the end of a grace
-//!       wait for a signal → send it on, or what it is rewritten to
-//! out:  companion: TERM, time to finish → what the server left running, by name: TERM, a moment, KILL
+//!       what is due: the companion, and the companion again; the end of a grace
+//!       wait for a signal → send it on, or what it is rewritten to; a SIGTERM is the companion's, too
+//! out:  companion: TERM where it was not told yet, a moment, KILL → what the server left running, likewise, by name
 //! ```
 //! One thread; nothing is allocated, and nothing wakes it, while server and companion run and no signal comes. A
 //! signal is never lost: all are blocked since the first instructions, and a child that they are sent to before it is
@@ -19,8 +19,8 @@ use std::{
 
 use nix::{libc, unistd::Pid};
 
-pub use self::companion::Companion;
 use self::companion::Slot;
+pub use self::companion::{Beside, Companion};
 use crate::{
     error::{Error, Result},
     process::{
@@ -31,7 +31,7 @@ use crate::{
     },
 };
 
-/// What is left of the grace for the companion when the server uses all of it: at most this much.
+/// How long the companion has when the server has ended: the container's end does not wait for it any longer.
 const FOR_THE_COMPANION: Duration = Duration::from_secs(2);
 
 /// How the server is looked after.
@@ -47,8 +47,6 @@ pub struct Supervision {
     pub after_grace: AfterGrace,
     /// What it says for each exit code of the server.
     pub exits: Exits,
-    /// What runs beside it.
-    pub companion: Option<Companion>,
 }
 
 /// What happens to a server that does not stop.
@@ -94,6 +92,8 @@ pub struct Program<'a> {
     pub sockets: &'a [RawFd],
     /// What is started after it, once, and keeps the lock too: the scripts of `Init/ready.d/`.
     pub after_start: Option<&'a Prepared>,
+    /// What runs beside it.
+    pub companion: Option<&'a Companion>,
 }
 
 /// Runs the server to its end, and stops all that is left then. How it ended.
@@ -108,11 +108,11 @@ pub fn run(
     signals.know_processes();
     let place = Place::Own { always: how.whole_group };
     let keep: Vec<RawFd> = server.lock.into_iter().chain(server.sockets.iter().copied()).collect();
-    let given = Given { place, keep: &keep, activated: !server.sockets.is_empty() };
+    let given = Given { place, keep: &keep, activated: !server.sockets.is_empty(), behind: false };
     let started = start::start(server.prepared, given)?;
     server.sockets.iter().for_each(|socket| close(*socket));
     let after = server.after_start.and_then(|program| start_after(program, server.lock));
-    let (ended, mut server) = look_after(started, after, SoFar::default(), how, signals);
+    let (ended, mut server) = look_after(started, server.companion, after, SoFar::default(), how, signals);
     Ok(server.not_executed().map_or(Ok(ended), Err))
 }
 
@@ -123,12 +123,15 @@ pub struct SoFar {
     pub ended: Option<Ended>,
     /// It was sent SIGTERM.
     pub stopping: bool,
+    /// What runs beside it.
+    pub beside: Beside,
 }
 
 /// Looks after a server that was started, to its end, and stops all that is left then. How it ended, and itself, to be
 /// asked whether it was executed at all.
 pub fn look_after(
     server: Started,
+    companion: Option<&Companion>,
     after: Option<Started>,
     so_far: SoFar,
     how: &Supervision,
@@ -137,9 +140,10 @@ pub fn look_after(
     signals.attend();
     // A directory that nobody else uses can be unmounted.
     let _ = nix::unistd::chdir("/");
-    let stop = so_far.stopping.then(|| Stop::from_now(how.stop_grace));
-    let mut room = Room { how, server, companion: Slot::new(how.companion.as_ref()), after, stop };
-    room.companion.start();
+    let mut room = Room { how, server, companion: Slot::new(companion, so_far.beside), after, stop: None };
+    if so_far.stopping {
+        room.stop_from_now();
+    }
     pages::give_back();
     let ended = so_far.ended.unwrap_or_else(|| room.attend(signals));
     room.server.take_terminal_back();
@@ -149,7 +153,6 @@ pub fn look_after(
 
 /// The end of a grace, since the first SIGTERM.
 struct Stop {
-    companion: Instant,
     over: Instant,
     killed: bool,
 }
@@ -217,17 +220,21 @@ impl Room<'_> {
         if let Some(sent) = self.how.routes.of(signal) {
             send(self.server.pid, self.how.whole_group, sent);
             if signal == libc::SIGTERM && self.stop.is_none() {
-                self.stop = Some(Stop::from_now(self.how.stop_grace));
+                self.stop_from_now();
             }
         }
+    }
+
+    /// The server was sent SIGTERM. The companion stops at the same time, so that nobody waits for it in the end.
+    fn stop_from_now(&mut self) {
+        let over = Instant::now() + self.how.stop_grace;
+        self.companion.stop(over.checked_sub(FOR_THE_COMPANION.min(self.how.stop_grace / 4)).unwrap_or(over));
+        self.stop = Some(Stop { over, killed: false });
     }
 
     fn on_time(&mut self, now: Instant) {
         self.companion.on_time(now);
         let Some(stop) = &mut self.stop else { return };
-        if now >= stop.companion {
-            self.companion.stop(stop.over);
-        }
         if now >= stop.over && !stop.killed {
             stop.killed = true;
             if self.how.after_grace == AfterGrace::Killed {
@@ -241,17 +248,14 @@ impl Room<'_> {
 
     fn next_time(&self) -> Option<Instant> {
         let companion = self.companion.next_time();
-        let stop = self.stop.as_ref().and_then(|stop| {
-            let times = [(!self.companion.is_told()).then_some(stop.companion), (!stop.killed).then_some(stop.over)];
-            times.into_iter().flatten().min()
-        });
+        let stop = self.stop.as_ref().filter(|stop| !stop.killed).map(|stop| stop.over);
         [companion, stop].into_iter().flatten().min()
     }
 
     /// The server is gone: the companion, then whatever else is left.
     fn clear_up(&mut self, signals: &mut Signals) {
         let over = self.stop.as_ref().map_or_else(|| Instant::now() + self.how.stop_grace, |stop| stop.over);
-        self.companion.stop(over.checked_sub(leftovers::GRACE).unwrap_or(over));
+        self.companion.stop(over.min(Instant::now() + FOR_THE_COMPANION));
         while !self.companion.is_gone() {
             // There is nobody left to send a signal to.
             let _ = signals.next(self.companion.next_time());
@@ -269,16 +273,9 @@ impl Room<'_> {
 
 /// That it cannot be started is no reason to stop the server.
 fn start_after(program: &Prepared, lock: Option<RawFd>) -> Option<Started> {
-    let given = Given { place: Place::Apart, keep: lock.as_slice(), activated: false };
+    let given = Given { place: Place::Apart, keep: lock.as_slice(), activated: false, behind: false };
     let failed = |error: &Error| log::error!("the scripts of Init/ready.d/ are not run: {error}");
     start::start(program, given).inspect_err(failed).ok()
-}
-
-impl Stop {
-    fn from_now(grace: Duration) -> Self {
-        let over = Instant::now() + grace;
-        Self { companion: over - FOR_THE_COMPANION.min(grace / 4), over, killed: false }
-    }
 }
 
 fn close(socket: RawFd) {

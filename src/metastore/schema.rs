@@ -29,6 +29,11 @@ const VERSIONS: &[&str] = &["CREATE TABLE users (
          token_hash TEXT PRIMARY KEY, user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
          csrf_token TEXT NOT NULL, created TEXT NOT NULL, expires TEXT NOT NULL) STRICT;"];
 
+/// The version that this program writes.
+pub(super) fn newest() -> u32 {
+    u32::try_from(VERSIONS.len()).unwrap_or(u32::MAX)
+}
+
 /// Why a database cannot be the metastore.
 #[derive(Debug)]
 pub(super) enum Unusable {
@@ -47,7 +52,7 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), Unusable> {
     connection.execute_batch(
         "PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF; PRAGMA cache_size = -256",
     )?;
-    let newest = u32::try_from(VERSIONS.len()).unwrap_or(u32::MAX);
+    let newest = newest();
     let version = |connection: &Connection| connection.query_row("PRAGMA user_version", [], |row| row.get::<_, u32>(0));
     match version(connection)? {
         now if now == newest => return Ok(()),

@@ -107,6 +107,15 @@ impl Prepared {
         self
     }
 
+    /// The same, called by this name.
+    #[must_use]
+    pub fn called(mut self, name: &OsStr) -> Self {
+        if let (Some(first), Ok(name)) = (self.arguments.first_mut(), CString::new(name.as_bytes())) {
+            *first = name;
+        }
+        self
+    }
+
     /// The same, as this user.
     #[must_use]
     pub fn as_user(self, user: Option<User>) -> Self {

@@ -8,6 +8,10 @@ use std::{
 use super::exec;
 use crate::error::{Code, Error, Result};
 
+/// The variable that names a descriptor with the arguments in it, each ended by a NUL: a parent that passes a secret
+/// uses it, because `ps` shows everybody the real ones.
+pub const ARGUMENTS_FD: &str = "MOORLINE_ARGS_FD";
+
 /// This program.
 #[derive(Debug, Clone)]
 pub struct Own {

@@ -24,6 +24,14 @@ use nix::{
 use super::{NotExecuted, child, exec, exec::Prepared, signals::Found};
 use crate::error::{Code, Error, Result};
 
+/// How much nicer than this process one is that stands behind others.
+pub const NICE: i32 = 10;
+
+/// `IOPRIO_CLASS_IDLE`, as `ioprio_set` takes it; and whose it is.
+pub const IOPRIO_IDLE: usize = 3 << 13;
+/// One process's.
+pub const IOPRIO_WHO_PROCESS: usize = 1;
+
 /// Where a child stands, seen from terminals and signals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -46,6 +54,8 @@ pub struct Given<'a> {
     pub keep: &'a [RawFd],
     /// Whether `LISTEN_PID` is to name it.
     pub activated: bool,
+    /// Whether it stands behind others: processor and disk are its own only where nobody else wants them.
+    pub behind: bool,
 }
 
 /// A child that was started.
@@ -134,6 +144,9 @@ fn become_it(program: &Prepared, given: Given<'_>, group: bool, terminal: Option
     if given.place == Place::Apart {
         stand_apart();
     }
+    if given.behind {
+        stand_behind();
+    }
     exec::close_on_exec_except(given.keep);
     let failed = if given.activated {
         let program = program.clone().with("LISTEN_PID", Some(&Pid::this().to_string())).with("LISTEN_PIDFDID", None);
@@ -156,6 +169,16 @@ fn stand_apart() {
         let _ = unistd::dup2_stdin(nothing);
     }
     let _ = unistd::dup2_stdout(standard(2));
+}
+
+/// As far as it may: a filter or a kernel without the call leaves things as they are.
+fn stand_behind() {
+    // SAFETY: take numbers; this process alone is meant.
+    unsafe {
+        let nice = libc::getpriority(libc::PRIO_PROCESS, 0);
+        libc::setpriority(libc::PRIO_PROCESS, 0, nice + NICE);
+        libc::syscall(libc::SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_IDLE);
+    }
 }
 
 enum Terminal {

@@ -20,6 +20,7 @@ const ALL: &[BuiltIn] = built_in![
     "drone",
     "gitea",
     "grafana",
+    "moorline",
     "node-red",
     "ntfy",
     "paperless-ngx",

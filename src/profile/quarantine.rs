@@ -10,6 +10,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     store::{Scope, scope},
+    volume::METASTORE,
 };
 
 /// The keys that say of what kind a step is, and those that go with it.
@@ -317,7 +318,8 @@ fn glob(table: &Table<'_>, key: &str) -> Result<String> {
     let glob = table.needs(key, example(key))?;
     let alone = Scope { files: vec![glob.to_owned()], ..Scope::default() };
     alone.compile().map_err(|error| table.fault(key, format!("makes no sense: {}", error.message()), INSTEAD))?;
-    match scope::is_own_glob(glob) {
+    // Of what is ours, the console's database alone has apps.
+    match scope::is_own_glob(glob) && !(key == "sqlite" && glob == METASTORE) {
         true => Err(table.fault(key, format!("is {glob:?}, and that is never part of a backup"), INSTEAD)),
         false => Ok(glob.to_owned()),
     }

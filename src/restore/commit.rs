@@ -14,13 +14,14 @@ use std::{
 };
 
 use super::{
-    Move,
+    Move, console,
     journal::{Journal, State},
     obstacles,
     set::{RestoreSet, is_own, journals},
 };
 use crate::{
     error::{Code, Error, IoContext, Result},
+    metastore::MetastoreLock,
     volume::{RelPath, Volume, durable},
 };
 
@@ -55,6 +56,9 @@ pub fn recover(volume: &Volume) -> Result<Vec<String>> {
             continue;
         };
         let id = journal.id;
+        let unfinished = matches!(journal.state, State::Commit | State::Undoing);
+        let _held =
+            (unfinished && console::is_moved(&journal.moves)).then(|| MetastoreLock::alone(volume)).transpose()?;
         match journal.state {
             State::Commit => {
                 finish(volume, &mut journal)?;
@@ -137,7 +141,11 @@ fn reverse(volume: &Volume, change: &Move) -> Result<()> {
 
 /// In the moment in which there is none, a backup that has just begun makes an `instance.json`: it is nobody's.
 fn put(from: &Path, live: &Path, path: &RelPath) -> Result<()> {
-    if is_own(path) { durable::rename(from, live) } else { rename(from, live) }
+    if !is_own(path) {
+        return rename(from, live);
+    }
+    console::clear_beside(live, path)?;
+    durable::rename(from, live)
 }
 
 fn rename(from: &Path, to: &Path) -> Result<()> {

@@ -16,9 +16,11 @@ use serde::Serialize;
 
 use super::{obstacles, quarantine::failed, recover, refuse_unfinished};
 use crate::{
-    apps::{self, App, Chosen, Memory, Release, Requests},
+    apps::{self, App, Chosen, Keep, Look, Memory, Release, ReleasedStep, Requests},
     error::{Code, Error, Result},
+    metastore::{self, MetastoreLock},
     profile::{Apps, Profile, step::Step},
+    store::holds_state,
     volume::{AppsLock, BackupLock, Lock, Volume, durable},
 };
 
@@ -53,77 +55,185 @@ pub fn disable(volume: &Volume, profile: &Profile, _held: &Lock) -> Result<Disab
     let _locks = (no_backup(volume)?, AppsLock::take(volume)?);
     // Whoever switches everything off does not want released what was asked for before.
     let before = Memory::load(volume)?.map(Memory::without_requests);
+    let console = metastore::is_there(volume);
     let steps = match (profile.apps, &before) {
         (Apps::Listed, _) => profile.steps.clone(),
         (Apps::None, _) => Vec::new(),
         (Apps::Unknown, Some(memory)) => steps_of(memory),
+        (Apps::Unknown, None) if is_only_console(volume, profile)? => Vec::new(),
         (Apps::Unknown, None) => return Err(unknown()),
     };
+    let steps = apps::with_console(steps, console)?;
+    let console_held = console.then(|| MetastoreLock::alone(volume)).transpose()?;
     obstacles::no_database_in_use(volume, std::slice::from_ref(&profile.scope))?;
     let known: BTreeSet<_> = before.iter().flat_map(Memory::apps).map(|app| app.id).collect();
     let (memory, notes) = switch_off(volume, &steps, before)?;
+    mirror(volume, console_held.as_ref())?;
     let apps: Vec<App> = memory.apps().collect();
     let switched_off = apps.iter().filter(|app| !known.contains(&app.id)).count();
     Ok(Disabled { apps, switched_off, notes })
 }
 
-/// What came of a request to put apps back on.
-#[derive(Debug)]
-pub enum Answered {
-    /// It was carried out.
-    Released(Release),
-    /// It is carried out by the next start.
-    Requested {
-        /// Who keeps the state from being changed now.
-        because: String,
-        /// All that is asked for by now.
-        requests: Requests,
-    },
+/// What steps would find that are on, where quarantine is not in force; `None` where nobody knows what the server's apps
+/// are.
+///
+/// # Errors
+/// Where the volume cannot be read, or a step makes no sense.
+pub fn look(volume: &Volume, profile: &Profile) -> Result<Option<Vec<Look>>> {
+    let steps = match profile.apps {
+        Apps::Listed => profile.steps.clone(),
+        Apps::None => Vec::new(),
+        Apps::Unknown if is_only_console(volume, profile)? => Vec::new(),
+        Apps::Unknown => return Ok(None),
+    };
+    let console = metastore::is_there(volume);
+    let _held = console.then(|| MetastoreLock::shared(volume)).transpose()?;
+    apps::look(volume.root(), &apps::with_console(steps, console)?).map(Some)
 }
 
-/// Puts the chosen apps back on: now, where no server runs; otherwise it is written down for the next start. `inherited`
-/// is the descriptor of the volume's lock that a parent left to this process.
+/// Whether the console is the server: it has state, and nobody else has.
+fn is_only_console(volume: &Volume, profile: &Profile) -> Result<bool> {
+    Ok(metastore::is_there(volume) && !holds_state(volume.root(), &profile.scope.compile()?)?)
+}
+
+/// What came of the wish to put apps back on.
+#[derive(Debug, Serialize)]
+pub struct Answer {
+    /// Those that are on again, or were left as they are, step by step.
+    pub released: Vec<ReleasedStep>,
+    /// All that is asked of the next start by now; null where this left nothing for it.
+    pub requested: Option<Requests>,
+    /// Who keeps the server's state from being changed now, where something is left for the next start.
+    pub because: Option<String>,
+    /// What is off still.
+    pub left_off: Vec<App>,
+    /// What a person should know.
+    pub warnings: Vec<String>,
+}
+
+impl Answer {
+    fn of(release: Release, memory: &Memory) -> Self {
+        Self {
+            released: release.steps,
+            requested: None,
+            because: None,
+            left_off: memory.apps().collect(),
+            warnings: release.warnings,
+        }
+    }
+}
+
+/// Puts the chosen apps back on: now, where no server runs. Otherwise the console's own are put back on now, and the
+/// server's by its next start, for which it is written down. `inherited` is the descriptor of the volume's lock that a
+/// parent left to this process.
+///
+/// The console may call it, while nobody waits for its database: that is let go of first, within seconds.
 ///
 /// # Errors
 /// `NotFound` where there is no quarantine, or no such app. `TryAgain` while a restore is unfinished or a backup is being
 /// made. Where an app cannot be put back: what could be until then is, and the rest is still remembered.
-pub fn release(volume: &Volume, profile: &Profile, chosen: &Chosen, inherited: Option<RawFd>) -> Result<Answered> {
-    let request = |error: Error| request(volume, chosen, error.message().to_owned());
+pub fn release(volume: &Volume, profile: &Profile, chosen: &Chosen, inherited: Option<RawFd>) -> Result<Answer> {
     let _held = match Lock::try_take(volume, "apps release", inherited)? {
         Ok(lock) => lock,
-        Err(holder) => return request(holder.refusal(volume)),
+        Err(holder) => return release_beside(volume, chosen, holder.refusal(volume).message()),
     };
     for line in recover(volume)? {
         log::info!("{line}");
     }
     match obstacles::no_database_in_use(volume, std::slice::from_ref(&profile.scope)) {
-        Err(error) if error.code() == Code::TryAgain => request(error),
+        Err(error) if error.code() == Code::TryAgain => release_beside(volume, chosen, error.message()),
         other => other.and_then(|()| release_now(volume, chosen)),
     }
 }
 
-fn release_now(volume: &Volume, chosen: &Chosen) -> Result<Answered> {
+fn release_now(volume: &Volume, chosen: &Chosen) -> Result<Answer> {
     let _locks = (no_backup(volume)?, AppsLock::take(volume)?);
-    let mut memory = Memory::load(volume)?.ok_or_else(|| not_in_quarantine(volume))?;
-    apps::refuse_unknown(&memory, chosen)?;
+    let mut memory = load(volume, chosen)?;
+    let console = console_closed(volume, &memory)?;
     if memory.pending {
         let steps = steps_of(&memory);
         memory = switch_off(volume, &steps, Some(memory))?.0;
     }
     let released = switch_on(volume, &mut memory, chosen)?;
+    mirror(volume, console.as_ref())?;
     forget_requests(&mut memory);
     memory.save(volume)?;
-    Ok(Answered::Released(released))
+    Ok(Answer::of(released, &memory))
 }
 
-fn request(volume: &Volume, chosen: &Chosen, because: String) -> Result<Answered> {
+/// Beside a server, which is why the rest has to wait.
+fn release_beside(volume: &Volume, chosen: &Chosen, because: &str) -> Result<Answer> {
     refuse_unfinished(volume)?;
-    let _lock = AppsLock::take(volume)?;
-    let mut memory = Memory::load(volume)?.ok_or_else(|| not_in_quarantine(volume))?;
-    apps::refuse_unknown(&memory, chosen)?;
-    memory.requested.add(chosen);
+    // A backup that is being made is no reason not to write down what the next start is to do.
+    let (backup, _apps) = (no_backup(volume), AppsLock::take(volume)?);
+    let mut memory = load(volume, chosen)?;
+    // What was cut off while apps were switched off is finished by the next start before anything is switched on.
+    let (ours, others) = if memory.pending { (None, Some(chosen.clone())) } else { divide(&memory, chosen) };
+    if let Some(others) = &others {
+        memory.requested.add(others);
+    }
+    let release = match ours {
+        Some(ours) => {
+            let _backup = backup?;
+            release_console(volume, &mut memory, &ours)?
+        }
+        None => Release::default(),
+    };
+    forget_requests(&mut memory);
     memory.save(volume)?;
-    Ok(Answered::Requested { because, requests: memory.requested })
+    let mut answer = Answer::of(release, &memory);
+    if others.is_some() {
+        answer.requested = Some(memory.requested);
+        answer.because = Some(because.to_owned());
+    }
+    Ok(answer)
+}
+
+/// Which of the chosen are the console's apps, and which the server's.
+fn divide(memory: &Memory, chosen: &Chosen) -> (Option<Chosen>, Option<Chosen>) {
+    let mut server = memory.clone();
+    let console = server.take_console();
+    let among = |part: &Memory| match chosen {
+        Chosen::All => part.apps().next().map(|_| Chosen::All),
+        Chosen::Named(names) => {
+            let names: Vec<String> = names.iter().filter(|name| is_off(part, name)).cloned().collect();
+            (!names.is_empty()).then_some(Chosen::Named(names))
+        }
+    };
+    (among(&console), among(&server))
+}
+
+/// The console's apps, in its database, while a server may be running. A crash may leave them on and remembered: that
+/// they are as they were is seen when they are released again.
+fn release_console(volume: &Volume, memory: &mut Memory, chosen: &Chosen) -> Result<Release> {
+    let alone = MetastoreLock::alone(volume)?;
+    let mut console = memory.take_console();
+    let done = release_part(volume, &mut console, chosen, &mut |console| {
+        let mut whole = memory.clone();
+        whole.put_console(console.clone());
+        whole.save(volume)
+    });
+    memory.put_console(console);
+    let done = done?;
+    mirror(volume, Some(&alone))?;
+    Ok(done)
+}
+
+/// Where backups are kept may have been switched off or on.
+fn mirror(volume: &Volume, console: Option<&MetastoreLock>) -> Result<()> {
+    console.filter(|_| metastore::is_there(volume)).map_or(Ok(()), |held| metastore::mirror_now(volume, held))
+}
+
+fn load(volume: &Volume, chosen: &Chosen) -> Result<Memory> {
+    let memory = Memory::load(volume)?.ok_or_else(|| not_in_quarantine(volume))?;
+    apps::refuse_unknown(&memory, chosen)?;
+    Ok(memory)
+}
+
+/// Where apps of the console's are to be changed: nobody has its database open meanwhile.
+fn console_closed(volume: &Volume, memory: &Memory) -> Result<Option<MetastoreLock>> {
+    let concerned = memory.has_console_apps() || (memory.pending && metastore::is_there(volume));
+    concerned.then(|| MetastoreLock::alone(volume)).transpose()
 }
 
 /// Makes the volume ready for the server: what a crash cut off is done again, and what was asked for is released.
@@ -134,6 +244,8 @@ pub fn settle(volume: &Volume, _held: &Lock) -> Result<Settled> {
     let _lock = AppsLock::take(volume)?;
     let mut settled = Settled { resumed: false, release: None, notes: Vec::new() };
     let Some(mut memory) = Memory::load(volume)? else { return Ok(settled) };
+    let due = memory.pending || !memory.requested.is_empty();
+    let console = if due { console_closed(volume, &memory)? } else { None };
     if memory.pending {
         let steps = steps_of(&memory);
         (memory, settled.notes) = switch_off(volume, &steps, Some(memory))?;
@@ -144,6 +256,7 @@ pub fn settle(volume: &Volume, _held: &Lock) -> Result<Settled> {
     if let Some(chosen) = asked_for(&memory.requested) {
         settled.release = Some(switch_on(volume, &mut memory, &chosen)?);
     }
+    mirror(volume, console.as_ref())?;
     memory.requested = Requests::default();
     memory.save(volume)?;
     Ok(settled)
@@ -171,9 +284,13 @@ fn switch_off(volume: &Volume, steps: &[Step], before: Option<Memory>) -> Result
 
 /// What cannot be put back is forgotten, so that quarantine can end; a copy of the memory keeps it for a person.
 fn switch_on(volume: &Volume, memory: &mut Memory, chosen: &Chosen) -> Result<Release> {
+    release_part(volume, memory, chosen, &mut |memory| memory.save(volume))
+}
+
+/// The same of a memory that is not kept as it is.
+fn release_part(volume: &Volume, memory: &mut Memory, chosen: &Chosen, keep: Keep<'_>) -> Result<Release> {
     let before = memory.to_bytes()?;
-    let mut release =
-        apps::release(volume.root(), memory, chosen, &mut |memory| memory.save(volume)).map_err(failed)?;
+    let mut release = apps::release(volume.root(), memory, chosen, keep).map_err(failed)?;
     if release.steps.iter().flat_map(|step| &step.left).any(|left| !left.remembered) {
         let path = volume.own().join(format!("quarantine-{}.json", jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ")));
         durable::write_new(&path, &before, 0o600)?;

@@ -15,6 +15,7 @@ use crate::{
     apps::Memory,
     backup::{Progress, read_whole},
     error::{IoContext, Result},
+    metastore::{self, MetastoreLock},
     profile::Profile,
     store::{TableChange, compare, is_database, sidecar_base},
     volume::{RelPath, Volume, durable, relpath},
@@ -95,12 +96,12 @@ pub fn preview(volume: &Volume, profile: &Profile, request: &Request, progress: 
     accept(&manifest, profile, request)?;
     let remembered = Memory::load(volume)?;
     let quarantine = Quarantine { said: request.apps, profile, manifest: &manifest, volume: remembered.as_ref() };
-    quarantine.refuse_unknown()?;
+    quarantine.refuse_unknown(&contents.members)?;
     let scopes = plan::Scopes::new(&manifest.scope, &profile.scope)?.and_all_in(put_away(remembered.as_ref()));
     obstacles::space(volume, contents.members.iter().map(|member| member.size))?;
     let set = RestoreSet::scratch(volume)?;
     let looked = (|| {
-        let staged = Staged::of(volume, &set, &quarantine, request, progress)?;
+        let mut staged = Staged::of(volume, &set, &quarantine, request, MetastoreLock::shared, progress)?;
         let moves = plan::of_tree(volume, &set, &set.stage(), &scopes)?;
         obstacles::moves(volume, &moves)?;
         let mut preview = Preview {
@@ -110,9 +111,10 @@ pub fn preview(volume: &Volume, profile: &Profile, request: &Request, progress: 
             switched_off: switched_off(staged.dealt.memory.as_ref()),
             databases: Vec::new(),
             files: FileChanges::default(),
-            notes: staged.notes,
+            notes: std::mem::take(&mut staged.notes),
         };
-        for change in &moves {
+        let ours = staged.own_files().into_iter().filter(|change| change.path == metastore::path());
+        for change in ours.chain(moves) {
             look(volume.root(), &set.stage(), &change.path, &mut preview)?;
         }
         Ok(preview)

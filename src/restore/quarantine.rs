@@ -13,9 +13,10 @@ use serde::{Deserialize, Serialize};
 use super::{Move, set::RestoreSet};
 use crate::{
     apps::{self, App, Chosen, Memory},
-    backup::Manifest,
+    backup::{Manifest, metastore_member, quarantine_member},
     error::{Code, Error, Result},
     profile::{Apps, Profile, step::Step},
+    seqbac::DigestEntry,
     volume::{RelPath, Volume},
 };
 
@@ -88,9 +89,13 @@ impl Quarantine<'_> {
     ///
     /// # Errors
     /// `AppsUnknown`.
-    pub fn refuse_unknown(&self) -> Result<()> {
+    pub fn refuse_unknown(&self, members: &[DigestEntry]) -> Result<()> {
         let remembered = self.manifest.quarantined || (self.said == Said::FromLatest && self.volume.is_some());
-        let known = self.profile.apps != Apps::Unknown || self.manifest.apps == Apps::None || remembered;
+        let is_ours = |member: &DigestEntry| [metastore_member(), quarantine_member()].contains(&member.path);
+        // Then the console is the server, and its apps are known.
+        let only_console = self.manifest.has_metastore() && members.iter().all(is_ours);
+        let known =
+            self.profile.apps != Apps::Unknown || self.manifest.apps == Apps::None || remembered || only_console;
         if self.after() == AppsAfter::AsTheyWere || known {
             return Ok(());
         }
@@ -104,14 +109,15 @@ impl Quarantine<'_> {
         ))
     }
 
-    /// Switches apps off or on in the staged copy. `backup` is what was remembered when the backup was made.
+    /// Switches apps off or on in the staged copy. `backup` is what was remembered when the backup was made; `console`,
+    /// whether the console's database is in the stage.
     ///
     /// # Errors
     /// `AppsUnknown` where a step fails: the copy is worth nothing then.
-    pub fn deal_with(&self, set: &RestoreSet, backup: Option<Memory>) -> Result<Dealt> {
+    pub fn deal_with(&self, set: &RestoreSet, backup: Option<Memory>, console: bool) -> Result<Dealt> {
         let backup = backup.map(Memory::without_requests);
         match (self.after(), backup) {
-            (AppsAfter::Off, backup) => self.switch_off(set, backup),
+            (AppsAfter::Off, backup) => self.switch_off(set, backup, console),
             (AppsAfter::AsTheyWere, Some(memory)) => switch_on(&set.stage(), memory),
             (AppsAfter::AsTheyWere, None) => {
                 Ok(Dealt { after: AppsAfter::AsTheyWere, memory: None, notes: Vec::new() })
@@ -120,8 +126,8 @@ impl Quarantine<'_> {
         .map_err(failed)
     }
 
-    fn switch_off(&self, set: &RestoreSet, backup: Option<Memory>) -> Result<Dealt> {
-        let steps = self.steps(backup.as_ref());
+    fn switch_off(&self, set: &RestoreSet, backup: Option<Memory>, console: bool) -> Result<Dealt> {
+        let steps = self.steps(backup.as_ref(), console)?;
         // Kept by the journal: until that is committed, a crash leaves nothing of the copy.
         let (mut memory, notes) = apps::quarantine(&set.stage(), &steps, backup, &mut |_| Ok(()))?;
         memory.restore = Some(set.id());
@@ -141,7 +147,7 @@ impl Quarantine<'_> {
         let is_replaced = |path: &RelPath| {
             moves.iter().any(|change| change.old.is_some() && path.as_path().starts_with(change.path.as_path()))
         };
-        let steps = self.steps(dealt.memory.as_ref());
+        let steps = self.steps(dealt.memory.as_ref(), true)?;
         match apps::look_beside(volume.root(), &steps, &is_replaced)?.first() {
             None => Ok(()),
             Some((step, path)) => Err(Error::new(
@@ -152,16 +158,22 @@ impl Quarantine<'_> {
         }
     }
 
-    /// The profile's; where it has none, those that quarantined this state before: they are what was meant then.
-    fn steps(&self, backup: Option<&Memory>) -> Vec<Step> {
-        let of = |memory: &Memory| memory.steps.iter().map(|remembered| remembered.step.clone()).collect();
-        match self.profile.apps {
+    /// The profile's; where it has none, those that quarantined this state before: they are what was meant then. And the
+    /// console's.
+    fn steps(&self, backup: Option<&Memory>, console: bool) -> Result<Vec<Step>> {
+        let of = |memory: &Memory| {
+            let steps = memory.steps.iter().map(|remembered| remembered.step.clone());
+            steps.filter(|step| !apps::is_of_console(step)).collect::<Vec<_>>()
+        };
+        let steps = match self.profile.apps {
             Apps::Listed => self.profile.steps.clone(),
             Apps::None | Apps::Unknown => {
-                let volume = self.volume.filter(|_| self.said == Said::FromLatest);
-                backup.or(volume).map_or_else(Vec::new, of)
+                let volume = self.volume.filter(|_| self.said == Said::FromLatest).map(of);
+                let backup = backup.map(of).filter(|steps| !steps.is_empty());
+                backup.or(volume).unwrap_or_default()
             }
-        }
+        };
+        apps::with_console(steps, console)
     }
 }
 

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use serde::Serialize;
 
 use super::{
-    ScriptStep, commit,
+    ScriptStep, commit, console,
     journal::{Journal, Source, State},
     obstacles,
     plan::{self, Scopes},
@@ -16,6 +16,7 @@ use super::{
 use crate::{
     apps::{Memory, memory::FILE_NAME as QUARANTINE},
     error::{Code, Error, IoContext, Result},
+    metastore::MetastoreLock,
     volume::{AppsLock, Id, Instance, RelPath, RestoresLock, Volume, durable},
 };
 
@@ -42,6 +43,7 @@ pub fn rollback(volume: &Volume, id: Option<Id>, script: Option<ScriptStep>) -> 
     let journal = choose(volume, id)?;
     let from = RestoreSet::of(volume, &journal);
     obstacles::no_database_in_use(volume, &journal.scopes)?;
+    let _console = console::is_moved(&journal.moves).then(|| MetastoreLock::alone(volume)).transpose()?;
     let set = RestoreSet::create(volume)?;
     let source = from.folder().join("replaced");
     let committed = set::time_of_next(volume, journal.committed).map_err(|error| set.abandon(error))?;
@@ -95,6 +97,7 @@ fn plan_moves(
     let mut moves = vec![stage_own(volume, set, "instance.json", &instance.to_bytes()?, 0o644)?];
     // It belongs to the state: what it remembers is what was changed in that.
     moves.extend(own_comes_back(volume, set, from, QUARANTINE)?);
+    moves.extend(console::comes_back(volume, set, from, journal)?);
     let scopes = scopes.and(&journal.beyond).and_all_in(put_away(Memory::load(volume)?.as_ref()));
     moves.extend(plan::of_tree(volume, set, &source, &scopes)?);
     obstacles::moves(volume, &moves)?;

@@ -1,19 +1,22 @@
 //! A backup's members put into a restore set, and checked there, before anything on the volume changes.
 
-use std::{fs, os::unix::fs::DirBuilderExt, path::Path};
+use std::path::Path;
 
 use super::{
-    Move, Request, instance_after,
+    AppsAfter, Move, Request,
+    console::{Console, Hold, make_folder},
+    instance_after,
     quarantine::{Dealt, Quarantine},
     set::{RestoreSet, is_own},
 };
 use crate::{
     apps::{Memory, memory::FILE_NAME as QUARANTINE},
     backup::{Counted, Manifest, Progress, complete, open_file, quarantine_member, read_memory, state_of},
-    error::{Code, Error, IoContext, Result},
+    error::{Code, Error, Result},
     key::source,
+    metastore,
     store::{Owners, Stager, check_image},
-    volume::{Id, Instance, RelPath, Volume},
+    volume::{Id, Instance, RelPath, Settings, Volume, settings::FILE_NAME as SETTINGS},
 };
 
 /// A restore's new state, staged.
@@ -31,22 +34,27 @@ pub struct Staged {
     /// What a person should know.
     pub notes: Vec<String>,
     own: Vec<Move>,
+    /// As long as this is there, nobody opens the console's database on the volume.
+    _console: Console,
 }
 
 impl Staged {
-    /// Stages a backup into a set, checks every database in it, and switches the apps off in it.
+    /// Stages a backup into a set, checks every database in it, and switches the apps off in it. `hold` is how the
+    /// console's database is kept from changing until that is done with.
     pub fn of(
         volume: &Volume,
         set: &RestoreSet,
         quarantine: &Quarantine,
         request: &Request,
+        hold: Hold,
         progress: &mut dyn Progress,
     ) -> Result<Self> {
-        let put = put_members(volume, set, quarantine.manifest, request, progress)?;
+        let mut put = put_members(volume, set, quarantine.manifest, request, progress)?;
         let (backup_id, members) = (put.backup_id, put.members);
         check(set, quarantine.manifest)?;
-        let mut dealt = quarantine.deal_with(set, put.memory)?;
-        let notes = put.notes.into_iter().chain(std::mem::take(&mut dealt.notes)).collect();
+        let mut console = Console::prepare(volume, set, quarantine, request, hold, &mut put.memory)?;
+        let mut dealt = quarantine.deal_with(set, put.memory, console.staged)?;
+        let notes = [put.notes, std::mem::take(&mut console.notes), std::mem::take(&mut dealt.notes)].concat();
         let instance = instance_after(volume, request, backup_id)?;
         let mut own = vec![stage_own(volume, set, "instance.json", &instance.to_bytes()?, 0o644)?];
         if request.adopt_key {
@@ -56,7 +64,15 @@ impl Staged {
             Some(memory) => Some(stage_own(volume, set, QUARANTINE, &memory.to_bytes()?, 0o600)?),
             None => own_goes(volume, set, QUARANTINE)?,
         });
-        Ok(Self { backup_id, instance, key_adopted: request.adopt_key, members, dealt, notes, own })
+        own.extend(console.moves(volume, set)?);
+        // Where the volume's own backups were kept is where the original's are, if the volume is a clone of it.
+        if dealt.after == AppsAfter::Off
+            && let Ok(mut settings) = Settings::load(volume)
+            && settings.backup_location.take().is_some()
+        {
+            own.push(stage_own(volume, set, SETTINGS, &settings.to_bytes()?, 0o600)?);
+        }
+        Ok(Self { backup_id, instance, key_adopted: request.adopt_key, members, dealt, notes, own, _console: console })
     }
 
     /// The moves of what is our own.
@@ -92,7 +108,8 @@ fn put_members(
             memory = Some(read_memory(request.backup, &entry, &mut member)?);
             continue;
         }
-        entry.path = state_of(&entry.path).filter(|path| !is_own(path)).ok_or_else(|| not_of_the_state(&entry.path))?;
+        let is_ours_to_put = |path: &RelPath| !is_own(path) || *path == metastore::path();
+        entry.path = state_of(&entry.path).filter(is_ours_to_put).ok_or_else(|| not_of_the_state(&entry.path))?;
         members += 1;
         stager.put(&entry, &mut Counted { inner: &mut member, progress })?;
     }
@@ -134,10 +151,7 @@ fn check(set: &RestoreSet, manifest: &Manifest) -> Result<()> {
 pub fn stage_own(volume: &Volume, set: &RestoreSet, name: &str, content: &[u8], mode: u32) -> Result<Move> {
     let path = own_path(name)?;
     let staged = path.under(&set.stage());
-    let folder = set.stage().join(".moorline");
-    if !folder.is_dir() {
-        fs::DirBuilder::new().mode(0o700).create(&folder).on("create", &folder)?;
-    }
+    make_folder(set)?;
     crate::volume::durable::write(&staged, content, mode)?;
     let new = Some(set.staged(&path));
     Ok(Move { old: old_of(volume, set, &path), new, path })

@@ -23,6 +23,8 @@ use crate::{
 const IDLE: Duration = Duration::from_millis(500);
 /// Open longer than this, it is closed in between: a restore is waiting, perhaps.
 const LONGEST: Duration = Duration::from_secs(5);
+/// And stays closed: whoever waits for its lock asks every 20 ms.
+const GAP: Duration = Duration::from_millis(70);
 
 type Work = Box<dyn FnOnce(Result<&mut Connection>) + Send>;
 
@@ -90,4 +92,7 @@ fn serve_open(mut connection: Connection, first: Work, given: &Receiver<Work>, l
     }
     drop(connection);
     drop(lock);
+    if opened.elapsed() >= LONGEST {
+        thread::sleep(GAP);
+    }
 }

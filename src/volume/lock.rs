@@ -162,6 +162,42 @@ impl BackupLock {
     }
 }
 
+/// Held by the volume's console: there is one of it.
+#[derive(Debug)]
+pub struct ServeLock {
+    _file: File,
+}
+
+impl ServeLock {
+    /// Takes it now, or fails naming who has it.
+    ///
+    /// # Errors
+    /// `TryAgain` while another console has it.
+    pub fn take(volume: &Volume) -> Result<Self> {
+        let path = volume.own().join("serve.lock");
+        let mut file = open(&path)?;
+        if !flock(&file, &path)? {
+            let holder = read_holder(&mut file);
+            return Err(Error::new(
+                Code::TryAgain,
+                format!(
+                    "the console of {} is `{}` already (process {} on host {}, since {:.0})",
+                    volume.root().display(),
+                    holder.verb,
+                    holder.pid,
+                    holder.host,
+                    holder.since
+                ),
+            )
+            .hint("one console a volume is enough: use that one, or stop it first"));
+        }
+        let since = jiff::Timestamp::now();
+        let verb = "serve".to_owned();
+        write_holder(&file, &Holder { pid: std::process::id(), host: host(), verb, since, server: None });
+        Ok(Self { _file: file })
+    }
+}
+
 /// Held while what a restore replaced is brought back or deleted.
 #[derive(Debug)]
 pub struct RestoresLock {

@@ -190,3 +190,25 @@ fn a_stop_during_init_stops_the_script_and_marks_nothing() {
         fs::remove_file(volume.path("Init/10-wait")).expect("is there");
     }
 }
+
+#[test]
+fn a_console_beside_the_server_does_not_hold_up_a_stop() {
+    let volume = TestVolume::in_use();
+    // A container's processes end at the latest when the runtime's time is up: that it ends as the server says is the proof.
+    let mut running = Container::on(&volume).with_console().supervised().start(["run", "--", "server"]);
+    running.until_it_says("up\n");
+    running.until_it_says("console");
+    running.stop(30);
+    let end = running.wait();
+    assert_eq!((end.code, end.said.contains("killed")), (Some(143), false), "{end:?}");
+}
+
+#[test]
+fn without_a_command_the_console_is_the_container() {
+    let volume = TestVolume::in_use();
+    let mut running = Container::on(&volume).with_console().start(["run"]);
+    running.until_it_says("console");
+    running.stop(30);
+    let end = running.wait();
+    assert!([Some(0), Some(143)].contains(&end.code), "{end:?}");
+}

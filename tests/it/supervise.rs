@@ -1,6 +1,7 @@
 //! Supervise: what the field's suites of PID 1 test, and what none of them does.
 
 mod companion;
+mod console;
 mod exit;
 mod log;
 mod place;

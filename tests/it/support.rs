@@ -158,6 +158,8 @@ impl TestVolume {
         let start =
             Start { volume: self, arguments: Vec::new(), variables: Vec::new(), before: None, pid_1: true, user: None };
         let start = start.env("MOORLINE_STORAGE", self.root()).env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin");
+        // What is tested is rarely what runs beside it.
+        let start = start.env("MOORLINE_NO_SERVE", "1");
         let seqinit = self.beside("seqinit");
         let has_scripts = fs::read_dir(&seqinit).expect("a folder").next().is_some();
         let start = if settled() && !has_scripts { start } else { start.env("MOORLINE_SEQINIT", seqinit) };

@@ -67,6 +67,12 @@ impl Iterator for Environment {
 }
 
 impl Environment {
+    /// All of it, as `execve` takes it.
+    #[inline(always)]
+    pub const fn as_list(&self) -> *const *const c_char {
+        self.next
+    }
+
     /// Whether this variable is there, with this value.
     #[inline(always)]
     pub fn has(mut self, variable: &CStr) -> bool {

@@ -2,27 +2,34 @@
 //!
 //! ```text
 //! fork → the server
-//! loop: reap all; the server among them, and nothing else is left → exit with its code
+//! loop: reap all; the server among them, well, and nothing else is left → exit with its code
+//!       a second is over → fork → the console, once
 //!       a signal → to the server
-//! SIGTERM (it has a time to stop), what the server left running, a program that could not be executed: `main`
+//! SIGTERM (it has a time to stop), what the server left running, a failure of it, a program that could not be executed,
+//! the end of the console: `main`
 //! ```
-//! So as long as a server only runs, PID 1 is a few pages. What [`supervise`] is told is what was seen so far.
+//! So as long as a server and a console only run, PID 1 is a few pages. What [`supervise`] is told is what was seen so far.
 
 use std::{
-    ffi::OsString,
+    ffi::{CStr, OsString, c_char},
     fs::File,
+    hint::black_box,
     os::fd::FromRawFd,
+    ptr,
     sync::atomic::{AtomicI32, Ordering},
 };
 
 use nix::{libc, unistd::Pid};
 use syscalls::Errno;
 
-use super::system::{self, Fd};
+use super::{
+    system::{self, Fd},
+    text::texts,
+};
 use crate::{
     entrypoint::{
-        End,
-        supervise::{self, SoFar, Supervision},
+        End, console,
+        supervise::{self, Beside, Companion, SoFar, Supervision},
     },
     error::Result,
     process::{
@@ -39,14 +46,30 @@ static FAILURE: AtomicI32 = AtomicI32::new(-1);
 static STATUS: AtomicI32 = AtomicI32::new(RUNNING);
 /// The signal to stop that it was sent.
 static STOPPED: AtomicI32 = AtomicI32::new(0);
+/// The console beside it, and the status that it left. No console has the id 0.
+static CONSOLE: AtomicI32 = AtomicI32::new(0);
+static CONSOLE_STATUS: AtomicI32 = AtomicI32::new(RUNNING);
 
 const RUNNING: i32 = -1;
+
+/// In nanoseconds: how long after the server the console is started.
+const AFTER_THE_SERVER: u64 = console::AFTER_THE_SERVER.as_nanos() as u64;
+
+texts! {
+    SELF = b"/proc/self/exe\0";
+    SERVE = b"serve\0";
+    AS = b"--as\0";
+    COMPANION = b"companion\0";
+}
+
+/// A console that is to be: what it is called, and its environment, as `execve` takes it.
+pub(super) type Console = (&'static CStr, *const *const c_char);
 
 /// Starts a child that becomes the server, and returns when it is `main`'s. `None` where this is not as it nearly always
 /// is, or there can be no child.
 #[cfg(own_entry_point)]
 #[inline(always)]
-pub(super) fn run(found: Mask, execute: impl FnOnce() -> Errno) -> Option<()> {
+pub(super) fn run(found: Mask, execute: impl FnOnce() -> Errno, console: Option<Console>) -> Option<()> {
     // Not PID 1, or with children, it has to know the processes that are there; a terminal's foreground is the server's;
     // and where SIGCHLD was found ignored, children are gone before they can be asked.
     if system::process_id() != 1 || system::has_children() || system::has_terminal() || system::ignores(libc::SIGCHLD) {
@@ -70,7 +93,7 @@ pub(super) fn run(found: Mask, execute: impl FnOnce() -> Errno) -> Option<()> {
     system::lead_group(server);
     system::close(report);
     system::leave_directory();
-    let status = attend(server, failure);
+    let status = attend(server, failure, found, console);
     SERVER.store(i32::try_from(server).ok()?, Ordering::Relaxed);
     FAILURE.store(i32::try_from(failure).ok()?, Ordering::Relaxed);
     STATUS.store(status, Ordering::Relaxed);
@@ -80,18 +103,33 @@ pub(super) fn run(found: Mask, execute: impl FnOnce() -> Errno) -> Option<()> {
 /// Until the server has ended and left nothing, or something is to be decided. The status that it left.
 #[cfg(own_entry_point)]
 #[inline(always)]
-fn attend(server: usize, failure: Fd) -> i32 {
+fn attend(server: usize, failure: Fd, found: Mask, mut console: Option<Console>) -> i32 {
+    let due = system::clock() + AFTER_THE_SERVER;
+    let mut beside = 0;
     loop {
         while let Some((child, status)) = system::reap() {
             if child == server {
                 let settled = !system::has_children() && !system::is_told(failure);
-                if let Some(ended) = reap::understand(status).filter(|_| settled) {
-                    system::exit(ended.code().into());
+                // Anything but that is an event.
+                if status == 0 && settled {
+                    system::exit(0);
                 }
                 return status;
             }
+            if child == beside {
+                CONSOLE_STATUS.store(status, Ordering::Relaxed);
+                return RUNNING;
+            }
         }
-        match system::next_signal(HELD) {
+        let left = console.map(|_| due.saturating_sub(system::clock()));
+        match system::next_signal(HELD, left) {
+            Err(Errno::EAGAIN) => {
+                let Some(wanted) = console.take() else { continue };
+                // `main` tries it, and can say why not.
+                let Some(child) = start_console(found, wanted) else { return RUNNING };
+                beside = child;
+                CONSOLE.store(child as i32, Ordering::Relaxed);
+            }
             // What no server is sent, as `Routes` has it; and what this process brought upon itself.
             Ok((libc::SIGCHLD | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU, _) | (_, 1)) => {}
             Ok((signal, _)) => {
@@ -107,6 +145,26 @@ fn attend(server: usize, failure: Fd) -> i32 {
     }
 }
 
+/// Starts this program as the console: no lock, no signal held. Its environment is all that this process was given.
+#[cfg(own_entry_point)]
+#[inline(always)]
+fn start_console(found: Mask, (name, environment): Console) -> Option<usize> {
+    if !system::is_program(SELF) {
+        return None;
+    }
+    let child = system::fork()?;
+    if child == 0 {
+        system::stand_apart_and_behind();
+        let _ = system::set_mask(found);
+        // A list that is made here: one in the program might have to be relocated, which nobody has done yet.
+        let [serve, role, companion] = [SERVE, AS, COMPANION].map(|text| black_box(text.as_ptr()));
+        let arguments = [name.as_ptr(), serve, role, companion, ptr::null()];
+        system::execute(SELF.as_ptr(), arguments.as_ptr(), environment);
+        system::exit(127);
+    }
+    Some(child)
+}
+
 /// Whether the entry point has started a server.
 #[must_use]
 pub fn is_there() -> bool {
@@ -117,7 +175,12 @@ pub fn is_there() -> bool {
 ///
 /// # Errors
 /// Where the kernel has no `signalfd`.
-pub fn look_after(command: &[OsString], environment: &Variables, how: &Supervision) -> Result<End> {
+pub fn look_after(
+    command: &[OsString],
+    environment: &Variables,
+    companion: Option<&Companion>,
+    how: &Supervision,
+) -> Result<End> {
     let mut signals = Signals::hold()?;
     signals.knew_no_process();
     // SAFETY: the entry point opened it for this, and nobody else knows its number.
@@ -127,12 +190,21 @@ pub fn look_after(command: &[OsString], environment: &Variables, how: &Supervisi
     let so_far = SoFar {
         ended: (status != RUNNING).then(|| reap::understand(status)).flatten(),
         stopping: STOPPED.load(Ordering::Relaxed) != 0,
+        beside: beside(),
     };
-    let (ended, mut server) = supervise::look_after(server, None, so_far, how, &mut signals);
+    let (ended, mut server) = supervise::look_after(server, companion, None, so_far, how, &mut signals);
     Ok(match server.errno() {
         Some(errno) => {
             exec::prepare(command, environment).map_or_else(End::from, |program| program.refused(errno).into())
         }
         None => End::Served(how.exits.of(ended.code())),
     })
+}
+
+fn beside() -> Beside {
+    match (CONSOLE.load(Ordering::Relaxed), CONSOLE_STATUS.load(Ordering::Relaxed)) {
+        (0, _) => Beside::Nothing,
+        (pid, RUNNING) => Beside::Runs(Pid::from_raw(pid)),
+        (_, status) => reap::understand(status).map_or(Beside::Nothing, Beside::Ended),
+    }
 }

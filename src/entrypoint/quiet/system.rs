@@ -1,11 +1,17 @@
 //! System calls, made directly: no C library is there yet, so neither is `errno`.
 
-use std::ffi::{CStr, c_char};
+use std::{
+    ffi::{CStr, c_char},
+    ptr,
+};
 
 use syscalls::{Errno, Sysno, syscall};
 
 use super::text::{self, Buffer};
-use crate::process::signals::Mask;
+use crate::process::{
+    signals::Mask,
+    start::{IOPRIO_IDLE, IOPRIO_WHO_PROCESS, NICE},
+};
 
 /// A descriptor of this process.
 pub type Fd = usize;
@@ -29,6 +35,10 @@ const SIG_SETMASK: usize = 2;
 const LOCK_EX_NB: usize = 2 | 4;
 const CLOSE_RANGE_CLOEXEC: usize = 4;
 const CLOCK_REALTIME: usize = 0;
+const CLOCK_MONOTONIC: usize = 1;
+
+/// In nanoseconds.
+pub const SECOND: u64 = 1_000_000_000;
 
 /// Sets the mask; the one before.
 #[inline(always)]
@@ -64,7 +74,17 @@ pub fn now() -> Option<u64> {
     Some(time[0])
 }
 
+/// Nanoseconds since some time: what a deadline is told by.
+#[inline(always)]
+pub fn clock() -> u64 {
+    let mut time = [0_u64; 2];
+    // SAFETY: the pointer is to a live timespec: two numbers of eight bytes.
+    let _ = unsafe { syscall!(Sysno::clock_gettime, CLOCK_MONOTONIC, time.as_mut_ptr()) };
+    time[0] * SECOND + time[1]
+}
+
 text::texts! {
+    NOTHING = b"/dev/null\0";
     TERMINAL = b"/dev/tty\0";
     ROOT = b"/\0";
     EMPTY = b"\0";
@@ -375,6 +395,28 @@ pub fn lead_group(process: usize) {
     let _ = unsafe { syscall!(Sysno::setpgid, process, 0) };
 }
 
+/// No terminal, no input, no descriptor but three, what it prints goes to the log; and processor and disk are its own only
+/// where nobody else wants them: as `start` has a companion stand.
+#[inline(always)]
+pub fn stand_apart_and_behind() {
+    const PRIO_PROCESS: usize = 0;
+    let nothing = open(NOWHERE, NOTHING, 0);
+    // SAFETY: take numbers; only descriptors of this process, which is a copy, are changed. 40 to 1 stand for -20 to 19.
+    unsafe {
+        let _ = syscall!(Sysno::setsid);
+        match nothing {
+            Ok(nothing) => drop(syscall!(Sysno::dup3, nothing, 0, 0)),
+            // Rust's runtime opens what is missing.
+            Err(_) => drop(syscall!(Sysno::close, 0)),
+        }
+        let _ = syscall!(Sysno::dup3, 2, 1, 0);
+        let _ = syscall!(Sysno::close_range, 3, u32::MAX, 0);
+        let nice = syscall!(Sysno::getpriority, PRIO_PROCESS, 0).map_or(0, |found| 20 - found as isize);
+        let _ = syscall!(Sysno::setpriority, PRIO_PROCESS, 0, nice + NICE as isize);
+        let _ = syscall!(Sysno::ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_IDLE);
+    }
+}
+
 /// Writes to a pipe.
 #[inline(always)]
 pub fn tell(pipe: Fd, bytes: &[u8]) {
@@ -410,14 +452,18 @@ pub fn reap() -> Option<(usize, i32)> {
     (child != 0).then_some((child, status))
 }
 
-/// Waits for one of these signals: its number, and the process that sent it where one did.
+/// Waits for one of these signals, for ever or so many nanoseconds: its number, and the process that sent it where one did.
+/// `EAGAIN` where none came in time.
 #[inline(always)]
-pub fn next_signal(set: Mask) -> Result<(i32, i32), Errno> {
+pub fn next_signal(set: Mask, longest: Option<u64>) -> Result<(i32, i32), Errno> {
     const SI_USER: i32 = 0;
     let mut info = Buffer::<128>::new();
-    // SAFETY: the buffer has the size of the kernel's structure, which it fills in where there is a signal.
+    let time = longest.map(|longest| [longest / SECOND, longest % SECOND]);
+    let time = time.as_ref().map_or(ptr::null(), |time| time.as_ptr());
+    // SAFETY: the buffer has the size of the kernel's structure, which it fills in where there is a signal; the time is
+    // null or a live timespec.
     let info = unsafe {
-        syscall!(Sysno::rt_sigtimedwait, &raw const set, info.room(), 0, size_of::<Mask>())?;
+        syscall!(Sysno::rt_sigtimedwait, &raw const set, info.room(), time, size_of::<Mask>())?;
         info.written(128)
     };
     // Number, reason, and behind a number that is not looked at and a gap, the sender.

@@ -20,6 +20,8 @@ pub struct Companion {
     pub name: String,
     /// What is executed.
     pub prepared: Prepared,
+    /// How long after the server it is started.
+    pub after_the_server: Duration,
     /// How long it is waited with after its first end.
     pub first_wait: Duration,
     /// The longest such wait.
@@ -35,31 +37,54 @@ pub(super) struct Slot<'a> {
     kill_at: Option<Instant>,
 }
 
+/// What is beside a server that runs already.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Beside {
+    /// Nothing yet.
+    #[default]
+    Nothing,
+    /// The companion.
+    Runs(Pid),
+    /// Nothing any more: it has ended.
+    Ended(Ended),
+}
+
 enum State {
-    Runs { started: Started, since: Instant },
+    Runs { pid: Pid, started: Option<Started>, since: Instant },
     Waits { until: Instant },
     Gone,
 }
 
 impl<'a> Slot<'a> {
-    pub(super) fn new(companion: Option<&'a Companion>) -> Self {
-        let wait = companion.map_or(Duration::ZERO, |companion| companion.first_wait);
-        Self { companion, state: State::Gone, wait, kill_at: None }
+    pub(super) fn new(companion: Option<&'a Companion>, beside: Beside) -> Self {
+        let mut slot = Self { companion, state: State::Gone, wait: Duration::ZERO, kill_at: None };
+        let Some(companion) = companion else { return slot };
+        slot.wait = companion.first_wait;
+        match beside {
+            Beside::Nothing => slot.state = State::Waits { until: Instant::now() + companion.after_the_server },
+            Beside::Runs(pid) => slot.state = State::Runs { pid, started: None, since: Instant::now() },
+            Beside::Ended(ended) => slot.start_again_later(&why(ended)),
+        }
+        slot
     }
 
-    /// Starts it, where there is one.
-    pub(super) fn start(&mut self) {
+    fn start(&mut self) {
         let Some(companion) = self.companion else { return };
-        match start::start(&companion.prepared, Given { place: Place::Apart, keep: &[], activated: false }) {
-            Ok(started) => self.state = State::Runs { started, since: Instant::now() },
+        let given = Given { place: Place::Apart, keep: &[], activated: false, behind: true };
+        match start::start(&companion.prepared, given) {
+            Ok(started) => {
+                self.state = State::Runs { pid: started.pid, started: Some(started), since: Instant::now() };
+            }
             Err(error) => self.start_again_later(&error.to_string()),
         }
     }
 
     /// Takes note that a child has ended, which may have been the companion.
     pub(super) fn ended(&mut self, pid: Pid, ended: Ended) {
-        let (State::Runs { started, since }, Some(companion)) = (&mut self.state, self.companion) else { return };
-        if started.pid != pid {
+        let (State::Runs { pid: own, started, since }, Some(companion)) = (&mut self.state, self.companion) else {
+            return;
+        };
+        if *own != pid {
             return;
         }
         if self.kill_at.is_some() {
@@ -69,10 +94,8 @@ impl<'a> Slot<'a> {
         if since.elapsed() >= companion.longest_wait {
             self.wait = companion.first_wait;
         }
-        let why = started.not_executed().map_or_else(
-            || format!("it ended (exit {})", ended.code()),
-            |failed| format!("it cannot be started: {}", failed.error),
-        );
+        let failed = started.as_mut().and_then(Started::not_executed);
+        let why = failed.map_or_else(|| why(ended), |failed| format!("it cannot be started: {}", failed.error));
         self.start_again_later(&why);
     }
 
@@ -83,14 +106,15 @@ impl<'a> Slot<'a> {
         self.wait = self.wait.saturating_mul(2).min(companion.longest_wait);
     }
 
-    /// Asks it to stop, once; it has until then.
+    /// Asks it to stop, once; it has until then, or until the earliest time that was ever said.
     pub(super) fn stop(&mut self, until: Instant) {
-        if self.kill_at.is_some() {
+        if let Some(earlier) = self.kill_at {
+            self.kill_at = Some(earlier.min(until));
             return;
         }
         self.kill_at = Some(until);
         match &self.state {
-            State::Runs { started, .. } => send(started.pid, libc::SIGTERM),
+            State::Runs { pid, .. } => send(*pid, libc::SIGTERM),
             State::Waits { .. } => self.state = State::Gone,
             State::Gone => {}
         }
@@ -100,9 +124,9 @@ impl<'a> Slot<'a> {
     pub(super) fn on_time(&mut self, now: Instant) {
         match &self.state {
             State::Waits { until } if now >= *until => self.start(),
-            State::Runs { started, .. } if self.kill_at.is_some_and(|at| now >= at) => {
+            State::Runs { pid, .. } if self.kill_at.is_some_and(|at| now >= at) => {
                 log::warn!("{} did not stop in time: it is killed", self.name());
-                send(started.pid, libc::SIGKILL);
+                send(*pid, libc::SIGKILL);
                 // Its end is near; should it be long in coming, it is asked for again.
                 self.kill_at = Some(now + Duration::from_secs(1));
             }
@@ -123,15 +147,14 @@ impl<'a> Slot<'a> {
         }
     }
 
-    /// Whether it was told to stop.
-    pub(super) const fn is_told(&self) -> bool {
-        self.kill_at.is_some()
-    }
-
     /// Whether it is not there, and will not be.
     pub(super) const fn is_gone(&self) -> bool {
         matches!(self.state, State::Gone)
     }
+}
+
+fn why(ended: Ended) -> String {
+    format!("it ended (exit {})", ended.code())
 }
 
 /// It leads a session, so its group is all that it started; until it has got there, it is alone.

@@ -15,6 +15,7 @@ use rusqlite::Connection;
 use super::{
     check::{self, Verdict},
     facts::{DatabaseFacts, Header},
+    filled,
     pages::{self, Pages},
     source::{Refused, Source},
 };
@@ -102,6 +103,18 @@ impl Snapshot {
         Ok(self)
     }
 
+    /// Copies it, so that this process has it open no longer. The image is the one of the moment it was opened.
+    ///
+    /// # Errors
+    /// Where it cannot be read, or the spool is full.
+    pub fn let_go(mut self, spool: &Spool) -> Result<Self> {
+        self.state = match self.state {
+            State::Live(source, None) if pages::available() => copy(*source, spool, &self.path, &mut None)?,
+            other => other,
+        };
+        Ok(self)
+    }
+
     /// Which database it is.
     #[must_use]
     pub const fn found(&self) -> &Found {
@@ -143,6 +156,11 @@ impl Snapshot {
                 let verdict = Verdict { findings: vec![why.clone()], warnings: Vec::new() };
                 (DatabaseFacts { bytes: *bytes, ..facts }, verdict)
             }
+        };
+        facts.filled_tables = match &self.state {
+            State::Live(source, _) => filled::tables(&source.connection),
+            State::Copied { connection, .. } => filled::tables(connection),
+            State::Unreadable { .. } => None,
         };
         facts.checked = check;
         facts.findings = verdict.findings;

@@ -1,10 +1,20 @@
 //! One path of the volume, and what was seen of it.
 
-use std::{fs::Metadata, os::unix::fs::MetadataExt, path::PathBuf};
+use std::{
+    fs::Metadata,
+    io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{seqbac, store::PathKind, volume::RelPath};
+use crate::{
+    error::{Code, Error, IoContext, Result},
+    seqbac,
+    store::PathKind,
+    volume::RelPath,
+};
 
 /// A path that is state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +66,27 @@ impl Found {
             mtime_nanos: u32::try_from(meta.mtime_nsec()).unwrap_or(0),
             dev: meta.dev(),
             ino: meta.ino(),
+        }
+    }
+
+    /// A database at a path that no glob needs to find. `None` where there is none, or one without a page. It is not
+    /// opened: SQLite may have it open in this process.
+    ///
+    /// # Errors
+    /// Where there is something else than a file, or it cannot be looked at.
+    pub fn database(root: &Path, path: &RelPath) -> Result<Option<Self>> {
+        let full = path.under(root);
+        let meta = match full.symlink_metadata() {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other.on("look at", &full)?,
+        };
+        match (meta.is_file(), meta.len()) {
+            (true, 0) => Ok(None),
+            (true, _) => Ok(Some(Self::new(path.clone(), PathKind::Database, None, &meta))),
+            (false, _) => {
+                Err(Error::new(Code::Unexpected, format!("{} is no file, and should be a database", full.display()))
+                    .hint("move it aside: moorline never makes anything else under this name"))
+            }
         }
     }
 

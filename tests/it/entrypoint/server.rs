@@ -158,6 +158,8 @@ fn no_server_is_a_usage_error() {
     let end = volume.moorline(["run"]).wait();
     assert_eq!((end.code, volume.has("ran")), (2, false), "{end}");
     assert!(end.err.contains("run -- my-server"), "{end}");
+    let end = volume.moorline(["run", "--supervise", "--no-serve"]).without("MOORLINE_NO_SERVE").wait();
+    assert_eq!((end.code, volume.has("ran")), (2, false), "{end}");
 }
 
 #[test]

@@ -136,6 +136,7 @@ impl Container {
             "--rm",
             "--network=none",
             "--env=MOORLINE_NO_BOOT_BACKUP=1",
+            "--env=MOORLINE_NO_SERVE=1",
         ])
     }
 
@@ -148,6 +149,12 @@ impl Container {
     /// moorline stays PID 1.
     pub fn supervised(self) -> Self {
         self.with(["--env=MOORLINE_SUPERVISE=1"])
+    }
+
+    /// With the console.
+    pub fn with_console(mut self) -> Self {
+        self.flags.retain(|flag| flag != "--env=MOORLINE_NO_SERVE=1");
+        self
     }
 
     /// Of the image that has a shell.

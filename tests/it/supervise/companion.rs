@@ -1,6 +1,6 @@
-//! The companion beside the server: started again, never the server's end, stopped after it and before the rest.
+//! The companion beside the server: started again, never the server's end, stopped with it and before the rest.
 //!
-//! moorline itself has none to start yet; `examples/companion.rs` is a program that has.
+//! moorline's own companion is the console (`console.rs`). `examples/companion.rs` has any: one that crashes, hangs, or is not there.
 
 use std::{
     fs,
@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use crate::support::MOORLINE;
 
 /// Runs until it is asked to stop, and says so.
-const SERVER: &str = "trap 'sleep 0.2; echo server >> end; exit 7' TERM; touch server; while :; do sleep 0.02; done";
+const SERVER: &str = "trap 'while [ -e wait ] && [ ! -e end ]; do sleep 0.02; done; echo server >> end; exit 7' TERM; touch server; while :; do sleep 0.02; done";
 
 fn program() -> PathBuf {
     let program = Path::new(MOORLINE).with_file_name("examples").join("companion");
@@ -113,12 +113,12 @@ fn it_is_started_again_ever_more_slowly_and_its_end_is_not_the_servers() {
 
 #[test]
 fn all_are_stopped_in_order() {
-    let companion =
-        "trap 'sleep 0.2; echo companion >> HERE/end; exit' TERM; touch HERE/companion; while :; do sleep 0.02; done";
+    // Asked at the same time, it is gone before the server, or after it where the server ended by itself.
+    let companion = "trap 'echo companion >> HERE/end; exit' TERM; touch HERE/companion; while :; do sleep 0.02; done";
     let straggler = "trap 'echo straggler >> end; exit' TERM; touch straggler; while :; do sleep 0.02; done";
     for stopped in [true, false] {
         let last = if stopped {
-            SERVER.to_owned()
+            format!("touch wait; {SERVER}")
         } else {
             "while [ ! -e companion ]; do sleep 0.01; done; echo server >> end; exit 7".to_owned()
         };
@@ -129,8 +129,9 @@ fn all_are_stopped_in_order() {
             pair.until("all are up", || pair.path("server").exists() && pair.path("companion").exists());
             pair.stop();
         }
+        let order = if stopped { "companion\nserver\nstraggler\n" } else { "server\ncompanion\nstraggler\n" };
         let (code, pair) = pair.end();
-        assert_eq!((code, pair.read("end").as_str()), (7, "server\ncompanion\nstraggler\n"), "{}", pair.read("err"));
+        assert_eq!((code, pair.read("end").as_str()), (7, order), "{}", pair.read("err"));
         assert!(pair.read("err").contains("left running by the server, and stopped"), "{}", pair.read("err"));
     }
 }
@@ -149,7 +150,7 @@ fn it_is_stopped_in_time_when_the_server_does_not_stop() {
     let companion = "trap 'echo companion >> HERE/end; exit' TERM; touch HERE/companion; while :; do sleep 0.02; done";
     let slow =
         "trap '' TERM; touch server; while [ ! -e end ]; do sleep 0.02; done; sleep 1; echo server >> end; exit 9";
-    // Nobody said how long the server has: it is left to end by itself.
+    // Nobody said how long the server has: it is left to end by itself, and nobody waits for its end to tell the companion.
     let pair = Pair::start(slow, companion, "400", "left");
     pair.until("all are up", || pair.path("server").exists() && pair.path("companion").exists());
     pair.stop();

@@ -1,0 +1,194 @@
+//! `api/apps`, `api/appinstances`.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+    response::Response,
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::take::Take;
+use crate::serve::{
+    Failure, Site,
+    entities::{
+        Links,
+        instances::{self as entity, AppInstance, AppInstanceInput},
+        links,
+    },
+    failure::{Answer, Problem},
+    notify::kinds::{self, AppKind},
+    router,
+};
+
+/// An app that instances can be made of.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct App {
+    /// Its id, `AppId` of its instances.
+    pub id: String,
+    /// What it is called.
+    pub name: String,
+    /// What it does.
+    pub description: String,
+    /// What an instance has to be told.
+    pub available_settings: Vec<AvailableSetting>,
+    /// Kept for Seq's clients.
+    pub is_input: bool,
+    /// Where it is.
+    pub links: Links,
+}
+
+/// Something that an app instance has to be told.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct AvailableSetting {
+    /// Its name in `Settings`.
+    pub name: String,
+    /// Its name for people.
+    pub display_name: String,
+    /// Whether the app can do without.
+    pub is_optional: bool,
+    /// What to enter.
+    pub help_text: String,
+    /// How it is entered: `Text`, `LongText`, `Select`, `Integer`, `Password`.
+    #[serde(rename = "Type")]
+    pub kind: String,
+    /// What may be entered, where that is limited.
+    pub allowed_values: Vec<AllowedValue>,
+}
+
+/// A value that may be entered.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct AllowedValue {
+    /// It.
+    pub value: String,
+    /// What it means.
+    pub description: String,
+}
+
+fn of_kind(kind: &AppKind) -> App {
+    let allowed = |setting: &kinds::AvailableSetting| {
+        let of = |one: &kinds::AllowedValue| AllowedValue {
+            value: one.value.to_owned(),
+            description: one.description.to_owned(),
+        };
+        setting.allowed_values.iter().map(of).collect()
+    };
+    let settings = kind.available_settings.iter().map(|setting| AvailableSetting {
+        name: setting.name.to_owned(),
+        display_name: setting.display_name.to_owned(),
+        is_optional: setting.is_optional,
+        help_text: setting.help_text.to_owned(),
+        kind: format!("{:?}", setting.kind),
+        allowed_values: allowed(setting),
+    });
+    App {
+        id: kind.id.to_owned(),
+        name: kind.name.to_owned(),
+        description: kind.description.to_owned(),
+        available_settings: settings.collect(),
+        is_input: false,
+        links: links("apps", kind.id),
+    }
+}
+
+/// The apps that instances can be made of.
+#[utoipa::path(get, path = "/api/apps", responses(
+    (status = 200, body = Vec<App>), (status = 401, body = Problem), (status = 403, body = Problem),
+    (status = 503, body = Problem)))]
+pub(super) async fn apps() -> Json<Vec<App>> {
+    Json(kinds::ALL.iter().map(of_kind).collect())
+}
+
+/// One app.
+#[utoipa::path(get, path = "/api/apps/{id}", params(("id" = String, Path)), responses(
+    (status = 200, body = App), (status = 400, body = Problem), (status = 401, body = Problem),
+    (status = 403, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
+pub(super) async fn app(Path(id): Path<String>) -> Answer<Json<App>> {
+    kinds::find(&id).map(|kind| Json(of_kind(kind))).ok_or_else(|| Failure::not_found("app"))
+}
+
+/// All app instances, without their sensitive settings.
+#[utoipa::path(get, path = "/api/appinstances", responses(
+    (status = 200, body = Vec<AppInstance>), (status = 401, body = Problem), (status = 403, body = Problem),
+    (status = 503, body = Problem)))]
+pub(super) async fn list(State(site): State<Arc<Site>>) -> Answer<Json<Vec<AppInstance>>> {
+    Ok(Json(site.console.database.call(|connection| entity::list(connection)).await?))
+}
+
+/// One app instance, without its sensitive settings.
+#[utoipa::path(get, path = "/api/appinstances/{id}", params(("id" = String, Path)), responses(
+    (status = 200, body = AppInstance), (status = 400, body = Problem), (status = 401, body = Problem),
+    (status = 403, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
+pub(super) async fn find(State(site): State<Arc<Site>>, Path(id): Path<String>) -> Answer<Json<AppInstance>> {
+    Ok(Json(site.console.database.call(move |connection| entity::find(connection, &id)).await?))
+}
+
+/// Make an app instance.
+#[utoipa::path(post, path = "/api/appinstances", request_body = AppInstanceInput, responses(
+    (status = 201, body = AppInstance),
+    (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
+    (status = 408, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem),
+    (status = 422, body = Problem), (status = 503, body = Problem)))]
+pub(super) async fn create(
+    State(site): State<Arc<Site>>,
+    Take(input): Take<AppInstanceInput>,
+) -> Answer<(StatusCode, Json<AppInstance>)> {
+    Ok((StatusCode::CREATED, Json(create_instance(&site, input).await?)))
+}
+
+/// Makes an app instance, for the API and for pages.
+///
+/// # Errors
+/// 400 for what makes no sense.
+pub async fn create_instance(site: &Site, input: AppInstanceInput) -> Answer<AppInstance> {
+    let key = Arc::clone(&site.console.key);
+    Ok(site.console.database.call(move |connection| entity::create(connection, input, &key)).await?)
+}
+
+/// Change an app instance. A sensitive setting that is absent stays, an empty one is removed.
+#[utoipa::path(put, path = "/api/appinstances/{id}", params(("id" = String, Path)), request_body = AppInstanceInput,
+    responses(
+    (status = 200, body = AppInstance),
+    (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
+    (status = 404, body = Problem), (status = 408, body = Problem), (status = 413, body = Problem),
+    (status = 415, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+pub(super) async fn update(
+    State(site): State<Arc<Site>>,
+    Path(id): Path<String>,
+    Take(input): Take<AppInstanceInput>,
+) -> Answer<Json<AppInstance>> {
+    Ok(Json(update_instance(&site, id, input).await?))
+}
+
+/// Changes an app instance, for the API and for pages.
+///
+/// # Errors
+/// 400 for what makes no sense, 404.
+pub async fn update_instance(site: &Site, id: String, input: AppInstanceInput) -> Answer<AppInstance> {
+    let key = Arc::clone(&site.console.key);
+    Ok(site.console.database.call(move |connection| entity::update(connection, &id, input, &key)).await?)
+}
+
+/// Remove an app instance.
+#[utoipa::path(delete, path = "/api/appinstances/{id}", params(("id" = String, Path)), responses(
+    (status = 204), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
+    (status = 404, body = Problem), (status = 503, body = Problem)))]
+pub(super) async fn remove(State(site): State<Arc<Site>>, Path(id): Path<String>) -> Answer<Response> {
+    remove_instance(&site, id).await?;
+    Ok(router::nothing())
+}
+
+/// Removes an app instance, for the API and for pages.
+///
+/// # Errors
+/// 404 where there is none.
+pub async fn remove_instance(site: &Site, id: String) -> Answer<()> {
+    site.console.database.call(move |connection| entity::remove(connection, &id)).await?;
+    Ok(())
+}
