@@ -49,7 +49,7 @@ fn main() -> ExitCode {
     let companion = Some(&companion);
     let program = Program { prepared: &server, lock: None, sockets: &[], after_start: None, companion };
     match supervise::run(&program, &how, &mut signals) {
-        Ok(Ok(ended)) => ExitCode::from(ended.code()),
+        Ok(Ok((ended, _))) => ExitCode::from(ended.code()),
         Ok(Err(failed)) => ExitCode::from(failed.exit),
         Err(_) => ExitCode::FAILURE,
     }

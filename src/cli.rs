@@ -17,11 +17,13 @@ mod init;
 mod inspect;
 mod key;
 mod list;
+mod log_format;
 mod output;
 mod preview;
 mod profile;
 mod profiles;
 mod progress;
+mod progress_lines;
 mod restore;
 mod rollback;
 mod run;
@@ -49,7 +51,10 @@ use clap::{
 
 use zeroize::Zeroizing;
 
-pub use self::output::{StandardError, fail, printable};
+pub use self::{
+    log_format::{Format, bug, line},
+    output::{StandardError, fail, printable},
+};
 use crate::{
     entrypoint,
     error::{Code, Error, Result},
@@ -74,6 +79,10 @@ struct Cli<V: Subcommand> {
     /// What the server's state and its apps are: a profile that is built in, or a file
     #[arg(long, global = true, env = choice::VARIABLE, value_name = "NAME|FILE")]
     profile: Option<OsString>,
+    /// How the log on stderr is written: in words, or one JSON object a line
+    #[arg(long, global = true, env = "MOORLINE_LOG_FORMAT", default_value = "text", value_name = "text|clef")]
+    #[arg(hide_possible_values = true)]
+    log_format: Format,
     #[command(subcommand)]
     verb: V,
 }
@@ -204,6 +213,7 @@ fn refuse_in_a_script() -> Result<()> {
 /// # Errors
 /// Where that descriptor cannot be read.
 pub fn arguments() -> Result<Vec<OsString>> {
+    progress_lines::take_over();
     let Some(fd) = std::env::var_os(ARGUMENTS_FD) else { return Ok(std::env::args_os().collect()) };
     let unreadable = || Error::usage(format!("{ARGUMENTS_FD} names no descriptor with arguments in it"));
     let fd: i32 = fd.to_str().and_then(|fd| fd.parse().ok()).filter(|fd| *fd > 2).ok_or_else(unreadable)?;
@@ -253,12 +263,13 @@ fn start(arguments: &[OsString]) -> Option<Cli<Verb>> {
     if !ours.any(|argument| argument == "run") {
         return None;
     }
-    let Cli { storage, profile, verb: Start::Run(run) } = Cli::<Start>::try_parse_from(arguments).ok()?;
-    Some(Cli { storage, profile, verb: Verb::Run(run) })
+    let Cli { storage, profile, log_format, verb: Start::Run(run) } = Cli::<Start>::try_parse_from(arguments).ok()?;
+    Some(Cli { storage, profile, log_format, verb: Verb::Run(run) })
 }
 
 fn carry_out(cli: Cli<Verb>, storage_named: bool) -> ExitCode {
-    let Cli { storage, profile, verb } = cli;
+    let Cli { storage, profile, log_format, verb } = cli;
+    log_format.choose();
     let json = verb.json();
     let done = Choice::of(&profile.unwrap_or_default()).and_then(|profile| {
         let environment = environment::Environment::of_process();
@@ -283,10 +294,12 @@ fn nearest_verb(word: &OsStr) -> Option<String> {
 /// Help and version are answers; everything else is a usage error, in clap's words.
 fn answer_of_clap(error: &clap::Error) -> ExitCode {
     let text = error.render().to_string();
-    let clean = without_keys(&text);
-    let _ = if clean == text { error.print() } else { StandardError.write_all(clean.as_bytes()) };
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
-        _ => ExitCode::from(Code::Usage.exit()),
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        let _ = error.print();
+        return ExitCode::SUCCESS;
     }
+    let said = log_format::usage(without_keys(&text));
+    // Printed by clap it has colours, where they are wanted.
+    let _ = if said == text { error.print() } else { StandardError.write_all(said.as_bytes()) };
+    ExitCode::from(Code::Usage.exit())
 }

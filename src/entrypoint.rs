@@ -41,6 +41,7 @@ pub use self::{
 use crate::{
     backup,
     error::{Code, Error, Result},
+    events::{self, Event, Kind},
     init::{self, policy::OnFailure},
     key::Sources,
     process::{Ended, NotExecuted, Own, Signals, User, Variables, child, exec, exec::Prepared, signals},
@@ -356,7 +357,10 @@ fn serve(
         companion: console.as_ref(),
     };
     Ok(match supervise::run(&program, supervision, signals)? {
-        Ok(ended) => End::Served(supervision.exits.of(ended.code())),
+        Ok((ended, stopped)) => {
+            tell_end(volume, ended, stopped);
+            End::Served(supervision.exits.of(ended.code()))
+        }
         Err(error) => error.into(),
     })
 }
@@ -372,6 +376,12 @@ fn prepared(settings: &Settings, serving: &Serving<'_>, volume: &Volume) -> std:
     let environment = at_home(settings.environment.clone(), settings).without(&server.hidden).without(&internal);
     let environment = given.environment(environment, instance);
     Ok(exec::prepare(&given.command(command), &environment)?.as_user(settings.user.clone()))
+}
+
+/// The last that is done: what the server could do no more than PID 1 could, the console says when it is there again.
+fn tell_end(volume: &Volume, ended: Ended, stopped: bool) {
+    let kind = if stopped { Kind::ServerStopped } else { Kind::ServerExited };
+    events::record(volume, &Event::new(kind).with("ExitCode", ended.code()));
 }
 
 fn become_server(prepared: &Prepared, lock: &Lock, sockets: &[RawFd], signals: &mut Signals) -> End {

@@ -10,6 +10,8 @@
 mod file;
 mod kind;
 
+use std::path::Path;
+
 use serde_json::{Map, Value};
 
 pub use self::{
@@ -43,6 +45,13 @@ impl Event {
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.properties.insert(name.to_owned(), value.into());
         self
+    }
+
+    /// The same, about this backup.
+    #[must_use]
+    pub fn about(self, file: &Path) -> Self {
+        let name = file.file_name().unwrap_or(file.as_os_str());
+        self.with("FileName", name.to_string_lossy())
     }
 
     /// Its line, without the line feed.

@@ -10,7 +10,8 @@
 //! - a file per verb (`restore.rs`, `show_key.rs` …): its flags, and its answer in words
 //! - `after_start.rs`: what a child of PID 1 is started with
 //! - `environment.rs`: settings from the environment, Seq's names, durations; `key.rs`: `--secret-key[-file]`
-//! - `output.rs`: tables, objects, errors and exit codes; `progress.rs`: the bar, and stopping on a signal
+//! - `output.rs`: tables, objects, errors and exit codes; `log_format.rs`: the log's lines, in words or as objects
+//! - `progress.rs`: the bar, and stopping on a signal; `progress_lines.rs`: the same for a program
 //! - `bare.rs`: a command that is no verb; `container.rs`: what `run` and `init` share; `confirm.rs`: asking;
 //!   `preview.rs`: `--dry-run` as a table; `supervision.rs`: how a server is looked after
 //!
@@ -61,7 +62,9 @@
 //! - `plan.rs`: which paths move, what stays; `stage.rs`: the backup unpacked and checked beside the state
 //! - `obstacles.rs`: free space, mounts, links, databases in use; `preview.rs`: what would change
 //! - `journal.rs`: the list of moves; `commit.rs`: making, finishing and reversing them
-//! - `console.rs`: the console's database among them; `quarantine.rs`: the apps of a staged copy; `in_place.rs`: those of the volume itself, without a restore
+//! - `console.rs`: the console's database among them; `quarantine.rs`: the apps of a staged copy; `in_place.rs`: those of the
+//!   volume itself, without a restore
+//! - `events.rs`: what of all this is an event
 //! - `rollback.rs`: what was replaced, back again; `set.rs`: what is kept, its pruning
 //!
 //! [`backup`]: a backup made, read back, looked at, kept.

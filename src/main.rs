@@ -21,20 +21,14 @@ fn main() -> ExitCode {
     cli::main(arguments)
 }
 
-/// `moorline: what happened`, one line an event; a name in it cannot forge a second line.
+/// As `--log-format` says.
 fn start_log() {
+    cli::Format::of_environment();
     env_logger::Builder::new()
         .filter_level(LevelFilter::Info)
         .parse_env("MOORLINE_LOG")
         .target(env_logger::Target::Pipe(Box::new(cli::StandardError)))
-        .format(|out, record| {
-            let level = match record.level() {
-                log::Level::Error => "error: ",
-                log::Level::Warn => "warning: ",
-                _ => "",
-            };
-            writeln!(out, "moorline: {level}{}", cli::printable(&record.args().to_string()))
-        })
+        .format(|out, record| cli::line(record).map_or(Ok(()), |line| writeln!(out, "{line}")))
         .init();
 }
 
@@ -43,9 +37,7 @@ fn report_panics_in_one_line() {
     std::panic::set_hook(Box::new(|info| {
         let place = info.location().map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
         let what = info.payload_as_str().unwrap_or("no message");
-        let text = cli::printable(&format!("{what}{place}"));
-        let line = format!("moorline: this is a bug: {text}; nothing was lost, please report it\n");
-        let _ = cli::StandardError.write_all(line.as_bytes());
+        let _ = cli::StandardError.write_all(cli::bug(&format!("{what}{place}")).as_bytes());
         process::exit(i32::from(Code::Bug.exit()));
     }));
 }

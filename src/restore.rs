@@ -16,6 +16,7 @@
 
 mod commit;
 mod console;
+mod events;
 pub mod in_place;
 mod journal;
 mod obstacles;
@@ -122,8 +123,18 @@ pub struct Restored {
 /// # Errors
 /// Whatever fails, the old state is untouched or has been put back, and the error says what to do.
 pub fn restore(volume: &Volume, profile: &Profile, request: Request, progress: &mut dyn Progress) -> Result<Restored> {
+    let backup = request.backup;
+    put_in_place(volume, profile, &request, progress).inspect_err(|error| events::restore_failed(volume, backup, error))
+}
+
+fn put_in_place(
+    volume: &Volume,
+    profile: &Profile,
+    request: &Request,
+    progress: &mut dyn Progress,
+) -> Result<Restored> {
     let (manifest, contents) = read_whole(request.backup, request.key, progress)?;
-    accept(&manifest, profile, &request)?;
+    accept(&manifest, profile, request)?;
     // Nobody asks for a release of what is about to be replaced, and is told that it will be carried out.
     let _memory = AppsLock::take(volume)?;
     let remembered = Memory::load(volume)?;
@@ -135,7 +146,7 @@ pub fn restore(volume: &Volume, profile: &Profile, request: Request, progress: &
     obstacles::space(volume, contents.members.iter().map(|member| member.size))?;
     let set = RestoreSet::create(volume)?;
     let abandon = |error: Error| set.abandon(error);
-    let staged = Staged::of(volume, &set, &quarantine, &request, MetastoreLock::alone, progress).map_err(abandon)?;
+    let staged = Staged::of(volume, &set, &quarantine, request, MetastoreLock::alone, progress).map_err(abandon)?;
     let beyond = scopes.beyond(volume, &set.stage()).map_err(abandon)?;
     // Ours first: a backup that is being made tells by the instance that it may have read half of each state.
     let mut moves = staged.own_files();

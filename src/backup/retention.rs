@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     error::Result,
+    events::{Event, Kind as EventKind, record},
     key::SecretKey,
     volume::{Id, Instance, Volume, durable},
 };
@@ -55,6 +56,7 @@ pub fn prune(volume: &Volume, key: &SecretKey, keep: usize, now: jiff::Timestamp
     let verifications = Verifications::load(volume)?;
     for backup in expired(&listed.backups, &verifications, instance.id, keep, now) {
         durable::remove_file(&backup.file)?;
+        record(volume, &Event::new(EventKind::BackupRemoved).about(&backup.file).with("Keep", keep));
         log::info!("removed {}: the {keep} newest scheduled backups are kept", backup.file.display());
     }
     Ok(())

@@ -1,13 +1,23 @@
 //! `moorline backup`: take one now.
 
-use std::{io, path::PathBuf, process::ExitCode};
+use std::{
+    io,
+    path::PathBuf,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use clap::Args;
 
-use super::{Context, environment, output, progress::Shown};
+use super::{
+    Context, environment, output,
+    progress::{Shown, interrupted},
+};
 use crate::{
     backup::{self, Destination, Job, Kind, Taken},
     error::{Code, Result},
+    events::{self, Event, Kind as EventKind},
+    key::without_keys,
     restore,
     volume::{Instance, Volume},
 };
@@ -44,19 +54,30 @@ impl Backup {
     pub(super) fn run(self, context: &Context) -> Result<ExitCode> {
         let volume = context.volume()?;
         volume.prepare()?;
-        restore::refuse_unfinished(&volume)?;
-        let profile = context.profile(&volume)?;
+        self.take(context, &volume).inspect_err(|error| {
+            // One that somebody stopped did not fail.
+            if interrupted().is_none() {
+                let event = Event::new(EventKind::BackupFailed);
+                events::record(&volume, &event.with("Error", without_keys(error.message())));
+            }
+        })
+    }
+
+    fn take(&self, context: &Context, volume: &Volume) -> Result<ExitCode> {
+        let began = Instant::now();
+        restore::refuse_unfinished(volume)?;
+        let profile = context.profile(volume)?;
         if let Some(age) = self.if_older
-            && !backup::is_due(&volume, &profile, age, jiff::Timestamp::now())?
+            && !backup::is_due(volume, &profile, age, jiff::Timestamp::now())?
         {
             return Ok(ExitCode::SUCCESS);
         }
-        let found = context.environment.key_sources()?.ensure(&volume, self.accept_new_key)?;
+        let found = context.environment.key_sources()?.ensure(volume, self.accept_new_key)?;
         let kind = if self.scheduled { Kind::Scheduled } else { Kind::Immediate };
-        let instance = Instance::ensure(&volume)?;
-        restore::refuse_unfinished(&volume)?;
+        let instance = Instance::ensure(volume)?;
+        restore::refuse_unfinished(volume)?;
         let job = Job {
-            volume: &volume,
+            volume,
             instance: &instance,
             profile: &profile,
             key: &found.key,
@@ -74,9 +95,9 @@ impl Backup {
         };
         let taken = backup::take(&job, destination, &mut Shown::new())?;
         drop(stdout);
-        report(&taken);
+        report(volume, &taken, began.elapsed());
         if taken.summary.verified == Some(true) && taken.suspect.is_empty() && !stream {
-            clean_up(context, &volume, &job, self.scheduled);
+            clean_up(context, volume, &job, self.scheduled);
         }
         match (stream, self.json) {
             (true, _) => {}
@@ -88,7 +109,8 @@ impl Backup {
     }
 }
 
-fn report(taken: &Taken) {
+fn report(volume: &Volume, taken: &Taken, took: Duration) {
+    tell(volume, taken, took);
     for (path, finding) in &taken.findings {
         log::warn!("{path} has a fault, which the backup has too: {finding}");
     }
@@ -101,6 +123,23 @@ fn report(taken: &Taken) {
         );
     }
     log::info!("backup complete: {} bytes, sealed with key {}", taken.summary.bytes, taken.summary.key_fingerprint);
+}
+
+/// One that was streamed has no name.
+fn tell(volume: &Volume, taken: &Taken, took: Duration) {
+    let about = |kind| Event::new(kind).about(&taken.summary.file);
+    let complete = about(EventKind::BackupComplete)
+        .with("FileSizeBytes", taken.summary.bytes)
+        .with("ElapsedSeconds", (took.as_secs_f64() * 1000.0).round() / 1000.0)
+        .with("Kind", serde_json::json!(taken.summary.kind))
+        .with("KeyFingerprint", taken.summary.key_fingerprint.to_string());
+    events::record(volume, &complete);
+    if let Some((path, finding)) = taken.findings.first() {
+        events::record(volume, &about(EventKind::BackupUnverified).with("Error", format!("{path}: {finding}")));
+    }
+    if let Some(note) = taken.suspect.first() {
+        events::record(volume, &about(EventKind::BackupSuspect).with("Reason", format!("{}: {}", note.path, note.what)));
+    }
 }
 
 /// A verified backup is what lets older things go; that they stay is no failure of the backup.

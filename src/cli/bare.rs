@@ -30,7 +30,7 @@ pub struct Bare {
     command: Vec<OsString>,
 }
 
-/// Whether the command line is a bare command: its first argument but `--storage` and `--profile` is no flag and no verb.
+/// Whether the command line is a bare command: its first argument but the flags of every verb is no flag and no verb.
 #[must_use]
 pub fn recognise(arguments: &[OsString], verbs: &[String]) -> Option<Bare> {
     let mut storage = None;
@@ -40,9 +40,9 @@ pub fn recognise(arguments: &[OsString], verbs: &[String]) -> Option<Bare> {
         if first == "--storage" {
             storage = rest.get(1).map(PathBuf::from);
             rest = rest.get(2..)?;
-        } else if first == "--profile" {
+        } else if first == "--profile" || first == "--log-format" {
             rest = rest.get(2..)?;
-        } else if first.as_bytes().starts_with(b"--profile=") {
+        } else if [&b"--profile="[..], b"--log-format="].iter().any(|flag| first.as_bytes().starts_with(flag)) {
             rest = rest.get(1..)?;
         } else if let Some(root) = first.as_bytes().strip_prefix(b"--storage=") {
             storage = Some(PathBuf::from(OsStr::from_bytes(root)));

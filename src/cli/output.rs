@@ -12,7 +12,7 @@ use nix::{
 };
 use serde::Serialize;
 
-use super::progress::interrupted;
+use super::{log_format, progress::interrupted};
 use crate::{
     error::{Code, Error, Result},
     key::without_keys,
@@ -79,11 +79,7 @@ pub fn fail(error: &Error, json: bool) -> ExitCode {
 
 /// Says on stderr what failed and what to do. Its exit code.
 pub fn report(error: &Error) -> u8 {
-    let mut text = format!("moorline: error: {}\n", printable(error.message()));
-    if let Some(hint) = error.advice() {
-        text.push_str(&format!("moorline: hint: {}\n", printable(hint)));
-    }
-    let _ = StandardError.write_all(text.as_bytes());
+    let _ = StandardError.write_all(log_format::failure(error).as_bytes());
     error.code().exit()
 }
 

@@ -11,6 +11,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::progress_lines::Lines;
 use crate::{
     backup::Progress,
     error::{Code, Error, Result},
@@ -29,6 +30,7 @@ pub struct Shown {
     total: u64,
     done: u64,
     told: Instant,
+    lines: Lines,
     asked: Arc<AtomicUsize>,
 }
 
@@ -40,7 +42,7 @@ impl Shown {
             // Without it the signal ends the process at once, and the next run cleans up.
             let _ = signal_hook::flag::register_usize(signal, Arc::clone(&asked), signal as usize);
         }
-        Self { bar: None, what: String::new(), total: 0, done: 0, told: Instant::now(), asked }
+        Self { bar: None, what: String::new(), total: 0, done: 0, told: Instant::now(), lines: Lines::new(), asked }
     }
 }
 
@@ -55,6 +57,7 @@ pub(super) fn interrupted() -> Option<u8> {
 impl Progress for Shown {
     fn begin(&mut self, what: &str, bytes: u64) {
         (self.what, self.total, self.done, self.told) = (what.to_owned(), bytes, 0, Instant::now());
+        self.lines.tell_now(what, 0, bytes);
         if std::io::stderr().is_terminal() {
             let style = "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
             let style = ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());
@@ -72,6 +75,7 @@ impl Progress for Shown {
             ));
         }
         self.done += bytes;
+        self.lines.tell(&self.what, self.done, self.total);
         match &self.bar {
             Some(bar) => bar.set_position(self.done),
             None if self.told.elapsed() >= EVERY => {
@@ -84,6 +88,7 @@ impl Progress for Shown {
     }
 
     fn end(&mut self) {
+        self.lines.tell_now(&self.what, self.done, self.total);
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }

@@ -1,6 +1,6 @@
 //! `moorline run [-- COMMAND…]`: init scripts, then the server.
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, path::Path, process::ExitCode};
 
 use clap::Args;
 
@@ -72,7 +72,10 @@ pub(super) fn look_after(arguments: Vec<OsString>, environment: &Environment) ->
     let how = flags.settings(environment)?.expect("it stays with the server");
     let variables: Variables = std::env::vars_os().collect();
     let console = flags.console(environment)?.then(|| beside(&variables)).flatten();
-    Ok(container::answer(entrypoint::look_after(&command, &variables, console.as_ref(), &how)?))
+    // The only way to say it, in such a start.
+    let storage = environment.setting(&["MOORLINE_STORAGE"])?.map_or_else(|| "/data".into(), |(_, root)| root);
+    let storage = Path::new(&storage);
+    Ok(container::answer(entrypoint::look_after(storage, &command, &variables, console.as_ref(), &how)?))
 }
 
 /// The console of that server. That there is none is no reason to leave the server alone.

@@ -1,6 +1,9 @@
 //! `moorline verify`: read backups to the last byte.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::Args;
 use serde::Serialize;
@@ -9,7 +12,9 @@ use super::{Context, key::KeyArguments, output, progress::Shown};
 use crate::{
     backup::{self, Report, Summary},
     error::{Code, Error, Result},
-    volume::relpath::AsJson,
+    events::{self, Event, Kind},
+    key::without_keys,
+    volume::{Volume, relpath::AsJson},
 };
 
 /// Read backups to their last byte, and check every segment and every digest
@@ -59,6 +64,9 @@ impl Verify {
                         log::warn!("{}: {} has a fault: {}", file.display(), finding.path, finding.finding);
                     }
                     let code = if report.findings.is_empty() { 0 } else { Code::Unverified.exit() };
+                    let finding = report.findings.first();
+                    let fault = finding.map(|finding| format!("{} has a fault: {}", finding.path, finding.finding));
+                    tell(self.full, &volume, &file, fault.as_deref());
                     if !self.json && code == 0 {
                         output::answer(&format!("{}: verified, {} members", file.display(), report.members));
                     }
@@ -68,6 +76,9 @@ impl Verify {
                 }
                 Err(error) => {
                     let code = output::report(&error);
+                    if is_of_the_file(&error) {
+                        tell(self.full, &volume, &file, Some(error.message()));
+                    }
                     reports.push(
                         serde_json::json!({"file": AsJson(&file), "verified": false, "error": output::error_object(&error)}),
                     );
@@ -81,4 +92,19 @@ impl Verify {
         }
         Ok(ExitCode::from(worst))
     }
+}
+
+/// Only a verification in full is worth an event.
+fn tell(full: bool, volume: &Volume, file: &Path, fault: Option<&str>) {
+    let event = match fault {
+        _ if !full => return,
+        None => Event::new(Kind::BackupVerified).about(file),
+        Some(fault) => Event::new(Kind::VerificationFailed).about(file).with("Error", without_keys(fault)),
+    };
+    events::record(volume, &event);
+}
+
+/// Not that it was given another key, nor that somebody stopped it.
+fn is_of_the_file(error: &Error) -> bool {
+    (Code::NotABackup.exit()..=Code::Unverified.exit()).contains(&error.code().exit())
 }

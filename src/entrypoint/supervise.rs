@@ -34,6 +34,9 @@ use crate::{
 /// How long the companion has when the server has ended: the container's end does not wait for it any longer.
 const FOR_THE_COMPANION: Duration = Duration::from_secs(2);
 
+/// Signals that ask for the end of whoever gets them.
+const ASKS: [i32; 3] = [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT];
+
 /// How the server is looked after.
 #[derive(Debug)]
 pub struct Supervision {
@@ -96,7 +99,7 @@ pub struct Program<'a> {
     pub companion: Option<&'a Companion>,
 }
 
-/// Runs the server to its end, and stops all that is left then. How it ended.
+/// Runs the server to its end, and stops all that is left then. How it ended, and whether somebody asked it to.
 ///
 /// # Errors
 /// Where it could not be started: as [`NotExecuted`] where that is the program's fault.
@@ -104,7 +107,7 @@ pub fn run(
     server: &Program<'_>,
     how: &Supervision,
     signals: &mut Signals,
-) -> Result<std::result::Result<Ended, NotExecuted>> {
+) -> Result<std::result::Result<(Ended, bool), NotExecuted>> {
     signals.know_processes();
     let place = Place::Own { always: how.whole_group };
     let keep: Vec<RawFd> = server.lock.into_iter().chain(server.sockets.iter().copied()).collect();
@@ -112,8 +115,8 @@ pub fn run(
     let started = start::start(server.prepared, given)?;
     server.sockets.iter().for_each(|socket| close(*socket));
     let after = server.after_start.and_then(|program| start_after(program, server.lock));
-    let (ended, mut server) = look_after(started, server.companion, after, SoFar::default(), how, signals);
-    Ok(server.not_executed().map_or(Ok(ended), Err))
+    let (end, mut server) = look_after(started, server.companion, after, SoFar::default(), how, signals);
+    Ok(server.not_executed().map_or(Ok(end), Err))
 }
 
 /// What has become of a server before it is looked after.
@@ -123,12 +126,14 @@ pub struct SoFar {
     pub ended: Option<Ended>,
     /// It was sent SIGTERM.
     pub stopping: bool,
+    /// It was sent SIGINT or SIGQUIT.
+    pub asked: bool,
     /// What runs beside it.
     pub beside: Beside,
 }
 
-/// Looks after a server that was started, to its end, and stops all that is left then. How it ended, and itself, to be
-/// asked whether it was executed at all.
+/// Looks after a server that was started, to its end, and stops all that is left then. How it ended and whether somebody
+/// asked it to, and itself, to be asked whether it was executed at all.
 pub fn look_after(
     server: Started,
     companion: Option<&Companion>,
@@ -136,11 +141,12 @@ pub fn look_after(
     so_far: SoFar,
     how: &Supervision,
     signals: &mut Signals,
-) -> (Ended, Started) {
+) -> ((Ended, bool), Started) {
     signals.attend();
     // A directory that nobody else uses can be unmounted.
     let _ = nix::unistd::chdir("/");
-    let mut room = Room { how, server, companion: Slot::new(companion, so_far.beside), after, stop: None };
+    let mut room =
+        Room { how, server, companion: Slot::new(companion, so_far.beside), after, stop: None, asked: so_far.asked };
     if so_far.stopping {
         room.stop_from_now();
     }
@@ -148,7 +154,7 @@ pub fn look_after(
     let ended = so_far.ended.unwrap_or_else(|| room.attend(signals));
     room.server.take_terminal_back();
     room.clear_up(signals);
-    (ended, room.server)
+    ((ended, room.asked), room.server)
 }
 
 /// The end of a grace, since the first SIGTERM.
@@ -164,6 +170,8 @@ struct Room<'a> {
     /// What was started after the server, until it has ended.
     after: Option<Started>,
     stop: Option<Stop>,
+    /// The server was sent a signal that asks for its end.
+    asked: bool,
 }
 
 impl Room<'_> {
@@ -219,6 +227,7 @@ impl Room<'_> {
     fn pass_on(&mut self, signal: i32) {
         if let Some(sent) = self.how.routes.of(signal) {
             send(self.server.pid, self.how.whole_group, sent);
+            self.asked |= ASKS.contains(&signal);
             if signal == libc::SIGTERM && self.stop.is_none() {
                 self.stop_from_now();
             }
@@ -228,6 +237,7 @@ impl Room<'_> {
     /// The server was sent SIGTERM. The companion stops at the same time, so that nobody waits for it in the end.
     fn stop_from_now(&mut self) {
         let over = Instant::now() + self.how.stop_grace;
+        self.asked = true;
         self.companion.stop(over.checked_sub(FOR_THE_COMPANION.min(self.how.stop_grace / 4)).unwrap_or(over));
         self.stop = Some(Stop { over, killed: false });
     }

@@ -254,3 +254,141 @@ fn days(folder: &Path) -> Result<Vec<String>> {
 fn file_of(folder: &Path, day: &str) -> PathBuf {
     folder.join(format!("{day}.{EXTENSION}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::events::Kind;
+
+    fn volume() -> (tempfile::TempDir, Volume) {
+        let dir = tempfile::tempdir().expect("a folder");
+        let volume = Volume::open(dir.path()).expect("opens");
+        volume.prepare().expect("writable");
+        (dir, volume)
+    }
+
+    fn script(number: usize) -> Event {
+        Event::new(Kind::ScriptRan).with("Script", format!("{number}.sh"))
+    }
+
+    fn on(day: &str, number: usize) -> Event {
+        Event { at: format!("{day}T12:00:00Z").parse().expect("a time"), ..script(number) }
+    }
+
+    fn messages(events: &[Stored]) -> Vec<String> {
+        events.iter().map(Stored::message).collect()
+    }
+
+    #[test]
+    fn what_is_written_is_read_in_order_and_from_a_place_on() {
+        let (_dir, volume) = volume();
+        assert!(read_after(&volume, None, 10).expect("reads").is_empty());
+        for (day, number) in [("2026-01-30", 1), ("2026-01-30", 2), ("2026-01-31", 3), ("2026-02-01", 4)] {
+            record(&volume, &on(day, number));
+        }
+        let all = read_after(&volume, None, 10).expect("reads");
+        let said: Vec<String> = (1..=4).map(|number| format!("Init script {number}.sh is done")).collect();
+        assert_eq!(messages(&all), said);
+        assert_eq!((all[0].kind(), all[0].level()), ("ScriptRan", "Information"));
+        for (at, event) in all.iter().enumerate() {
+            let place: Place = event.place.to_string().parse().expect("is its own text");
+            assert_eq!(messages(&read_after(&volume, Some(&place), 10).expect("reads")), said[at + 1..]);
+            assert_eq!(messages(&read_after(&volume, Some(&place), 1).expect("reads")).len(), usize::from(at < 3));
+            let before: Vec<String> = said[..at].iter().rev().cloned().collect();
+            assert_eq!(messages(&read_before(&volume, Some(&place), 10, &|_| true).expect("reads")), before);
+        }
+        let third = |event: &Stored| event.fields["Script"] == "3.sh";
+        assert_eq!(messages(&read_before(&volume, None, 1, &third).expect("reads")), said[2..3]);
+    }
+
+    #[test]
+    fn a_line_that_is_not_whole_is_no_event_and_those_around_it_are() {
+        let (_dir, volume) = volume();
+        record(&volume, &on("2026-01-31", 1));
+        let path = file_of(&folder(&volume), "20260131");
+        let whole = fs::read(&path).expect("is there");
+        // Damaged in the middle, and cut off at the end.
+        let text = [&whole[..], b"{\"@t\":\n\xff\xfe\n", &whole, &whole[..20]].concat();
+        fs::write(&path, text).expect("writes");
+        let found = read_after(&volume, None, 10).expect("reads");
+        assert_eq!(found.len(), 2);
+        assert_eq!(found[1].place.offset, whole.len() as u64 + 10);
+        // What is still being written is read when it is.
+        let mut file = OpenOptions::new().append(true).open(&path).expect("opens");
+        file.write_all(&whole[20..]).expect("writes");
+        assert_eq!(read_after(&volume, Some(&found[1].place), 10).expect("reads").len(), 1);
+    }
+
+    #[test]
+    fn a_day_is_bounded_and_the_oldest_days_go() {
+        let (_dir, volume) = volume();
+        let long = "x".repeat(100_000);
+        for day in 1..=12 {
+            for _ in 0..12 {
+                let event = on(&format!("2026-01-{day:02}"), day).with("Long", long.clone());
+                write(&folder(&volume), event.at, &event.to_clef()).expect("writes");
+            }
+        }
+        let days = days(&folder(&volume)).expect("reads");
+        let sizes = days.iter().map(|day| fs::metadata(file_of(&folder(&volume), day)).expect("is there").len());
+        let sizes: Vec<u64> = sizes.collect();
+        assert!(
+            sizes.iter().all(|size| *size <= LARGEST_DAY) && sizes.iter().sum::<u64>() <= LARGEST_ALL + LARGEST_DAY
+        );
+        assert_eq!(days.last().map(String::as_str), Some("20260112"));
+        assert!((7..12).contains(&days.len()), "{days:?}");
+        // A file of somebody else is neither read nor removed.
+        fs::write(folder(&volume).join("notes.clef"), "").expect("writes");
+        record(&volume, &on("2026-01-13", 13));
+        assert!(folder(&volume).join("notes.clef").exists());
+    }
+
+    #[test]
+    fn lines_that_are_written_at_the_same_time_do_not_mix() {
+        let (_dir, volume) = volume();
+        std::thread::scope(|scope| {
+            for writer in 0..4 {
+                let volume = &volume;
+                scope.spawn(move || {
+                    for number in 0..100 {
+                        record(volume, &script(writer * 100 + number).with("Long", "y".repeat(3000)));
+                    }
+                });
+            }
+        });
+        let mut found: Vec<String> = read_after(&volume, None, 1000)
+            .expect("reads")
+            .iter()
+            .map(|event| event.fields["Script"].to_string())
+            .collect();
+        found.sort();
+        found.dedup();
+        // A day takes a mebibyte; what did not fit was left out whole.
+        assert!(found.len() > 300, "{}", found.len());
+        let text =
+            fs::read_to_string(file_of(&folder(&volume), &days(&folder(&volume)).expect("reads")[0])).expect("text");
+        assert_eq!(text.lines().filter(|line| serde_json::from_str::<Value>(line).is_err()).count(), 0);
+    }
+
+    #[test]
+    fn where_nothing_can_be_written_nothing_fails() {
+        let (_dir, volume) = volume();
+        fs::write(folder(&volume), "in the way").expect("writes");
+        record(&volume, &script(1));
+        assert!(read_after(&volume, None, 1).is_err());
+    }
+
+    #[test]
+    fn a_place_is_what_was_made_of_one() {
+        for text in ["20260131", "20260131-1", "2026013-0000000001", "20260131-000000000x", "20260131-00000000001", "-"]
+        {
+            assert!(text.parse::<Place>().is_err(), "{text}");
+        }
+        let place: Place = "20260131-0000001234".parse().expect("is one");
+        assert_eq!(
+            (place.day.as_str(), place.offset, place.to_string().as_str()),
+            ("20260131", 1234, "20260131-0000001234")
+        );
+        assert!(place < "20260201-0000000000".parse().expect("is one"));
+    }
+}

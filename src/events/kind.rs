@@ -70,11 +70,14 @@ kinds! {
     BackupUploaded Information "Backup {FileName} was uploaded by {Username}";
     RestoreRequested Warning "Restore of {FileName} was requested by {Username}: {Script} runs at the next start";
     RestoreApplied Warning "Backup {FileName} of {Created} was restored ({RestoreId})";
+    RestoreFailed Error "The restore of {FileName} failed, and the state is as it was: {Error}";
     RestoreUndone Warning "Restore {RestoreId} was undone";
+    RollbackFailed Error "What a restore had replaced was not brought back: {Error}";
     RollbackRequested Warning "Rollback of {RestoreId} was requested by {Username}: {Script} runs at the next start";
     ScriptRan Information "Init script {Script} is done";
     ScriptFailed Error "Init script {Script} failed: {Error}";
-    ServerExited Warning "The server ended with exit code {ExitCode}";
+    ServerExited Warning "The server ended by itself, with exit code {ExitCode}";
+    ServerStopped Information "The server was stopped, and ended with exit code {ExitCode}";
     QuarantineEntered Warning "{Count} apps were switched off";
     AppsReleased Warning "{Count} apps were put back on";
     AppsReleaseRequested Warning "{Username} requested that apps be put back on at the next start of the server";

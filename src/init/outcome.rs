@@ -12,7 +12,11 @@ use super::{
     recognise::Kind,
     scan::Script,
 };
-use crate::error::{Error, Result};
+use crate::{
+    error::{Code, Error, Result},
+    events::{Event, Kind as EventKind, record},
+    key::without_keys,
+};
 
 /// A crash cut it off: that is reported, and counts. Whether it has been set aside for that.
 pub(super) fn cut_off(
@@ -33,6 +37,7 @@ pub(super) fn cut_off(
         return Ok(false);
     }
     log::error!("init script {} is set aside: it was cut off {} times", script.name, entry.attempts);
+    failed(settings, script, &Error::new(Code::Unexpected, "it was cut off by a crash each time"));
     mark::mark(&settings.volume.init(), script, Outcome::Failed, ledger)?;
     Ok(true)
 }
@@ -63,6 +68,7 @@ pub(super) fn conclude(
         Ran::Succeeded => {
             output.close();
             mark::mark(&folder, script, Outcome::Done, ledger)?;
+            record(settings.volume, &Event::new(EventKind::ScriptRan).with("Script", script.name.to_string()));
             log::info!("init script {} is done", script.name);
             return Ok(End::Ready);
         }
@@ -83,6 +89,7 @@ pub(super) fn conclude(
         entry.reason = Some(reason.message().to_owned());
         entry.state = State::Waiting;
     })?;
+    failed(settings, script, &reason);
     let verdict = verdict(settings, failure, script, ledger)?;
     let error = explain(script, &reason, verdict, ledger);
     output.note(error.message());
@@ -111,6 +118,7 @@ pub(super) fn conclude_at_start(settings: &Settings<'_>, script: &Script, ran: R
         }
         Ran::Failed { exit, reason, .. } => (exit, reason),
     };
+    failed(settings, script, &reason);
     let error = reason.context(format!("start script {} failed", script.path.display()));
     output.note(error.message());
     output.close();
@@ -121,6 +129,11 @@ pub(super) fn conclude_at_start(settings: &Settings<'_>, script: &Script, ran: R
         return Ok(End::Ready);
     }
     Ok(End::Failed { exit, error })
+}
+
+fn failed(settings: &Settings<'_>, script: &Script, reason: &Error) {
+    let event = Event::new(EventKind::ScriptFailed).with("Script", script.name.to_string());
+    record(settings.volume, &event.with("Error", without_keys(reason.message())));
 }
 
 /// What failed, and what happens to it: whoever reads the log has to know how to get out.

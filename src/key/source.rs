@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use super::SecretKey;
 use crate::{
     error::{Code, Error, IoContext, Result},
+    events::{Event, Kind, record},
     volume::{Instance, Volume, durable},
 };
 
@@ -187,6 +188,7 @@ fn create(volume: &Volume) -> Result<SecretKey> {
             .map(|found| found.key)
             .ok_or_else(|| Error::new(Code::TryAgain, format!("{} came and went", path.display())));
     }
+    record(volume, &Event::new(Kind::SecretKeyNotBackedUp).with("KeyFingerprint", key.fingerprint().to_string()));
     log::warn!(
         "a new secret key was made: {} (fingerprint {}). Without it no backup can be opened: keep a copy elsewhere (`moorline show-key` prints it)",
         path.display(),

@@ -14,7 +14,7 @@ use std::{
 };
 
 use super::{
-    Move, console,
+    Move, console, events,
     journal::{Journal, State},
     obstacles,
     set::{RestoreSet, is_own, journals},
@@ -61,11 +61,13 @@ pub fn recover(volume: &Volume) -> Result<Vec<String>> {
             (unfinished && console::is_moved(&journal.moves)).then(|| MetastoreLock::alone(volume)).transpose()?;
         match journal.state {
             State::Commit => {
-                finish(volume, &mut journal)?;
+                finish(volume, &mut journal).inspect_err(|error| events::failed(volume, &journal.source, error))?;
                 done.push(format!("finished the restore {id}, which was cut off"));
             }
             State::Undoing => {
                 undo(volume, &mut journal)?;
+                let cause = Error::new(Code::Unexpected, "it was cut off while it was being undone");
+                events::failed(volume, &journal.source, &cause);
                 done.push(format!("undid the restore {id}, which had failed and was cut off"));
             }
             State::Done | State::Undone => {}
@@ -84,6 +86,7 @@ fn finish(volume: &Volume, journal: &mut Journal) -> Result<()> {
             journal.save(set.folder(), State::Done).map_err(|error| error.context(unsaid))?;
             // Only empty folders are left in it: that they cannot be removed is no failure of the restore.
             drop(durable::remove_tree(&set.stage()));
+            events::done(volume, journal);
             Ok(())
         }
         Err(error) => {

@@ -14,7 +14,7 @@ use std::{collections::BTreeSet, os::fd::RawFd};
 
 use serde::Serialize;
 
-use super::{obstacles, quarantine::failed, recover, refuse_unfinished};
+use super::{events, obstacles, quarantine::failed, recover, refuse_unfinished};
 use crate::{
     apps::{self, App, Chosen, Keep, Look, Memory, Release, ReleasedStep, Requests},
     error::{Code, Error, Result},
@@ -71,6 +71,7 @@ pub fn disable(volume: &Volume, profile: &Profile, _held: &Lock) -> Result<Disab
     mirror(volume, console_held.as_ref())?;
     let apps: Vec<App> = memory.apps().collect();
     let switched_off = apps.iter().filter(|app| !known.contains(&app.id)).count();
+    events::switched_off(volume, switched_off);
     Ok(Disabled { apps, switched_off, notes })
 }
 
@@ -158,6 +159,7 @@ fn release_now(volume: &Volume, chosen: &Chosen) -> Result<Answer> {
     mirror(volume, console.as_ref())?;
     forget_requests(&mut memory);
     memory.save(volume)?;
+    events::released(volume, &released, &memory);
     Ok(Answer::of(released, &memory))
 }
 
@@ -181,6 +183,7 @@ fn release_beside(volume: &Volume, chosen: &Chosen, because: &str) -> Result<Ans
     };
     forget_requests(&mut memory);
     memory.save(volume)?;
+    events::released(volume, &release, &memory);
     let mut answer = Answer::of(release, &memory);
     if others.is_some() {
         answer.requested = Some(memory.requested);
@@ -259,6 +262,7 @@ pub fn settle(volume: &Volume, _held: &Lock) -> Result<Settled> {
     mirror(volume, console.as_ref())?;
     memory.requested = Requests::default();
     memory.save(volume)?;
+    settled.release.iter().for_each(|release| events::released(volume, release, &memory));
     Ok(settled)
 }
 

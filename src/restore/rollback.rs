@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use serde::Serialize;
 
 use super::{
-    ScriptStep, commit, console,
+    ScriptStep, commit, console, events,
     journal::{Journal, Source, State},
     obstacles,
     plan::{self, Scopes},
@@ -38,6 +38,10 @@ pub struct RolledBack {
 /// # Errors
 /// `NotFound` where nothing can be taken back. Whatever fails, the present state stays.
 pub fn rollback(volume: &Volume, id: Option<Id>, script: Option<ScriptStep>) -> Result<RolledBack> {
+    put_back(volume, id, script).inspect_err(|error| events::rollback_failed(volume, error))
+}
+
+fn put_back(volume: &Volume, id: Option<Id>, script: Option<ScriptStep>) -> Result<RolledBack> {
     let _lock = RestoresLock::take(volume)?;
     let _memory = AppsLock::take(volume)?;
     let journal = choose(volume, id)?;

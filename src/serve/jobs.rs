@@ -23,6 +23,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+pub use self::child::PROGRESS_FD;
 use self::child::{Child, Until};
 pub use self::stream::BackupStream;
 use super::Console;

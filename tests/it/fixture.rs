@@ -156,6 +156,12 @@ impl Data {
                 if path.extension().is_some_and(|ending| ending == "lock") || path.ends_with(".moorline/lock") {
                     continue;
                 }
+                // That something was tried is told, also where it failed.
+                if path.components().any(|part| part.as_os_str() == "events")
+                    && path.starts_with(self.path(".moorline"))
+                {
+                    continue;
+                }
                 all.insert(path, (meta.mode(), if meta.is_file() { meta.mtime() } else { 0 }, content));
             }
         }

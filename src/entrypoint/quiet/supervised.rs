@@ -15,6 +15,7 @@ use std::{
     fs::File,
     hint::black_box,
     os::fd::FromRawFd,
+    path::Path,
     ptr,
     sync::atomic::{AtomicI32, Ordering},
 };
@@ -30,6 +31,7 @@ use crate::{
     entrypoint::{
         End, console,
         supervise::{self, Beside, Companion, SoFar, Supervision},
+        tell_end,
     },
     error::Result,
     process::{
@@ -37,6 +39,7 @@ use crate::{
         signals::{HELD, Mask},
         start::Started,
     },
+    volume::Volume,
 };
 
 /// What the entry point leaves to `main`: it has no heap, and there is one of it. No server has the id 0.
@@ -46,6 +49,8 @@ static FAILURE: AtomicI32 = AtomicI32::new(-1);
 static STATUS: AtomicI32 = AtomicI32::new(RUNNING);
 /// The signal to stop that it was sent.
 static STOPPED: AtomicI32 = AtomicI32::new(0);
+/// Another signal that asks for its end, and has no time to it.
+static ASKED: AtomicI32 = AtomicI32::new(0);
 /// The console beside it, and the status that it left. No console has the id 0.
 static CONSOLE: AtomicI32 = AtomicI32::new(0);
 static CONSOLE_STATUS: AtomicI32 = AtomicI32::new(RUNNING);
@@ -134,6 +139,9 @@ fn attend(server: usize, failure: Fd, found: Mask, mut console: Option<Console>)
             Ok((libc::SIGCHLD | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU, _) | (_, 1)) => {}
             Ok((signal, _)) => {
                 system::send(server, signal);
+                if matches!(signal, libc::SIGINT | libc::SIGQUIT) {
+                    ASKED.store(signal, Ordering::Relaxed);
+                }
                 if signal == libc::SIGTERM {
                     STOPPED.store(signal, Ordering::Relaxed);
                     return RUNNING;
@@ -176,6 +184,7 @@ pub fn is_there() -> bool {
 /// # Errors
 /// Where the kernel has no `signalfd`.
 pub fn look_after(
+    storage: &Path,
     command: &[OsString],
     environment: &Variables,
     companion: Option<&Companion>,
@@ -190,14 +199,20 @@ pub fn look_after(
     let so_far = SoFar {
         ended: (status != RUNNING).then(|| reap::understand(status)).flatten(),
         stopping: STOPPED.load(Ordering::Relaxed) != 0,
+        asked: ASKED.load(Ordering::Relaxed) != 0,
         beside: beside(),
     };
-    let (ended, mut server) = supervise::look_after(server, companion, None, so_far, how, &mut signals);
+    let ((ended, stopped), mut server) = supervise::look_after(server, companion, None, so_far, how, &mut signals);
     Ok(match server.errno() {
         Some(errno) => {
             exec::prepare(command, environment).map_or_else(End::from, |program| program.refused(errno).into())
         }
-        None => End::Served(how.exits.of(ended.code())),
+        None => {
+            if let Ok(volume) = Volume::open(storage) {
+                tell_end(&volume, ended, stopped);
+            }
+            End::Served(how.exits.of(ended.code()))
+        }
     })
 }
 

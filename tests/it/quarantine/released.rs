@@ -97,3 +97,29 @@ fn switched_off_twice_it_is_what_it_was_before_the_first_time() {
     bell.sql("DELETE FROM alerts WHERE id = 9");
     assert_eq!(bell.state(), before);
 }
+
+#[test]
+fn quarantine_and_its_end_are_told() {
+    let count = i64::try_from(APPS.len()).expect("a few");
+    let copy = Bell::with_state().copy();
+    let told = || crate::events::events(copy.data.root());
+    let entered = told().into_iter().find(|event| event["@i"] == "QuarantineEntered").expect("is told");
+    assert_eq!((&entered["Count"], &entered["@l"]), (&count.into(), &"Warning".into()));
+    copy.moorline(&["apps", "release", "alerts 1"]).succeeds();
+    let released = told().pop().expect("is told");
+    assert_eq!((&released["@i"], &released["Count"]), (&"AppsReleased".into(), &1.into()));
+    assert_eq!(released["LeftOff"], count - 1);
+    let server = copy.server();
+    copy.moorline(&["apps", "release", "--all"]).succeeds();
+    assert_eq!(told().pop().expect("is told"), released, "it is only asked for");
+    drop(server);
+    copy.start().succeeds();
+    let told = told().pop().expect("is told");
+    assert_eq!(
+        (&told["@i"], &told["Count"], &told["LeftOff"]),
+        (&"AppsReleased".into(), &(count - 1).into(), &0.into())
+    );
+    let bell = Bell::with_state();
+    bell.moorline(&["apps", "disable", "--all"]).succeeds();
+    assert_eq!(crate::events::events(bell.data.root()).pop().expect("is told")["@i"], "QuarantineEntered");
+}

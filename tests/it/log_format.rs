@@ -1,0 +1,129 @@
+//! The log on stderr, in words or as objects; and progress for a program.
+
+use std::{fs, os::unix::fs::PermissionsExt, process::Command};
+
+use serde_json::Value;
+
+use crate::{
+    fixture::{Data, KEY, Ran},
+    support::TestVolume,
+};
+
+/// Each line as an object that has what CLEF asks for.
+fn objects(log: &str) -> Vec<Value> {
+    let object =
+        |line| serde_json::from_str::<Value>(line).unwrap_or_else(|cause| panic!("{cause}: {line}\nin\n{log}"));
+    let objects: Vec<Value> = log.lines().map(object).collect();
+    for object in &objects {
+        assert!(object["@t"].as_str().is_some_and(|time| time.parse::<jiff::Timestamp>().is_ok()), "{object}");
+        assert!(object["@m"].is_string() || object["@mt"].is_string(), "{object}");
+    }
+    objects
+}
+
+fn with_format(data: &Data, format: &str, arguments: &[&str]) -> Ran {
+    let mut command = data.command(arguments);
+    command.env("MOORLINE_LOG_FORMAT", format);
+    Ran::of(command)
+}
+
+#[test]
+fn each_line_is_an_object_and_events_are_lines_of_their_own() {
+    let data = Data::with_state();
+    let ran = data.moorline(&["backup", "--log-format", "clef"]);
+    let lines = objects(&ran.stderr);
+    let has =
+        |name: &str, text: &str| lines.iter().any(|line| line[name].as_str().is_some_and(|said| said.contains(text)));
+    assert!(
+        has("@i", "BackupComplete") && has("@i", "SecretKeyNotBackedUp") && has("@m", "backup complete"),
+        "{lines:?}"
+    );
+    assert!(lines.iter().any(|line| line["@l"] == "Warning") && lines.iter().any(|line| line["@l"] == "Information"));
+    assert!(ran.succeeds().trim_end().ends_with(".seqbac"), "the answer is as ever");
+    let quiet = with_format(&data, "clef", &["backup"]).stderr;
+    assert_eq!(objects(&quiet).len(), 2, "{quiet}");
+    let words = data.moorline(&["backup"]).stderr;
+    assert_eq!(words.lines().filter(|line| line.starts_with("moorline: backup complete")).count(), 1, "{words}");
+    assert!(!words.contains('{'), "{words}");
+    // A level is one for events too.
+    let mut errors_only = data.command(&["backup", "--log-format=clef"]);
+    errors_only.env("MOORLINE_LOG", "error");
+    assert_eq!(Ran::of(errors_only).stderr, "");
+}
+
+#[test]
+fn a_failure_is_one_object() {
+    let data = Data::with_state();
+    let failed = data.moorline(&["inspect", "/nonexistent.seqbac", "--log-format", "clef"]).fails(10, &[]);
+    let [object] = &objects(&failed.stderr)[..] else { panic!("{failed:#?}") };
+    assert_eq!((&object["@l"], &object["Code"], &object["Exit"]), (&"Error".into(), &"NotFound".into(), &10.into()));
+    assert!(object["Hint"].as_str().is_some_and(|hint| hint.contains("moorline list")), "{object}");
+    let usage = with_format(&data, "clef", &["restore", KEY]).fails(2, &[]);
+    let [object] = &objects(&usage.stderr)[..] else { panic!("{usage:#?}") };
+    assert_eq!((&object["Exit"], object.to_string().contains(KEY)), (&2.into(), false));
+    with_format(&data, "xml", &["list"]).fails(2, &["xml", "clef"]);
+    data.moorline(&["list", "--log-format", "xml"]).fails(2, &["xml", "clef"]);
+}
+
+#[test]
+fn children_of_a_start_write_it_too() {
+    let volume = TestVolume::in_use();
+    for flag in [true, false] {
+        volume.script("10-backup.sh", "seqsvr backup");
+        let start = match flag {
+            true => volume.moorline(["--log-format", "clef", "run", "--", "/bin/true"]),
+            false => volume.run(["/bin/true"]).env("MOORLINE_LOG_FORMAT", "clef"),
+        };
+        let end = start.wait();
+        let lines: Vec<&str> = end.err.lines().filter(|line| !line.starts_with('/')).collect();
+        let lines = objects(&lines.join("\n"));
+        assert!(lines.iter().any(|line| line["@i"] == "BackupComplete"), "{end}");
+        assert!(lines.iter().any(|line| line["@i"] == "ScriptRan"), "{end}");
+        fs::remove_file(volume.path("Init/10-backup.sh.done")).expect("it is done");
+    }
+    let bare = volume.moorline(["--log-format", "clef", "/bin/echo", "up"]).wait();
+    assert_eq!((bare.code, bare.out.as_str()), (0, "up\n"), "{bare}");
+}
+
+#[test]
+fn a_quiet_start_is_one_whose_log_is_in_words() {
+    let volume = TestVolume::fresh().settle();
+    let start = |format: &str| {
+        let start = volume.run(["/bin/true"]).without("MOORLINE_SEQINIT").without("MOORLINE_NO_BOOT_BACKUP");
+        start.env("MOORLINE_LOG_FORMAT", format).wait();
+        volume.was_quiet()
+    };
+    assert_eq!((start("text"), start("clef")), (true, false));
+}
+
+#[test]
+fn progress_is_told_to_whoever_asks_and_to_no_child() {
+    let data = Data::with_state();
+    let (told, seen) = (data.path("Backups/told"), data.path("Backups/seen"));
+    fs::create_dir_all(data.path("Backups")).expect("a folder");
+    let provider = data.path("Backups/provider");
+    let text = format!("#!/bin/sh\nenv | grep PROGRESS > {0}; ls /proc/self/fd >> {0}; echo {KEY}\n", seen.display());
+    fs::write(&provider, text).expect("writes");
+    fs::set_permissions(&provider, fs::Permissions::from_mode(0o755)).expect("changes");
+    let line = format!("exec 9> {}; MOORLINE_PROGRESS_FD=9 exec \"$0\" backup", told.display());
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", &line, env!("CARGO_BIN_EXE_moorline")]).env("MOORLINE_STORAGE", data.root());
+    command.env("MOORLINE_SECRETKEY_PROVIDER", &provider);
+    Ran::of(command).succeeds();
+    let lines: Vec<Value> = fs::read_to_string(&told)
+        .expect("text")
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("is JSON"))
+        .collect();
+    let (first, last) = (lines.first().expect("one"), lines.last().expect("one"));
+    assert!(first["what"].is_string() && first["done"] == 0 && first["total"].is_u64(), "{lines:?}");
+    assert!(last["done"].as_u64().is_some_and(|done| done > 0), "{lines:?}");
+    assert!(
+        !fs::read_to_string(&seen).expect("it was asked").lines().any(|line| line == "9" || line.contains("PROGRESS"))
+    );
+    for nonsense in ["2", "77", "x", "-1"] {
+        let mut command = data.command(&["list"]);
+        command.env("MOORLINE_PROGRESS_FD", nonsense);
+        Ran::of(command).succeeds();
+    }
+}
