@@ -6,7 +6,7 @@ use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Console, schedule::days_back};
+use super::{Console, health::is_kept, schedule::days_back};
 use crate::{
     backup::{self, is_in_the_future},
     error::{Code, Error, Result},
@@ -69,8 +69,8 @@ fn look(console: &Console, now: Timestamp) -> Result<Vec<Day>> {
     let listed = backup::list(&volume.backups(), None)?.backups;
     let ours = listed.iter().filter(|one| one.instance_id == instance && !is_in_the_future(one.created, now));
     let files = ours.filter_map(|one| Some((one.created, one.file.file_name()?.to_string_lossy().into_owned())));
-    let kinds = [Kind::BackupComplete, Kind::BackupFailed, Kind::BackupMissed].map(Kind::name);
-    let about = |event: &Stored| kinds.contains(&event.kind());
+    let kinds = [Kind::BackupFailed, Kind::BackupMissed].map(Kind::name);
+    let about = |event: &Stored| is_kept(event) || kinds.contains(&event.kind());
     Ok(days(now, files, &events::read_before(volume, None, MOST_EVENTS, &about)?))
 }
 
@@ -91,7 +91,7 @@ fn days(now: Timestamp, files: impl Iterator<Item = (Timestamp, String)>, events
         let Some(day) = at.and_then(|at| days.get_mut(&day_of(at))) else { continue };
         match event.kind() {
             _ if missed => day.note(Outcome::Missed),
-            kind if kind == Kind::BackupComplete.name() => day.note(Outcome::Complete),
+            _ if is_kept(event) => day.note(Outcome::Complete),
             _ => {
                 day.note(Outcome::Failed);
                 day.failures += 1;
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     fn event(at: &str, kind: &str) -> Stored {
-        let event = serde_json::json!({"@t": at, "@i": kind, "Due": "2026-03-07T03:00:00Z"});
+        let event = serde_json::json!({"@t": at, "@i": kind, "Due": "2026-03-07T03:00:00Z", "FileName": "a"});
         let fields = event.as_object().cloned().expect("an object");
         Stored { place: events::Place { day: "20260310".to_owned(), offset: 0 }, fields }
     }

@@ -128,11 +128,6 @@ impl Facts {
     fn look(console: &Console, now: Timestamp, next_run: Timestamp, key_is_saved: bool) -> Result<Self> {
         let volume = &console.volume;
         let sight = scheduler::Sight::of(volume, &console.profile, &console.key, now)?;
-        let is_result = |event: &Stored| {
-            let failed = event.kind() == Kind::BackupFailed.name();
-            let of_person = event.fields.get("Kind").is_some_and(|kind| kind == "immediate");
-            event.kind() == Kind::BackupComplete.name() || (failed && !of_person)
-        };
         Ok(Self {
             now,
             next_run,
@@ -220,6 +215,18 @@ impl Facts {
     }
 }
 
+/// A backup that was kept, or the scheduled one that was not made. (A person was told at once what failed.)
+fn is_result(event: &Stored) -> bool {
+    let of_person = event.fields.get("Kind").is_some_and(|kind| kind == "immediate");
+    is_kept(event) || (event.kind() == Kind::BackupFailed.name() && !of_person)
+}
+
+/// Whether an event tells of a backup that was made and kept: one that was streamed has no name.
+pub(super) fn is_kept(event: &Stored) -> bool {
+    let name = event.fields.get("FileName").and_then(serde_json::Value::as_str).unwrap_or_default();
+    event.kind() == Kind::BackupComplete.name() && !name.is_empty()
+}
+
 fn last_result(event: &Stored) -> Option<LastResult> {
     let failed = event.kind() == Kind::BackupFailed.name();
     let error = event.fields.get("Error").and_then(serde_json::Value::as_str).unwrap_or("no reason is known");
@@ -277,7 +284,8 @@ mod tests {
     }
 
     fn event(kind: &str) -> Stored {
-        let event = serde_json::json!({"@t": "2026-03-10T03:00:00Z", "@i": kind, "Error": "disk full"});
+        let event =
+            serde_json::json!({"@t": "2026-03-10T03:00:00Z", "@i": kind, "Error": "disk full", "FileName": "a"});
         let fields = event.as_object().cloned().expect("an object");
         Stored { place: events::Place { day: "20260310".to_owned(), offset: 0 }, fields }
     }
