@@ -57,10 +57,14 @@ impl Backup {
         self.take(context, &volume).inspect_err(|error| {
             // One that somebody stopped did not fail.
             if interrupted().is_none() {
-                let event = Event::new(EventKind::BackupFailed);
-                events::record(&volume, &event.with("Error", without_keys(error.message())));
+                let event = Event::new(EventKind::BackupFailed).with("Error", without_keys(error.message()));
+                events::record(&volume, &event.with("Kind", serde_json::json!(self.kind())));
             }
         })
+    }
+
+    const fn kind(&self) -> Kind {
+        if self.scheduled { Kind::Scheduled } else { Kind::Immediate }
     }
 
     fn take(&self, context: &Context, volume: &Volume) -> Result<ExitCode> {
@@ -73,7 +77,7 @@ impl Backup {
             return Ok(ExitCode::SUCCESS);
         }
         let found = context.environment.key_sources()?.ensure(volume, self.accept_new_key)?;
-        let kind = if self.scheduled { Kind::Scheduled } else { Kind::Immediate };
+        let kind = self.kind();
         let instance = Instance::ensure(volume)?;
         restore::refuse_unfinished(volume)?;
         let job = Job {
