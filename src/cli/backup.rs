@@ -33,6 +33,9 @@ pub struct Backup {
     /// Do not check the databases for faults
     #[arg(long)]
     no_check: bool,
+    /// A store that is suddenly empty is as it should be: let the oldest backups go again
+    #[arg(long)]
+    not_suspect: bool,
     /// Go on with a configured key that is not the one this volume's backups are sealed with
     #[arg(long, env = "MOORLINE_ACCEPT_NEW_KEY")]
     accept_new_key: bool,
@@ -84,6 +87,7 @@ impl Backup {
             key: &found.key,
             kind,
             check: !self.no_check,
+            may_be_empty: self.not_suspect,
             now: jiff::Timestamp::now(),
         };
         let stream = self.output.as_deref() == Some("-".as_ref());
@@ -96,7 +100,7 @@ impl Backup {
         let taken = backup::take(&job, destination, &mut Shown::new())?;
         drop(stdout);
         report(volume, &taken, began.elapsed());
-        if taken.summary.verified == Some(true) && !stream {
+        if taken.summary.verified == Some(true) && taken.suspect.is_empty() && !stream {
             clean_up(context, volume, &job, self.scheduled);
         }
         match (stream, self.json) {
@@ -114,6 +118,14 @@ fn report(volume: &Volume, taken: &Taken, took: Duration) {
     for (path, finding) in &taken.findings {
         log::warn!("{path} has a fault, which the backup has too: {finding}");
     }
+    for note in &taken.suspect {
+        log::warn!(
+            "{}: {}; no older backup is removed until somebody says that this is as it should be: \
+             `moorline backup --not-suspect`",
+            note.path,
+            note.what
+        );
+    }
     log::info!("backup complete: {} bytes, sealed with key {}", taken.summary.bytes, taken.summary.key_fingerprint);
 }
 
@@ -129,6 +141,10 @@ fn tell(volume: &Volume, taken: &Taken, took: Duration) {
     if let Some((path, finding)) = taken.findings.first() {
         events::record(volume, &about(EventKind::BackupUnverified).with("Error", format!("{path}: {finding}")));
     }
+    if let Some(note) = taken.suspect.first() {
+        let reason = format!("{}: {}", note.path, note.what);
+        events::record(volume, &about(EventKind::BackupSuspect).with("Reason", reason));
+    }
 }
 
 /// A verified backup is what lets older things go; that they stay is no failure of the backup.
@@ -136,7 +152,7 @@ fn clean_up(context: &Context, volume: &Volume, job: &Job, scheduled: bool) {
     let cleaned = (|| {
         restore::prune(volume, context.environment.keep_replaced()?)?;
         if scheduled {
-            backup::prune(volume, job.key, context.environment.backups_to_keep()?, job.now)?;
+            backup::prune(volume, job.key, context.environment.backups_to_keep(volume)?, job.now)?;
         }
         Ok::<_, crate::error::Error>(())
     })();

@@ -279,6 +279,8 @@ mod tests {
             instance_id: Some(Id([1; 16])),
             profile: None,
             quarantined: None,
+            suspect: None,
+            suspect: None,
         }
     }
 

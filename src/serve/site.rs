@@ -26,6 +26,7 @@ impl Site {
     /// # Errors
     /// Where the volume cannot be written.
     pub async fn settings_changed(&self) -> Result<()> {
+        self.console.mirror_settings().await?;
         self.console.settings.send_replace(());
         Ok(())
     }

@@ -108,7 +108,7 @@ impl World {
 
     fn take(&self, key: &SecretKey, instance: &Instance, kind: Kind, now: Timestamp) -> PathBuf {
         let (volume, profile) = (&self.volume, &self.profile);
-        let job = Job { volume, instance, profile, key, kind, check: true, now };
+        let job = Job { volume, instance, profile, key, kind, check: true, may_be_empty: false, now };
         backup::take(&job, Destination::Backups, &mut Silent).expect("taken").summary.file
     }
 
