@@ -78,7 +78,6 @@ mod tests {
             profile: None,
             quarantined: None,
             suspect: None,
-            suspect: None,
         };
         [backup(1, true), backup(2, true), backup(3, false), backup(4, true)].map(|one| (one.id, one)).into()
     }
