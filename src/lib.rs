@@ -57,6 +57,14 @@
 //! - `notify.rs`: events sent to apps; `notify/tail.rs`: the end of the files; `notify/positions.rs`: how far each app is;
 //!   `notify/signal.rs`: which events; `notify/suppression.rs`: how many; `notify/instances.rs`: the apps that are on;
 //!   `notify/kinds.rs`: those there can be; `notify/attempt.rs`: one event sent; `notify/http.rs`, `notify/mail.rs`: how
+//! - `pages.rs`: the console's pages; `pages/routes.rs`: where they are; `pages/visit.rs`: one request for one;
+//!   `pages/faults.rs`: failures as pages; `pages/layout.rs`: what is around each, `pages/notices.rs`: banners,
+//!   `pages/running.rs`: what runs; `pages/fields.rs`, `pages/form.rs`, `pages/flash.rs`, `pages/table.rs`, `pages/words.rs`,
+//!   `pages/assets.rs`: their pieces
+//! - a file each, and under the same name in `pages/view.rs` what is on it: `pages/login.rs`, `pages/backups.rs`,
+//!   `pages/backup.rs`, `pages/schedule.rs`, `pages/restores.rs`, `pages/apps.rs`, `pages/instances.rs`, `pages/events.rs`,
+//!   `pages/signals.rs`, `pages/access.rs`, `pages/secret_key.rs`; `pages/comparisons.rs`: backups compared with now;
+//!   `view/calendar.rs`: the last ninety days; `view/differences.rs`, `view/remove.rs`, `view/problem.rs`
 //!
 //! [`restore`]: a backup onto the volume, whole or not at all.
 //! - `plan.rs`: which paths move, what stays; `stage.rs`: the backup unpacked and checked beside the state

@@ -145,6 +145,7 @@ async fn set_up(settings: &Settings) -> Result<(Arc<Site>, ServeLock, SocketAddr
         logins: Logins::default(),
         open_to_all,
         is_local: address.ip().is_loopback(),
+        is_server: settings.role == Role::Server,
         is_tls: settings.tls.is_some(),
     };
     Ok((Arc::new(site), lock, address))

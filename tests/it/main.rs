@@ -32,6 +32,7 @@ mod quarantine;
 mod restore;
 mod rollback;
 mod schedule;
+mod serve;
 mod store;
 mod supervise;
 mod support;
