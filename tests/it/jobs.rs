@@ -14,7 +14,7 @@ use crate::notify::{Console, until};
 fn large() -> Data {
     let data = Data::empty();
     data.database("app.db", "wal", &["one"]);
-    let mut bytes = vec![0; 48 << 20];
+    let mut bytes = vec![0; 24 << 20];
     fs::File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut bytes)).expect("random bytes");
     fs::write(data.path("large.bin"), bytes).expect("written");
     // One of today, so that the scheduler rests.

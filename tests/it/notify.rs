@@ -287,7 +287,7 @@ fn mail_server() -> (u16, Receiver<Vec<String>>) {
 fn take_mail(stream: TcpStream) -> Vec<String> {
     let mut reader = BufReader::new(stream);
     let mut heard = Vec::new();
-    let mut say = |reader: &mut BufReader<TcpStream>, text: &str| {
+    let say = |reader: &mut BufReader<TcpStream>, text: &str| {
         let _ = reader.get_mut().write_all(format!("{text}\r\n").as_bytes());
     };
     say(&mut reader, "220 test");
