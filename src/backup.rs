@@ -12,7 +12,9 @@ mod progress;
 mod quarantine;
 mod retention;
 mod stores;
+mod suspect;
 mod take;
+mod temporary;
 mod verifications;
 mod verify;
 

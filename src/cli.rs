@@ -129,7 +129,7 @@ struct Context {
 
 impl Context {
     fn volume(&self) -> Result<Volume> {
-        Volume::open(&self.storage)
+        Volume::open(&self.storage)?.with_backups_in(self.environment.backup_location()?)
     }
 
     /// The volume's profile.

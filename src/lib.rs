@@ -52,21 +52,30 @@
 //!   `jobs/stream.rs`: a backup as it is made
 //! - `schedule.rs`: when backups are due; `scheduler.rs`: taking them; `scheduler/decide.rs`: what is next;
 //!   `scheduler/sight.rs`: what is there; `scheduler/verification.rs`: every week
+//! - `health.rs`: how backups are; `metrics.rs`: the same for Prometheus; `calendar.rs`: the last 90 days
 //! - `filter.rs`: the language of signals; `filter/token.rs`, `filter/parse.rs`, `filter/evaluate.rs`; `filter/like.rs`
 //! - `notify.rs`: events sent to apps; `notify/tail.rs`: the end of the files; `notify/positions.rs`: how far each app is;
 //!   `notify/signal.rs`: which events; `notify/suppression.rs`: how many; `notify/instances.rs`: the apps that are on;
 //!   `notify/kinds.rs`: those there can be; `notify/attempt.rs`: one event sent; `notify/http.rs`, `notify/mail.rs`: how
+//! - `pages.rs`: the console's pages; `pages/routes.rs`: where they are; `pages/visit.rs`: one request for one;
+//!   `pages/faults.rs`: failures as pages; `pages/layout.rs`: what is around each, `pages/notices.rs`: banners,
+//!   `pages/running.rs`: what runs; `pages/fields.rs`, `pages/form.rs`, `pages/flash.rs`, `pages/table.rs`, `pages/words.rs`,
+//!   `pages/assets.rs`: their pieces
+//! - a file each, and under the same name in `pages/view.rs` what is on it: `pages/login.rs`, `pages/backups.rs`,
+//!   `pages/backup.rs`, `pages/schedule.rs`, `pages/restores.rs`, `pages/apps.rs`, `pages/instances.rs`, `pages/events.rs`,
+//!   `pages/signals.rs`, `pages/access.rs`, `pages/secret_key.rs`; `pages/comparisons.rs`: backups compared with now;
+//!   `view/calendar.rs`: the last ninety days; `view/differences.rs`, `view/remove.rs`, `view/problem.rs`
 //!
 //! [`restore`]: a backup onto the volume, whole or not at all.
 //! - `plan.rs`: which paths move, what stays; `stage.rs`: the backup unpacked and checked beside the state
 //! - `obstacles.rs`: free space, mounts, links, databases in use; `preview.rs`: what would change
 //! - `journal.rs`: the list of moves; `commit.rs`: making, finishing and reversing them
-//! - `quarantine.rs`: the apps of a staged copy; `in_place.rs`: those of the volume itself, without a restore
-//! - `events.rs`: what of all this is an event
+//! - `console.rs`: the console's database among them; `quarantine.rs`: the apps of a staged copy; `in_place.rs`: those of
+//!   the volume itself, without a restore; `events.rs`: what of all this is an event
 //! - `rollback.rs`: what was replaced, back again; `set.rs`: what is kept, its pruning
 //!
 //! [`backup`]: a backup made, read back, looked at, kept.
-//! - `take.rs`: one taken; `stores.rs`: nothing missing; `manifest.rs`: what it says it holds; `name.rs`: what it is called
+//! - `take.rs`: one taken; `temporary.rs`: its file until then; `stores.rs`: nothing missing; `suspect.rs`: nothing suddenly empty; `manifest.rs`: what it says it holds; `name.rs`: what it is called
 //! - `verifications.rs`: what later readings found; `verify.rs`: read to the last byte; `inspect.rs`, `extract.rs`: what is in it, and out of it
 //! - `catalog.rs`: listing, and the newest of an instance; `retention.rs`: which scheduled ones go
 //! - `quarantine.rs`: the memory of quarantine as a member; `progress.rs`: how far it is
@@ -79,11 +88,12 @@
 //! - `quarantine.rs`: the steps act; `release.rs`: they are undone; `release/rows.rs`: rows among them;
 //!   `release/covers.rs`: what a later step changed, too; `look.rs`: what they would find
 //! - `tree.rs`: the databases that they name; `databases.rs`: all that are open; `align.rs`: steps of before and of now;
-//!   `choose.rs`: which apps a person means
+//!   `console.rs`: the console's own; `choose.rs`: which apps a person means
 //! - `sqlite.rs`: steps on rows; `sqlite/update.rs`, `sqlite/delete.rs`, `sqlite/insert.rs`; `sqlite/undo.rs`: one row
 //!   put back; `sqlite/look.rs`; `sqlite/table.rs`: columns and keys; `sqlite/row.rs`: what is remembered of a row
 //!
-//! [`metastore`]: the console's own state, in one database. `lock.rs`: who may have it open; `schema.rs`: its tables.
+//! [`metastore`]: the console's own state, in one database. `lock.rs`: who may have it open; `schema.rs`: its tables;
+//! `copy.rs`: a copy that was restored; `mirror.rs`: settings that every verb needs.
 //!
 //! [`profile`]: what a server's state and its apps are. `choice.rs`: the one way to a volume's profile.
 //! - `written.rs`: the TOML, read strictly; `document.rs`: its tables and the lines of faults; `quarantine.rs`: its steps;
@@ -96,7 +106,7 @@
 //!   never captured; `survey/found.rs`: what was seen of one path
 //! - `sqlite.rs`: how a database is captured; `sqlite/snapshot.rs`: one at one moment; `sqlite/pages.rs`: its pages; `sqlite/source.rs`: the transaction;
 //!   `sqlite/edit.rs`: one that changes it;
-//!   `sqlite/check.rs`: faults; `sqlite/facts.rs`: page size and the like; `sqlite/in_use.rs`: who has it open
+//!   `sqlite/check.rs`: faults; `sqlite/filled.rs`: which tables have rows; `sqlite/facts.rs`: page size and the like; `sqlite/in_use.rs`: who has it open
 //! - `files.rs`: a file read until it holds still; `spool.rs`: files without a name
 //! - `stage.rs`: a member written out, with owner and mode; `beneath.rs`: never through a link
 //! - `compare.rs`, `compare/table.rs`: rows that a restore would change
@@ -124,7 +134,7 @@
 //!
 //! [`volume`]: the storage root and its paths.
 //! - `durable.rs`: every fsync and rename; `lock.rs`: who may change the volume; `instance.rs`: who the volume is
-//! - `relpath.rs`: a path that stays below the root; `id.rs`: sixteen random bytes
+//! - `settings.rs`: settings that every verb needs; `relpath.rs`: a path that stays below the root; `id.rs`: sixteen random bytes
 //!
 //! [`mod@error`]: one failure: its kind and exit code, what happened, what to do.
 

@@ -8,13 +8,18 @@
 
 mod copy;
 mod lock;
+mod mirror;
 mod schema;
 
 use std::{path::PathBuf, time::Duration};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-pub use self::{copy::adopt, lock::MetastoreLock};
+pub use self::{
+    copy::adopt,
+    lock::MetastoreLock,
+    mirror::{mirror, mirror_now},
+};
 use crate::{
     error::{Code, Error, Result},
     store::sqlite::words,

@@ -6,7 +6,7 @@
 //!   Backups/     backups
 //!   .moorline/   all else that is ours (0700; 0710 where the server has a user of its own)
 //!     lock  backup.lock  restores.lock  apps.lock  instance.json  secret.key  init.json  quarantine.json
-//!     restores/  spool/  bin/
+//!     settings.json  metastore.db  restores/  spool/  bin/  events/
 //!   …            the server's own files
 //! ```
 
@@ -15,6 +15,7 @@ pub mod id;
 pub mod instance;
 pub mod lock;
 pub mod relpath;
+pub mod settings;
 
 use std::{
     fs,
@@ -27,6 +28,7 @@ pub use self::{
     instance::Instance,
     lock::{AppsLock, BackupLock, Holder, Lock, RestoresLock, ServeLock},
     relpath::RelPath,
+    settings::Settings,
 };
 use crate::error::{Code, Error, IoContext, Result};
 
@@ -41,6 +43,10 @@ pub const METASTORE: &str = ".moorline/metastore.db";
 #[derive(Debug, Clone)]
 pub struct Volume {
     root: PathBuf,
+    /// Where backups are kept, as the environment says.
+    location: Option<PathBuf>,
+    /// As the settings said when it was opened.
+    settings: Result<Settings>,
 }
 
 impl Volume {
@@ -57,7 +63,23 @@ impl Volume {
         if !root.is_dir() {
             return Err(missing());
         }
-        Ok(Self { root })
+        let mut volume = Self { root, location: None, settings: Ok(Settings::default()) };
+        // That they make no sense is of no concern to whoever needs no backups.
+        volume.settings = Settings::load(&volume);
+        Ok(volume)
+    }
+
+    /// The same, with its backups in this folder, whatever the settings say.
+    ///
+    /// # Errors
+    /// `Usage` for a relative path.
+    pub fn with_backups_in(self, location: Option<PathBuf>) -> Result<Self> {
+        match &location {
+            Some(path) if !path.is_absolute() => {
+                Err(Error::usage(format!("backups are to be kept in {}, which is no absolute path", path.display())))
+            }
+            _ => Ok(Self { location, ..self }),
+        }
     }
 
     /// The storage root, absolute and without links.
@@ -72,10 +94,42 @@ impl Volume {
         self.root.join("Init")
     }
 
-    /// `Backups/`.
+    /// Where backups are kept: in the folder that the environment names, else the settings as they are now, else
+    /// `Backups/`. Where the settings never made sense it is a path that is no folder: nothing is kept anywhere else.
     #[must_use]
     pub fn backups(&self) -> PathBuf {
+        if let Some(location) = &self.location {
+            return location.clone();
+        }
+        match Settings::load(self).or_else(|_| self.settings.clone()) {
+            Ok(settings) => settings.backup_location.unwrap_or_else(|| self.own_backups()),
+            Err(_) => self.own().join(settings::FILE_NAME),
+        }
+    }
+
+    /// `Backups/`.
+    #[must_use]
+    pub fn own_backups(&self) -> PathBuf {
         self.root.join("Backups")
+    }
+
+    /// Refuses where the folder that was named for backups is not there: it may be a mount that is missing.
+    ///
+    /// # Errors
+    /// `TryAgain` where there is none; where the settings make no sense.
+    pub fn refuse_missing_backups(&self) -> Result<()> {
+        let folder = self.backups();
+        if self.location.is_none() {
+            self.settings.clone()?;
+        }
+        if folder == self.own_backups() || folder.is_dir() {
+            return Ok(());
+        }
+        Err(Error::new(
+            Code::TryAgain,
+            format!("backups are kept in {}, and that folder is not there", folder.display()),
+        )
+        .hint("mount it; or change BackupLocation in the console, or MOORLINE_BACKUP_LOCATION where that is set"))
     }
 
     /// `.moorline/`, which holds all else that is ours.
@@ -119,7 +173,7 @@ impl Volume {
         self.make(&self.spool(), 0o700).map_err(unwritable)?;
         // Either may be a mount of its own that nothing can be made in; it exists then.
         self.make(&self.init(), 0o755)?;
-        self.make(&self.backups(), 0o755)
+        self.make(&self.own_backups(), 0o755)
     }
 
     /// Lets the server's user pass `.moorline/`, to the links in it and to a copy of its script in the spool. It still

@@ -45,6 +45,8 @@ pub struct Summary {
     pub profile: Option<String>,
     /// Whether its apps were in quarantine; unknown without its key.
     pub quarantined: Option<bool>,
+    /// Whether a store was suddenly empty; unknown without its key.
+    pub suspect: Option<bool>,
 }
 
 /// A file that is called as a backup, and could not be taken for one.
@@ -172,6 +174,7 @@ pub fn has_one_since(
     age: jiff::SignedDuration,
     now: jiff::Timestamp,
 ) -> Result<bool> {
+    volume.refuse_missing_backups()?;
     let instance = instance.map(|instance| instance.id);
     let headers = files(&volume.backups())?.into_iter().filter_map(|file| header(&file).ok());
     // One from a clock that was wrong must not keep the next from being made for years.
@@ -224,23 +227,28 @@ pub fn summary(file: &Path, key: Option<&SecretKey>) -> Result<Summary> {
         key_fingerprint: header.key_fingerprint,
         instance_id: header.instance,
         quarantined: manifest.as_ref().map(|manifest| manifest.quarantined),
+        suspect: manifest.as_ref().map(|manifest| !manifest.suspect.is_empty()),
         profile: manifest.and_then(|manifest| manifest.profile),
     })
 }
 
-fn manifest(file: &Path, key: &SecretKey) -> Result<Manifest> {
+/// What it says it holds.
+pub(super) fn manifest(file: &Path, key: &SecretKey) -> Result<Manifest> {
     let open = File::open(file).on("open", file)?;
     let reader = Reader::open(open, key, 1).map_err(|error| named(file, error))?;
     Manifest::parse(reader.manifest()).map_err(|error| error.context(file.display()))
 }
 
-/// The backups' files in a folder, by name; that there is no folder means there are none.
+/// The backups' files in a folder, by name; that there is no `Backups/` means there are none.
 ///
 /// # Errors
 /// Where the folder cannot be read.
 pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(folder) {
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        // The volume's own folder is made when it is needed. Any other should be there: it may be a mount that is missing.
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound && folder.ends_with("Backups") => {
+            return Ok(Vec::new());
+        }
         other => other.on("list", folder)?,
     };
     let mut files = Vec::new();

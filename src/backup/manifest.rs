@@ -52,6 +52,9 @@ pub struct Manifest {
     pub scope: Scope,
     /// The SQLite databases, in the order captured.
     pub databases: Vec<DatabaseFacts>,
+    /// Stores that are empty and were not before, unless somebody said that it is as it should be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub suspect: Vec<Note>,
     /// What was seen and left out, and why.
     #[serde(default)]
     pub notes: Vec<Note>,

@@ -15,7 +15,8 @@ use crate::{
 /// The backups that may go: scheduled ones of this instance, older than the `keep` newest sound ones of it. What is
 /// immediate, of another instance, sealed with another key, from the future as seen `now`, or not known to be sound (a
 /// later verification failed, perhaps) is neither counted nor removed: where the clock is wrong, the new backup is not
-/// the one that goes.
+/// the one that goes. One in which a store was suddenly empty is not counted either; as long as the newest is one,
+/// nothing goes at all.
 #[must_use]
 pub fn expired<'a>(
     backups: &'a [Summary],
@@ -25,15 +26,23 @@ pub fn expired<'a>(
     now: jiff::Timestamp,
 ) -> Vec<&'a Summary> {
     let ours = |backup: &&Summary| {
-        backup.kind == Kind::Scheduled
-            && backup.instance_id == Some(instance)
+        backup.instance_id == Some(instance)
             && backup.verified == Some(true)
             && !verifications.failed.contains_key(&backup.id)
             && !is_in_the_future(backup.created, now)
     };
-    let mut counted: Vec<_> = backups.iter().filter(ours).collect();
+    let is_suspect = |backup: &&Summary| backup.suspect == Some(true);
+    if backups.iter().filter(ours).max_by_key(|backup| backup.created).as_ref().is_some_and(is_suspect) {
+        return Vec::new();
+    }
+    let scheduled = backups.iter().filter(ours).filter(|backup| backup.kind == Kind::Scheduled);
+    let (suspect, mut counted): (Vec<_>, Vec<_>) = scheduled.partition(is_suspect);
     counted.sort_by_key(|backup| std::cmp::Reverse(backup.created));
-    counted.split_off(keep.max(1).min(counted.len()))
+    let mut expired = counted.split_off(keep.max(1).min(counted.len()));
+    // Those go with their time.
+    let oldest = counted.last().filter(|_| counted.len() >= keep.max(1)).map(|backup| backup.created);
+    expired.extend(suspect.into_iter().filter(|backup| oldest.is_some_and(|oldest| backup.created < oldest)));
+    expired
 }
 
 /// Removes the expired backups from `Backups/`. Call it only after a new backup was verified.
@@ -42,6 +51,7 @@ pub fn expired<'a>(
 /// Where the folder cannot be read or a file in it not be removed.
 pub fn prune(volume: &Volume, key: &SecretKey, keep: usize, now: jiff::Timestamp) -> Result<()> {
     let Some(instance) = Instance::load(volume)? else { return Ok(()) };
+    volume.refuse_missing_backups()?;
     let listed = list(&volume.backups(), Some(key))?;
     let verifications = Verifications::load(volume)?;
     for backup in expired(&listed.backups, &verifications, instance.id, keep, now) {
@@ -70,6 +80,7 @@ mod tests {
             instance_id: Some(OURS),
             profile: None,
             quarantined: Some(false),
+            suspect: Some(false),
         };
         change(&mut backup);
         backup
@@ -91,6 +102,20 @@ mod tests {
         assert_eq!(days(&backups, 3), [2, 1]);
         assert_eq!(days(&backups, 7), [0_i64; 0]);
         assert_eq!(days(&backups, 0), [30, 3, 2, 1], "never below one");
+    }
+
+    #[test]
+    fn nothing_goes_while_the_newest_is_suspect_and_then_those_go_with_their_time() {
+        let suspect = |backup: &mut Summary| backup.suspect = Some(true);
+        let mut backups = vec![backup(1, |_| ()), backup(2, |_| ()), backup(3, suspect), backup(4, suspect)];
+        assert_eq!(days(&backups, 1), [0_i64; 0]);
+        backups.push(backup(5, |_| ()));
+        assert_eq!(days(&backups, 3), [0_i64; 0], "they are not counted");
+        assert_eq!(days(&backups, 1), [2, 1, 3, 4]);
+        // Somebody said, with one that is not scheduled, that it is as it should be.
+        backups.pop();
+        backups.push(backup(5, |backup| backup.kind = Kind::Immediate));
+        assert_eq!(days(&backups, 1), [1]);
     }
 
     #[test]

@@ -1,8 +1,7 @@
 //! One backup taken: every read transaction opened, every page and file sealed, the result read back, then named.
 
 use std::{
-    ffi::OsStr,
-    fs::{self, File, OpenOptions},
+    fs::{File, OpenOptions},
     io::{self, BufWriter, Read, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
@@ -10,7 +9,13 @@ use std::{
 };
 
 use super::{
-    Counted, Kind, Manifest, Progress, catalog::Summary, manifest::member_of, name, quarantine::Remembered, stores,
+    Counted, Kind, Manifest, Progress,
+    catalog::Summary,
+    manifest::member_of,
+    name,
+    quarantine::Remembered,
+    stores, suspect,
+    temporary::{Temporary, remove_leftovers, taken_name},
     verify,
 };
 use crate::{
@@ -19,7 +24,7 @@ use crate::{
     metastore::{self, MetastoreLock},
     profile::Profile,
     seqbac::{self, HeaderFields, Options, Writer},
-    store::{Files, Found, PathKind, Snapshot, Spool, Survey, open_all, survey},
+    store::{Files, Found, Note, PathKind, Snapshot, Spool, Survey, open_all, survey},
     volume::{BackupLock, Id, Instance, RelPath, Volume, durable},
 };
 
@@ -43,6 +48,8 @@ pub struct Job<'a> {
     pub kind: Kind,
     /// Whether the databases are checked.
     pub check: bool,
+    /// Whether somebody said that a store may be empty that was not before.
+    pub may_be_empty: bool,
     /// What time it is.
     pub now: jiff::Timestamp,
 }
@@ -70,6 +77,8 @@ pub struct Taken {
     pub summary: Summary,
     /// Faults that the databases had, by path.
     pub findings: Vec<(RelPath, String)>,
+    /// Stores that are suddenly empty.
+    pub suspect: Vec<Note>,
     /// Files that changed each time they were read.
     pub torn: Vec<RelPath>,
 }
@@ -95,8 +104,9 @@ pub fn take(job: &Job, destination: Destination, progress: &mut dyn Progress) ->
             Ok(capture.taken(job, &header, PathBuf::new(), bytes, torn))
         }
         Destination::Backups => {
+            job.volume.refuse_missing_backups()?;
             let folder = job.volume.backups();
-            remove_leftovers(&folder);
+            remove_leftovers(&folder, folder == job.volume.own_backups());
             let path = folder.join(usual_name(job, &header));
             capture.write_file(job, &header, &path, true, progress)
         }
@@ -157,6 +167,10 @@ impl Capture {
             profile: job.profile.name.clone(),
             apps: job.profile.apps,
             quarantined: memory.is_some(),
+            suspect: match job.may_be_empty {
+                true => Vec::new(),
+                false => suspect::look(job.volume, job.key, job.instance.id, job.now, (&scope, &survey, &databases)),
+            },
             scope,
             databases,
             notes: survey.notes.clone(),
@@ -242,17 +256,16 @@ impl Capture {
         may_add_time: bool,
         progress: &mut dyn Progress,
     ) -> Result<Taken> {
-        let temporary = Temporary(durable::temporary_name(path));
-        // What a crash left goes; what somebody laid there for us to follow or to fill is never opened.
-        drop(fs::remove_file(&temporary.0));
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary.0);
-        let file = file.on("create", &temporary.0).map_err(|error| error.context("the backup was not made"))?;
+        // Of its own name: others may keep their backups in the same folder, and process ids are small in containers.
+        let temporary = Temporary::of(path, header.id);
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary.path());
+        let file = file.on("create", temporary.path()).map_err(|error| error.context("the backup was not made"))?;
         let mut out = WriteBack { file, written: 0, started: 0 };
         let (buffered, bytes, torn) = self.write(job, header, BufWriter::with_capacity(1 << 20, &mut out), progress)?;
         buffered.into_inner().map_err(io::IntoInnerError::into_error).on("write", path)?;
         durable::sync_file(&out.file, path)?;
         drop(out);
-        verify::read_whole(&temporary.0, job.key, progress)
+        verify::read_whole(temporary.path(), job.key, progress)
             .map_err(|error| error.context("the backup could not be read back and was not kept"))?;
         let path = temporary.name_it(path, may_add_time.then_some(header.created))?;
         Ok(self.taken(job, header, path, bytes, torn))
@@ -277,7 +290,9 @@ impl Capture {
                 instance_id: header.instance,
                 profile: job.profile.name.clone(),
                 quarantined: Some(self.memory.is_some()),
+                suspect: Some(!self.manifest.suspect.is_empty()),
             },
+            suspect: self.manifest.suspect.clone(),
             findings,
             torn,
         }
@@ -333,51 +348,10 @@ impl Write for &mut WriteBack {
     }
 }
 
-/// A file under a temporary name; removed unless it is named.
-struct Temporary(PathBuf);
-
-impl Temporary {
-    fn name_it(self, path: &Path, may_add_time: Option<jiff::Timestamp>) -> Result<PathBuf> {
-        if durable::rename_new(&self.0, path)? {
-            return Ok(path.to_owned());
-        }
-        if let Some(created) = may_add_time {
-            let other = name::with_time(path, created);
-            if durable::rename_new(&self.0, &other)? {
-                return Ok(other);
-            }
-        }
-        Err(taken_name(path))
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        drop(fs::remove_file(&self.0));
-    }
-}
-
-fn taken_name(path: &Path) -> Error {
-    Error::usage(format!("{} exists already, and a backup never replaces a file", path.display()))
-        .hint("name another file with --output")
-}
-
 fn usual_name(job: &Job, header: &HeaderFields) -> String {
     match job.kind {
         Kind::Immediate => name::immediate(header.created),
         Kind::Scheduled => name::scheduled(&job.profile.prefix, header.created),
-    }
-}
-
-/// What a crash left: the backup lock is ours, so nobody is writing them.
-fn remove_leftovers(folder: &Path) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
-    let ours = |name: &OsStr| {
-        name.to_str().is_some_and(|name| name.starts_with('.') && name.contains(".seqbac.") && name.ends_with(".tmp"))
-    };
-    for entry in entries.flatten().filter(|entry| ours(&entry.file_name())) {
-        log::info!("removed {}, which an interrupted backup left", entry.path().display());
-        drop(fs::remove_file(entry.path()));
     }
 }
 

@@ -33,6 +33,9 @@ pub struct Backup {
     /// Do not check the databases for faults
     #[arg(long)]
     no_check: bool,
+    /// A store that is suddenly empty is as it should be: let the oldest backups go again
+    #[arg(long)]
+    not_suspect: bool,
     /// Go on with a configured key that is not the one this volume's backups are sealed with
     #[arg(long, env = "MOORLINE_ACCEPT_NEW_KEY")]
     accept_new_key: bool,
@@ -54,10 +57,14 @@ impl Backup {
         self.take(context, &volume).inspect_err(|error| {
             // One that somebody stopped did not fail.
             if interrupted().is_none() {
-                let event = Event::new(EventKind::BackupFailed);
-                events::record(&volume, &event.with("Error", without_keys(error.message())));
+                let event = Event::new(EventKind::BackupFailed).with("Error", without_keys(error.message()));
+                events::record(&volume, &event.with("Kind", serde_json::json!(self.kind())));
             }
         })
+    }
+
+    const fn kind(&self) -> Kind {
+        if self.scheduled { Kind::Scheduled } else { Kind::Immediate }
     }
 
     fn take(&self, context: &Context, volume: &Volume) -> Result<ExitCode> {
@@ -70,7 +77,7 @@ impl Backup {
             return Ok(ExitCode::SUCCESS);
         }
         let found = context.environment.key_sources()?.ensure(volume, self.accept_new_key)?;
-        let kind = if self.scheduled { Kind::Scheduled } else { Kind::Immediate };
+        let kind = self.kind();
         let instance = Instance::ensure(volume)?;
         restore::refuse_unfinished(volume)?;
         let job = Job {
@@ -80,6 +87,7 @@ impl Backup {
             key: &found.key,
             kind,
             check: !self.no_check,
+            may_be_empty: self.not_suspect,
             now: jiff::Timestamp::now(),
         };
         let stream = self.output.as_deref() == Some("-".as_ref());
@@ -92,7 +100,7 @@ impl Backup {
         let taken = backup::take(&job, destination, &mut Shown::new())?;
         drop(stdout);
         report(volume, &taken, began.elapsed());
-        if taken.summary.verified == Some(true) && !stream {
+        if taken.summary.verified == Some(true) && taken.suspect.is_empty() && !stream {
             clean_up(context, volume, &job, self.scheduled);
         }
         match (stream, self.json) {
@@ -110,6 +118,14 @@ fn report(volume: &Volume, taken: &Taken, took: Duration) {
     for (path, finding) in &taken.findings {
         log::warn!("{path} has a fault, which the backup has too: {finding}");
     }
+    for note in &taken.suspect {
+        log::warn!(
+            "{}: {}; no older backup is removed until somebody says that this is as it should be: \
+             `moorline backup --not-suspect`",
+            note.path,
+            note.what
+        );
+    }
     log::info!("backup complete: {} bytes, sealed with key {}", taken.summary.bytes, taken.summary.key_fingerprint);
 }
 
@@ -125,6 +141,9 @@ fn tell(volume: &Volume, taken: &Taken, took: Duration) {
     if let Some((path, finding)) = taken.findings.first() {
         events::record(volume, &about(EventKind::BackupUnverified).with("Error", format!("{path}: {finding}")));
     }
+    if let Some(note) = taken.suspect.first() {
+        events::record(volume, &about(EventKind::BackupSuspect).with("Reason", format!("{}: {}", note.path, note.what)));
+    }
 }
 
 /// A verified backup is what lets older things go; that they stay is no failure of the backup.
@@ -132,7 +151,7 @@ fn clean_up(context: &Context, volume: &Volume, job: &Job, scheduled: bool) {
     let cleaned = (|| {
         restore::prune(volume, context.environment.keep_replaced()?)?;
         if scheduled {
-            backup::prune(volume, job.key, context.environment.backups_to_keep()?, job.now)?;
+            backup::prune(volume, job.key, context.environment.backups_to_keep(volume)?, job.now)?;
         }
         Ok::<_, crate::error::Error>(())
     })();

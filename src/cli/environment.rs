@@ -10,7 +10,7 @@ use crate::{
     error::{Error, Result},
     key::Sources,
     restore::ScriptStep,
-    volume::lock,
+    volume::{Settings, Volume, lock},
 };
 
 /// The variables that hold a secret key: the server never sees them.
@@ -96,12 +96,23 @@ impl Environment {
         self.duration("MOORLINE_KEEP_REPLACED", jiff::SignedDuration::from_hours(7 * 24))
     }
 
-    /// How many scheduled backups are kept: `MOORLINE_BACKUPS_TO_KEEP`, 7.
+    /// Where backups are kept, if the environment says: `MOORLINE_BACKUP_LOCATION`.
+    ///
+    /// # Errors
+    /// As [`Environment::setting`].
+    pub fn backup_location(&self) -> Result<Option<PathBuf>> {
+        let location = self.setting(&["MOORLINE_BACKUP_LOCATION"])?.map(|(_, path)| PathBuf::from(path));
+        Ok(location.filter(|path| !path.as_os_str().is_empty()))
+    }
+
+    /// How many scheduled backups are kept: `MOORLINE_BACKUPS_TO_KEEP`, else as the console was told, else 7.
     ///
     /// # Errors
     /// Where it is no number above zero.
-    pub fn backups_to_keep(&self) -> Result<usize> {
-        let Some((name, text)) = self.text(&["MOORLINE_BACKUPS_TO_KEEP"])? else { return Ok(7) };
+    pub fn backups_to_keep(&self, volume: &Volume) -> Result<usize> {
+        let Some((name, text)) = self.text(&["MOORLINE_BACKUPS_TO_KEEP"])? else {
+            return Ok(Settings::load(volume)?.backups_to_keep.map_or(7, |number| number.max(1)));
+        };
         let number = text.parse().ok().filter(|number| *number > 0);
         number.ok_or_else(|| Error::usage(format!("{name} is {text:?}: say a number, 1 or more")))
     }

@@ -25,6 +25,7 @@ impl List {
     pub(super) fn run(self, context: &Context) -> Result<ExitCode> {
         let volume = context.volume()?;
         let key = self.key.find(context, Some(&volume))?;
+        volume.refuse_missing_backups()?;
         let listed = backup::list(&volume.backups(), key.as_ref())?;
         if self.json {
             let skipped = listed.skipped.iter().map(|skipped| {
@@ -37,6 +38,7 @@ impl List {
             let name = backup.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let kind = if backup.kind == Kind::Scheduled { "scheduled" } else { "immediate" };
             let sound = match backup.verified {
+                Some(true) if backup.suspect == Some(true) => "suspect",
                 Some(true) => "yes",
                 Some(false) => "faults",
                 None => "other key",

@@ -105,6 +105,7 @@ impl Restore {
             return Err(Error::new(Code::NotFound, "this volume has made no backup yet, so it has no latest one")
                 .hint("name one: seqsvr restore -y --enable-apps --secret-key=KEY --backup=../Backups/FILE"));
         };
+        volume.refuse_missing_backups()?;
         backup::newest_of_instance(&volume.backups(), key, instance.id, jiff::Timestamp::now())
     }
 

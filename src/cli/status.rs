@@ -64,6 +64,7 @@ impl Status {
         let volume = context.volume()?;
         let key = context.environment.key_sources()?.active(Some(&volume))?.map(|found| found.key);
         let scripts = init::report(&volume, &container::seqinit(&context.environment)?)?;
+        volume.refuse_missing_backups()?;
         let listed = backup::list(&volume.backups(), key.as_ref())?;
         for skipped in &listed.skipped {
             log::warn!("{}", skipped.error);

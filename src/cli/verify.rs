@@ -44,6 +44,9 @@ impl Verify {
     pub(super) fn run(self, context: &Context) -> Result<ExitCode> {
         let volume = context.volume()?;
         let key = self.key.get(context, Some(&volume))?;
+        if self.files.is_empty() {
+            volume.refuse_missing_backups()?;
+        }
         let files = if self.files.is_empty() { backup::files(&volume.backups())? } else { self.files };
         if files.is_empty() {
             return Err(Error::new(Code::NotFound, format!("there is no backup in {}", volume.backups().display()))

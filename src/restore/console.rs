@@ -27,7 +27,7 @@ use crate::{
     error::{IoContext, Result},
     metastore::{self, MetastoreLock},
     store::{Found, Spool, open_all, survey::SIDECARS},
-    volume::{RelPath, Volume, durable},
+    volume::{RelPath, Volume, durable, settings::FILE_NAME as SETTINGS},
 };
 
 /// What it is called in `.moorline/`.
@@ -154,12 +154,17 @@ pub fn make_folder(set: &RestoreSet) -> Result<()> {
     }
 }
 
-/// The moves that bring back what a restore replaced, where it replaced or brought one.
+/// The moves that bring back what a restore replaced, where it replaced or brought one; and the settings beside it.
 pub fn comes_back(volume: &Volume, set: &RestoreSet, from: &RestoreSet, journal: &Journal) -> Result<Vec<Move>> {
-    if !is_moved(&journal.moves) {
-        return Ok(Vec::new());
+    let settings = RelPath::new(Path::new(".moorline").join(SETTINGS)).ok();
+    let mut moves = Vec::new();
+    if journal.moves.iter().any(|change| Some(&change.path) == settings.as_ref()) {
+        moves.extend(own_comes_back(volume, set, from, SETTINGS)?);
     }
-    let mut moves = sidecars_go(volume, set)?;
+    if !is_moved(&journal.moves) {
+        return Ok(moves);
+    }
+    moves.extend(sidecars_go(volume, set)?);
     moves.extend(own_comes_back(volume, set, from, NAME)?);
     for path in sidecars() {
         let replaced = from.replaced(&path);

@@ -64,10 +64,11 @@ pub fn disable(volume: &Volume, profile: &Profile, _held: &Lock) -> Result<Disab
         (Apps::Unknown, None) => return Err(unknown()),
     };
     let steps = apps::with_console(steps, console)?;
-    let _console = console.then(|| MetastoreLock::alone(volume)).transpose()?;
+    let console_held = console.then(|| MetastoreLock::alone(volume)).transpose()?;
     obstacles::no_database_in_use(volume, std::slice::from_ref(&profile.scope))?;
     let known: BTreeSet<_> = before.iter().flat_map(Memory::apps).map(|app| app.id).collect();
     let (memory, notes) = switch_off(volume, &steps, before)?;
+    mirror(volume, console_held.as_ref())?;
     let apps: Vec<App> = memory.apps().collect();
     let switched_off = apps.iter().filter(|app| !known.contains(&app.id)).count();
     events::switched_off(volume, switched_off);
@@ -149,12 +150,13 @@ pub fn release(volume: &Volume, profile: &Profile, chosen: &Chosen, inherited: O
 fn release_now(volume: &Volume, chosen: &Chosen) -> Result<Answer> {
     let _locks = (no_backup(volume)?, AppsLock::take(volume)?);
     let mut memory = load(volume, chosen)?;
-    let _console = console_closed(volume, &memory)?;
+    let console = console_closed(volume, &memory)?;
     if memory.pending {
         let steps = steps_of(&memory);
         memory = switch_off(volume, &steps, Some(memory))?.0;
     }
     let released = switch_on(volume, &mut memory, chosen)?;
+    mirror(volume, console.as_ref())?;
     forget_requests(&mut memory);
     memory.save(volume)?;
     events::released(volume, &released, &memory);
@@ -207,7 +209,7 @@ fn divide(memory: &Memory, chosen: &Chosen) -> (Option<Chosen>, Option<Chosen>) 
 /// The console's apps, in its database, while a server may be running. A crash may leave them on and remembered: that
 /// they are as they were is seen when they are released again.
 fn release_console(volume: &Volume, memory: &mut Memory, chosen: &Chosen) -> Result<Release> {
-    let _alone = MetastoreLock::alone(volume)?;
+    let alone = MetastoreLock::alone(volume)?;
     let mut console = memory.take_console();
     let done = release_part(volume, &mut console, chosen, &mut |console| {
         let mut whole = memory.clone();
@@ -215,7 +217,14 @@ fn release_console(volume: &Volume, memory: &mut Memory, chosen: &Chosen) -> Res
         whole.save(volume)
     });
     memory.put_console(console);
-    done
+    let done = done?;
+    mirror(volume, Some(&alone))?;
+    Ok(done)
+}
+
+/// Where backups are kept may have been switched off or on.
+fn mirror(volume: &Volume, console: Option<&MetastoreLock>) -> Result<()> {
+    console.filter(|_| metastore::is_there(volume)).map_or(Ok(()), |held| metastore::mirror_now(volume, held))
 }
 
 fn load(volume: &Volume, chosen: &Chosen) -> Result<Memory> {
@@ -239,7 +248,7 @@ pub fn settle(volume: &Volume, _held: &Lock) -> Result<Settled> {
     let mut settled = Settled { resumed: false, release: None, notes: Vec::new() };
     let Some(mut memory) = Memory::load(volume)? else { return Ok(settled) };
     let due = memory.pending || !memory.requested.is_empty();
-    let _console = if due { console_closed(volume, &memory)? } else { None };
+    let console = if due { console_closed(volume, &memory)? } else { None };
     if memory.pending {
         let steps = steps_of(&memory);
         (memory, settled.notes) = switch_off(volume, &steps, Some(memory))?;
@@ -250,6 +259,7 @@ pub fn settle(volume: &Volume, _held: &Lock) -> Result<Settled> {
     if let Some(chosen) = asked_for(&memory.requested) {
         settled.release = Some(switch_on(volume, &mut memory, &chosen)?);
     }
+    mirror(volume, console.as_ref())?;
     memory.requested = Requests::default();
     memory.save(volume)?;
     settled.release.iter().for_each(|release| events::released(volume, release, &memory));

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{
-    Move, Request,
+    AppsAfter, Move, Request,
     console::{Console, Hold, make_folder},
     instance_after,
     quarantine::{Dealt, Quarantine},
@@ -16,7 +16,7 @@ use crate::{
     key::source,
     metastore,
     store::{Owners, Stager, check_image},
-    volume::{Id, Instance, RelPath, Volume},
+    volume::{Id, Instance, RelPath, Settings, Volume, settings::FILE_NAME as SETTINGS},
 };
 
 /// A restore's new state, staged.
@@ -65,6 +65,13 @@ impl Staged {
             None => own_goes(volume, set, QUARANTINE)?,
         });
         own.extend(console.moves(volume, set)?);
+        // Where the volume's own backups were kept is where the original's are, if the volume is a clone of it.
+        if dealt.after == AppsAfter::Off
+            && let Ok(mut settings) = Settings::load(volume)
+            && settings.backup_location.take().is_some()
+        {
+            own.push(stage_own(volume, set, SETTINGS, &settings.to_bytes()?, 0o600)?);
+        }
         Ok(Self { backup_id, instance, key_adopted: request.adopt_key, members, dealt, notes, own, _console: console })
     }
 

@@ -22,7 +22,7 @@ pub use self::{
     apps::{create_instance, remove_instance, update_instance},
     backups::stream,
     events::{Wanted as WantedEvents, find as find_events},
-    keys::{create_key, remove_key, visible as visible_keys},
+    keys::{create_key, own_key, remove_key, visible as visible_keys},
     login::{LoggedIn, LoginInput, log_in, log_out},
     openapi::document,
     settings::set as set_setting,

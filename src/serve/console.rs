@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{Database, Jobs};
 use crate::{
+    error::Result,
     key::SecretKey,
+    metastore,
     process::{Own, Variables},
     profile::Choice,
     volume::Volume,
@@ -31,4 +33,15 @@ pub struct Console {
     pub jobs: Jobs,
     /// Told whenever a setting was changed, so that the schedule is what it says at once.
     pub settings: tokio::sync::watch::Sender<()>,
+}
+
+impl Console {
+    /// Writes down what every verb needs of the settings.
+    ///
+    /// # Errors
+    /// Where the metastore cannot be read, or the volume not be written.
+    pub async fn mirror_settings(&self) -> Result<()> {
+        let volume = self.volume.clone();
+        self.database.call(move |connection| metastore::mirror(connection, &volume)).await
+    }
 }

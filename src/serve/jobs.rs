@@ -63,6 +63,7 @@ struct Inner {
     backup: Arc<Semaphore>,
     verbs: Arc<Semaphore>,
     line: Arc<Semaphore>,
+    failures: AtomicU64,
 }
 
 impl Default for Jobs {
@@ -75,6 +76,7 @@ impl Default for Jobs {
             backup: Arc::new(Semaphore::new(1)),
             verbs: Arc::new(Semaphore::new(AT_A_TIME)),
             line: Arc::new(Semaphore::new(AT_A_TIME + IN_LINE)),
+            failures: AtomicU64::new(0),
         }))
     }
 }
@@ -88,7 +90,17 @@ impl Jobs {
     pub async fn back_up(&self, console: &Console, scheduled: bool) -> Result<Value> {
         let permit = if scheduled { wait_for(&self.0.backup).await? } else { self.backup_at_once()? };
         let verb: &[&str] = if scheduled { &["backup", "--scheduled", "--json"] } else { &["backup", "--json"] };
-        self.answer_of(console, verb, Until::Done, permit).await
+        let done = self.answer_of(console, verb, Until::Done, permit).await;
+        if done.is_err() && !self.is_ending() {
+            self.0.failures.fetch_add(1, Ordering::Relaxed);
+        }
+        done
+    }
+
+    /// How many backups have failed that were to go to `Backups/`.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.0.failures.load(Ordering::Relaxed)
     }
 
     /// Takes a backup that is not kept: its bytes. It is stopped when the stream is dropped.

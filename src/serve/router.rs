@@ -11,7 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{Failure, Site, api, auth::guard};
+use super::{Failure, Site, api, auth::guard, pages};
 
 /// No body but an upload's is longer.
 const LONGEST_BODY: usize = 512 << 10;
@@ -31,10 +31,11 @@ const HEADERS: [(&str, &str); 5] = [
 
 /// The console's routes.
 pub fn router(site: Arc<Site>) -> Router {
-    let routes = Router::new().merge(api::router()).fallback(nothing_here);
+    let routes = Router::new().merge(api::router()).merge(pages::router()).fallback(nothing_here);
     routes
         .layer(DefaultBodyLimit::max(LONGEST_BODY))
         .layer(middleware::from_fn_with_state(Arc::clone(&site), guard))
+        .layer(middleware::from_fn_with_state(Arc::clone(&site), pages::as_pages))
         .layer(middleware::from_fn(answer))
         .with_state(site)
 }

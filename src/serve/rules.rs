@@ -2,7 +2,10 @@
 
 use axum::http::Method;
 
-use super::permission::Permission::{self, Organization, Project, Public, Read, System, Write};
+use super::{
+    pages,
+    permission::Permission::{self, Organization, Project, Public, Read, System, Write},
+};
 
 /// What a route needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,15 +29,15 @@ pub struct Rule {
     pub takes_parts: bool,
 }
 
-const fn open(method: &'static str, path: &'static str) -> Rule {
+pub(super) const fn open(method: &'static str, path: &'static str) -> Rule {
     Rule { method, path, need: Need::Nothing, takes_parts: false }
 }
 
-const fn rule(method: &'static str, path: &'static str, permission: Permission) -> Rule {
+pub(super) const fn rule(method: &'static str, path: &'static str, permission: Permission) -> Rule {
     Rule { method, path, need: Need::Permission(permission), takes_parts: false }
 }
 
-const fn parts(method: &'static str, path: &'static str, permission: Permission) -> Rule {
+pub(super) const fn parts(method: &'static str, path: &'static str, permission: Permission) -> Rule {
     Rule { method, path, need: Need::Permission(permission), takes_parts: true }
 }
 
@@ -96,16 +99,21 @@ pub const RULES: &[Rule] = &[
     rule("GET", "/api/events", Read),
 ];
 
+/// Those of the API, and those of the pages.
+fn all() -> impl Iterator<Item = &'static Rule> {
+    RULES.iter().chain(pages::RULES)
+}
+
 /// The rule of a request.
 #[must_use]
 pub fn find(method: &Method, path: &str) -> Option<&'static Rule> {
     let method = if *method == Method::HEAD { "GET" } else { method.as_str() };
-    RULES.iter().find(|rule| rule.path == path && rule.method == method)
+    all().find(|rule| rule.path == path && rule.method == method)
 }
 
 /// The methods that a path takes: `GET, PUT`.
 #[must_use]
 pub fn methods(path: &str) -> String {
-    let methods = RULES.iter().filter(|rule| rule.path == path).map(|rule| rule.method);
+    let methods = all().filter(|rule| rule.path == path).map(|rule| rule.method);
     methods.collect::<Vec<_>>().join(", ")
 }

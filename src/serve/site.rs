@@ -16,6 +16,8 @@ pub struct Site {
     pub open_to_all: bool,
     /// Whether it listens to this host alone.
     pub is_local: bool,
+    /// Whether it is the server itself: a restore waits for its own restart then.
+    pub is_server: bool,
     /// Whether it is reached over TLS: cookies say so.
     pub is_tls: bool,
 }
@@ -26,6 +28,7 @@ impl Site {
     /// # Errors
     /// Where the volume cannot be written.
     pub async fn settings_changed(&self) -> Result<()> {
+        self.console.mirror_settings().await?;
         self.console.settings.send_replace(());
         Ok(())
     }

@@ -134,6 +134,7 @@ async fn set_up(settings: &Settings) -> Result<(Arc<Site>, ServeLock, SocketAddr
         settings: watch::Sender::new(()),
     });
     let has_to_log_in = first_run(&console, settings).await?;
+    console.mirror_settings().await?;
     let open_to_all = settings.first_run.no_authentication;
     let address = address(settings.listen, has_to_log_in || open_to_all);
     if !has_to_log_in {
@@ -144,6 +145,7 @@ async fn set_up(settings: &Settings) -> Result<(Arc<Site>, ServeLock, SocketAddr
         logins: Logins::default(),
         open_to_all,
         is_local: address.ip().is_loopback(),
+        is_server: settings.role == Role::Server,
         is_tls: settings.tls.is_some(),
     };
     Ok((Arc::new(site), lock, address))

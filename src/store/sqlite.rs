@@ -20,6 +20,7 @@
 mod check;
 mod edit;
 mod facts;
+mod filled;
 mod in_use;
 mod pages;
 mod snapshot;

@@ -4,6 +4,7 @@
 //! that starts finds one of the two, whole; a script that restores takes effect once; and what was replaced comes
 //! back with one command.
 
+mod console;
 mod quarantine;
 mod scene;
 mod state;

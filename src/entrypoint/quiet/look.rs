@@ -28,6 +28,10 @@ texts! {
     BACKUPS = b"Backups\0";
     OWN = b".moorline\0";
     LOST = b"lost+found\0";
+    // Where backups are kept, if not in Backups/; and state that is the console's.
+    SETTINGS = b".moorline/settings.json\0";
+    LOCATION = b"\"BackupLocation\"\0";
+    METASTORE = b".moorline/metastore.db\0";
     HERE = b".\0";
     // How the ledger is written, and what it says of a script that is not done with.
     SCRIPTS = b"{\n  \"scripts\": \0";
@@ -103,6 +107,9 @@ fn nothing_to_do(root: Fd, lock: Fd, boot_backup: bool) -> Option<Instance> {
     let instance = Instance::read(root)?;
     key_was_checked(root)?;
     let now = system::now()?;
+    if boot_backup {
+        backups_are_here(root)?;
+    }
     if boot_backup && has_backup(root, &instance, now).is_none() {
         holds_no_state(root)?;
     }
@@ -177,6 +184,13 @@ fn key_was_checked(root: Fd) -> Option<()> {
     (key.mode & 0o077 == 0 && key.changed <= instance.modified).then_some(())
 }
 
+/// No setting names another folder for them.
+#[inline(always)]
+fn backups_are_here(root: Fd) -> Option<()> {
+    let elsewhere = |settings: &[u8], _: Place| place_of(settings, LOCATION.to_bytes()).is_some();
+    (system::find_piece(root, SETTINGS, elsewhere) == Ok(false)).then_some(())
+}
+
 /// One of this instance of today or yesterday, by its name, that is no older than a day, by its header.
 #[inline(always)]
 fn has_backup(root: Fd, instance: &Instance, now: u64) -> Option<()> {
@@ -194,6 +208,7 @@ fn has_backup(root: Fd, instance: &Instance, now: u64) -> Option<()> {
 /// There is nothing on it but what is ours, so there is nothing to back up.
 #[inline(always)]
 fn holds_no_state(root: Fd) -> Option<()> {
+    is_missing(root, METASTORE)?;
     let is = |name: &CStr, own: &CStr| equal(name.to_bytes(), own.to_bytes());
     let is_state = |_, name: &CStr| !(is(name, OWN) || is(name, INIT) || is(name, BACKUPS) || is(name, LOST));
     (system::find_name(root, HERE, is_state) == Ok(false)).then_some(())

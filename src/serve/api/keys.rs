@@ -42,7 +42,7 @@ pub async fn visible(site: &Site, who: &Who) -> Answer<Vec<ApiKey>> {
     (status = 200, body = ApiKey), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 403, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn find(State(site): State<Arc<Site>>, who: Who, Path(id): Path<String>) -> Answer<Json<ApiKey>> {
-    Ok(Json(own(&site, &who, id).await?))
+    Ok(Json(own_key(&site, &who, id).await?))
 }
 
 /// Make an API key. This answer alone has its `Token`.
@@ -83,7 +83,7 @@ pub(super) async fn update(
     Path(id): Path<String>,
     Take(input): Take<ApiKeyInput>,
 ) -> Answer<Json<ApiKey>> {
-    let key = own(&site, &who, id).await?;
+    let key = own_key(&site, &who, id).await?;
     may_make(&who, &input)?;
     Ok(Json(site.console.database.call(move |connection| entity::update(connection, &key.id, input)).await?))
 }
@@ -102,13 +102,17 @@ pub(super) async fn remove(State(site): State<Arc<Site>>, who: Who, Path(id): Pa
 /// # Errors
 /// 404 where there is none that this somebody may see.
 pub async fn remove_key(site: &Site, who: &Who, id: String) -> Answer<()> {
-    let key = own(site, who, id).await?;
+    let key = own_key(site, who, id).await?;
     site.console.database.call(move |connection| entity::remove(connection, &key.id)).await?;
     Ok(())
 }
 
 /// A key that is somebody else's is as one that is not there.
-async fn own(site: &Site, who: &Who, id: String) -> Answer<ApiKey> {
+/// One that one may see.
+///
+/// # Errors
+/// 404.
+pub async fn own_key(site: &Site, who: &Who, id: String) -> Answer<ApiKey> {
     let key = site.console.database.call(move |connection| entity::find(connection, &id)).await?;
     if may_see(who, key.owner_id.as_deref()) { Ok(key) } else { Err(Failure::not_found("API key")) }
 }

@@ -77,6 +77,7 @@ mod tests {
             instance_id: None,
             profile: None,
             quarantined: None,
+            suspect: None,
         };
         [backup(1, true), backup(2, true), backup(3, false), backup(4, true)].map(|one| (one.id, one)).into()
     }

@@ -35,6 +35,9 @@ pub struct DatabaseFacts {
     pub findings: Vec<String>,
     /// What could not be checked, for want of something that only the server has.
     pub warnings: Vec<String>,
+    /// How many of its tables have rows; unknown in older backups, and where that cannot be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filled_tables: Option<u32>,
     /// Permission bits.
     pub mode: u32,
     /// Owner.
@@ -102,6 +105,7 @@ impl Header {
             checked: false,
             findings: Vec::new(),
             warnings: Vec::new(),
+            filled_tables: None,
             mode: found.mode,
             uid: found.uid,
             gid: found.gid,

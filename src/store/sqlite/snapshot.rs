@@ -15,6 +15,7 @@ use rusqlite::Connection;
 use super::{
     check::{self, Verdict},
     facts::{DatabaseFacts, Header},
+    filled,
     pages::{self, Pages},
     source::{Refused, Source},
 };
@@ -155,6 +156,11 @@ impl Snapshot {
                 let verdict = Verdict { findings: vec![why.clone()], warnings: Vec::new() };
                 (DatabaseFacts { bytes: *bytes, ..facts }, verdict)
             }
+        };
+        facts.filled_tables = match &self.state {
+            State::Live(source, _) => filled::tables(&source.connection),
+            State::Copied { connection, .. } => filled::tables(connection),
+            State::Unreadable { .. } => None,
         };
         facts.checked = check;
         facts.findings = verdict.findings;

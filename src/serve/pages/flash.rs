@@ -1,0 +1,92 @@
+//! What the last request did, said once on the page that it led to: a cookie that is gone when it was read.
+
+use axum::{
+    http::{HeaderMap, HeaderValue, header},
+    response::{IntoResponse, Redirect, Response},
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use maud::{Markup, html};
+
+use super::layout::Tone;
+
+const COOKIE: &str = "moorline-flash";
+/// Cookies have little room, and some errors are long.
+const LONGEST: usize = 1500;
+
+/// A sentence, and whether it is a good one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Flash {
+    is_good: bool,
+    words: String,
+}
+
+impl Flash {
+    /// Something was done.
+    pub fn done(words: impl Into<String>) -> Self {
+        Self { is_good: true, words: words.into() }
+    }
+
+    /// Something could not be done.
+    pub fn failed(words: impl Into<String>) -> Self {
+        Self { is_good: false, words: words.into() }
+    }
+
+    /// What the browser brought.
+    pub fn of(headers: &HeaderMap) -> Option<Self> {
+        let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+        let mut pairs = cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+        let (_, value) = pairs.find(|(name, _)| *name == COOKIE)?;
+        let text = String::from_utf8(URL_SAFE_NO_PAD.decode(value).ok()?).ok()?;
+        let (sign, words) = text.split_at_checked(1)?;
+        Some(Self { is_good: sign == "+", words: words.to_owned() })
+    }
+
+    /// On to a page that says it.
+    pub fn on_to(&self, path: &str) -> Response {
+        let mut words = self.words.as_str();
+        if words.len() > LONGEST {
+            words = &words[..words.floor_char_boundary(LONGEST)];
+        }
+        let text = format!("{}{words}", if self.is_good { '+' } else { '-' });
+        let cookie =
+            format!("{COOKIE}={}; Path=/; Max-Age=60; HttpOnly; SameSite=Strict", URL_SAFE_NO_PAD.encode(text));
+        (set(&cookie), Redirect::to(path)).into_response()
+    }
+
+    /// The sentence.
+    pub fn show(&self) -> Markup {
+        let tone = if self.is_good { Tone::Good } else { Tone::Bad };
+        html! { div.banner.(tone.class()) role=(if self.is_good { "status" } else { "alert" }) { p { (self.words) } } }
+    }
+}
+
+/// The header that takes it away again.
+pub(super) fn forget() -> HeaderMap {
+    set(&format!("{COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict"))
+}
+
+fn set(cookie: &str) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.extend(HeaderValue::from_str(cookie).ok().map(|cookie| (header::SET_COOKIE, cookie)));
+    headers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flash_comes_back_as_it_went_and_cut_where_it_is_long() {
+        for flash in [Flash::done("Saved; as “two words”."), Flash::failed("é".repeat(3000))] {
+            let answer = flash.on_to("/backups");
+            let cookie = answer.headers()[header::SET_COOKIE].to_str().expect("text");
+            let mut brought = HeaderMap::new();
+            let pair = format!("other=1; {}", cookie.split(';').next().expect("a pair"));
+            brought.insert(header::COOKIE, pair.parse().expect("a header"));
+            let read = Flash::of(&brought).expect("a flash");
+            assert_eq!(read.is_good, flash.is_good);
+            assert!(flash.words.starts_with(&read.words) && read.words.len() >= flash.words.len().min(LONGEST) - 1);
+        }
+        assert_eq!(Flash::of(&HeaderMap::new()), None);
+    }
+}

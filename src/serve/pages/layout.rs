@@ -1,0 +1,233 @@
+//! What every page has around it: the name of the instance, the menu, the banners, what runs.
+
+use axum::response::Html;
+use maud::{DOCTYPE, Markup, html};
+
+use super::{assets, flash::Flash, form, running, running::Progress};
+
+/// The pages in the menu.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Section {
+    Backups,
+    Schedule,
+    Restores,
+    Apps,
+    Events,
+    Signals,
+    Access,
+    SecretKey,
+}
+
+impl Section {
+    /// All of them, in the menu's order.
+    pub const ALL: [Self; 8] = [
+        Self::Backups,
+        Self::Schedule,
+        Self::Restores,
+        Self::Apps,
+        Self::Events,
+        Self::Signals,
+        Self::Access,
+        Self::SecretKey,
+    ];
+
+    /// Its words.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Backups => "Backups",
+            Self::Schedule => "Schedule and settings",
+            Self::Restores => "Restores",
+            Self::Apps => "Apps",
+            Self::Events => "Events",
+            Self::Signals => "Signals",
+            Self::Access => "Users and API keys",
+            Self::SecretKey => "Secret key",
+        }
+    }
+
+    /// Where it is.
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Backups => "/backups",
+            Self::Schedule => "/schedule",
+            Self::Restores => "/restores",
+            Self::Apps => "/apps",
+            Self::Events => "/events",
+            Self::Signals => "/signals",
+            Self::Access => "/users",
+            Self::SecretKey => "/secret-key",
+        }
+    }
+}
+
+/// How much it matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tone {
+    Good,
+    Plain,
+    Warn,
+    Bad,
+}
+
+impl Tone {
+    /// Its name in the style.
+    pub const fn class(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Plain => "",
+            Self::Warn => "warn",
+            Self::Bad => "bad",
+        }
+    }
+}
+
+/// A line that stands on every page for as long as it is true.
+#[derive(Debug, Clone)]
+pub(super) struct Notice {
+    /// How much it matters.
+    pub tone: Tone,
+    /// What is so; the first is the short of it.
+    pub short: String,
+    /// The rest of it.
+    pub long: String,
+    /// Where something can be done about it: path and words.
+    pub remedy: Option<(&'static str, &'static str)>,
+}
+
+impl Notice {
+    fn show(&self) -> Markup {
+        html! {
+            div.banner.(self.tone.class()) {
+                p { strong { (self.short) } " " (self.long) }
+                @if let Some((path, words)) = self.remedy { a href=(path) { (words) } }
+            }
+        }
+    }
+}
+
+/// What a page is told by whoever asks for it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Frame {
+    /// The name of the instance.
+    pub instance: String,
+    /// Who is logged in, by name.
+    pub user: Option<String>,
+    /// The token of their forms.
+    pub csrf: String,
+    /// What they may see.
+    pub sections: Vec<Section>,
+    /// What is to be said on every page.
+    pub notices: Vec<Notice>,
+    /// What the last request did.
+    pub flash: Option<Flash>,
+    /// What runs.
+    pub running: Vec<Progress>,
+}
+
+impl Frame {
+    /// A page.
+    pub fn page(&self, section: Option<Section>, title: &str, body: &Markup) -> Markup {
+        document(
+            &format!("{title} · {}", self.instance),
+            &html! {
+                a.skip href="#main" { "Skip to content" }
+                div.frame {
+                    (self.top())
+                    (self.menu(section))
+                    main.main #main tabindex="-1" {
+                        @for notice in &self.notices { (notice.show()) }
+                        @if let Some(flash) = &self.flash { (flash.show()) }
+                        (running::region(&self.running))
+                        (body)
+                    }
+                }
+            },
+        )
+    }
+
+    fn top(&self) -> Markup {
+        html! {
+            header.top {
+                a.brand href="/" { img src=(assets::ICON.path) alt="" width="28" height="28"; span { (self.instance) } }
+                div.who {
+                    @if let Some(user) = &self.user {
+                        a href="/account" { span.unseen { "Your account: " } (user) }
+                        (form::button("/logout", &self.csrf, "small", html! { "Log out" }))
+                    }
+                }
+                button.menu-button.small type="button" popovertarget="menu" { "Menu" }
+            }
+        }
+    }
+
+    fn menu(&self, current: Option<Section>) -> Markup {
+        html! {
+            nav.side #menu popover aria-label="Pages" {
+                ul {
+                    @for section in &self.sections {
+                        li { a href=(section.path()) aria-current=[(current == Some(*section)).then_some("page")] {
+                            (section.title())
+                        } }
+                    }
+                    @if self.user.is_some() { li { a href="/account" { "Your account" } } }
+                }
+            }
+        }
+    }
+}
+
+/// A page without a menu: before anybody has logged in, and where there is nothing else to see.
+pub(super) fn alone(instance: &str, title: &str, body: &Markup) -> Markup {
+    document(
+        &format!("{title} · {instance}"),
+        &html! {
+            main.alone #main {
+                div.brand { img src=(assets::ICON.path) alt="" width="28" height="28"; span { (instance) } }
+                (body)
+            }
+        },
+    )
+}
+
+/// It, as an answer.
+pub(super) fn html_of(page: Markup) -> Html<String> {
+    Html(page.into_string())
+}
+
+/// The head of a page: its title, what it is for, and what can be done here.
+pub(super) fn head(title: &str, about: &str, actions: &Markup) -> Markup {
+    html! {
+        div.head {
+            div { h1 { (title) } @if !about.is_empty() { p { (about) } } }
+            @if !actions.0.is_empty() { div.actions { (actions) } }
+        }
+    }
+}
+
+/// The way back up.
+pub(super) fn back_to(section: Section) -> Markup {
+    html! { p.crumb { a href=(section.path()) { "← " (section.title()) } } }
+}
+
+/// A short word with a colour.
+pub(super) fn pill(tone: Tone, words: &str) -> Markup {
+    html! { span.pill.(tone.class()) { (words) } }
+}
+
+fn document(title: &str, body: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="robots" content="noindex";
+                title { (title) }
+                link rel="icon" href=(assets::ICON.path) type="image/svg+xml";
+                link rel="stylesheet" href=(assets::STYLE.path);
+                script src=(assets::LIVE.path) defer {}
+            }
+            body { (body) }
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What a restore of a backup would change.
+
+use maud::{Markup, html};
+
+use super::super::{
+    layout,
+    table::{Row, cell, list},
+    words,
+};
+
+/// What would become of one database.
+#[derive(Debug, Clone)]
+pub enum Change {
+    Appears,
+    Vanishes,
+    /// Rows that would appear, change and vanish, by table.
+    Rows(Vec<(String, u64, u64, u64)>),
+}
+
+/// Everything that would change.
+#[derive(Debug, Clone, Default)]
+pub struct Differences {
+    pub databases: Vec<(String, Change)>,
+    pub appear: Vec<String>,
+    pub change: Vec<String>,
+    pub vanish: Vec<String>,
+    pub same: u64,
+    /// Steps of quarantine, and the apps that each would switch off.
+    pub switched_off: Vec<(String, Vec<String>)>,
+    pub notes: Vec<String>,
+}
+
+/// How far it is.
+#[derive(Debug, Clone)]
+pub enum Comparison {
+    Running,
+    Failed(String),
+    Done(Differences),
+}
+
+const MOST: usize = 100;
+
+/// The page.
+pub fn page(id: &str, of: jiff::Timestamp, comparison: &Comparison) -> Markup {
+    html! {
+        div {
+            p.crumb { a href={ "/backups/" (id) } { "← Backup of " (words::utc(of)) } }
+            (layout::head("Compared with now", "What a restore as a copy would change. Nothing has been changed.", &html! {
+                a.button.primary href={ "/backups/" (id) "/restore" } { "Restore…" }
+            }))
+        }
+        @match comparison {
+            Comparison::Running => section.card { p { "The backup is being read and compared. This page shows the outcome as soon as it is there." }
+                p.small { a href={ "/backups/" (id) "/differences" } { "Look again" } } },
+            Comparison::Failed(why) => div.banner.bad role="alert" { p { (why) } },
+            Comparison::Done(found) => (done(found)),
+        }
+    }
+}
+
+fn done(found: &Differences) -> Markup {
+    let rows: Vec<Row> = found.databases.iter().flat_map(|(path, change)| rows_of(path, change)).collect();
+    let is_same = rows.is_empty() && found.appear.is_empty() && found.change.is_empty() && found.vanish.is_empty();
+    html! {
+        @if is_same { div.banner.good { p { "Nothing differs: the state is what it was then." } } }
+        @else {
+            (list("Databases", &["Table", "Come back", "Change", "Go"], &rows, html! { p { "No row differs." } }))
+            (files("Files that come back", &found.appear))
+            (files("Files that change", &found.change))
+            (files("Files that are moved aside", &found.vanish))
+            @if found.same > 0 { p.soft { (words::count(found.same, "file")) " would stay as they are." } }
+        }
+        @if !found.switched_off.is_empty() {
+            section.card { h2 { "Apps that would be off" } ul { @for (step, apps) in &found.switched_off {
+                li { (step) ": " (apps.join(", ")) }
+            } } }
+        }
+        @if !found.notes.is_empty() { section.card { h2 { "Notes" } ul { @for note in &found.notes { li { (words::sentence(note)) } } } } }
+    }
+}
+
+fn rows_of(path: &str, change: &Change) -> Vec<Row> {
+    let whole = |words: &str| {
+        vec![Row {
+            head: html! { code { (path) } },
+            cells: vec![cell("Come back", html! { (words) }), cell("Change", html! {}), cell("Go", html! {})],
+        }]
+    };
+    match change {
+        Change::Appears => whole("the whole database"),
+        Change::Vanishes => whole("nothing: it is moved aside"),
+        Change::Rows(tables) => tables
+            .iter()
+            .map(|(table, appear, changed, vanish)| Row {
+                head: html! { (table) small { (path) } },
+                cells: vec![number("Come back", *appear), number("Change", *changed), number("Go", *vanish)],
+            })
+            .collect(),
+    }
+}
+
+fn number(heading: &'static str, rows: u64) -> super::super::table::Cell {
+    cell(heading, html! { @if rows == 0 { span.soft { "–" } } @else { (words::count(rows, "row")) } })
+}
+
+fn files(title: &str, paths: &[String]) -> Markup {
+    html! {
+        @if !paths.is_empty() {
+            section.card {
+                h2 { (title) ": " (paths.len()) }
+                ul { @for path in paths.iter().take(MOST) { li { code { (path) } } } }
+                @if paths.len() > MOST { p.soft { "And " (paths.len() - MOST) " more." } }
+            }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! What happened, newest first.
+
+use jiff::Timestamp;
+use maud::{Markup, html};
+
+use super::super::{
+    form::{Field, Filled},
+    layout::{self, Tone, pill},
+    table::{Row, cell, list},
+    words,
+};
+
+/// One event.
+#[derive(Debug, Clone)]
+pub struct Event {
+    pub at: Option<Timestamp>,
+    pub level: String,
+    pub kind: String,
+    pub message: String,
+    pub properties: Vec<(String, String)>,
+}
+
+/// The page.
+#[derive(Debug)]
+pub struct Page<'a> {
+    pub now: Timestamp,
+    pub events: &'a [Event],
+    /// Id and title of each signal, and the one that is chosen.
+    pub signals: &'a [(String, String)],
+    pub signal: &'a str,
+    /// Links to those before, and back to the newest.
+    pub older: Option<String>,
+    pub newest: Option<String>,
+}
+
+impl Page<'_> {
+    /// The page's content. `filled` has the filter that was typed.
+    pub fn show(&self, filled: &Filled) -> Markup {
+        let rows: Vec<Row> = self.events.iter().map(|event| row(event, self.now)).collect();
+        html! {
+            (layout::head("Events", "What moorline did on this volume. Events are no part of a backup, and the oldest go when they take too much room.", &html! {}))
+            (self.filters(filled))
+            (list("Events, newest first", &["When", "Level", "What"], &rows, html! {
+                p { strong { "There is no such event." } }
+                @if filled.value("filter") != "" || !self.signal.is_empty() { p { a href="/events" { "Show all events" } } }
+            }))
+            @if self.older.is_some() || self.newest.is_some() {
+                nav.actions aria-label="More events" {
+                    @if let Some(newest) = &self.newest { a.button href=(newest) { "Newest" } }
+                    @if let Some(older) = &self.older { a.button href=(older) rel="next" { "Older →" } }
+                }
+            }
+        }
+    }
+
+    fn filters(&self, filled: &Filled) -> Markup {
+        html! {
+            div.stack {
+                ul.chips aria-label="Signals" {
+                    li { a href="/events" aria-current=[self.signal.is_empty().then_some("true")] { "All events" } }
+                    @for (id, title) in self.signals {
+                        li { a href={ "/events?signal=" (id) } aria-current=[(self.signal == id).then_some("true")] { (title) } }
+                    }
+                }
+                form.filter method="get" action="/events" role="search" {
+                    @if !self.signal.is_empty() { input type="hidden" name="signal" value=(self.signal); }
+                    (Field::text("filter", "Filter").kind("search").hint("Such as @Level = 'Error', @EventType = 'BackupFailed', or FileName like 'seq_%'.").show(filled))
+                    button type="submit" { "Show" }
+                }
+            }
+        }
+    }
+}
+
+fn row(event: &Event, now: Timestamp) -> Row {
+    let tone = match event.level.as_str() {
+        "Error" | "Fatal" => Tone::Bad,
+        "Warning" => Tone::Warn,
+        _ => Tone::Plain,
+    };
+    Row {
+        head: html! { @if let Some(at) = event.at { (words::time_and_age(at, now)) } @else { "?" } },
+        cells: vec![
+            cell("Level", pill(tone, &event.level)),
+            cell(
+                "What",
+                html! {
+                    (event.message)
+                    details {
+                        summary { (event.kind) }
+                        dl.props { @for (name, value) in &event.properties { dt { (name) } dd { (value) } } }
+                    }
+                },
+            ),
+        ],
+    }
+}

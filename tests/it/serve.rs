@@ -1,0 +1,11 @@
+//! The console over real HTTP.
+
+mod backups;
+mod client;
+mod cost;
+mod first_run;
+mod keys;
+mod login;
+mod permissions;
+mod restores;
+mod secrets;

@@ -1,0 +1,110 @@
+//! Logins, sessions, CSRF.
+
+use serde_json::json;
+
+use super::client::{Console, PASSWORD, serve};
+use crate::fixture::TestVolume;
+
+#[test]
+fn a_password_cannot_be_guessed_for_long() {
+    let volume = TestVolume::new();
+    let (console, session) = Console::with_administrator(&volume);
+    let answers: Vec<_> = (0..14).map(|_| console.log_in("admin", "guess guess")).collect();
+    assert!(answers.iter().any(|answer| answer.status == 401));
+    let last = answers.last().expect("some");
+    assert_eq!(last.status, 429, "{last}");
+    let wait: u64 = last.header("retry-after").and_then(|text| text.parse().ok()).expect("says when");
+    assert!((1..60).contains(&wait), "{last}");
+    // The right one is not let in either; whoever is in stays in, and others are let in.
+    console.log_in("admin", PASSWORD).is(429);
+    console.ask("GET", "/api/users").by(&session).send().is(200);
+    console.user(&session, "else", "role-user-readonly");
+}
+
+#[test]
+fn what_changes_something_needs_the_token_of_the_session() {
+    let volume = TestVolume::new();
+    let (console, session) = Console::with_administrator(&volume);
+    let user = json!({"Username": "second", "NewPassword": PASSWORD});
+    let post = || console.ask("POST", "/api/users").header("Cookie", &session.cookie).json(&user);
+    post().send().says(403, "CSRF");
+    post().header("X-Seq-CsrfToken", "x").send().says(403, "CSRF");
+    let other = console.log_in("admin", PASSWORD).session();
+    post().header("X-Seq-CsrfToken", &other.csrf).send().says(403, "CSRF");
+    let form = console.ask("POST", "/api/users/logout").header("Cookie", &session.cookie);
+    let form = form.header("Content-Type", "application/x-www-form-urlencoded");
+    form.body("csrf=wrong").send().says(403, "CSRF");
+    post().header("X-Seq-CsrfToken", &session.csrf).send().is(201);
+    console.ask("GET", "/api/users").header("Cookie", &session.cookie).send().is(200);
+}
+
+#[test]
+fn a_session_ends_at_logout_and_outlives_a_restart() {
+    let volume = TestVolume::new();
+    let (console, first) = Console::with_administrator(&volume);
+    let second = console.log_in("admin", PASSWORD).session();
+    assert_ne!(first.cookie, second.cookie);
+    console.ask("POST", "/api/users/logout").by(&first).send().is(204);
+    console.ask("GET", "/api/users/current").by(&first).send().is(401);
+    assert_eq!(console.stop().code, 0);
+    let console = Console::of(serve(&volume));
+    console.ask("GET", "/api/users/current").by(&second).send().is(200);
+    console.ask("GET", "/api/users/current").by(&first).send().is(401);
+    console.ask("POST", "/api/users/logout").by(&second).send().is(204);
+}
+
+#[test]
+fn another_password_ends_all_other_sessions() {
+    let volume = TestVolume::new();
+    let (console, admin) = Console::with_administrator(&volume);
+    let first = console.user(&admin, "second", "role-user-readonly");
+    let other = console.log_in("second", PASSWORD).session();
+    let path = format!("/api/users/{}", first.user);
+    let put = |body| console.ask("PUT", &path).by(&first).json(&body).send();
+    put(json!({"NewPassword": "quite another"})).says(403, "CurrentPassword");
+    put(json!({"NewPassword": "quite another", "CurrentPassword": "wrong one"})).says(403, "CurrentPassword");
+    put(json!({"NewPassword": "quite another", "CurrentPassword": PASSWORD})).is(200);
+    console.ask("GET", "/api/users/current").by(&first).send().is(200);
+    console.ask("GET", "/api/users/current").by(&other).send().is(401);
+    console.log_in("second", PASSWORD).is(401);
+    console.log_in("second", "quite another").is(200);
+}
+
+#[test]
+fn cookies_and_headers_give_nothing_away() {
+    let volume = TestVolume::new();
+    let (console, session) = Console::with_administrator(&volume);
+    let login = console.log_in("admin", PASSWORD).is(200);
+    let cookie = login.header("set-cookie").expect("a cookie");
+    for part in ["HttpOnly", "SameSite=Strict", "Path=/"] {
+        assert!(cookie.contains(part), "{cookie}");
+    }
+    for answer in
+        [login, console.get("/"), console.get("/nothing"), console.ask("GET", "/api/users").by(&session).send()]
+    {
+        let policy = answer.header("content-security-policy").expect("a policy");
+        assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+        assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{answer}");
+    }
+}
+
+#[test]
+fn requests_that_make_no_sense_are_told_so() {
+    let volume = TestVolume::new();
+    let (console, session) = Console::with_administrator(&volume);
+    let post = |kind: &str, body: &str| {
+        console.ask("POST", "/api/users").by(&session).header("Content-Type", kind).body(body).send()
+    };
+    post("application/json", "{").is(400);
+    post("application/json", "[]").is(422);
+    post("application/json", r#"{"Username": 1}"#).is(422);
+    post("text/plain", "{}").is(415);
+    post("application/json", &format!("{{\"Username\": \"{}\"}}", "x".repeat(1 << 20))).is(413);
+    console.ask("PATCH", "/api/users").by(&session).send().is(405);
+    console.ask("GET", "/api/nothing").by(&session).send().is(404);
+    console.ask("GET", "/api/users/%FF").by(&session).send().is(400);
+    let refused = post("application/json", "{\"NewPassword\": \"dont show me\", \"Username\": 1}").is(422);
+    assert!(!refused.text().contains("dont show me"), "{refused}");
+}
