@@ -47,6 +47,7 @@ use crate::{
     process::{Ended, NotExecuted, Own, Signals, User, Variables, child, exec, exec::Prepared, signals},
     profile::{Choice, choice},
     restore,
+    serve::Role,
     volume::{Instance, Lock, Volume, lock::LOCK_FD},
 };
 
@@ -369,7 +370,7 @@ fn prepared(settings: &Settings, serving: &Serving<'_>, volume: &Volume) -> std:
     let Serving { server, instance, given, .. } = serving;
     let Some(command) = &server.command else {
         let environment = given.environment(console::environment(settings, volume), instance);
-        return console::prepared(&settings.own, console::SERVER, &environment);
+        return console::prepared(&settings.own, Role::Server, &environment);
     };
     let internal = [LOCK_FD, init::SCRIPT, settings.arguments_variable];
     let environment = at_home(settings.environment.clone(), settings).without(&server.hidden).without(&internal);

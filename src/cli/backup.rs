@@ -141,6 +141,9 @@ fn tell(volume: &Volume, taken: &Taken, took: Duration) {
     if let Some((path, finding)) = taken.findings.first() {
         events::record(volume, &about(EventKind::BackupUnverified).with("Error", format!("{path}: {finding}")));
     }
+    if let Some(note) = taken.suspect.first() {
+        events::record(volume, &about(EventKind::BackupSuspect).with("Reason", format!("{}: {}", note.path, note.what)));
+    }
 }
 
 /// A verified backup is what lets older things go; that they stay is no failure of the backup.

@@ -10,12 +10,9 @@ use super::{Settings, supervise::Companion, told};
 use crate::{
     init,
     process::{NotExecuted, Own, Variables, exec, exec::Prepared},
+    serve::Role,
     volume::{Volume, lock::LOCK_FD},
 };
-
-/// What it is told that it is, because it cannot tell.
-pub(super) const SERVER: &str = "server";
-const COMPANION: &str = "companion";
 
 /// Beside the server it is started so long after it: a server that ends at once has none, and the start of one that does
 /// not is over.
@@ -29,8 +26,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(300);
 ///
 /// # Errors
 /// Where this program is not found.
-pub(super) fn prepared(own: &Own, role: &str, environment: &Variables) -> Result<Prepared, NotExecuted> {
-    let command: [OsString; 4] = [own.run().into(), "serve".into(), "--as".into(), role.into()];
+pub(super) fn prepared(own: &Own, role: Role, environment: &Variables) -> Result<Prepared, NotExecuted> {
+    let command: [OsString; 4] = [own.run().into(), "serve".into(), "--as".into(), role.name().into()];
     // By its own name it can be told from the other processes.
     Ok(exec::prepare(&command, environment)?.called(own.path().as_os_str()))
 }
@@ -49,7 +46,7 @@ pub fn beside(own: &Own, environment: &Variables) -> Result<Companion, NotExecut
     let theirs = ["NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDNAMES"];
     Ok(Companion {
         name: "the console".to_owned(),
-        prepared: prepared(own, COMPANION, &environment.clone().without(&theirs))?,
+        prepared: prepared(own, Role::Companion, &environment.clone().without(&theirs))?,
         after_the_server: AFTER_THE_SERVER,
         first_wait: FIRST_WAIT,
         longest_wait: LONGEST_WAIT,
