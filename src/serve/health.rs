@@ -5,6 +5,7 @@
 //! | the newest verified backup is older than 26 h, and there is state | nobody has said that the secret key is kept elsewhere |
 //! | the last scheduled backup failed | apps are in quarantine: that is what was asked for |
 //! | a backup that is kept is not what it was | files in `Backups/` that are no backups |
+//! | the newest backup is suspect: something is suddenly empty in it | |
 //! | a restore is unfinished | |
 //!
 //! It says how well the console does its work, not whether the server is alive: nothing should be restarted for it.
@@ -191,6 +192,11 @@ impl Facts {
         if let Some(error) = last.and_then(|last| last.error.as_ref()) {
             reasons.push(format!("the last backup failed: {error}"));
         }
+        let newest = self.ours().max_by_key(|one| one.created);
+        if newest.is_some_and(|newest| newest.suspect == Some(true)) {
+            let what = "the newest backup is suspect, and none is removed: see `moorline backup --not-suspect`";
+            reasons.push(what.to_owned());
+        }
         if damaged > 0 {
             reasons.push(format!("{damaged} of the backups that are kept are damaged"));
         }
@@ -320,6 +326,7 @@ mod tests {
         );
         assert_eq!(with(&|facts| facts.last = Some(event("BackupFailed"))), "the last backup failed: disk full");
         assert_eq!(with(&|facts| facts.last = Some(event("BackupComplete"))), "");
+        assert!(with(&|facts| facts.listed.backups[0].suspect = Some(true)).contains("suspect"));
         assert!(with(&|facts| facts.unfinished = true).contains("unfinished"));
     }
 

@@ -29,14 +29,14 @@ pub struct App {
     /// What people call this console.
     pub instance_title: Option<String>,
     /// Which events it is sent; all, where nobody says.
-    signal: Wanted,
-    signals: Signals,
-    secrets: BTreeMap<String, String>,
+    pub(super) signal: Wanted,
+    pub(super) signals: Signals,
+    pub(super) secrets: BTreeMap<String, String>,
 }
 
 /// Which events an app is sent.
 #[derive(Debug, Clone, Default)]
-enum Wanted {
+pub(super) enum Wanted {
     #[default]
     All,
     Of(SignalExpression),
