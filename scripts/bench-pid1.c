@@ -174,7 +174,7 @@ static void memory(configuration *of, int count, int seconds) {
         made[i] = start(of[i].command);
         if (read(made[i].output, &byte, 1) != 1) die("the sleeper did not start");
     }
-    sleep(1);
+    sleep(3);  // moorline starts its console after a second
     for (int i = 0; i < count; i++) woken[i] = of_status(made[i].pid, "voluntary_ctxt_switches");
     sleep((unsigned)seconds);
     for (int i = 0; i < count; i++)

@@ -1,5 +1,6 @@
 """A browser that looks at each page: light and dark, wide and narrow; and says what is wrong with it."""
 
+import base64
 import json
 from pathlib import Path
 
@@ -42,19 +43,22 @@ class Looker:
         self.hear(name)
 
     def show_as(self, scheme: str, size: tuple[int, int]):
-        media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        # Without movement, so that nothing is seen half way from one colour to the other.
+        wanted = {"prefers-color-scheme": scheme, "prefers-reduced-motion": "reduce"}
+        media = {"features": [{"name": name, "value": value} for name, value in wanted.items()]}
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
         screen = {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": False}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
 
     def look_once(self, name: str):
         shot = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "format": "png"})
-        import base64
         (self.screenshots / f"{name}.png").write_bytes(base64.b64decode(shot["data"]))
         widths = self.driver.execute_script(
             "const e = document.documentElement; return [e.scrollWidth, e.clientWidth, document.body.scrollWidth]")
         if widths[0] > widths[1] or widths[2] > widths[1]:
             self.faults.append(f"{name}: it is {max(widths)} wide, on a screen of {widths[1]}: {self.too_wide()}")
+        for cut in self.cut_off():
+            self.faults.append(f"{name}: it is cut off at its right: {cut}")
         for rule, nodes in self.violations():
             self.faults.append(f"{name}: {rule}: {nodes}")
 
@@ -62,6 +66,12 @@ class Looker:
         return str(self.driver.execute_script(
             "const w = document.documentElement.clientWidth; return [...document.querySelectorAll('*')]"
             ".filter(e => e.getBoundingClientRect().right > w + 1).slice(0, 5).map(e => e.outerHTML.slice(0, 120))"))
+
+    def cut_off(self) -> list[str]:
+        """What a box hides because it does not fit; a name that ends in dots may."""
+        return self.driver.execute_script(
+            "return [...document.querySelectorAll('main *')].filter(e => e.scrollWidth > e.clientWidth + 1"
+            " && getComputedStyle(e).overflowX === 'hidden' && !e.matches('.unseen, thead, thead *')).map(e => e.outerHTML.slice(0, 120))")
 
     def violations(self):
         # Through the debugger: the page's own policy lets no other script in.

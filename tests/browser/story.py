@@ -51,8 +51,6 @@ def main():
         as_a_copy(visitor, looker, listener, container("copy"), backup, key)
         as_a_replacement(visitor, looker, listener, container("replacement"), backup, key)
         without_password(visitor, looker, container("nobody"))
-        for fault in looker.faults:
-            print(fault, file=sys.stderr)
         assert not looker.faults, f"{len(looker.faults)} faults of pages"
         say(f"{len(looker.seen)} pages, in light and dark, wide and narrow: {screenshots}")
     except BaseException:
@@ -61,6 +59,8 @@ def main():
             print(f"== log of {one.volume.name}\n{one.log.read_text()[-3000:]}", file=sys.stderr)
         raise
     finally:
+        for fault in looker.faults:
+            print(f"fault: {fault}", file=sys.stderr)
         looker.close()
         for one in containers:
             one.stop()
@@ -192,7 +192,7 @@ def look_at_the_rest(visitor: Visitor, looker: Looker):
     visitor.go("/backups")
     looker.look("backups")
     visitor.driver.find_element("css selector", "main tbody th a").click()
-    visitor.expect("What", "metastore.db")
+    visitor.expect("Databases in it", "metastore.db")
     looker.look("backup")
     visitor.press("Compare with now")
     visitor.wait_for("Compared with now")

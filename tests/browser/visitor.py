@@ -2,7 +2,8 @@
 
 import time
 
-from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException, WebDriverException
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
@@ -66,9 +67,9 @@ class Visitor:
         for element in self.driver.find_elements(By.CSS_SELECTOR, "main button, main a, header button, nav a"):
             if words in (element.text, element.get_attribute("aria-label")):
                 self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
-                before = self.driver.find_element(By.TAG_NAME, "html")
+                self.driver.execute_script("window.isOld = true")
                 element.click()
-                self.wait_until_gone(before)
+                self.wait_for_the_next_page()
                 return
         raise AssertionError(f"{self.path} has nothing to press that is called {words!r}:\n{self.text()}")
 
@@ -79,12 +80,14 @@ class Visitor:
                 return
         raise AssertionError(f"{self.path} has nothing to press that is called {words!r}")
 
-    def wait_until_gone(self, element):
-        for _ in range(200):
+    def wait_for_the_next_page(self):
+        for _ in range(600):
             try:
-                element.is_enabled()
-            except StaleElementReferenceException:
-                return
+                if self.driver.execute_script("return !window.isOld && document.readyState === 'complete'"):
+                    return
+            except WebDriverException:
+                # Between two pages there is none to ask.
+                pass
             time.sleep(0.05)
         raise AssertionError(f"nothing happened on {self.path}")
 
@@ -97,7 +100,7 @@ class Visitor:
         self.driver.execute_script("document.activeElement.blur(); window.scrollTo(0, 0)")
         reached = []
         for _ in range(len(should) + 5):
-            self.driver.switch_to.active_element.send_keys(Keys.TAB)
+            ActionChains(self.driver).send_keys(Keys.TAB).perform()
             name = self.driver.execute_script(
                 f"const name = {names}; const e = document.activeElement; return e === document.body ? null : name(e)")
             if name is None:

@@ -143,6 +143,8 @@ fn attend(server: usize, failure: Fd, found: Mask, mut console: Option<Console>)
                     ASKED.store(signal, Ordering::Relaxed);
                 }
                 if signal == libc::SIGTERM {
+                    // What is to come takes longer than the signal may: on one processor the server would wait for it.
+                    system::give_way();
                     STOPPED.store(signal, Ordering::Relaxed);
                     return RUNNING;
                 }

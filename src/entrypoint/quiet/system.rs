@@ -479,6 +479,13 @@ pub fn send(process: usize, signal: i32) {
     let _ = unsafe { syscall!(Sysno::kill, process, signal) };
 }
 
+/// Lets others have the processor first.
+#[inline(always)]
+pub fn give_way() {
+    // SAFETY: takes nothing.
+    let _ = unsafe { syscall!(Sysno::sched_yield) };
+}
+
 /// Ends this process.
 #[inline(always)]
 pub fn exit(code: usize) -> ! {

@@ -4,10 +4,13 @@
 (() => {
   const region = document.querySelector("[data-live]");
   if (!region) return;
+  // What somebody has typed is not thrown away by loading the page again.
+  let typed = false;
+  document.addEventListener("input", () => { typed = true; });
   const again = async () => {
     try {
       const answer = await fetch(region.dataset.live, { headers: { Accept: "text/html" }, redirect: "error" });
-      if (answer.status === 204) return location.reload();
+      if (answer.status === 204) return typed ? region.remove() : location.reload();
       if (answer.ok) {
         const text = await answer.text();
         if (region.innerHTML !== text) region.innerHTML = text;

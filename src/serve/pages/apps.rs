@@ -31,7 +31,8 @@ async fn quarantine_of(visit: &Visit) -> Answer<Option<Quarantine>> {
     let Some(since) = found.since.filter(|_| found.is_active) else { return Ok(None) };
     let own: Vec<String> = own_steps()?;
     let all = instances::all(visit).await?;
-    let title_of = |id: &str| all.iter().find(|app| app.id == id).map(|app| app.title.clone());
+    // Its id has the step's name before that of the row.
+    let title_of = |id: &str| all.iter().find(|app| is_named(id, &app.id)).map(|app| app.title.clone());
     let apps = found.apps.into_iter().map(|app| Quarantined {
         title: title_of(&app.id),
         at_once: own.contains(&app.step),
@@ -40,6 +41,11 @@ async fn quarantine_of(visit: &Visit) -> Answer<Option<Quarantine>> {
         id: app.id,
     });
     Ok(Some(Quarantine { since, apps: apps.collect() }))
+}
+
+/// Whether an app in quarantine, `console apps appinstance-…`, is this one.
+pub(super) fn is_named(quarantined: &str, instance: &str) -> bool {
+    quarantined.strip_suffix(instance).is_some_and(|step| step.is_empty() || step.ends_with(' '))
 }
 
 /// The steps whose apps the console releases by itself.

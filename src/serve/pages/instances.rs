@@ -6,6 +6,7 @@ use axum::{extract::Path, response::Response};
 use maud::Markup;
 
 use super::{
+    apps::is_named,
     fields::Fields,
     flash::Flash,
     form::Filled,
@@ -51,7 +52,7 @@ pub(super) async fn shown(visit: &Visit, quarantined: &[String]) -> Answer<Vec<A
         target: target(&app),
         signals: signals_of(app.streamed_signal_expression.as_ref()).into_iter().map(title).collect(),
         is_on: !app.is_disabled,
-        is_quarantined: quarantined.contains(&app.id),
+        is_quarantined: quarantined.iter().any(|off| is_named(off, &app.id)),
         id: app.id,
         title: app.title,
     });

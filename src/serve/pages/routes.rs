@@ -138,3 +138,33 @@ fn access_pages() -> Router<Arc<Site>> {
         .route("/apikeys/new", get(access::new_key).post(access::make_key))
         .route("/apikeys/{id}/remove", get(access::ask_to_remove_key).post(access::drop_key))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the router is made of, as it is written: `.route("/path", get(one).post(another))`.
+    fn written() -> Vec<(String, String)> {
+        let source = include_str!("routes.rs").split("#[cfg(test)]").next().unwrap_or_default();
+        let mut routes = Vec::new();
+        for route in source.split(".route(\"").skip(1) {
+            let (path, rest) = route.split_once('"').expect("a path ends");
+            let handlers = rest.split(".route(").next().unwrap_or_default();
+            for (call, method) in [("get(", "GET"), ("post(", "POST")] {
+                if handlers.contains(call) {
+                    routes.push((method.to_owned(), path.to_owned()));
+                }
+            }
+        }
+        routes.sort();
+        routes
+    }
+
+    #[test]
+    fn every_page_has_a_rule_and_every_rule_a_page() {
+        let mut rules: Vec<_> = RULES.iter().map(|rule| (rule.method.to_owned(), rule.path.to_owned())).collect();
+        rules.sort();
+        assert!(rules.len() > 40);
+        assert_eq!(written(), rules);
+    }
+}

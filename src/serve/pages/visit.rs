@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     extract::FromRequestParts,
-    http::{StatusCode, request::Parts},
+    http::{Method, StatusCode, request::Parts},
     response::{IntoResponse, Redirect, Response},
 };
 use jiff::Timestamp;
@@ -30,6 +30,8 @@ pub(super) struct Visit {
     /// Now.
     pub now: Timestamp,
     flash: Option<Flash>,
+    /// Whether it may be loaded again by itself: a form would be sent again.
+    is_get: bool,
 }
 
 impl FromRequestParts<Arc<Site>> for Visit {
@@ -37,7 +39,13 @@ impl FromRequestParts<Arc<Site>> for Visit {
 
     async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Self::Rejection> {
         let who = Who::from_request_parts(parts, site).await?;
-        Ok(Self { site: Arc::clone(site), who, now: Timestamp::now(), flash: Flash::of(&parts.headers) })
+        Ok(Self {
+            site: Arc::clone(site),
+            who,
+            now: Timestamp::now(),
+            flash: Flash::of(&parts.headers),
+            is_get: parts.method == Method::GET,
+        })
     }
 }
 
@@ -88,7 +96,7 @@ impl Visit {
             sections: self.sections(),
             notices: if is_system { notices::of(&self.site, &self.who).await? } else { Vec::new() },
             flash: self.flash.clone(),
-            running: if is_system { running::of(&self.site) } else { Vec::new() },
+            running: if is_system && self.is_get { running::of(&self.site) } else { Vec::new() },
         })
     }
 }

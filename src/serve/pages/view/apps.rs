@@ -111,7 +111,7 @@ fn row(app: &App, csrf: &str) -> Row {
     Row {
         head: html! { a href=(path) { (app.title) } small { (app.kind) } },
         cells: vec![
-            cell("Sends to", html! { (app.target) }),
+            cell("Sends to", html! { code { (app.target) } }),
             cell("Signals", html! { @if app.signals.is_empty() { "every event" } @else { (app.signals.join(", ")) } }),
             cell(
                 "State",

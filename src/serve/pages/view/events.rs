@@ -83,7 +83,7 @@ fn row(event: &Event, now: Timestamp) -> Row {
         cells: vec![
             cell("Level", pill(tone, &event.level)),
             cell(
-                "What",
+                "",
                 html! {
                     (event.message)
                     details {
