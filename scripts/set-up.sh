@@ -6,6 +6,7 @@ MUSL=x86_64-unknown-linux-musl
 CARGO_DENY=0.20.2
 CARGO_NEXTEST=0.9.143
 TINK=1.16.1
+SCHEMATHESIS=4.3.10
 OUT=${CARGO_TARGET_DIR:-$PWD/target}
 
 say() { printf '\n== %s\n' "$*"; }
@@ -56,4 +57,14 @@ need_python() {
     python3 -c 'import ensurepip, venv' 2>/dev/null || need_packages "no-such-command:python3-venv"
     python3 -m venv --clear "$OUT/venv" || fail "python3 -m venv failed"
     "$MOORLINE_TEST_PYTHON" -m pip install --quiet "tink==$TINK" || fail "tink $TINK cannot be installed with pip"
+}
+
+# The property-based tester of HTTP APIs, in the same environment. Sets SCHEMATHESIS_COMMAND.
+need_schemathesis() {
+    need_python
+    export SCHEMATHESIS_COMMAND=$OUT/venv/bin/schemathesis
+    [ -x "$SCHEMATHESIS_COMMAND" ] && return 0
+    say "installing schemathesis $SCHEMATHESIS in $OUT/venv"
+    "$MOORLINE_TEST_PYTHON" -m pip install --quiet "schemathesis==$SCHEMATHESIS" \
+        || fail "schemathesis $SCHEMATHESIS cannot be installed with pip"
 }

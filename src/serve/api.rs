@@ -40,6 +40,7 @@ fn routes() -> OpenApiRouter<Arc<Site>> {
     OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(root::show))
         .routes(routes!(root::health))
+        .routes(routes!(root::metrics))
         .routes(routes!(login::login))
         .routes(routes!(login::logout))
         .routes(routes!(users::current))

@@ -44,6 +44,7 @@ pub(super) const fn parts(method: &'static str, path: &'static str, permission: 
 /// The table.
 pub const RULES: &[Rule] = &[
     open("GET", "/health"),
+    rule("GET", "/metrics", System),
     open("GET", "/api"),
     open("GET", "/api/openapi.json"),
     open("POST", "/api/users/login"),

@@ -297,6 +297,11 @@ impl Running {
         self.until(text, || fs::read_to_string(&err).unwrap_or_default().contains(text));
     }
 
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        read(&self.err)
+    }
+
     /// kill -9, of it and of all that runs in it.
     pub fn kill(mut self) -> End {
         self.signal(Signal::SIGKILL);

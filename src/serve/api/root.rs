@@ -1,15 +1,23 @@
-//! `GET /api`: what this is. `GET /health`.
+//! `GET /api`: what this is. `GET /health`, `GET /metrics`: how all is.
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use axum::{Json, extract::State};
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::serve::{
     Site,
+    auth::Who,
     entities::{Links, settings},
     failure::{Answer, Problem},
+    health, metrics,
+    permission::Permission,
 };
 
 /// What this is.
@@ -56,16 +64,47 @@ pub(super) async fn show(State(site): State<Arc<Site>>) -> Answer<Json<Root>> {
     }))
 }
 
-/// Whether all is well.
+/// How all is with backups.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct Status {
-    /// `ok`.
+    /// `ok` or `degraded`.
     pub status: String,
+    /// Why it is degraded.
+    pub reasons: Vec<String>,
+    /// What somebody should know all the same.
+    pub warnings: Vec<String>,
+    /// How old the newest verified backup is, in seconds.
+    pub age_seconds: Option<i64>,
+    /// When the next scheduled backup is due.
+    #[schema(value_type = String, format = DateTime)]
+    pub next_run: jiff::Timestamp,
 }
 
-/// Whether the console is well, for probes.
-#[utoipa::path(get, path = "/health", security(()), responses((status = 200, body = Status), (status = 503, body = Problem)))]
-pub(super) async fn health() -> Json<Status> {
-    Json(Status { status: "ok".to_owned() })
+/// Whether all is well with backups, for probes: 503 where it is not. Only somebody with the permission `System` is told
+/// why.
+#[utoipa::path(get, path = "/health", security((), ("ApiKey" = []), ("Session" = [])), responses(
+    (status = 200, body = Status), (status = 503, body = Status)))]
+pub(super) async fn health(State(site): State<Arc<Site>>, who: Who) -> Answer<(StatusCode, Json<Status>)> {
+    let health = health::of(&site.console).await?;
+    let code = if health.degraded.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let is_told = who.permissions.has(Permission::System);
+    let told = |lines: &[String]| if is_told { lines.to_vec() } else { Vec::new() };
+    let status = Status {
+        status: health.status().to_owned(),
+        reasons: told(&health.degraded),
+        warnings: told(&health.warnings),
+        age_seconds: health.age_seconds,
+        next_run: health.next_run,
+    };
+    Ok((code, Json(status)))
+}
+
+/// The same, and more, as Prometheus reads it. An API key may come as a bearer token.
+#[utoipa::path(get, path = "/metrics", responses(
+    (status = 200, content_type = "application/openmetrics-text", body = String), (status = 401, body = Problem),
+    (status = 403, body = Problem), (status = 503, body = Problem)))]
+pub(super) async fn metrics(State(site): State<Arc<Site>>) -> Answer<Response> {
+    let text = metrics::of(&site.console).await?;
+    Ok(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response())
 }

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::json;
 
 use super::client::{Console, Session};
-use crate::fixture::{KEY, MOORLINE, TestVolume};
+use crate::support::{KEY, MOORLINE, TestVolume};
 
 #[test]
 fn a_download_is_the_file_and_so_are_its_parts() {
@@ -42,7 +42,7 @@ fn an_immediate_backup_is_not_kept_unless_it_is_to_be() {
     let (console, admin) = Console::with_administrator(&volume);
     let kept = console.back_up(&admin);
     let immediate = || {
-        let names = crate::support::names(&volume.path("Backups"));
+        let names = crate::fixture::names(&volume.path("Backups"));
         names.into_iter().filter(|name| name.starts_with("immediate-")).count()
     };
     assert_eq!(immediate(), 1);
@@ -74,7 +74,7 @@ fn what_is_no_whole_backup_is_not_taken_in() {
     let whole = fs::read(&file).expect("is there");
     upload(&console, &admin, &whole).says(409, "already");
     fs::remove_file(&file).expect("removes");
-    let before = crate::support::names(&volume.path("Backups"));
+    let before = crate::fixture::names(&volume.path("Backups"));
     upload(&console, &admin, b"").is(422);
     upload(&console, &admin, b"no backup at all").is(422);
     upload(&console, &admin, &whole[..whole.len() - 1]).is(422);
@@ -83,7 +83,7 @@ fn what_is_no_whole_backup_is_not_taken_in() {
     rotten[whole.len() / 2] ^= 1;
     upload(&console, &admin, &rotten).is(422);
     upload(&console, &admin, &[whole.as_slice(), b"more"].concat()).is(422);
-    assert_eq!(crate::support::names(&volume.path("Backups")), before, "nothing is left");
+    assert_eq!(crate::fixture::names(&volume.path("Backups")), before, "nothing is left");
     let taken = upload(&console, &admin, &whole).is(201).value();
     assert_eq!((&taken["Id"], &taken["IsOwnKey"]), (&backup["Id"], &json!(true)));
     let again = volume.path("Backups").join(taken["Filename"].as_str().expect("a name"));

@@ -9,7 +9,7 @@ use std::{
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::fixture::{End, Running, Start, TestVolume};
+use crate::support::{End, Running, Start, TestVolume};
 
 /// The administrator's password in these tests.
 pub const PASSWORD: &str = "a good password";

@@ -3,7 +3,7 @@
 use std::{fs, thread, time::Duration};
 
 use super::client::Console;
-use crate::fixture::TestVolume;
+use crate::support::TestVolume;
 
 /// Kibibytes that it has in memory.
 const MEMORY: u64 = 20 << 10;

@@ -9,7 +9,7 @@ use std::{
 use serde_json::json;
 
 use super::client::{Console, PASSWORD, serve};
-use crate::fixture::{MOORLINE, TestVolume};
+use crate::support::{MOORLINE, TestVolume};
 
 #[test]
 fn a_password_that_the_environment_gave_has_to_be_changed() {
@@ -120,7 +120,7 @@ fn a_port_that_is_taken_leaves_the_console_running_and_is_tried_again() {
     running.until_log_has("cannot listen on");
     drop(taken);
     running.until_log_has(&format!("the console listens on http://{address}/"));
-    let events = crate::support::names(&volume.path(".moorline/events"));
+    let events = crate::fixture::names(&volume.path(".moorline/events"));
     let log = events.iter().filter(|name| name.ends_with(".clef"));
     let all: String = log.map(|name| volume.read(format!(".moorline/events/{name}"))).collect();
     assert!(all.contains("ConsoleNotListening") && all.contains("ConsoleStarted"), "{all}");

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::client::{Console, serve};
-use crate::fixture::TestVolume;
+use crate::support::TestVolume;
 
 #[test]
 fn a_key_does_what_it_may_until_it_is_removed() {

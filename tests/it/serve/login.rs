@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::client::{Console, PASSWORD, serve};
-use crate::fixture::TestVolume;
+use crate::support::TestVolume;
 
 #[test]
 fn a_password_cannot_be_guessed_for_long() {

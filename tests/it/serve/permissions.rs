@@ -7,7 +7,7 @@ use moorline::serve::{
 use serde_json::json;
 
 use super::client::{Console, PASSWORD, Request};
-use crate::fixture::TestVolume;
+use crate::support::TestVolume;
 
 /// The path, with something in the place of each name.
 fn path_of(path: &str) -> String {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::client::{Console, PASSWORD, serve};
-use crate::fixture::TestVolume;
+use crate::support::TestVolume;
 
 #[test]
 fn a_restore_that_was_asked_for_is_made_at_the_next_start_and_taken_back_by_another() {

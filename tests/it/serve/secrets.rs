@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use serde_json::json;
 
 use super::client::{Console, PASSWORD, serve};
-use crate::fixture::TestVolume;
+use crate::support::TestVolume;
 
 #[test]
 fn a_secret_is_in_no_answer_no_log_and_no_file() {
