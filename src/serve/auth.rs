@@ -188,7 +188,7 @@ fn not_allowed(path: &str) -> Failure {
         return Failure::new(StatusCode::NOT_FOUND, "there is nothing here");
     }
     let mut failure = Failure::new(StatusCode::METHOD_NOT_ALLOWED, format!("this takes {methods}"));
-    failure.header = methods.parse().ok().map(|methods| (header::ALLOW, methods));
+    failure.header = methods.parse().ok().map(|methods| Box::new((header::ALLOW, methods)));
     failure
 }
 

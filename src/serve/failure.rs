@@ -37,7 +37,7 @@ pub struct Failure {
     /// What it says.
     pub problem: Problem,
     /// One more header.
-    pub header: Option<(HeaderName, HeaderValue)>,
+    pub header: Option<Box<(HeaderName, HeaderValue)>>,
 }
 
 /// The result of a handler.
@@ -67,7 +67,7 @@ impl Failure {
     #[must_use]
     pub fn too_many(seconds: u64) -> Self {
         let mut failure = Self::new(StatusCode::TOO_MANY_REQUESTS, "too many attempts");
-        failure.header = Some((header::RETRY_AFTER, HeaderValue::from(seconds)));
+        failure.header = Some(Box::new((header::RETRY_AFTER, HeaderValue::from(seconds))));
         failure.hint(format!("try again in {seconds} s"))
     }
 }
@@ -96,8 +96,8 @@ impl From<Error> for Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(&self.problem)).into_response();
-        if let Some((name, value)) = self.header.clone() {
-            response.headers_mut().insert(name, value);
+        if let Some(header) = self.header.as_deref() {
+            response.headers_mut().insert(header.0.clone(), header.1.clone());
         }
         response.extensions_mut().insert(self);
         response

@@ -51,7 +51,7 @@ pub async fn file(found: &Found, headers: &HeaderMap) -> Answer<Response> {
         Wanted::Part(first, end) => (first, end, StatusCode::PARTIAL_CONTENT),
         Wanted::Nothing => {
             let mut failure = Failure::new(StatusCode::RANGE_NOT_SATISFIABLE, "the file has no such part");
-            failure.header = Some((header::CONTENT_RANGE, value(&format!("bytes */{length}"))?));
+            failure.header = Some(Box::new((header::CONTENT_RANGE, value(&format!("bytes */{length}"))?)));
             return Err(failure);
         }
     };

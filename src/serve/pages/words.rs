@@ -36,8 +36,8 @@ fn lasting(duration: SignedDuration) -> Option<String> {
     let minutes = duration.as_mins();
     Some(match minutes {
         0 => return None,
-        ..60 => count(minutes.unsigned_abs(), "minute"),
-        ..2880 => count(minutes.unsigned_abs() / 60, "hour"),
+        1..60 => count(minutes.unsigned_abs(), "minute"),
+        60..2880 => count(minutes.unsigned_abs() / 60, "hour"),
         _ => count(minutes.unsigned_abs() / 1440, "day"),
     })
 }

@@ -42,7 +42,7 @@ impl Page<'_> {
             (self.filters(filled))
             (list("Events, newest first", &["When", "Level", "What"], &rows, html! {
                 p { strong { "There is no such event." } }
-                @if filled.value("filter") != "" || !self.signal.is_empty() { p { a href="/events" { "Show all events" } } }
+                @if !filled.value("filter").is_empty() || !self.signal.is_empty() { p { a href="/events" { "Show all events" } } }
             }))
             @if self.older.is_some() || self.newest.is_some() {
                 nav.actions aria-label="More events" {
