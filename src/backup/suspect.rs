@@ -16,7 +16,7 @@ use super::{
 use crate::{
     error::Result,
     key::SecretKey,
-    store::{DatabaseFacts, Note, PathKind, Scope, Survey},
+    store::{DatabaseFacts, Found, Note, PathKind, Scope, Survey},
     volume::{Id, RelPath, Volume},
 };
 
@@ -72,7 +72,8 @@ fn files_of(file: &Path, key: &SecretKey, manifest: &Manifest) -> Result<Vec<Rel
 }
 
 fn without_files(scope: &Scope, before: &[RelPath], survey: &Survey) -> Vec<Note> {
-    let now: Vec<&RelPath> = survey.files.iter().filter(|found| found.size > 0).map(|found| &found.path).collect();
+    let has_content = |found: &&Found| found.kind == PathKind::File && found.size > 0;
+    let now: Vec<&RelPath> = survey.files.iter().filter(has_content).map(|found| &found.path).collect();
     let emptied = |glob: &String| {
         let matcher = Scope { files: vec![glob.clone()], ..Scope::default() }.compile().ok()?;
         let is_of_it = |path: &&RelPath| matcher.takes(path, PathKind::File);

@@ -139,7 +139,7 @@ enum Batch {
     Off,
 }
 
-async fn batch(console: &Arc<Console>, id: &str, positions: &Positions, window: &mut Window) -> Result<Batch> {
+async fn batch(console: &Arc<Console>, id: &str, positions: &Arc<Positions>, window: &mut Window) -> Result<Batch> {
     let events = events::read_after(&console.volume, positions.get(id).as_ref(), BATCH)?;
     if events.is_empty() {
         return Ok(Batch::All);
@@ -151,7 +151,7 @@ async fn batch(console: &Arc<Console>, id: &str, positions: &Positions, window: 
         };
         if wants(&app, &event)
             && window.lets_pass(&app, &event)
-            && attempt::send(console, id, &event).await? == Outcome::Off
+            && attempt::send(console, id, &event, positions).await? == Outcome::Off
         {
             positions.forget(id);
             return Ok(Batch::Off);

@@ -51,6 +51,7 @@ fn the_answer_as_an_object_is_the_same_for_backup_and_list() {
         "instance_id",
         "profile",
         "quarantined",
+        "suspect",
     ];
     assert_eq!(fields, expected);
     assert_eq!((&made["kind"], &made["verified"]), (&"immediate".into(), &true.into()));

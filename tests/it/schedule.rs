@@ -187,7 +187,7 @@ fn year(world: &mut World, chance: &mut Chance) -> BTreeMap<Timestamp, usize> {
             jump = if chance.one_in(2) { 366 * 24 * 60 } else { -366 * 24 * 60 };
             until = later(real, chance.below(9 * 24 * 60));
         }
-        let down = chance.one_in(30);
+        let down = chance.one_in(50);
         real = later(real, if down { chance.below(9 * 24 * 60) } else { 10 + chance.below(6 * 60) });
         if down {
             world.decider = Decider::default();
@@ -203,11 +203,11 @@ fn a_year_with_gaps_restarts_and_jumps_of_the_clock_has_one_backup_for_each_slot
         let mut chance = Chance(seed);
         let mut world = World::new(at.parse().expect("a time of day"));
         let passed = year(&mut world, &mut chance);
-        assert!(passed.len() > 250, "{} slots", passed.len());
+        assert!(passed.len() > 200, "{} slots", passed.len());
         for (slot, count) in &passed {
             assert_eq!(*count, 1, "backups for {slot}");
         }
-        assert!(world.foreign.len() > 20 && world.verified > 25, "{} {}", world.foreign.len(), world.verified);
+        assert!(world.foreign.len() > 20 && world.verified > 20, "{} {}", world.foreign.len(), world.verified);
         println!("{} slots, {} backups, {:.1?}", passed.len(), world.taken.len(), began.elapsed());
     }
 }

@@ -4,7 +4,9 @@ use rusqlite::Connection;
 
 use crate::fixture::{Data, Ran, names};
 
+/// In a second of its own: that is what tells the names of a day apart.
 fn scheduled(data: &Data, more: &[&str]) -> Ran {
+    std::thread::sleep(std::time::Duration::from_millis(1100));
     let mut command = data.command(&[&["backup", "--scheduled"][..], more].concat());
     command.env("MOORLINE_BACKUPS_TO_KEEP", "1");
     Ran::of(command)

@@ -6,6 +6,7 @@ use super::{
     http,
     instances::{self, App},
     kinds, mail,
+    positions::Positions,
 };
 use crate::{
     error::{Code, Error, Result},
@@ -29,12 +30,19 @@ pub(super) enum Outcome {
 }
 
 /// Sends an event. The app's settings are read anew for each try: it may be mended, or off, meanwhile.
-pub(super) async fn send(console: &Arc<Console>, id: &str, event: &Stored) -> Result<Outcome> {
+pub(super) async fn send(
+    console: &Arc<Console>,
+    id: &str,
+    event: &Stored,
+    positions: &Arc<Positions>,
+) -> Result<Outcome> {
     let mut waits = WAITS.into_iter();
     loop {
         let Some(app) = instances::find(console, id).await? else { return Ok(Outcome::Off) };
         let title = app.title.clone();
-        let Err(error) = try_once(console, app, event.clone()).await else { return Ok(Outcome::Sent) };
+        let Err(error) = try_once(console, app, event.clone(), Arc::clone(positions)).await else {
+            return Ok(Outcome::Sent);
+        };
         let Some(wait) = waits.next().filter(|_| error.code() == Code::TryAgain) else {
             let failed = Event::new(Kind::AppFailed)
                 .with("AppTitle", title)
@@ -50,16 +58,20 @@ pub(super) async fn send(console: &Arc<Console>, id: &str, event: &Stored) -> Re
     }
 }
 
-/// On a thread of its own: it waits for other machines.
-async fn try_once(console: &Arc<Console>, app: App, event: Stored) -> Result<()> {
-    let key = Arc::clone(&console.key);
+/// On a thread of its own: it waits for other machines. What was sent is written down there, too: the console may be
+/// ending meanwhile.
+async fn try_once(console: &Arc<Console>, app: App, event: Stored, positions: Arc<Positions>) -> Result<()> {
+    let console = Arc::clone(console);
     let sent = tokio::task::spawn_blocking(move || {
-        let app = app.with_secrets(&key)?;
+        let app = app.with_secrets(&console.key)?;
         match app.app_id.as_str() {
             id if id == kinds::HTTP.id => http::send(&app, &event),
             id if id == kinds::SMTP.id => mail::send(&app, &event),
             other => Err(Error::usage(format!("there is no app {other:?}"))),
-        }
+        }?;
+        positions.set(&app.id, event.place);
+        positions.save(&console.volume);
+        Ok(())
     });
     sent.await.map_err(|_| Error::new(Code::TryAgain, "the console is ending"))?
 }

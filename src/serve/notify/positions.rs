@@ -63,8 +63,9 @@ impl Positions {
 
     /// Writes them down, where they have changed. If that fails, events are sent again after a restart.
     pub(super) fn save(&self, volume: &Volume) {
-        let table = self.table().clone();
+        // In this order, so that what is written last is the newest.
         let mut saved = self.saved.lock().unwrap_or_else(PoisonError::into_inner);
+        let table = self.table().clone();
         if saved.as_ref() == Some(&table) {
             return;
         }

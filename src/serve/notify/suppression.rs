@@ -41,8 +41,9 @@ pub fn parse(text: &str) -> crate::error::Result<Option<SignedDuration>> {
         let digits = (1..=5).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
         Some(part).filter(|_| digits).and_then(|part| part.parse::<i64>().ok())
     };
-    let parts: Option<Vec<i64>> =
-        rest.split(':').map(|part| number(part.split_once('.').map_or(part, |(whole, _)| whole))).collect();
+    // Seconds may have a fraction, which is nothing to anybody here.
+    let whole = rest.rsplit_once('.').filter(|(_, fraction)| !fraction.contains(':')).map_or(rest, |(whole, _)| whole);
+    let parts: Option<Vec<i64>> = whole.split(':').map(number).collect();
     match (number(days), parts.as_deref()) {
         (Some(days), Some([hours @ 0..24, minutes @ 0..60, seconds @ 0..60])) => {
             let time = SignedDuration::from_secs(((days * 24 + hours) * 60 + minutes) * 60 + seconds);
