@@ -8,7 +8,7 @@ CARGO_NEXTEST=0.9.143
 TINK=1.16.1
 SCHEMATHESIS=4.3.10
 # The newest that it works with.
-HYPOTHESIS=6.149.1
+HYPOTHESIS=6.135.0
 OUT=${CARGO_TARGET_DIR:-$PWD/target}
 
 say() { printf '\n== %s\n' "$*"; }
