@@ -85,7 +85,7 @@ fn row(event: &Event, now: Timestamp) -> Row {
             cell(
                 "",
                 html! {
-                    (event.message)
+                    span.long { (event.message) }
                     details {
                         summary { (event.kind) }
                         dl.props { @for (name, value) in &event.properties { dt { (name) } dd { (value) } } }
