@@ -46,7 +46,7 @@ impl FromStr for Schedule {
             return Err(wrong());
         }
         let two_digits = |part: &&str| (1..=2).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
-        if !parts.iter().all(|part| two_digits(&part)) {
+        if !parts.iter().all(|part| two_digits(part)) {
             return Err(wrong());
         }
         let mut numbers = parts.iter().map(|part| part.parse::<i8>().unwrap_or(i8::MAX)).chain([0]);
