@@ -7,6 +7,8 @@ CARGO_DENY=0.20.2
 CARGO_NEXTEST=0.9.143
 TINK=1.16.1
 SCHEMATHESIS=4.3.10
+# The newest that it works with.
+HYPOTHESIS=6.135.0
 OUT=${CARGO_TARGET_DIR:-$PWD/target}
 
 say() { printf '\n== %s\n' "$*"; }
@@ -65,6 +67,6 @@ need_schemathesis() {
     export SCHEMATHESIS_COMMAND=$OUT/venv/bin/schemathesis
     [ -x "$SCHEMATHESIS_COMMAND" ] && return 0
     say "installing schemathesis $SCHEMATHESIS in $OUT/venv"
-    "$MOORLINE_TEST_PYTHON" -m pip install --quiet "schemathesis==$SCHEMATHESIS" \
+    "$MOORLINE_TEST_PYTHON" -m pip install --quiet "schemathesis==$SCHEMATHESIS" "hypothesis==$HYPOTHESIS" \
         || fail "schemathesis $SCHEMATHESIS cannot be installed with pip"
 }
