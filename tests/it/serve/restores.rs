@@ -24,7 +24,7 @@ fn a_restore_that_was_asked_for_is_made_at_the_next_start_and_taken_back_by_anot
     assert!(volume.scripts().is_empty());
     let asked = restore(json!({"EnableApps": true})).is(202).value();
     let name = asked["Script"].as_str().expect("a script").to_owned();
-    assert_eq!(volume.scripts(), [name.clone()]);
+    assert_eq!(volume.scripts(), std::slice::from_ref(&name));
     assert_eq!(console.stop().code, 0);
 
     let init = volume.moorline(["init"]).wait();
