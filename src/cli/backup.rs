@@ -142,8 +142,10 @@ fn tell(volume: &Volume, taken: &Taken, took: Duration) {
         events::record(volume, &about(EventKind::BackupUnverified).with("Error", format!("{path}: {finding}")));
     }
     if let Some(note) = taken.suspect.first() {
-        let reason = format!("{}: {}", note.path, note.what);
-        events::record(volume, &about(EventKind::BackupSuspect).with("Reason", reason));
+        events::record(
+            volume,
+            &about(EventKind::BackupSuspect).with("Reason", format!("{}: {}", note.path, note.what)),
+        );
     }
 }
 

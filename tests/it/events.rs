@@ -15,6 +15,7 @@ pub fn events(root: &Path) -> Vec<Value> {
     let folder = root.join(".moorline/events");
     let mut files: Vec<_> =
         fs::read_dir(folder).into_iter().flatten().map(|entry| entry.expect("an entry").path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "clef"));
     files.sort();
     let text: String = files.iter().map(|file| fs::read_to_string(file).expect("text")).collect();
     text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|cause| panic!("{cause}: {line}"))).collect()
