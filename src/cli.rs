@@ -132,6 +132,11 @@ impl Context {
         Volume::open(&self.storage)?.with_backups_in(self.environment.backup_location()?)
     }
 
+    /// Whether a configured key that is not the recorded one is accepted: by a flag, or by the variable.
+    fn accepts_new_key(&self, flag: bool) -> Result<bool> {
+        Ok(flag || self.environment.switch("MOORLINE_ACCEPT_NEW_KEY")?)
+    }
+
     /// The volume's profile.
     fn profile(&self, volume: &Volume) -> Result<Profile> {
         self.profile.load(volume.root())

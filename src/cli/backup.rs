@@ -36,8 +36,8 @@ pub struct Backup {
     /// A store that is suddenly empty is as it should be: let the oldest backups go again
     #[arg(long)]
     not_suspect: bool,
-    /// Go on with a configured key that is not the one this volume's backups are sealed with
-    #[arg(long, env = "MOORLINE_ACCEPT_NEW_KEY")]
+    /// Go on with a configured key that is not the one this volume's backups are sealed with [env: MOORLINE_ACCEPT_NEW_KEY]
+    #[arg(long)]
     accept_new_key: bool,
     /// Print the backup as an object
     #[arg(long)]
@@ -76,7 +76,7 @@ impl Backup {
         {
             return Ok(ExitCode::SUCCESS);
         }
-        let found = context.environment.key_sources()?.ensure(volume, self.accept_new_key)?;
+        let found = context.environment.key_sources()?.ensure(volume, context.accepts_new_key(self.accept_new_key)?)?;
         let kind = self.kind();
         let instance = Instance::ensure(volume)?;
         restore::refuse_unfinished(volume)?;
@@ -131,8 +131,9 @@ fn report(volume: &Volume, taken: &Taken, took: Duration) {
 
 /// One that was streamed has no name.
 fn tell(volume: &Volume, taken: &Taken, took: Duration) {
-    let about = |kind| Event::new(kind).about(&taken.summary.file);
-    let complete = about(EventKind::BackupComplete)
+    let is_kept = !taken.summary.file.as_os_str().is_empty();
+    let about = |kind| if is_kept { Event::new(kind).about(&taken.summary.file) } else { Event::new(kind) };
+    let complete = about(if is_kept { EventKind::BackupComplete } else { EventKind::BackupSent })
         .with("FileSizeBytes", taken.summary.bytes)
         .with("ElapsedSeconds", (took.as_secs_f64() * 1000.0).round() / 1000.0)
         .with("Kind", serde_json::json!(taken.summary.kind))

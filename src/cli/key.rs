@@ -21,8 +21,8 @@ pub struct KeyArguments {
     /// A file that holds that key
     #[arg(long, value_name = "FILE")]
     secret_key_file: Option<PathBuf>,
-    /// Go on with a configured key that is not the one this volume's backups are sealed with
-    #[arg(long, env = "MOORLINE_ACCEPT_NEW_KEY")]
+    /// Go on with a configured key that is not the one this volume's backups are sealed with [env: MOORLINE_ACCEPT_NEW_KEY]
+    #[arg(long)]
     accept_new_key: bool,
 }
 
@@ -49,7 +49,7 @@ impl KeyArguments {
             return Ok(Some(key));
         }
         let found = match volume {
-            Some(volume) => sources.agreed(volume, self.accept_new_key)?,
+            Some(volume) => sources.agreed(volume, context.accepts_new_key(self.accept_new_key)?)?,
             None => sources.active(None)?,
         };
         Ok(found.map(|found| found.key))

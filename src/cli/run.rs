@@ -53,7 +53,7 @@ impl Run {
             console,
             hidden: SECRETS.to_vec(),
             keys: environment.key_sources()?,
-            accept_new_key: self.accept_new_key || environment.switch("MOORLINE_ACCEPT_NEW_KEY")?,
+            accept_new_key: context.accepts_new_key(self.accept_new_key)?,
             parent_death_signal: self.supervision.parent_death_signal(environment)?,
             supervision: self.supervision.settings(environment)?,
             boot_backup: !self.no_boot_backup && !environment.switch("MOORLINE_NO_BOOT_BACKUP")?,

@@ -36,8 +36,8 @@ pub struct Serve {
     /// Its private key (PEM)
     #[arg(long, env = "MOORLINE_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
-    /// Go on with a configured key that is not the one this volume's backups are sealed with
-    #[arg(long, env = "MOORLINE_ACCEPT_NEW_KEY")]
+    /// Go on with a configured key that is not the one this volume's backups are sealed with [env: MOORLINE_ACCEPT_NEW_KEY]
+    #[arg(long)]
     accept_new_key: bool,
     /// What it is to the server; moorline says this itself
     #[arg(long = "as", value_name = "ROLE", default_value_t, hide = true)]
@@ -53,7 +53,7 @@ impl Serve {
             volume: context.volume()?,
             profile: context.profile.clone(),
             keys: environment.key_sources()?,
-            accept_new_key: self.accept_new_key,
+            accept_new_key: context.accepts_new_key(self.accept_new_key)?,
             own: container::own(&variables)?,
             environment: of_children(variables, context, environment)?,
             listen: serve::parse_listen(&self.listen)?,

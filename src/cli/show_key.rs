@@ -15,8 +15,8 @@ pub struct ShowKey {
     /// Print a new random key, and store nothing
     #[arg(long)]
     generate: bool,
-    /// Go on with a configured key that is not the one this volume's backups are sealed with
-    #[arg(long, env = "MOORLINE_ACCEPT_NEW_KEY")]
+    /// Go on with a configured key that is not the one this volume's backups are sealed with [env: MOORLINE_ACCEPT_NEW_KEY]
+    #[arg(long)]
     accept_new_key: bool,
 }
 
@@ -27,7 +27,7 @@ impl ShowKey {
         } else {
             let volume = context.volume()?;
             volume.prepare()?;
-            context.environment.key_sources()?.ensure(&volume, self.accept_new_key)?.key
+            context.environment.key_sources()?.ensure(&volume, context.accepts_new_key(self.accept_new_key)?)?.key
         };
         output::answer(&key.to_text());
         Ok(ExitCode::SUCCESS)

@@ -60,6 +60,7 @@ macro_rules! kinds {
 
 kinds! {
     BackupComplete Information "Backup complete: {FileName}, {FileSizeBytes} bytes in {ElapsedSeconds} s";
+    BackupSent Information "A backup of {FileSizeBytes} bytes was made in {ElapsedSeconds} s and sent, not kept";
     BackupFailed Error "Backup failed: {Error}";
     BackupMissed Error "No backup was made for {Due}: the newest is of {Newest}";
     BackupUnverified Error "Backup {FileName} has faults of its databases: {Error}";

@@ -227,10 +227,9 @@ fn is_result(event: &Stored) -> bool {
     is_kept(event) || (event.kind() == Kind::BackupFailed.name() && !of_person)
 }
 
-/// Whether an event tells of a backup that was made and kept: one that was streamed has no name.
+/// Whether an event tells of a backup that was made and kept.
 pub(super) fn is_kept(event: &Stored) -> bool {
-    let name = event.fields.get("FileName").and_then(serde_json::Value::as_str).unwrap_or_default();
-    event.kind() == Kind::BackupComplete.name() && !name.is_empty()
+    event.kind() == Kind::BackupComplete.name()
 }
 
 fn last_result(event: &Stored) -> Option<LastResult> {

@@ -44,15 +44,21 @@ fn a_backup_its_verification_and_what_it_replaces_are_told() {
     let key = data.key();
     assert!(told.iter().all(|event| !event.to_string().contains(&key)));
 
+    let sent = data.command(&["backup", "--output", "-"]).output().expect("runs");
+    assert!(sent.status.success() && !sent.stdout.is_empty());
+    let told = last(data.root());
+    assert_eq!(told["@i"], "BackupSent", "what was streamed has no name, and is not kept");
+    assert_eq!(told.get("FileName"), None);
+
     data.moorline(&["verify", argument(&backup)]).succeeds();
-    assert_eq!(events(data.root()).len(), 2, "only one in full is worth an event");
+    assert_eq!(events(data.root()).len(), 3, "only one in full is worth an event");
     data.moorline(&["verify", "--full"]).succeeds();
     assert_eq!(
         (last(data.root())["@i"].clone(), last(data.root())["FileName"].clone()),
         ("BackupVerified".into(), name.into())
     );
     data.moorline(&["verify", "--full", "--secret-key", KEY]).fails(12, &[]);
-    assert_eq!(events(data.root()).len(), 3, "another key is no fault of the backup");
+    assert_eq!(events(data.root()).len(), 4, "another key is no fault of the backup");
     let mut bytes = fs::read(&backup).expect("is there");
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;

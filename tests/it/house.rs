@@ -92,7 +92,7 @@ fn the_contract_lists_every_verb_and_every_flag() {
 
 #[test]
 fn the_documents_lead_nowhere_that_is_not_there() {
-    for document in ["README.md", "docs/cli.md", "docs/pid1.md", "docs/profiles.md"] {
+    for document in ["README.md", "docs/cli.md", "docs/pid1.md", "docs/profiles.md", "docs/console.md"] {
         let text = read(document);
         let folder = root().join(document).parent().expect("in a folder").to_owned();
         for target in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {

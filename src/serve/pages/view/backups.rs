@@ -89,7 +89,7 @@ impl Page<'_> {
                     }
                 } }
                 div { dt { "Kept" } dd {
-                    (words::count(self.keep, "scheduled backup"))
+                    "up to " (words::count(self.keep, "scheduled backup"))
                     small { "in " code { (self.folder) } }
                 } }
             }
