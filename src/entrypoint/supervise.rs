@@ -180,8 +180,14 @@ impl Room<'_> {
             if let Some(ended) = self.reap() {
                 return ended;
             }
+            let was_due = self.next_time().is_some();
             self.on_time(Instant::now());
-            if let Some(signal) = signals.next(self.next_time()) {
+            let next = self.next_time();
+            if was_due && next.is_none() {
+                // It may be years until it is needed again, what was needed for that.
+                pages::give_back();
+            }
+            if let Some(signal) = signals.next(next) {
                 self.pass_on(signal);
             }
         }

@@ -35,7 +35,7 @@ use crate::{
     },
     error::Result,
     process::{
-        Signals, Variables, exec, reap,
+        Signals, Variables, exec, pages, reap,
         signals::{HELD, Mask},
         start::Started,
     },
@@ -134,6 +134,7 @@ fn attend(server: usize, failure: Fd, found: Mask, mut console: Option<Console>)
                 let Some(child) = start_console(found, wanted) else { return RUNNING };
                 beside = child;
                 CONSOLE.store(child as i32, Ordering::Relaxed);
+                pages::give_back();
             }
             // What no server is sent, as `Routes` has it; and what this process brought upon itself.
             Ok((libc::SIGCHLD | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU, _) | (_, 1)) => {}
