@@ -9,3 +9,4 @@ mod login;
 mod permissions;
 mod restores;
 mod secrets;
+mod tls;
