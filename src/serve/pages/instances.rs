@@ -88,7 +88,7 @@ fn setting(known: &kinds::AvailableSetting) -> Setting {
         label: known.display_name.to_owned(),
         hint: super::words::sentence(known.help_text),
         is_optional: known.is_optional,
-        is_secret: known.is_sensitive(),
+        is_secret: known.is_sensitive,
         is_long: matches!(known.kind, SettingType::LongText),
         choices: known.allowed_values.iter().map(|one| (one.value.to_owned(), one.description.to_owned())).collect(),
     }
@@ -159,7 +159,7 @@ fn input(kind: &AppKind, fields: &Fields, filled: &mut Filled) -> AppInstanceInp
     for known in kind.available_settings {
         let value = fields.text(&format!("Setting.{}", known.name)).trim().to_owned();
         // A secret that is left empty stays as it is.
-        if !value.is_empty() || !known.is_sensitive() {
+        if !value.is_empty() || !known.is_sensitive {
             settings.insert(known.name.to_owned(), value);
         }
     }
