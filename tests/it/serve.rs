@@ -2,6 +2,7 @@
 
 mod backups;
 mod client;
+mod connections;
 mod cost;
 mod first_run;
 mod keys;
@@ -9,3 +10,4 @@ mod login;
 mod permissions;
 mod restores;
 mod secrets;
+mod told;
