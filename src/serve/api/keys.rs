@@ -70,7 +70,8 @@ pub async fn create_key(site: &Site, who: &Who, mut input: ApiKeyInput) -> Answe
     if input.owner_id.is_none() {
         input.owner_id = Some(who.user_id().map(str::to_owned));
     }
-    may_make(who, &input)?;
+    let given = input.assigned_permissions.clone().unwrap_or_default();
+    may_make(who, given.into(), input.owner_id.as_ref())?;
     let key = site.console.database.call(move |connection| entity::create(connection, input)).await?;
     site.tell(Kind::ApiKeyCreated, ("Title", &key.title), who);
     Ok(key)
@@ -88,8 +89,12 @@ pub(super) async fn update(
     Path(id): Path<String>,
     Take(input): Take<ApiKeyInput>,
 ) -> Answer<Json<ApiKey>> {
-    let key = own_key(&site, &who, id).await?;
-    may_make(&who, &input)?;
+    let key = key_to_change(&site, &who, id).await?;
+    // Shared, or another's, a key may do what its owner may not: what it has already counts, too.
+    if input.owner_id.is_some() || input.assigned_permissions.is_some() {
+        let given = input.assigned_permissions.clone().map_or(key.assigned_permissions, Into::into);
+        may_make(&who, given, input.owner_id.as_ref())?;
+    }
     let key = site.console.database.call(move |connection| entity::update(connection, &key.id, input)).await?;
     site.tell(Kind::ApiKeyChanged, ("Title", &key.title), &who);
     Ok(Json(key))
@@ -107,9 +112,9 @@ pub(super) async fn remove(State(site): State<Arc<Site>>, who: Who, Path(id): Pa
 /// Removes an API key, for the API and for pages.
 ///
 /// # Errors
-/// 404 where there is none that this somebody may see.
+/// 404 where there is none that this somebody may see; 403 where it may do more than this somebody.
 pub async fn remove_key(site: &Site, who: &Who, id: String) -> Answer<()> {
-    let key = own_key(site, who, id).await?;
+    let key = key_to_change(site, who, id).await?;
     let key = site.console.database.call(move |connection| entity::remove(connection, &key.id)).await?;
     site.tell(Kind::ApiKeyRemoved, ("Title", &key.title), who);
     Ok(())
@@ -125,6 +130,17 @@ pub async fn own_key(site: &Site, who: &Who, id: String) -> Answer<ApiKey> {
     if may_see(who, key.owner_id.as_deref()) { Ok(key) } else { Err(Failure::not_found("API key")) }
 }
 
+/// One that one may change: it may do no more than oneself, or a key with one permission could take another with all.
+async fn key_to_change(site: &Site, who: &Who, id: String) -> Answer<ApiKey> {
+    let key = own_key(site, who, id).await?;
+    let asked = key.clone();
+    let permissions = site.console.database.call(move |connection| entity::permissions(connection, &asked)).await?;
+    if permissions.within(who.permissions) {
+        return Ok(key);
+    }
+    Err(Failure::new(StatusCode::FORBIDDEN, "the key may do more than you may"))
+}
+
 fn may_see(who: &Who, owner: Option<&str>) -> bool {
     who.permissions.has(Permission::Organization)
         || match owner {
@@ -134,12 +150,11 @@ fn may_see(who: &Who, owner: Option<&str>) -> bool {
 }
 
 /// Nobody makes a key that may do more than oneself, or one for somebody else.
-fn may_make(who: &Who, input: &ApiKeyInput) -> Answer<()> {
-    let given: Permissions = input.assigned_permissions.clone().unwrap_or_default().into();
+fn may_make(who: &Who, given: Permissions, owner: Option<&Option<String>>) -> Answer<()> {
     if !given.within(who.permissions) {
         return Err(Failure::new(StatusCode::FORBIDDEN, "the key could do more than you may"));
     }
-    match &input.owner_id {
+    match owner {
         Some(owner) if !may_see(who, owner.as_deref()) => {
             Err(Failure::new(StatusCode::FORBIDDEN, "the key would be somebody else's"))
         }

@@ -25,6 +25,9 @@ use crate::{
     },
 };
 
+/// Who could not log in, where there is no such user.
+const NOBODY: &str = "an unknown user";
+
 /// A user name and a password.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
@@ -67,9 +70,10 @@ pub async fn log_in(site: &Site, address: IpAddr, input: LoginInput) -> Answer<L
     let password = Zeroizing::new(input.password);
     let new_password = input.new_password.filter(|new| !new.is_empty()).map(Zeroizing::new);
     let is_right = site.logins.is(password.clone(), hash).await?;
+    // A name that nobody has may be a password in the wrong field: it is not written down.
+    let known = user.as_ref().map_or_else(|| NOBODY.to_owned(), |user| user.username.clone());
     let Some(user) = user.filter(|_| is_right) else {
-        let shown: String = input.username.chars().take(100).collect();
-        let event = Event::new(Kind::LoginFailed).with("Username", shown).with("Address", address.to_string());
+        let event = Event::new(Kind::LoginFailed).with("Username", known).with("Address", address.to_string());
         events::record(&site.console.volume, &event);
         return Err(Failure::new(StatusCode::UNAUTHORIZED, "the user name or the password is wrong"));
     };

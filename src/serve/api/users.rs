@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::take::Take;
 use crate::{
+    error::Error,
     events::{self, Event, Kind},
     serve::{
         Failure, Site,
@@ -94,7 +95,8 @@ pub(super) async fn update(
     Ok(Json(update_user(&site, &who, id, input).await?))
 }
 
-/// Changes a user, for the API and for pages. The session that it is done from goes on.
+/// Changes a user, for the API and for pages. The session that it is done from goes on, unless the password has to be
+/// changed from now on.
 ///
 /// # Errors
 /// 400 for what makes no sense; 403, 404; 409 where nobody could administer any more.
@@ -110,13 +112,20 @@ pub async fn update_user(site: &Site, who: &Who, id: String, mut input: UserInpu
     } else {
         refuse_more(&before, &input)?;
     }
-    if is_own && input.new_password.is_some() {
-        check_current(site, &before, input.current_password.take()).await?;
+    input.new_password = input.new_password.filter(|password| !password.is_empty());
+    if is_own && let Some(new) = &input.new_password {
+        let current = input.current_password.take().map(Zeroizing::new);
+        let is_same = current.as_ref().is_some_and(|current| **current == *new);
+        check_current(site, &before, current).await?;
+        if is_same {
+            return Err(Error::usage("the new password is the old one").into());
+        }
         // Whoever has just chosen it need not choose again.
         input.must_change_password = Some(false);
     }
     let hash = hash_of(site, &mut input).await?;
-    let session = who.session.clone().filter(|_| is_own);
+    let goes_on = is_own && input.must_change_password != Some(true);
+    let session = who.session.clone().filter(|_| goes_on);
     let user = site
         .console
         .database
@@ -203,13 +212,13 @@ fn refuse_more(before: &User, input: &UserInput) -> Answer<()> {
     Ok(())
 }
 
-async fn check_current(site: &Site, user: &User, current: Option<String>) -> Answer<()> {
+async fn check_current(site: &Site, user: &User, current: Option<Zeroizing<String>>) -> Answer<()> {
     if !user.has_password {
         return Ok(());
     }
     let wrong = || Failure::new(StatusCode::FORBIDDEN, "CurrentPassword is not the present password");
-    let current = Zeroizing::new(current.ok_or_else(wrong)?);
-    site.logins.attempt(&user.username, std::net::IpAddr::from([0, 0, 0, 0]))?;
+    let current = current.ok_or_else(wrong)?;
+    site.logins.attempt_own(&user.id)?;
     let username = user.username.clone();
     let found = site.console.database.call(move |connection| entity::by_name(connection, &username)).await?;
     let hash = found.and_then(|(_, hash)| hash);

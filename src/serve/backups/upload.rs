@@ -13,7 +13,7 @@ use std::{
 
 use axum::{
     body::Bytes,
-    extract::{FromRequest, Multipart, Request},
+    extract::{FromRequest, Multipart, Request, multipart::Field},
     http::{StatusCode, header},
 };
 use futures_util::{Stream, StreamExt};
@@ -40,6 +40,8 @@ const LONGEST: u64 = 64 << 30;
 const STAYS_FREE: u64 = 256 << 20;
 /// Nothing came for so long: it was cut off.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// No CSRF token is longer.
+const LONGEST_TOKEN: usize = 256;
 const PREFIX: &str = ".upload-";
 
 /// A file that is gone when it is let go of.
@@ -89,12 +91,10 @@ pub fn clear(volume: &Volume) {
 }
 
 async fn of_form(mut form: Multipart, who: &Who, folder: &Path, temporary: &Temporary) -> Answer<()> {
-    let broken = |_| Failure::new(StatusCode::BAD_REQUEST, "the form makes no sense");
     let mut awaited = who.csrf_awaited;
-    while let Some(field) = form.next_field().await.map_err(broken)? {
+    while let Some(field) = in_time(form.next_field()).await?.map_err(broken)? {
         if field.name() == Some(CSRF_FIELD) && field.file_name().is_none() {
-            let token = field.text().await.map_err(broken)?;
-            who.check_csrf(&token)?;
+            who.check_csrf(&in_time(token_of(field)).await??)?;
             awaited = false;
         } else if field.file_name().is_some() {
             if awaited {
@@ -105,6 +105,27 @@ async fn of_form(mut form: Multipart, who: &Who, folder: &Path, temporary: &Temp
         }
     }
     Err(Failure::new(StatusCode::BAD_REQUEST, "the form has no file in it"))
+}
+
+/// The CSRF token, of which nobody knows yet whose it is: no more than a token is read.
+async fn token_of(mut field: Field<'_>) -> Answer<String> {
+    let mut token = Vec::new();
+    while let Some(chunk) = field.chunk().await.map_err(broken)? {
+        token.extend_from_slice(&chunk);
+        if token.len() > LONGEST_TOKEN {
+            return Err(Failure::new(StatusCode::FORBIDDEN, "the CSRF token is too long to be one"));
+        }
+    }
+    Ok(String::from_utf8_lossy(&token).into_owned())
+}
+
+async fn in_time<T>(come: impl Future<Output = T>) -> Answer<T> {
+    let slow = |_| Failure::new(StatusCode::REQUEST_TIMEOUT, "the upload has stopped");
+    tokio::time::timeout(PATIENCE, come).await.map_err(slow)
+}
+
+fn broken(_: axum::extract::multipart::MultipartError) -> Failure {
+    Failure::new(StatusCode::BAD_REQUEST, "the form makes no sense")
 }
 
 fn cut_off() -> Failure {
@@ -118,8 +139,7 @@ async fn write(chunks: impl Stream<Item = Answer<Bytes>>, folder: &Path, tempora
     let mut file = tokio::fs::OpenOptions::from(options).open(temporary).await.on("create", temporary)?;
     let mut written: u64 = 0;
     loop {
-        let slow = |_| Failure::new(StatusCode::REQUEST_TIMEOUT, "the upload has stopped");
-        let Some(chunk) = tokio::time::timeout(PATIENCE, chunks.next()).await.map_err(slow)? else { break };
+        let Some(chunk) = in_time(chunks.next()).await? else { break };
         let chunk = chunk?;
         let before = written >> 20;
         written += chunk.len() as u64;

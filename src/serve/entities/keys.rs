@@ -132,6 +132,15 @@ pub fn by_token(connection: &Connection, token: &str) -> Result<Option<(ApiKey, 
     Ok(Some((key, Some(owner), permissions)))
 }
 
+/// What a key may do now: no more than its owner may.
+///
+/// # Errors
+/// Where the database cannot be read.
+pub fn permissions(connection: &Connection, key: &ApiKey) -> Result<Permissions> {
+    let Some(owner) = &key.owner_id else { return Ok(key.assigned_permissions) };
+    Ok(key.assigned_permissions.and(users::find(connection, owner)?.permissions()))
+}
+
 /// Makes one. The answer alone has its token.
 ///
 /// # Errors

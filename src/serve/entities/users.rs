@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::{Links, from_json, links, new_id, none_such, optional, roles, settings, short, stored, title, to_json};
 use crate::{
     error::{Code, Error, Result},
-    serve::permission::Permissions,
+    serve::permission::{Permission, Permissions},
 };
 
 /// Nobody has that many, and the list is one answer.
@@ -45,10 +45,10 @@ pub struct User {
 }
 
 impl User {
-    /// What it may do.
+    /// What it may do. Without any role it may still see itself, and log out.
     #[must_use]
     pub fn permissions(&self) -> Permissions {
-        roles::permissions(&self.role_ids)
+        roles::permissions(&self.role_ids).or(Permission::Public.into())
     }
 }
 
@@ -178,14 +178,21 @@ pub fn create(connection: &mut Connection, input: UserInput, hash: Option<&str>)
     finish(transaction, &user.id)
 }
 
-/// Changes one. With `hash` it has another password, and its sessions end.
+/// Changes one. With `hash` it has another password. Its sessions end then, and where the password has to be changed
+/// from now on: that is asked for at a login.
 ///
 /// # Errors
 /// `NotFound`; `Usage` for what makes no sense; and where nobody could administer any more.
 pub fn update(connection: &mut Connection, id: &str, input: UserInput, hash: Option<&str>) -> Result<User> {
     let transaction = connection.transaction().map_err(|cause| stored(&cause))?;
-    let user = changed(&transaction, find(&transaction, id)?, input)?;
+    let before = find(&transaction, id)?;
+    let had_to_change = before.must_change_password;
+    let user = changed(&transaction, before, input)?;
     write(&transaction, &user, hash)?;
+    if hash.is_some() || (user.must_change_password && !had_to_change) {
+        let sql = "DELETE FROM sessions WHERE user_id = ?1";
+        transaction.execute(sql, [id]).map_err(|cause| stored(&cause))?;
+    }
     refuse_lockout(&transaction)?;
     finish(transaction, id)
 }
@@ -266,12 +273,7 @@ fn write(transaction: &Transaction<'_>, user: &User, hash: Option<&str>) -> Resu
         role_ids,
         hash
     ];
-    transaction.execute(sql, values).map_err(|cause| stored(&cause))?;
-    if hash.is_some() {
-        let sql = "DELETE FROM sessions WHERE user_id = ?1";
-        transaction.execute(sql, [&user.id]).map_err(|cause| stored(&cause))?;
-    }
-    Ok(())
+    transaction.execute(sql, values).map(drop).map_err(|cause| stored(&cause))
 }
 
 fn refuse_lockout(connection: &Connection) -> Result<()> {

@@ -38,7 +38,8 @@ const FIELDS: &[(&str, &str)] =
 
 /// Only a page of this console is gone on to.
 fn safe(next: &str) -> &str {
-    let is_path = next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\r', '\n', '\t']);
+    let is_other = |char: char| char == '\\' || char.is_control();
+    let is_path = next.starts_with('/') && !next.starts_with("//") && !next.contains(is_other);
     if is_path { next } else { "/" }
 }
 
@@ -147,7 +148,9 @@ pub(super) async fn show_account(visit: Visit) -> Answer<Response> {
 pub(super) async fn submit_account(visit: Visit, fields: Fields) -> Answer<Response> {
     let Some(user) = visit.who.user.clone() else { return Ok(Redirect::to("/").into_response()) };
     let mut filled = Filled::default();
-    if same_twice(&fields, &mut filled) {
+    if fields.text("NewPassword").is_empty() {
+        filled.refuse("NewPassword", "Choose a password.");
+    } else if same_twice(&fields, &mut filled) {
         let input = UserInput {
             new_password: Some(fields.text("NewPassword").to_owned()),
             current_password: Some(fields.text("Password").to_owned()),
@@ -172,7 +175,9 @@ mod tests {
     #[test]
     fn a_login_leads_on_to_pages_of_this_console_only() {
         assert_eq!(safe("/events?filter=x"), "/events?filter=x");
-        for elsewhere in ["", "https://evil.example/", "//evil.example", "/\\evil.example", "/\r\nSet-Cookie: a=b"] {
+        for elsewhere in
+            ["", "https://evil.example/", "//evil.example", "/\\evil.example", "/\r\nSet-Cookie: a=b", "/\0", "/\x7f"]
+        {
             assert_eq!(safe(elsewhere), "/", "{elsewhere:?}");
         }
     }

@@ -114,6 +114,16 @@ fn a_form_brings_a_backup_after_its_token() {
 }
 
 #[test]
+fn a_token_without_end_is_not_waited_for() {
+    let volume = TestVolume::new();
+    let (console, admin) = Console::with_administrator(&volume);
+    let part = "--b\r\nContent-Disposition: form-data; name=\"csrf\"\r\n\r\n";
+    let post = console.ask("POST", "/api/backups").header("Cookie", &admin.cookie);
+    let post = post.header("Content-Type", "multipart/form-data; boundary=b");
+    post.body(format!("{part}{}", "x".repeat(64 << 10))).cut_off().says(403, "too long");
+}
+
+#[test]
 fn a_backup_of_another_key_is_kept_as_such() {
     let other = TestVolume::in_use();
     let made = other.moorline(["backup"]).not_pid_1().env("MOORLINE_SECRETKEY", KEY).wait();

@@ -135,6 +135,16 @@ impl Request {
     }
 
     pub fn send(self) -> Response {
+        let length = self.body.len();
+        self.send_of(length)
+    }
+
+    /// With a body of which the rest never comes.
+    pub fn cut_off(self) -> Response {
+        self.send_of(1 << 30)
+    }
+
+    fn send_of(self, length: usize) -> Response {
         let mut text = format!("{} {} HTTP/1.1\r\nConnection: close\r\n", self.method, self.path);
         if !self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
             text.push_str(&format!("Host: {}\r\n", self.address));
@@ -142,7 +152,7 @@ impl Request {
         for (name, value) in &self.headers {
             text.push_str(&format!("{name}: {value}\r\n"));
         }
-        text.push_str(&format!("Content-Length: {}\r\n\r\n", self.body.len()));
+        text.push_str(&format!("Content-Length: {length}\r\n\r\n"));
         let mut stream = TcpStream::connect(self.address).expect("connects");
         stream.set_read_timeout(Some(Duration::from_secs(60))).expect("sets");
         stream.write_all(text.as_bytes()).expect("sends");

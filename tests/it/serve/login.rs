@@ -19,6 +19,56 @@ fn a_password_cannot_be_guessed_for_long() {
     console.log_in("admin", PASSWORD).is(429);
     console.ask("GET", "/api/users").by(&session).send().is(200);
     console.user(&session, "else", "role-user-readonly");
+    // Nor does it keep whoever is in from another password.
+    let own = json!({"NewPassword": "quite another", "CurrentPassword": PASSWORD});
+    console.ask("PUT", &format!("/api/users/{}", session.user)).by(&session).json(&own).send().is(200);
+}
+
+#[test]
+fn a_login_that_fails_is_told_by_names_that_there_are_only() {
+    let volume = TestVolume::new();
+    let (console, admin) = Console::with_administrator(&volume);
+    console.log_in("ADMIN", "guess guess").is(401);
+    console.log_in("a password in the wrong field", PASSWORD).is(401);
+    let path = "/api/events?filter=@EventType%20%3D%20'LoginFailed'";
+    let events = console.ask("GET", path).by(&admin).send().is(200).value();
+    let said: Vec<_> = events.as_array().expect("a list").iter().map(|event| &event["RenderedMessage"]).collect();
+    let of = |name: &str| json!(format!("127.0.0.1 could not log in as {name}"));
+    assert_eq!(said, [&of("an unknown user"), &of("admin")]);
+}
+
+#[test]
+fn a_password_that_has_to_be_changed_is_asked_for_at_once_and_is_another_one() {
+    let volume = TestVolume::new();
+    let (console, admin) = Console::with_administrator(&volume);
+    let second = console.user(&admin, "second", "role-user-readwrite");
+    let path = format!("/api/users/{}", second.user);
+    let put = |by, body| console.ask("PUT", &path).by(by).json(&body).send();
+    let key = json!({"Title": "k", "AssignedPermissions": ["Public"]});
+    let key = console.ask("POST", "/api/apikeys").by(&second).json(&key).send().is(201).value();
+    put(&second, json!({"NewPassword": PASSWORD, "CurrentPassword": PASSWORD})).says(400, "the old one");
+    put(&second, json!({"NewPassword": PASSWORD, "CurrentPassword": "wrong one"})).says(403, "CurrentPassword");
+    put(&admin, json!({"MustChangePassword": true})).is(200);
+    console.ask("GET", "/api/users/current").by(&second).send().is(401);
+    // No password at all is no other one either.
+    let none = console.ask("PUT", &path).key(key["Token"].as_str().expect("a token"));
+    let none = none.json(&json!({"NewPassword": "", "CurrentPassword": PASSWORD})).send().is(200).value();
+    assert_eq!(none["MustChangePassword"], json!(true), "{none}");
+    console.log_in("second", PASSWORD).is(403);
+    let login = json!({"Username": "second", "Password": PASSWORD, "NewPassword": "quite another"});
+    let second = console.post("/api/users/login", &login).session();
+    put(&admin, json!({"MustChangePassword": false})).is(200);
+    console.ask("GET", "/api/users/current").by(&second).send().is(200);
+}
+
+#[test]
+fn a_login_leads_on_to_no_page_that_no_header_can_name() {
+    let volume = TestVolume::new();
+    let (console, _) = Console::with_administrator(&volume);
+    let form = console.ask("POST", "/login").header("Content-Type", "application/x-www-form-urlencoded");
+    let body = format!("Username=admin&Password={}&next=/%00", PASSWORD.replace(' ', "+"));
+    let answer = form.body(body).send();
+    assert_eq!((answer.status, answer.header("location")), (303, Some("/")), "{answer}");
 }
 
 #[test]

@@ -94,6 +94,19 @@ fn nobody_makes_more_of_themselves() {
 }
 
 #[test]
+fn a_user_without_a_role_may_go() {
+    let volume = TestVolume::new();
+    let (console, admin) = Console::with_administrator(&volume);
+    let user = json!({"Username": "second", "NewPassword": PASSWORD, "RoleIds": []});
+    console.ask("POST", "/api/users").by(&admin).json(&user).send().is(201);
+    let second = console.log_in("second", PASSWORD).session();
+    console.ask("GET", "/api/events").by(&second).send().is(403);
+    console.ask("GET", "/account").by(&second).send().is(200);
+    console.ask("POST", "/api/users/logout").by(&second).send().is(204);
+    console.ask("GET", "/api/users/current").by(&second).send().is(401);
+}
+
+#[test]
 fn the_last_administrator_stays() {
     let volume = TestVolume::new();
     let (console, admin) = Console::with_administrator(&volume);
