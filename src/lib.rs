@@ -38,7 +38,8 @@
 //! [`serve`]: the console: schedule, HTTP API, pages, notifications.
 //! - `role.rs`: what it is, seen from PID 1
 //! - `console.rs`: what its parts share; `database.rs`: the metastore, to asynchronous code
-//! - `start.rs`: its process; `first_run.rs`: the administrator, and what is there out of the box; `listen.rs`: connections
+//! - `start.rs`: its process; `first_run.rs`: the administrator, and what is there out of the box; `listen.rs`: connections;
+//!   `listen/slots.rs`: how many; `listen/stalled.rs`: those that nobody reads from; `patience.rs`: those that do not send
 //! - `router.rs`: all routes in one; `rules.rs`: who may use which; `site.rs`: what routes share; `failure.rs`: errors as answers
 //! - `auth.rs`: who a request is from; `auth/session.rs`, `auth/limits.rs`: logins; `auth/same_site.rs`: requests of other sites'
 //!   pages; `password.rs`: Argon2id; `permission.rs`: what there is to be allowed

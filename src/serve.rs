@@ -21,6 +21,7 @@ pub mod metrics;
 pub mod notify;
 mod pages;
 pub mod password;
+mod patience;
 pub mod permission;
 pub mod quarantine;
 pub mod restores;

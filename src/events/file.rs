@@ -5,6 +5,7 @@ use std::{
     io::{self, Read, Seek, SeekFrom, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 use serde_json::{Map, Value};
@@ -17,6 +18,8 @@ use crate::{
 
 /// A day's file takes no more: something that fails again and again must not fill the volume.
 const LARGEST_DAY: u64 = 1 << 20;
+/// Kept free of what people can make happen as often as they like: that a backup failed is told on such a day, too.
+const RESERVED: u64 = LARGEST_DAY / 2;
 /// All of them together take no more, whatever the oldest day says.
 const LARGEST_ALL: u64 = 8 << 20;
 const EXTENSION: &str = "clef";
@@ -125,30 +128,49 @@ pub fn record(volume: &Volume, event: &Event) {
         Level::Error => log::Level::Error,
     };
     log::log!(target: LOG_TARGET, level, "{line}");
-    if let Err(error) = write(&folder(volume), event.at, &line) {
-        log::warn!("an event was not written down: {error}");
+    let room = if event.kind.is_at_will() { LARGEST_DAY - RESERVED } else { LARGEST_DAY };
+    match write(&folder(volume), event.at, &line, room) {
+        Ok(true) => {}
+        Ok(false) => tell_of_full_day(event),
+        Err(error) => log::warn!("an event was not written down: {error}"),
     }
 }
 
-fn write(folder: &Path, at: jiff::Timestamp, line: &str) -> Result<()> {
+/// Once a day and process.
+fn tell_of_full_day(event: &Event) {
+    static TOLD: Mutex<String> = Mutex::new(String::new());
+    let day = day_of(event.at);
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    if *told != day {
+        log::warn!("events of this day are not written down any more, from {} on: there are too many", event.kind);
+        *told = day;
+    }
+}
+
+fn day_of(at: jiff::Timestamp) -> String {
+    at.strftime("%Y%m%d").to_string()
+}
+
+/// Whether there was room for it.
+fn write(folder: &Path, at: jiff::Timestamp, line: &str, room: u64) -> Result<bool> {
     if !folder.is_dir() {
         match fs::DirBuilder::new().mode(0o700).create(folder) {
             Err(cause) if cause.kind() != io::ErrorKind::AlreadyExists => return Err(cause).on("create", folder),
             _ => {}
         }
     }
-    let path = folder.join(format!("{}.{EXTENSION}", at.strftime("%Y%m%d")));
+    let path = file_of(folder, &day_of(at));
     let is_new = !path.exists();
     let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path).on("open", &path)?;
-    if file.metadata().on("look at", &path)?.len() + line.len() as u64 >= LARGEST_DAY {
-        return Ok(());
+    if file.metadata().on("look at", &path)?.len() + line.len() as u64 >= room {
+        return Ok(false);
     }
     // One write, so that lines of two processes do not mix.
     file.write_all(format!("{line}\n").as_bytes()).on("write", &path)?;
     if is_new {
         remove_oldest(folder)?;
     }
-    Ok(())
+    Ok(true)
 }
 
 fn remove_oldest(folder: &Path) -> Result<()> {
@@ -326,7 +348,7 @@ mod tests {
         for day in 1..=12 {
             for _ in 0..12 {
                 let event = on(&format!("2026-01-{day:02}"), day).with("Long", long.clone());
-                write(&folder(&volume), event.at, &event.to_clef()).expect("writes");
+                record(&volume, &event);
             }
         }
         let days = days(&folder(&volume)).expect("reads");
@@ -341,6 +363,21 @@ mod tests {
         fs::write(folder(&volume).join("notes.clef"), "").expect("writes");
         record(&volume, &on("2026-01-13", 13));
         assert!(folder(&volume).join("notes.clef").exists());
+    }
+
+    #[test]
+    fn what_people_can_make_happen_leaves_room_for_the_rest() {
+        let (_dir, volume) = volume();
+        let long = "x".repeat(10_000);
+        let at: jiff::Timestamp = "2026-01-31T12:00:00Z".parse().expect("a time");
+        for _ in 0..200 {
+            let event = Event::new(Kind::LoginFailed).with("Username", long.clone());
+            record(&volume, &Event { at, ..event });
+        }
+        record(&volume, &Event { at, ..Event::new(Kind::BackupFailed) });
+        let found = read_after(&volume, None, 1000).expect("reads");
+        assert!(found.len() < 60, "{}", found.len());
+        assert_eq!(found.last().map(Stored::kind), Some("BackupFailed"));
     }
 
     #[test]

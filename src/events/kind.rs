@@ -92,6 +92,41 @@ kinds! {
     UserRemoved Information "User {Username} was removed by {By}";
     LoginFailed Warning "{Address} could not log in as {Username}";
     SettingChanged Information "Setting {SettingName} was changed by {Username}";
+    ApiKeyCreated Information "API key {Title} was created by {By}";
+    ApiKeyChanged Information "API key {Title} was changed by {By}";
+    ApiKeyRemoved Information "API key {Title} was removed by {By}";
+    AppCreated Information "App {AppTitle} was created by {By}";
+    AppChanged Information "App {AppTitle} was changed by {By}";
+    AppRemoved Information "App {AppTitle} was removed by {By}";
+    SignalCreated Information "Signal {Title} was created by {By}";
+    SignalChanged Information "Signal {Title} was changed by {By}";
+    SignalRemoved Information "Signal {Title} was removed by {By}";
+}
+
+impl Kind {
+    /// Whether somebody at the console, logged in or not, can have as many of these as they like; an app that fails is
+    /// told of once for each event that it is sent.
+    #[must_use]
+    pub const fn is_at_will(self) -> bool {
+        matches!(
+            self,
+            Self::LoginFailed
+                | Self::AppFailed
+                | Self::SettingChanged
+                | Self::UserCreated
+                | Self::UserChanged
+                | Self::UserRemoved
+                | Self::ApiKeyCreated
+                | Self::ApiKeyChanged
+                | Self::ApiKeyRemoved
+                | Self::AppCreated
+                | Self::AppChanged
+                | Self::AppRemoved
+                | Self::SignalCreated
+                | Self::SignalChanged
+                | Self::SignalRemoved
+        )
+    }
 }
 
 impl fmt::Display for Kind {

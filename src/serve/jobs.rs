@@ -88,7 +88,13 @@ impl Jobs {
     /// # Errors
     /// `TryAgain` where another is being made; the error of the child.
     pub async fn back_up(&self, console: &Console, scheduled: bool) -> Result<Value> {
-        let permit = if scheduled { wait_for(&self.0.backup).await? } else { self.backup_at_once()? };
+        let permit = match self.backup_at_once() {
+            Err(busy) if scheduled => {
+                log::info!("a scheduled backup waits: {}", busy.message());
+                wait_for(&self.0.backup).await?
+            }
+            at_once => at_once?,
+        };
         let verb: &[&str] = if scheduled { &["backup", "--scheduled", "--json"] } else { &["backup", "--json"] };
         let done = self.answer_of(console, verb, Until::Done, permit).await;
         if done.is_err() && !self.is_ending() {

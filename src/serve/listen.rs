@@ -1,6 +1,10 @@
 //! Listening: connections taken, bounded, served, and ended when the console ends.
 //!
-//! A port that is taken is a warning and is tried again: backups are made all the same.
+//! A port that is taken is a warning and is tried again: backups are made all the same. No peer can have all connections,
+//! and none keeps one without doing its part: headers, bodies and reading the answer all have to go on.
+
+mod slots;
+mod stalled;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -19,12 +23,16 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
+    sync::watch,
     time::{sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
+use self::{
+    slots::{Slot, Slots},
+    stalled::Patient,
+};
 use super::{auth::Peer, router::without_last_slash};
 use crate::{
     error::{Error, Result, reason},
@@ -32,10 +40,10 @@ use crate::{
     volume::Volume,
 };
 
-/// As many connections at a time.
-const CONNECTIONS: usize = 128;
 /// A request's headers are there by then, also the next one's on a connection that is kept.
-const HEADERS: Duration = Duration::from_secs(60);
+const HEADERS: Duration = Duration::from_secs(15);
+/// An answer of which nothing is read for so long is ended.
+const STALLED: Duration = Duration::from_secs(60);
 /// TLS is agreed on by then.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Between attempts to listen, at first and at most.
@@ -107,7 +115,7 @@ impl Listener {
     pub async fn run(self, mut stop: Stop) -> Result<()> {
         let acceptor = self.tls.as_ref().map(|(certificates, key)| tls(certificates, key)).transpose()?;
         let Some(listener) = self.bind(&mut stop).await else { return Ok(()) };
-        let slots = Arc::new(Semaphore::new(CONNECTIONS));
+        let slots = Slots::new();
         loop {
             let accepted = tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => break,
@@ -122,8 +130,7 @@ impl Listener {
         }
         drop(listener);
         // Connections end as soon as they have answered.
-        let ended = slots.acquire_many(u32::try_from(CONNECTIONS).unwrap_or(u32::MAX));
-        drop(timeout(Duration::from_millis(700), ended).await);
+        drop(timeout(Duration::from_millis(700), slots.none_taken()).await);
         Ok(())
     }
 
@@ -162,12 +169,12 @@ impl Listener {
     }
 }
 
-type Accepted = (TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit);
+type Accepted = (TcpStream, SocketAddr, Slot);
 
-async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> Option<Accepted> {
-    let slot = Arc::clone(slots).acquire_owned().await.ok()?;
+async fn accept(listener: &TcpListener, slots: &Slots) -> Option<Accepted> {
+    let one = slots.one().await?;
     match listener.accept().await {
-        Ok((stream, address)) => Some((stream, address, slot)),
+        Ok((stream, address)) => Some((stream, address, slots.for_peer(one, address.ip())?)),
         Err(_) => {
             // Out of descriptors: some will be free again.
             sleep(Duration::from_secs(1)).await;
@@ -178,6 +185,7 @@ async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> Option<Accept
 
 async fn serve(stream: TcpStream, address: SocketAddr, acceptor: Option<TlsAcceptor>, router: Router, stop: Stop) {
     let _ = stream.set_nodelay(true);
+    let stream = Patient::new(stream, STALLED);
     match acceptor {
         None => converse(stream, address, router, stop).await,
         Some(acceptor) => {
@@ -215,8 +223,28 @@ async fn converse(
 
 #[cfg(test)]
 mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncWriteExt, duplex};
+    use tokio_util::io::ReaderStream;
+
     use super::*;
     use crate::error::Code;
+
+    #[test]
+    fn an_answer_that_nobody_reads_is_ended() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        runtime.block_on(async {
+            let endless = || async { Body::from_stream(ReaderStream::new(tokio::io::repeat(b'x'))) };
+            let router = Router::new().route("/", get(endless));
+            let (mut theirs, ours) = duplex(1024);
+            let (_stop, stop) = watch::channel(false);
+            theirs.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("written");
+            let ours = Patient::new(ours, Duration::from_millis(20));
+            let conversation = converse(ours, ([127, 0, 0, 1], 1).into(), router, stop);
+            timeout(Duration::from_secs(60), conversation).await.expect("is over, and what the answer holds is free");
+            drop(theirs);
+        });
+    }
 
     #[test]
     fn addresses_are_understood() {

@@ -2,8 +2,14 @@
 
 use std::sync::Arc;
 
-use super::{Console, auth::Logins};
-use crate::error::{Code, Error, Result};
+use super::{
+    Console,
+    auth::{Logins, Who},
+};
+use crate::{
+    error::{Code, Error, Result},
+    events::{self, Event, Kind},
+};
 
 /// The routes' state, shared as `Arc<Site>`.
 #[derive(Debug)]
@@ -23,6 +29,11 @@ pub struct Site {
 }
 
 impl Site {
+    /// Tells that somebody made, changed or removed something; the property names what it is called.
+    pub fn tell(&self, kind: Kind, (property, title): (&str, &str), by: &Who) {
+        events::record(&self.console.volume, &Event::new(kind).with(property, title).with("By", by.name()));
+    }
+
     /// Settings were changed: whatever depends on them follows.
     ///
     /// # Errors

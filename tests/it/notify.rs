@@ -5,7 +5,11 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     process::{Child, Stdio},
-    sync::mpsc::{Receiver, Sender, channel},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{Receiver, Sender, channel},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -185,7 +189,8 @@ fn an_event_is_posted_once_and_a_restart_neither_loses_nor_repeats_one() {
     let (url, sent) = listen(&[]);
     let (off, never) = listen(&[]);
     site.signal("signal-complete", "@EventType = 'BackupComplete'");
-    site.app("appinstance-on", "app-http", "signal-complete", &json!({"Url": url, "Headers": "X-Moor: 7"}));
+    site.app("appinstance-on", "app-http", "signal-complete", &json!({"Url": url}));
+    site.secret("appinstance-on", "Headers", "X-Moor: 7");
     site.secret("appinstance-on", "AuthorizationHeader", "Bearer secret");
     site.app("appinstance-off", "app-http", "signal-complete", &json!({"Url": off}));
     site.switch("appinstance-off", true);
@@ -248,7 +253,7 @@ fn an_app_that_cannot_send_is_told_of_to_others_and_never_to_itself() {
     let (url, sent) = listen(&[]);
     site.metastore(insert_backup_trouble);
     site.signal("signal-errors", "@Level = 'Error' or @EventType = 'BackupComplete'");
-    site.app("appinstance-bad", "app-http", "signal-errors", &json!({"Url": "nowhere"}));
+    site.app("appinstance-bad", "app-http", "signal-errors", &json!({"Url": "http://moor:hunter2@127.0.0.1:9/"}));
     site.signal("signal-failed", "@EventType = 'AppFailed'");
     site.app(
         "appinstance-good",
@@ -259,7 +264,7 @@ fn an_app_that_cannot_send_is_told_of_to_others_and_never_to_itself() {
     let console = Console::start(&site.data);
     let told = sent.recv_timeout(LIMIT).expect("the failure");
     assert_eq!(told.body[1], "BackupComplete");
-    assert!(told.body[0].as_str().is_some_and(|text| text.contains("nowhere")), "{told:?}");
+    assert!(told.body[0].as_str().is_some_and(|text| text.contains("Url") && !text.contains("hunter2")), "{told:?}");
     // A second one shows that the first made none about itself.
     site.data.backup();
     sent.recv_timeout(LIMIT).expect("another failure");
@@ -267,6 +272,47 @@ fn an_app_that_cannot_send_is_told_of_to_others_and_never_to_itself() {
     let failed = site.events("AppFailed");
     assert_eq!(failed.len(), 2, "{failed:?}");
     assert!(failed.iter().all(|event| event["AppInstanceId"] == "appinstance-bad"));
+}
+
+/// Takes connections, and never answers. How many there were at a time, the most.
+fn dead() -> (String, Arc<AtomicUsize>, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/", listener.local_addr().expect("an address"));
+    let (now, most) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+    let counts = (Arc::clone(&now), Arc::clone(&most));
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (now, most) = (Arc::clone(&counts.0), Arc::clone(&counts.1));
+            most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            thread::spawn(move || {
+                let _ = stream.expect("a connection").read_to_end(&mut Vec::new());
+                now.fetch_sub(1, Ordering::SeqCst);
+            });
+        }
+    });
+    (url, now, most)
+}
+
+#[test]
+fn listeners_that_are_dead_leave_the_console_alive() {
+    let site = Site::new();
+    let (url, now, most) = dead();
+    site.signal("signal-complete", "@EventType = 'BackupComplete'");
+    for number in 0..12 {
+        let id = format!("appinstance-{number}");
+        site.app(&id, "app-http", "signal-complete", &json!({"Url": url}));
+    }
+    let console = Console::start(&site.data);
+    until("some are sent to", || now.load(Ordering::SeqCst) >= 2);
+    for _ in 0..3 {
+        let mut stream = TcpStream::connect(console.address).expect("listens");
+        stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("written");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("read");
+        assert!(answer.starts_with("HTTP/1.1 "), "{answer}");
+    }
+    assert!(most.load(Ordering::SeqCst) <= 3, "{most:?} wait at a time");
+    console.stop();
 }
 
 /// A mail server that takes one mail on each connection.

@@ -2,6 +2,7 @@
 
 mod backups;
 mod client;
+mod connections;
 mod cost;
 mod first_run;
 mod keys;
@@ -10,3 +11,4 @@ mod permissions;
 mod restores;
 mod secrets;
 mod tls;
+mod told;

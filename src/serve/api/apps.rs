@@ -12,16 +12,20 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::take::Take;
-use crate::serve::{
-    Failure, Site,
-    entities::{
-        Links,
-        instances::{self as entity, AppInstance, AppInstanceInput},
-        links,
+use crate::{
+    events::Kind,
+    serve::{
+        Failure, Site,
+        auth::Who,
+        entities::{
+            Links,
+            instances::{self as entity, AppInstance, AppInstanceInput},
+            links,
+        },
+        failure::{Answer, Problem},
+        notify::kinds::{self, AppKind},
+        router,
     },
-    failure::{Answer, Problem},
-    notify::kinds::{self, AppKind},
-    router,
 };
 
 /// An app that instances can be made of.
@@ -57,6 +61,8 @@ pub struct AvailableSetting {
     /// How it is entered: `Text`, `LongText`, `Select`, `Integer`, `Password`.
     #[serde(rename = "Type")]
     pub kind: String,
+    /// Whether it is a secret: kept sealed, and never shown.
+    pub is_sensitive: bool,
     /// What may be entered, where that is limited.
     pub allowed_values: Vec<AllowedValue>,
 }
@@ -85,6 +91,7 @@ fn of_kind(kind: &AppKind) -> App {
         is_optional: setting.is_optional,
         help_text: setting.help_text.to_owned(),
         kind: format!("{:?}", setting.kind),
+        is_sensitive: setting.is_sensitive,
         allowed_values: allowed(setting),
     });
     App {
@@ -137,18 +144,21 @@ pub(super) async fn find(State(site): State<Arc<Site>>, Path(id): Path<String>) 
     (status = 422, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn create(
     State(site): State<Arc<Site>>,
+    who: Who,
     Take(input): Take<AppInstanceInput>,
 ) -> Answer<(StatusCode, Json<AppInstance>)> {
-    Ok((StatusCode::CREATED, Json(create_instance(&site, input).await?)))
+    Ok((StatusCode::CREATED, Json(create_instance(&site, &who, input).await?)))
 }
 
 /// Makes an app instance, for the API and for pages.
 ///
 /// # Errors
 /// 400 for what makes no sense.
-pub async fn create_instance(site: &Site, input: AppInstanceInput) -> Answer<AppInstance> {
+pub async fn create_instance(site: &Site, who: &Who, input: AppInstanceInput) -> Answer<AppInstance> {
     let key = Arc::clone(&site.console.key);
-    Ok(site.console.database.call(move |connection| entity::create(connection, input, &key)).await?)
+    let app = site.console.database.call(move |connection| entity::create(connection, input, &key)).await?;
+    site.tell(Kind::AppCreated, ("AppTitle", &app.title), who);
+    Ok(app)
 }
 
 /// Change an app instance. A sensitive setting that is absent stays, an empty one is removed.
@@ -160,27 +170,30 @@ pub async fn create_instance(site: &Site, input: AppInstanceInput) -> Answer<App
     (status = 415, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn update(
     State(site): State<Arc<Site>>,
+    who: Who,
     Path(id): Path<String>,
     Take(input): Take<AppInstanceInput>,
 ) -> Answer<Json<AppInstance>> {
-    Ok(Json(update_instance(&site, id, input).await?))
+    Ok(Json(update_instance(&site, &who, id, input).await?))
 }
 
 /// Changes an app instance, for the API and for pages.
 ///
 /// # Errors
 /// 400 for what makes no sense, 404.
-pub async fn update_instance(site: &Site, id: String, input: AppInstanceInput) -> Answer<AppInstance> {
+pub async fn update_instance(site: &Site, who: &Who, id: String, input: AppInstanceInput) -> Answer<AppInstance> {
     let key = Arc::clone(&site.console.key);
-    Ok(site.console.database.call(move |connection| entity::update(connection, &id, input, &key)).await?)
+    let app = site.console.database.call(move |connection| entity::update(connection, &id, input, &key)).await?;
+    site.tell(Kind::AppChanged, ("AppTitle", &app.title), who);
+    Ok(app)
 }
 
 /// Remove an app instance.
 #[utoipa::path(delete, path = "/api/appinstances/{id}", params(("id" = String, Path)), responses(
     (status = 204), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
     (status = 404, body = Problem), (status = 503, body = Problem)))]
-pub(super) async fn remove(State(site): State<Arc<Site>>, Path(id): Path<String>) -> Answer<Response> {
-    remove_instance(&site, id).await?;
+pub(super) async fn remove(State(site): State<Arc<Site>>, who: Who, Path(id): Path<String>) -> Answer<Response> {
+    remove_instance(&site, &who, id).await?;
     Ok(router::nothing())
 }
 
@@ -188,7 +201,8 @@ pub(super) async fn remove(State(site): State<Arc<Site>>, Path(id): Path<String>
 ///
 /// # Errors
 /// 404 where there is none.
-pub async fn remove_instance(site: &Site, id: String) -> Answer<()> {
-    site.console.database.call(move |connection| entity::remove(connection, &id)).await?;
+pub async fn remove_instance(site: &Site, who: &Who, id: String) -> Answer<()> {
+    let app = site.console.database.call(move |connection| entity::remove(connection, &id)).await?;
+    site.tell(Kind::AppRemoved, ("AppTitle", &app.title), who);
     Ok(())
 }

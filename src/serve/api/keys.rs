@@ -10,13 +10,16 @@ use axum::{
 };
 
 use super::take::Take;
-use crate::serve::{
-    Failure, Site,
-    auth::Who,
-    entities::keys::{self as entity, ApiKey, ApiKeyInput},
-    failure::{Answer, Problem},
-    permission::{Permission, Permissions},
-    router,
+use crate::{
+    events::Kind,
+    serve::{
+        Failure, Site,
+        auth::Who,
+        entities::keys::{self as entity, ApiKey, ApiKeyInput},
+        failure::{Answer, Problem},
+        permission::{Permission, Permissions},
+        router,
+    },
 };
 
 /// The API keys that the caller may see: its own, with `Project` shared ones, with `Organization` all.
@@ -69,7 +72,9 @@ pub async fn create_key(site: &Site, who: &Who, mut input: ApiKeyInput) -> Answe
     }
     let given = input.assigned_permissions.clone().unwrap_or_default();
     may_make(who, given.into(), input.owner_id.as_ref())?;
-    Ok(site.console.database.call(move |connection| entity::create(connection, input)).await?)
+    let key = site.console.database.call(move |connection| entity::create(connection, input)).await?;
+    site.tell(Kind::ApiKeyCreated, ("Title", &key.title), who);
+    Ok(key)
 }
 
 /// Change an API key; its token stays.
@@ -90,7 +95,9 @@ pub(super) async fn update(
         let given = input.assigned_permissions.clone().map_or(key.assigned_permissions, Into::into);
         may_make(&who, given, input.owner_id.as_ref())?;
     }
-    Ok(Json(site.console.database.call(move |connection| entity::update(connection, &key.id, input)).await?))
+    let key = site.console.database.call(move |connection| entity::update(connection, &key.id, input)).await?;
+    site.tell(Kind::ApiKeyChanged, ("Title", &key.title), &who);
+    Ok(Json(key))
 }
 
 /// Remove an API key: whoever has it is nobody from then on.
@@ -108,7 +115,8 @@ pub(super) async fn remove(State(site): State<Arc<Site>>, who: Who, Path(id): Pa
 /// 404 where there is none that this somebody may see; 403 where it may do more than this somebody.
 pub async fn remove_key(site: &Site, who: &Who, id: String) -> Answer<()> {
     let key = key_to_change(site, who, id).await?;
-    site.console.database.call(move |connection| entity::remove(connection, &key.id)).await?;
+    let key = site.console.database.call(move |connection| entity::remove(connection, &key.id)).await?;
+    site.tell(Kind::ApiKeyRemoved, ("Title", &key.title), who);
     Ok(())
 }
 

@@ -10,13 +10,16 @@ use axum::{
 };
 
 use super::take::Take;
-use crate::serve::{
-    Site,
-    auth::Who,
-    entities::signals::{self as entity, Signal, SignalInput},
-    failure::{Answer, Problem},
-    permission::Permission,
-    router,
+use crate::{
+    events::Kind,
+    serve::{
+        Site,
+        auth::Who,
+        entities::signals::{self as entity, Signal, SignalInput},
+        failure::{Answer, Problem},
+        permission::Permission,
+        router,
+    },
 };
 
 /// All signals.
@@ -58,7 +61,9 @@ pub async fn create_signal(site: &Site, who: &Who, input: SignalInput) -> Answer
         who.require(Permission::Project)?;
     }
     let owner = who.user_id().map(str::to_owned);
-    Ok(site.console.database.call(move |connection| entity::create(connection, input, owner)).await?)
+    let signal = site.console.database.call(move |connection| entity::create(connection, input, owner)).await?;
+    site.tell(Kind::SignalCreated, ("Title", &signal.title), who);
+    Ok(signal)
 }
 
 /// Change a signal. A protected one, and somebody else's, need the permission `Project`.
@@ -82,7 +87,9 @@ pub(super) async fn update(
 /// 400 for what makes no sense, 403, 404.
 pub async fn update_signal(site: &Site, who: &Who, id: String, input: SignalInput) -> Answer<Signal> {
     require_change(site, who, &id, input.is_protected == Some(true)).await?;
-    Ok(site.console.database.call(move |connection| entity::update(connection, &id, input)).await?)
+    let signal = site.console.database.call(move |connection| entity::update(connection, &id, input)).await?;
+    site.tell(Kind::SignalChanged, ("Title", &signal.title), who);
+    Ok(signal)
 }
 
 /// Remove a signal.
@@ -100,7 +107,8 @@ pub(super) async fn remove(State(site): State<Arc<Site>>, who: Who, Path(id): Pa
 /// 403, 404; 409 where an app is sent its events.
 pub async fn remove_signal(site: &Site, who: &Who, id: String) -> Answer<()> {
     require_change(site, who, &id, false).await?;
-    site.console.database.call(move |connection| entity::remove(connection, &id)).await?;
+    let signal = site.console.database.call(move |connection| entity::remove(connection, &id)).await?;
+    site.tell(Kind::SignalRemoved, ("Title", &signal.title), who);
     Ok(())
 }
 

@@ -6,10 +6,7 @@ use axum::{
 };
 use serde::de::DeserializeOwned;
 
-use crate::serve::Failure;
-
-/// A slow sender does not keep a connection for ever.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
+use crate::serve::{Failure, patience::in_time};
 
 /// A body that is this, as JSON.
 pub struct Take<T>(pub T);
@@ -18,9 +15,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Take<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
-        let read = tokio::time::timeout(PATIENCE, axum::Json::<T>::from_request(request, state)).await;
-        let slow = |_| Failure::new(StatusCode::REQUEST_TIMEOUT, "the body did not come");
-        match read.map_err(slow)? {
+        match in_time(axum::Json::<T>::from_request(request, state)).await? {
             Ok(axum::Json(value)) => Ok(Self(value)),
             Err(JsonRejection::MissingJsonContentType(_)) => {
                 Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body has to be application/json"))

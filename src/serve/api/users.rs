@@ -105,6 +105,7 @@ pub async fn update_user(site: &Site, who: &Who, id: String, mut input: UserInpu
     let is_own = who.user_id() == Some(id.as_str());
     let wanted = id.clone();
     let before = site.console.database.call(move |connection| entity::find(connection, &wanted)).await?;
+    let sets_password = input.new_password.as_ref().is_some_and(|password| !password.is_empty());
     if who.permissions.has(Permission::Organization) {
         may_give(who, input.role_ids.as_deref())?;
         may_give(who, Some(&before.role_ids))?;
@@ -138,7 +139,9 @@ pub async fn update_user(site: &Site, who: &Who, id: String, mut input: UserInpu
             Ok(user)
         })
         .await?;
-    note(site, Kind::UserChanged, &user, who);
+    if sets_password || user != before {
+        note(site, Kind::UserChanged, &user, who);
+    }
     Ok(user)
 }
 

@@ -7,7 +7,7 @@ use axum::{
 };
 
 use super::CSRF_FIELD;
-use crate::serve::{Failure, failure::Answer};
+use crate::serve::{Failure, failure::Answer, patience::in_time};
 
 /// No form of ours is longer.
 const LONGEST_FORM: usize = 256 << 10;
@@ -56,7 +56,7 @@ pub fn require(headers: &HeaderMap) -> Answer<()> {
 pub async fn token_of_form(request: Request) -> Answer<(Option<String>, Request)> {
     let (parts, body) = request.into_parts();
     let too_long = |_| Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "the form is too long");
-    let bytes = to_bytes(body, LONGEST_FORM).await.map_err(too_long)?;
+    let bytes = in_time(to_bytes(body, LONGEST_FORM)).await?.map_err(too_long)?;
     let copy = Request::from_parts(parts.clone(), Body::from(bytes.clone()));
     let fields = Form::<Vec<(String, String)>>::from_request(copy, &()).await;
     let fields = fields.map_err(|_| Failure::new(StatusCode::BAD_REQUEST, "the form makes no sense"))?;
@@ -67,6 +67,17 @@ pub async fn token_of_form(request: Request) -> Answer<(Option<String>, Request)
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_form_that_does_not_come_is_not_waited_for_without_end() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        runtime.block_on(async {
+            let (never, _more) = tokio::io::duplex(8);
+            let body = Body::from_stream(tokio_util::io::ReaderStream::new(never));
+            let failure = token_of_form(Request::new(body)).await.err();
+            assert_eq!(failure.map(|failure| failure.status), Some(StatusCode::REQUEST_TIMEOUT));
+        });
+    }
 
     #[test]
     fn only_names_of_this_host_are_this_host() {

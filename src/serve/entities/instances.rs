@@ -236,7 +236,7 @@ fn take_settings(instance: &mut AppInstance, given: BTreeMap<String, String>) ->
     let kind = kinds::find(&instance.app_id);
     let is_sensitive = |name: &str| {
         kind.is_some_and(|kind: &AppKind| {
-            kind.available_settings.iter().any(|known| known.name == name && known.is_sensitive())
+            kind.available_settings.iter().any(|known| known.name == name && known.is_sensitive)
         })
     };
     let (secrets, plain): (BTreeMap<_, _>, BTreeMap<_, _>) =
@@ -244,8 +244,8 @@ fn take_settings(instance: &mut AppInstance, given: BTreeMap<String, String>) ->
     instance.settings = plain.into_iter().filter(|(_, value)| !value.trim().is_empty()).collect();
     let mut all = instance.settings.clone();
     for name in &instance.set_sensitive_settings {
-        // Set, whatever it is.
-        all.insert(name.clone(), "x".to_owned());
+        // Set, whatever it is: what makes sense as a header, too.
+        all.insert(name.clone(), "X: x".to_owned());
     }
     all.extend(secrets.iter().map(|(name, value)| (name.clone(), value.clone())));
     kinds::check(&instance.app_id, &all)?;

@@ -15,7 +15,7 @@ use crate::{
 const MOST: usize = 1000;
 
 /// A user, as it is shown.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct User {
     /// Its id.

@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::sync::Semaphore;
+
 use super::{
     http,
     instances::{self, App},
@@ -17,6 +19,10 @@ use crate::{
 /// How long to wait after each try but the last.
 const WAITS: [Duration; 4] =
     [Duration::from_secs(5), Duration::from_secs(30), Duration::from_secs(120), Duration::from_secs(600)];
+
+/// Deliveries at a time: the threads that they wait on are those of logins and pages, too.
+const AT_A_TIME: usize = 3;
+static SENDING: Semaphore = Semaphore::const_new(AT_A_TIME);
 
 /// What became of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,8 +67,12 @@ pub(super) async fn send(
 /// On a thread of its own: it waits for other machines. What was sent is written down there, too: the console may be
 /// ending meanwhile.
 async fn try_once(console: &Arc<Console>, app: App, event: Stored, positions: Arc<Positions>) -> Result<()> {
+    let ending = || Error::new(Code::TryAgain, "the console is ending");
+    let permit = SENDING.acquire().await.map_err(|_| ending())?;
     let console = Arc::clone(console);
     let sent = tokio::task::spawn_blocking(move || {
+        // The thread's, not the task's: that may end before.
+        let _permit = permit;
         let app = app.with_secrets(&console.key)?;
         match app.app_id.as_str() {
             id if id == kinds::HTTP.id => http::send(&app, &event),
@@ -73,5 +83,5 @@ async fn try_once(console: &Arc<Console>, app: App, event: Stored, positions: Ar
         positions.save(&console.volume);
         Ok(())
     });
-    sent.await.map_err(|_| Error::new(Code::TryAgain, "the console is ending"))?
+    sent.await.map_err(|_| ending())?
 }

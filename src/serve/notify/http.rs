@@ -37,7 +37,7 @@ pub(super) fn send(app: &App, event: &Stored) -> Result<()> {
         .build()
         .new_agent();
     let url = url(&app.settings)?;
-    let place = url.authority().map_or_else(String::new, ToString::to_string);
+    let place = place(&url);
     let mut request = agent.post(url);
     let headers = headers(&app.settings)?;
     if !headers.iter().any(|(name, _)| name == "content-type") {
@@ -57,11 +57,21 @@ pub(super) fn send(app: &App, event: &Stored) -> Result<()> {
 
 fn url(settings: &BTreeMap<String, String>) -> Result<Uri> {
     let text = settings.get("Url").map_or("", |url| url.trim());
-    let wrong =
-        || Error::usage(format!("Url is no address: {text:?}")).hint("say http://host/path or https://host/path");
+    // It is not shown: it may have a token in it.
+    let wrong = || Error::usage("Url is no address").hint("say http://host/path or https://host/path");
     let url: Uri = text.parse().map_err(|_| wrong())?;
     let scheme = url.scheme_str().is_some_and(|scheme| matches!(scheme, "http" | "https"));
+    if url.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        return Err(Error::usage("Url has a user in it, which would be kept in clear")
+            .hint("leave it out, and set AuthorizationHeader: Basic, and user:password in base64"));
+    }
     if scheme && url.host().is_some_and(|host| !host.is_empty()) { Ok(url) } else { Err(wrong()) }
+}
+
+/// Where it is posted to, as it may be told: nothing of it is a secret.
+fn place(url: &Uri) -> String {
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}{port}", url.host().unwrap_or_default())
 }
 
 /// The headers that are set, `Authorization` among them.

@@ -48,16 +48,10 @@ pub struct AvailableSetting {
     /// How it is entered.
     #[serde(rename = "Type")]
     pub kind: SettingType,
+    /// Whether it is a secret: kept sealed, and never shown.
+    pub is_sensitive: bool,
     /// What may be entered, where that is limited; the first is what it is if nobody says.
     pub allowed_values: &'static [AllowedValue],
-}
-
-impl AvailableSetting {
-    /// Whether it is a secret: kept sealed, and never shown.
-    #[must_use]
-    pub const fn is_sensitive(&self) -> bool {
-        matches!(self.kind, SettingType::Password)
-    }
 }
 
 /// An app that instances can be made of.
@@ -81,7 +75,8 @@ const fn setting(
     kind: SettingType,
     help_text: &'static str,
 ) -> AvailableSetting {
-    AvailableSetting { name, display_name, is_optional, help_text, kind, allowed_values: &[] }
+    let is_sensitive = matches!(kind, SettingType::Password);
+    AvailableSetting { name, display_name, is_optional, help_text, kind, is_sensitive, allowed_values: &[] }
 }
 
 /// Sends an HTTP request.
@@ -98,7 +93,10 @@ pub const HTTP: AppKind = AppKind {
             SettingType::Password,
             "Sent as the header Authorization, such as Bearer and a token",
         ),
-        setting("Headers", "Headers", true, SettingType::LongText, "One on each line: Name: value"),
+        AvailableSetting {
+            is_sensitive: true,
+            ..setting("Headers", "Headers", true, SettingType::LongText, "One on each line: Name: value")
+        },
         setting(
             "BodyTemplate",
             "Body",
@@ -176,6 +174,9 @@ pub fn check(id: &str, settings: &BTreeMap<String, String>) -> Result<()> {
                     Error::usage(format!("{} cannot be {value:?}", known.name)).hint(format!("say one of {all}"))
                 );
             }
+            Some(value) if value.contains(|char| is_odd(char, known.kind)) => {
+                return Err(Error::usage(format!("{} has characters that cannot be seen", known.name)));
+            }
             _ => {}
         }
     }
@@ -185,13 +186,20 @@ pub fn check(id: &str, settings: &BTreeMap<String, String>) -> Result<()> {
     }
 }
 
+/// Control characters: in what is one line, a line feed would say something else to a server.
+fn is_odd(char: char, kind: SettingType) -> bool {
+    char.is_control() && !(kind == SettingType::LongText && matches!(char, '\n' | '\r' | '\t'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn check_of(id: &str, settings: &[(&str, &str)]) -> Option<String> {
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        check(id, &settings).err().map(|error| format!("{error}"))
+        let error = check(id, &settings).err()?;
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+        Some(format!("{error} {}", error.advice().unwrap_or_default()))
     }
 
     #[test]
@@ -215,6 +223,11 @@ mod tests {
             ("app-http", vec![("Url", "http://a"), ("Uri", "x")], "Uri"),
             ("app-http", vec![("Url", "http://a"), ("Headers", "no colon")], "Headers"),
             ("app-http", vec![("Url", "http://a"), ("Headers", "X A: 1")], "Headers"),
+            ("app-http", vec![("Url", "http://moor:hunter2@a/")], "AuthorizationHeader"),
+            ("app-http", vec![("Url", "http://a"), ("Headers", "X-A: \u{1}")], "Headers"),
+            ("app-smtp", [&mail[1..], &[("Host", "mail\r\nRCPT TO:<x@example.org>")]].concat(), "Host"),
+            ("app-smtp", [mail.as_slice(), &[("Username", "moor\r\nQUIT")]].concat(), "Username"),
+            ("app-smtp", [mail.as_slice(), &[("Password", "a\nb")]].concat(), "Password"),
             ("app-http", vec![("Url", "http://a\r\nb/")], "Url"),
             ("app-http", vec![("Url", "http://a"), ("AuthorizationHeader", "Bearer a\r\nX: b")], "AuthorizationHeader"),
             ("app-smtp", mail[..2].to_vec(), "To"),

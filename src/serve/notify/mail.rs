@@ -25,10 +25,6 @@ const LONGEST_SUBJECT: usize = 150;
 
 /// Whether the settings make sense.
 pub(super) fn check(settings: &BTreeMap<String, String>) -> Result<()> {
-    // Each is one line of what is said to a server.
-    if let Some((name, _)) = settings.iter().find(|(_, value)| value.trim().contains(char::is_control)) {
-        return Err(Error::usage(format!("{name} has control characters in it")).hint("write it on one line"));
-    }
     from(settings)?;
     to(settings)?;
     port(settings).map(drop)

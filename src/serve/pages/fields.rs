@@ -6,7 +6,7 @@ use axum::{
 };
 
 use super::form::Filled;
-use crate::serve::Failure;
+use crate::serve::{Failure, patience::in_time};
 
 /// Names and values, as they came.
 #[derive(Default)]
@@ -17,8 +17,8 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
         let wrong = |_| Failure::new(StatusCode::BAD_REQUEST, "the form makes no sense");
-        Form::<Vec<(String, String)>>::from_request(request, state)
-            .await
+        in_time(Form::<Vec<(String, String)>>::from_request(request, state))
+            .await?
             .map(|Form(fields)| Self(fields))
             .map_err(wrong)
     }
@@ -62,5 +62,28 @@ impl Fields {
             filled.values.entry(name.clone()).or_insert_with(|| value.clone());
         }
         filled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{
+        body::Body,
+        http::{Method, header},
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_form_that_does_not_come_is_not_waited_for_without_end() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        runtime.block_on(async {
+            let (never, _more) = tokio::io::duplex(8);
+            let body = Body::from_stream(tokio_util::io::ReaderStream::new(never));
+            let request = Request::builder().method(Method::POST);
+            let request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+            let rejected = Fields::from_request(request.body(body).expect("a request"), &()).await.err();
+            assert_eq!(rejected.map(|failure| failure.status), Some(StatusCode::REQUEST_TIMEOUT));
+        });
     }
 }

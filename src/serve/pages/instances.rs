@@ -88,7 +88,7 @@ fn setting(known: &kinds::AvailableSetting) -> Setting {
         label: known.display_name.to_owned(),
         hint: super::words::sentence(known.help_text),
         is_optional: known.is_optional,
-        is_secret: known.is_sensitive(),
+        is_secret: known.is_sensitive,
         is_long: matches!(known.kind, SettingType::LongText),
         choices: known.allowed_values.iter().map(|one| (one.value.to_owned(), one.description.to_owned())).collect(),
     }
@@ -159,7 +159,7 @@ fn input(kind: &AppKind, fields: &Fields, filled: &mut Filled) -> AppInstanceInp
     for known in kind.available_settings {
         let value = fields.text(&format!("Setting.{}", known.name)).trim().to_owned();
         // A secret that is left empty stays as it is.
-        if !value.is_empty() || !known.is_sensitive() {
+        if !value.is_empty() || !known.is_sensitive {
             settings.insert(known.name.to_owned(), value);
         }
     }
@@ -195,7 +195,7 @@ pub(super) async fn create(visit: Visit, Path(kind): Path<String>, fields: Field
     let mut filled = fields.all();
     let input = input(kind, &fields, &mut filled);
     if filled.errors.is_empty() {
-        match create_instance(&visit.site, input).await {
+        match create_instance(&visit.site, &visit.who, input).await {
             Ok(app) => return Ok(Flash::done(format!("App “{}” was created.", app.title)).on_to(HERE.path())),
             Err(failure) => refuse_in(kind, &mut filled, failure)?,
         }
@@ -210,7 +210,7 @@ pub(super) async fn update(visit: Visit, Path(id): Path<String>, fields: Fields)
     let mut filled = fields.all();
     let input = input(kind, &fields, &mut filled);
     if filled.errors.is_empty() {
-        match update_instance(&visit.site, id.clone(), input).await {
+        match update_instance(&visit.site, &visit.who, id.clone(), input).await {
             Ok(app) => return Ok(Flash::done(format!("App “{}” was changed.", app.title)).on_to(HERE.path())),
             Err(failure) => refuse_in(kind, &mut filled, failure)?,
         }
@@ -229,7 +229,7 @@ pub(super) async fn switch_off(visit: Visit, Path(id): Path<String>) -> Answer<R
 
 async fn switch(visit: Visit, id: String, is_on: bool) -> Answer<Response> {
     let input = AppInstanceInput { is_disabled: Some(!is_on), ..AppInstanceInput::default() };
-    match update_instance(&visit.site, id, input).await {
+    match update_instance(&visit.site, &visit.who, id, input).await {
         Ok(app) => {
             let words = format!("App “{}” is {} now.", app.title, if is_on { "on" } else { "off" });
             Ok(Flash::done(words).on_to(HERE.path()))
@@ -246,7 +246,7 @@ pub(super) async fn ask_to_remove(visit: Visit, Path(id): Path<String>) -> Answe
 }
 
 pub(super) async fn remove(visit: Visit, Path(id): Path<String>) -> Answer<Response> {
-    match remove_instance(&visit.site, id).await {
+    match remove_instance(&visit.site, &visit.who, id).await {
         Ok(()) => Ok(Flash::done("The app was removed.").on_to(HERE.path())),
         Err(failure) => Ok(visit.failed(&failure, HERE.path())),
     }

@@ -10,13 +10,14 @@ use crate::support::TestVolume;
 #[test]
 fn a_secret_is_in_no_answer_no_log_and_no_file() {
     const SECRET: &str = "Bearer xyzzy-the-secret-of-an-app";
+    const HEADER: &str = "xyzzy-the-token-of-a-header";
     let volume = TestVolume::new();
     let (console, admin) = Console::with_administrator(&volume);
     let app = json!({"AppId": "app-http", "Title": "hook", "StreamedSignalExpression":
         {"Kind": "Signal", "SignalId": "signal-backuptrouble"},
-        "Settings": {"Url": "http://127.0.0.1:9/", "AuthorizationHeader": SECRET}});
+        "Settings": {"Url": "http://127.0.0.1:9/", "AuthorizationHeader": SECRET, "Headers": format!("X-Token: {HEADER}")}});
     let made = console.ask("POST", "/api/appinstances").by(&admin).json(&app).send().is(201).value();
-    assert_eq!(made["SetSensitiveSettings"], json!(["AuthorizationHeader"]), "{made}");
+    assert_eq!(made["SetSensitiveSettings"], json!(["AuthorizationHeader", "Headers"]), "{made}");
     let path = format!("/api/appinstances/{}", made["Id"].as_str().expect("an id"));
     let key = json!({"Title": "k", "AssignedPermissions": ["Read"]});
     let key = console.ask("POST", "/api/apikeys").by(&admin).json(&key).send().is(201).value();
@@ -24,8 +25,11 @@ fn a_secret_is_in_no_answer_no_log_and_no_file() {
     console.back_up(&admin);
     // Sent again as it was shown, the secret stays.
     let again = console.ask("PUT", &path).by(&admin).json(&made).send().is(200).value();
-    assert_eq!(again["SetSensitiveSettings"], json!(["AuthorizationHeader"]), "{again}");
-    let secrets = [SECRET, &token, PASSWORD, "the first one", &admin.cookie["moorline-session=".len()..]];
+    assert_eq!(again["SetSensitiveSettings"], json!(["AuthorizationHeader", "Headers"]), "{again}");
+    let in_url = json!({"Settings": {"Url": "http://moor:xyzzy-the-password-in-a-url@127.0.0.1:9/"}});
+    let refused = console.ask("PUT", &path).by(&admin).json(&in_url).send().is(400).text();
+    assert!(!refused.contains("xyzzy"), "{refused}");
+    let secrets = [SECRET, HEADER, &token, PASSWORD, "the first one", &admin.cookie["moorline-session=".len()..]];
     for path in ["/api/appinstances", &path, "/api/apikeys", "/api/users", "/api/events?count=1000", "/api/settings"] {
         let text = console.ask("GET", path).by(&admin).send().is(200).text();
         secrets.iter().for_each(|secret| assert!(!text.contains(secret), "{path}: {text}"));
