@@ -73,7 +73,7 @@
 //! - `journal.rs`: the list of moves; `commit.rs`: making, finishing and reversing them
 //! - `console.rs`: the console's database among them; `quarantine.rs`: the apps of a staged copy; `in_place.rs`: those of
 //!   the volume itself, without a restore; `events.rs`: what of all this is an event
-//! - `rollback.rs`: what was replaced, back again; `set.rs`: what is kept, its pruning
+//! - `settings.rs`: the settings that go with that; `rollback.rs`: what was replaced, back again; `set.rs`: what is kept, its pruning
 //!
 //! [`backup`]: a backup made, read back, looked at, kept.
 //! - `take.rs`: one taken; `temporary.rs`: its file until then; `stores.rs`: nothing missing; `suspect.rs`: nothing suddenly empty; `manifest.rs`: what it says it holds; `name.rs`: what it is called

@@ -18,7 +18,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 pub use self::{
     copy::adopt,
     lock::MetastoreLock,
-    mirror::{mirror, mirror_now},
+    mirror::{mirror, mirror_now, settings_of},
 };
 use crate::{
     error::{Code, Error, Result},

@@ -25,6 +25,7 @@ mod preview;
 mod quarantine;
 mod rollback;
 mod set;
+mod settings;
 mod stage;
 
 use std::path::{Path, PathBuf};

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Kind;
+use crate::volume::Id;
 
 /// The ending of every backup's name.
 pub const EXTENSION: &str = "seqbac";
@@ -21,8 +22,18 @@ pub fn scheduled(prefix: &str, created: jiff::Timestamp) -> String {
 
 /// The name for a backup whose name is taken: `-HHMMSSZ` is added.
 pub(super) fn with_time(path: &Path, created: jiff::Timestamp) -> PathBuf {
+    with(path, &created.strftime("%H%M%SZ").to_string())
+}
+
+/// The name where that is taken, too: the first digits of the backup's id are added.
+pub(super) fn with_time_and_id(path: &Path, created: jiff::Timestamp, id: Id) -> PathBuf {
+    let id: String = id.to_string().chars().take(8).collect();
+    with(&with_time(path, created), &id)
+}
+
+fn with(path: &Path, more: &str) -> PathBuf {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!("{stem}-{}.{EXTENSION}", created.strftime("%H%M%SZ")))
+    path.with_file_name(format!("{stem}-{more}.{EXTENSION}"))
 }
 
 /// Whether the file is called as a backup is, and what its name says of its kind.
@@ -49,6 +60,10 @@ mod tests {
         assert_eq!(scheduled("seq", at), "seq_20261122.seqbac");
         let taken = with_time(Path::new("/b/seq_20261122.seqbac"), at);
         assert_eq!(taken, Path::new("/b/seq_20261122-030405Z.seqbac"));
+        assert_eq!(kind_of(&taken), Some(Kind::Scheduled));
+        let id = Id::random().expect("an id");
+        let taken = with_time_and_id(Path::new("/b/seq_20261122.seqbac"), at, id);
+        assert_eq!(taken, Path::new(&format!("/b/seq_20261122-030405Z-{}.seqbac", &id.to_string()[..8])));
         assert_eq!(kind_of(&taken), Some(Kind::Scheduled));
         assert_eq!(kind_of(Path::new(&immediate(at))), Some(Kind::Immediate));
         assert_eq!(kind_of(Path::new("notes.txt")), None);

@@ -17,29 +17,33 @@ use crate::{
 const LEFT_BEHIND: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A file under a temporary name; removed unless it is named.
-pub(super) struct Temporary(PathBuf);
+pub(super) struct Temporary {
+    path: PathBuf,
+    id: Id,
+}
 
 impl Temporary {
     /// Of its own name: others may keep their backups in the same folder, and process ids are small in containers.
     pub fn of(path: &Path, id: Id) -> Self {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        Self(path.with_file_name(format!(".{name}.{id}.tmp")))
+        Self { path: path.with_file_name(format!(".{name}.{id}.tmp")), id }
     }
 
     /// Where it is.
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
-    /// Gives it its name, or one with the time added where that is taken.
+    /// Gives it its name; where that is taken, one with the time added; and where another volume's backup was made in the
+    /// same second, one with the id as well.
     pub fn name_it(self, path: &Path, may_add_time: Option<jiff::Timestamp>) -> Result<PathBuf> {
-        if durable::rename_new(&self.0, path)? {
-            return Ok(path.to_owned());
-        }
+        let mut names = vec![path.to_owned()];
         if let Some(created) = may_add_time {
-            let other = name::with_time(path, created);
-            if durable::rename_new(&self.0, &other)? {
-                return Ok(other);
+            names.extend([name::with_time(path, created), name::with_time_and_id(path, created, self.id)]);
+        }
+        for name in names {
+            if durable::rename_new(&self.path, &name)? {
+                return Ok(name);
             }
         }
         Err(taken_name(path))
@@ -48,7 +52,7 @@ impl Temporary {
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        drop(fs::remove_file(&self.0));
+        drop(fs::remove_file(&self.path));
     }
 }
 

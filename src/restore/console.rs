@@ -24,10 +24,10 @@ use super::{
 };
 use crate::{
     apps::{self, Memory},
-    error::{IoContext, Result},
+    error::{Code, Error, IoContext, Result},
     metastore::{self, MetastoreLock},
     store::{Found, Spool, open_all, survey::SIDECARS},
-    volume::{RelPath, Volume, durable, settings::FILE_NAME as SETTINGS},
+    volume::{RelPath, Volume, durable},
 };
 
 /// What it is called in `.moorline/`.
@@ -105,6 +105,10 @@ impl Console {
             return Ok(Vec::new());
         }
         let path = metastore::path();
+        if let Some(left) = sidecars().find(|sidecar| sidecar.under(&set.stage()).symlink_metadata().is_ok()) {
+            let what = format!("part of the staged console's database is only in its {left}; nothing was changed");
+            return Err(Error::new(Code::TryAgain, what).hint("make sure that the disk is not full, and try again"));
+        }
         let mut moves = sidecars_go(volume, set)?;
         let is_there = path.under(volume.root()).symlink_metadata().is_ok();
         moves.push(Move { old: is_there.then(|| set.replaced(&path)), new: Some(set.staged(&path)), path });
@@ -154,17 +158,12 @@ pub fn make_folder(set: &RestoreSet) -> Result<()> {
     }
 }
 
-/// The moves that bring back what a restore replaced, where it replaced or brought one; and the settings beside it.
+/// The moves that bring back what a restore replaced, where it replaced or brought one.
 pub fn comes_back(volume: &Volume, set: &RestoreSet, from: &RestoreSet, journal: &Journal) -> Result<Vec<Move>> {
-    let settings = RelPath::new(Path::new(".moorline").join(SETTINGS)).ok();
-    let mut moves = Vec::new();
-    if journal.moves.iter().any(|change| Some(&change.path) == settings.as_ref()) {
-        moves.extend(own_comes_back(volume, set, from, SETTINGS)?);
-    }
     if !is_moved(&journal.moves) {
-        return Ok(moves);
+        return Ok(Vec::new());
     }
-    moves.extend(sidecars_go(volume, set)?);
+    let mut moves = sidecars_go(volume, set)?;
     moves.extend(own_comes_back(volume, set, from, NAME)?);
     for path in sidecars() {
         let replaced = from.replaced(&path);

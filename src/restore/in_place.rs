@@ -67,8 +67,7 @@ pub fn disable(volume: &Volume, profile: &Profile, _held: &Lock) -> Result<Disab
     let console_held = console.then(|| MetastoreLock::alone(volume)).transpose()?;
     obstacles::no_database_in_use(volume, std::slice::from_ref(&profile.scope))?;
     let known: BTreeSet<_> = before.iter().flat_map(Memory::apps).map(|app| app.id).collect();
-    let (memory, notes) = switch_off(volume, &steps, before)?;
-    mirror(volume, console_held.as_ref())?;
+    let (memory, notes) = switch_off(volume, &steps, before, console_held.as_ref())?;
     let apps: Vec<App> = memory.apps().collect();
     let switched_off = apps.iter().filter(|app| !known.contains(&app.id)).count();
     events::switched_off(volume, switched_off);
@@ -153,10 +152,9 @@ fn release_now(volume: &Volume, chosen: &Chosen) -> Result<Answer> {
     let console = console_closed(volume, &memory)?;
     if memory.pending {
         let steps = steps_of(&memory);
-        memory = switch_off(volume, &steps, Some(memory))?.0;
+        memory = switch_off(volume, &steps, Some(memory), console.as_ref())?.0;
     }
-    let released = switch_on(volume, &mut memory, chosen)?;
-    mirror(volume, console.as_ref())?;
+    let released = switch_on(volume, &mut memory, chosen, console.as_ref())?;
     forget_requests(&mut memory);
     memory.save(volume)?;
     events::released(volume, &released, &memory);
@@ -214,15 +212,19 @@ fn release_console(volume: &Volume, memory: &mut Memory, chosen: &Chosen) -> Res
     let done = release_part(volume, &mut console, chosen, &mut |console| {
         let mut whole = memory.clone();
         whole.put_console(console.clone());
-        whole.save(volume)
+        save(volume, &whole, Some(&alone))
     });
     memory.put_console(console);
-    let done = done?;
-    mirror(volume, Some(&alone))?;
-    Ok(done)
+    done
 }
 
-/// Where backups are kept may have been switched off or on.
+/// Where backups are kept may have been switched off or on. That is written down first: what a crash leaves undone is
+/// still in the memory, and done by whoever asks again.
+fn save(volume: &Volume, memory: &Memory, console: Option<&MetastoreLock>) -> Result<()> {
+    mirror(volume, console)?;
+    memory.save(volume)
+}
+
 fn mirror(volume: &Volume, console: Option<&MetastoreLock>) -> Result<()> {
     console.filter(|_| metastore::is_there(volume)).map_or(Ok(()), |held| metastore::mirror_now(volume, held))
 }
@@ -251,15 +253,14 @@ pub fn settle(volume: &Volume, _held: &Lock) -> Result<Settled> {
     let console = if due { console_closed(volume, &memory)? } else { None };
     if memory.pending {
         let steps = steps_of(&memory);
-        (memory, settled.notes) = switch_off(volume, &steps, Some(memory))?;
+        (memory, settled.notes) = switch_off(volume, &steps, Some(memory), console.as_ref())?;
         settled.resumed = true;
     }
     // An earlier start may have been cut off when it had carried out half of it.
     forget_requests(&mut memory);
     if let Some(chosen) = asked_for(&memory.requested) {
-        settled.release = Some(switch_on(volume, &mut memory, &chosen)?);
+        settled.release = Some(switch_on(volume, &mut memory, &chosen, console.as_ref())?);
     }
-    mirror(volume, console.as_ref())?;
     memory.requested = Requests::default();
     memory.save(volume)?;
     settled.release.iter().for_each(|release| events::released(volume, release, &memory));
@@ -271,11 +272,16 @@ fn no_backup(volume: &Volume) -> Result<BackupLock> {
     BackupLock::take(volume).map_err(|error| error.context("no app is switched off or on beside a backup"))
 }
 
-fn switch_off(volume: &Volume, steps: &[Step], before: Option<Memory>) -> Result<(Memory, Vec<String>)> {
+fn switch_off(
+    volume: &Volume,
+    steps: &[Step],
+    before: Option<Memory>,
+    console: Option<&MetastoreLock>,
+) -> Result<(Memory, Vec<String>)> {
     let mut kept = false;
     let mut keep = |memory: &Memory| {
         kept = true;
-        memory.save(volume)
+        save(volume, memory, console)
     };
     let done = apps::quarantine(volume.root(), steps, before, &mut keep).map_err(failed);
     done.map_err(|error| match kept {
@@ -287,8 +293,13 @@ fn switch_off(volume: &Volume, steps: &[Step], before: Option<Memory>) -> Result
 }
 
 /// What cannot be put back is forgotten, so that quarantine can end; a copy of the memory keeps it for a person.
-fn switch_on(volume: &Volume, memory: &mut Memory, chosen: &Chosen) -> Result<Release> {
-    release_part(volume, memory, chosen, &mut |memory| memory.save(volume))
+fn switch_on(
+    volume: &Volume,
+    memory: &mut Memory,
+    chosen: &Chosen,
+    console: Option<&MetastoreLock>,
+) -> Result<Release> {
+    release_part(volume, memory, chosen, &mut |memory| save(volume, memory, console))
 }
 
 /// The same of a memory that is not kept as it is.

@@ -11,6 +11,7 @@ use super::{
     plan::{self, Scopes},
     put_away,
     set::{self, RestoreSet, can_roll_back, journals, no_such_set},
+    settings,
     stage::{own_comes_back, stage_own},
 };
 use crate::{
@@ -101,6 +102,8 @@ fn plan_moves(
     let mut moves = vec![stage_own(volume, set, "instance.json", &instance.to_bytes()?, 0o644)?];
     // It belongs to the state: what it remembers is what was changed in that.
     moves.extend(own_comes_back(volume, set, from, QUARANTINE)?);
+    // Read before its sidecars are listed: to read a database may make one.
+    moves.extend(settings::comes_back(volume, set, from, journal)?);
     moves.extend(console::comes_back(volume, set, from, journal)?);
     let scopes = scopes.and(&journal.beyond).and_all_in(put_away(Memory::load(volume)?.as_ref()));
     moves.extend(plan::of_tree(volume, set, &source, &scopes)?);

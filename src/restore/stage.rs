@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use super::{
-    AppsAfter, Move, Request,
+    Move, Request,
     console::{Console, Hold, make_folder},
     instance_after,
     quarantine::{Dealt, Quarantine},
     set::{RestoreSet, is_own},
+    settings,
 };
 use crate::{
     apps::{Memory, memory::FILE_NAME as QUARANTINE},
@@ -16,7 +17,7 @@ use crate::{
     key::source,
     metastore,
     store::{Owners, Stager, check_image},
-    volume::{Id, Instance, RelPath, Settings, Volume, settings::FILE_NAME as SETTINGS},
+    volume::{Id, Instance, RelPath, Volume},
 };
 
 /// A restore's new state, staged.
@@ -65,13 +66,7 @@ impl Staged {
             None => own_goes(volume, set, QUARANTINE)?,
         });
         own.extend(console.moves(volume, set)?);
-        // Where the volume's own backups were kept is where the original's are, if the volume is a clone of it.
-        if dealt.after == AppsAfter::Off
-            && let Ok(mut settings) = Settings::load(volume)
-            && settings.backup_location.take().is_some()
-        {
-            own.push(stage_own(volume, set, SETTINGS, &settings.to_bytes()?, 0o600)?);
-        }
+        own.extend(settings::after(volume, set, dealt.after, console.staged)?);
         Ok(Self { backup_id, instance, key_adopted: request.adopt_key, members, dealt, notes, own, _console: console })
     }
 
@@ -173,7 +168,8 @@ pub fn own_comes_back(volume: &Volume, set: &RestoreSet, from: &RestoreSet, name
     Ok(Some(Move { old: old_of(volume, set, &path), new: Some(replaced), path }))
 }
 
-fn own_path(name: &str) -> Result<RelPath> {
+/// The path of a file of our own.
+pub fn own_path(name: &str) -> Result<RelPath> {
     RelPath::new(Path::new(".moorline").join(name)).map_err(|cause| Error::new(Code::Bug, cause.to_string()))
 }
 

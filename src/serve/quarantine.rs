@@ -95,6 +95,7 @@ pub async fn release(site: &Site, who: &Who, input: ReleaseInput) -> Answer<Rele
         }
     }
     let answer = site.console.jobs.verb(&site.console, &verb).await?;
+    site.console.settings.send_replace(());
     let waits_for_restart = answer.get("requested").is_some_and(|requested| !requested.is_null());
     if waits_for_restart {
         let event = Event::new(Kind::AppsReleaseRequested).with("Username", who.name());

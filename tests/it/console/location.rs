@@ -2,11 +2,17 @@
 
 use std::fs;
 
-use super::state::{console, own_key};
+use super::state::{console, own_key, with};
 use crate::fixture::{Data, KEY, Ran, argument, names};
 
 fn mirror(data: &Data, location: &str) {
     data.file(".moorline/settings.json", &format!("{{\"BackupLocation\": \"{location}\", \"BackupsToKeep\": 2}}"));
+}
+
+/// What the console's database says.
+fn say(data: &Data, location: &str) {
+    let set = "UPDATE settings SET value = json_quote(?1) WHERE name = 'BackupLocation'";
+    with(data, |console| assert_eq!(console.execute(set, [location]).expect("makes sense"), 1));
 }
 
 #[test]
@@ -62,6 +68,7 @@ fn a_copy_keeps_its_backups_on_its_own_volume() {
     let original = console();
     let backup = original.backup();
     let (clone, originals) = (console(), Data::empty());
+    say(&clone, argument(originals.root()));
     mirror(&clone, argument(originals.root()));
     clone.moorline(&["restore", "-y", "--secret-key", KEY, "--backup", argument(&backup)]).succeeds();
     let path = clone.backup();
@@ -70,4 +77,66 @@ fn a_copy_keeps_its_backups_on_its_own_volume() {
     clone.moorline(&["rollback", "-y"]).succeeds();
     let path = clone.backup();
     assert!(path.starts_with(originals.root()), "{}", path.display());
+}
+
+/// The settings that verbs find are those of the console's database that is there, whichever way it came.
+#[test]
+fn where_backups_go_comes_and_goes_with_the_consoles_database() {
+    let (originals, own) = (Data::empty(), Data::empty());
+    let original = console();
+    let backup = original.backup();
+    say(&original, argument(originals.root()));
+    let elsewhere = original.backup();
+    let enable = |data: &Data, backup| {
+        data.moorline(&["restore", "-y", "--enable-apps", "--secret-key", KEY, "--backup", argument(backup)])
+            .succeeds();
+    };
+    let backs_up_to = |data: &Data, folder: &std::path::Path| {
+        let path = data.backup();
+        assert!(path.starts_with(folder), "{}", path.display());
+    };
+    // A replacement's first backup goes where its console says, before that has ever been started.
+    let new = Data::empty();
+    enable(&new, &elsewhere);
+    backs_up_to(&new, originals.root());
+    // Taken back, there is no console, and nobody says anything.
+    new.moorline(&["rollback", "-y"]).succeeds();
+    assert!(!new.path(".moorline/settings.json").exists());
+
+    let volume = console();
+    say(&volume, argument(own.root()));
+    mirror(&volume, argument(own.root()));
+    enable(&volume, &elsewhere);
+    backs_up_to(&volume, originals.root());
+    let there = names(originals.root());
+    volume.moorline(&["rollback", "-y"]).succeeds();
+    backs_up_to(&volume, own.root());
+    volume.moorline(&["rollback", "-y"]).succeeds();
+    backs_up_to(&volume, originals.root());
+    volume.moorline(&["rollback", "-y"]).succeeds();
+    assert_eq!(names(originals.root()).len(), there.len() + 1);
+    // A console that was started meanwhile has written down what its database said.
+    enable(&volume, &backup);
+    mirror(&volume, "/mnt/originals");
+    volume.moorline(&["rollback", "-y"]).succeeds();
+    backs_up_to(&volume, own.root());
+}
+
+/// Several volumes may keep their backups in one folder, and make them in the same second.
+#[test]
+fn a_backup_finds_a_name_however_many_were_made_in_its_second() {
+    let data = Data::with_state();
+    let first = data.moorline(&["backup", "--scheduled"]).succeeds();
+    let (prefix, _) = first.rsplit_once('_').expect("a prefix and a day");
+    let now = jiff::Timestamp::now();
+    for second in 0..100 {
+        let taken = now + jiff::SignedDuration::from_secs(second);
+        for format in ["%Y%m%d", "%Y%m%d-%H%M%SZ"] {
+            fs::write(format!("{prefix}_{}.seqbac", taken.strftime(format)), "another's").expect("written");
+        }
+    }
+    let taken = names(&data.path("Backups")).len();
+    let second = data.moorline(&["backup", "--scheduled"]).succeeds();
+    assert_eq!(names(&data.path("Backups")).len(), taken + 1, "none was replaced");
+    data.moorline(&["verify", "--full", second.trim_end()]).succeeds();
 }

@@ -154,6 +154,32 @@ fn the_consoles_apps_are_released_beside_a_server_and_the_servers_by_its_next_st
     assert!(!is_in_quarantine(&copy));
 }
 
+/// Such as a `sqlite3` in a shell.
+#[test]
+fn whoever_else_reads_the_database_keeps_nothing_from_being_released() {
+    let data = console();
+    for holds_the_volume in [false, true] {
+        for reading in ["SELECT 1 FROM users", "BEGIN; SELECT 1 FROM users"] {
+            data.moorline(&["apps", "disable", "--all"]).succeeds();
+            let reader = rusqlite::Connection::open(data.path(".moorline/metastore.db")).expect("opens");
+            reader.execute_batch(reading).expect("reads");
+            let volume = Volume::open(data.root()).expect("opens");
+            let server = holds_the_volume.then(|| Lock::take(&volume, "run", None).expect("free"));
+            data.moorline(&["apps", "release", "--all"]).succeeds();
+            assert!(!is_in_quarantine(&data), "{reading}");
+            drop((server, reader));
+            assert_eq!((on(&data), location(&data)), (vec!["appinstance-1".into()], vec!["\"/mnt/originals\"".into()]));
+            // While somebody reads, they can be switched off, too.
+            let reader = rusqlite::Connection::open(data.path(".moorline/metastore.db")).expect("opens");
+            reader.execute_batch(reading).expect("reads");
+            data.moorline(&["apps", "disable", "--all"]).succeeds();
+            drop(reader);
+            assert_eq!((on(&data), location(&data)), (vec![], vec!["NULL".to_owned()]));
+            data.moorline(&["apps", "release", "--all"]).succeeds();
+        }
+    }
+}
+
 #[test]
 fn where_the_console_is_the_server_its_apps_are_known() {
     let data = console();

@@ -91,6 +91,8 @@ fn a_release_that_was_cut_off_is_released_by_asking_again() {
         drop(server);
         assert_eq!(on(&data), ["appinstance-1"], "{point:?}");
         assert!(!is_in_quarantine(&data), "{point:?}");
+        // Nobody would ask again: every verb finds its backups by this.
+        assert!(data.read(".moorline/settings.json").contains("/mnt/originals"), "{point:?}");
         was_killed
     });
     assert!(kills > 5, "strace did not kill where it should: {kills}");

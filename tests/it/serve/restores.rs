@@ -63,3 +63,30 @@ fn a_diff_says_what_would_change_and_nothing_does() {
     assert_eq!(diff["files"]["change"], json!(["app.conf"]), "{diff}");
     assert_eq!(volume.read("app.conf"), "changed");
 }
+
+#[test]
+fn a_place_for_backups_that_is_released_gets_one_at_once() {
+    let volume = TestVolume::new();
+    let (mut console, admin) = Console::with_administrator(&volume);
+    let folder = volume.beside("elsewhere");
+    std::fs::create_dir(&folder).expect("made");
+    let has_one = |folder: &std::path::Path| {
+        let names = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
+        names.into_iter().any(|name| !name.to_string_lossy().starts_with('.'))
+    };
+    console.running.until("a scheduled backup on the volume", || has_one(&volume.path("Backups")));
+    let body = json!({"Value": folder});
+    console.ask("PUT", "/api/settings/setting-backuplocation").by(&admin).json(&body).send().is(200);
+    console.running.until("a scheduled backup elsewhere", || has_one(&folder));
+    assert_eq!(console.stop().code, 0);
+    let disabled = volume.moorline(["apps", "disable", "--all"]).wait();
+    assert_eq!(disabled.code, 0, "{disabled}");
+    std::fs::remove_dir_all(&folder).and_then(|()| std::fs::create_dir(&folder)).expect("emptied");
+
+    let mut console = Console::of(serve(&volume));
+    let admin = console.log_in("admin", PASSWORD).session();
+    let release = json!({"All": true});
+    console.ask("POST", "/api/quarantine/release").by(&admin).json(&release).send().is(200);
+    console.running.until("a scheduled backup where backups go again", || has_one(&folder));
+    assert_eq!(console.stop().code, 0);
+}
