@@ -5,6 +5,7 @@ mod client;
 mod cost;
 mod first_run;
 mod keys;
+mod location;
 mod login;
 mod permissions;
 mod restores;
