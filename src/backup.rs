@@ -20,7 +20,7 @@ mod verify;
 
 pub use self::{
     catalog::{
-        Listed, Skipped, Summary, files, has_one_since, is_due, is_in_the_future, list, newest_of_instance,
+        Listed, Skipped, Summary, files, has_one_since, in_sight, is_due, is_in_the_future, list, newest_of_instance,
         newest_scheduled, opens, summary,
     },
     extract::{Output, extract},

@@ -83,6 +83,18 @@ pub fn list(folder: &Path, key: Option<&SecretKey>) -> Result<Listed> {
     Ok(listed)
 }
 
+/// The backups of a volume. Where the folder that was named for them is not there, none can be seen; that it is missing
+/// is said by [`Volume::refuse_missing_backups`].
+///
+/// # Errors
+/// Where the folder is there, and cannot be read.
+pub fn in_sight(volume: &Volume, key: Option<&SecretKey>) -> Result<Listed> {
+    match volume.refuse_missing_backups() {
+        Ok(()) => list(&volume.backups(), key),
+        Err(_) => Ok(Listed::default()),
+    }
+}
+
 /// The newest backup of this instance, by the time in its authenticated header, of those that can be believed `now`.
 ///
 /// # Errors

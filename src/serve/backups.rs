@@ -74,10 +74,11 @@ pub struct Found {
 /// What there is, newest first; and what cannot be read.
 ///
 /// # Errors
-/// Where the folder cannot be read.
+/// `TryAgain` where the folder is not there; where it cannot be read.
 pub async fn list(site: &Site) -> Result<(Vec<Found>, Vec<Unreadable>)> {
     let (volume, key) = (site.console.volume.clone(), std::sync::Arc::clone(&site.console.key));
     blocking(move || {
+        volume.refuse_missing_backups()?;
         let listed = backup::list(&volume.backups(), Some(&key))?;
         let ours = (key.fingerprint(), Instance::load(&volume)?.map(|instance| instance.id));
         let found = listed.backups.into_iter().map(|summary| of_summary(summary, ours)).collect();

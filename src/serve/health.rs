@@ -7,6 +7,7 @@
 //! | a backup that is kept is not what it was | files in `Backups/` that are no backups |
 //! | the newest backup is suspect: something is suddenly empty in it | |
 //! | a restore is unfinished | |
+//! | the folder that was named for backups is not there | |
 //!
 //! It says how well the console does its work, not whether the server is alive: nothing should be restarted for it.
 
@@ -19,7 +20,7 @@ use super::{Console, scheduler};
 use crate::{
     apps::Memory,
     backup::{self, Listed, Summary, Verifications, is_in_the_future},
-    error::Result,
+    error::{Code, Error, Result},
     events::{self, Kind, Stored},
     metastore,
     volume::{Id, Instance},
@@ -91,14 +92,15 @@ impl Health {
 /// How all is, now. Files are read on a thread of their own.
 ///
 /// # Errors
-/// Where the volume cannot be read.
+/// `TryAgain` where the volume cannot be read, whatever the reason: nobody should take it for a bug of the console's.
 pub async fn of(console: &Arc<Console>) -> Result<Health> {
     let key_is_saved = key_is_saved(console).await?;
     let next_run = scheduler::next_run(console).await;
     let console = Arc::clone(console);
     let looked = tokio::task::spawn_blocking(move || Facts::look(&console, Timestamp::now(), next_run, key_is_saved));
-    let ended = |_| crate::error::Error::new(crate::error::Code::TryAgain, "the console is ending");
-    Ok(looked.await.map_err(ended)??.judge())
+    let ended = |_| Error::new(Code::TryAgain, "the console is ending");
+    let facts = looked.await.map_err(ended)?.map_err(|error| error.with_code(Code::TryAgain))?;
+    Ok(facts.judge())
 }
 
 async fn key_is_saved(console: &Console) -> Result<bool> {
@@ -119,6 +121,8 @@ struct Facts {
     unfinished: bool,
     instance: Option<Instance>,
     key: Id,
+    /// Why the folder of backups cannot be used.
+    no_folder: Option<String>,
     listed: Listed,
     verifications: Verifications,
     last: Option<Stored>,
@@ -137,7 +141,8 @@ impl Facts {
             unfinished: sight.unfinished,
             instance: Instance::load(volume)?,
             key: console.key.fingerprint(),
-            listed: backup::list(&volume.backups(), Some(&console.key))?,
+            no_folder: volume.refuse_missing_backups().err().map(|error| error.message().to_owned()),
+            listed: backup::in_sight(volume, Some(&console.key))?,
             verifications: Verifications::load(volume)?,
             last: events::read_before(volume, None, 1, &is_result)?.into_iter().next(),
             quarantined: Memory::load(volume)?.map_or(0, |memory| memory.apps().count()),
@@ -179,7 +184,7 @@ impl Facts {
     }
 
     fn reasons(&self, age: Option<SignedDuration>, damaged: usize, last: Option<&LastResult>) -> Vec<String> {
-        let mut reasons = Vec::new();
+        let mut reasons: Vec<String> = self.no_folder.iter().cloned().collect();
         // A volume that is new has as long for its first backup.
         let since = self.instance.as_ref().map(|instance| self.now.duration_since(instance.created));
         match age.or(since) {
@@ -265,6 +270,7 @@ mod tests {
             unfinished: false,
             instance: Some(instance("2026-01-01T00:00:00Z")),
             key: Id([2; 16]),
+            no_folder: None,
             listed: Listed { backups: vec![made("2026-03-10T03:00:00Z")], skipped: Vec::new() },
             verifications: Verifications::default(),
             last: None,
@@ -310,6 +316,7 @@ mod tests {
             change(&mut facts);
             facts.judge().degraded.join("; ")
         };
+        assert_eq!(with(&|facts| facts.no_folder = Some("it is not mounted".to_owned())), "it is not mounted");
         let old = |facts: &mut Facts| facts.listed.backups = vec![made("2026-03-09T09:59:00Z")];
         assert_eq!(with(&old), "the newest verified backup is 26 hours old");
         let limit = |facts: &mut Facts| facts.listed.backups = vec![made("2026-03-09T10:00:00Z")];

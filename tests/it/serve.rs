@@ -6,6 +6,7 @@ mod connections;
 mod cost;
 mod first_run;
 mod keys;
+mod location;
 mod login;
 mod permissions;
 mod restores;

@@ -43,6 +43,10 @@ pub struct Decider {
     retry_at: Option<Timestamp>,
     verify_at: Option<Timestamp>,
     missed: Option<Timestamp>,
+    /// The newest backup that was ever seen.
+    seen: Option<Timestamp>,
+    /// Since when it cannot be seen what is there.
+    blind_since: Option<Timestamp>,
     /// When and for which slot nothing was to be done.
     rested: Option<(Timestamp, Timestamp)>,
 }
@@ -60,20 +64,21 @@ impl Decider {
     /// What is to be done now.
     ///
     /// # Errors
-    /// Where it cannot be seen what is there.
+    /// Where it cannot be seen what is there. When that has been so for as long as a slot may be late, the slot is missed.
     pub fn next(&mut self, now: Timestamp, schedule: &Schedule, look: impl FnOnce() -> Result<Sight>) -> Result<Step> {
         self.rested = None;
-        let sight = look()?;
+        let sight = match look() {
+            Ok(sight) => sight,
+            Err(error) => return self.missed_in_the_dark(now, schedule).ok_or(error),
+        };
+        self.blind_since = None;
+        self.seen = sight.newest.or(self.seen);
         let slot = schedule.latest_slot(now);
         if sight.has_state && schedule.is_due(now, sight.newest) {
             if !sight.unfinished && !is_ahead(self.retry_at, now) {
                 return Ok(Step::BackUp);
             }
-            if now.duration_since(slot) > MISSED_AFTER && self.missed != Some(slot) {
-                self.missed = Some(slot);
-                return Ok(Step::Missed { due: slot, newest: sight.newest });
-            }
-            return Ok(Step::Rest);
+            return Ok(self.missed(now, schedule).unwrap_or(Step::Rest));
         }
         if sight.unverified_since.is_some_and(|since| verification_is_due(since, now)) && !is_ahead(self.verify_at, now)
         {
@@ -82,6 +87,24 @@ impl Decider {
         // State may appear at any moment, and is then to be backed up.
         self.rested = sight.has_state.then_some((now, slot));
         Ok(Step::Rest)
+    }
+
+    /// That the latest slot was missed, if that is news. (What was seen in a folder that is gone was made all the same.)
+    fn missed(&mut self, now: Timestamp, schedule: &Schedule) -> Option<Step> {
+        let slot = schedule.latest_slot(now);
+        let is_late = now.duration_since(slot) > MISSED_AFTER && schedule.is_due(now, self.seen);
+        if !is_late || self.missed == Some(slot) {
+            return None;
+        }
+        self.missed = Some(slot);
+        Some(Step::Missed { due: slot, newest: self.seen })
+    }
+
+    fn missed_in_the_dark(&mut self, now: Timestamp, schedule: &Schedule) -> Option<Step> {
+        // A clock may have been set back.
+        let since = self.blind_since.filter(|since| *since <= now).unwrap_or(now);
+        self.blind_since = Some(since);
+        if now.duration_since(since) > MISSED_AFTER { self.missed(now, schedule) } else { None }
     }
 
     /// A backup was taken, or was not.
@@ -175,6 +198,36 @@ mod tests {
         assert!(matches!(next(&mut decider, "2026-03-10T06:00:00Z", unfinished), Step::Missed { .. }));
         assert_eq!(next(&mut decider, "2026-03-10T06:00:00Z", unfinished), Step::Rest, "told once");
         assert_eq!(next(&mut decider, "2026-03-10T06:01:00Z", SIGHT), Step::BackUp);
+    }
+
+    #[test]
+    fn a_slot_is_missed_where_nothing_can_be_seen_for_two_hours() {
+        let mut decider = Decider::default();
+        let mut blind = |now: &str| {
+            let look = || Err(crate::error::Error::new(crate::error::Code::Unexpected, "stale file handle"));
+            decider.next(at(now), &Schedule::default(), look)
+        };
+        assert!(blind("2026-03-10T06:00:00Z").is_err());
+        assert!(blind("2026-03-10T08:00:00Z").is_err());
+        let missed = Step::Missed { due: at("2026-03-10T03:00:00Z"), newest: None };
+        assert_eq!(blind("2026-03-10T08:01:00Z").expect("a step"), missed);
+        assert!(blind("2026-03-10T08:02:00Z").is_err(), "told once");
+        let missed = Step::Missed { due: at("2026-03-11T03:00:00Z"), newest: None };
+        assert_eq!(blind("2026-03-11T05:00:01Z").expect("a step"), missed);
+        assert_eq!(next(&mut decider, "2026-03-11T05:01:00Z", SIGHT), Step::BackUp);
+    }
+
+    #[test]
+    fn a_backup_that_was_seen_was_not_missed_when_its_folder_goes() {
+        let mut decider = Decider::default();
+        let newest = Some(at("2026-03-10T03:00:01Z"));
+        assert_eq!(next(&mut decider, "2026-03-10T03:01:00Z", Sight { newest, ..SIGHT }), Step::Rest);
+        assert_eq!(next(&mut decider, "2026-03-10T06:00:00Z", SIGHT), Step::BackUp);
+        decider.backed_up(at("2026-03-10T06:00:00Z"), false);
+        assert_eq!(next(&mut decider, "2026-03-10T06:01:00Z", SIGHT), Step::Rest);
+        decider.backed_up(at("2026-03-11T05:00:01Z"), false);
+        let missed = Step::Missed { due: at("2026-03-11T03:00:00Z"), newest };
+        assert_eq!(next(&mut decider, "2026-03-11T05:00:02Z", SIGHT), missed);
     }
 
     #[test]

@@ -38,8 +38,12 @@ impl Sight {
         let Some(instance) = Instance::load(volume)? else {
             return Ok(Self { newest: None, has_state, unfinished, unverified_since: None });
         };
-        let newest = backup::newest_scheduled(&volume.backups(), key, instance.id, now)?;
-        let oldest = backup::list(&volume.backups(), None)?
+        // Without its folder, a backup is tried all the same: it is the attempt that fails, for all to see.
+        let newest = match volume.refuse_missing_backups() {
+            Ok(()) => backup::newest_scheduled(&volume.backups(), key, instance.id, now)?,
+            Err(_) => None,
+        };
+        let oldest = backup::in_sight(volume, None)?
             .backups
             .into_iter()
             .filter(|one| one.instance_id == Some(instance.id) && one.key_fingerprint == key.fingerprint())
