@@ -197,7 +197,9 @@ pub fn read_after(volume: &Volume, place: Option<&Place>, count: usize) -> Resul
         if place.is_some_and(|place| day < place.day) {
             continue;
         }
-        let after = place.filter(|place| place.day == day);
+        // A file that ends before the place is another than the one that it was in.
+        let length = fs::metadata(file_of(&folder, &day)).map_or(0, |meta| meta.len());
+        let after = place.filter(|place| place.day == day && place.offset < length);
         let events = read_day(&folder, &day, after.map_or(0, |place| place.offset), None)?;
         found.extend(events.into_iter().filter(|event| after.is_none_or(|place| event.place > *place)));
         if found.len() >= count {
@@ -299,6 +301,19 @@ mod tests {
 
     fn messages(events: &[Stored]) -> Vec<String> {
         events.iter().map(Stored::message).collect()
+    }
+
+    #[test]
+    fn a_file_that_was_shortened_is_read_from_its_start() {
+        let (_dir, volume) = volume();
+        for number in 1..4 {
+            record(&volume, &on("2026-01-30", number));
+        }
+        let last = read_after(&volume, None, 10).expect("reads").pop().expect("three");
+        fs::write(file_of(&folder(&volume), "20260130"), "").expect("writes");
+        record(&volume, &on("2026-01-30", 4));
+        let found = read_after(&volume, Some(&last.place), 10).expect("reads");
+        assert_eq!(messages(&found), ["Init script 4.sh is done"]);
     }
 
     #[test]

@@ -32,6 +32,9 @@ use crate::{
 /// Events that are looked at in one go.
 const BATCH: usize = 64;
 
+/// After this time it is looked whether there is something new, though nobody said so.
+const LOOK: Duration = Duration::from_secs(60);
+
 /// After this time what could not be read is tried again.
 const AGAIN: Duration = Duration::from_secs(60);
 
@@ -41,7 +44,7 @@ pub async fn run(console: Arc<Console>) {
     let mut manager = Manager::new(console);
     loop {
         let patience = match manager.look().await {
-            Ok(()) => Duration::MAX,
+            Ok(()) => LOOK,
             Err(error) => {
                 log::warn!("apps are not told of events for now: {error}");
                 AGAIN

@@ -216,6 +216,21 @@ fn an_event_is_posted_once_and_a_restart_neither_loses_nor_repeats_one() {
 }
 
 #[test]
+fn events_in_a_folder_that_was_put_in_the_place_of_the_first_are_sent() {
+    let site = Site::new();
+    let (url, sent) = listen(&[]);
+    site.signal("signal-complete", "@EventType = 'BackupComplete'");
+    site.app("appinstance-1", "app-http", "signal-complete", &json!({"Url": url}));
+    let console = Console::start(&site.data);
+    sent.recv_timeout(LIMIT).expect("the scheduled backup");
+    let folder = site.data.root().join(".moorline/events");
+    std::fs::rename(&folder, site.data.root().join(".moorline/events-before")).expect("renamed");
+    let after = site.data.backup();
+    assert_eq!(sent.recv_timeout(LIMIT).expect("an event").file(), name_of(&after));
+    console.stop();
+}
+
+#[test]
 fn what_happens_while_an_app_is_off_is_not_sent_later() {
     let site = Site::new();
     let (url, sent) = listen(&[]);

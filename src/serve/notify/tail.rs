@@ -21,6 +21,10 @@ use crate::{events, volume::Volume};
 /// Where there is no inotify (its instances are limited for each user), it is looked so often.
 const WITHOUT: Duration = Duration::from_secs(30);
 
+/// The folder is no longer the one that is watched.
+const GONE: AddWatchFlags =
+    AddWatchFlags::IN_IGNORED.union(AddWatchFlags::IN_DELETE_SELF).union(AddWatchFlags::IN_MOVE_SELF);
+
 /// Waits for events to be written.
 #[derive(Debug)]
 pub(super) struct Tail {
@@ -58,7 +62,7 @@ impl Tail {
                 return;
             };
             match watch.get_ref().0.read_events() {
-                Ok(events) if events.iter().any(|event| event.mask.contains(AddWatchFlags::IN_IGNORED)) => {
+                Ok(events) if events.iter().any(|event| event.mask.intersects(GONE)) => {
                     // The folder is gone; the next one is another.
                     self.watch = None;
                     return;
@@ -84,7 +88,10 @@ fn watch(folder: &Path) -> Option<AsyncFd<Watch>> {
     // As `events` would make it, where nothing has happened yet.
     let _ = std::fs::DirBuilder::new().mode(0o700).create(folder);
     let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC).ok()?;
-    let flags = AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO;
+    let flags = AddWatchFlags::IN_MODIFY
+        | AddWatchFlags::IN_CREATE
+        | AddWatchFlags::IN_MOVED_TO
+        | GONE.difference(AddWatchFlags::IN_IGNORED);
     match inotify.add_watch(folder, flags | AddWatchFlags::IN_ONLYDIR) {
         // SAFETY: the watch owns its descriptor, which is open and the same for as long as the watch is there.
         Ok(_) => unsafe { AsyncFd::register_with_interest(Watch(inotify), Interest::READABLE) }.ok(),

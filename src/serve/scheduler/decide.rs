@@ -45,6 +45,8 @@ pub struct Decider {
     missed: Option<Timestamp>,
     /// The newest backup that was ever seen.
     seen: Option<Timestamp>,
+    /// When the instance was made.
+    created: Option<Timestamp>,
     /// Since when it cannot be seen what is there.
     blind_since: Option<Timestamp>,
     /// When and for which slot nothing was to be done.
@@ -73,6 +75,7 @@ impl Decider {
         };
         self.blind_since = None;
         self.seen = sight.newest.or(self.seen);
+        self.created = sight.created.or(self.created);
         let slot = schedule.latest_slot(now);
         if sight.has_state && schedule.is_due(now, sight.newest) {
             if !sight.unfinished && !is_ahead(self.retry_at, now) {
@@ -93,7 +96,8 @@ impl Decider {
     fn missed(&mut self, now: Timestamp, schedule: &Schedule) -> Option<Step> {
         let slot = schedule.latest_slot(now);
         let is_late = now.duration_since(slot) > MISSED_AFTER && schedule.is_due(now, self.seen);
-        if !is_late || self.missed == Some(slot) {
+        let is_older = self.created.is_some_and(|created| created > slot);
+        if !is_late || is_older || self.missed == Some(slot) {
             return None;
         }
         self.missed = Some(slot);
@@ -156,7 +160,8 @@ fn verification_is_due(since: Timestamp, now: Timestamp) -> bool {
 mod tests {
     use super::*;
 
-    const SIGHT: Sight = Sight { newest: None, has_state: true, unfinished: false, unverified_since: None };
+    const SIGHT: Sight =
+        Sight { newest: None, has_state: true, unfinished: false, created: None, unverified_since: None };
 
     fn at(text: &str) -> Timestamp {
         text.parse().expect("a time")
@@ -198,6 +203,14 @@ mod tests {
         assert!(matches!(next(&mut decider, "2026-03-10T06:00:00Z", unfinished), Step::Missed { .. }));
         assert_eq!(next(&mut decider, "2026-03-10T06:00:00Z", unfinished), Step::Rest, "told once");
         assert_eq!(next(&mut decider, "2026-03-10T06:01:00Z", SIGHT), Step::BackUp);
+    }
+
+    #[test]
+    fn a_slot_of_before_the_instance_was_not_missed_by_it() {
+        let mut decider = Decider::default();
+        let young = Sight { unfinished: true, created: Some(at("2026-03-10T05:00:00Z")), ..SIGHT };
+        assert_eq!(next(&mut decider, "2026-03-10T06:00:00Z", young), Step::Rest);
+        assert!(matches!(next(&mut decider, "2026-03-11T06:00:00Z", young), Step::Missed { .. }));
     }
 
     #[test]

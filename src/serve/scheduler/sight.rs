@@ -22,6 +22,8 @@ pub struct Sight {
     pub has_state: bool,
     /// Whether a restore is unfinished.
     pub unfinished: bool,
+    /// When the instance was made: what was due before was not its to make.
+    pub created: Option<Timestamp>,
     /// Since when what is kept was not verified in full: the last time, or the oldest backup. None where nothing is kept.
     pub unverified_since: Option<Timestamp>,
 }
@@ -36,7 +38,7 @@ impl Sight {
         let profile = profile.load(volume.root())?;
         let has_state = has_state(volume, &profile)?;
         let Some(instance) = Instance::load(volume)? else {
-            return Ok(Self { newest: None, has_state, unfinished, unverified_since: None });
+            return Ok(Self { newest: None, has_state, unfinished, created: None, unverified_since: None });
         };
         // Without its folder, a backup is tried all the same: it is the attempt that fails, for all to see.
         let newest = match volume.refuse_missing_backups() {
@@ -51,7 +53,7 @@ impl Sight {
             .min();
         let verified = Verifications::load(volume)?.at;
         let unverified_since = oldest.map(|oldest| verified.unwrap_or(oldest));
-        Ok(Self { newest, has_state, unfinished, unverified_since })
+        Ok(Self { newest, has_state, unfinished, created: Some(instance.created), unverified_since })
     }
 }
 
