@@ -4,6 +4,7 @@ mod backups;
 mod client;
 mod cost;
 mod first_run;
+mod full_disk;
 mod keys;
 mod location;
 mod login;
