@@ -11,9 +11,13 @@ mod lock;
 mod mirror;
 mod schema;
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use nix::sys::statvfs::statvfs;
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
 pub use self::{
     copy::adopt,
@@ -22,7 +26,7 @@ pub use self::{
 };
 use crate::{
     error::{Code, Error, Result},
-    store::sqlite::words,
+    store::sqlite::{is_busy_or_full, words},
     volume::{METASTORE, RelPath, Volume},
 };
 
@@ -34,6 +38,9 @@ pub const MEMBER: &str = "moorline/metastore.db";
 
 /// How long another process of ours is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// With less than this it cannot be opened: its `-shm` takes half of it.
+const LEAST_SPACE: u64 = 64 << 10;
 
 /// Where it is, below the storage root.
 #[must_use]
@@ -90,7 +97,28 @@ pub fn setting(connection: &Connection, name: &str) -> rusqlite::Result<Option<S
 
 /// The failure, for a person.
 #[must_use]
-pub fn explain(path: &std::path::Path, cause: &rusqlite::Error) -> Error {
-    Error::new(Code::Unexpected, format!("the console's database {} cannot be used: {}", path.display(), words(cause)))
-        .hint("if it is damaged, move it aside and start the console again, or restore a backup")
+pub fn explain(path: &Path, cause: &rusqlite::Error) -> Error {
+    let says =
+        |code, why: &str| Error::new(code, format!("the console's database {} cannot be used: {why}", path.display()));
+    match cause.sqlite_error_code() {
+        _ if lacks_space(path, cause) => says(Code::TryAgain, "the disk is full")
+            .hint("free space on the volume; `moorline rollback --list` shows what restores have kept"),
+        _ if is_busy_or_full(cause) => says(Code::TryAgain, &words(cause)),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            says(Code::Unexpected, &words(cause)).hint("move it aside and start the console again, or restore a backup")
+        }
+        _ => says(Code::Unexpected, &words(cause)),
+    }
+}
+
+/// Even to read it, SQLite makes files beside it. Where it cannot, it seldom says why; the file system does.
+fn lacks_space(path: &Path, cause: &rusqlite::Error) -> bool {
+    match cause.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => true,
+        Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) => path
+            .parent()
+            .and_then(|folder| statvfs(folder).ok())
+            .is_some_and(|stat| stat.blocks_available() * stat.fragment_size() < LEAST_SPACE),
+        _ => false,
+    }
 }

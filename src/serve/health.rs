@@ -8,6 +8,7 @@
 //! | the newest backup is suspect: something is suddenly empty in it | |
 //! | a restore is unfinished | |
 //! | the folder that was named for backups is not there | |
+//! | the metastore cannot be read | |
 //!
 //! It says how well the console does its work, not whether the server is alive: nothing should be restarted for it.
 
@@ -94,7 +95,7 @@ impl Health {
 /// # Errors
 /// `TryAgain` where the volume cannot be read, whatever the reason: nobody should take it for a bug of the console's.
 pub async fn of(console: &Arc<Console>) -> Result<Health> {
-    let key_is_saved = key_is_saved(console).await?;
+    let key_is_saved = key_is_saved(console).await;
     let next_run = scheduler::next_run(console).await;
     let console = Arc::clone(console);
     let looked = tokio::task::spawn_blocking(move || Facts::look(&console, Timestamp::now(), next_run, key_is_saved));
@@ -116,7 +117,8 @@ async fn key_is_saved(console: &Console) -> Result<bool> {
 struct Facts {
     now: Timestamp,
     next_run: Timestamp,
-    key_is_saved: bool,
+    /// Or why the metastore cannot tell.
+    key_is_saved: Result<bool>,
     has_state: bool,
     unfinished: bool,
     instance: Option<Instance>,
@@ -130,7 +132,7 @@ struct Facts {
 }
 
 impl Facts {
-    fn look(console: &Console, now: Timestamp, next_run: Timestamp, key_is_saved: bool) -> Result<Self> {
+    fn look(console: &Console, now: Timestamp, next_run: Timestamp, key_is_saved: Result<bool>) -> Result<Self> {
         let volume = &console.volume;
         let sight = scheduler::Sight::of(volume, &console.profile, &console.key, now)?;
         Ok(Self {
@@ -205,6 +207,9 @@ impl Facts {
         if damaged > 0 {
             reasons.push(format!("{damaged} of the backups that are kept are damaged"));
         }
+        if let Err(error) = &self.key_is_saved {
+            reasons.push(error.message().to_owned());
+        }
         if self.unfinished {
             reasons.push("a restore is unfinished: start the container once".to_owned());
         }
@@ -213,7 +218,7 @@ impl Facts {
 
     fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
-        if !self.key_is_saved {
+        if matches!(self.key_is_saved, Ok(false)) {
             warnings.push("nobody has said that the secret key is kept outside the volume".to_owned());
         }
         if self.quarantined > 0 {
@@ -265,7 +270,7 @@ mod tests {
         Facts {
             now: at("2026-03-10T12:00:00Z"),
             next_run: at("2026-03-11T03:00:00Z"),
-            key_is_saved: true,
+            key_is_saved: Ok(true),
             has_state: true,
             unfinished: false,
             instance: Some(instance("2026-01-01T00:00:00Z")),
@@ -333,6 +338,8 @@ mod tests {
         assert_eq!(with(&|facts| facts.last = Some(event("BackupFailed"))), "the last backup failed: disk full");
         assert_eq!(with(&|facts| facts.last = Some(event("BackupComplete"))), "");
         assert!(with(&|facts| facts.listed.backups[0].suspect = Some(true)).contains("suspect"));
+        let unreadable = |facts: &mut Facts| facts.key_is_saved = Err(Error::new(Code::TryAgain, "no metastore"));
+        assert_eq!(with(&unreadable), "no metastore");
         assert!(with(&|facts| facts.unfinished = true).contains("unfinished"));
     }
 
@@ -351,7 +358,7 @@ mod tests {
     #[test]
     fn quarantine_and_a_key_that_is_nowhere_else_are_warnings() {
         let mut facts = facts();
-        (facts.quarantined, facts.key_is_saved) = (2, false);
+        (facts.quarantined, facts.key_is_saved) = (2, Ok(false));
         let health = facts.judge();
         assert_eq!((health.status(), health.warnings.len(), health.quarantined), ("ok", 2, 2));
     }

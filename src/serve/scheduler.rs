@@ -26,7 +26,7 @@ use crate::{
     events::{self, Event, Kind},
     metastore,
     profile::duration,
-    volume::Instance,
+    volume::{Instance, Settings},
 };
 
 /// The setting that says when, as `api/settings` calls it.
@@ -89,7 +89,10 @@ pub async fn schedule_now(console: &Console) -> Schedule {
 async fn schedule_of(console: &Console) -> Result<Schedule> {
     let value = match console.fixed.get(TIME_OF_DAY) {
         Some(fixed) => Some(fixed.clone()),
-        None => stored_time_of_day(console).await?,
+        None => stored_time_of_day(console).await.or_else(|error| {
+            log::warn!("the schedule is as it last was: {error}");
+            mirrored_time_of_day(console)
+        })?,
     };
     let schedule = match value.as_ref().and_then(Value::as_str) {
         Some(text) => text.parse().map_err(|error: Error| error.context(TIME_OF_DAY))?,
@@ -109,6 +112,10 @@ async fn stored_time_of_day(console: &Console) -> Result<Option<Value>> {
         })
         .await?;
     Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+}
+
+fn mirrored_time_of_day(console: &Console) -> Result<Option<Value>> {
+    Ok(Settings::load(&console.volume)?.backup_utc_time_of_day.map(Value::String))
 }
 
 /// By how much the slot may be late.

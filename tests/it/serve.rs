@@ -5,6 +5,7 @@ mod client;
 mod connections;
 mod cost;
 mod first_run;
+mod full_disk;
 mod keys;
 mod location;
 mod login;
