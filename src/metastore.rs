@@ -122,3 +122,28 @@ fn lacks_space(path: &Path, cause: &rusqlite::Error) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    #[test]
+    fn only_a_damaged_one_is_to_be_moved_aside() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let said = |code| {
+            let cause = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+            explain(&folder.path().join("metastore.db"), &cause)
+        };
+        let aside = |error: &Error| error.advice().is_some_and(|hint| hint.contains("move it aside"));
+        for code in [ffi::SQLITE_CORRUPT, ffi::SQLITE_NOTADB] {
+            assert!(aside(&said(code)));
+        }
+        for code in [ffi::SQLITE_IOERR_SHMSIZE, ffi::SQLITE_FULL, ffi::SQLITE_BUSY, ffi::SQLITE_CANTOPEN] {
+            assert!(!aside(&said(code)), "{:?}", said(code));
+        }
+        let full = said(ffi::SQLITE_FULL);
+        assert_eq!((full.code(), full.message().contains("the disk is full")), (Code::TryAgain, true));
+    }
+}

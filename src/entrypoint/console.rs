@@ -41,7 +41,7 @@ pub(super) fn environment(settings: &Settings, volume: &Volume) -> Variables {
 /// The console beside a server.
 ///
 /// # Errors
-/// As [`prepared`].
+/// Where this program cannot be found any more.
 pub fn beside(own: &Own, environment: &Variables) -> Result<Companion, NotExecuted> {
     let theirs = ["NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDNAMES"];
     Ok(Companion {
