@@ -13,8 +13,14 @@ use crate::{
     volume::{Settings, Volume, lock},
 };
 
-/// The variables that hold a secret key: the server never sees them.
-pub const SECRETS: [&str; 2] = ["MOORLINE_SECRETKEY", "SEQ_STORAGE_SECRETKEY"];
+/// The variables that hold a secret key, or the console's first password: the server never sees them. (Seq's own names for
+/// the latter are settings of a Seq that may well be the server.)
+pub const SECRETS: [&str; 4] = [
+    "MOORLINE_SECRETKEY",
+    "SEQ_STORAGE_SECRETKEY",
+    "MOORLINE_FIRSTRUN_ADMINPASSWORD",
+    "MOORLINE_FIRSTRUN_ADMINPASSWORDHASH",
+];
 
 /// The process's environment, as it was found.
 #[derive(Debug)]

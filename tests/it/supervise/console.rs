@@ -89,12 +89,15 @@ fn it_is_given_the_key_and_the_server_is_not() {
     let mut container = server(&volume, &["--user", "1234:0"], line)
         .env("MOORLINE_SECRETKEY", KEY)
         .env("MOORLINE_ACCEPT_NEW_KEY", "1")
+        .env("MOORLINE_FIRSTRUN_ADMINPASSWORD", "known to the console")
         .before("chmod 0777 \"$MOORLINE_STORAGE\"")
         .start();
     let console = console_of(&mut container);
     let environment = || fs::read_to_string(format!("/proc/{console}/environ")).unwrap_or_default();
     container.until("it has its environment", || environment().contains(KEY));
-    assert!(!environment().contains("MOORLINE_LOCK_FD") && !volume.read("env").contains(KEY));
+    assert!(environment().contains("known to the console") && !environment().contains("MOORLINE_LOCK_FD"));
+    let of_server = volume.read("env");
+    assert!(!of_server.contains(KEY) && !of_server.contains("known to the console"), "{of_server}");
     assert_eq!(status(console, "Uid"), "0\t0\t0\t0", "whoever the server is, it is moorline");
     container.signal(Signal::SIGTERM);
     assert_eq!(container.wait().code, 143);
