@@ -23,10 +23,11 @@ fn a_stop_right_after_the_start_is_never_lost_once_signals_are_held() {
         let mut container = supervise(&volume, &[], ["/bin/sleep", "0.2"]).start();
         let pid = container.pid();
         thread::sleep(Duration::from_micros((random >> 33) % 2400));
-        let mask = status(pid, "SigBlk");
+        // While they are waited for, the kernel does not show them as held; but there is a child by then.
+        let all_held = status(pid, "SigBlk") == ALL_HELD || !children(pid).is_empty();
         container.signal(Signal::SIGTERM);
         let end = container.wait();
-        if mask == ALL_HELD {
+        if all_held {
             held += 1;
             assert_eq!(end.code, 143, "round {round}: {end}");
         } else {
