@@ -138,7 +138,8 @@ async fn admit(site: &Site, mut request: Request) -> Answer<Request> {
     let identity = identity.or_else(|error| if path == rules::PROBE { Ok(Identity::unknown()) } else { Err(error) })?;
     let mut who = identity.who;
     if !identity.has_to_log_in && !site.open_to_all {
-        same_site::require_this_host(request.headers())?;
+        let peer = request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0);
+        same_site::require_this_host(request.headers(), peer)?;
     }
     if let Need::Permission(permission) = rule.need {
         who.require(permission)?;

@@ -1,6 +1,7 @@
 //! The first run: the administrator that the environment names, and what is there out of the box.
 //!
-//! A metastore that has users, or in which somebody has said that nobody has to log in, is past it: a restored one, too.
+//! A metastore that has users is past it: a restored one, too. Until there are any, a password that the environment gives
+//! makes the first one.
 
 use rusqlite::Connection;
 use serde_json::Value;
@@ -60,8 +61,7 @@ impl FirstRun {
     /// Where the metastore cannot be written, and for a name that nobody can have.
     pub fn apply(&self, connection: &mut Connection) -> Result<bool> {
         unpack(connection)?;
-        let is_past = users::are_there(connection)? || settings::read(connection, "IsAuthenticationEnabled")?.is_some();
-        if is_past {
+        if users::are_there(connection)? {
             return settings::is_authentication_enabled(connection);
         }
         let hash = match (&self.password, &self.password_hash) {

@@ -32,76 +32,17 @@ use crate::{
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct App {
-    /// Its id, `AppId` of its instances.
-    pub id: String,
-    /// What it is called.
-    pub name: String,
-    /// What it does.
-    pub description: String,
-    /// What an instance has to be told.
-    pub available_settings: Vec<AvailableSetting>,
+    /// What it is, and what an instance has to be told.
+    #[serde(flatten)]
+    pub kind: AppKind,
     /// Kept for Seq's clients.
     pub is_input: bool,
     /// Where it is.
     pub links: Links,
 }
 
-/// Something that an app instance has to be told.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "PascalCase")]
-pub struct AvailableSetting {
-    /// Its name in `Settings`.
-    pub name: String,
-    /// Its name for people.
-    pub display_name: String,
-    /// Whether the app can do without.
-    pub is_optional: bool,
-    /// What to enter.
-    pub help_text: String,
-    /// How it is entered: `Text`, `LongText`, `Select`, `Integer`, `Password`.
-    #[serde(rename = "Type")]
-    pub kind: String,
-    /// Whether it is a secret: kept sealed, and never shown.
-    pub is_sensitive: bool,
-    /// What may be entered, where that is limited.
-    pub allowed_values: Vec<AllowedValue>,
-}
-
-/// A value that may be entered.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "PascalCase")]
-pub struct AllowedValue {
-    /// It.
-    pub value: String,
-    /// What it means.
-    pub description: String,
-}
-
 fn of_kind(kind: &AppKind) -> App {
-    let allowed = |setting: &kinds::AvailableSetting| {
-        let of = |one: &kinds::AllowedValue| AllowedValue {
-            value: one.value.to_owned(),
-            description: one.description.to_owned(),
-        };
-        setting.allowed_values.iter().map(of).collect()
-    };
-    let settings = kind.available_settings.iter().map(|setting| AvailableSetting {
-        name: setting.name.to_owned(),
-        display_name: setting.display_name.to_owned(),
-        is_optional: setting.is_optional,
-        help_text: setting.help_text.to_owned(),
-        kind: format!("{:?}", setting.kind),
-        is_sensitive: setting.is_sensitive,
-        allowed_values: allowed(setting),
-    });
-    App {
-        id: kind.id.to_owned(),
-        name: kind.name.to_owned(),
-        description: kind.description.to_owned(),
-        available_settings: settings.collect(),
-        is_input: false,
-        links: links("apps", kind.id),
-    }
+    App { kind: *kind, is_input: false, links: links("apps", kind.id) }
 }
 
 /// The apps that instances can be made of.

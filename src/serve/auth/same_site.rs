@@ -1,5 +1,7 @@
 //! That a request comes from this console's own pages, or from no page at all.
 
+use std::net::IpAddr;
+
 use axum::{
     body::{Body, to_bytes},
     extract::{Form, FromRequest, Request},
@@ -12,11 +14,12 @@ use crate::serve::{Failure, failure::Answer, patience::in_time};
 /// No form of ours is longer.
 const LONGEST_FORM: usize = 256 << 10;
 
-/// Refuses a name that is not this host's: a page of another site, whose name was made to mean this host, could read
-/// the answers.
-pub fn require_this_host(headers: &HeaderMap) -> Answer<()> {
+/// Refuses whoever is not on this host, and a name that is not this host's: a page of another site, whose name was made to
+/// mean this host, could read the answers. That it listens to this host alone is not enough: a restore beside it may
+/// have brought a metastore in which nobody has to log in.
+pub fn require_this_host(headers: &HeaderMap, peer: IpAddr) -> Answer<()> {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    if is_this_host(host) {
+    if peer.is_loopback() && is_this_host(host) {
         return Ok(());
     }
     Err(Failure::new(StatusCode::FORBIDDEN, "nobody has to log in to this console, so it answers to localhost only")
@@ -66,6 +69,8 @@ pub async fn token_of_form(request: Request) -> Answer<(Option<String>, Request)
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
 
     #[test]
@@ -77,6 +82,16 @@ mod tests {
             let failure = token_of_form(Request::new(body)).await.err();
             assert_eq!(failure.map(|failure| failure.status), Some(StatusCode::REQUEST_TIMEOUT));
         });
+    }
+
+    #[test]
+    fn where_nobody_has_to_log_in_others_are_refused_whatever_they_call_this_host() {
+        let headers = HeaderMap::from_iter([(header::HOST, HeaderValue::from_static("localhost:8341"))]);
+        for (peer, is_let_in) in [("127.0.0.1", true), ("::1", true), ("10.0.0.7", false), ("fe80::1", false)] {
+            let peer = peer.parse().expect("an address");
+            assert_eq!(require_this_host(&headers, peer).is_ok(), is_let_in, "{peer}");
+            assert!(require_this_host(&HeaderMap::new(), peer).is_err());
+        }
     }
 
     #[test]

@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{http, mail};
 use crate::error::{Error, Result};
 
 /// How a setting is entered, in Seq's words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub enum SettingType {
     /// A line.
     Text,
@@ -24,7 +25,7 @@ pub enum SettingType {
 }
 
 /// A value that may be chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct AllowedValue {
     /// It.
@@ -34,7 +35,7 @@ pub struct AllowedValue {
 }
 
 /// Something that an app has to be told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct AvailableSetting {
     /// Its name in `Settings`.
@@ -55,7 +56,7 @@ pub struct AvailableSetting {
 }
 
 /// An app that instances can be made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct AppKind {
     /// Its id, `AppId` of its instances.

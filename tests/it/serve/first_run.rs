@@ -59,6 +59,17 @@ fn what_the_environment_says_counts_once() {
 }
 
 #[test]
+fn a_password_that_is_given_later_closes_what_was_open() {
+    let volume = TestVolume::new();
+    let console = Console::of(serve(&volume).env("MOORLINE_FIRSTRUN_NOAUTHENTICATION", "true"));
+    console.get("/api/users").is(200);
+    console.stop();
+    let (console, session) = Console::with_administrator(&volume);
+    console.get("/api/users").is(401);
+    console.ask("GET", "/api/users").by(&session).send().is(200);
+}
+
+#[test]
 fn without_a_password_this_host_alone_is_let_in() {
     let volume = TestVolume::new();
     let console = Console::of(serve(&volume).env("MOORLINE_LISTEN", "0.0.0.0:0"));
