@@ -5,9 +5,10 @@
 use std::{ffi::OsString, process::ExitCode, time::Duration};
 
 use log::{LevelFilter, Log, Metadata, Record};
-use moorline::{
-    entrypoint::supervise::{self, AfterGrace, Companion, Exits, Program, Supervision},
-    process::{Routes, Signals, Variables, exec, exec::Prepared},
+use moorline::entrypoint::supervise::{self, AfterGrace, Companion, Exits, Program, Supervision};
+use process::{
+    Routes, Signals, Variables,
+    exec::{self, Prepared},
 };
 
 struct Stderr;

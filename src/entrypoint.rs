@@ -1,12 +1,13 @@
 //! From container start to server: one straight line, each step one function, in this order.
 //!
 //! ```text
-//! 1 hold signals, open the storage root, take the lock
-//! 2 finish or undo a restore that a crash interrupted
-//! 4 copy from /seqinit, run the scripts of Init/, then those of Init/start.d/; switch apps off that a crash kept on,
-//!   and on what somebody wants released
-//! 5 where there is still no secret key, make one
-//! 6 a backup, if the newest is older than a day; then the server: it replaces this process, or is its child
+//! prepare        hold signals, open the storage root, take the lock
+//! recover        finish or undo a restore that a crash interrupted (engine)
+//! scripts        copy from /seqinit, run the scripts of Init/; then those of Init/start.d/
+//! quarantine     switch off or release apps, if something is pending (engine)
+//! ensure_key     create a secret key if none exists
+//! back_up        a backup, if the newest is older than a day (engine)
+//! serve          the server replaces this process, or becomes its child
 //! ```
 //! A signal to stop before the server is there stops whatever runs, and the server does not start. This process never
 //! opens a database: whatever does is a child.
@@ -15,7 +16,6 @@ pub mod console;
 pub mod health;
 mod lock;
 mod quarantine;
-mod quiet;
 pub mod ready;
 mod scripts;
 mod state;
@@ -23,32 +23,34 @@ pub mod supervise;
 
 use std::{
     ffi::OsString,
-    os::fd::{BorrowedFd, RawFd},
-    path::PathBuf,
+    ops::ControlFlow,
+    os::fd::{BorrowedFd, OwnedFd, RawFd},
+    path::{Path, PathBuf},
     process::Command,
     time::Duration,
 };
 
 use nix::sys::signal::Signal;
 
-use self::quarantine::Given;
-pub use self::{
-    health::Health,
-    quiet::supervised::{is_there as server_runs, look_after},
-    state::holds_state,
-    supervise::Supervision,
-};
+use self::quarantine::ServerAdditions;
+pub use self::{health::Health, state::holds_state, supervise::Supervision};
 use crate::{
-    backup,
+    command::{engine, output},
+    init::{self, policy::OnFailure},
+};
+use process::{
+    Ended, Isolation, NotExecuted, Own, Signals, User, Variables, child,
+    exec::{self, Prepared},
+    fd, signals,
+};
+use profile::{Choice, choice};
+use volume::{
+    Instance, Lock, Volume, backups,
     error::{Code, Error, Result},
     events::{self, Event, Kind},
-    init::{self, policy::OnFailure},
     key::Sources,
-    process::{Ended, NotExecuted, Own, Signals, User, Variables, child, exec, exec::Prepared, signals},
-    profile::{Choice, choice},
-    restore,
-    serve::Role,
-    volume::{Instance, Lock, Volume, lock::LOCK_FD},
+    lock::LOCK_FD,
+    restores,
 };
 
 /// A backup that is no older makes one before the server starts superfluous. The child is told the same.
@@ -137,30 +139,49 @@ pub enum End {
     },
 }
 
+impl Settings {
+    /// The lock that a parent left to this process, if it is this volume's.
+    fn inherited_lock(&self, volume: &Volume) -> Option<OwnedFd> {
+        fd::take_file(self.inherited_lock?, &volume.own().join("lock"))
+    }
+}
+
 impl From<NotExecuted> for End {
     fn from(server: NotExecuted) -> Self {
         Self::Failed { exit: server.exit, error: server.error.context("the server cannot be started") }
     }
 }
 
-/// Steps 1 to 4: the verb `init`.
+impl End {
+    /// What a child of ours that failed means for the start: its own exit code.
+    fn of_child(ended: Ended, message: &str) -> Self {
+        let exit = ended.code();
+        let code = Code::from_exit(exit).unwrap_or(Code::Unexpected);
+        Self::Failed {
+            exit,
+            error: Error::new(code, message).hint("the lines above say why; the next start tries again"),
+        }
+    }
+}
+
+/// The steps up to quarantine: the command `init`.
 ///
 /// # Errors
 /// Where a step fails that has no exit code of its own.
 pub fn init(settings: &Settings) -> Result<End> {
     let mut signals = Signals::hold()?;
     let (volume, lock) = match prepare(settings, &mut signals)? {
-        Ok(prepared) => prepared,
-        Err(end) => return Ok(end),
+        ControlFlow::Continue(prepared) => prepared,
+        ControlFlow::Break(end) => return Ok(end),
     };
-    if let Err(end) = quarantine::settle(settings, &volume, &lock, &mut signals)? {
+    if let ControlFlow::Break(end) = quarantine::settle(settings, &volume, &lock, &mut signals)? {
         return Ok(end);
     }
     init::server_starts(&volume)?;
     Ok(End::Ready)
 }
 
-/// The whole line: the verb `run`. Where the server replaces this process and all goes well, it does not return.
+/// All steps: the command `run`. Where the server replaces this process and all goes well, it does not return.
 ///
 /// # Errors
 /// As [`init()`].
@@ -169,8 +190,8 @@ pub fn run(settings: &Settings, server: &Server) -> Result<End> {
     server.parent_death_signal.into_iter().for_each(signals::when_parent_ends);
     let sockets = activated(&settings.environment);
     let (volume, lock) = match prepare(settings, &mut signals)? {
-        Ok(prepared) => prepared,
-        Err(end) => return Ok(end),
+        ControlFlow::Continue(prepared) => prepared,
+        ControlFlow::Break(end) => return Ok(end),
     };
     if server.supervision.is_none() {
         ready::refuse_without_supervisor(settings, &volume)?;
@@ -179,13 +200,13 @@ pub fn run(settings: &Settings, server: &Server) -> Result<End> {
         return Ok(end);
     }
     let given = match quarantine::settle(settings, &volume, &lock, &mut signals)? {
-        Ok(given) => given,
-        Err(end) => return Ok(end),
+        ControlFlow::Continue(given) => given,
+        ControlFlow::Break(end) => return Ok(end),
     };
     init::server_starts(&volume)?;
     let instance = match ensure_key(settings, server, &volume, &mut signals)? {
-        Ok(instance) => instance,
-        Err(end) => return Ok(end),
+        ControlFlow::Continue(instance) => instance,
+        ControlFlow::Break(end) => return Ok(end),
     };
     if let Some(end) = back_up(settings, server, &volume, &instance, &mut signals) {
         return Ok(end);
@@ -199,31 +220,43 @@ pub fn run(settings: &Settings, server: &Server) -> Result<End> {
     )
 }
 
-fn prepare(settings: &Settings, signals: &mut Signals) -> Result<std::result::Result<(Volume, Lock), End>> {
+fn prepare(settings: &Settings, signals: &mut Signals) -> Result<ControlFlow<End, (Volume, Lock)>> {
     exec::close_on_exec_except(&[]);
     let volume = Volume::open(&settings.storage)?;
     volume.prepare()?;
-    let Some(lock) = lock::wait_for(&volume, settings, signals)? else { return Ok(Err(stopped(signals))) };
+    let Some(lock) = lock::wait_for(&volume, settings, signals)? else {
+        return Ok(ControlFlow::Break(stopped(signals)));
+    };
     volume.clear_spool();
     if let Some(user) = &settings.user
         && let Err(error) = volume.let_pass(user.uid(), user.gid())
     {
         log::warn!("scripts of user {} may not find `seqsvr`: {error}", user.spec());
     }
-    recover(&volume)?;
+    if let Some(end) = recover(settings, &volume, &lock, signals)? {
+        return Ok(ControlFlow::Break(end));
+    }
     if let Some(end) = scripts::run_once(settings, &volume, &lock, signals)? {
-        return Ok(Err(end));
+        return Ok(ControlFlow::Break(end));
     }
     // A script may have gone on after its restore was killed: no server may find the state half old and half new.
-    recover(&volume)?;
-    Ok(Ok((volume, lock)))
+    if let Some(end) = recover(settings, &volume, &lock, signals)? {
+        return Ok(ControlFlow::Break(end));
+    }
+    Ok(ControlFlow::Continue((volume, lock)))
 }
 
-fn recover(volume: &Volume) -> Result<()> {
-    for line in restore::recover(volume)? {
-        log::info!("{line}");
+/// Has the engine finish or undo a restore that a crash interrupted. The journals say whether that is needed.
+fn recover(settings: &Settings, volume: &Volume, lock: &Lock, signals: &mut Signals) -> Result<Option<End>> {
+    if !restores::need_recovery(volume)? {
+        return Ok(None);
     }
-    Ok(())
+    let failed = "an interrupted restore could not be finished or undone, so the server is not started";
+    Ok(match own_command(settings, volume, &["recover"], Some(lock), signals)? {
+        Ended::Exited(0) => None,
+        Ended::Stopped(signal) => Some(End::Stopped(signal)),
+        other => Some(End::of_child(other, failed)),
+    })
 }
 
 /// The same environment, in which `seqsvr` and `moorline` are this program and use this volume.
@@ -231,11 +264,11 @@ fn recover(volume: &Volume) -> Result<()> {
 pub fn with_commands(environment: Variables, own: &Own, volume: &Volume, profile: &Choice) -> Variables {
     // Where links are not possible, this program is found under its own name at least.
     let folder = state::links(volume, own).or_else(|| own.path().parent().map(PathBuf::from));
-    told(environment.with_path(folder.as_slice()).with("DATA_DIR", volume.root()), volume, profile)
+    child_environment(environment.with_path(folder.as_slice()).with("DATA_DIR", volume.root()), volume, profile)
 }
 
 /// The same environment, in which a child of this program finds the same volume and the same profile.
-fn told(environment: Variables, volume: &Volume, profile: &Choice) -> Variables {
+fn child_environment(environment: Variables, volume: &Volume, profile: &Choice) -> Variables {
     let environment = environment.with("MOORLINE_STORAGE", volume.root());
     match profile.told() {
         Some(profile) => environment.with(choice::VARIABLE, profile),
@@ -249,23 +282,19 @@ fn ensure_key(
     server: &Server,
     volume: &Volume,
     signals: &mut Signals,
-) -> Result<std::result::Result<Instance, End>> {
+) -> Result<ControlFlow<End, Instance>> {
     if server.keys.provider.is_none() {
         let instance = Instance::load(volume)?;
-        return Ok(Ok(server.keys.ensure_for(volume, instance, server.accept_new_key)?.1));
+        return Ok(ControlFlow::Continue(server.keys.ensure_for(volume, instance, server.accept_new_key)?.1));
     }
     let accept = server.accept_new_key.then_some("--accept-new-key");
     let verb: Vec<&str> = ["show-key"].into_iter().chain(accept).collect();
-    Ok(match own_verb(settings, volume, &verb, None, signals)? {
-        Ended::Exited(0) => Ok(Instance::ensure(volume)?),
-        Ended::Stopped(signal) => Err(End::Stopped(signal)),
-        other => Err(End::Failed {
-            exit: other.code(),
-            error: Error::new(
-                Code::from_exit(other.code()).unwrap_or(Code::Unexpected),
-                "the secret key provider gave no key that this volume can use",
-            ),
-        }),
+    Ok(match own_command(settings, volume, &verb, None, signals)? {
+        Ended::Exited(0) => ControlFlow::Continue(Instance::ensure(volume)?),
+        Ended::Stopped(signal) => ControlFlow::Break(End::Stopped(signal)),
+        other => {
+            ControlFlow::Break(End::of_child(other, "the secret key provider gave no key that this volume can use"))
+        }
     })
 }
 
@@ -279,11 +308,11 @@ fn back_up(
 ) -> Option<End> {
     // Where one is there, which is nearly always so, no child is needed to see it.
     if !server.boot_backup
-        || backup::has_one_since(volume, Some(instance), BOOT_BACKUP_AGE, jiff::Timestamp::now()).unwrap_or(false)
+        || backups::has_one_since(volume, Some(instance), BOOT_BACKUP_AGE, jiff::Timestamp::now()).unwrap_or(false)
     {
         return None;
     }
-    match own_verb(settings, volume, &["backup", "--if-older", "24h", "--scheduled"], None, signals) {
+    match own_command(settings, volume, &["backup", "--if-older", "24h", "--scheduled"], None, signals) {
         Ok(Ended::Exited(0)) => None,
         Ok(Ended::Stopped(signal)) => Some(End::Stopped(signal)),
         Ok(other) => {
@@ -297,32 +326,47 @@ fn back_up(
     }
 }
 
-/// One of our own verbs as a child; only what it logs is shown. One that changes the state inherits the lock.
-fn own_verb(
+/// A command of the engine as a child; only what it logs is shown. One that changes the state inherits the lock.
+fn own_command(
     settings: &Settings,
     volume: &Volume,
-    verb: &[&str],
+    command: &[&str],
     lock: Option<&Lock>,
     signals: &mut Signals,
 ) -> Result<Ended> {
-    let mut command = Command::new(settings.own.run());
-    let mut environment = told(settings.environment.clone().without(&[LOCK_FD]), volume, &settings.profile);
+    let mut child = match engine_command(settings, volume, command) {
+        Ok(child) => child,
+        Err(missing) => {
+            output::report(&missing.error);
+            return Ok(Ended::Exited(missing.exit));
+        }
+    };
     if let Some(lock) = lock {
-        environment = environment.with(LOCK_FD, lock.fd().to_string());
+        child.env(LOCK_FD, lock.fd().to_string());
     }
-    command.args(verb).env_clear().envs(environment.pairs()).stdout(child::unheard());
-    match child::run(command, None, lock.map(Lock::fd), Duration::from_secs(5), signals) {
+    let isolation = Isolation { keep: lock.map(Lock::fd).into_iter().collect(), ..Isolation::default() };
+    match child::run(child, None, isolation, Duration::from_secs(5), signals) {
         Ok(done) => Ok(done.ended),
-        Err(child::Failure::NotStarted(cause)) => Err(Error::io("start", settings.own.path(), &cause)),
+        Err(child::Failure::NotStarted(cause)) => Err(Error::io("start", Path::new(engine::PROGRAM), &cause)),
         Err(child::Failure::Lost(error)) => Err(error),
     }
+}
+
+/// A command of the engine that finds the same volume and profile.
+fn engine_command(settings: &Settings, volume: &Volume, command: &[&str]) -> std::result::Result<Command, NotExecuted> {
+    let engine = engine::find(&settings.own, settings.environment.get("PATH"))?;
+    let environment = engine::environment(&settings.own, settings.environment.clone());
+    let environment = child_environment(environment.without(&[LOCK_FD]), volume, &settings.profile);
+    let mut child = Command::new(engine);
+    child.args(command).env_clear().envs(environment.pairs()).stdout(child::unheard());
+    Ok(child)
 }
 
 /// What is started, and what it is given.
 struct Serving<'a> {
     server: &'a Server,
     instance: &'a Instance,
-    given: &'a Given,
+    given: &'a ServerAdditions,
     sockets: &'a [RawFd],
 }
 
@@ -370,7 +414,7 @@ fn prepared(settings: &Settings, serving: &Serving<'_>, volume: &Volume) -> std:
     let Serving { server, instance, given, .. } = serving;
     let Some(command) = &server.command else {
         let environment = given.environment(console::environment(settings, volume), instance);
-        return console::prepared(&settings.own, Role::Server, &environment);
+        return console::prepared(&settings.own, console::SERVER, &environment);
     };
     let internal = [LOCK_FD, init::SCRIPT, settings.arguments_variable];
     let environment = at_home(settings.environment.clone(), settings).without(&server.hidden).without(&internal);

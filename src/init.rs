@@ -46,10 +46,11 @@ use self::{
     scan::Script,
     stage::Stage,
 };
-use crate::{
+use process::{Own, Signals, User, Variables};
+use seqbac_header::{Id, RelPath};
+use volume::{
+    Lock, Volume,
     error::{Code, Error, IoContext, Result},
-    process::{Own, Signals, User, Variables},
-    volume::{Id, Lock, RelPath, Volume},
 };
 
 /// What scripts are run with.

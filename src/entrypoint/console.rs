@@ -6,13 +6,17 @@
 
 use std::{ffi::OsString, time::Duration};
 
-use super::{Settings, supervise::Companion, told};
-use crate::{
-    init,
-    process::{NotExecuted, Own, Variables, exec, exec::Prepared},
-    serve::Role,
-    volume::{Volume, lock::LOCK_FD},
+use super::{Settings, child_environment, supervise::Companion};
+use crate::{command::engine, init};
+use process::{
+    NotExecuted, Own, Variables,
+    exec::{self, Prepared},
 };
+use volume::{Volume, lock::LOCK_FD};
+
+/// The roles of `serve --as`: the server itself, and beside another server.
+pub(super) const SERVER: &str = "server";
+const COMPANION: &str = "companion";
 
 /// Beside the server it is started so long after it: a server that ends at once has none, and the start of one that does
 /// not is over.
@@ -26,16 +30,17 @@ const LONGEST_WAIT: Duration = Duration::from_secs(300);
 ///
 /// # Errors
 /// Where this program is not found.
-pub(super) fn prepared(own: &Own, role: Role, environment: &Variables) -> Result<Prepared, NotExecuted> {
-    let command: [OsString; 4] = [own.run().into(), "serve".into(), "--as".into(), role.name().into()];
+pub(super) fn prepared(own: &Own, role: &str, environment: &Variables) -> Result<Prepared, NotExecuted> {
+    let engine = engine::find(own, environment.get("PATH"))?;
+    let command: [OsString; 4] = [engine.into(), "serve".into(), "--as".into(), role.into()];
     // By its own name it can be told from the other processes.
-    Ok(exec::prepare(&command, environment)?.called(own.path().as_os_str()))
+    Ok(exec::prepare(&command, &engine::environment(own, environment.clone()))?.called(own.path().as_os_str()))
 }
 
 /// Its environment: this process's, in which it finds the same volume and the same profile.
 pub(super) fn environment(settings: &Settings, volume: &Volume) -> Variables {
     let internal = [LOCK_FD, init::SCRIPT, settings.arguments_variable];
-    told(settings.environment.clone().without(&internal), volume, &settings.profile)
+    child_environment(settings.environment.clone().without(&internal), volume, &settings.profile)
 }
 
 /// The console beside a server.
@@ -46,7 +51,7 @@ pub fn beside(own: &Own, environment: &Variables) -> Result<Companion, NotExecut
     let theirs = ["NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDNAMES"];
     Ok(Companion {
         name: "the console".to_owned(),
-        prepared: prepared(own, Role::Companion, &environment.clone().without(&theirs))?,
+        prepared: prepared(own, COMPANION, &environment.clone().without(&theirs))?,
         after_the_server: AFTER_THE_SERVER,
         first_wait: FIRST_WAIT,
         longest_wait: LONGEST_WAIT,

@@ -10,11 +10,12 @@ use std::{
 
 use jiff::Timestamp;
 
-pub use crate::profile::Health;
+pub use profile::Health;
 
-use crate::{
+use volume::{
+    Holder, Volume,
     error::{self, Result},
-    volume::{Holder, Volume, lock},
+    lock,
 };
 
 /// The variable that says how health is told.
@@ -29,18 +30,16 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(2
 /// How often it is said that the server is still not healthy.
 const SAID_EVERY: Duration = Duration::from_secs(60);
 
-impl Health {
-    /// Looks once. `up` says for how long the server has been up.
-    ///
-    /// # Errors
-    /// Why it is not healthy, in words.
-    pub fn check(&self, up: Duration) -> std::result::Result<(), String> {
-        match self {
-            Self::Http { authority, address, path } => get(authority, address, path),
-            Self::Tcp(host, port) => connect(host, *port, Instant::now() + LIMIT).map(drop),
-            Self::Alive(time) if up >= *time => Ok(()),
-            Self::Alive(time) => Err(format!("it has been up for {} s of {} s", up.as_secs(), time.as_secs_f64())),
-        }
+/// Looks once. `up` says for how long the server has been up.
+///
+/// # Errors
+/// Why it is not healthy, in words.
+pub fn check(health: &Health, up: Duration) -> std::result::Result<(), String> {
+    match health {
+        Health::Http { authority, address, path } => get(authority, address, path),
+        Health::Tcp(host, port) => connect(host, *port, Instant::now() + LIMIT).map(drop),
+        Health::Alive(time) if up >= *time => Ok(()),
+        Health::Alive(time) => Err(format!("it has been up for {} s of {} s", up.as_secs(), time.as_secs_f64())),
     }
 }
 
@@ -77,7 +76,7 @@ pub(super) fn wait(health: &Health) {
     let started = Instant::now();
     let mut said = started;
     let [mut pause, longest] = PAUSES;
-    while let Err(reason) = health.check(started.elapsed()) {
+    while let Err(reason) = check(health, started.elapsed()) {
         if said.elapsed() >= SAID_EVERY {
             said = Instant::now();
             log::info!("the server is not healthy after {} s ({health}): {reason}", started.elapsed().as_secs());

@@ -3,11 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::Settings;
-use crate::{
-    error::Result,
-    process::Signals,
-    volume::{Lock, Volume},
-};
+use process::Signals;
+use volume::{Lock, Volume, error::Result};
 
 /// How often a lock that is held is tried again.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -19,12 +16,13 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub fn wait_for(volume: &Volume, settings: &Settings, signals: &mut Signals) -> Result<Option<Lock>> {
     let deadline = Instant::now() + settings.lock_wait;
     let mut said = false;
+    let mut inherited = settings.inherited_lock(volume);
     loop {
         signals.look();
         if signals.stop().is_some() {
             return Ok(None);
         }
-        let holder = match Lock::try_take(volume, settings.verb, settings.inherited_lock)? {
+        let holder = match Lock::try_take(volume, settings.verb, inherited.take())? {
             Ok(lock) => return Ok(Some(lock)),
             Err(holder) => holder,
         };

@@ -5,13 +5,15 @@
 
 use std::{collections::BTreeMap, ffi::OsString};
 
-use super::{End, Settings, own_verb};
-use crate::{
-    apps::Memory,
+use std::ops::ControlFlow;
+
+use super::{End, Settings, own_command};
+use crate::command::engine::MISSING as MISSING_ENGINE;
+use process::{Ended, Signals, Variables};
+use volume::{
+    Instance, Lock, Volume,
     error::{Code, Error, Result},
-    process::{Ended, Signals, Variables},
-    restore,
-    volume::{Instance, Lock, Volume},
+    quarantine::QuarantineStatus,
 };
 
 /// The verb of the child.
@@ -24,7 +26,7 @@ const QUARANTINED: &str = "MOORLINE_QUARANTINED";
 
 /// What the server is given in quarantine, besides its own.
 #[derive(Debug, Default)]
-pub(super) struct Given {
+pub(super) struct ServerAdditions {
     quarantined: bool,
     environment: BTreeMap<String, String>,
     arguments: Vec<String>,
@@ -36,30 +38,39 @@ pub(super) fn settle(
     volume: &Volume,
     lock: &Lock,
     signals: &mut Signals,
-) -> Result<std::result::Result<Given, End>> {
-    let mut memory = Memory::load(volume)?;
-    if memory.as_ref().is_some_and(|memory| memory.pending || !memory.requested.is_empty()) {
-        match own_verb(settings, volume, &SETTLE, Some(lock), signals)? {
+) -> Result<ControlFlow<End, ServerAdditions>> {
+    let mut status = QuarantineStatus::load(volume)?;
+    if status.as_ref().is_some_and(QuarantineStatus::needs_engine) {
+        match own_command(settings, volume, &SETTLE, Some(lock), signals)? {
             Ended::Exited(0) => {}
-            Ended::Stopped(signal) => return Ok(Err(End::Stopped(signal))),
-            other => return Ok(Err(unsettled(other))),
+            Ended::Stopped(signal) => return Ok(ControlFlow::Break(End::Stopped(signal))),
+            other => return Ok(ControlFlow::Break(unsettled(other))),
         }
-        memory = Memory::load(volume)?;
+        status = QuarantineStatus::load(volume)?;
     }
-    let Some(memory) = memory else { return Ok(Ok(Given::default())) };
-    let apps: Vec<_> = memory.apps().collect();
-    log::warn!("in quarantine: {}; `moorline apps` lists them", restore::in_words(&apps));
-    Ok(Ok(Given { quarantined: true, environment: memory.env(), arguments: memory.args() }))
+    let Some(status) = status else { return Ok(ControlFlow::Continue(ServerAdditions::default())) };
+    log::warn!("in quarantine: {}; `moorline apps` lists them", status.in_words());
+    Ok(ControlFlow::Continue(ServerAdditions {
+        quarantined: true,
+        environment: status.environment(),
+        arguments: status.arguments(),
+    }))
 }
 
 fn unsettled(ended: Ended) -> End {
+    if ended.code() == MISSING_ENGINE {
+        return End::of_child(
+            ended,
+            "apps cannot be switched off or on without the engine, so the server is not started",
+        );
+    }
     let code = Code::from_exit(ended.code()).filter(|code| code.may_pass()).unwrap_or(Code::AppsUnknown);
     let error =
         Error::new(code, "apps could not be switched off or on as they are to be, so the server is not started");
     End::Failed { exit: code.exit(), error: error.hint("mend what is said above; the next start tries again") }
 }
 
-impl Given {
+impl ServerAdditions {
     /// The server's environment.
     pub fn environment(&self, own: Variables, instance: &Instance) -> Variables {
         let epoch = instance.restore_epoch.to_string();

@@ -4,19 +4,20 @@
 //! nothing but its children. What it needs to know is in its environment; the volume's lock is inherited. While it
 //! waits for the server, signals do to it what they do by default. Where no script is waiting there is no child.
 
-use super::{End, Health, Settings, health, scripts, told};
-use crate::{
+use super::{End, Health, Settings, child_environment, health, scripts};
+use crate::init;
+use process::{
+    Signals,
+    exec::{self, Prepared},
+};
+use volume::{
+    Lock, Volume,
     error::{Error, Result},
-    init,
-    process::{
-        Signals,
-        exec::{self, Prepared},
-    },
-    volume::{Lock, Volume, lock::LOCK_FD},
+    lock::LOCK_FD,
 };
 
-/// The hidden verb that the child is started with.
-pub const VERB: &str = "after-start";
+/// The hidden command that the child is started with.
+pub const COMMAND: &str = "after-start";
 
 /// The child that runs what is waiting in `Init/ready.d/`; `None` where nothing is. To be started right after the
 /// server, apart from its terminal and its group, and to be given the descriptor of the lock.
@@ -28,7 +29,7 @@ pub fn child(settings: &Settings, volume: &Volume, lock: &Lock) -> Result<Option
     if init::waiting_after_start(volume)?.is_empty() {
         return Ok(None);
     }
-    let mut environment = told(settings.environment.clone(), volume, &settings.profile);
+    let mut environment = child_environment(settings.environment.clone(), volume, &settings.profile);
     environment = environment.with(LOCK_FD, lock.fd().to_string());
     environment = environment.with(health::VARIABLE, health_of(settings).to_string());
     if scripts.strict_permissions {
@@ -37,7 +38,7 @@ pub fn child(settings: &Settings, volume: &Volume, lock: &Lock) -> Result<Option
     if let Some(user) = &settings.user {
         environment = environment.with("MOORLINE_USER", user.spec());
     }
-    let command = [settings.own.run().as_os_str().to_owned(), VERB.into()];
+    let command = [settings.own.run().as_os_str().to_owned(), COMMAND.into()];
     exec::prepare(&command, &environment).map(Some).map_err(|refused| refused.error)
 }
 
@@ -70,7 +71,7 @@ pub fn refuse_without_supervisor(settings: &Settings, volume: &Volume) -> Result
 pub fn run(settings: &Settings) -> Result<End> {
     let volume = Volume::open(&settings.storage)?;
     volume.prepare()?;
-    let lock = Lock::take(&volume, VERB, settings.inherited_lock)?;
+    let lock = Lock::take(&volume, COMMAND, settings.inherited_lock(&volume))?;
     health::wait(&health_of(settings));
     let mut signals = Signals::hold()?;
     exec::close_on_exec_except(&[]);

@@ -1,12 +1,9 @@
 //! Init scripts as the entrypoint runs them: with what they are promised, each stage at its place in the line.
 
 use super::{End, Settings, state, with_commands};
-use crate::{
-    error::Result,
-    init,
-    process::{Signals, Variables},
-    volume::{Lock, Volume},
-};
+use crate::init;
+use process::{Signals, Variables};
+use volume::{Lock, Volume, error::Result};
 
 /// Those of `/seqinit` and `Init/`, once each.
 pub(super) fn run_once(
@@ -18,7 +15,7 @@ pub(super) fn run_once(
     if settings.scripts.is_none() {
         log::info!("init scripts are skipped");
     }
-    with(settings, volume, lock, &|| state::holds_state(volume, &settings.profile), |init| init::run(init, signals))
+    with(settings, volume, lock, &|| state::holds_state(settings, volume), |init| init::run(init, signals))
 }
 
 /// Those of `Init/start.d/`, at every start.
@@ -28,9 +25,7 @@ pub(super) fn run_at_start(
     lock: &Lock,
     signals: &mut Signals,
 ) -> Result<Option<End>> {
-    with(settings, volume, lock, &|| state::holds_state(volume, &settings.profile), |init| {
-        init::run_at_start(init, signals)
-    })
+    with(settings, volume, lock, &|| state::holds_state(settings, volume), |init| init::run_at_start(init, signals))
 }
 
 /// Those of `Init/ready.d/`, once each. The server runs by then: whether the volume was empty is of no interest.

@@ -6,15 +6,31 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{error::Result, process::Own, profile::Choice, store, volume::Volume};
+use super::{Settings, engine_command};
+use process::{Isolation, Own};
+use volume::{
+    Volume,
+    error::{Code, Error, Result},
+};
 
-/// Whether the volume holds state: a path that one of the stores takes.
+/// Whether the volume holds state: a path that one of the profile's stores takes. The engine looks.
 ///
 /// # Errors
 /// Where the volume cannot be read, or its profile or `.moorlineignore` makes no sense.
-pub fn holds_state(volume: &Volume, profile: &Choice) -> Result<bool> {
-    let profile = profile.load(volume.root())?;
-    store::holds_state(volume.root(), &profile.scope.compile()?)
+pub fn holds_state(settings: &Settings, volume: &Volume) -> Result<bool> {
+    let mut child = engine_command(settings, volume, &["holds-state"]).map_err(|missing| missing.error)?;
+    // It looks for one path and ends: a signal to stop is noticed right after it.
+    Isolation::default().apply(&mut child);
+    let status = child.status().map_err(|cause| Error::io("start", child.get_program().as_ref(), &cause))?;
+    match status.code() {
+        Some(0) => Ok(true),
+        Some(exit) if exit == i32::from(Code::NotFound.exit()) => Ok(false),
+        other => {
+            let exit = other.and_then(|exit| u8::try_from(exit).ok());
+            let code = exit.and_then(Code::from_exit).unwrap_or(Code::Unexpected);
+            Err(Error::new(code, "cannot find out whether the volume holds state").hint("the lines above say why"))
+        }
+    }
 }
 
 /// `.moorline/bin/`, in which `seqsvr` and `moorline` are links to this program. A link may lie on a `noexec` volume:
@@ -28,7 +44,7 @@ pub fn links(volume: &Volume, own: &Own) -> Option<PathBuf> {
             log::warn!(
                 "scripts may not find `seqsvr`: {} cannot hold links: {}",
                 folder.display(),
-                crate::error::reason(&cause)
+                volume::error::reason(&cause)
             );
             None
         }

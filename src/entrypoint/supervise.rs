@@ -19,17 +19,15 @@ use std::{
 
 use nix::{libc, unistd::Pid};
 
-use self::companion::Slot;
-pub use self::companion::{Beside, Companion};
-use crate::{
-    error::{Error, Result},
-    process::{
-        Ended, NotExecuted, Routes, Signals,
-        exec::Prepared,
-        leftovers, pages, reap,
-        start::{self, Given, Place, Started},
-    },
+pub use self::companion::Companion;
+use self::companion::CompanionSlot;
+use process::{
+    Ended, NotExecuted, Routes, Signals,
+    exec::Prepared,
+    fd, kill, leftovers, pages, reap,
+    start::{self, Given, Place, Started},
 };
+use volume::error::{Error, Result};
 
 /// How long the companion has when the server has ended: the container's end does not wait for it any longer.
 const FOR_THE_COMPANION: Duration = Duration::from_secs(2);
@@ -113,48 +111,19 @@ pub fn run(
     let keep: Vec<RawFd> = server.lock.into_iter().chain(server.sockets.iter().copied()).collect();
     let given = Given { place, keep: &keep, activated: !server.sockets.is_empty(), behind: false };
     let started = start::start(server.prepared, given)?;
-    server.sockets.iter().for_each(|socket| close(*socket));
+    server.sockets.iter().for_each(|socket| fd::close_inherited(*socket));
     let after = server.after_start.and_then(|program| start_after(program, server.lock));
-    let (end, mut server) = look_after(started, server.companion, after, SoFar::default(), how, signals);
-    Ok(server.not_executed().map_or(Ok(end), Err))
-}
-
-/// What has become of a server before it is looked after.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SoFar {
-    /// It has ended.
-    pub ended: Option<Ended>,
-    /// It was sent SIGTERM.
-    pub stopping: bool,
-    /// It was sent SIGINT or SIGQUIT.
-    pub asked: bool,
-    /// What runs beside it.
-    pub beside: Beside,
-}
-
-/// Looks after a server that was started, to its end, and stops all that is left then. How it ended and whether somebody
-/// asked it to, and itself, to be asked whether it was executed at all.
-pub fn look_after(
-    server: Started,
-    companion: Option<&Companion>,
-    after: Option<Started>,
-    so_far: SoFar,
-    how: &Supervision,
-    signals: &mut Signals,
-) -> ((Ended, bool), Started) {
     signals.attend();
     // A directory that nobody else uses can be unmounted.
     let _ = nix::unistd::chdir("/");
-    let mut room =
-        Room { how, server, companion: Slot::new(companion, so_far.beside), after, stop: None, asked: so_far.asked };
-    if so_far.stopping {
-        room.stop_from_now();
-    }
+    let companion = CompanionSlot::new(server.companion);
+    let mut supervisor = Supervisor { how, server: started, companion, after, stop: None, asked: false };
     pages::give_back();
-    let ended = so_far.ended.unwrap_or_else(|| room.attend(signals));
-    room.server.take_terminal_back();
-    room.clear_up(signals);
-    ((ended, room.asked), room.server)
+    let ended = supervisor.attend(signals);
+    supervisor.server.take_terminal_back();
+    supervisor.clear_up(signals);
+    let asked = supervisor.asked;
+    Ok(supervisor.server.not_executed().map_or(Ok((ended, asked)), Err))
 }
 
 /// The end of a grace, since the first SIGTERM.
@@ -163,10 +132,10 @@ struct Stop {
     killed: bool,
 }
 
-struct Room<'a> {
+struct Supervisor<'a> {
     how: &'a Supervision,
     server: Started,
-    companion: Slot<'a>,
+    companion: CompanionSlot<'a>,
     /// What was started after the server, until it has ended.
     after: Option<Started>,
     stop: Option<Stop>,
@@ -174,7 +143,7 @@ struct Room<'a> {
     asked: bool,
 }
 
-impl Room<'_> {
+impl Supervisor<'_> {
     fn attend(&mut self, signals: &mut Signals) -> Ended {
         loop {
             if let Some(ended) = self.reap() {
@@ -220,7 +189,7 @@ impl Room<'_> {
     /// Without a server there is nothing to wait for, and nothing to run beside.
     fn stop_after(&mut self, signals: &mut Signals, over: Instant) {
         if let Some(after) = &self.after {
-            send(after.pid, false, libc::SIGTERM);
+            kill::process(after.pid, libc::SIGTERM);
         }
         while self.after.is_some() && Instant::now() < over {
             let _ = signals.next(Some(over));
@@ -232,7 +201,7 @@ impl Room<'_> {
 
     fn pass_on(&mut self, signal: i32) {
         if let Some(sent) = self.how.routes.of(signal) {
-            send(self.server.pid, self.how.whole_group, sent);
+            self.send(sent);
             self.asked |= ASKS.contains(&signal);
             if signal == libc::SIGTERM && self.stop.is_none() {
                 self.stop_from_now();
@@ -255,7 +224,7 @@ impl Room<'_> {
             stop.killed = true;
             if self.how.after_grace == AfterGrace::Killed {
                 log::warn!("the server did not stop in {:?}: it is killed", self.how.stop_grace);
-                send(self.server.pid, self.how.whole_group, libc::SIGKILL);
+                self.send(libc::SIGKILL);
             } else {
                 log::warn!("the server has not stopped in {:?}: it is waited for", self.how.stop_grace);
             }
@@ -266,6 +235,11 @@ impl Room<'_> {
         let companion = self.companion.next_time();
         let stop = self.stop.as_ref().filter(|stop| !stop.killed).map(|stop| stop.over);
         [companion, stop].into_iter().flatten().min()
+    }
+
+    /// To the server, or to its whole group.
+    fn send(&self, signal: i32) {
+        if self.how.whole_group { kill::group(self.server.pid, signal) } else { kill::process(self.server.pid, signal) }
     }
 
     /// The server is gone: the companion, then whatever else is left.
@@ -292,22 +266,4 @@ fn start_after(program: &Prepared, lock: Option<RawFd>) -> Option<Started> {
     let given = Given { place: Place::Apart, keep: lock.as_slice(), activated: false, behind: false };
     let failed = |error: &Error| log::error!("the scripts of Init/ready.d/ are not run: {error}");
     start::start(program, given).inspect_err(failed).ok()
-}
-
-fn close(socket: RawFd) {
-    // SAFETY: it was open when this program started, so nothing in it owns the number.
-    unsafe {
-        libc::close(socket);
-    }
-}
-
-/// To the server or its group; to it alone where there is no such group, or not yet.
-fn send(server: Pid, whole_group: bool, signal: i32) {
-    // SAFETY: takes numbers; the server has not been waited for, so its id is nobody else's. -1 it cannot be.
-    unsafe {
-        if whole_group && libc::kill(-server.as_raw(), signal) == 0 {
-            return;
-        }
-        libc::kill(server.as_raw(), signal);
-    }
 }

@@ -1,14 +1,14 @@
 //! One attempt at one script: its commands or its program as children, in the environment that scripts are promised.
 
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     fs::File,
     io::{Seek, Write},
     os::{
         fd::{AsRawFd, OwnedFd, RawFd},
         unix::process::CommandExt,
     },
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
 };
 
@@ -24,15 +24,20 @@ use super::{
     scan::Script,
     stage::Stage,
 };
-use crate::{
+use crate::command::{
+    engine,
+    parse::{self, Recognised},
+};
+use process::{
+    Ended, Isolation, NotExecuted, Relay, Signals,
+    child::{self, Done},
+    exec,
+};
+use seqbac_header::Id;
+use volume::{
     error::{Code, Error, Result},
-    process::{
-        Ended, Relay, Signals,
-        child::{self, Done},
-        exec,
-    },
-    restore::{self, ScriptStep},
-    volume::{Id, lock},
+    lock,
+    restores::{self, ScriptStep},
 };
 
 /// What came of an attempt.
@@ -91,7 +96,7 @@ impl Attempt<'_, '_> {
         let entry = ledger.as_ref().and_then(|ledger| ledger.find(&self.script.name));
         let noted = entry.map(|entry| entry.commands_done.clone()).unwrap_or_default();
         // A restore is done when its journal says so, also where a crash kept the ledger from hearing of it.
-        let restored = restore::completed_steps(self.settings.volume, self.run)?;
+        let restored = restores::completed_steps(self.settings.volume, self.run)?;
         for (ordinal, command) in commands.iter().enumerate() {
             if noted.contains(&ordinal) || restored.contains(&ordinal) {
                 log::info!("line {} was done by an earlier start: it is not run again", command.line);
@@ -117,25 +122,33 @@ impl Attempt<'_, '_> {
             Err(error) => return Ok(Ran::unrunnable(error)),
         };
         let number = arguments.as_raw_fd();
-        let mut child = Command::new(self.settings.own.run());
+        let program = match self.program_of(command) {
+            Ok(program) => program,
+            Err(missing) => {
+                return Ok(Ran::Failed { failure: Failure::Program, exit: missing.exit, reason: missing.error });
+            }
+        };
+        let mut child = Command::new(&program);
         child.arg0(&command.program);
         self.prepare(&mut child, ordinal)?;
         child.env(self.settings.arguments_variable, number.to_string());
-        // SAFETY: between fork and exec it makes one system call, on a descriptor that is open until the child runs.
-        unsafe {
-            child.pre_exec(move || {
-                nix::libc::fcntl(number, nix::libc::F_SETFD, 0);
-                Ok(())
-            });
-        }
-        let done = match self.attend(child)? {
+        let done = match self.attend(child, Isolation { keep: vec![number], ..Isolation::default() })? {
             Ok(done) => done,
-            Err(cause) => return Err(Error::io("start", self.settings.own.path(), &cause)),
+            Err(cause) => return Err(Error::io("start", &program, &cause)),
         };
         Ok(outcome(done.ended, |exit| {
             let said = format!("line {} (`{} …`) {}", command.line, command.program, ended(done.ended));
             (Failure::of_command(exit), Error::new(Code::from_exit(exit).unwrap_or(Code::Unexpected), said))
         }))
+    }
+
+    /// The program that carries out a command: this one, or the engine.
+    fn program_of(&self, command: &commands::Command) -> std::result::Result<PathBuf, NotExecuted> {
+        let typed = std::iter::once(&command.program).chain(&command.arguments);
+        match parse::recognise(&typed.map(OsString::from).collect::<Vec<_>>()) {
+            Recognised::Engine => engine::find(self.settings.own, None),
+            _ => Ok(self.settings.own.run().to_owned()),
+        }
     }
 
     fn image(&mut self) -> Result<Ran> {
@@ -195,8 +208,11 @@ impl Attempt<'_, '_> {
 
     fn program(&mut self, mut child: Command, image: &Path) -> Result<Ran> {
         self.prepare(&mut child, 0)?;
-        self.change_user(&mut child);
-        let done = match self.attend(child)? {
+        let user = self.settings.user.cloned();
+        if let Some(user) = &user {
+            child.env("HOME", user.home());
+        }
+        let done = match self.attend(child, Isolation { user, ..Isolation::default() })? {
             Ok(done) => done,
             Err(cause) => {
                 let errno = Errno::from_raw(cause.raw_os_error().unwrap_or(nix::libc::EIO));
@@ -224,25 +240,15 @@ impl Attempt<'_, '_> {
         Ok(())
     }
 
-    /// In the child, as the last step before the program.
-    fn change_user(&self, child: &mut Command) {
-        let Some(user) = self.settings.user.cloned() else { return };
-        child.env("HOME", user.home());
-        // SAFETY: between fork and exec it makes system calls only, and allocates nothing.
-        unsafe {
-            child.pre_exec(move || user.become_with_output());
-        }
-    }
-
     /// What may replace the state before the server starts may not do so beside it.
     fn lock(&self) -> Option<RawFd> {
         (self.stage != Stage::AfterStart).then(|| self.settings.lock.fd())
     }
 
-    fn attend(&mut self, child: Command) -> Result<std::io::Result<Done>> {
-        let lock = self.lock();
+    fn attend(&mut self, child: Command, mut isolation: Isolation) -> Result<std::io::Result<Done>> {
+        isolation.keep.extend(self.lock());
         let relay = Relay { log: self.settings.log, listener: self.output };
-        match child::run(child, Some(relay), lock, self.settings.grace, self.signals) {
+        match child::run(child, Some(relay), isolation, self.settings.grace, self.signals) {
             Ok(done) => {
                 for name in &done.leftovers {
                     let line = format!("{} left {name} running: it was stopped", self.script.name);

@@ -13,9 +13,10 @@ use super::{
     redact,
     scan::{self, Script, Skipped},
 };
-use crate::{
+use seqbac_header::RelPath;
+use volume::{
+    durable,
     error::{IoContext, Result},
-    volume::{RelPath, durable},
 };
 
 /// Copies what is to be run.

@@ -10,9 +10,10 @@ use std::{fs, io::ErrorKind, path::PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{
+use seqbac_header::{Id, RelPath};
+use volume::{
+    Volume, durable,
     error::{Code, Error, IoContext, Result},
-    volume::{Id, RelPath, Volume, durable},
 };
 
 /// What became of a script.

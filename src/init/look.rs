@@ -8,10 +8,8 @@ use super::{
     scan::{self, Script, Skipped},
     stage::Stage,
 };
-use crate::{
-    error::Result,
-    volume::{RelPath, Volume},
-};
+use seqbac_header::RelPath;
+use volume::{Volume, error::Result};
 
 /// What there is to say about the scripts of a volume.
 #[derive(Debug, Default)]

@@ -17,12 +17,10 @@ use super::{
     redact,
     scan::{self, Script},
 };
-use crate::{
+use seqbac_header::RelPath;
+use volume::{
+    durable::{self, Renamed},
     error::{Code, Error, Result},
-    volume::{
-        RelPath,
-        durable::{self, Renamed},
-    },
 };
 
 /// Marks a script.

@@ -12,10 +12,10 @@ use super::{
     recognise::Kind,
     scan::Script,
 };
-use crate::{
+use seqbac_header::without_keys;
+use volume::{
     error::{Code, Error, Result},
     events::{Event, Kind as EventKind, record},
-    key::without_keys,
 };
 
 /// A crash cut it off: that is reported, and counts. Whether it has been set aside for that.

@@ -11,7 +11,9 @@ use std::{
 };
 
 use super::redact::Stream;
-use crate::{error, process::Listener, volume::RelPath};
+use process::Listener;
+use seqbac_header::RelPath;
+use volume::error;
 
 /// How much of the beginning, and of the end, is kept.
 const HALF: usize = 512 << 10;

@@ -4,7 +4,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::error::Code;
+use volume::error::Code;
 
 /// What failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

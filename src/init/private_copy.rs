@@ -9,18 +9,14 @@ use std::{
     fs::{self, File},
     io::{self, Seek},
     os::{
-        fd::{AsRawFd, FromRawFd, OwnedFd},
+        fd::{AsRawFd, OwnedFd},
         unix::fs::{PermissionsExt, fchown},
     },
     path::{Path, PathBuf},
 };
 
-use nix::{errno::Errno, libc};
-
-use crate::{
-    error::{Code, Error, IoContext, Result},
-    process::{User, exec},
-};
+use process::{User, exec};
+use volume::error::{Code, Error, IoContext, Result};
 
 /// A copy, for as long as it is needed.
 #[derive(Debug)]
@@ -76,16 +72,11 @@ fn in_memory(image: &mut File) -> Option<PrivateCopy> {
     Some(PrivateCopy { path, _memory: Some(reopened.into()), _file: None })
 }
 
-fn memory() -> nix::Result<OwnedFd> {
-    const MFD_EXEC: libc::c_uint = 0x10;
-    let create = |flags: libc::c_uint| {
-        // SAFETY: takes a string that ends in NUL, and flags.
-        Errno::result(unsafe { libc::memfd_create(c"init-script".as_ptr(), flags) })
-    };
+fn memory() -> io::Result<OwnedFd> {
+    use rustix::fs::{MemfdFlags, memfd_create};
+    let executable = MemfdFlags::CLOEXEC | MemfdFlags::EXEC;
     // Before Linux 6.3 the flag is unknown, and memory can always be executed.
-    let raw = create(libc::MFD_CLOEXEC | MFD_EXEC).or_else(|_| create(libc::MFD_CLOEXEC))?;
-    // SAFETY: it was just made, and nobody else has it.
-    Ok(unsafe { OwnedFd::from_raw_fd(raw) })
+    Ok(memfd_create(c"init-script", executable).or_else(|_| memfd_create(c"init-script", MemfdFlags::CLOEXEC))?)
 }
 
 fn in_file(content: &mut impl io::Read, folder: &Path, mode: u32, user: Option<&User>) -> io::Result<PrivateCopy> {

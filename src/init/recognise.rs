@@ -6,10 +6,8 @@ use std::{
 };
 
 use super::commands::{self, Command};
-use crate::{
-    error::{Code, Error, Result},
-    process::exec::shebang,
-};
+use process::exec::shebang;
+use volume::error::{Code, Error, Result};
 
 /// What a script is.
 #[derive(Debug, PartialEq, Eq)]

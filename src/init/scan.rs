@@ -15,10 +15,8 @@ use log::Level;
 use nix::libc;
 
 use super::{ledger::Outcome, stage::Stage};
-use crate::{
-    error::{Code, Error, IoContext, Result},
-    volume::RelPath,
-};
+use seqbac_header::RelPath;
+use volume::error::{Code, Error, IoContext, Result};
 
 /// A text larger than this is data.
 const TEXT_LIMIT: u64 = 16 << 20;

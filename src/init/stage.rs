@@ -3,10 +3,8 @@
 use std::path::Path;
 
 use super::recognise::Kind;
-use crate::{
-    error::{Code, Error, Result},
-    volume::RelPath,
-};
+use seqbac_header::RelPath;
+use volume::error::{Code, Error, Result};
 
 /// When the scripts of a folder run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -90,9 +90,9 @@ fn a_backup_never_replaces_a_file_and_streams_to_a_pipe() {
 #[test]
 fn two_backups_at_once_are_refused() {
     let data = Data::with_state();
-    let volume = moorline::volume::Volume::open(data.root()).expect("opens");
+    let volume = volume::Volume::open(data.root()).expect("opens");
     volume.prepare().expect("writable");
-    let lock = moorline::volume::BackupLock::take(&volume).expect("is free");
+    let lock = volume::BackupLock::take(&volume).expect("is free");
     data.moorline(&["backup"]).fails(75, &["another backup"]);
     drop(lock);
     data.moorline(&["backup"]).succeeds();

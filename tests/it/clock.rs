@@ -3,11 +3,9 @@
 use std::fs::{self, File};
 
 use jiff::{SignedDuration, Timestamp};
-use moorline::{
-    key::SecretKey,
-    seqbac::{HeaderFields, Options, Reader, Writer},
-    volume::{Id, Instance, Volume},
-};
+use seqbac::{HeaderFields, Options, Reader, Writer};
+use seqbac_header::{Id, SecretKey};
+use volume::{Instance, Volume};
 
 use crate::fixture::{Data, argument, names};
 

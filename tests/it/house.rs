@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use moorline::error::Code;
+use volume::error::Code;
 
 #[test]
 fn no_room_reaches_into_one_above_it() {

@@ -7,16 +7,14 @@ use std::{
     path::Path,
 };
 
-use moorline::{
-    apps::{
-        Kept, Outcome, Was,
-        json::{Drafts, Node},
-    },
-    error::{Code, Error},
-    profile::step::{Condition, Nodes},
+use engine::quarantine::{
+    Kept, Outcome, Was,
+    json::{Drafts, Node},
 };
+use profile::step::{Condition, Nodes};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
+use volume::error::{Code, Error};
 
 struct Tree(tempfile::TempDir);
 

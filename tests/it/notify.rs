@@ -1,5 +1,6 @@
 //! Events are sent to apps: by a real console, to a real listener.
 
+use engine::sealed::Seal;
 use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
@@ -14,18 +15,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use moorline::{
-    key::SecretKey,
-    metastore::{self, MetastoreLock},
-    serve::notify::signal::insert_backup_trouble,
-    volume::Volume,
-};
+use console::notify::signal::insert_backup_trouble;
+use engine::metastore::{self, MetastoreLock};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
 use rusqlite::{Connection, params};
+use seqbac_header::SecretKey;
 use serde_json::{Value, json};
+use volume::Volume;
 
 use crate::fixture::Data;
 

@@ -235,8 +235,8 @@ fn a_running_server_is_named_and_nothing_is_restored_under_it() {
 fn a_restore_refuses_while_the_lock_is_held_and_names_the_holder() {
     let data = Data::with_state();
     data.backup();
-    let volume = moorline::volume::Volume::open(data.root()).expect("opens");
-    let lock = moorline::volume::Lock::take(&volume, "run", None).expect("is free");
+    let volume = volume::Volume::open(data.root()).expect("opens");
+    let lock = volume::Lock::take(&volume, "run", None).expect("is free");
     data.moorline(&["restore", "-y", "--from-latest"]).fails(75, &["in use by `run`", &std::process::id().to_string()]);
     data.moorline(&["rollback", "-y"]).fails(75, &["in use by `run`"]);
     data.moorline(&["restore", "--from-latest", "--dry-run"]).succeeds();

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use moorline::volume::{RestoresLock, Volume};
+use volume::{RestoresLock, Volume};
 
 use crate::fixture::{Data, Ran, in_mount_namespace};
 

@@ -8,17 +8,15 @@ use std::{
     time::Instant,
 };
 
-use jiff::{SignedDuration, Timestamp};
-use moorline::{
-    backup::{self, Destination, Job, Kind, Silent, Verifications},
-    key::SecretKey,
-    profile::{Choice, Profile},
-    serve::{
-        schedule::Schedule,
-        scheduler::{Decider, Sight, Step},
-    },
-    volume::{Instance, Volume},
+use console::{
+    schedule::Schedule,
+    scheduler::{Decider, Sight, Step},
 };
+use engine::backup::{self, Destination, Job, Kind, Silent, Verifications};
+use jiff::{SignedDuration, Timestamp};
+use profile::{Choice, Profile};
+use seqbac_header::SecretKey;
+use volume::{Instance, Volume};
 
 use crate::fixture::Data;
 

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use nix::{libc, unistd::Pid};
 
-use crate::process::{
+use process::{
     Ended,
     exec::Prepared,
+    kill,
     start::{self, Given, Place, Started},
 };
 
@@ -29,24 +30,12 @@ pub struct Companion {
 }
 
 /// The place beside the server, where there is a companion or none.
-pub(super) struct Slot<'a> {
+pub(super) struct CompanionSlot<'a> {
     companion: Option<&'a Companion>,
     state: State,
     wait: Duration,
     /// It was told to stop; it is killed then.
     kill_at: Option<Instant>,
-}
-
-/// What is beside a server that runs already.
-#[derive(Clone, Copy, Debug, Default)]
-pub enum Beside {
-    /// Nothing yet.
-    #[default]
-    Nothing,
-    /// The companion.
-    Runs(Pid),
-    /// Nothing any more: it has ended.
-    Ended(Ended),
 }
 
 enum State {
@@ -55,17 +44,12 @@ enum State {
     Gone,
 }
 
-impl<'a> Slot<'a> {
-    pub(super) fn new(companion: Option<&'a Companion>, beside: Beside) -> Self {
-        let mut slot = Self { companion, state: State::Gone, wait: Duration::ZERO, kill_at: None };
-        let Some(companion) = companion else { return slot };
-        slot.wait = companion.first_wait;
-        match beside {
-            Beside::Nothing => slot.state = State::Waits { until: Instant::now() + companion.after_the_server },
-            Beside::Runs(pid) => slot.state = State::Runs { pid, started: None, since: Instant::now() },
-            Beside::Ended(ended) => slot.start_again_later(&why(ended)),
-        }
-        slot
+impl<'a> CompanionSlot<'a> {
+    pub(super) fn new(companion: Option<&'a Companion>) -> Self {
+        let wait = companion.map_or(Duration::ZERO, |companion| companion.first_wait);
+        let state = companion
+            .map_or(State::Gone, |companion| State::Waits { until: Instant::now() + companion.after_the_server });
+        Self { companion, state, wait, kill_at: None }
     }
 
     fn start(&mut self) {
@@ -114,7 +98,7 @@ impl<'a> Slot<'a> {
         }
         self.kill_at = Some(until);
         match &self.state {
-            State::Runs { pid, .. } => send(*pid, libc::SIGTERM),
+            State::Runs { pid, .. } => kill::group(*pid, libc::SIGTERM),
             State::Waits { .. } => self.state = State::Gone,
             State::Gone => {}
         }
@@ -126,7 +110,7 @@ impl<'a> Slot<'a> {
             State::Waits { until } if now >= *until => self.start(),
             State::Runs { pid, .. } if self.kill_at.is_some_and(|at| now >= at) => {
                 log::warn!("{} did not stop in time: it is killed", self.name());
-                send(*pid, libc::SIGKILL);
+                kill::group(*pid, libc::SIGKILL);
                 // Its end is near; should it be long in coming, it is asked for again.
                 self.kill_at = Some(now + Duration::from_secs(1));
             }
@@ -155,14 +139,4 @@ impl<'a> Slot<'a> {
 
 fn why(ended: Ended) -> String {
     format!("it ended (exit {})", ended.code())
-}
-
-/// It leads a session, so its group is all that it started; until it has got there, it is alone.
-fn send(companion: Pid, signal: i32) {
-    // SAFETY: takes numbers; it has not been waited for, so its id is nobody else's.
-    unsafe {
-        if libc::kill(-companion.as_raw(), signal) != 0 {
-            libc::kill(companion.as_raw(), signal);
-        }
-    }
 }

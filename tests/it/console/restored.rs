@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use moorline::volume::{Lock, Volume};
 use serde_json::json;
+use volume::{Lock, Volume};
 
 use super::state::{
     add_user_and_die, beside, console, fill, is_in_quarantine, location, on, own_key, password, sessions, users, with,

@@ -1,13 +1,12 @@
 //! A volume with a console on it.
 
+use engine::sealed::Seal;
 use std::{fs, path::Path};
 
-use moorline::{
-    key::SecretKey,
-    metastore::{self, MetastoreLock},
-    volume::Volume,
-};
+use engine::metastore::{self, MetastoreLock};
 use rusqlite::{Connection, params};
+use seqbac_header::SecretKey;
+use volume::Volume;
 
 use crate::fixture::{Data, KEY};
 

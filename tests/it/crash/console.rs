@@ -81,8 +81,8 @@ fn a_release_that_was_cut_off_is_released_by_asking_again() {
     copy.moorline(&["apps", "disable", "--all"]).succeeds();
     let kills = before_each(CHANGES.into_iter(), |point| {
         let data = duplicate(&copy);
-        let volume = moorline::volume::Volume::open(data.root()).expect("opens");
-        let server = moorline::volume::Lock::take(&volume, "run", None).expect("free");
+        let volume = volume::Volume::open(data.root()).expect("opens");
+        let server = volume::Lock::take(&volume, "run", None).expect("free");
         let (was_killed, ran) = killed_at(&data, point, &["apps", "release", "--all"]);
         assert!(was_killed || ran.code == Some(0), "{point:?}: {ran:#?}");
         if is_in_quarantine(&data) {

@@ -1,6 +1,6 @@
 //! Quarantine on top of quarantine: the first memory stands.
 
-use moorline::profile::step::Scalar;
+use profile::step::Scalar;
 
 use super::support::{And, Copy, delete, expr, ids, off, set, summary, text};
 

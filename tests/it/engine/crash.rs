@@ -2,11 +2,9 @@
 
 use std::fs;
 
-use moorline::{
-    apps::{self, Chosen, Memory},
-    error::{Code, Error},
-    profile::step::Step,
-};
+use engine::quarantine::{self as apps, Chosen, Memory};
+use profile::step::Step;
+use volume::error::{Code, Error};
 
 use super::support::{And, Copy, delete, expr, ids, insert, off, reread, summary, text};
 
@@ -23,7 +21,7 @@ fn two() -> Copy {
 fn steps() -> Vec<Step> {
     let on = |database: &str| {
         let database = database.to_owned();
-        move |rows: &mut moorline::profile::step::Rows| rows.database = database
+        move |rows: &mut profile::step::Rows| rows.database = database
     };
     let of = |database: &str| {
         [

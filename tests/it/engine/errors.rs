@@ -1,6 +1,6 @@
 //! What is missing, what makes no sense, and what a person is told.
 
-use moorline::profile::step::Scalar;
+use profile::step::Scalar;
 use rusqlite::Connection;
 
 use super::support::{And, Copy, delete, expr, ids, off, set, text};
@@ -45,7 +45,7 @@ fn a_database_that_only_its_server_can_read_is_not_a_missing_one() {
 fn a_step_that_matches_nothing_is_one_warning() {
     let copy = Copy::with(HOOKS);
     copy.sql("b.db", HOOKS);
-    let none = |step: moorline::profile::step::Step| step.with(|rows| rows.filter = Some("url = 'x'".into()));
+    let none = |step: profile::step::Step| step.with(|rows| rows.filter = Some("url = 'x'".into()));
     let several = none(off("hooks")).called("several").with(|rows| rows.database = "*.db".into());
     let (_, warnings) = copy.off(&[none(off("hooks")), several, none(delete("hooks", "")).called("deleted")]);
     let starts: Vec<_> = warnings.iter().filter_map(|line| line.split_once(": nothing matched")).collect();
@@ -82,7 +82,7 @@ fn an_error_of_sql_says_what_sqlite_says_and_nothing_of_what_is_in_a_row() {
         (off("hooks").with(|rows| rows.key = vec!["url".into()]), "`key`, url, does not tell the rows of hooks apart"),
         (
             expr("hooks", "", &[("enabled", "0")]).with(|rows| {
-                let moorline::profile::step::Change::Update { set, .. } = &mut rows.change else { panic!("an update") };
+                let profile::step::Change::Update { set, .. } = &mut rows.change else { panic!("an update") };
                 set.insert("ENABLED".into(), Scalar::Null);
             }),
             "enabled is written twice",

@@ -2,12 +2,10 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use moorline::{
-    apps::{self, Chosen, Kind, Memory},
-    error::{Code, Error},
-    profile::step::{Action, Condition, Files, Moment, Nodes, Step},
-};
+use engine::quarantine::{self as apps, Chosen, Kind, Memory};
+use profile::step::{Action, Condition, Files, Moment, Nodes, Step};
 use serde_json::{Value, json};
+use volume::error::{Code, Error};
 
 use super::support::{And, Copy, discard, ids, named, off, reread, summary};
 

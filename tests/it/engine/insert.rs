@@ -1,13 +1,13 @@
 //! Rows put in, and taken out again.
 
-use moorline::profile::step::Scalar;
+use profile::step::Scalar;
 
 use super::support::{And, Copy, ids, insert, summary, text};
 
 const SERVERS: &str = "CREATE TABLE servers (id INTEGER PRIMARY KEY, host TEXT UNIQUE, port TEXT, made DEFAULT 'now');
                        INSERT INTO servers VALUES (5, 'smtp.example.org', '25', 'then');";
 
-fn dummy() -> moorline::profile::step::Step {
+fn dummy() -> profile::step::Step {
     insert("servers", &[("host", text("localhost")), ("port", Scalar::Integer(9))])
 }
 

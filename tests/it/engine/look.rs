@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use moorline::{apps, profile::step::Scalar};
+use engine::quarantine as apps;
+use profile::step::Scalar;
 
 use super::support::{And, Copy, delete, expr, insert, off, set, text};
 

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use moorline::{
-    apps::{self, Chosen, Kind},
-    error::Code,
-    profile::step::{Action, Moment, Scalar, Step},
-};
+use engine::quarantine::{self as apps, Chosen, Kind};
+use profile::step::{Action, Moment, Scalar, Step};
+use volume::error::Code;
 
 use super::support::{And, Copy, discard, expr, ids, named, off, set, summary, text};
 

@@ -2,11 +2,9 @@
 
 use std::{collections::BTreeMap, fs};
 
-use moorline::{
-    apps::{self, Chosen, Memory},
-    error::{Code, Error},
-    profile::step::{Action, Condition, Files, Moment, Nodes, Step},
-};
+use engine::quarantine::{self as apps, Chosen, Memory};
+use profile::step::{Action, Condition, Files, Moment, Nodes, Step};
+use volume::error::{Code, Error};
 
 use super::support::{And, Copy, discard, ids, named, off, reread, summary};
 

@@ -2,12 +2,10 @@
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
-use moorline::{
-    apps::{self, Chosen, Memory, Release},
-    error::{Error, Result},
-    profile::step::{Action, Change, Moment, Rows, Scalar, Step},
-};
+use engine::quarantine::{self as apps, Chosen, Memory, Release};
+use profile::step::{Action, Change, Moment, Rows, Scalar, Step};
 use rusqlite::{Connection, types::ValueRef};
+use volume::error::{Error, Result};
 
 /// A staged copy.
 pub struct Copy {

@@ -1,6 +1,6 @@
 //! Columns written, and every old value back bit for bit.
 
-use moorline::profile::step::Scalar;
+use profile::step::Scalar;
 
 use super::support::{And, Copy, expr, ids, off, set, summary, text};
 
@@ -92,7 +92,7 @@ fn an_expression_that_changes_nothing_on_a_row_makes_no_app_of_it() {
 fn set_and_expr_may_stand_in_one_step() {
     let copy = Copy::with("CREATE TABLE t (id INTEGER PRIMARY KEY, a, b); INSERT INTO t VALUES (1, 1, 'x');");
     let step = expr("t", "", &[("b", "'off: ' || b || a")]).with(|rows| {
-        let moorline::profile::step::Change::Update { set, .. } = &mut rows.change else { panic!("an update") };
+        let profile::step::Change::Update { set, .. } = &mut rows.change else { panic!("an update") };
         set.insert("a".to_owned(), Scalar::Integer(0));
     });
     let (memory, _) = copy.off(&[step]);

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use moorline::seqbac::{Damage, Error, Header, diagnose, scrub};
+use seqbac::{Damage, Error, Header, diagnose, scrub};
 
 use super::samples::{file, key, noise, other_key, read, read_singly, small, tar_bytes, write};
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use moorline::seqbac::{Archive, Entry, Error, Kind, Reader};
+use seqbac::{Archive, Entry, Error, Kind, Reader};
 
 use super::forge::{self, Backup, Digest};
 use super::samples::{KEY, MANIFEST, file, key, noise, path, read, read_singly, write};

@@ -6,11 +6,8 @@ use std::{
     os::unix::ffi::OsStrExt,
 };
 
-use moorline::{
-    key::SecretKey,
-    seqbac::{Archive, Entry, Error, HeaderFields, Kind, Options, Reader, TarStream, Verified, Writer},
-    volume::{Id, RelPath},
-};
+use seqbac::{Archive, Entry, Error, HeaderFields, Kind, Options, Reader, TarStream, Verified, Writer};
+use seqbac_header::{Id, RelPath, SecretKey};
 
 pub const KEY: &str = "8D2RNAbAgmV7ur8nQCLT7PlCWCk+kW488nSg3Narj/4=";
 pub const OTHER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";

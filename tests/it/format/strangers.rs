@@ -13,7 +13,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use moorline::seqbac::{Archive, Entry, Kind, Reader};
+use seqbac::{Archive, Entry, Kind, Reader};
 
 use sha2::{Digest as _, Sha256};
 

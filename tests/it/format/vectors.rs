@@ -11,10 +11,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use moorline::{
-    key::SecretKey,
-    seqbac::{Error, Reader},
-};
+use seqbac::{Error, Reader};
+use seqbac_header::SecretKey;
 use sha2::{Digest as _, Sha256};
 
 use super::{

@@ -2,12 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use moorline::{
-    profile::{
-        Apps, DEFAULT_PREFIX, Written,
-        step::{Action, Change, Condition, Files, Moment, Nodes, Rows, Scalar, Step},
-    },
-    store::Scope,
+use profile::{
+    Apps, DEFAULT_PREFIX, Scope, Written,
+    step::{Action, Change, Condition, Files, Moment, Nodes, Rows, Scalar, Step},
 };
 use proptest::prelude::*;
 use serde_json::json;

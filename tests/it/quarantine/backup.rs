@@ -8,11 +8,9 @@ use std::{
     time::Duration,
 };
 
-use moorline::{
-    key::SecretKey,
-    seqbac::{HeaderFields, Options, Reader, Writer},
-    volume::{BackupLock, Id, Volume},
-};
+use seqbac::{HeaderFields, Options, Reader, Writer};
+use seqbac_header::{Id, SecretKey};
+use volume::{BackupLock, Volume};
 
 use super::bell::{APPS, Bell};
 use crate::fixture::{Ran, argument, names};

@@ -9,9 +9,9 @@ use std::{
     process::{Command, Stdio},
 };
 
-use moorline::volume::{Lock, Volume};
 use rusqlite::Connection;
 use tempfile::TempDir;
+use volume::{Lock, Volume};
 
 use crate::fixture::{Data, Ran, argument, names};
 

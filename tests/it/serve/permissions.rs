@@ -1,6 +1,6 @@
 //! Who may do what: every route there is, asked by everybody.
 
-use moorline::serve::{
+use console::{
     permission::Permission,
     rules::{Need, RULES},
 };

@@ -8,11 +8,9 @@ use std::{
     time::Duration,
 };
 
-use moorline::{
-    error::Code,
-    store::sqlite::{check_image, open_all},
-};
+use engine::store::sqlite::{check_image, open_all};
 use rusqlite::Connection;
+use volume::error::Code;
 
 use super::support::{Volume, integrity, names, sum, write_image};
 
@@ -242,7 +240,7 @@ fn names_that_look_like_something_else_are_just_names() {
 fn an_empty_database_has_an_empty_image() {
     let volume = Volume::new();
     volume.write("new.db", "");
-    let scope = moorline::store::Scope { sqlite: vec!["new.db".into()], ..Default::default() };
+    let scope = profile::Scope { sqlite: vec!["new.db".into()], ..Default::default() };
     let survey = volume.survey_of(&scope);
     let mut snapshots = open_all(&volume.root(), &survey.databases, &volume.spool(), Duration::ZERO).expect("opens");
     let facts = snapshots[0].facts(true).expect("facts");

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use moorline::store::sqlite::{DatabaseFacts, check_image};
+use engine::store::sqlite::{DatabaseFacts, check_image};
 
 use super::support::{Volume, names, python};
 

@@ -2,7 +2,7 @@
 
 use std::{fs, time::Duration};
 
-use moorline::store::compare::{TableChange, databases};
+use engine::store::compare::{TableChange, databases};
 use rusqlite::Connection;
 
 use super::support::{Volume, names, python};

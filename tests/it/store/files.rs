@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-use moorline::store::{
+use engine::store::{
     Found,
     files::{Captured, Files},
 };

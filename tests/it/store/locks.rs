@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use moorline::store::{
+use engine::store::{
     files::Files,
     sqlite::{in_use, open_all},
 };

@@ -10,12 +10,10 @@ use std::{
     path::Path,
 };
 
-use moorline::{
-    error::{Code, Result},
-    seqbac::{Entry, Kind},
-    store::stage::{Owners, Stager},
-    volume::RelPath,
-};
+use engine::store::stage::{Owners, Stager};
+use seqbac::{Entry, Kind};
+use seqbac_header::RelPath;
+use volume::error::{Code, Result};
 
 use super::support::{Volume, as_nobody};
 
@@ -170,7 +168,7 @@ fn damage_to_the_backup_keeps_its_name() {
     struct Damaged;
     impl std::io::Read for Damaged {
         fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
-            Err(moorline::seqbac::Error::TrailingData { end: 7 }.into())
+            Err(seqbac::Error::TrailingData { end: 7 }.into())
         }
     }
     let volume = Volume::new();

@@ -11,11 +11,12 @@ use std::{
     time::Duration,
 };
 
-use moorline::store::{
-    Scope, Spool, Survey,
+use engine::store::{
+    Spool, Survey,
     sqlite::{DatabaseFacts, Snapshot, open_all},
     survey,
 };
+use profile::Scope;
 use rusqlite::Connection;
 use tempfile::TempDir;
 

@@ -8,11 +8,9 @@ use std::{
     },
 };
 
-use moorline::store::{
-    PathKind, Scope,
-    survey::{self, holds_state},
-};
+use engine::store::survey::{self, holds_state};
 use nix::{sys::stat::Mode, unistd::mkfifo};
+use profile::{PathKind, Scope};
 
 use super::support::{Volume, as_nobody};
 

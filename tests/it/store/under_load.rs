@@ -6,7 +6,7 @@ use std::{
     process::{Child, ChildStdout, Command, Stdio},
 };
 
-use moorline::store::sqlite::check_image;
+use engine::store::sqlite::check_image;
 use rusqlite::Connection;
 use serde::Deserialize;
 

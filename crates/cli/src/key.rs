@@ -1,0 +1,72 @@
+//! `--secret-key` and `--secret-key-file`, for the verbs that open a backup.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use zeroize::Zeroizing;
+
+use super::Context;
+use seqbac_header::SecretKey;
+use volume::{
+    Volume,
+    error::{Code, Error, Result},
+    key::Sources,
+};
+
+/// The key that opens a backup.
+#[derive(Args)]
+pub struct KeyArguments {
+    /// The secret key that sealed the backup, if it is not the volume's own
+    #[arg(long, value_name = "BASE64", value_parser = wiped)]
+    secret_key: Option<Zeroizing<String>>,
+    /// A file that holds that key
+    #[arg(long, value_name = "FILE")]
+    secret_key_file: Option<PathBuf>,
+    /// Go on with a configured key that is not the one this volume's backups are sealed with [env: MOORLINE_ACCEPT_NEW_KEY]
+    #[arg(long)]
+    accept_new_key: bool,
+}
+
+impl std::fmt::Debug for KeyArguments {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyArguments").finish_non_exhaustive()
+    }
+}
+
+impl KeyArguments {
+    /// Every source, the command line's included.
+    pub(super) fn sources(&self, context: &Context) -> Result<Sources> {
+        Ok(Sources {
+            flag: self.secret_key.clone(),
+            flag_file: self.secret_key_file.clone(),
+            ..context.environment.key_sources()?
+        })
+    }
+
+    /// The key to open a backup with: the one given, else the active one.
+    pub(super) fn find(&self, context: &Context, volume: Option<&Volume>) -> Result<Option<SecretKey>> {
+        let sources = self.sources(context)?;
+        if let Some(key) = sources.from_flag()? {
+            return Ok(Some(key));
+        }
+        let found = match volume {
+            Some(volume) => sources.agreed(volume, context.accepts_new_key(self.accept_new_key)?)?,
+            None => sources.active(None)?,
+        };
+        Ok(found.map(|found| found.key))
+    }
+
+    /// As [`KeyArguments::find`]; that there is none is an error.
+    pub(super) fn get(&self, context: &Context, volume: Option<&Volume>) -> Result<SecretKey> {
+        self.find(context, volume)?.ok_or_else(|| {
+            Error::new(Code::NotFound, "there is no secret key: none is configured, and the volume has none")
+                .hint("give the key that sealed the backup with --secret-key or --secret-key-file")
+        })
+    }
+}
+
+/// What was typed, in memory that is wiped when it is let go.
+#[allow(clippy::unnecessary_wraps, reason = "clap asks for a result")]
+fn wiped(text: &str) -> Result<Zeroizing<String>> {
+    Ok(Zeroizing::new(text.to_owned()))
+}

@@ -1,0 +1,53 @@
+//! `moorline list`: the backups that there are.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::{Context, key::KeyArguments, output};
+use engine::backup::{self, Kind};
+use seqbac_header::relpath::AsJson;
+use volume::error::Result;
+
+/// List the backups in Backups/, newest first
+#[derive(Debug, Args)]
+pub struct List {
+    #[command(flatten)]
+    key: KeyArguments,
+    /// Print one object: `backups`, and `skipped` with what could not be read
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl List {
+    pub(super) fn run(self, context: &Context) -> Result<ExitCode> {
+        let volume = context.volume()?;
+        let key = self.key.find(context, Some(&volume))?;
+        volume.refuse_missing_backups()?;
+        let listed = backup::list(&volume.backups(), key.as_ref())?;
+        if self.json {
+            let skipped = listed.skipped.iter().map(|skipped| {
+                serde_json::json!({"file": AsJson(&skipped.file), "error": skipped.error.message(), "code": skipped.error.code().to_string()})
+            });
+            output::object(&serde_json::json!({"backups": listed.backups, "skipped": skipped.collect::<Vec<_>>()}))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let rows = listed.backups.iter().map(|backup| {
+            let name = backup.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let kind = if backup.kind == Kind::Scheduled { "scheduled" } else { "immediate" };
+            let sound = match backup.verified {
+                Some(true) if backup.suspect == Some(true) => "suspect",
+                Some(true) => "yes",
+                Some(false) => "faults",
+                None => "other key",
+            };
+            let fingerprint = backup.key_fingerprint.to_string();
+            [name, format!("{:.0}", backup.created), kind.into(), output::size(backup.bytes), sound.into(), fingerprint]
+        });
+        output::table(["FILE", "CREATED", "KIND", "SIZE", "VERIFIED", "KEY"], rows);
+        for skipped in &listed.skipped {
+            log::warn!("{}", skipped.error);
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,107 @@
+//! `moorline serve`: the console.
+
+use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
+
+use clap::Args;
+use zeroize::Zeroizing;
+
+use moorline::command::{container, environment::Environment};
+
+use super::Context;
+use console::{self as serve, FirstRun, Role, Settings, entities::settings};
+use process::Variables;
+use volume::{
+    error::{Error, Result},
+    lock,
+};
+
+/// Variables of the first run, ours and Seq's. No child of the console needs them.
+const USERNAME: [&str; 2] = ["MOORLINE_FIRSTRUN_ADMINUSERNAME", "SEQ_FIRSTRUN_ADMINUSERNAME"];
+const PASSWORD: [&str; 3] = ["MOORLINE_FIRSTRUN_ADMINPASSWORD", "SEQ_FIRSTRUN_ADMINPASSWORD", "SEQ_PASSWORD"];
+const PASSWORD_HASH: [&str; 2] = ["MOORLINE_FIRSTRUN_ADMINPASSWORDHASH", "SEQ_FIRSTRUN_ADMINPASSWORDHASH"];
+const NO_AUTHENTICATION: [&str; 2] = ["MOORLINE_FIRSTRUN_NOAUTHENTICATION", "SEQ_FIRSTRUN_NOAUTHENTICATION"];
+
+/// Run the console: daily backups, and all of it in a browser
+///
+/// Beside the server (`run --supervise` starts it), as a sidecar on the same volume, or as the server itself.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Where it listens: ADDRESS:PORT
+    #[arg(long, env = "MOORLINE_LISTEN", default_value = "0.0.0.0:8341", value_name = "ADDR:PORT")]
+    listen: String,
+    /// The certificate chain (PEM) to listen with
+    #[arg(long, env = "MOORLINE_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Its private key (PEM)
+    #[arg(long, env = "MOORLINE_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// Go on with a configured key that is not the one this volume's backups are sealed with [env: MOORLINE_ACCEPT_NEW_KEY]
+    #[arg(long)]
+    accept_new_key: bool,
+    /// What it is to the server; moorline says this itself
+    #[arg(long = "as", value_name = "ROLE", default_value_t, hide = true)]
+    role: Role,
+}
+
+impl Serve {
+    pub(super) fn run(self, context: &Context) -> Result<ExitCode> {
+        let environment = &context.environment;
+        let variables: Variables = std::env::vars_os().collect();
+        context.profile.read()?;
+        let settings = Settings {
+            volume: context.volume()?,
+            profile: context.profile.clone(),
+            keys: environment.key_sources()?,
+            accept_new_key: context.accepts_new_key(self.accept_new_key)?,
+            own: container::own(&variables)?,
+            environment: of_children(variables, context),
+            listen: serve::parse_listen(&self.listen)?,
+            tls: self.tls_cert.zip(self.tls_key),
+            role: self.role,
+            first_run: first_run(environment)?,
+            fixed: fixed(environment)?,
+        };
+        serve::run(settings)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// What the console's children find: the same volume, profile and secret key, and nothing that is for itself alone.
+fn of_children(variables: Variables, context: &Context) -> Variables {
+    let ours = [&USERNAME[..], &PASSWORD, &PASSWORD_HASH, &NO_AUTHENTICATION].concat();
+    let variables = variables.without(&ours).without(&[lock::LOCK_FD, super::ARGUMENTS_FD]);
+    let variables = variables.with("MOORLINE_STORAGE", &context.storage);
+    match context.profile.told() {
+        Some(profile) => variables.with(profile::choice::VARIABLE, profile),
+        None => variables,
+    }
+}
+
+fn first_run(environment: &Environment) -> Result<FirstRun> {
+    let text = |names: &[&str]| {
+        Ok::<_, Error>(environment.text(names)?.map(|(_, value)| value).filter(|value| !value.is_empty()))
+    };
+    let no_authentication = match environment.text(&NO_AUTHENTICATION)? {
+        Some((name, _)) => environment.switch(&name)?,
+        None => false,
+    };
+    Ok(FirstRun {
+        username: text(&USERNAME)?.unwrap_or_else(|| "admin".to_owned()),
+        password: text(&PASSWORD)?.map(Zeroizing::new),
+        password_hash: text(&PASSWORD_HASH)?.map(Zeroizing::new),
+        no_authentication,
+    })
+}
+
+/// The settings that the environment decides.
+fn fixed(environment: &Environment) -> Result<BTreeMap<&'static str, serde_json::Value>> {
+    let mut fixed = BTreeMap::new();
+    for (name, variable) in settings::VARIABLES {
+        let Some((variable, text)) = environment.text(&[variable])?.filter(|(_, text)| !text.is_empty()) else {
+            continue;
+        };
+        let value = settings::parse_text(name, &text).map_err(|error| error.context(variable))?;
+        fixed.insert(name, value);
+    }
+    Ok(fixed)
+}

@@ -1,0 +1,110 @@
+//! `moorline verify`: read backups to the last byte.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::{Context, key::KeyArguments, output, progress::Shown};
+use engine::backup::{self, Report, Summary};
+use seqbac_header::{relpath::AsJson, without_keys};
+use volume::{
+    Volume,
+    error::{Code, Error, Result},
+    events::{self, Event, Kind},
+};
+
+/// Read backups to their last byte, and check every segment and every digest
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// The backups [default: all in Backups/]
+    files: Vec<PathBuf>,
+    /// Check each database's pages too, in a scratch copy
+    #[arg(long)]
+    full: bool,
+    #[command(flatten)]
+    key: KeyArguments,
+    /// Print one object: `backups`, each with its report or its error
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// A backup that was read to its end, as `--json` shows it.
+#[derive(Debug, Serialize)]
+struct Verified {
+    #[serde(flatten)]
+    backup: Summary,
+    report: Report,
+}
+
+impl Verify {
+    pub(super) fn run(self, context: &Context) -> Result<ExitCode> {
+        let volume = context.volume()?;
+        let key = self.key.get(context, Some(&volume))?;
+        if self.files.is_empty() {
+            volume.refuse_missing_backups()?;
+        }
+        let files = if self.files.is_empty() { volume::backups::files(&volume.backups())? } else { self.files };
+        if files.is_empty() {
+            return Err(Error::new(Code::NotFound, format!("there is no backup in {}", volume.backups().display()))
+                .hint("`moorline backup` takes one"));
+        }
+        let mut worst = 0;
+        let mut reports = Vec::new();
+        for file in files {
+            let code = match backup::verify(&volume, &file, &key, self.full, &mut Shown::new()) {
+                Ok(report) => {
+                    for warning in &report.warnings {
+                        log::warn!("{}: {warning}", file.display());
+                    }
+                    for finding in &report.findings {
+                        log::warn!("{}: {} has a fault: {}", file.display(), finding.path, finding.finding);
+                    }
+                    let code = if report.findings.is_empty() { 0 } else { Code::Unverified.exit() };
+                    let finding = report.findings.first();
+                    let fault = finding.map(|finding| format!("{} has a fault: {}", finding.path, finding.finding));
+                    tell(self.full, &volume, &file, fault.as_deref());
+                    if !self.json && code == 0 {
+                        output::answer(&format!("{}: verified, {} members", file.display(), report.members));
+                    }
+                    let backup = Summary { verified: Some(code == 0), ..backup::summary(&file, Some(&key))? };
+                    reports.push(serde_json::json!(Verified { backup, report }));
+                    code
+                }
+                Err(error) => {
+                    let code = output::report(&error);
+                    if is_of_the_file(&error) {
+                        tell(self.full, &volume, &file, Some(error.message()));
+                    }
+                    reports.push(
+                        serde_json::json!({"file": AsJson(&file), "verified": false, "error": output::error_object(&error)}),
+                    );
+                    code
+                }
+            };
+            worst = if worst == 0 { code } else { worst };
+        }
+        if self.json {
+            output::object(&serde_json::json!({ "backups": reports }))?;
+        }
+        Ok(ExitCode::from(worst))
+    }
+}
+
+/// Only a verification in full is worth an event.
+fn tell(full: bool, volume: &Volume, file: &Path, fault: Option<&str>) {
+    let event = match fault {
+        _ if !full => return,
+        None => Event::new(Kind::BackupVerified).about(file),
+        Some(fault) => Event::new(Kind::VerificationFailed).about(file).with("Error", without_keys(fault)),
+    };
+    events::record(volume, &event);
+}
+
+/// Not that it was given another key, nor that somebody stopped it.
+fn is_of_the_file(error: &Error) -> bool {
+    (Code::NotABackup.exit()..=Code::Unverified.exit()).contains(&error.code().exit())
+}

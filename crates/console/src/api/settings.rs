@@ -1,0 +1,86 @@
+//! `api/settings`.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+};
+use serde_json::Value;
+
+use super::take::Take;
+use crate::{
+    Failure, Site,
+    auth::Who,
+    entities::settings::{self as entity, Setting, SettingInput},
+    failure::{Answer, Problem},
+};
+use volume::events::{self, Event, Kind};
+
+/// All settings.
+#[utoipa::path(get, path = "/api/settings", responses(
+    (status = 200, body = Vec<Setting>), (status = 401, body = Problem), (status = 403, body = Problem),
+    (status = 503, body = Problem)))]
+pub(super) async fn list(State(site): State<Arc<Site>>) -> Answer<Json<Vec<Setting>>> {
+    let fixed = site.console.fixed.clone();
+    Ok(Json(site.console.database.call(move |connection| entity::list(connection, &fixed)).await?))
+}
+
+/// One setting.
+#[utoipa::path(get, path = "/api/settings/{id}", params(("id" = String, Path)), responses(
+    (status = 200, body = Setting), (status = 400, body = Problem), (status = 401, body = Problem),
+    (status = 403, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
+pub(super) async fn find(State(site): State<Arc<Site>>, Path(id): Path<String>) -> Answer<Json<Setting>> {
+    let fixed = site.console.fixed.clone();
+    Ok(Json(site.console.database.call(move |connection| entity::find(connection, &id, &fixed)).await?))
+}
+
+/// Change a setting.
+#[utoipa::path(put, path = "/api/settings/{id}", params(("id" = String, Path)), request_body = SettingInput, responses(
+    (status = 200, body = Setting),
+    (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
+    (status = 404, body = Problem), (status = 408, body = Problem), (status = 409, body = Problem),
+    (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem),
+    (status = 503, body = Problem)))]
+pub(super) async fn update(
+    State(site): State<Arc<Site>>,
+    who: Who,
+    Path(id): Path<String>,
+    Take(input): Take<SettingInput>,
+) -> Answer<Json<Setting>> {
+    Ok(Json(set(&site, &who, id, input.value).await?))
+}
+
+/// Put a setting's default back.
+#[utoipa::path(delete, path = "/api/settings/{id}", params(("id" = String, Path)), responses(
+    (status = 200, body = Setting), (status = 400, body = Problem), (status = 401, body = Problem),
+    (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
+    (status = 503, body = Problem)))]
+pub(super) async fn clear(State(site): State<Arc<Site>>, who: Who, Path(id): Path<String>) -> Answer<Json<Setting>> {
+    Ok(Json(set(&site, &who, id, Value::Null).await?))
+}
+
+/// Changes a setting, for the API and for pages.
+///
+/// # Errors
+/// 400 for a value that makes no sense, 404, 409 where it cannot be changed.
+pub async fn set(site: &Site, who: &Who, id: String, value: Value) -> Answer<Setting> {
+    let console = &site.console;
+    let opens = id == "setting-isauthenticationenabled" && value != Value::Bool(true);
+    if opens && !site.open_to_all && !site.is_local {
+        return Err(Failure::new(StatusCode::CONFLICT, "the console would let in whoever reaches it")
+            .hint("set MOORLINE_FIRSTRUN_NOAUTHENTICATION=true, or listen on 127.0.0.1 only"));
+    }
+    let fixed = console.fixed.clone();
+    let setting = console.database.call(move |connection| entity::set(connection, &id, &value, &fixed)).await?;
+    site.settings_changed().await?;
+    let event = Event::new(Kind::SettingChanged).with("SettingName", setting.name.as_str());
+    events::record(&console.volume, &event.with("Username", who.name()));
+    if setting.name == "SecretKeyIsBackedUp" && setting.value == Value::Bool(true) {
+        let fingerprint = console.key.fingerprint().to_string();
+        let event = Event::new(Kind::SecretKeyBackedUp).with("KeyFingerprint", fingerprint);
+        events::record(&console.volume, &event.with("Username", who.name()));
+    }
+    Ok(setting)
+}

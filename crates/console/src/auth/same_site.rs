@@ -1,0 +1,130 @@
+//! That a request comes from this console's own pages, or from no page at all.
+
+use std::net::IpAddr;
+
+use axum::{
+    body::{Body, to_bytes},
+    extract::{Form, FromRequest, Request},
+    http::{HeaderMap, StatusCode, header},
+};
+
+use super::CSRF_FIELD;
+use crate::{Failure, failure::Answer, patience::in_time};
+
+/// No form of ours is longer.
+const LONGEST_FORM: usize = 256 << 10;
+
+/// Refuses whoever is not on this host, and a name that is not this host's: a page of another site, whose name was made to
+/// mean this host, could read the answers. That it listens to this host alone is not enough: a restore beside it may
+/// have brought a metastore in which nobody has to log in.
+pub fn require_this_host(headers: &HeaderMap, peer: IpAddr) -> Answer<()> {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    if peer.is_loopback() && is_this_host(host) {
+        return Ok(());
+    }
+    Err(Failure::new(StatusCode::FORBIDDEN, "nobody has to log in to this console, so it answers to localhost only")
+        .hint("set MOORLINE_FIRSTRUN_ADMINPASSWORD, and start it again"))
+}
+
+fn is_this_host(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
+    };
+    let name = name.to_ascii_lowercase();
+    name == "localhost"
+        || name.ends_with(".localhost")
+        || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Refuses what a page of another site sends.
+pub fn require(headers: &HeaderMap) -> Answer<()> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let is_ours = match (text("sec-fetch-site"), text("origin")) {
+        (Some(site), _) => matches!(site, "same-origin" | "none"),
+        (None, Some(origin)) => {
+            let host = origin.split_once("://").map(|(_, host)| host);
+            host.is_some() && host == text("host")
+        }
+        // No browser.
+        (None, None) => true,
+    };
+    if is_ours {
+        return Ok(());
+    }
+    Err(Failure::new(StatusCode::FORBIDDEN, "this came from a page of another site"))
+}
+
+/// The CSRF token in a form, and the request as it was.
+pub async fn token_of_form(request: Request) -> Answer<(Option<String>, Request)> {
+    let (parts, body) = request.into_parts();
+    let too_long = |_| Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "the form is too long");
+    let bytes = in_time(to_bytes(body, LONGEST_FORM)).await?.map_err(too_long)?;
+    let copy = Request::from_parts(parts.clone(), Body::from(bytes.clone()));
+    let fields = Form::<Vec<(String, String)>>::from_request(copy, &()).await;
+    let fields = fields.map_err(|_| Failure::new(StatusCode::BAD_REQUEST, "the form makes no sense"))?;
+    let token = fields.0.into_iter().find(|(name, _)| name == CSRF_FIELD).map(|(_, token)| token);
+    Ok((token, Request::from_parts(parts, Body::from(bytes))))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_form_that_does_not_come_is_not_waited_for_without_end() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        runtime.block_on(async {
+            let (never, _more) = tokio::io::duplex(8);
+            let body = Body::from_stream(tokio_util::io::ReaderStream::new(never));
+            let failure = token_of_form(Request::new(body)).await.err();
+            assert_eq!(failure.map(|failure| failure.status), Some(StatusCode::REQUEST_TIMEOUT));
+        });
+    }
+
+    #[test]
+    fn where_nobody_has_to_log_in_others_are_refused_whatever_they_call_this_host() {
+        let headers = HeaderMap::from_iter([(header::HOST, HeaderValue::from_static("localhost:8341"))]);
+        for (peer, is_let_in) in [("127.0.0.1", true), ("::1", true), ("10.0.0.7", false), ("fe80::1", false)] {
+            let peer = peer.parse().expect("an address");
+            assert_eq!(require_this_host(&headers, peer).is_ok(), is_let_in, "{peer}");
+            assert!(require_this_host(&HeaderMap::new(), peer).is_err());
+        }
+    }
+
+    #[test]
+    fn only_names_of_this_host_are_this_host() {
+        for host in ["localhost", "LOCALHOST:8341", "a.localhost", "127.0.0.1:80", "127.9.9.9", "[::1]:8341", "[::1]"] {
+            assert!(is_this_host(host), "{host}");
+        }
+        for host in ["", "evil.example", "127.0.0.1.evil.example", "localhost.evil.example:8341", "10.0.0.1", "[::2]"] {
+            assert!(!is_this_host(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_page_of_another_site_is_told_by_what_browsers_say() {
+        let headers = |pairs: &[(&'static str, &'static str)]| {
+            pairs.iter().map(|(name, value)| (name.parse().expect("a name"), value.parse().expect("a value"))).collect()
+        };
+        for ours in [
+            &[][..],
+            &[("sec-fetch-site", "same-origin")],
+            &[("sec-fetch-site", "none")],
+            &[("origin", "http://localhost:8341"), ("host", "localhost:8341")],
+        ] {
+            assert!(require(&headers(ours)).is_ok(), "{ours:?}");
+        }
+        for theirs in [
+            &[("sec-fetch-site", "cross-site")][..],
+            &[("sec-fetch-site", "same-site")],
+            &[("origin", "http://evil.example"), ("host", "localhost:8341")],
+            &[("origin", "http://localhost:9000"), ("host", "localhost:8341")],
+            &[("origin", "null"), ("host", "localhost:8341")],
+        ] {
+            assert!(require(&headers(theirs)).is_err(), "{theirs:?}");
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! The calendar: what became of the backups of the last 90 days, day by day.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Console, health::is_kept, schedule::days_back};
+use engine::backup;
+use volume::backups::is_in_the_future;
+use volume::{
+    Instance,
+    error::{Code, Error, Result},
+    events::{self, Kind, Stored},
+};
+
+/// How many days it has.
+pub const DAYS: usize = 90;
+
+/// No more events are looked at: a day that fails all day long has some hundred.
+const MOST_EVENTS: usize = 20_000;
+
+/// What became of a day, the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum Outcome {
+    /// A backup was made.
+    Complete,
+    /// Backups were tried, and none was made.
+    Failed,
+    /// A backup was due, and none was tried.
+    Missed,
+    /// Nothing is known: nothing was due, or nothing ran.
+    None,
+}
+
+/// A day, in UTC.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Day {
+    /// Which.
+    pub date: Date,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// The files that were made on it and are kept.
+    pub files: Vec<String>,
+    /// How often a backup failed on it.
+    pub failures: usize,
+}
+
+impl Day {
+    fn note(&mut self, outcome: Outcome) {
+        self.outcome = self.outcome.min(outcome);
+    }
+}
+
+/// The last 90 days, the oldest first; today is the last.
+///
+/// # Errors
+/// Where the volume cannot be read.
+pub async fn of(console: &Arc<Console>) -> Result<Vec<Day>> {
+    let console = Arc::clone(console);
+    let looked = tokio::task::spawn_blocking(move || look(&console, Timestamp::now()));
+    looked.await.map_err(|_| Error::new(Code::TryAgain, "the console is ending"))?
+}
+
+fn look(console: &Console, now: Timestamp) -> Result<Vec<Day>> {
+    let volume = &console.volume;
+    let instance = Instance::load(volume)?.map(|instance| instance.id);
+    let listed = backup::in_sight(volume, None)?.backups;
+    let ours = listed.iter().filter(|one| one.instance_id == instance && !is_in_the_future(one.created, now));
+    let files = ours.filter_map(|one| Some((one.created, one.file.file_name()?.to_string_lossy().into_owned())));
+    let kinds = [Kind::BackupFailed, Kind::BackupMissed].map(Kind::name);
+    let about = |event: &Stored| is_kept(event) || kinds.contains(&event.kind());
+    Ok(days(now, files, &events::read_before(volume, None, MOST_EVENTS, &about)?))
+}
+
+fn days(now: Timestamp, files: impl Iterator<Item = (Timestamp, String)>, events: &[Stored]) -> Vec<Day> {
+    let day_of = |at: Timestamp| TimeZone::UTC.to_datetime(at).date();
+    let empty = |date| (date, Day { date, outcome: Outcome::None, files: Vec::new(), failures: 0 });
+    let mut days: BTreeMap<Date, Day> = days_back(day_of(now)).take(DAYS).map(empty).collect();
+    for (created, file) in files {
+        if let Some(day) = days.get_mut(&day_of(created)) {
+            day.note(Outcome::Complete);
+            day.files.push(file);
+        }
+    }
+    for event in events {
+        let missed = event.kind() == Kind::BackupMissed.name();
+        let due = || event.fields.get("Due").and_then(Value::as_str)?.parse().ok();
+        let at = if missed { due() } else { event.at() };
+        let Some(day) = at.and_then(|at| days.get_mut(&day_of(at))) else { continue };
+        match event.kind() {
+            _ if missed => day.note(Outcome::Missed),
+            _ if is_kept(event) => day.note(Outcome::Complete),
+            _ => {
+                day.note(Outcome::Failed);
+                day.failures += 1;
+            }
+        }
+    }
+    days.into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(at: &str, kind: &str) -> Stored {
+        let event = serde_json::json!({"@t": at, "@i": kind, "Due": "2026-03-07T03:00:00Z", "FileName": "a"});
+        let fields = event.as_object().cloned().expect("an object");
+        Stored { place: events::Place { day: "20260310".to_owned(), offset: 0 }, fields }
+    }
+
+    #[test]
+    fn the_best_of_a_day_is_what_became_of_it() {
+        let at = |text: &str| text.parse::<Timestamp>().expect("a time");
+        let files = [
+            (at("2026-03-10T03:00:00Z"), "seq_20260310.seqbac".to_owned()),
+            (at("2020-01-01T00:00:00Z"), "old".to_owned()),
+        ];
+        let events = [
+            event("2026-03-10T02:00:00Z", "BackupFailed"),
+            event("2026-03-09T23:59:59Z", "BackupFailed"),
+            event("2026-03-09T03:05:00Z", "BackupFailed"),
+            event("2026-03-08T03:00:00Z", "BackupComplete"),
+            event("2026-03-08T05:00:00Z", "BackupMissed"),
+        ];
+        let days = days(at("2026-03-10T12:00:00Z"), files.into_iter(), &events);
+        assert_eq!(days.len(), DAYS);
+        let last: Vec<_> = days[DAYS - 5..].iter().map(|day| (day.outcome, day.failures)).collect();
+        let expected = [
+            (Outcome::None, 0),
+            (Outcome::Missed, 0),
+            (Outcome::Complete, 0),
+            (Outcome::Failed, 2),
+            (Outcome::Complete, 1),
+        ];
+        assert_eq!(last, expected);
+        assert_eq!(days[DAYS - 1].files, ["seq_20260310.seqbac"]);
+        assert_eq!(days[0].date.to_string(), "2025-12-11");
+    }
+}

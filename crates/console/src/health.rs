@@ -1,0 +1,369 @@
+//! Whether all is well with backups: `ok`, or `degraded` with reasons.
+//!
+//! | degraded | no more than a warning |
+//! | --- | --- |
+//! | the newest verified backup is older than 26 h, and there is state | nobody has said that the secret key is kept elsewhere |
+//! | the last scheduled backup failed | apps are in quarantine: that is what was asked for |
+//! | a backup that is kept is not what it was | files in `Backups/` that are no backups |
+//! | the newest backup is suspect: something is suddenly empty in it | |
+//! | a restore is unfinished | |
+//! | the folder that was named for backups is not there | |
+//! | the metastore cannot be read | |
+//!
+//! It says how well the console does its work, not whether the server is alive: nothing should be restarted for it.
+
+use std::{path::PathBuf, sync::Arc};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use super::{Console, scheduler};
+use engine::{
+    backup::{self, Listed, Summary, Verifications},
+    metastore,
+    quarantine::Memory,
+};
+use seqbac_header::Id;
+use volume::backups::is_in_the_future;
+use volume::{
+    Instance,
+    error::{Code, Error, Result},
+    events::{self, Kind, Stored},
+};
+
+/// A day, and two hours for the backup to be made.
+const OLDEST: SignedDuration = SignedDuration::from_hours(26);
+
+/// How all is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Health {
+    /// Why it is degraded; empty where it is not.
+    pub degraded: Vec<String>,
+    /// What somebody should know all the same.
+    pub warnings: Vec<String>,
+    /// The newest verified backup.
+    pub newest: Option<Newest>,
+    /// How old that is, in seconds.
+    pub age_seconds: Option<i64>,
+    /// How many backups of this instance are kept: scheduled ones.
+    pub scheduled_kept: usize,
+    /// And immediate ones.
+    pub immediate_kept: usize,
+    /// How many of them are not what they were.
+    pub damaged: usize,
+    /// When all of them were last verified in full.
+    pub verified_at: Option<Timestamp>,
+    /// When the last backup was made or failed, and what of it is known.
+    pub last_result: Option<LastResult>,
+    /// How many apps are in quarantine.
+    pub quarantined: usize,
+    /// When the next scheduled backup is due.
+    pub next_run: Timestamp,
+}
+
+/// The newest verified backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Newest {
+    /// Its file's name.
+    pub filename: PathBuf,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Its length.
+    pub file_size_bytes: u64,
+}
+
+/// How the last backup went.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct LastResult {
+    /// When.
+    pub at: Timestamp,
+    /// Why it failed, if it did.
+    pub error: Option<String>,
+    /// How long it took, in seconds, if it did not.
+    pub elapsed_seconds: Option<f64>,
+}
+
+impl Health {
+    /// `ok` or `degraded`.
+    #[must_use]
+    pub const fn status(&self) -> &'static str {
+        if self.degraded.is_empty() { "ok" } else { "degraded" }
+    }
+}
+
+/// How all is, now. Files are read on a thread of their own.
+///
+/// # Errors
+/// `TryAgain` where the volume cannot be read, whatever the reason: nobody should take it for a bug of the console's.
+pub async fn of(console: &Arc<Console>) -> Result<Health> {
+    let key_is_saved = key_is_saved(console).await;
+    let next_run = scheduler::next_run(console).await;
+    let console = Arc::clone(console);
+    let looked = tokio::task::spawn_blocking(move || Facts::look(&console, Timestamp::now(), next_run, key_is_saved));
+    let ended = |_| Error::new(Code::TryAgain, "the console is ending");
+    let facts = looked.await.map_err(ended)?.map_err(|error| error.with_code(Code::TryAgain))?;
+    Ok(facts.judge())
+}
+
+async fn key_is_saved(console: &Console) -> Result<bool> {
+    let path = metastore::file(&console.volume);
+    let read = move |connection: &mut rusqlite::Connection| {
+        metastore::setting(connection, "SecretKeyIsBackedUp").map_err(|cause| metastore::explain(&path, &cause))
+    };
+    Ok(console.database.call(read).await?.is_some_and(|value| value == "true"))
+}
+
+/// What was seen.
+#[derive(Debug, Clone)]
+struct Facts {
+    now: Timestamp,
+    next_run: Timestamp,
+    /// Or why the metastore cannot tell.
+    key_is_saved: Result<bool>,
+    has_state: bool,
+    unfinished: bool,
+    instance: Option<Instance>,
+    key: Id,
+    /// Why the folder of backups cannot be used.
+    no_folder: Option<String>,
+    listed: Listed,
+    verifications: Verifications,
+    last: Option<Stored>,
+    quarantined: usize,
+}
+
+impl Facts {
+    fn look(console: &Console, now: Timestamp, next_run: Timestamp, key_is_saved: Result<bool>) -> Result<Self> {
+        let volume = &console.volume;
+        let sight = scheduler::Sight::of(volume, &console.profile, &console.key, now)?;
+        Ok(Self {
+            now,
+            next_run,
+            key_is_saved,
+            has_state: sight.has_state,
+            unfinished: sight.unfinished,
+            instance: Instance::load(volume)?,
+            key: console.key.fingerprint(),
+            no_folder: volume.refuse_missing_backups().err().map(|error| error.message().to_owned()),
+            listed: backup::in_sight(volume, Some(&console.key))?,
+            verifications: Verifications::load(volume)?,
+            last: events::read_before(volume, None, 1, &is_result)?.into_iter().next(),
+            quarantined: Memory::load(volume)?.map_or(0, |memory| memory.apps().count()),
+        })
+    }
+
+    fn judge(&self) -> Health {
+        let ours: Vec<&Summary> = self.ours().collect();
+        let is_damaged = |one: &&&Summary| self.verifications.failed.contains_key(&one.id);
+        let damaged = ours.iter().filter(is_damaged).count();
+        let sound = ours.iter().filter(|one| one.verified == Some(true) && !is_damaged(one));
+        let newest = sound.filter(|one| !is_in_the_future(one.created, self.now)).max_by_key(|one| one.created);
+        let age = newest.map(|newest| self.now.duration_since(newest.created));
+        let last_result = self.last.as_ref().and_then(last_result);
+        let of_kind = |kind| ours.iter().filter(|one| one.kind == kind).count();
+        Health {
+            degraded: self.reasons(age, damaged, last_result.as_ref()),
+            warnings: self.warnings(),
+            newest: newest.map(|newest| Newest {
+                filename: newest.file.file_name().map(PathBuf::from).unwrap_or_default(),
+                created_at: newest.created,
+                file_size_bytes: newest.bytes,
+            }),
+            age_seconds: age.map(|age| age.as_secs().max(0)),
+            scheduled_kept: of_kind(backup::Kind::Scheduled),
+            immediate_kept: of_kind(backup::Kind::Immediate),
+            damaged,
+            verified_at: self.verifications.at,
+            last_result,
+            quarantined: self.quarantined,
+            next_run: self.next_run,
+        }
+    }
+
+    fn ours(&self) -> impl Iterator<Item = &Summary> {
+        let id = self.instance.as_ref().map(|instance| instance.id);
+        let ours = move |one: &&Summary| one.instance_id == id && one.key_fingerprint == self.key;
+        self.listed.backups.iter().filter(ours)
+    }
+
+    fn reasons(&self, age: Option<SignedDuration>, damaged: usize, last: Option<&LastResult>) -> Vec<String> {
+        let mut reasons: Vec<String> = self.no_folder.iter().cloned().collect();
+        // A volume that is new has as long for its first backup.
+        let since = self.instance.as_ref().map(|instance| self.now.duration_since(instance.created));
+        match age.or(since) {
+            Some(time) if self.has_state && time > OLDEST => reasons.push(match age {
+                Some(age) => format!("the newest verified backup is {} hours old", age.as_hours()),
+                None => "there is no verified backup".to_owned(),
+            }),
+            _ => {}
+        }
+        if let Some(error) = last.and_then(|last| last.error.as_ref()) {
+            reasons.push(format!("the last backup failed: {error}"));
+        }
+        let newest = self.ours().max_by_key(|one| one.created);
+        if newest.is_some_and(|newest| newest.suspect == Some(true)) {
+            let what = "the newest backup is suspect, and none is removed: see `moorline backup --not-suspect`";
+            reasons.push(what.to_owned());
+        }
+        if damaged > 0 {
+            reasons.push(format!("{damaged} of the backups that are kept are damaged"));
+        }
+        if let Err(error) = &self.key_is_saved {
+            reasons.push(error.message().to_owned());
+        }
+        if self.unfinished {
+            reasons.push("a restore is unfinished: start the container once".to_owned());
+        }
+        reasons
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if matches!(self.key_is_saved, Ok(false)) {
+            warnings.push("nobody has said that the secret key is kept outside the volume".to_owned());
+        }
+        if self.quarantined > 0 {
+            warnings.push(format!("{} apps are in quarantine", self.quarantined));
+        }
+        if !self.listed.skipped.is_empty() {
+            warnings.push(format!("{} files are called as backups are, and are none", self.listed.skipped.len()));
+        }
+        warnings
+    }
+}
+
+/// A backup that was kept, or the scheduled one that was not made. (A person was told at once what failed.)
+fn is_result(event: &Stored) -> bool {
+    let of_person = event.fields.get("Kind").is_some_and(|kind| kind == "immediate");
+    is_kept(event) || (event.kind() == Kind::BackupFailed.name() && !of_person)
+}
+
+/// Whether an event tells of a backup that was made and kept.
+pub(super) fn is_kept(event: &Stored) -> bool {
+    event.kind() == Kind::BackupComplete.name()
+}
+
+fn last_result(event: &Stored) -> Option<LastResult> {
+    let failed = event.kind() == Kind::BackupFailed.name();
+    let error = event.fields.get("Error").and_then(serde_json::Value::as_str).unwrap_or("no reason is known");
+    Some(LastResult {
+        at: event.at()?,
+        error: failed.then(|| error.to_owned()),
+        elapsed_seconds: event.fields.get("ElapsedSeconds").and_then(serde_json::Value::as_f64),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().expect("a time")
+    }
+
+    fn instance(created: &str) -> Instance {
+        let mut instance = Instance::new().expect("an instance");
+        (instance.id, instance.created) = (Id([1; 16]), at(created));
+        instance
+    }
+
+    fn facts() -> Facts {
+        Facts {
+            now: at("2026-03-10T12:00:00Z"),
+            next_run: at("2026-03-11T03:00:00Z"),
+            key_is_saved: Ok(true),
+            has_state: true,
+            unfinished: false,
+            instance: Some(instance("2026-01-01T00:00:00Z")),
+            key: Id([2; 16]),
+            no_folder: None,
+            listed: Listed { backups: vec![made("2026-03-10T03:00:00Z")], skipped: Vec::new() },
+            verifications: Verifications::default(),
+            last: None,
+            quarantined: 0,
+        }
+    }
+
+    fn made(created: &str) -> Summary {
+        Summary {
+            file: "/data/Backups/seq_20260310.seqbac".into(),
+            id: Id([3; 16]),
+            created: at(created),
+            kind: backup::Kind::Scheduled,
+            bytes: 10,
+            verified: Some(true),
+            key_fingerprint: Id([2; 16]),
+            instance_id: Some(Id([1; 16])),
+            profile: None,
+            quarantined: None,
+            suspect: None,
+        }
+    }
+
+    fn event(kind: &str) -> Stored {
+        let event =
+            serde_json::json!({"@t": "2026-03-10T03:00:00Z", "@i": kind, "Error": "disk full", "FileName": "a"});
+        let fields = event.as_object().cloned().expect("an object");
+        Stored { place: events::Place { day: "20260310".to_owned(), offset: 0 }, fields }
+    }
+
+    #[test]
+    fn a_verified_backup_of_today_is_well() {
+        let health = facts().judge();
+        assert_eq!((health.status(), health.age_seconds, health.scheduled_kept), ("ok", Some(9 * 3600), 1));
+        assert_eq!(health.newest.expect("a backup").filename, PathBuf::from("seq_20260310.seqbac"));
+        assert!(health.warnings.is_empty());
+    }
+
+    #[test]
+    fn each_reason_is_said() {
+        let with = |change: &dyn Fn(&mut Facts)| {
+            let mut facts = facts();
+            change(&mut facts);
+            facts.judge().degraded.join("; ")
+        };
+        assert_eq!(with(&|facts| facts.no_folder = Some("it is not mounted".to_owned())), "it is not mounted");
+        let old = |facts: &mut Facts| facts.listed.backups = vec![made("2026-03-09T09:59:00Z")];
+        assert_eq!(with(&old), "the newest verified backup is 26 hours old");
+        let limit = |facts: &mut Facts| facts.listed.backups = vec![made("2026-03-09T10:00:00Z")];
+        assert_eq!(with(&limit), "");
+        let unverified = |facts: &mut Facts| facts.listed.backups[0].verified = Some(false);
+        assert_eq!(with(&unverified), "there is no verified backup");
+        let foreign = |facts: &mut Facts| facts.listed.backups[0].instance_id = Some(Id([7; 16]));
+        assert_eq!(with(&foreign), "there is no verified backup");
+        let future = |facts: &mut Facts| facts.listed.backups = vec![made("2027-01-01T00:00:00Z")];
+        assert_eq!(with(&future), "there is no verified backup");
+        assert!(
+            with(&|facts| drop(facts.verifications.failed.insert(Id([3; 16]), "rot".to_owned()))).contains("1 of the")
+        );
+        assert_eq!(with(&|facts| facts.last = Some(event("BackupFailed"))), "the last backup failed: disk full");
+        assert_eq!(with(&|facts| facts.last = Some(event("BackupComplete"))), "");
+        assert!(with(&|facts| facts.listed.backups[0].suspect = Some(true)).contains("suspect"));
+        let unreadable = |facts: &mut Facts| facts.key_is_saved = Err(Error::new(Code::TryAgain, "no metastore"));
+        assert_eq!(with(&unreadable), "no metastore");
+        assert!(with(&|facts| facts.unfinished = true).contains("unfinished"));
+    }
+
+    #[test]
+    fn a_new_volume_and_one_without_state_have_time() {
+        let mut facts = facts();
+        facts.listed.backups.clear();
+        facts.instance = Some(instance("2026-03-10T00:00:00Z"));
+        assert_eq!(facts.judge().status(), "ok");
+        facts.instance = Some(instance("2026-01-01T00:00:00Z"));
+        assert_eq!(facts.judge().status(), "degraded");
+        facts.has_state = false;
+        assert_eq!(facts.judge().status(), "ok");
+    }
+
+    #[test]
+    fn quarantine_and_a_key_that_is_nowhere_else_are_warnings() {
+        let mut facts = facts();
+        (facts.quarantined, facts.key_is_saved) = (2, Ok(false));
+        let health = facts.judge();
+        assert_eq!((health.status(), health.warnings.len(), health.quarantined), ("ok", 2, 2));
+    }
+}

@@ -1,0 +1,264 @@
+//! Listening: connections taken, bounded, served, and ended when the console ends.
+//!
+//! A port that is taken is a warning and is tried again: backups are made all the same. No peer can have all connections,
+//! and none keeps one without doing its part: headers, bodies and reading the answer all have to go on.
+
+mod slots;
+mod stalled;
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use axum::{Router, body::Body};
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    time::{sleep, timeout},
+};
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt;
+
+use self::{
+    slots::{Slot, Slots},
+    stalled::Patient,
+};
+use super::{auth::Peer, router::without_last_slash};
+use volume::{
+    Volume,
+    error::{Error, Result, reason},
+    events::{self, Event, Kind},
+};
+
+/// A request's headers are there by then, also the next one's on a connection that is kept.
+const HEADERS: Duration = Duration::from_secs(15);
+/// An answer of which nothing is read for so long is ended.
+const STALLED: Duration = Duration::from_secs(60);
+/// TLS is agreed on by then.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Between attempts to listen, at first and at most.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Becomes true when the console ends.
+pub type Stop = watch::Receiver<bool>;
+
+/// Where to listen, from `ADDR:PORT`; `:PORT`, `*:PORT` and `localhost:PORT` are understood, too.
+///
+/// # Errors
+/// `Usage` for anything else.
+pub fn parse(text: &str) -> Result<SocketAddr> {
+    let wrong = || {
+        Error::usage(format!("{text:?} is no address to listen on"))
+            .hint("say ADDRESS:PORT, such as 0.0.0.0:8341, 127.0.0.1:8341 or [::]:8341")
+    };
+    if let Ok(address) = text.trim().parse() {
+        return Ok(address);
+    }
+    let (host, port) = text.trim().rsplit_once(':').ok_or_else(wrong)?;
+    let port = port.parse().map_err(|_| wrong())?;
+    match host {
+        "" | "*" => Ok((Ipv4Addr::UNSPECIFIED, port).into()),
+        "localhost" => Ok((Ipv4Addr::LOCALHOST, port).into()),
+        _ => Err(wrong()),
+    }
+}
+
+/// Reads a certificate chain and its key.
+///
+/// # Errors
+/// `Usage` where they cannot be read, or do not belong together.
+pub fn tls(certificates: &Path, key: &Path) -> Result<TlsAcceptor> {
+    let unreadable = |path: &Path, cause: &dyn std::fmt::Display| {
+        Error::usage(format!("{} cannot be used for TLS: {cause}", path.display()))
+    };
+    let chain = CertificateDer::pem_file_iter(certificates)
+        .and_then(Iterator::collect::<std::result::Result<Vec<_>, _>>)
+        .map_err(|cause| unreadable(certificates, &cause))?;
+    let private = PrivateKeyDer::from_pem_file(key).map_err(|cause| unreadable(key, &cause))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, private))
+        .map_err(|cause| unreadable(certificates, &cause))?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// What is listened with.
+pub struct Listener {
+    /// Where.
+    pub address: SocketAddr,
+    /// The certificate's and the key's files.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    /// What answers.
+    pub router: Router,
+    /// Where events go.
+    pub volume: Volume,
+}
+
+impl Listener {
+    /// Listens until it is to stop.
+    ///
+    /// # Errors
+    /// `Usage` where TLS cannot be had as it was asked for.
+    pub async fn run(self, mut stop: Stop) -> Result<()> {
+        let acceptor = self.tls.as_ref().map(|(certificates, key)| tls(certificates, key)).transpose()?;
+        let Some(listener) = self.bind(&mut stop).await else { return Ok(()) };
+        let slots = Slots::new();
+        loop {
+            let accepted = tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => break,
+                accepted = accept(&listener, &slots) => accepted,
+            };
+            let Some((stream, address, slot)) = accepted else { continue };
+            let (router, acceptor, stop) = (self.router.clone(), acceptor.clone(), stop.clone());
+            tokio::spawn(async move {
+                serve(stream, address, acceptor, router, stop).await;
+                drop(slot);
+            });
+        }
+        drop(listener);
+        // Connections end as soon as they have answered.
+        drop(timeout(Duration::from_millis(700), slots.none_taken()).await);
+        Ok(())
+    }
+
+    async fn bind(&self, stop: &mut Stop) -> Option<TcpListener> {
+        let mut pause = FIRST_PAUSE;
+        let mut was_told = false;
+        loop {
+            match TcpListener::bind(self.address).await {
+                Ok(listener) => {
+                    let address = listener.local_addr().map_or(self.address, |address| address);
+                    log::info!("the console listens on {}", self.shown(address));
+                    events::record(
+                        &self.volume,
+                        &Event::new(Kind::ConsoleStarted).with("Address", address.to_string()),
+                    );
+                    return Some(listener);
+                }
+                Err(cause) if !was_told => {
+                    was_told = true;
+                    let why = reason(&cause);
+                    log::warn!("the console cannot listen on {}: {why}; it goes on, and tries again", self.address);
+                    let event = Event::new(Kind::ConsoleNotListening).with("Address", self.address.to_string());
+                    events::record(&self.volume, &event.with("Error", why));
+                }
+                Err(_) => {}
+            }
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => return None,
+                () = sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+            }
+        }
+    }
+
+    fn shown(&self, address: SocketAddr) -> String {
+        format!("{}://{address}/", if self.tls.is_some() { "https" } else { "http" })
+    }
+}
+
+type Accepted = (TcpStream, SocketAddr, Slot);
+
+async fn accept(listener: &TcpListener, slots: &Slots) -> Option<Accepted> {
+    let one = slots.one().await?;
+    match listener.accept().await {
+        Ok((stream, address)) => Some((stream, address, slots.for_peer(one, address.ip())?)),
+        Err(_) => {
+            // Out of descriptors: some will be free again.
+            sleep(Duration::from_secs(1)).await;
+            None
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, address: SocketAddr, acceptor: Option<TlsAcceptor>, router: Router, stop: Stop) {
+    let _ = stream.set_nodelay(true);
+    let stream = Patient::new(stream, STALLED);
+    match acceptor {
+        None => converse(stream, address, router, stop).await,
+        Some(acceptor) => {
+            if let Ok(Ok(stream)) = timeout(HANDSHAKE, acceptor.accept(stream)).await {
+                converse(stream, address, router, stop).await;
+            }
+        }
+    }
+}
+
+async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    address: SocketAddr,
+    router: Router,
+    mut stop: Stop,
+) {
+    let service = tower::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let mut request = request.map(Body::new);
+        without_last_slash(&mut request);
+        request.extensions_mut().insert(Peer(address.ip().to_canonical()));
+        router.clone().oneshot(request)
+    });
+    let mut connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS)
+        .max_buf_size(64 << 10)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    let mut connection = std::pin::Pin::new(&mut connection);
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        _ = stop.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
+    }
+    drop(connection.await);
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncWriteExt, duplex};
+    use tokio_util::io::ReaderStream;
+
+    use super::*;
+    use volume::error::Code;
+
+    #[test]
+    fn an_answer_that_nobody_reads_is_ended() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        runtime.block_on(async {
+            let endless = || async { Body::from_stream(ReaderStream::new(tokio::io::repeat(b'x'))) };
+            let router = Router::new().route("/", get(endless));
+            let (mut theirs, ours) = duplex(1024);
+            let (_stop, stop) = watch::channel(false);
+            theirs.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("written");
+            let ours = Patient::new(ours, Duration::from_millis(20));
+            let conversation = converse(ours, ([127, 0, 0, 1], 1).into(), router, stop);
+            timeout(Duration::from_secs(60), conversation).await.expect("is over, and what the answer holds is free");
+            drop(theirs);
+        });
+    }
+
+    #[test]
+    fn addresses_are_understood() {
+        for (text, address) in [
+            ("0.0.0.0:8341", "0.0.0.0:8341"),
+            (":80", "0.0.0.0:80"),
+            ("*:80", "0.0.0.0:80"),
+            ("localhost:8341", "127.0.0.1:8341"),
+            ("[::]:8341", "[::]:8341"),
+        ] {
+            assert_eq!(parse(text).expect(text).to_string(), address);
+        }
+        for text in ["", "8341", "host.example:80", "0.0.0.0", "0.0.0.0:99999"] {
+            assert_eq!(parse(text).expect_err(text).code(), Code::Usage);
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! `/metrics`: what `/health` knows, as Prometheus reads it (OpenMetrics 1.0).
+
+use std::sync::{Arc, atomic::AtomicU64};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, info::Info},
+    registry::Registry,
+};
+
+use super::{
+    Console,
+    health::{self, Health},
+};
+use volume::error::{Code, Error, Result};
+
+/// The media type of it.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// A number that is not whole.
+type Real = Gauge<f64, AtomicU64>;
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OfKind {
+    kind: &'static str,
+}
+
+/// The metrics of now.
+///
+/// # Errors
+/// Where the volume cannot be read.
+pub async fn of(console: &Arc<Console>) -> Result<String> {
+    let health = health::of(console).await?;
+    text(&health, console.jobs.failures(), console.jobs.running().len())
+}
+
+fn text(health: &Health, failures: u64, running: usize) -> Result<String> {
+    let mut registry = Registry::with_prefix("moorline");
+    registry.register("build", "Which moorline this is", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+    add(
+        &mut registry,
+        "healthy",
+        "1 where /health is ok, 0 where it is degraded",
+        count(health.degraded.is_empty().into()),
+    );
+    backups(&mut registry, health);
+    let failed = Counter::<u64>::default();
+    failed.inc_by(failures);
+    registry.register("backup_failures", "Backups that failed since the console was started", failed);
+    add(&mut registry, "quarantined_apps", "Apps that are in quarantine", count(health.quarantined));
+    add(&mut registry, "jobs_running", "Children that are at work", count(running));
+    let mut text = String::new();
+    encode(&mut text, &registry).map_err(|_| Error::new(Code::Bug, "the metrics cannot be written"))?;
+    Ok(text)
+}
+
+fn backups(registry: &mut Registry, health: &Health) {
+    let kept = Family::<OfKind, Gauge>::default();
+    kept.get_or_create(&OfKind { kind: "scheduled" }).set(whole(health.scheduled_kept));
+    kept.get_or_create(&OfKind { kind: "immediate" }).set(whole(health.immediate_kept));
+    registry.register("backups_kept", "Backups of this instance that are kept", kept);
+    add(registry, "backups_damaged", "Backups that are kept and are not what they were", count(health.damaged));
+    let seconds = |at: jiff::Timestamp| real(at.as_millisecond() as f64 / 1000.0);
+    let next = "When the next scheduled backup is due";
+    add(registry, "backup_next_timestamp_seconds", next, seconds(health.next_run));
+    let verified = "1 where there is a verified backup, 0 where there is none";
+    add(registry, "backup_last_verified", verified, count(health.newest.is_some().into()));
+    if let Some(newest) = &health.newest {
+        let made = "When the newest verified backup was made";
+        add(registry, "backup_last_success_timestamp_seconds", made, seconds(newest.created_at));
+        let size = "The size of the newest verified backup";
+        add(registry, "backup_last_size_bytes", size, real(newest.file_size_bytes as f64));
+    }
+    if let Some(age) = health.age_seconds {
+        add(registry, "backup_age_seconds", "How old the newest verified backup is", real(age as f64));
+    }
+    if let Some(elapsed) = health.last_result.as_ref().and_then(|last| last.elapsed_seconds) {
+        add(registry, "backup_last_duration_seconds", "How long the last backup took", real(elapsed));
+    }
+    if let Some(at) = health.verified_at {
+        let all = "When all that is kept was last verified in full";
+        add(registry, "verification_last_timestamp_seconds", all, seconds(at));
+    }
+}
+
+fn add(registry: &mut Registry, name: &str, help: &str, metric: impl prometheus_client::registry::Metric) {
+    registry.register(name, help, metric);
+}
+
+fn real(value: f64) -> Real {
+    let gauge = Real::default();
+    gauge.set(value);
+    gauge
+}
+
+fn count(value: usize) -> Gauge {
+    let gauge = Gauge::default();
+    gauge.set(whole(value));
+    gauge
+}
+
+fn whole(value: usize) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::health::{LastResult, Newest};
+
+    #[test]
+    fn names_and_units_are_those_of_prometheus() {
+        let at = |text: &str| text.parse().expect("a time");
+        let mut health = Health {
+            degraded: Vec::new(),
+            warnings: Vec::new(),
+            newest: Some(Newest {
+                filename: "seq_20260310.seqbac".into(),
+                created_at: at("2026-03-10T03:00:00.5Z"),
+                file_size_bytes: 1024,
+            }),
+            age_seconds: Some(60),
+            scheduled_kept: 7,
+            immediate_kept: 1,
+            damaged: 0,
+            verified_at: None,
+            last_result: Some(LastResult { at: at("2026-03-10T03:00:01Z"), error: None, elapsed_seconds: Some(1.5) }),
+            quarantined: 2,
+            next_run: at("2026-03-11T03:00:00Z"),
+        };
+        let metrics = text(&health, 3, 0).expect("text");
+        for line in [
+            "moorline_healthy 1",
+            "moorline_backup_last_success_timestamp_seconds 1773111600.5",
+            "moorline_backup_last_size_bytes 1024.0",
+            "moorline_backup_last_duration_seconds 1.5",
+            "moorline_backup_age_seconds 60.0",
+            "moorline_backup_last_verified 1",
+            "moorline_backup_failures_total 3",
+            "moorline_quarantined_apps 2",
+            "moorline_backup_next_timestamp_seconds 1773198000.0",
+            "moorline_backups_kept{kind=\"scheduled\"} 7",
+            "# TYPE moorline_backup_failures counter",
+            "# EOF",
+        ] {
+            assert!(metrics.lines().any(|found| found == line), "{line} is not in\n{metrics}");
+        }
+        (health.newest, health.age_seconds, health.degraded) = (None, None, vec!["x".to_owned()]);
+        let metrics = text(&health, 0, 0).expect("text");
+        assert!(metrics.contains("moorline_healthy 0\n") && !metrics.contains("last_success"), "{metrics}");
+    }
+}

@@ -1,0 +1,183 @@
+//! The app that posts events to a URL.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde_json::Value;
+use ureq::http::{HeaderName, HeaderValue, Uri};
+
+use super::instances::App;
+use volume::{
+    error::{Code, Error, Result},
+    events::Stored,
+};
+
+/// How long a whole exchange may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The media type of an event as it is written down.
+const CLEF: &str = "application/vnd.serilog.clef";
+
+/// Whether the settings make sense.
+pub(super) fn check(settings: &BTreeMap<String, String>) -> Result<()> {
+    url(settings)?;
+    headers(settings).map(drop)
+}
+
+/// Posts an event.
+///
+/// # Errors
+/// `Usage` where trying again will not help; `TryAgain` where it may.
+pub(super) fn send(app: &App, event: &Stored) -> Result<()> {
+    let (body, media_type) = body(app.settings.get("BodyTemplate").map_or("", String::as_str), event);
+    let agent = ureq::Agent::config_builder()
+        .timeout_global(Some(PATIENCE))
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .user_agent(concat!("moorline/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .new_agent();
+    let url = url(&app.settings)?;
+    let place = place(&url);
+    let mut request = agent.post(url);
+    let headers = headers(&app.settings)?;
+    if !headers.iter().any(|(name, _)| name == "content-type") {
+        request = request.header("Content-Type", media_type);
+    }
+    for (name, value) in headers {
+        request = request.header(name, value);
+    }
+    let response = request
+        .send(body)
+        .map_err(|cause| Error::new(Code::TryAgain, format!("{place} cannot be reached: {cause}")))?;
+    if response.status().is_success() {
+        return Ok(());
+    }
+    Err(Error::new(Code::TryAgain, format!("{place} answered {}", response.status())))
+}
+
+fn url(settings: &BTreeMap<String, String>) -> Result<Uri> {
+    let text = settings.get("Url").map_or("", |url| url.trim());
+    // It is not shown: it may have a token in it.
+    let wrong = || Error::usage("Url is no address").hint("say http://host/path or https://host/path");
+    let url: Uri = text.parse().map_err(|_| wrong())?;
+    let scheme = url.scheme_str().is_some_and(|scheme| matches!(scheme, "http" | "https"));
+    if url.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        return Err(Error::usage("Url has a user in it, which would be kept in clear")
+            .hint("leave it out, and set AuthorizationHeader: Basic, and user:password in base64"));
+    }
+    if scheme && url.host().is_some_and(|host| !host.is_empty()) { Ok(url) } else { Err(wrong()) }
+}
+
+/// Where it is posted to, as it may be told: nothing of it is a secret.
+fn place(url: &Uri) -> String {
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}{port}", url.host().unwrap_or_default())
+}
+
+/// The headers that are set, `Authorization` among them.
+fn headers(settings: &BTreeMap<String, String>) -> Result<Vec<(HeaderName, HeaderValue)>> {
+    let lines =
+        settings.get("Headers").map_or("", String::as_str).lines().map(str::trim).filter(|line| !line.is_empty());
+    let mut headers = Vec::new();
+    for line in lines {
+        // The line is not shown: tokens are put into headers.
+        let wrong = || Error::usage("Headers has a line that is no header").hint("write Name: value on each line");
+        let (name, value) = line.split_once(':').ok_or_else(wrong)?;
+        let name = HeaderName::from_bytes(name.trim_end().as_bytes()).map_err(|_| wrong())?;
+        headers.push((name, HeaderValue::from_str(value.trim()).map_err(|_| wrong())?));
+    }
+    if let Some(text) = settings.get("AuthorizationHeader").map(|text| text.trim()).filter(|text| !text.is_empty()) {
+        let mut value = HeaderValue::from_str(text)
+            .map_err(|_| Error::usage("AuthorizationHeader has characters that no header can have"))?;
+        value.set_sensitive(true);
+        headers.push((ureq::http::header::AUTHORIZATION, value));
+    }
+    Ok(headers)
+}
+
+/// What is posted, and what it is.
+fn body(template: &str, event: &Stored) -> (String, &'static str) {
+    if template.trim().is_empty() {
+        let mut fields = event.fields.clone();
+        fields.insert("@m".to_owned(), event.message().into());
+        return (Value::Object(fields).to_string(), CLEF);
+    }
+    let is_json = template.trim_start().starts_with(['{', '[']);
+    let media_type = if is_json { "application/json" } else { "text/plain; charset=utf-8" };
+    let mut body = String::new();
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        body.push_str(before);
+        match after.split_once('}').filter(|(name, _)| is_name(name)) {
+            Some((name, tail)) => {
+                let text = value_of(name, event);
+                body.push_str(&if is_json { escaped(&text) } else { text });
+                rest = tail;
+            }
+            None => {
+                body.push('{');
+                rest = after;
+            }
+        }
+    }
+    (body + rest, media_type)
+}
+
+fn is_name(text: &str) -> bool {
+    let name = text.strip_prefix('@').unwrap_or(text);
+    !name.is_empty() && name.chars().all(|char| char.is_alphanumeric() || char == '_')
+}
+
+fn value_of(name: &str, event: &Stored) -> String {
+    let field = match name {
+        "@Message" => return event.message(),
+        "@Level" => return event.level().to_owned(),
+        "@EventType" => return event.kind().to_owned(),
+        "@Timestamp" => "@t",
+        "@MessageTemplate" => "@mt",
+        name => name,
+    };
+    match event.fields.get(field) {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    }
+}
+
+/// As it stands between quotes in JSON.
+fn escaped(text: &str) -> String {
+    let quoted = Value::from(text).to_string();
+    quoted[1..quoted.len() - 1].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notify::instances::event_at;
+
+    #[test]
+    fn a_template_is_filled_and_escaped_where_it_is_json() {
+        let mut event = event_at(0);
+        event.fields.insert("Error".to_owned(), "a \"b\"\n".into());
+        event.fields.insert("Count".to_owned(), 3.into());
+        let template = r#"{"text": "{@Level}: {@Message}", "n": {Count}, "x": "{Missing}", "at": "{@Timestamp}"}"#;
+        let (filled, media_type) = body(template, &event);
+        let filled: Value = serde_json::from_str(&filled).expect("JSON");
+        assert_eq!(filled["text"], "Error: Backup failed: a \"b\"\n");
+        assert_eq!((filled["n"].as_i64(), filled["x"].as_str()), (Some(3), Some("")));
+        assert_eq!(media_type, "application/json");
+        assert_eq!(body("{Error}{", &event).0, "{Error}{".replace("{Error}", "a \\\"b\\\"\\n"));
+        assert_eq!(body("it: {Error}{ }", &event), ("it: a \"b\"\n{ }".to_owned(), "text/plain; charset=utf-8"));
+    }
+
+    #[test]
+    fn without_a_template_the_event_is_posted_as_it_is_with_its_message() {
+        let (body, media_type) = body(" ", &event_at(0));
+        let body: Value = serde_json::from_str(&body).expect("JSON");
+        assert_eq!(
+            (body["@i"].as_str(), body["@m"].as_str()),
+            (Some("BackupFailed"), Some("Backup failed: disk full"))
+        );
+        assert_eq!(media_type, CLEF);
+    }
+}

@@ -1,0 +1,117 @@
+//! How far each app is: the last event that it is done with.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::PathBuf,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use volume::{
+    Volume, durable,
+    events::{self, Place},
+};
+
+/// What is sent of the time before there were positions.
+const FIRST: SignedDuration = SignedDuration::from_hours(24);
+
+/// By the app's id; an app that is before the first event has none.
+type Table = BTreeMap<String, Option<Place>>;
+
+/// The positions of all apps that are on.
+#[derive(Debug, Default)]
+pub(super) struct Positions {
+    table: Mutex<Table>,
+    /// What the file says.
+    saved: Mutex<Option<Table>>,
+}
+
+impl Positions {
+    /// What is written down, and whether that is nothing at all.
+    pub(super) fn load(volume: &Volume) -> (Self, bool) {
+        let text = fs::read(path(volume)).unwrap_or_default();
+        let Ok(Value::Object(read)) = serde_json::from_slice(&text) else { return (Self::default(), true) };
+        let place = |value: &Value| value.as_str().and_then(|text| text.parse().ok());
+        let table: Table = read.iter().map(|(id, value)| (id.clone(), place(value))).collect();
+        (Self { saved: Mutex::new(Some(table.clone())), table: Mutex::new(table) }, false)
+    }
+
+    pub(super) fn get(&self, id: &str) -> Option<Place> {
+        self.table().get(id).cloned().flatten()
+    }
+
+    pub(super) fn set(&self, id: &str, place: Place) {
+        self.table().insert(id.to_owned(), Some(place));
+    }
+
+    /// Where an app begins that has no position.
+    pub(super) fn start(&self, id: &str, place: Option<Place>) {
+        self.table().entry(id.to_owned()).or_insert(place);
+    }
+
+    pub(super) fn forget(&self, id: &str) {
+        self.table().remove(id);
+    }
+
+    /// An app that is off has no position: what happens meanwhile is not for it.
+    pub(super) fn keep_only(&self, on: &[String]) {
+        self.table().retain(|id, _| on.contains(id));
+    }
+
+    /// Writes them down, where they have changed. If that fails, events are sent again after a restart.
+    pub(super) fn save(&self, volume: &Volume) {
+        // In this order, so that what is written last is the newest.
+        let mut saved = self.saved.lock().unwrap_or_else(PoisonError::into_inner);
+        let table = self.table().clone();
+        if saved.as_ref() == Some(&table) {
+            return;
+        }
+        let value = table.iter().map(|(id, place)| (id.clone(), place.as_ref().map(Place::to_string).into())).collect();
+        match durable::write(&path(volume), Value::Object(value).to_string().as_bytes(), 0o600) {
+            Ok(()) => *saved = Some(table),
+            Err(error) => log::warn!("how far apps are was not written down: {error}"),
+        }
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The last event that is older than a day.
+pub(super) fn of_last_day(volume: &Volume) -> Option<Place> {
+    let since = Timestamp::now().checked_sub(FIRST).unwrap_or(Timestamp::MIN);
+    let is_older = |event: &events::Stored| event.at().is_some_and(|at| at < since);
+    events::read_before(volume, None, 1, &is_older).unwrap_or_default().into_iter().next().map(|event| event.place)
+}
+
+fn path(volume: &Volume) -> PathBuf {
+    events::folder(volume).join("positions.json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_outlive_the_process_and_those_of_apps_that_are_off_do_not() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let volume = Volume::open(folder.path()).expect("a volume");
+        fs::create_dir_all(events::folder(&volume)).expect("made");
+        let (positions, first) = Positions::load(&volume);
+        assert!(first);
+        let place = Place { day: "20260310".to_owned(), offset: 12 };
+        positions.set("a", place.clone());
+        positions.start("a", None);
+        positions.start("b", None);
+        positions.set("c", place.clone());
+        positions.keep_only(&["a".to_owned(), "b".to_owned()]);
+        positions.save(&volume);
+        let (again, first) = Positions::load(&volume);
+        assert!(!first);
+        assert_eq!(*again.table(), [("a".to_owned(), Some(place)), ("b".to_owned(), None)].into());
+    }
+}

@@ -1,0 +1,89 @@
+//! `/events`: what happened.
+
+use axum::{extract::Query, response::Response};
+use serde::Deserialize;
+
+use super::{
+    faults::encoded,
+    form::Filled,
+    layout::Section,
+    signals,
+    view::{self, events::Event},
+    visit::{Visit, refuse},
+};
+use crate::{
+    api::{WantedEvents, find_events},
+    failure::Answer,
+};
+use volume::events::Stored;
+
+const HERE: Section = Section::Events;
+/// On one page.
+const COUNT: usize = 50;
+
+/// What is wanted.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Wanted {
+    #[serde(default)]
+    filter: String,
+    #[serde(default)]
+    signal: String,
+    #[serde(default)]
+    before: String,
+}
+
+pub(super) async fn list(visit: Visit, Query(wanted): Query<Wanted>) -> Answer<Response> {
+    let mut filled = Filled::with([("filter", wanted.filter.clone())]);
+    let signals: Vec<_> = signals::all(&visit.site).await?.into_iter().map(|one| (one.id, one.title)).collect();
+    let asked = WantedEvents {
+        signal: Some(wanted.signal.clone()),
+        filter: Some(wanted.filter.clone()),
+        count: u32::try_from(COUNT + 1).ok(),
+        after_id: Some(wanted.before.clone()),
+    };
+    let found = match find_events(&visit.site, asked).await {
+        Ok(found) => found,
+        Err(failure) => {
+            refuse(&mut filled, failure, &[("", "filter")])?;
+            Vec::new()
+        }
+    };
+    let older = found.get(COUNT).map(|_| wanted.link(&found[COUNT - 1].place.to_string()));
+    let shown: Vec<Event> = found.iter().take(COUNT).map(shown).collect();
+    let page = view::events::Page {
+        now: visit.now,
+        events: &shown,
+        signals: &signals,
+        signal: &wanted.signal,
+        older,
+        newest: (!wanted.before.is_empty()).then(|| wanted.link("")),
+    };
+    let body = page.show(&filled);
+    visit.page(HERE, HERE.title(), body).await
+}
+
+impl Wanted {
+    fn link(&self, before: &str) -> String {
+        let all = [("filter", self.filter.as_str()), ("signal", &self.signal), ("before", before)];
+        let pairs: Vec<String> = all
+            .into_iter()
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(name, value)| format!("{name}={}", encoded(value)))
+            .collect();
+        format!("/events?{}", pairs.join("&"))
+    }
+}
+
+fn shown(event: &Stored) -> Event {
+    Event {
+        at: event.at(),
+        level: event.level().to_owned(),
+        kind: event.kind().to_owned(),
+        message: event.message(),
+        properties: event.properties().map(|(name, value)| (name.to_owned(), text(value))).collect(),
+    }
+}
+
+fn text(value: &serde_json::Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}

@@ -1,0 +1,282 @@
+//! Restores: those that were made, and those that somebody asks for here.
+//!
+//! What is asked for is an init script: a restore needs the server stopped, and a start of the container is the one
+//! moment at which it is. Until then it can be taken back.
+
+use std::{fs, path::Path};
+
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use zeroize::Zeroizing;
+
+use super::{
+    Failure, Site,
+    auth::Who,
+    backups::{self, Found},
+    blocking,
+    entities::{Links, links},
+    failure::Answer,
+};
+use engine::restore::{self, Kept, Source, State};
+use seqbac_header::{Id, SecretKey};
+use volume::{
+    Volume, durable,
+    error::{Code, Error, IoContext, Result},
+    events::{self, Event, Kind},
+};
+
+/// A restore that was made.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct Restore {
+    /// `restore-` and the id of its set.
+    pub id: String,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub restored_at: jiff::Timestamp,
+    /// `Done`, `Undone` (it failed, and was undone), `Unfinished`.
+    pub state: String,
+    /// The backup's file; none for a rollback.
+    pub filename: Option<String>,
+    /// When the backup was made.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub backup_created_at: Option<jiff::Timestamp>,
+    /// What became of the apps: `Off`, `AsTheyWere`.
+    pub apps: Option<String>,
+    /// The restore that this one took back.
+    pub rollback_of: Option<String>,
+    /// Whether what it replaced is there, and can be brought back.
+    pub can_roll_back: bool,
+    /// How much room that takes.
+    pub kept_bytes: u64,
+    /// Where it is.
+    pub links: Links,
+}
+
+/// A restore or rollback that the next start makes.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct Requested {
+    /// The init script's name in `Init/`.
+    pub script: String,
+    /// What is to be done next, in words.
+    pub message: String,
+    /// Where it is; `DELETE` takes it back.
+    pub links: Links,
+}
+
+/// How to restore.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct RestoreInput {
+    /// Whether the apps stay as the backup has them; else they are off in the restored copy.
+    pub enable_apps: bool,
+    /// The key that sealed the backup, where it is not this console's.
+    pub secret_key: Option<String>,
+}
+
+impl std::fmt::Debug for RestoreInput {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RestoreInput").field("enable_apps", &self.enable_apps).finish_non_exhaustive()
+    }
+}
+
+/// All restores that the volume remembers, newest first.
+///
+/// # Errors
+/// Where a journal cannot be read.
+pub async fn list(site: &Site) -> Result<Vec<Restore>> {
+    let volume = site.console.volume.clone();
+    blocking(move || Ok(restore::kept(&volume)?.into_iter().map(of_kept).collect())).await
+}
+
+/// One of them.
+///
+/// # Errors
+/// 404 where there is none.
+pub async fn find(site: &Site, id: &str) -> Answer<Restore> {
+    let id: Id = id.strip_prefix("restore-").unwrap_or(id).parse().map_err(|_| Failure::not_found("restore"))?;
+    let id = format!("restore-{id}");
+    list(site).await?.into_iter().find(|one| one.id == id).ok_or_else(|| Failure::not_found("restore"))
+}
+
+/// What the next start does.
+///
+/// # Errors
+/// Where `Init/` cannot be read.
+pub async fn requested(site: &Site) -> Result<Vec<Requested>> {
+    let volume = site.console.volume.clone();
+    blocking(move || Ok(scripts(&volume)?.into_iter().map(of_script).collect())).await
+}
+
+/// Asks for a restore. What would make it fail is found out first, as far as it can be while the server runs.
+///
+/// # Errors
+/// As the restore would fail; 409 where another is asked for already, and where the key is another one.
+pub async fn request(site: &Site, who: &Who, found: &Found, input: RestoreInput) -> Answer<Requested> {
+    let key = key_for(site, found, input.secret_key.as_deref())?;
+    refuse_second(site).await?;
+    backups::diff(site, found, input.enable_apps, key.as_deref().map(|key| key.as_str())).await?;
+    let file = path_for_script(&site.console.volume, found)?;
+    let mut line = format!("moorline restore -y --backup={}", shell_words::quote(&file));
+    if input.enable_apps {
+        line.push_str(" --enable-apps");
+    }
+    if let Some(key) = key {
+        line.push_str(" --secret-key=");
+        line.push_str(&key);
+    }
+    let script = write(site, "restore", who, line).await?;
+    let event = Event::new(Kind::RestoreRequested).with("FileName", found.backup.filename.as_str());
+    note(site, event, who, &script);
+    Ok(of_script(script))
+}
+
+/// Asks for what a restore replaced.
+///
+/// # Errors
+/// 409 where there is nothing to bring back, and where something is asked for already.
+pub async fn request_rollback(site: &Site, who: &Who, id: &str) -> Answer<Requested> {
+    let restore = find(site, id).await?;
+    if !restore.can_roll_back {
+        return Err(Failure::new(StatusCode::CONFLICT, "nothing of what this restore replaced is kept"));
+    }
+    refuse_second(site).await?;
+    let id = restore.id.trim_start_matches("restore-");
+    let script = write(site, "rollback", who, format!("moorline rollback -y {id}")).await?;
+    note(site, Event::new(Kind::RollbackRequested).with("RestoreId", id), who, &script);
+    Ok(of_script(script))
+}
+
+/// Takes back what was asked for.
+///
+/// # Errors
+/// 404 where there is no such script of ours.
+pub async fn cancel(site: &Site, script: &str) -> Answer<()> {
+    let volume = site.console.volume.clone();
+    let wanted = script.to_owned();
+    let gone = blocking(move || {
+        let Some(name) = scripts(&volume)?.into_iter().find(|name| *name == wanted) else { return Ok(false) };
+        durable::remove_file(&volume.init().join(name)).map(|()| true)
+    });
+    if gone.await? { Ok(()) } else { Err(Failure::not_found("request")) }
+}
+
+/// The key that goes into the script: none where it is the volume's own.
+fn key_for(site: &Site, found: &Found, given: Option<&str>) -> Answer<Option<Zeroizing<String>>> {
+    let conflict = |message: &str| Failure::new(StatusCode::CONFLICT, message);
+    if found.backup.is_own_key {
+        return Ok(None);
+    }
+    let Some(text) = given.filter(|text| !text.trim().is_empty()) else {
+        return Err(conflict("another key sealed this backup").hint("give it as SecretKey"));
+    };
+    let key = SecretKey::parse(text, "SecretKey").map_err(Error::from)?;
+    if key.fingerprint().to_string() != found.backup.key_fingerprint {
+        return Err(conflict("this is not the key that sealed this backup").hint(format!(
+            "its fingerprint is {}, and {} is needed",
+            key.fingerprint(),
+            found.backup.key_fingerprint
+        )));
+    }
+    debug_assert_ne!(key.fingerprint(), site.console.key.fingerprint());
+    Ok(Some(key.to_text()))
+}
+
+/// As the script finds it: the volume may be mounted elsewhere in the server's container.
+fn path_for_script(volume: &Volume, found: &Found) -> Result<String> {
+    let whole = backups::text_of(found)?;
+    let below = found.file.strip_prefix(volume.root()).ok().and_then(Path::to_str);
+    Ok(below.map_or_else(|| whole.to_owned(), |below| format!("../{below}")))
+}
+
+async fn refuse_second(site: &Site) -> Answer<()> {
+    match requested(site).await?.first() {
+        None => Ok(()),
+        Some(first) => {
+            Err(Failure::new(StatusCode::CONFLICT, format!("the next start does something already: {}", first.script))
+                .hint("restart the container, or take that back first"))
+        }
+    }
+}
+
+async fn write(site: &Site, what: &str, who: &Who, line: String) -> Result<String> {
+    let now = jiff::Timestamp::now();
+    let name = format!("{what}-{}.sh", now.strftime("%Y%m%dT%H%M%S%3fZ"));
+    let by: String = who.name().chars().filter(|char| !char.is_control()).collect();
+    let text = Zeroizing::new(format!("#!/bin/sh\n# Asked for by {by} in the console, {now:.0}\n{line}\n"));
+    let path = site.console.volume.init().join(&name);
+    blocking(move || {
+        if durable::write_new(&path, text.as_bytes(), 0o600)? {
+            return Ok(name);
+        }
+        Err(Error::new(Code::TryAgain, format!("{} is there already", path.display())).hint("try again"))
+    })
+    .await
+}
+
+/// Names of the scripts that were asked for here and have not run.
+fn scripts(volume: &Volume) -> Result<Vec<String>> {
+    let folder = volume.init();
+    let mut names = Vec::new();
+    let entries = match fs::read_dir(&folder) {
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(names),
+        other => other.on("list", &folder)?,
+    };
+    for entry in entries {
+        let name = entry.on("list", &folder)?.file_name();
+        names.extend(name.to_str().filter(|name| is_ours(name)).map(str::to_owned));
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn is_ours(name: &str) -> bool {
+    let time = name.strip_prefix("restore-").or_else(|| name.strip_prefix("rollback-"));
+    let time = time.and_then(|rest| rest.strip_suffix("Z.sh"));
+    time.is_some_and(|time| time.len() == 18 && time.bytes().all(|byte| byte.is_ascii_digit() || byte == b'T'))
+}
+
+fn of_script(script: String) -> Requested {
+    let links = Links::from([("Self".to_owned(), format!("api/restores/requested/{script}"))]);
+    let what = if script.starts_with("rollback") { "bring back what was replaced" } else { "restore" };
+    Requested { message: format!("restart the container to {what}: {script} runs before the server"), script, links }
+}
+
+fn of_kept(kept: Kept) -> Restore {
+    let id = format!("restore-{}", kept.id);
+    let mut all = links("restores", &id);
+    all.insert("Rollback".to_owned(), format!("api/restores/{id}/rollback"));
+    let mut restore = Restore {
+        id,
+        restored_at: kept.restored,
+        state: match kept.state {
+            State::Done => "Done",
+            State::Undone => "Undone",
+            State::Commit | State::Undoing => "Unfinished",
+        }
+        .to_owned(),
+        filename: None,
+        backup_created_at: None,
+        apps: None,
+        rollback_of: None,
+        can_roll_back: kept.can_roll_back,
+        kept_bytes: kept.bytes,
+        links: all,
+    };
+    match kept.source {
+        Source::Backup { file, created, apps } => {
+            let name = Path::new(&file).file_name().map(|name| name.to_string_lossy().into_owned());
+            restore.filename = name.or(Some(file));
+            restore.backup_created_at = Some(created);
+            restore.apps = Some(format!("{apps:?}"));
+        }
+        Source::Rollback { of } => restore.rollback_of = Some(format!("restore-{of}")),
+    }
+    restore
+}
+
+fn note(site: &Site, event: Event, who: &Who, script: &str) {
+    events::record(&site.console.volume, &event.with("Username", who.name()).with("Script", script));
+}

@@ -1,0 +1,130 @@
+//! Which scheduled backups are kept: a rule over what is there, and its application.
+
+use super::{Kind, Verifications, catalog::Summary, list};
+use seqbac_header::{Id, SecretKey};
+use volume::backups::is_in_the_future;
+use volume::{
+    Instance, Volume, durable,
+    error::Result,
+    events::{Event, Kind as EventKind, record},
+};
+
+/// The backups that may go: scheduled ones of this instance, older than the `keep` newest sound ones of it. What is
+/// immediate, of another instance, sealed with another key, from the future as seen `now`, or not known to be sound (a
+/// later verification failed, perhaps) is neither counted nor removed: where the clock is wrong, the new backup is not
+/// the one that goes. One in which a store was suddenly empty is not counted either; as long as the newest is one,
+/// nothing goes at all.
+#[must_use]
+pub fn expired<'a>(
+    backups: &'a [Summary],
+    verifications: &Verifications,
+    instance: Id,
+    keep: usize,
+    now: jiff::Timestamp,
+) -> Vec<&'a Summary> {
+    let ours = |backup: &&Summary| {
+        backup.instance_id == Some(instance)
+            && backup.verified == Some(true)
+            && !verifications.failed.contains_key(&backup.id)
+            && !is_in_the_future(backup.created, now)
+    };
+    let is_suspect = |backup: &&Summary| backup.suspect == Some(true);
+    if backups.iter().filter(ours).max_by_key(|backup| backup.created).as_ref().is_some_and(is_suspect) {
+        return Vec::new();
+    }
+    let scheduled = backups.iter().filter(ours).filter(|backup| backup.kind == Kind::Scheduled);
+    let (suspect, mut counted): (Vec<_>, Vec<_>) = scheduled.partition(is_suspect);
+    counted.sort_by_key(|backup| std::cmp::Reverse(backup.created));
+    let mut expired = counted.split_off(keep.max(1).min(counted.len()));
+    // Those go with their time.
+    let oldest = counted.last().filter(|_| counted.len() >= keep.max(1)).map(|backup| backup.created);
+    expired.extend(suspect.into_iter().filter(|backup| oldest.is_some_and(|oldest| backup.created < oldest)));
+    expired
+}
+
+/// Removes the expired backups from `Backups/`. Call it only after a new backup was verified.
+///
+/// # Errors
+/// Where the folder cannot be read or a file in it not be removed.
+pub fn prune(volume: &Volume, key: &SecretKey, keep: usize, now: jiff::Timestamp) -> Result<()> {
+    let Some(instance) = Instance::load(volume)? else { return Ok(()) };
+    volume.refuse_missing_backups()?;
+    let listed = list(&volume.backups(), Some(key))?;
+    let verifications = Verifications::load(volume)?;
+    for backup in expired(&listed.backups, &verifications, instance.id, keep, now) {
+        durable::remove_file(&backup.file)?;
+        record(volume, &Event::new(EventKind::BackupRemoved).about(&backup.file).with("Keep", keep));
+        log::info!("removed {}: the {keep} newest scheduled backups are kept", backup.file.display());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OURS: Id = Id([1; 16]);
+
+    fn backup(day: i64, change: impl Fn(&mut Summary)) -> Summary {
+        let mut backup = Summary {
+            file: format!("seq_{day}.seqbac").into(),
+            id: Id([9; 16]),
+            created: jiff::Timestamp::from_second(day * 86_400).expect("a day"),
+            kind: Kind::Scheduled,
+            bytes: 1,
+            verified: Some(true),
+            key_fingerprint: Id([2; 16]),
+            instance_id: Some(OURS),
+            profile: None,
+            quarantined: Some(false),
+            suspect: Some(false),
+        };
+        change(&mut backup);
+        backup
+    }
+
+    fn days(backups: &[Summary], keep: usize) -> Vec<i64> {
+        let now = jiff::Timestamp::from_second(500 * 86_400).expect("a day");
+        let verifications =
+            Verifications { failed: [(Id([8; 16]), "rot".to_owned())].into(), ..Verifications::default() };
+        expired(backups, &verifications, OURS, keep, now)
+            .iter()
+            .map(|backup| backup.created.as_second() / 86_400)
+            .collect()
+    }
+
+    #[test]
+    fn the_newest_are_kept_whatever_the_gaps() {
+        let backups: Vec<_> = [3, 1, 400, 2, 30].into_iter().map(|day| backup(day, |_| ())).collect();
+        assert_eq!(days(&backups, 3), [2, 1]);
+        assert_eq!(days(&backups, 7), [0_i64; 0]);
+        assert_eq!(days(&backups, 0), [30, 3, 2, 1], "never below one");
+    }
+
+    #[test]
+    fn nothing_goes_while_the_newest_is_suspect_and_then_those_go_with_their_time() {
+        let suspect = |backup: &mut Summary| backup.suspect = Some(true);
+        let mut backups = vec![backup(1, |_| ()), backup(2, |_| ()), backup(3, suspect), backup(4, suspect)];
+        assert_eq!(days(&backups, 1), [0_i64; 0]);
+        backups.push(backup(5, |_| ()));
+        assert_eq!(days(&backups, 3), [0_i64; 0], "they are not counted");
+        assert_eq!(days(&backups, 1), [2, 1, 3, 4]);
+        // Somebody said, with one that is not scheduled, that it is as it should be.
+        backups.pop();
+        backups.push(backup(5, |backup| backup.kind = Kind::Immediate));
+        assert_eq!(days(&backups, 1), [1]);
+    }
+
+    #[test]
+    fn what_is_not_a_sound_scheduled_backup_of_ours_neither_counts_nor_goes() {
+        let mut backups = vec![backup(1, |_| ()), backup(2, |_| ())];
+        backups.push(backup(3, |backup| backup.kind = Kind::Immediate));
+        backups.push(backup(4, |backup| backup.instance_id = Some(Id([7; 16]))));
+        backups.push(backup(5, |backup| backup.verified = Some(false)));
+        backups.push(backup(6, |backup| backup.verified = None));
+        backups.push(backup(7, |backup| backup.id = Id([8; 16])));
+        backups.push(backup(501, |_| ()));
+        assert_eq!(days(&backups, 2), [0_i64; 0]);
+        assert_eq!(days(&backups, 1), [1]);
+    }
+}

@@ -1,0 +1,68 @@
+//! Whether all is there that a profile says the state is: a backup that lacks a store must not look like one that has it.
+
+use std::path::Path;
+
+use crate::store::Survey;
+use profile::{PathKind, Profile};
+use seqbac_header::RelPath;
+use volume::error::{Code, Error, Result};
+
+/// Refuses a survey in which a store of the profile is missing, or all of them are. What no profile says discovery
+/// cannot miss; only that there is nothing at all, and no database of the console's either.
+///
+/// # Errors
+/// `NotFound` for what is missing, `Usage` for what the profile calls a database and is none.
+pub fn refuse_missing(profile: &Profile, survey: &Survey, metastore: bool, root: &Path) -> Result<()> {
+    if let Some(path) = survey.not_databases.first() {
+        return Err(not_a_database(profile, &path.under(root)));
+    }
+    let nothing =
+        !metastore && survey.databases.is_empty() && survey.files.iter().all(|found| found.kind == PathKind::Directory);
+    if nothing {
+        return Err(no_state(profile, root));
+    }
+    let is_there =
+        |path: &RelPath| survey.databases.iter().any(|found| found.path.as_path().starts_with(path.as_path()));
+    match profile.scope.named_databases().find(|path| !is_there(path)) {
+        Some(path) => Err(no_such_database(profile, &path, root)),
+        None => Ok(()),
+    }
+}
+
+fn no_state(profile: &Profile, root: &Path) -> Error {
+    let root = root.display();
+    match &profile.name {
+        Some(name) if !profile.scope.discover => {
+            let what = format!("there is nothing to back up: nothing on {root} matches a store of the profile {name}");
+            Error::new(Code::NotFound, what).hint(format!(
+                "it looks for {}; check that the volume is mounted where --storage says, and that it is this server's",
+                profile.scope.sqlite.iter().chain(&profile.scope.files).cloned().collect::<Vec<_>>().join(", ")
+            ))
+        }
+        _ => Error::new(Code::NotFound, format!("there is nothing to back up: {root} holds no state"))
+            .hint("check that the volume is mounted where --storage says, and that the server keeps its state there"),
+    }
+}
+
+fn no_such_database(profile: &Profile, path: &RelPath, root: &Path) -> Error {
+    let full = path.under(root);
+    let name = profile.name.as_deref().unwrap_or("of the volume");
+    let link = full.symlink_metadata().is_ok_and(|meta| meta.is_symlink());
+    let (what, hint) = match (link, full.is_dir()) {
+        (true, _) => ("is a link, and links are not followed", "name the database that it leads to"),
+        (_, true) => ("is a directory with no database in it", "name the database"),
+        _ => (
+            "is not there",
+            "a database that a server may do without is named with a wildcard, such as app.d[b]; check that the volume is \
+             this server's, and that it has been started once",
+        ),
+    };
+    let what = format!("the profile {name} names the database {}, which {what}", full.display());
+    Error::new(Code::NotFound, what).hint(hint)
+}
+
+fn not_a_database(profile: &Profile, path: &Path) -> Error {
+    let name = profile.name.as_deref().unwrap_or("of the volume");
+    let what = format!("the profile {name} calls {} a SQLite database, and it does not begin like one", path.display());
+    Error::usage(what).hint("exclude it or name it under `files`; an encrypted database cannot be read through SQLite")
+}

@@ -1,0 +1,145 @@
+//! A backup read to its last byte: every segment's tag, every member's digest; and, in full, every database's pages.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::Path,
+};
+use volume::backups::named;
+
+use serde::Serialize;
+
+use super::{
+    Counted, Manifest, Progress,
+    manifest::{member_of, state_of},
+};
+use crate::store::check_image;
+use seqbac::{Options, Reader, Verified};
+use seqbac_header::{RelPath, SecretKey};
+use volume::{
+    Volume,
+    error::{IoContext, Result},
+};
+
+/// What a verification found.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// How many members were read.
+    pub members: usize,
+    /// How many bytes the file has.
+    pub bytes: u64,
+    /// Faults that the databases have, by path: those recorded when the backup was made and, in full, those found now.
+    pub findings: Vec<Finding>,
+    /// Files that changed while they were captured.
+    pub torn: Vec<RelPath>,
+    /// What is odd and does no harm.
+    pub warnings: Vec<String>,
+}
+
+/// One fault of one database.
+#[derive(Debug, Serialize)]
+pub struct Finding {
+    /// The database.
+    pub path: RelPath,
+    /// What SQLite says.
+    pub finding: String,
+}
+
+/// Opens a backup and authenticates its header.
+///
+/// # Errors
+/// The format's errors, by name, with the file's name.
+pub fn open_file(file: &Path, key: &SecretKey) -> Result<(Reader<File>, Manifest)> {
+    let reader = Reader::open(volume::backups::open(file)?, key, Options::default().threads)
+        .map_err(|error| complete(file, key, error))?;
+    let manifest = Manifest::parse(reader.manifest()).map_err(|error| error.context(file.display()))?;
+    Ok((reader, manifest))
+}
+
+/// Reads a backup to its end, and gives nothing of it away.
+///
+/// # Errors
+/// The format's errors, by name, with the file's name.
+pub fn read_whole(file: &Path, key: &SecretKey, progress: &mut dyn Progress) -> Result<(Manifest, Verified)> {
+    let (mut reader, manifest) = open_file(file, key)?;
+    progress.begin("reading back", manifest.databases.iter().map(|database| database.bytes).sum());
+    while let Some(mut member) = reader.next_member().map_err(|error| complete(file, key, error))? {
+        io::copy(&mut Counted { inner: &mut member, progress }, &mut io::sink())
+            .map_err(|cause| complete(file, key, seqbac::Error::from_io(cause)))?;
+    }
+    let verified = reader.finish().map_err(|error| complete(file, key, error))?;
+    progress.end();
+    Ok((manifest, verified))
+}
+
+/// Verifies a backup. In full, each database's image is checked too, in a spool that takes as much room as it does.
+///
+/// # Errors
+/// The format's errors; and where the spool cannot be written.
+pub fn verify(
+    volume: &Volume,
+    file: &Path,
+    key: &SecretKey,
+    full: bool,
+    progress: &mut dyn Progress,
+) -> Result<Report> {
+    let (manifest, verified) = read_whole(file, key, progress)?;
+    let recorded = manifest.databases.iter().flat_map(|database| {
+        database.findings.iter().map(|finding| Finding { path: database.path.clone(), finding: finding.clone() })
+    });
+    let mut findings: Vec<Finding> = recorded.collect();
+    if full {
+        findings.extend(check_images(volume, file, key, &manifest, progress)?);
+    }
+    Ok(Report {
+        members: verified.members.len(),
+        bytes: verified.bytes,
+        findings,
+        torn: verified
+            .members
+            .iter()
+            .filter(|member| member.torn)
+            .filter_map(|member| state_of(&member.path))
+            .collect(),
+        warnings: verified.warnings,
+    })
+}
+
+fn check_images(
+    volume: &Volume,
+    file: &Path,
+    key: &SecretKey,
+    manifest: &Manifest,
+    progress: &mut dyn Progress,
+) -> Result<Vec<Finding>> {
+    let spool = volume.spool();
+    let folder = tempfile::tempdir_in(&spool).or_else(|_| tempfile::tempdir()).on("create a folder in", &spool)?;
+    let mut findings = Vec::new();
+    let (mut reader, _) = open_file(file, key)?;
+    progress.begin("checking databases", manifest.databases.iter().map(|database| database.bytes).sum());
+    while let Some(mut member) = reader.next_member().map_err(|error| complete(file, key, error))? {
+        let path = member.entry().path.clone();
+        let Some(facts) = manifest.databases.iter().find(|database| member_of(&database.path) == path) else {
+            continue;
+        };
+        let image = folder.path().join("image.db");
+        let mut out = File::create(&image).on("create", &image)?;
+        io::copy(&mut Counted { inner: &mut member, progress }, &mut out)
+            .map_err(|cause| complete(file, key, seqbac::Error::from_io(cause)))?;
+        drop(out);
+        let found = check_image(&image, facts)?;
+        findings.extend(found.into_iter().map(|finding| Finding { path: facts.path.clone(), finding }));
+        fs::remove_file(&image).on("remove", &image)?;
+    }
+    progress.end();
+    Ok(findings)
+}
+
+/// The failure with what only the rest of the file can tell: rot or tampering, and the members that are hit.
+pub fn complete(file: &Path, key: &SecretKey, error: seqbac::Error) -> volume::error::Error {
+    let error = match File::open(file) {
+        Ok(mut open) => seqbac::diagnose(&mut open, key, error),
+        Err(_) => error,
+    };
+    named(file, error)
+}

@@ -1,0 +1,86 @@
+//! Whether a profile fits: what each of its stores finds on a volume, and whether its steps act on what those hold.
+//! Looks, and changes nothing.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::store::{Found, Survey};
+use profile::{PathKind, Scope, scope::plain};
+use profile::{
+    Profile,
+    step::{Action, Step},
+};
+use seqbac_header::RelPath;
+use volume::error::{Error, Result};
+
+/// What one glob of `[state]` finds, or discovery.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StoreFinds {
+    /// `sqlite`, `files` or `discovery`.
+    pub store: &'static str,
+    /// The glob; discovery has none.
+    pub glob: Option<String>,
+    /// Databases.
+    pub databases: Vec<RelPath>,
+    /// Files and links.
+    pub files: Vec<RelPath>,
+}
+
+/// What each store finds, in the order of the profile, of all that a survey of the volume by this profile found.
+///
+/// # Errors
+/// Where a glob makes no sense.
+pub fn stores(profile: &Profile, survey: &Survey) -> Result<Vec<StoreFinds>> {
+    let Scope { sqlite, files, discover, .. } = &profile.scope;
+    if *discover {
+        return of_glob("discovery", None, &Scope::everything(), survey).map(|all| vec![all]);
+    }
+    let sqlite = sqlite.iter().map(|glob| ("sqlite", glob, Scope { sqlite: vec![glob.clone()], ..Scope::default() }));
+    let files = files.iter().map(|glob| ("files", glob, Scope { files: vec![glob.clone()], ..Scope::default() }));
+    sqlite.chain(files).map(|(store, glob, scope)| of_glob(store, Some(glob.clone()), &scope, survey)).collect()
+}
+
+fn of_glob(store: &'static str, glob: Option<String>, scope: &Scope, survey: &Survey) -> Result<StoreFinds> {
+    let matcher = scope.compile()?;
+    let taken = |found: &&Found| found.kind != PathKind::Directory && matcher.takes(&found.path, found.kind);
+    let paths = |found: &[Found]| found.iter().filter(taken).map(|found| found.path.clone()).collect();
+    Ok(StoreFinds { store, glob, databases: paths(&survey.databases), files: paths(&survey.files) })
+}
+
+/// Each step that names a file which is no part of the state: no restore would bring it, so the step would fail.
+///
+/// # Errors
+/// Where a glob makes no sense.
+pub fn beside_the_state(scope: &Scope, steps: &[Step]) -> Result<Vec<Error>> {
+    let matcher = scope.compile()?;
+    // A name without wildcards may be a directory's, and stand for all in it.
+    let may_hold = |path: &RelPath, kind| matcher.takes(path, kind) || (matcher.reaches_below(path) && !scope.discover);
+    let named = steps.iter().filter_map(|step| match &step.action {
+        Action::Sqlite(rows) => Some((step, &rows.database, PathKind::Database)),
+        Action::Json(nodes) => Some((step, &nodes.files, PathKind::File)),
+        Action::File(files) => Some((step, &files.files, PathKind::File)),
+        Action::Env(_) | Action::Args(_) => None,
+    });
+    let beside = named.filter_map(|(step, glob, kind)| {
+        let path = plain(glob).filter(|path| !step.optional && !may_hold(path, kind))?;
+        Some(is_beside(&step.name, &path, kind))
+    });
+    Ok(beside.collect())
+}
+
+fn is_beside(step: &str, path: &RelPath, kind: PathKind) -> Error {
+    let store = if kind == PathKind::Database { "sqlite" } else { "files" };
+    Error::usage(format!(
+        "the step {step:?} acts on {path}, which is no part of the state, so no restore would bring it"
+    ))
+    .hint(format!("add it to `{store}` below [state], and leave it out of `exclude` and .moorlineignore"))
+}
+
+/// What there is on the volume mounted at `root`, by this profile.
+///
+/// # Errors
+/// Where it cannot be read.
+pub fn survey(profile: &Profile, root: &Path) -> Result<Survey> {
+    crate::store::survey(root, &profile.scope.compile()?)
+}

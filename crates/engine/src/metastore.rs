@@ -1,0 +1,150 @@
+//! The console's own state: users, API keys, signals, apps and settings, in one SQLite database, `.moorline/metastore.db`.
+//!
+//! It is part of every backup, as the member `moorline/metastore.db`, and comes back with every restore. What only this
+//! running console needs (sessions) is left out of the copy; what is sealed with the secret key is sealed anew.
+//!
+//! Nobody keeps it open: whoever uses it holds [`MetastoreLock`], shared, from before it is opened until it is closed. A
+//! restore takes it alone, because it puts another database in its place.
+
+mod copy;
+mod lock;
+mod mirror;
+mod schema;
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use nix::sys::statvfs::statvfs;
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
+
+pub use self::{
+    copy::adopt,
+    lock::MetastoreLock,
+    mirror::{mirror, mirror_now, settings_of},
+};
+use crate::store::sqlite::{is_busy_or_full, words};
+use seqbac_header::RelPath;
+use volume::{
+    METASTORE, Volume,
+    error::{Code, Error, Result},
+};
+
+/// Where it is, below the storage root.
+pub const PATH: &str = METASTORE;
+
+/// The member of a backup that it is.
+pub const MEMBER: &str = "moorline/metastore.db";
+
+/// How long another process of ours is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// With less than this it cannot be opened: its `-shm` takes half of it.
+const LEAST_SPACE: u64 = 64 << 10;
+
+/// Where it is, below the storage root.
+#[must_use]
+pub fn path() -> RelPath {
+    RelPath::new(PATH).expect("two plain names make a relative path")
+}
+
+/// Its file.
+#[must_use]
+pub fn file(volume: &Volume) -> PathBuf {
+    path().under(volume.root())
+}
+
+/// Whether there is one.
+#[must_use]
+pub fn is_there(volume: &Volume) -> bool {
+    file(volume).symlink_metadata().is_ok()
+}
+
+/// Opens it; makes it where there is none, and brings its tables up to what this version knows.
+///
+/// # Errors
+/// Where it cannot be opened, or was written by a newer version.
+pub fn open(volume: &Volume, _held: &MetastoreLock) -> Result<Connection> {
+    let path = file(volume);
+    let failed = |cause: rusqlite::Error| explain(&path, &cause);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let mut connection = Connection::open_with_flags(&path, flags).map_err(failed)?;
+    connection.busy_timeout(PATIENCE).map_err(failed)?;
+    schema::prepare(&mut connection).map_err(|cause| match cause {
+        schema::Unusable::Sqlite(cause) => failed(cause),
+        schema::Unusable::Newer(version) => Error::new(
+            Code::Unexpected,
+            format!("{} has version {version}, which a newer moorline made", path.display()),
+        )
+        .hint("start the newer version again; or restore a backup that this one made"),
+    })?;
+    Ok(connection)
+}
+
+/// The value of a setting, as JSON.
+///
+/// # Errors
+/// Where the database cannot be read.
+pub fn setting(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
+    connection
+        .query_row("SELECT value FROM settings WHERE name = ?1", [name], |row| row.get(0))
+        .optional()
+        .map(Option::flatten)
+}
+
+/// The failure, for a person.
+#[must_use]
+pub fn explain(path: &Path, cause: &rusqlite::Error) -> Error {
+    let says =
+        |code, why: &str| Error::new(code, format!("the console's database {} cannot be used: {why}", path.display()));
+    match cause.sqlite_error_code() {
+        _ if lacks_space(path, cause) => says(Code::TryAgain, "the disk is full")
+            .hint("free space on the volume; `moorline rollback --list` shows what restores have kept"),
+        _ if is_busy_or_full(cause) => says(Code::TryAgain, &words(cause)),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            says(Code::Unexpected, &words(cause)).hint("move it aside and start the console again, or restore a backup")
+        }
+        _ => says(Code::Unexpected, &words(cause)),
+    }
+}
+
+/// Even to read it, SQLite makes files beside it. Where it cannot, it seldom says why; the file system does.
+fn lacks_space(path: &Path, cause: &rusqlite::Error) -> bool {
+    match cause.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => true,
+        Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) => path
+            .parent()
+            .and_then(|folder| statvfs(folder).ok())
+            .is_some_and(|stat| stat.blocks_available() * stat.fragment_size() < LEAST_SPACE),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    #[test]
+    fn only_a_damaged_one_is_to_be_moved_aside() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let said = |code| {
+            let cause = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+            explain(&folder.path().join("metastore.db"), &cause)
+        };
+        let aside = |error: &Error| error.advice().is_some_and(|hint| hint.contains("move it aside"));
+        for code in [ffi::SQLITE_CORRUPT, ffi::SQLITE_NOTADB] {
+            assert!(aside(&said(code)));
+        }
+        for code in [ffi::SQLITE_IOERR_SHMSIZE, ffi::SQLITE_FULL, ffi::SQLITE_BUSY, ffi::SQLITE_CANTOPEN] {
+            assert!(!aside(&said(code)), "{:?}", said(code));
+        }
+        let full = said(ffi::SQLITE_FULL);
+        assert_eq!((full.code(), full.message().contains("the disk is full")), (Code::TryAgain, true));
+    }
+}

@@ -1,0 +1,63 @@
+//! A copy of a metastore made ready for the volume that it is restored onto: nobody is logged in, and every secret is
+//! sealed with the key that the volume has.
+
+use std::{path::Path, time::Duration};
+
+use rusqlite::{Connection, params};
+
+use super::schema;
+use crate::{
+    sealed::{Seal, sealed_with},
+    store::sqlite::{Edit, words},
+};
+use seqbac_header::SecretKey;
+use volume::error::{Code, Error, Result};
+
+/// Changes the copy at `path`, which nobody else knows of. `backup` is the key of the backup that it came from, `own` the
+/// volume's. What a person should know, a line each: a secret that cannot be opened is taken out.
+///
+/// # Errors
+/// Where it is no metastore that this version knows, or cannot be changed.
+pub fn adopt(path: &Path, backup: &SecretKey, own: &SecretKey) -> Result<Vec<String>> {
+    let edit = Edit::begin(path, Duration::ZERO)?;
+    let changed = change(edit.connection(), backup, own)?;
+    edit.commit()?;
+    Ok(changed)
+}
+
+fn change(connection: &Connection, backup: &SecretKey, own: &SecretKey) -> Result<Vec<String>> {
+    let version = connection.pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0)).map_err(unusable)?;
+    if version > schema::newest() {
+        let what =
+            format!("the backup's copy of the console's database has version {version}, which a newer moorline made");
+        return Err(Error::new(Code::ContentMismatch, what).hint("restore it with that version; nothing was changed"));
+    }
+    connection.execute("DELETE FROM sessions", []).map_err(unusable)?;
+    let mut notes = Vec::new();
+    for (name, sealed) in secrets(connection).map_err(unusable)? {
+        if sealed_with(&sealed).is_some_and(|fingerprint| fingerprint == own.fingerprint().to_string()) {
+            continue;
+        }
+        let done = match backup.unseal(&name, &sealed) {
+            Ok(text) => connection
+                .execute("UPDATE secrets SET sealed = ?2 WHERE name = ?1", params![name, own.seal(&name, &text)?]),
+            Err(why) => {
+                notes.push(format!("the console's secret {name} cannot be opened and was left out: {}", why.message()));
+                connection.execute("DELETE FROM secrets WHERE name = ?1", [&name])
+            }
+        };
+        done.map_err(unusable)?;
+    }
+    Ok(notes)
+}
+
+fn secrets(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
+    let mut query = connection.prepare("SELECT name, sealed FROM secrets ORDER BY name")?;
+    query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "map_err gives it away")]
+fn unusable(cause: rusqlite::Error) -> Error {
+    let what = format!("the backup's copy of the console's database cannot be used: {}", words(&cause));
+    Error::new(Code::ContentMismatch, what).hint("restore another backup; nothing was changed")
+}

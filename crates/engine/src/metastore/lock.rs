@@ -1,0 +1,57 @@
+//! Who may have the metastore open.
+
+use std::{
+    fs::{File, OpenOptions},
+    os::unix::fs::OpenOptionsExt,
+    time::{Duration, Instant},
+};
+
+use rustix::fs::FlockOperation;
+
+use volume::{
+    Volume,
+    error::{Code, Error, IoContext, Result},
+    lock,
+};
+
+/// Longer than a console goes on with the database open.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Held while the metastore is open, by any number of processes; or by the one that puts another in its place.
+#[derive(Debug)]
+pub struct MetastoreLock {
+    _file: File,
+}
+
+impl MetastoreLock {
+    /// To open it.
+    ///
+    /// # Errors
+    /// `TryAgain` while a restore puts another in its place.
+    pub fn shared(volume: &Volume) -> Result<Self> {
+        Self::take(volume, FlockOperation::NonBlockingLockShared, "a restore replaces it")
+    }
+
+    /// To put another in its place.
+    ///
+    /// # Errors
+    /// `TryAgain` where a console does not let go of it.
+    pub fn alone(volume: &Volume) -> Result<Self> {
+        Self::take(volume, FlockOperation::NonBlockingLockExclusive, "`moorline serve` has it open")
+    }
+
+    fn take(volume: &Volume, kind: FlockOperation, who: &str) -> Result<Self> {
+        let path = volume.own().join("metastore.lock");
+        let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).clone();
+        let file = options.open(&path).on("open", &path)?;
+        let deadline = Instant::now() + PATIENCE;
+        while !lock::try_flock(&file, kind, &path)? {
+            if Instant::now() >= deadline {
+                let what = format!("the console's database of {} is in use: {who}", volume.root().display());
+                return Err(Error::new(Code::TryAgain, what).hint("try again in a minute"));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(Self { _file: file })
+    }
+}

@@ -1,0 +1,479 @@
+//! Steps that put whole files aside, as `<name>.quarantined`, and leave something else in their place or nothing.
+//!
+//! ```text
+//! prepare    which files, and the name that each is kept under       changes nothing
+//! commit     rename x to x.quarantined; write the content as x       each may be done already
+//! release    rename x.quarantined to x                               if x is what was left there
+//! ```
+//! Invariants: nothing is ever written over or removed but what quarantine itself left, and which step comes next is
+//! told by what is there, so that all of it may be done again after a crash. A name that is taken is given a number:
+//! what was put aside first is what release brings back. Without content, a directory that the glob names goes whole; an
+//! empty one is nothing, because servers make those that they miss.
+
+use std::{
+    collections::HashSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Kept, Outcome, Was,
+    paths::{self, ASIDE, Directories},
+};
+use crate::store::is_database;
+use profile::step::Files;
+use seqbac_header::RelPath;
+use volume::{
+    durable,
+    error::{Code, Error, IoContext, Result},
+};
+
+/// The longest name that Linux's file systems take.
+const LONGEST_NAME: usize = 255;
+
+/// A file that was put aside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Aside {
+    /// Where it was.
+    pub path: RelPath,
+    /// Where it is.
+    pub kept: RelPath,
+}
+
+/// What stands where a file was.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stands {
+    Nothing,
+    WhatWasLeft,
+    Other,
+}
+
+/// Finds what the step is to put aside, and returns all that it has off: one app, or none. What `before` remembers
+/// stands. To be done before this process opens any database: it looks at headers.
+///
+/// # Errors
+/// `AppsUnknown` where there is no such file and the step is not `optional`, and for a database.
+pub fn prepare(root: &Path, step: &str, files: &Files, optional: bool, before: Vec<Kept>) -> Result<Vec<Kept>> {
+    let mut asides: Vec<Aside> = before.into_iter().flat_map(|kept| kept.was.into_files()).collect();
+    let found = find(root, files)?;
+    if found.is_empty() && asides.is_empty() && !optional {
+        return Err(paths::missing(&files.files));
+    }
+    let known: HashSet<RelPath> = asides.iter().map(|aside| aside.path.clone()).collect();
+    for path in found.into_iter().filter(|path| !known.contains(path)) {
+        if stands(root, &path, files)? == Stands::Other {
+            let kept = free_name(root, &path)?;
+            asides.push(Aside { path, kept });
+        }
+    }
+    if asides.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(vec![Kept { id: step.to_owned(), was: Was::Files(asides) }])
+}
+
+/// Puts the files aside, durably, as far as that is not done yet. Returns what a person should know.
+///
+/// # Errors
+/// Where a name cannot be changed, or the content not written.
+pub fn commit(root: &Path, files: &Files, asides: &[Aside]) -> Result<Vec<String>> {
+    let mut warnings = Vec::new();
+    for Aside { path, kept } in asides {
+        if !paths::is_reached(root, path) {
+            continue;
+        }
+        let is_kept = exists(root, kept);
+        match stands(root, path, files)? {
+            Stands::WhatWasLeft => continue,
+            Stands::Nothing if !is_kept => continue,
+            Stands::Nothing => {}
+            Stands::Other if !is_kept => put_aside(root, path, kept)?,
+            Stands::Other => {
+                // It was switched on again, or the server wrote one of its own. The first is what comes back.
+                let name = free_name(root, path)?;
+                put_aside(root, path, &name)?;
+                warnings.push(format!("{path} was there again, and is now {name}; release brings back {kept}"));
+            }
+        }
+        if let Some(content) = &files.content {
+            let kept = kept.under(root);
+            let like = kept.symlink_metadata().on("look at", &kept)?;
+            durable::write_new_like(&path.under(root), content.as_bytes(), &like)?;
+        }
+    }
+    Ok(warnings)
+}
+
+/// Brings the files back, durably, as far as that is not done yet.
+///
+/// # Errors
+/// Where a name cannot be changed.
+pub fn put_back(root: &Path, files: &Files, asides: &[Aside]) -> Result<Outcome> {
+    let mut left = Vec::new();
+    for Aside { path, kept } in asides.iter().rev() {
+        let is_kept = exists(root, kept);
+        match stands(root, path, files)? {
+            // Brought back before a crash, or by hand.
+            Stands::Other if !is_kept => {}
+            _ if !is_kept => left.push(format!("{kept} is gone")),
+            Stands::WhatWasLeft if is_directory(root, kept) >= is_directory(root, path) => {
+                bring_back(root, path, kept)?;
+            }
+            Stands::WhatWasLeft | Stands::Other => {
+                left.push(format!("{path} is no longer what quarantine left; what it was stays {kept}"));
+            }
+            Stands::Nothing => left.push(format!("{path} is gone; what it was stays {kept}")),
+        }
+    }
+    left.reverse();
+    Ok(if left.is_empty() { Outcome::Released } else { Outcome::Left(left.join("; ")) })
+}
+
+/// The files that the step would put aside.
+///
+/// # Errors
+/// As [`prepare`]; files that are missing are no error.
+pub fn look(root: &Path, files: &Files) -> Result<Vec<RelPath>> {
+    let kept = prepare(root, "", files, true, Vec::new())?;
+    Ok(kept.into_iter().flat_map(|kept| kept.was.into_files()).map(|aside| aside.path).collect())
+}
+
+fn find(root: &Path, files: &Files) -> Result<Vec<RelPath>> {
+    let directories = if files.content.is_some() { Directories::Entered } else { Directories::Whole };
+    let mut found = Vec::new();
+    for (path, kind) in paths::entries(root, &files.files, directories)? {
+        let full = path.under(root);
+        if kind.is_file() && is_database(&full).on("read", &full)? {
+            return Err(Error::new(Code::AppsUnknown, format!("{path} is a SQLite database, which is no plain file"))
+                .hint("use a `sqlite` step; a database is more than the file of its name"));
+        }
+        if path.as_path().file_name().is_some_and(|name| name.len() + ASIDE.len() + 2 > LONGEST_NAME) {
+            let message = format!("the name of {path} is too long to have {ASIDE} added");
+            return Err(Error::new(Code::AppsUnknown, message).hint("give the file a shorter name"));
+        }
+        found.push(path);
+    }
+    Ok(found)
+}
+
+fn stands(root: &Path, path: &RelPath, files: &Files) -> Result<Stands> {
+    let full = path.under(root);
+    if !exists(root, path) {
+        return Ok(if files.content.is_some() { Stands::Nothing } else { Stands::WhatWasLeft });
+    }
+    let meta = full.symlink_metadata().on("look at", &full)?;
+    // Servers make the folders that they miss.
+    if files.content.is_none() && meta.is_dir() && fs::read_dir(&full).on("list", &full)?.next().is_none() {
+        return Ok(Stands::WhatWasLeft);
+    }
+    let Some(content) = files.content.as_ref().filter(|content| meta.is_file() && meta.len() == content.len() as u64)
+    else {
+        return Ok(Stands::Other);
+    };
+    let same = fs::read(&full).on("read", &full)? == content.as_bytes();
+    Ok(if same { Stands::WhatWasLeft } else { Stands::Other })
+}
+
+fn exists(root: &Path, path: &RelPath) -> bool {
+    paths::is_reached(root, path) && path.under(root).symlink_metadata().is_ok()
+}
+
+fn is_directory(root: &Path, path: &RelPath) -> bool {
+    path.under(root).symlink_metadata().is_ok_and(|meta| meta.is_dir())
+}
+
+fn free_name(root: &Path, path: &RelPath) -> Result<RelPath> {
+    let names = std::iter::once(path.with_suffix(ASIDE));
+    let mut names = names.chain((2..100).map(|number| path.with_suffix(&format!("{ASIDE}-{number}"))));
+    names.find(|name| !exists(root, name)).ok_or_else(|| {
+        Error::new(Code::AppsUnknown, format!("there are too many files {path}{ASIDE}-…"))
+            .hint("remove those that nobody needs")
+    })
+}
+
+fn put_aside(root: &Path, path: &RelPath, name: &RelPath) -> Result<()> {
+    rename_new(path.under(root), name.under(root))
+}
+
+/// What was left gives way in the same moment.
+fn bring_back(root: &Path, path: &RelPath, kept: &RelPath) -> Result<()> {
+    let is_left = exists(root, path);
+    let (path, kept) = (path.under(root), kept.under(root));
+    if is_left { durable::rename(&kept, &path) } else { rename_new(kept, path) }
+}
+
+fn rename_new(from: PathBuf, to: PathBuf) -> Result<()> {
+    match durable::rename_new(&from, &to)? {
+        true => Ok(()),
+        false => Err(Error::new(
+            Code::TryAgain,
+            format!("cannot rename {} to {}: something has that name by now", from.display(), to.display()),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+    use super::*;
+
+    struct Tree(tempfile::TempDir);
+
+    impl Tree {
+        fn new(files: &[(&str, &str)]) -> Self {
+            let tree = Self(tempfile::tempdir().expect("a folder"));
+            files.iter().for_each(|(name, content)| tree.write(name, content));
+            tree
+        }
+
+        fn root(&self) -> &Path {
+            self.0.path()
+        }
+
+        fn write(&self, name: &str, content: &str) {
+            let path = self.root().join(name);
+            fs::create_dir_all(path.parent().expect("has one")).expect("made");
+            fs::write(path, content).expect("written");
+        }
+
+        fn all(&self) -> Vec<(String, String)> {
+            let mut all = Vec::new();
+            let mut open = vec![self.root().to_owned()];
+            while let Some(folder) = open.pop() {
+                for entry in fs::read_dir(folder).expect("a folder") {
+                    let path = entry.expect("an entry").path();
+                    let name = path.strip_prefix(self.root()).expect("below").display().to_string();
+                    let meta = path.symlink_metadata().expect("is there");
+                    if meta.is_dir() {
+                        open.push(path);
+                    } else if meta.is_symlink() {
+                        all.push((name, format!("-> {}", fs::read_link(path).expect("a link").display())));
+                    } else {
+                        let mode = meta.mode() & 0o777;
+                        let content = fs::read_to_string(path).expect("reads");
+                        all.push((name, if mode == 0o644 { content } else { format!("{mode:o} {content}") }));
+                    }
+                }
+            }
+            all.sort();
+            all
+        }
+
+        fn off(&self, files: &Files, before: Vec<Kept>) -> (Vec<Kept>, Vec<String>) {
+            let kept = prepare(self.root(), "step", files, false, before).expect("prepares");
+            let warnings = commit(self.root(), files, &asides(&kept)).expect("commits");
+            (kept, warnings)
+        }
+
+        fn on(&self, files: &Files, kept: &[Kept]) -> Outcome {
+            put_back(self.root(), files, &asides(kept)).expect("puts back")
+        }
+    }
+
+    fn asides(kept: &[Kept]) -> Vec<Aside> {
+        kept.iter().flat_map(|kept| kept.was.clone().into_files()).collect()
+    }
+
+    fn step(glob: &str, content: Option<&str>) -> Files {
+        Files { files: glob.to_owned(), content: content.map(str::to_owned) }
+    }
+
+    fn of(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|&(name, content)| (name.to_owned(), content.to_owned())).collect()
+    }
+
+    #[test]
+    fn a_file_is_put_aside_and_comes_back() {
+        for content in [None, Some(""), Some("jobs: []\n")] {
+            let tree = Tree::new(&[("conf/jobs.yaml", "jobs: [a]\n"), ("conf/other", "x")]);
+            fs::set_permissions(tree.root().join("conf/jobs.yaml"), fs::Permissions::from_mode(0o750)).expect("set");
+            let before = tree.all();
+            let files = step("conf/jobs.yaml", content);
+            let (kept, warnings) = tree.off(&files, Vec::new());
+            assert_eq!((kept.len(), kept[0].id.as_str(), warnings.len()), (1, "step", 0));
+            let left = content.map(|content| format!("750 {content}"));
+            let mut expected = vec![("conf/jobs.yaml.quarantined", "750 jobs: [a]\n"), ("conf/other", "x")];
+            expected.extend(left.as_deref().map(|left| ("conf/jobs.yaml", left)));
+            expected.sort_unstable();
+            assert_eq!(tree.all(), of(&expected));
+            assert_eq!(tree.on(&files, &kept), Outcome::Released);
+            assert_eq!(tree.all(), before);
+            assert_eq!(tree.on(&files, &kept), Outcome::Released, "again, after a crash");
+        }
+    }
+
+    #[test]
+    fn what_takes_the_place_has_the_owner_of_what_it_was() {
+        if !nix::unistd::geteuid().is_root() {
+            return;
+        }
+        let tree = Tree::new(&[("x", "1")]);
+        std::os::unix::fs::chown(tree.root().join("x"), Some(1234), Some(4321)).expect("changed");
+        tree.off(&step("x", Some("")), Vec::new());
+        let meta = fs::metadata(tree.root().join("x")).expect("is there");
+        assert_eq!((meta.uid(), meta.gid()), (1234, 4321));
+    }
+
+    #[test]
+    fn each_moment_of_a_crash_is_made_good() {
+        for content in [None, Some("off")] {
+            let files = step("x", content);
+            let tree = Tree::new(&[("x", "on")]);
+            let kept = prepare(tree.root(), "step", &files, false, Vec::new()).expect("prepares");
+            // Kept, and nothing done; then renamed, and nothing left in its place.
+            for moment in 0..2 {
+                if moment == 1 {
+                    fs::rename(tree.root().join("x"), tree.root().join("x.quarantined")).expect("renamed");
+                }
+                let again = prepare(tree.root(), "step", &files, false, kept.clone()).expect("prepares");
+                assert_eq!(again, kept, "{moment}");
+                commit(tree.root(), &files, &asides(&again)).expect("commits");
+                let after = tree.all();
+                commit(tree.root(), &files, &asides(&again)).expect("commits");
+                assert_eq!(tree.all(), after);
+                assert_eq!(tree.on(&files, &again), Outcome::Released);
+                assert_eq!(tree.all(), of(&[("x", "on")]));
+            }
+        }
+    }
+
+    #[test]
+    fn quarantine_twice_keeps_the_first() {
+        let files = step("x", Some("off"));
+        let tree = Tree::new(&[("x", "first")]);
+        let (kept, _) = tree.off(&files, Vec::new());
+        assert_eq!(tree.off(&files, kept.clone()), (kept.clone(), Vec::new()));
+        tree.write("x", "second");
+        let (again, warnings) = tree.off(&files, kept.clone());
+        assert_eq!((&again, warnings.len()), (&kept, 1));
+        assert!(warnings[0].contains("x.quarantined-2"), "{warnings:?}");
+        assert_eq!(tree.all(), of(&[("x", "off"), ("x.quarantined", "first"), ("x.quarantined-2", "second")]));
+        assert_eq!(tree.on(&files, &again), Outcome::Released);
+        assert_eq!(tree.all(), of(&[("x", "first"), ("x.quarantined-2", "second")]));
+    }
+
+    #[test]
+    fn what_lies_there_under_the_name_is_never_written_over() {
+        let files = step("x", None);
+        let tree = Tree::new(&[("x", "mine"), ("x.quarantined", "older")]);
+        let (kept, _) = tree.off(&files, Vec::new());
+        assert_eq!(tree.all(), of(&[("x.quarantined", "older"), ("x.quarantined-2", "mine")]));
+        assert_eq!(tree.on(&files, &kept), Outcome::Released);
+        assert_eq!(tree.all(), of(&[("x", "mine"), ("x.quarantined", "older")]));
+    }
+
+    #[test]
+    fn what_was_changed_meanwhile_is_left() {
+        for (content, meanwhile, why) in [
+            (None, Some("new"), "no longer what quarantine left"),
+            (Some("off"), Some("new"), "no longer what quarantine left"),
+            (Some("off"), None, "x is gone"),
+        ] {
+            let files = step("x", content);
+            let tree = Tree::new(&[("x", "on"), ("y", "on")]);
+            let (kept, _) = tree.off(&files, Vec::new());
+            drop(fs::remove_file(tree.root().join("x")));
+            meanwhile.into_iter().for_each(|new| tree.write("x", new));
+            let before = tree.all();
+            let Outcome::Left(reason) = tree.on(&files, &kept) else { panic!("was put back") };
+            assert!(reason.contains(why) && reason.contains("x.quarantined"), "{reason}");
+            assert_eq!(tree.all(), before);
+        }
+        let tree = Tree::new(&[("x", "on")]);
+        let (kept, _) = tree.off(&step("x", Some("off")), Vec::new());
+        fs::remove_file(tree.root().join("x.quarantined")).expect("removed");
+        assert_eq!(tree.on(&step("x", Some("off")), &kept), Outcome::Left("x.quarantined is gone".to_owned()));
+    }
+
+    #[test]
+    fn several_files_are_one_app_and_those_that_can_come_back() {
+        let files = step("hooks/*", None);
+        let tree = Tree::new(&[("hooks/a", "1"), ("hooks/b", "2"), ("hooks/d/c", "3")]);
+        symlink("../b", tree.root().join("hooks/d/l")).expect("a link");
+        symlink("/elsewhere", tree.root().join("hooks/l")).expect("a link");
+        let before = tree.all();
+        let (kept, _) = tree.off(&files, Vec::new());
+        assert_eq!(kept.len(), 1);
+        assert!(tree.all().iter().all(|(name, _)| name.contains(ASIDE)), "{:?}", tree.all());
+        assert!(tree.root().join("hooks").is_dir());
+        tree.write("hooks/b", "new");
+        assert!(matches!(tree.on(&files, &kept), Outcome::Left(why) if why.contains("hooks/b.quarantined")));
+        fs::remove_file(tree.root().join("hooks/b")).expect("removed");
+        assert_eq!(tree.on(&files, &kept), Outcome::Released);
+        assert_eq!(tree.all(), before);
+    }
+
+    #[test]
+    fn a_directory_goes_whole_and_a_link_as_a_link() {
+        let tree = Tree::new(&[("hooks/a", "1"), ("hooks/d/b", "2"), ("real", "3")]);
+        symlink("real", tree.root().join("link")).expect("a link");
+        let before = tree.all();
+        let (hooks, link) = (step("hooks", None), step("link", Some("")));
+        let kept = [tree.off(&hooks, Vec::new()).0, tree.off(&link, Vec::new()).0];
+        assert_eq!(
+            tree.all(),
+            of(&[
+                ("hooks.quarantined/a", "1"),
+                ("hooks.quarantined/d/b", "2"),
+                ("link", ""),
+                ("link.quarantined", "-> real"),
+                ("real", "3")
+            ])
+        );
+        assert_eq!((tree.on(&link, &kept[1]), tree.on(&hooks, &kept[0])), (Outcome::Released, Outcome::Released));
+        assert_eq!(tree.all(), before);
+    }
+
+    #[test]
+    fn an_empty_directory_is_nothing() {
+        let files = step("hooks", None);
+        let tree = Tree::new(&[("hooks/a", "run")]);
+        let (kept, _) = tree.off(&files, Vec::new());
+        fs::create_dir(tree.root().join("hooks")).expect("a server makes it at its start");
+        assert_eq!(tree.off(&files, kept.clone()), (kept.clone(), Vec::new()));
+        assert_eq!(tree.on(&files, &kept), Outcome::Released);
+        assert_eq!(tree.all(), of(&[("hooks/a", "run")]));
+        fs::remove_file(tree.root().join("hooks/a")).expect("removed");
+        assert_eq!(tree.off(&files, Vec::new()).0, Vec::new(), "there is no app in it");
+        let (files, tree) = (step("x", None), Tree::new(&[("x", "on")]));
+        let (kept, _) = tree.off(&files, Vec::new());
+        fs::create_dir(tree.root().join("x")).expect("made");
+        assert!(matches!(tree.on(&files, &kept), Outcome::Left(_)), "a file does not replace a directory");
+    }
+
+    #[test]
+    fn what_is_missing_or_no_plain_file_is_an_error() {
+        let tree = Tree::new(&[("a", "off"), ("d/x", "1")]);
+        let mut database = b"SQLite format 3\0".to_vec();
+        database.resize(4096, 0);
+        fs::write(tree.root().join("queue.db"), database).expect("written");
+        let refused = |files: &Files| prepare(tree.root(), "step", files, false, Vec::new()).expect_err("refused");
+        for files in [step("nothing", None), step("d/*.sh", None), step("d", Some(""))] {
+            let error = refused(&files);
+            assert_eq!(error.code(), Code::AppsUnknown);
+            assert!(error.message().contains(&format!("there is no file {}", files.files)), "{error}");
+            assert!(prepare(tree.root(), "step", &files, true, Vec::new()).expect("is optional").is_empty());
+        }
+        assert!(refused(&step("*.db", None)).message().contains("queue.db is a SQLite database"));
+        let off_already = prepare(tree.root(), "step", &step("a", Some("off")), false, Vec::new());
+        assert!(off_already.expect("is there").is_empty(), "what is off already is no app");
+        fs::write(tree.root().join("n".repeat(250)), "").expect("written");
+        assert!(refused(&step("n*", None)).message().contains("too long"));
+    }
+
+    #[test]
+    fn nothing_is_done_through_a_link_that_took_a_directorys_place() {
+        let (tree, outside) = (Tree::new(&[("d/x", "on")]), Tree::new(&[]));
+        let files = step("d/x", Some("off"));
+        let (kept, _) = tree.off(&files, Vec::new());
+        fs::rename(tree.root().join("d"), outside.root().join("d")).expect("moved");
+        symlink(outside.root().join("d"), tree.root().join("d")).expect("a link");
+        let before = outside.all();
+        assert!(matches!(tree.on(&files, &kept), Outcome::Left(_)));
+        commit(tree.root(), &files, &asides(&kept)).expect("does nothing");
+        assert_eq!(outside.all(), before);
+    }
+}

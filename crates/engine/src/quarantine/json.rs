@@ -1,0 +1,332 @@
+//! Steps that act on nodes of JSON files.
+//!
+//! ```text
+//! files of the glob → nodes of the pointer → those whose members are what `where` says → `set`, in memory
+//! commit: each file that changed, once, whole or not at all
+//! ```
+//! A draft is a file as it will be; several steps may edit one. Every byte that no step touches is the same: order,
+//! spelling of numbers, indentation, line ends, byte order mark. What release puts back is what was there, as it was
+//! spelt; a file that nobody else changed is the same file again.
+//!
+//! A node is known again by its `key` member among all that the pointer leads to, wherever it stands by then; one that
+//! has no key, by its pointer. Owner and mode of a file stay; its access lists and extended attributes do not.
+
+mod again;
+mod condition;
+mod edit;
+mod pointer;
+mod text;
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    fs, io,
+    path::Path,
+};
+
+use serde::{Deserialize, Serialize};
+
+use self::{
+    again::{Index, Known, key_of},
+    edit::{Back, Old},
+    pointer::{Found, NamedTwice, Pointer, twice},
+    text::{Shape, document},
+};
+use super::{Kept, Outcome, paths};
+use profile::step::Nodes;
+use seqbac_header::RelPath;
+use volume::{
+    durable,
+    error::{Code, Error, IoContext, Result},
+};
+
+/// A node that was switched off.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Node {
+    /// The file that it is in.
+    pub file: RelPath,
+    /// Where it was in it.
+    pointer: String,
+    /// Its `key` member, as it was spelt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    /// What its members were, in the order in which they were set.
+    members: Vec<OldMember>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct OldMember {
+    name: String,
+    was: Old,
+    /// What quarantine wrote, as JSON; none where it took the member away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    wrote: Option<String>,
+}
+
+/// Files as they will be. Nothing is written before [`Self::commit`].
+#[derive(Debug, Default)]
+pub struct Drafts {
+    drafts: BTreeMap<RelPath, Draft>,
+}
+
+struct Draft {
+    bytes: Vec<u8>,
+    changed: bool,
+    first: bool,
+}
+
+impl std::fmt::Debug for Draft {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} bytes, changed: {}", self.bytes.len(), self.changed)
+    }
+}
+
+/// A stretch of a file, and what is to stand there.
+struct Splice {
+    start: usize,
+    end: usize,
+    new: String,
+}
+
+impl Drafts {
+    /// Switches off, in the drafts, what the step finds on, and returns all that it has off: what `before` remembers,
+    /// which stands, and what is new.
+    ///
+    /// # Errors
+    /// `AppsUnknown` where there is no such file and the step is not `optional`, where one is no JSON, where a name that
+    /// matters stands twice, and for a node that is no object.
+    pub fn switch_off(
+        &mut self,
+        root: &Path,
+        step: &str,
+        nodes: &Nodes,
+        optional: bool,
+        before: Vec<Kept>,
+    ) -> Result<Vec<Kept>> {
+        let files = paths::files(root, &nodes.files)?;
+        if files.is_empty() && !optional {
+            return Err(paths::missing(&nodes.files));
+        }
+        let mut known = Known::new(before);
+        for file in &files {
+            let draft = self.open(root, file)?.ok_or_else(|| paths::missing(&nodes.files))?;
+            let in_file = |error: Error| error.context(file);
+            let (found, splices) = off(&draft.bytes, file, nodes).map_err(in_file)?;
+            draft.apply(splices).map_err(in_file)?;
+            let shown = (files.len() > 1).then_some(file);
+            found.into_iter().for_each(|node| known.add(step, shown, node));
+        }
+        Ok(known.kept)
+    }
+
+    /// The keys of the nodes that the step would switch off, as [`Self::switch_off`] names them.
+    ///
+    /// # Errors
+    /// As there; files that are missing are no error.
+    pub fn look(root: &Path, step: &str, nodes: &Nodes) -> Result<Vec<String>> {
+        let kept = Self::default().switch_off(root, step, nodes, true, Vec::new())?;
+        Ok(kept.into_iter().map(|kept| kept.id).collect())
+    }
+
+    /// Puts the nodes back as they were, in the drafts; what became of each, in their order.
+    ///
+    /// # Errors
+    /// `AppsUnknown` where a file is no JSON any more, or what is remembered is damaged.
+    pub fn put_back(&mut self, root: &Path, nodes: &Nodes, apps: &[&Node]) -> Result<Vec<Outcome>> {
+        let mut outcomes = vec![Outcome::Released; apps.len()];
+        let mut by_file: BTreeMap<&RelPath, Vec<usize>> = BTreeMap::new();
+        for (index, node) in (0..).zip(apps) {
+            by_file.entry(&node.file).or_default().push(index);
+        }
+        for (file, indices) in by_file {
+            let Some(draft) = self.open(root, file)? else {
+                for index in indices {
+                    outcomes[index] = Outcome::Left(format!("{file} is gone"));
+                }
+                continue;
+            };
+            let in_file = |error: Error| error.context(file);
+            let chosen: Vec<&Node> = indices.iter().map(|&index| apps[index]).collect();
+            let (of_file, splices) = on(&draft.bytes, nodes, &chosen).map_err(in_file)?;
+            draft.apply(splices).map_err(in_file)?;
+            for (index, outcome) in indices.into_iter().zip(of_file) {
+                outcomes[index] = outcome;
+            }
+        }
+        Ok(outcomes)
+    }
+
+    /// The files that [`Self::commit`] will write.
+    pub fn changed(&self) -> impl Iterator<Item = &RelPath> {
+        self.drafts.iter().filter(|(_, draft)| draft.changed).map(|(file, _)| file)
+    }
+
+    /// Writes what changed, file by file, each whole or not at all.
+    ///
+    /// # Errors
+    /// Where one cannot be written, or its owner not kept; those before it are written.
+    pub fn commit(&mut self, root: &Path) -> Result<()> {
+        let mut changed: Vec<_> = self.drafts.iter_mut().filter(|(_, draft)| draft.changed).collect();
+        changed.sort_by_key(|(_, draft)| !draft.first);
+        for (file, draft) in changed {
+            durable::replace(&file.under(root), &draft.bytes)?;
+            draft.changed = false;
+        }
+        Ok(())
+    }
+
+    /// From here on, what has changed until now is written before what has not.
+    pub fn these_first(&mut self) {
+        self.drafts.values_mut().for_each(|draft| draft.first = draft.changed);
+    }
+
+    /// The draft of a file; none where it is gone.
+    fn open(&mut self, root: &Path, file: &RelPath) -> Result<Option<&mut Draft>> {
+        if !self.drafts.contains_key(file) {
+            let full = file.under(root);
+            if !paths::is_reached(root, file) {
+                return Ok(None);
+            }
+            match full.symlink_metadata() {
+                Err(cause) if matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                    return Ok(None);
+                }
+                Ok(meta) if !meta.is_file() => return Ok(None),
+                other => other.map(drop).on("look at", &full)?,
+            }
+            let bytes = fs::read(&full).on("read", &full)?;
+            drop(self.drafts.insert(file.clone(), Draft { bytes, changed: false, first: false }));
+        }
+        Ok(self.drafts.get_mut(file))
+    }
+}
+
+impl Node {
+    /// Each member that was set, by the pointer that it had.
+    pub fn places(&self) -> impl Iterator<Item = String> {
+        self.members.iter().map(|member| format!("{}/{}", self.pointer, pointer::escaped(&member.name)))
+    }
+}
+
+/// Where it was.
+impl std::fmt::Display for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Without a key, its id says where.
+        match self.key.is_none() {
+            true => self.file.fmt(f),
+            false => write!(f, "{} in {}", self.pointer, self.file),
+        }
+    }
+}
+
+impl Draft {
+    fn apply(&mut self, splices: Vec<Splice>) -> Result<()> {
+        if splices.is_empty() {
+            return Ok(());
+        }
+        let mut bytes = Vec::with_capacity(self.bytes.len());
+        let mut at = 0;
+        for splice in splices {
+            bytes.extend_from_slice(self.bytes.get(at..splice.start).unwrap_or_default());
+            bytes.extend_from_slice(splice.new.as_bytes());
+            at = splice.end;
+        }
+        bytes.extend_from_slice(self.bytes.get(at..).unwrap_or_default());
+        // What is written is what a server reads next: it is judged as what was read.
+        document(&bytes).map_err(|error| error.with_code(Code::Bug).context("the edited text"))?;
+        (self.bytes, self.changed) = (bytes, true);
+        Ok(())
+    }
+}
+
+/// What is on, and how it is switched off.
+fn off(bytes: &[u8], file: &RelPath, nodes: &Nodes) -> Result<(Vec<Node>, Vec<Splice>)> {
+    let (mut found, mut splices) = (Vec::new(), Vec::new());
+    for node in Pointer::new(&nodes.each)?.nodes(document(bytes)?)? {
+        if !condition::holds(&nodes.filter, node.value, &node.pointer)? {
+            continue;
+        }
+        if node.value.shape() != Shape::Object {
+            return Err(no_object(&node.pointer));
+        }
+        let (new, members) = set_all(&node, nodes)?;
+        if !members.is_empty() {
+            let key = key_of(&node, nodes)?.map(|key| key.source().to_owned());
+            splices.push(Splice { start: node.value.start, end: node.value.end, new });
+            found.push(Node { file: file.clone(), pointer: node.pointer, key, members });
+        }
+    }
+    Ok((found, splices))
+}
+
+fn set_all(node: &Found<'_>, nodes: &Nodes) -> Result<(String, Vec<OldMember>)> {
+    let mut object = node.value.source().to_owned();
+    let mut members = Vec::new();
+    for (name, value) in &nodes.set {
+        let set = edit::set(&object, name, value.as_ref()).map_err(|NamedTwice| twice(name, &node.pointer))?;
+        if let Some((changed, was)) = set {
+            object = changed;
+            members.push(OldMember { name: name.clone(), was, wrote: value.as_ref().map(ToString::to_string) });
+        }
+    }
+    Ok((object, members))
+}
+
+/// How what was on is put back.
+fn on(bytes: &[u8], nodes: &Nodes, chosen: &[&Node]) -> Result<(Vec<Outcome>, Vec<Splice>)> {
+    let there = Pointer::new(&nodes.each)?.nodes(document(bytes)?)?;
+    let index = Index::of(&there, nodes)?;
+    let (mut outcomes, mut splices) = (Vec::with_capacity(chosen.len()), Vec::new());
+    let mut met = HashSet::new();
+    for old in chosen {
+        let found = match index.find(old) {
+            // Two that have become one: what the second was cannot be told from what the first was.
+            Ok(at) if !met.insert(at) => Err("it cannot be told from another app by now".to_owned()),
+            other => other,
+        };
+        let node = match found {
+            Ok(at) => &there[at],
+            Err(why) => {
+                outcomes.push(Outcome::Left(why));
+                continue;
+            }
+        };
+        let (new, outcome) = put_back(node, &old.members)?;
+        outcomes.push(outcome);
+        if new != node.value.source() {
+            splices.push(Splice { start: node.value.start, end: node.value.end, new });
+        }
+    }
+    splices.sort_by_key(|splice| splice.start);
+    Ok((outcomes, splices))
+}
+
+fn put_back(node: &Found<'_>, members: &[OldMember]) -> Result<(String, Outcome)> {
+    let mut object = node.value.source().to_owned();
+    let mut changed = Vec::new();
+    for OldMember { name, was, wrote } in members.iter().rev() {
+        was.check()?;
+        if node.value.shape() != Shape::Object {
+            changed.push(format!("{name:?}"));
+            continue;
+        }
+        let wrote = wrote.as_deref().map(serde_json::from_str).transpose().map_err(|_| edit::damaged())?;
+        let back =
+            edit::put_back(&object, name, wrote.as_ref(), was).map_err(|NamedTwice| twice(name, &node.pointer))?;
+        match back {
+            Back::Done(text) => object = text,
+            Back::Already => {}
+            Back::Changed => changed.push(format!("{name:?}")),
+        }
+    }
+    let outcome = match changed.is_empty() {
+        true => Outcome::Released,
+        false => Outcome::Left(format!("its {} is no longer what quarantine wrote", changed.join(" and "))),
+    };
+    Ok((object, outcome))
+}
+
+fn no_object(pointer: &str) -> Error {
+    let place = if pointer.is_empty() { "the document" } else { pointer };
+    Error::new(Code::AppsUnknown, format!("{place} is no object, so nothing can be set in it"))
+        .hint("let the step's `each` lead to objects only, or `where` leave out what is none")
+}

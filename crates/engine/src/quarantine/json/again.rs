@@ -1,0 +1,149 @@
+//! Nodes known again: when quarantine begins once more, and when it ends.
+//!
+//! A node is its `key` member, a string or a number, wherever it stands; of several with the same key the one among the
+//! same siblings; of several there the one at the same place. A node that has no key is its pointer.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{
+    Node,
+    pointer::{Found, NamedTwice, member, twice},
+    text::{Shape, Value},
+};
+use crate::quarantine::{Kept, Was};
+use profile::step::Nodes;
+use seqbac_header::RelPath;
+use volume::error::Result;
+
+/// The nodes that are there, by what they are known again by.
+pub struct Index<'a> {
+    there: &'a [Found<'a>],
+    by_key: HashMap<String, Vec<usize>>,
+    by_pointer: HashMap<&'a str, usize>,
+}
+
+impl<'a> Index<'a> {
+    /// Those that are there.
+    pub fn of(there: &'a [Found<'a>], nodes: &Nodes) -> Result<Self> {
+        let mut by_key: HashMap<String, Vec<usize>> = HashMap::new();
+        for (at, node) in (0..).zip(there) {
+            if let Some(key) = key_of(node, nodes)? {
+                by_key.entry(spelt_plainly(key)).or_default().push(at);
+            }
+        }
+        let by_pointer = (0..).zip(there).map(|(at, node)| (node.pointer.as_str(), at)).collect();
+        Ok(Self { there, by_key, by_pointer })
+    }
+
+    /// Where a node is by now, or why that cannot be told.
+    pub fn find(&self, old: &Node) -> std::result::Result<usize, String> {
+        let gone = || "it is gone".to_owned();
+        let Some(key) = &old.key else {
+            return self.by_pointer.get(old.pointer.as_str()).copied().ok_or_else(gone);
+        };
+        let candidates = self.by_key.get(&spelt_plainly(Value::whole(key))).map_or(&[][..], Vec::as_slice);
+        let only = |is_it: &dyn Fn(&str) -> bool| {
+            let mut those = candidates.iter().copied().filter(|&at| is_it(&self.there[at].pointer));
+            those.next().filter(|_| those.next().is_none())
+        };
+        // Keys may be unique only among siblings.
+        only(&|_| true)
+            .or_else(|| only(&|pointer| parent(pointer) == parent(&old.pointer)))
+            .or_else(|| only(&|pointer| pointer == old.pointer))
+            .ok_or_else(|| if candidates.is_empty() { gone() } else { "several have its key".to_owned() })
+    }
+}
+
+fn parent(pointer: &str) -> &str {
+    pointer.rsplit_once('/').map_or("", |(parent, _)| parent)
+}
+
+/// What is off, each under an id of its own.
+pub struct Known {
+    /// In the order in which they were found.
+    pub kept: Vec<Kept>,
+    ids: HashSet<String>,
+    /// What an earlier quarantine switched off: where each is among `kept`.
+    before: HashMap<(RelPath, String), Vec<usize>>,
+}
+
+impl Known {
+    /// What an earlier quarantine remembers.
+    pub fn new(kept: Vec<Kept>) -> Self {
+        let ids = kept.iter().map(|kept| kept.id.clone()).collect();
+        let mut before: HashMap<_, Vec<usize>> = HashMap::new();
+        for (at, kept) in (0..).zip(&kept) {
+            if let Was::Node(node) = &kept.was {
+                before.entry(node.place()).or_default().push(at);
+            }
+        }
+        Self { kept, ids, before }
+    }
+
+    /// Adds a node that is switched off now; `file` is shown where there are several.
+    pub fn add(&mut self, step: &str, file: Option<&RelPath>, node: Node) {
+        match self.remembered(&node) {
+            Some(known) => {
+                for new in node.members {
+                    match known.members.iter_mut().find(|old| old.name == new.name) {
+                        Some(old) => old.wrote = new.wrote,
+                        None => known.members.push(new),
+                    }
+                }
+            }
+            None => {
+                let id = self.new_id(step, file, &node);
+                self.kept.push(Kept { id, was: Was::Node(node) });
+            }
+        }
+    }
+
+    /// What an earlier quarantine remembers of a node: that stands.
+    fn remembered(&mut self, node: &Node) -> Option<&mut Node> {
+        let candidates = self.before.get_mut(&node.place())?;
+        let is_there = |&at: &usize| matches!(&self.kept[at].was, Was::Node(known) if known.pointer == node.pointer);
+        // Of several that have the same key, the one that stands where this one does.
+        let chosen = candidates.iter().position(is_there).unwrap_or_default();
+        let at = (chosen < candidates.len()).then(|| candidates.remove(chosen))?;
+        match &mut self.kept[at].was {
+            Was::Node(known) => Some(known),
+            _ => None,
+        }
+    }
+
+    fn new_id(&mut self, step: &str, file: Option<&RelPath>, node: &Node) -> String {
+        let key = node.key.as_deref().map_or_else(|| node.pointer.clone(), |key| spelt_plainly(Value::whole(key)));
+        // The document has no other name than its file's.
+        let file = file.filter(|_| !key.is_empty()).map(|file| format!("{file} ")).unwrap_or_default();
+        let key = if key.is_empty() { node.file.to_string() } else { key };
+        let mut id = format!("{step} {file}{key}");
+        while !self.ids.insert(id.clone()) {
+            id = format!("{id} {}", node.pointer);
+        }
+        id
+    }
+}
+
+impl Node {
+    /// What tells it from all others when quarantine begins again.
+    fn place(&self) -> (RelPath, String) {
+        let key = self.key.as_deref().map(|key| spelt_plainly(Value::whole(key)));
+        let parent = parent(&self.pointer);
+        (self.file.clone(), key.map_or_else(|| self.pointer.clone(), |key| format!("{parent}\n{key}")))
+    }
+}
+
+/// The key of a node, if it is one: a string or a number.
+pub fn key_of<'a>(node: &Found<'a>, nodes: &Nodes) -> Result<Option<Value<'a>>> {
+    let Some(name) = &nodes.key else { return Ok(None) };
+    let key = member(node.value, name).map_err(|NamedTwice| twice(name, &node.pointer))?;
+    let key = key.map(|member| member.value);
+    Ok(key.filter(|key| matches!(key.shape(), Shape::Text | Shape::Number)))
+}
+
+/// A key as a person would type it, the same however it is spelt.
+fn spelt_plainly(key: Value<'_>) -> String {
+    let said = key.decoded().and_then(|said| String::from_utf8(said.into_owned()).ok());
+    let plain = said.filter(|said| !said.is_empty() && !said.chars().any(char::is_control));
+    plain.unwrap_or_else(|| key.source().to_owned())
+}

@@ -1,0 +1,166 @@
+//! Whether a node is an app that is on: what its members must be.
+//!
+//! Values are compared by what they mean, not by how they are written: `1`, `1.0` and `1e0` are the same number, the
+//! order of members does not count, an escape is the character. A number is never rounded to become equal.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Number, Value as Wanted};
+
+use super::{
+    pointer::{NamedTwice, member, twice},
+    text::{Shape, Value},
+};
+use profile::step::Condition;
+use volume::error::Result;
+
+/// Integers up to here are exact in a double.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// Whether the members of a node are all what they must be. What is no object has none.
+///
+/// # Errors
+/// `AppsUnknown` where a member that counts stands twice.
+pub fn holds(conditions: &BTreeMap<String, Condition>, node: Value<'_>, pointer: &str) -> Result<bool> {
+    for (name, condition) in conditions {
+        let member = member(node, name).map_err(|NamedTwice| twice(name, pointer))?;
+        if !is(condition, member.map(|member| member.value)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn is(condition: &Condition, value: Option<Value<'_>>) -> bool {
+    match condition {
+        Condition::Is(wanted) => value.is_some_and(|value| same(wanted, value)),
+        Condition::OneOf(conditions) => conditions.iter().any(|condition| is(condition, value)),
+        Condition::Absent => value.is_none(),
+        Condition::Prefix(prefix) => {
+            let said = value.and_then(Value::decoded);
+            said.is_some_and(|said| said.starts_with(prefix.as_bytes()))
+        }
+        Condition::Not(condition) => !is(condition, value),
+    }
+}
+
+/// Whether a value means this.
+pub fn same(wanted: &Wanted, value: Value<'_>) -> bool {
+    match (wanted, value.shape()) {
+        (Wanted::Null, Shape::Word) => value.source() == "null",
+        (Wanted::Bool(wanted), Shape::Word) => value.source() == if *wanted { "true" } else { "false" },
+        (Wanted::Number(wanted), Shape::Number) => same_number(wanted, value.source()),
+        (Wanted::String(wanted), Shape::Text) => value.says(wanted),
+        (Wanted::Array(wanted), Shape::Array) => {
+            let mut elements = value.elements();
+            wanted.iter().all(|wanted| elements.next().is_some_and(|value| same(wanted, value)))
+                && elements.next().is_none()
+        }
+        (Wanted::Object(wanted), Shape::Object) => {
+            let equal = |(name, wanted): (&String, &Wanted)| matches!(member(value, name), Ok(Some(found)) if same(wanted, found.value));
+            value.members().count() == wanted.len() && wanted.iter().all(equal)
+        }
+        _ => false,
+    }
+}
+
+fn same_number(wanted: &Number, source: &str) -> bool {
+    let written_out = source.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    let double = source.parse::<f64>().ok();
+    if wanted.is_f64() {
+        return double.is_some() && double == wanted.as_f64();
+    }
+    if written_out {
+        return source.parse().is_ok_and(|number: i128| Some(number) == integer(wanted));
+    }
+    let whole = double.filter(|number| number.fract() == 0.0 && number.abs() <= EXACT);
+    #[expect(clippy::cast_possible_truncation, reason = "a whole number that an i64 holds")]
+    whole.is_some_and(|number| Some(i128::from(number as i64)) == integer(wanted))
+}
+
+fn integer(number: &Number) -> Option<i128> {
+    number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{super::text::document, *};
+
+    fn value_of(text: &str) -> Value<'_> {
+        document(text.as_bytes()).expect("JSON")
+    }
+
+    fn node_is(condition: Condition, node: &str) -> bool {
+        let conditions = BTreeMap::from([("x".to_owned(), condition)]);
+        holds(&conditions, value_of(node), "").expect("is clear")
+    }
+
+    #[test]
+    fn numbers_are_compared_by_what_they_are() {
+        for (wanted, text) in [
+            (json!(1), "1"),
+            (json!(1), "1.0"),
+            (json!(1), "10e-1"),
+            (json!(0), "-0"),
+            (json!(i64::MIN), "-9223372036854775808"),
+            (json!(u64::MAX), "18446744073709551615"),
+            (json!(0.5), "5e-1"),
+            (json!(2.0), "2"),
+        ] {
+            assert!(same(&wanted, value_of(text)), "{wanted} and {text}");
+        }
+        for (wanted, text) in [
+            (json!(i64::MAX), "9223372036854775808"),
+            (json!(i64::MAX), "9223372036854775807.0"),
+            (json!(9_007_199_254_740_993_i64), "9007199254740992"),
+            (json!(1), "1e400"),
+            (json!(1), "\"1\""),
+            (json!(1), "true"),
+            (json!(0.1), "0.10000001"),
+        ] {
+            assert!(!same(&wanted, value_of(text)), "{wanted} and {text}");
+        }
+    }
+
+    #[test]
+    fn what_is_nested_is_compared_whole() {
+        let wanted = json!({"a": [1, {"b": "\u{e9}"}], "c": null});
+        assert!(same(&wanted, value_of(" {\"c\":null, \"\\u0061\":[1.0,{\"b\":\"\\u00e9\"}]}\n")));
+        for other in [
+            r#"{"a": [1, {"b": "é"}]}"#,
+            r#"{"a": [1, {"b": "é"}, 2], "c": null}"#,
+            r#"{"a": [1], "c": null}"#,
+            r#"{"a": [1, {"b": "é"}], "c": null, "d": 1}"#,
+            r#"{"a": [1, {"b": "é"}], "a": [1, {"b": "é"}]}"#,
+            r#"{"a": [1, {"b": "é"}], "c": false}"#,
+        ] {
+            assert!(!same(&wanted, value_of(other)), "{other}");
+        }
+    }
+
+    #[test]
+    fn each_condition_and_its_opposite() {
+        let not = |condition| Condition::Not(Box::new(condition));
+        let is = |value| Condition::Is(value);
+        let one_of = Condition::OneOf(vec![is(json!(false)), Condition::Absent]);
+        assert!(node_is(one_of.clone(), "{}") && node_is(one_of.clone(), r#"{"x": false}"#));
+        assert!(!node_is(one_of.clone(), r#"{"x": true}"#) && !node_is(one_of, r#"{"x": null}"#));
+        assert!(node_is(not(Condition::Absent), r#"{"x": null}"#));
+        assert!(node_is(not(is(json!("no"))), "{}"), "what is absent is anything else");
+        let prefix = Condition::Prefix("http:".to_owned());
+        assert!(node_is(prefix.clone(), r#"{"x": "\u0068ttp://"}"#));
+        assert!(!node_is(prefix.clone(), r#"{"x": "xhttp:"}"#) && !node_is(prefix.clone(), r#"{"x": 1}"#));
+        assert!(node_is(not(prefix), "[]"), "what is no object has no members");
+        assert!(node_is(is(json!(null)), r#"{"x": null}"#) && !node_is(is(json!(null)), "{}"));
+    }
+
+    #[test]
+    fn a_member_that_stands_twice_is_an_error_where_it_counts() {
+        let conditions = BTreeMap::from([("x".to_owned(), Condition::Absent)]);
+        let error = holds(&conditions, value_of(r#"{"x": 1, "x": 2}"#), "/a").expect_err("which?");
+        assert_eq!(error.message(), r#"/a has two members "x""#);
+        assert!(!holds(&conditions, value_of(r#"{"y": 1, "y": 2, "x": 1}"#), "/a").expect("is clear"));
+    }
+}

@@ -1,0 +1,346 @@
+//! One member of an object written or taken away, and put back so that not a byte tells.
+//!
+//! ```text
+//! value written over     its text gives way to the new one             back: the old text, as it was spelt
+//! member put in          behind the last, spaced as the last is        back: cut from the end of the one before
+//! member taken away      with the comma and the space beside it        back: beside the same neighbour
+//! ```
+//! Changes to one object are undone last first. Where the server has rewritten the object since, what is put back is
+//! valid JSON and has the same meaning; only its spacing may be another.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Wanted;
+
+use super::{
+    condition::same,
+    pointer::{Clear, member},
+    text::{Member, Value, document},
+};
+use volume::error::{Code, Error, Result};
+
+/// What a member was.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Old {
+    /// Not there.
+    Absent,
+    /// This value, as it was spelt.
+    Value(String),
+    /// There; it was taken away.
+    Taken(Taken),
+}
+
+/// A member that was taken away.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    /// Name and value, as they were spelt.
+    member: String,
+    /// What went with it, in front of it.
+    lead: String,
+    /// And behind it.
+    trail: String,
+    place: Place,
+}
+
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Place {
+    Only,
+    First,
+    /// Behind the member with this name, as it is spelt.
+    After(String),
+}
+
+/// What came of putting a member back.
+pub enum Back {
+    /// The object as it is with it.
+    Done(String),
+    /// It has its old value already.
+    Already,
+    /// It is no longer what quarantine made of it.
+    Changed,
+}
+
+/// The error for a memory that makes no sense.
+pub fn damaged() -> Error {
+    Error::new(Code::AppsUnknown, "what quarantine remembers of it is damaged")
+}
+
+/// What is in a file may be a secret: never in a log by accident.
+impl std::fmt::Debug for Old {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Absent => "Absent",
+            Self::Value(_) => "Value",
+            Self::Taken(_) => "Taken",
+        })
+    }
+}
+
+/// Writes a member of the object, or takes it away; `None` where that changes nothing.
+pub fn set(object: &str, name: &str, value: Option<&Wanted>) -> Clear<Option<(String, Old)>> {
+    let found = member(Value::whole(object), name)?;
+    Ok(match (found, value) {
+        (None, None) => None,
+        (Some(found), Some(value)) if same(value, found.value) => None,
+        (Some(found), Some(value)) => {
+            let old = Old::Value(found.value.source().to_owned());
+            Some((replaced(object, found.value.start, found.value.end, &value.to_string()), old))
+        }
+        (None, Some(value)) => Some((put_in(object, &Wanted::from(name).to_string(), &value.to_string()), Old::Absent)),
+        (Some(found), None) => {
+            let taken = Taken::of(object, &found);
+            let (start, end) = (found.name.start - taken.lead.len(), found.value.end + taken.trail.len());
+            Some((replaced(object, start, end, ""), Old::Taken(taken)))
+        }
+    })
+}
+
+/// Puts a member back to what it was, if it still is what `wrote` made of it.
+pub fn put_back(object: &str, name: &str, wrote: Option<&Wanted>, old: &Old) -> Clear<Back> {
+    let found = member(Value::whole(object), name)?;
+    Ok(match (old, found) {
+        (Old::Absent, None) => Back::Already,
+        (Old::Taken(taken), None) if wrote.is_none() => Back::Done(taken.put_into(object)),
+        (Old::Value(_) | Old::Taken(_), None) => Back::Changed,
+        (Old::Value(old), Some(found)) if found.value.source() == old => Back::Already,
+        (old, Some(found)) if wrote.is_some_and(|wrote| same(wrote, found.value)) => Back::Done(match old {
+            Old::Value(old) => replaced(object, found.value.start, found.value.end, old),
+            Old::Absent | Old::Taken(_) => without(object, &found),
+        }),
+        (old, Some(found)) if old.means(found.value) => Back::Already,
+        (_, Some(_)) => Back::Changed,
+    })
+}
+
+impl Old {
+    /// Whether it was this, however that is spelt.
+    fn means(&self, value: Value<'_>) -> bool {
+        let equals = |source: &str| serde_json::from_str(source).is_ok_and(|old: Wanted| same(&old, value));
+        match self {
+            Self::Absent => false,
+            Self::Value(source) => source == value.source() || equals(source),
+            Self::Taken(taken) => taken.parts(|_, source| source == value.source() || equals(source)).unwrap_or(false),
+        }
+    }
+
+    /// Whether what was kept can be put into a JSON text: the memory of quarantine is a file like any other.
+    ///
+    /// # Errors
+    /// `AppsUnknown` where it cannot.
+    pub fn check(&self) -> Result<()> {
+        let sound = match self {
+            Self::Absent => true,
+            Self::Value(source) => document(source.as_bytes()).is_ok(),
+            Self::Taken(taken) => taken.parts(|_, _| ()).is_some(),
+        };
+        sound.then_some(()).ok_or_else(damaged)
+    }
+}
+
+impl Taken {
+    fn of(object: &str, taken: &Member<'_>) -> Self {
+        let (before, after) = neighbours(object, taken);
+        let text = |from: usize, to: usize| object.get(from..to).unwrap_or_default().to_owned();
+        let (lead, trail, place) = match (before, after) {
+            (Some(before), _) => {
+                (text(before.value.end, taken.name.start), String::new(), Place::After(before.name.source().to_owned()))
+            }
+            (None, Some(after)) => (String::new(), text(taken.value.end, after.name.start), Place::First),
+            (None, None) => (text(1, taken.name.start), text(taken.value.end, object.len() - 1), Place::Only),
+        };
+        Self { member: text(taken.name.start, taken.value.end), lead, trail, place }
+    }
+
+    fn put_into(&self, object: &str) -> String {
+        let Self { member, lead, trail, place } = self;
+        let whole = Value::whole(object);
+        let neighbour = match place {
+            Place::Only if whole.members().next().is_none() => return format!("{{{lead}{member}{trail}}}"),
+            Place::Only => None,
+            Place::First => whole.members().next().map(|first| first.name.start),
+            Place::After(name) => {
+                let said = Value::whole(name).decoded();
+                whole.members().find(|member| member.name.decoded() == said).map(|before| before.value.end)
+            }
+        };
+        match neighbour {
+            Some(at) => replaced(object, at, at, &format!("{lead}{member}{trail}")),
+            None => self.parts(|name, value| put_in(object, name, value)).unwrap_or_else(|| object.to_owned()),
+        }
+    }
+
+    /// Hands over name and value as they are spelt.
+    fn parts<T>(&self, with: impl FnOnce(&str, &str) -> T) -> Option<T> {
+        let object = format!("{{{}}}", self.member);
+        let whole = document(object.as_bytes()).ok()?;
+        let mut members = whole.members();
+        let member = members.next().filter(|_| members.next().is_none())?;
+        Some(with(member.name.source(), member.value.source()))
+    }
+}
+
+/// Puts a member behind the last one, spaced as that one is.
+fn put_in(object: &str, name: &str, value: &str) -> String {
+    let mut members = Value::whole(object).members();
+    let (mut before, mut last) = (None, members.next());
+    for member in members {
+        before = last.replace(member);
+    }
+    let Some(last) = last else { return replaced(object, 1, 1, &format!("{name}: {value}")) };
+    let colon = object.get(last.name.end..last.value.start).unwrap_or(": ");
+    let in_front = object.get(..last.name.start).unwrap_or_default();
+    let space = match in_front.get(in_front.trim_ascii_end().len()..).unwrap_or_default() {
+        // `{"a": 1}`: who puts a space behind the colon puts one behind the comma.
+        "" if before.is_none() && colon.ends_with(' ') => " ",
+        space => space,
+    };
+    replaced(object, last.value.end, last.value.end, &format!(",{space}{name}{colon}{value}"))
+}
+
+/// Takes out a member that [`put_in`] put in.
+fn without(object: &str, member: &Member<'_>) -> String {
+    let (start, end) = match neighbours(object, member) {
+        (Some(before), _) => (before.value.end, member.value.end),
+        (None, Some(after)) => (member.name.start, after.name.start),
+        // It stands where it was put into an empty object: what follows was there.
+        (None, None) if member.name.start == 1 => (1, member.value.end),
+        (None, None) => (1, object.len() - 1),
+    };
+    replaced(object, start, end, "")
+}
+
+fn neighbours<'a>(object: &'a str, member: &Member<'_>) -> (Option<Member<'a>>, Option<Member<'a>>) {
+    let (mut before, mut after) = (None, None);
+    for other in Value::whole(object).members() {
+        if other.name.start < member.name.start {
+            before = Some(other);
+        } else if other.name.start > member.name.start {
+            after = Some(other);
+            break;
+        }
+    }
+    (before, after)
+}
+
+fn replaced(text: &str, start: usize, end: usize, new: &str) -> String {
+    let (before, after) = (text.get(..start).unwrap_or_default(), text.get(end..).unwrap_or_default());
+    [before, new, after].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{super::pointer::NamedTwice, *};
+
+    /// Sets, compares, and undoes last first.
+    #[track_caller]
+    fn there_and_back(object: &str, sets: &[(&str, Option<Wanted>)], expected: &str) {
+        let mut text = object.to_owned();
+        let mut done = Vec::new();
+        for (name, value) in sets {
+            if let Ok(Some((changed, old))) = set(&text, name, value.as_ref()) {
+                text = changed;
+                done.push((name, value, old));
+            }
+        }
+        assert_eq!(text, expected);
+        for (name, value, old) in done.iter().rev() {
+            old.check().expect("sound");
+            let Ok(Back::Done(back)) = put_back(&text, name, value.as_ref(), old) else {
+                panic!("{name} of {text} is not put back")
+            };
+            text = back;
+        }
+        assert_eq!(text, object);
+    }
+
+    #[test]
+    fn a_value_comes_back_as_it_was_spelt() {
+        for old in ["1e400", "12345678901234567890", "1.0", "-0", r#""\u0041\/""#, "{ \"a\" :1 }", "[\r\n]", "null"] {
+            there_and_back(
+                &format!("{{\t\"x\" : {old} , \"y\":2}}"),
+                &[("x", Some(json!(false)))],
+                "{\t\"x\" : false , \"y\":2}",
+            );
+        }
+    }
+
+    #[test]
+    fn a_member_is_put_in_as_its_like_are_spaced() {
+        let put_in = [("n", Some(json!(true)))];
+        there_and_back("{}", &put_in, r#"{"n": true}"#);
+        there_and_back("{ \n}", &put_in, "{\"n\": true \n}");
+        there_and_back(r#"{"a":1}"#, &put_in, r#"{"a":1,"n":true}"#);
+        there_and_back(r#"{"a": 1}"#, &put_in, r#"{"a": 1, "n": true}"#);
+        there_and_back("{\r\n\t\"a\": 1\r\n}", &put_in, "{\r\n\t\"a\": 1,\r\n\t\"n\": true\r\n}");
+        there_and_back("{ \"a\" :1 , \"b\" :2 }", &put_in, "{ \"a\" :1 , \"b\" :2, \"n\" :true }");
+    }
+
+    #[test]
+    fn a_member_taken_away_comes_back_to_its_place() {
+        let text = "{ \"a\": 1 ,\n\"b\" : [ 2 ], \"c\":3 }";
+        there_and_back(text, &[("a", None)], "{ \"b\" : [ 2 ], \"c\":3 }");
+        there_and_back(text, &[("b", None)], "{ \"a\": 1, \"c\":3 }");
+        there_and_back(text, &[("c", None)], "{ \"a\": 1 ,\n\"b\" : [ 2 ] }");
+        there_and_back(text, &[("a", None), ("b", None), ("c", None)], "{}");
+        there_and_back(text, &[("b", None), ("c", None), ("a", None)], "{}");
+        there_and_back(text, &[("c", None), ("n", Some(json!(1))), ("a", None)], "{ \"b\" : [ 2 ],\n\"n\" : 1 }");
+    }
+
+    #[test]
+    fn what_is_so_already_is_not_touched() {
+        assert!(matches!(set(r#"{"a": 1.0}"#, "a", Some(&json!(1))), Ok(None)));
+        assert!(matches!(set("{}", "a", None), Ok(None)));
+        assert!(matches!(set(r#"{"a": 1, "a": 2}"#, "a", None), Err(NamedTwice)));
+    }
+
+    fn back(now: &str, wrote: Option<Wanted>, old: &Old) -> Back {
+        put_back(now, "x", wrote.as_ref(), old).expect("is clear")
+    }
+
+    #[test]
+    fn only_what_quarantine_wrote_is_put_back() {
+        let old = Old::Value("1.0".to_owned());
+        assert!(matches!(back(r#"{"x": 2}"#, Some(json!(0)), &old), Back::Changed));
+        assert!(matches!(back("{}", Some(json!(0)), &old), Back::Changed));
+        assert!(matches!(back(r#"{"x": 1}"#, Some(json!(0)), &old), Back::Already));
+        assert!(matches!(back(r#"{"x": 0.0}"#, Some(json!(0)), &old), Back::Done(text) if text == r#"{"x": 1.0}"#));
+        assert!(matches!(back("{}", Some(json!(0)), &Old::Absent), Back::Already));
+        assert!(matches!(back(r#"{"x": 1}"#, Some(json!(0)), &Old::Absent), Back::Changed));
+        let Ok(Some((_, taken))) = set(r#"{"a": 1, "x": 2, "b": 3}"#, "x", None) else { panic!("taken away") };
+        assert!(matches!(back(r#"{"x":2.0}"#, None, &taken), Back::Already));
+        assert!(matches!(back(r#"{"x":3}"#, None, &taken), Back::Changed));
+    }
+
+    #[test]
+    fn what_was_taken_away_finds_a_place_in_what_was_rewritten() {
+        let Ok(Some((_, after_a))) = set(r#"{"a": 1, "x": 2, "b": 3}"#, "x", None) else { panic!("taken away") };
+        let Ok(Some((_, first))) = set(r#"{"x": 2, "b": 3}"#, "x", None) else { panic!("taken away") };
+        let Ok(Some((_, only))) = set(r#"{ "x": 2 }"#, "x", None) else { panic!("taken away") };
+        for now in ["{}", "{ }", "{\n}", r#"{"b":3}"#, "{\n  \"b\": 3\n}", r#"{"b":3,"\u0061":1}"#] {
+            for old in [&after_a, &first, &only] {
+                let Back::Done(text) = back(now, None, old) else { panic!("{now}") };
+                let mut expected: Wanted = serde_json::from_str(now).expect("JSON");
+                expected["x"] = json!(2);
+                assert_eq!(serde_json::from_str::<Wanted>(&text).expect("is JSON"), expected, "{now} {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_damaged_memory_is_found_out() {
+        for bad in [r#"{"value": "1, \"y\": 2"}"#, r#"{"value": ""}"#] {
+            let old: Old = serde_json::from_str(bad).expect("parses");
+            assert!(old.check().is_err(), "{bad}");
+        }
+        let taken = Taken {
+            member: "\"x\": 1, \"y\": 2".to_owned(),
+            lead: String::new(),
+            trail: String::new(),
+            place: Place::Only,
+        };
+        assert!(Old::Taken(taken).check().is_err());
+    }
+}

@@ -1,0 +1,248 @@
+//! JSON pointers (RFC 6901) in which a part may be `*`: any element of an array, any member of an object.
+//!
+//! A pointer that leads to nothing has no nodes. A member whose name stands twice in its object has two values, and which
+//! of them a server goes by is unknown: that is an error, but only where a pointer passes it.
+
+use std::{collections::HashSet, fmt};
+
+use super::text::{Member, Shape, Value};
+use volume::error::{Code, Error, Result};
+
+/// A pointer to any number of nodes.
+#[derive(Debug, Clone)]
+pub struct Pointer {
+    parts: Vec<Part>,
+}
+
+#[derive(Debug, Clone)]
+enum Part {
+    Any,
+    Name(String),
+}
+
+/// A node, and the pointer that leads to it alone.
+#[derive(Debug)]
+pub struct Found<'a> {
+    /// Where it is.
+    pub pointer: String,
+    /// What it is.
+    pub value: Value<'a>,
+}
+
+impl Pointer {
+    /// Reads a pointer: empty for the document itself, else parts that begin with `/` each.
+    ///
+    /// # Errors
+    /// `Usage`, saying what makes no sense in it.
+    pub fn new(text: &str) -> Result<Self> {
+        let refused = |why: &str| Error::usage(format!("the JSON pointer {text:?} makes no sense: {why}"));
+        if text.is_empty() {
+            return Ok(Self { parts: Vec::new() });
+        }
+        let Some(rest) = text.strip_prefix('/') else {
+            return Err(refused("it begins with `/`, or is empty for the document itself"));
+        };
+        let part = |part: &str| match part {
+            "*" => Ok(Part::Any),
+            name => unescaped(name).map(Part::Name).ok_or_else(|| refused("`~` stands only in `~0` (~) and `~1` (/)")),
+        };
+        Ok(Self { parts: rest.split('/').map(part).collect::<Result<_>>()? })
+    }
+
+    /// The nodes that it leads to, in the order in which they stand.
+    ///
+    /// # Errors
+    /// `AppsUnknown` for a name on the way that stands twice in its object.
+    pub fn nodes<'a>(&self, document: Value<'a>) -> Result<Vec<Found<'a>>> {
+        let mut nodes = vec![Found { pointer: String::new(), value: document }];
+        for part in &self.parts {
+            let mut next = Vec::new();
+            for node in &nodes {
+                part.step(node, &mut next)?;
+            }
+            nodes = next;
+        }
+        Ok(nodes)
+    }
+}
+
+impl Part {
+    fn step<'a>(&self, node: &Found<'a>, next: &mut Vec<Found<'a>>) -> Result<()> {
+        match (self, node.value.shape()) {
+            (Self::Any, Shape::Array) => {
+                next.extend((0_usize..).zip(node.value.elements()).map(|(index, value)| node.below(index, value)));
+            }
+            (Self::Any, Shape::Object) => {
+                let mut names = HashSet::new();
+                for member in node.value.members() {
+                    let name = member.name.decoded().unwrap_or_default();
+                    let text = String::from_utf8_lossy(&name).into_owned();
+                    if !names.insert(name) {
+                        return Err(twice(&text, &node.pointer));
+                    }
+                    next.push(node.below(escaped(&text), member.value));
+                }
+            }
+            (Self::Name(name), Shape::Array) => {
+                let value = index(name).and_then(|index| node.value.elements().nth(index));
+                next.extend(value.map(|value| node.below(name, value)));
+            }
+            (Self::Name(name), Shape::Object) => {
+                let member = member(node.value, name).map_err(|NamedTwice| twice(name, &node.pointer))?;
+                next.extend(member.map(|member| node.below(escaped(name), member.value)));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Found<'a> {
+    fn below(&self, part: impl fmt::Display, value: Value<'a>) -> Self {
+        Self { pointer: format!("{}/{part}", self.pointer), value }
+    }
+}
+
+/// Two members of an object have this name.
+#[derive(Debug)]
+pub struct NamedTwice;
+
+/// What is only clear where each name stands once.
+pub type Clear<T> = std::result::Result<T, NamedTwice>;
+
+/// The member of an object that has this name.
+pub fn member<'a>(object: Value<'a>, name: &str) -> Clear<Option<Member<'a>>> {
+    let mut named = object.members().filter(|member| member.name.says(name));
+    let first = named.next();
+    if named.next().is_some() { Err(NamedTwice) } else { Ok(first) }
+}
+
+/// The error for a name that stands twice in the object at `pointer`.
+pub fn twice(name: &str, pointer: &str) -> Error {
+    let place = if pointer.is_empty() { "the document" } else { pointer };
+    Error::new(Code::AppsUnknown, format!("{place} has two members {name:?}"))
+        .hint("which of them the server goes by is unknown: take one away")
+}
+
+/// RFC 6901: digits without a leading zero.
+fn index(part: &str) -> Option<usize> {
+    let plain = part == "0" || (!part.starts_with('0') && part.bytes().all(|byte| byte.is_ascii_digit()));
+    if plain { part.parse().ok() } else { None }
+}
+
+fn unescaped(part: &str) -> Option<String> {
+    let mut pieces = part.split('~');
+    let mut name = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let (escaped, rest) = piece.split_at_checked(1)?;
+        name.push(match escaped {
+            "0" => '~',
+            "1" => '/',
+            _ => return None,
+        });
+        name.push_str(rest);
+    }
+    Some(name)
+}
+
+/// A name as a part of a pointer.
+pub fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::text::document, *};
+
+    fn found(text: &str, pointer: &str) -> Vec<(String, String)> {
+        let nodes = Pointer::new(pointer).expect("a pointer").nodes(document(text.as_bytes()).expect("JSON"));
+        nodes.expect("is clear").into_iter().map(|node| (node.pointer, node.value.source().to_owned())).collect()
+    }
+
+    fn places(text: &str, pointer: &str) -> Vec<String> {
+        found(text, pointer).into_iter().map(|(place, _)| place).collect()
+    }
+
+    #[test]
+    fn the_pointers_of_the_rfc() {
+        let text = r#"{"foo": ["bar", "baz"], "": 0, "a/b": 1, "c%d": 2, "e^f": 3, "g|h": 4, "i\\j": 5, "k\"l": 6,
+                       " ": 7, "m~n": 8}"#;
+        for (pointer, value) in [
+            ("/foo", r#"["bar", "baz"]"#),
+            ("/foo/0", r#""bar""#),
+            ("/", "0"),
+            ("/a~1b", "1"),
+            ("/c%d", "2"),
+            ("/e^f", "3"),
+            ("/g|h", "4"),
+            ("/i\\j", "5"),
+            ("/k\"l", "6"),
+            ("/ ", "7"),
+            ("/m~0n", "8"),
+        ] {
+            assert_eq!(found(text, pointer), [(pointer.to_owned(), value.to_owned())], "{pointer}");
+        }
+        assert_eq!(found(text, "")[0].1, text);
+    }
+
+    #[test]
+    fn a_star_is_any_element_and_any_member() {
+        let text = r#"{"rooms": {"a~b": {"hooks": [1, 2]}, "c": {"hooks": {"x/y": 3}}, "d": {"hooks": null}, "e": 4}}"#;
+        assert_eq!(
+            places(text, "/rooms/*/hooks/*"),
+            ["/rooms/a~0b/hooks/0", "/rooms/a~0b/hooks/1", "/rooms/c/hooks/x~1y"]
+        );
+    }
+
+    #[test]
+    fn what_is_not_there_is_no_node() {
+        let text = r#"{"a": [1, {"b": 2}], "c": "text", "01": [1]}"#;
+        for pointer in [
+            "/x",
+            "/a/2",
+            "/a/-",
+            "/a/01",
+            "/a/+1",
+            "/a/",
+            "/a/0/b",
+            "/c/0",
+            "/c/*",
+            "/a/b",
+            "/a/*/c",
+            "/a/99999999999999999999999",
+        ] {
+            assert!(places(text, pointer).is_empty(), "{pointer}");
+        }
+        assert_eq!(places(text, "/01/0"), ["/01/0"]);
+    }
+
+    #[test]
+    fn a_name_is_what_it_says_however_it_is_written() {
+        let text = "{\"\\u0065n\\u0061bled\": 1, \"\\ud83d\\ude00\": 2, \"\\ud83d\": 3, \"\u{e9}\": 4}";
+        assert_eq!(found(text, "/enabled")[0].1, "1");
+        assert_eq!(found(text, "/\u{1f600}")[0].1, "2");
+        assert_eq!(found(text, "/\u{e9}")[0].1, "4");
+        assert_eq!(places(text, "/*").len(), 4);
+    }
+
+    #[test]
+    fn a_name_that_stands_twice_is_an_error_where_it_is_passed() {
+        let text = r#"{"a": {"x": 1, "\u0078": 2}, "b": {"y": 1}}"#;
+        let error = |pointer: &str| {
+            let document = document(text.as_bytes()).expect("JSON");
+            Pointer::new(pointer).expect("a pointer").nodes(document).expect_err(pointer)
+        };
+        assert_eq!(error("/a/x").message(), r#"/a has two members "x""#);
+        assert_eq!(error("/*/*").code(), Code::AppsUnknown);
+        assert_eq!(places(text, "/*"), ["/a", "/b"], "nobody looked into it");
+        assert_eq!(places(text, "/*/y"), ["/b/y"]);
+    }
+
+    #[test]
+    fn a_pointer_that_makes_no_sense_is_named() {
+        for bad in ["a", "*", "/a~2", "/~", "/a~", "#/a"] {
+            let error = Pointer::new(bad).expect_err(bad);
+            assert!(error.message().contains(&format!("{bad:?}")), "{error}");
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! What steps would find, on a volume that a server may be using.
+
+use std::{path::Path, time::Duration};
+
+use rusqlite::config::DbConfig;
+
+use super::{
+    Look,
+    databases::explain,
+    file,
+    json::Drafts,
+    paths::{self, Directories},
+    sqlite::{self, Failure},
+    switch_off::{id, of_step},
+    tree::Tree,
+};
+use crate::store::sqlite::Source;
+use profile::step::{Action, Moment, Rows, Step};
+use seqbac_header::RelPath;
+use volume::error::{IoContext, Result};
+
+/// A running server holds its locks only for moments.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What each step finds in the tree at `root` as it is now: what an earlier step would change, a later one does not
+/// see. Reads only; a server may be running.
+///
+/// # Errors
+/// Where something cannot be read, or a step's SQL makes no sense.
+pub fn look(root: &Path, steps: &[Step]) -> Result<Vec<Look>> {
+    let tree = Tree::of(root, steps.iter())?;
+    let root = root.canonicalize().on("find", root)?;
+    steps.iter().map(|step| look_at(&root, &tree, step).map_err(|error| of_step(step, error))).collect()
+}
+
+/// What steps find on a volume in files and databases that a restore does not replace: what the copy's server would act
+/// on, and no step on the copy has seen. The step's name, and the path.
+///
+/// # Errors
+/// As [`look`].
+pub fn look_beside(
+    root: &Path,
+    steps: &[Step],
+    is_replaced: &dyn Fn(&RelPath) -> bool,
+) -> Result<Vec<(String, RelPath)>> {
+    let tree = Tree::of(root, steps.iter())?;
+    let mut found = Vec::new();
+    for step in steps.iter().filter(|step| step.at == Moment::Restore) {
+        let paths = match &step.action {
+            Action::Sqlite(rows) => tree.databases(&rows.database)?,
+            Action::Json(nodes) => paths::files(root, &nodes.files)?,
+            Action::File(files) => {
+                let entries = paths::entries(root, &files.files, Directories::Whole)?;
+                entries.into_iter().map(|(path, _)| path).collect()
+            }
+            Action::Env(_) | Action::Args(_) => continue,
+        };
+        for path in paths.into_iter().filter(|path| !is_replaced(path)) {
+            let Some(literal) = path.as_path().to_str().map(globset::escape) else { continue };
+            let looks = look(root, &[only(step, literal)])?;
+            if looks.iter().any(|look| !look.apps.is_empty()) {
+                found.push((step.name.clone(), path));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The step, on one path.
+fn only(step: &Step, path: String) -> Step {
+    let mut step = Step { optional: true, ..step.clone() };
+    match &mut step.action {
+        Action::Sqlite(rows) => rows.database = path,
+        Action::Json(nodes) => nodes.files = path,
+        Action::File(files) => files.files = path,
+        Action::Env(_) | Action::Args(_) => {}
+    }
+    step
+}
+
+fn look_at(root: &Path, tree: &Tree, step: &Step) -> Result<Look> {
+    let mut look = Look {
+        step: step.name.clone(),
+        at: step.at,
+        apps: Vec::new(),
+        missing: Vec::new(),
+        optional: step.optional,
+        absent: false,
+    };
+    match &step.action {
+        Action::Sqlite(rows) => rows_of(root, tree, step, rows, &mut look)?,
+        Action::Json(nodes) => {
+            look.apps = Drafts::look(root, &step.name, nodes)?;
+            nothing_there(root, &nodes.files, &mut look)?;
+        }
+        Action::File(files) => {
+            if !file::look(root, files)?.is_empty() {
+                look.apps.push(step.name.clone());
+            }
+            nothing_there(root, &files.files, &mut look)?;
+        }
+        Action::Env(_) | Action::Args(_) => look.apps.push(step.name.clone()),
+    }
+    Ok(look)
+}
+
+fn nothing_there(root: &Path, glob: &str, look: &mut Look) -> Result<()> {
+    if look.apps.is_empty() && paths::is_nothing(root, glob)? {
+        look.missing.push(format!("{glob} is not there"));
+    }
+    Ok(())
+}
+
+fn rows_of(root: &Path, tree: &Tree, step: &Step, rows: &Rows, look: &mut Look) -> Result<()> {
+    let paths = tree.databases(&rows.database)?;
+    let mut exists = paths.is_empty();
+    if paths.is_empty() {
+        look.missing.push(format!("{} is not there", rows.database));
+    }
+    for path in &paths {
+        let source = Source::open(&path.under(root), PATIENCE)?;
+        // As where steps act: a name in double quotes is no text.
+        let strict = source.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false);
+        strict.map_err(|cause| explain(path, &cause.into()))?;
+        let place = (paths.len() > 1).then_some(path);
+        let found = match sqlite::exists(&source.connection, rows) {
+            Ok(true) => sqlite::look(&source.connection, rows),
+            Ok(false) => continue,
+            Err(failure) => Err(failure),
+        };
+        exists = true;
+        match found {
+            Ok(keys) => look.apps.extend(keys.iter().map(|key| id(step, place, key))),
+            Err(Failure::Missing(what)) => look.missing.push(format!("{path}: {what}")),
+            Err(failure) => return Err(explain(path, &failure)),
+        }
+    }
+    look.absent = !exists;
+    Ok(())
+}

@@ -1,0 +1,67 @@
+//! Rows, and members of JSON nodes, that a later step has changed, too, and that is not to be undone now: what was
+//! changed before it cannot be put back beneath it.
+
+use std::collections::HashMap;
+
+use crate::quarantine::{
+    Value,
+    json::Node,
+    memory::{Kept, Remembered, Was},
+};
+use profile::step::Action;
+use seqbac_header::RelPath;
+
+/// Database, table and key.
+type Place = (RelPath, String, Vec<(String, Value)>);
+
+/// What stays as it is, each with the name of the step that changed it last.
+#[derive(Default)]
+pub struct Covers {
+    rows: HashMap<Place, String>,
+    /// Members, by file and pointer.
+    members: HashMap<(RelPath, String), String>,
+}
+
+impl Covers {
+    /// Adds the apps of a step that are not chosen.
+    pub fn add(&mut self, remembered: &Remembered, chosen: &[bool]) {
+        for (kept, _) in remembered.apps.iter().zip(chosen).filter(|(_, chosen)| !**chosen) {
+            if let Some(place) = place(remembered, kept) {
+                self.rows.insert(place, remembered.step.name.clone());
+            }
+            if let Was::Node(node) = &kept.was {
+                let places = node.places().map(|place| ((node.file.clone(), place), remembered.step.name.clone()));
+                self.members.extend(places);
+            }
+        }
+    }
+
+    /// The step that changed the same row later.
+    pub fn name(&self, remembered: &Remembered, kept: &Kept) -> Option<&str> {
+        if self.rows.is_empty() {
+            return None;
+        }
+        self.rows.get(&place(remembered, kept)?).map(String::as_str)
+    }
+
+    /// The step that changed a member of the same node later, or replaced something that it is in.
+    pub fn name_of_node(&self, node: &Node) -> Option<&str> {
+        if self.members.is_empty() {
+            return None;
+        }
+        let cover = |place: String| {
+            let mut ends = place.match_indices('/').map(|(end, _)| end).chain([place.len()]);
+            ends.find_map(|end| self.members.get(&(node.file.clone(), place.get(..end)?.to_owned())))
+        };
+        node.places().find_map(cover).map(String::as_str)
+    }
+}
+
+fn place(remembered: &Remembered, kept: &Kept) -> Option<Place> {
+    match (&kept.was, &remembered.step.action) {
+        (Was::Row(row), Action::Sqlite(rows)) => {
+            Some((row.database.clone(), rows.table.to_lowercase(), row.key.clone()))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,72 @@
+//! The rows of a release: what acts at release, and what is undone, in open transactions.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::quarantine::{
+    Outcome,
+    databases::{Databases, explain},
+    sqlite::{self, Failure, Known, RowWas, Undo},
+    tree::Tree,
+};
+use profile::step::{Rows, Step};
+use seqbac_header::RelPath;
+use volume::error::Result;
+
+/// Lets a step act on every database that it names. What it needs may be gone in a newer version of the server, so that
+/// there is nothing to act on: that is told.
+pub fn act(databases: &Databases, tree: &Tree, step: &Step, rows: &Rows, warnings: &mut Vec<String>) -> Result<()> {
+    let paths = tree.databases(&rows.database)?;
+    if paths.is_empty() && !step.optional {
+        warnings.push(format!("{}: {} is not there any more", step.name, rows.database));
+    }
+    for path in &paths {
+        match act_on(databases.connection(path)?, path, rows) {
+            Err(Failure::Missing(_)) if step.optional => {}
+            Err(Failure::Missing(what)) => warnings.push(format!("{}: {path}: {what}", step.name)),
+            other => other.map_err(|failure| explain(path, &failure))?,
+        }
+    }
+    Ok(())
+}
+
+fn act_on(connection: &rusqlite::Connection, path: &RelPath, rows: &Rows) -> std::result::Result<(), Failure> {
+    if sqlite::exists(connection, rows)? {
+        sqlite::act(connection, path, rows, &Known::new())?;
+    }
+    Ok(())
+}
+
+/// The rows of one step, put back one after the other.
+pub struct Undoing<'d> {
+    databases: &'d Databases,
+    open: BTreeSet<RelPath>,
+    rows: &'d Rows,
+    /// By database; where there is no such table any more, that.
+    tables: HashMap<RelPath, std::result::Result<Undo<'d>, String>>,
+}
+
+impl<'d> Undoing<'d> {
+    /// Those of a step.
+    pub fn of(databases: &'d Databases, rows: &'d Rows) -> Self {
+        Self { databases, open: databases.paths().into_iter().collect(), rows, tables: HashMap::new() }
+    }
+
+    /// Puts one back.
+    pub fn row(&mut self, row: &RowWas) -> Result<Outcome> {
+        if !self.open.contains(&row.database) {
+            return Ok(Outcome::Left(format!("{} is gone", row.database)));
+        }
+        if !self.tables.contains_key(&row.database) {
+            let undo = match Undo::of(self.databases.connection(&row.database)?, &self.rows.table) {
+                Err(Failure::Missing(what)) => Err(what),
+                other => Ok(other.map_err(|failure| explain(&row.database, &failure))?),
+            };
+            self.tables.insert(row.database.clone(), undo);
+        }
+        match self.tables.get_mut(&row.database) {
+            Some(Ok(undo)) => undo.row(row).map_err(|failure| explain(&row.database, &failure)),
+            Some(Err(what)) => Ok(Outcome::Left(what.clone())),
+            None => Ok(Outcome::Left(format!("{} is gone", row.database))),
+        }
+    }
+}

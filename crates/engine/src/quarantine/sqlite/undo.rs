@@ -1,0 +1,150 @@
+//! One row put back as it was, where it still is what was written.
+//!
+//! A column is put back where it still is what quarantine wrote; one that is what it was before already counts as put
+//! back, so that to undo twice comes to the same. A row that was taken out comes back whole or not at all.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, params_from_iter};
+
+use super::{
+    ColumnWas, Failure, RowChange, RowWas, is_constraint,
+    table::{Key, Table, list, values},
+};
+use crate::{
+    quarantine::{Outcome, Value},
+    store::sqlite::{quoted, words},
+};
+
+/// The rows of one table, to be put back.
+#[derive(Debug)]
+pub struct Undo<'a> {
+    connection: &'a Connection,
+    table: Table,
+    keys: HashMap<Vec<String>, Key>,
+}
+
+type Columns = [(String, Value)];
+
+impl<'a> Undo<'a> {
+    /// The table of this name; `Missing` where it is gone.
+    pub fn of(connection: &'a Connection, table: &str) -> Result<Self, Failure> {
+        Ok(Self { connection, table: Table::open(connection, table)?, keys: HashMap::new() })
+    }
+
+    /// Puts one row back.
+    pub fn row(&mut self, was: &RowWas) -> Result<Outcome, Failure> {
+        let done = match &was.change {
+            RowChange::Updated(columns) => self.updated(was, columns),
+            RowChange::Deleted { rowid, columns } => self.deleted(was, *rowid, columns),
+            RowChange::Inserted { columns } => self.inserted(was, columns),
+        };
+        match done {
+            // A newer version of the server may have other columns, and other ideas of what a row must be.
+            Err(Failure::Missing(what)) => Ok(Outcome::Left(what)),
+            Err(Failure::Sql(cause)) if is_constraint(&cause) => Ok(Outcome::Left(words(&cause))),
+            other => other,
+        }
+    }
+
+    fn updated(&mut self, was: &RowWas, columns: &[ColumnWas]) -> Result<Outcome, Failure> {
+        let columns: Vec<&ColumnWas> = columns.iter().filter(|column| column.is_changed()).collect();
+        let names = columns.iter().map(|column| &column.name);
+        let current = match &mut *self.read(was, names)? {
+            [] => return Ok(Outcome::Left("the row is gone".to_owned())),
+            [row] => std::mem::take(row),
+            _ => return Ok(Outcome::Left("several rows have its key now".to_owned())),
+        };
+        let pairs = || columns.iter().zip(&current);
+        let changed = pairs().filter(|(column, current)| **current != column.new && **current != column.old);
+        let changed: Vec<&str> = changed.map(|(column, _)| &*column.name).collect();
+        let to_write = pairs().filter(|(column, current)| **current == column.new).map(|(column, _)| *column);
+        self.write(was, &to_write.collect::<Vec<_>>())?;
+        match changed.len() {
+            0 => Ok(Outcome::Released),
+            count if count == columns.len() => Ok(Outcome::Left(format!("changed since: {}", changed.join(", ")))),
+            _ => Ok(Outcome::Left(format!("changed since, and the rest put back: {}", changed.join(", ")))),
+        }
+    }
+
+    fn write(&mut self, was: &RowWas, columns: &[&ColumnWas]) -> Result<(), Failure> {
+        if columns.is_empty() {
+            return Ok(());
+        }
+        let this = self.key(was)?.is(columns.len() + 1);
+        let set = list(columns.iter().zip(1..).map(|(column, at)| format!("{} = ?{at}", quoted(&column.name))));
+        let values = columns.iter().map(|column| &column.old).chain(was.key.iter().map(|(_, value)| value));
+        let sql = format!("UPDATE {} SET {set} WHERE {this}", self.table.sql);
+        self.connection.prepare_cached(&sql)?.execute(params_from_iter(values))?;
+        Ok(())
+    }
+
+    fn deleted(&mut self, was: &RowWas, rowid: Option<i64>, columns: &Columns) -> Result<Outcome, Failure> {
+        let there = self.read(was, columns.iter().map(|(name, _)| name))?;
+        match &*there {
+            [] => self.insert(rowid, columns).map(|()| Outcome::Released),
+            [row] if is_same(row, columns) => Ok(Outcome::Released),
+            _ => Ok(Outcome::Left("another row has its key now".to_owned())),
+        }
+    }
+
+    fn insert(&self, rowid: Option<i64>, columns: &Columns) -> Result<(), Failure> {
+        let number = rowid.map(Value::Integer);
+        let rowid = match (self.table.rowid(), &number) {
+            (Some(name), Some(number)) if self.is_free(name, number)? => Some((name.to_owned(), number)),
+            _ => None,
+        };
+        let all: Vec<(String, &Value)> =
+            rowid.into_iter().chain(columns.iter().map(|(name, value)| (quoted(name), value))).collect();
+        let parameters = list((1..=all.len()).map(|number| format!("?{number}")));
+        let (table, names) = (&self.table.sql, list(all.iter().map(|(name, _)| name.clone())));
+        let sql = format!("INSERT INTO {table} ({names}) VALUES ({parameters})");
+        self.connection.prepare_cached(&sql)?.execute(params_from_iter(all.iter().map(|(_, value)| value)))?;
+        Ok(())
+    }
+
+    /// Where the number is not the key, another row may have it by now; then this one gets a new one.
+    fn is_free(&self, rowid: &str, number: &Value) -> rusqlite::Result<bool> {
+        let sql = format!("SELECT NOT EXISTS (SELECT 1 FROM {} WHERE {rowid} = ?1)", self.table.sql);
+        self.connection.prepare_cached(&sql)?.query_row([number], |row| row.get(0))
+    }
+
+    fn inserted(&mut self, was: &RowWas, columns: &Columns) -> Result<Outcome, Failure> {
+        match &*self.read(was, columns.iter().map(|(name, _)| name))? {
+            [] => Ok(Outcome::Released),
+            [row] if is_same(row, columns) => {
+                let this = self.key(was)?.is(1);
+                let sql = format!("DELETE FROM {} WHERE {this}", self.table.sql);
+                let key = was.key.iter().map(|(_, value)| value);
+                self.connection.prepare_cached(&sql)?.execute(params_from_iter(key))?;
+                Ok(Outcome::Released)
+            }
+            _ => Ok(Outcome::Left("it was changed since, and stays".to_owned())),
+        }
+    }
+
+    /// These columns of the rows that have its key: one, unless something has happened.
+    fn read<'n>(&mut self, was: &RowWas, names: impl Iterator<Item = &'n String>) -> Result<Vec<Vec<Value>>, Failure> {
+        let columns = names.map(|name| self.table.column(name)).collect::<Result<Vec<_>, _>>()?;
+        let key = self.key(was)?;
+        let (list, table, this) = (list(columns.iter().map(|name| quoted(name))), &self.table.sql, key.is(1));
+        let mut select = self.connection.prepare_cached(&format!("SELECT {list} FROM {table} WHERE {this} LIMIT 2"))?;
+        let rows = select
+            .query_map(params_from_iter(was.key.iter().map(|(_, value)| value)), |row| values(row, 0..columns.len()))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    fn key(&mut self, was: &RowWas) -> Result<Key, Failure> {
+        let names: Vec<String> = was.key.iter().map(|(name, _)| name.clone()).collect();
+        if let Some(key) = self.keys.get(&names) {
+            return Ok(key.clone());
+        }
+        let key = self.table.key_of(self.connection, &names)?;
+        self.keys.insert(names, key.clone());
+        Ok(key)
+    }
+}
+
+fn is_same(row: &[Value], columns: &Columns) -> bool {
+    row.iter().eq(columns.iter().map(|(_, value)| value))
+}

@@ -1,0 +1,186 @@
+//! Columns written: `set` and `expr`.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, params_from_iter};
+
+use super::{
+    Acted, ColumnWas, Failure, Given, Place, RowChange, RowWas, condition, refuse_infinite,
+    table::{Key, Table, list, values},
+};
+use crate::{quarantine::Value, store::sqlite::quoted};
+use profile::step::{Rows, Scalar};
+
+/// Where rows are remembered while a step acts.
+pub const SELECTED: &str = "temp.moorline_selected";
+
+/// What is written, and where.
+pub struct Plan {
+    /// The table.
+    pub table: Table,
+    /// What tells its rows apart.
+    pub key: Key,
+    /// The columns that are written, as the table spells them.
+    columns: Vec<String>,
+    /// What is written into each: SQL, in which `?1` is the first of `given`.
+    expressions: Vec<String>,
+    /// Its parameters.
+    given: Vec<Scalar>,
+}
+
+/// A row before it is changed.
+struct Row {
+    locator: Vec<Value>,
+    key: Vec<(String, Value)>,
+    old: Vec<Value>,
+}
+
+pub fn act(
+    place: &Place<'_>,
+    set: &BTreeMap<String, Scalar>,
+    expr: &BTreeMap<String, String>,
+) -> Result<Acted, Failure> {
+    let plan = Plan::new(place.connection, place.rows, set, expr)?;
+    let mut rows = plan.matching(place)?;
+    let matched = rows.len();
+    // What is as quarantine left it is off, whatever the condition says: `expr` is not to act on its own result.
+    rows.retain(|row| !place.known.get(&*row.key).is_some_and(|was| plan.is_done(was, &row.old)));
+    select(place.connection, &plan.table.locator(), rows.iter().map(|row| &row.locator))?;
+    plan.write(place.connection)?;
+    let new = plan.written(place.connection, &rows)?;
+    let changed = rows.into_iter().zip(new).filter_map(|(row, new)| plan.changed(place, row, new));
+    Ok(Acted { matched, rows: changed.collect(), warnings: Vec::new() })
+}
+
+/// Remembers, for the statements that follow, the rows with these locators.
+pub fn select<'a>(
+    connection: &Connection,
+    locator: &Key,
+    rows: impl Iterator<Item = &'a Vec<Value>>,
+) -> rusqlite::Result<()> {
+    let columns = list((0..locator.len()).map(|number| format!("c{number}")));
+    let parameters = list((1..=locator.len()).map(|number| format!("?{number}")));
+    connection.execute_batch(&format!(
+        "DROP TABLE IF EXISTS {SELECTED}; CREATE TABLE {SELECTED} ({columns}, PRIMARY KEY ({columns})) WITHOUT ROWID"
+    ))?;
+    let mut insert = connection.prepare(&format!("INSERT INTO {SELECTED} VALUES ({parameters})"))?;
+    for row in rows {
+        insert.execute(params_from_iter(row))?;
+    }
+    Ok(())
+}
+
+impl Plan {
+    /// What a step would write into this database.
+    pub fn new(
+        connection: &Connection,
+        rows: &Rows,
+        set: &BTreeMap<String, Scalar>,
+        expr: &BTreeMap<String, String>,
+    ) -> Result<Self, Failure> {
+        refuse_infinite(set.values())?;
+        let table = Table::open(connection, &rows.table)?;
+        let (mut columns, mut expressions, mut given) = (Vec::new(), Vec::new(), Vec::new());
+        for (name, value) in set {
+            given.push(value.clone());
+            columns.push(table.column(name)?);
+            expressions.push(format!("?{}", given.len()));
+        }
+        for (name, expression) in expr {
+            columns.push(table.column(name)?);
+            expressions.push(format!("({expression}\n)"));
+        }
+        let key = table.key(connection, &rows.key, condition(rows))?;
+        let plan = Self { table, key, columns, expressions, given };
+        plan.check()?;
+        Ok(plan)
+    }
+
+    fn check(&self) -> Result<(), Failure> {
+        let primary = self.table.primary();
+        for (number, column) in self.columns.iter().enumerate() {
+            if self.key.has(column) || primary.contains(column) {
+                return Err(Failure::Refused(format!("{column} is part of the key, which must stay as it is")));
+            }
+            if self.columns[..number].contains(column) {
+                return Err(Failure::Refused(format!("{column} is written twice")));
+            }
+        }
+        Ok(())
+    }
+
+    /// What is true of the rows that it would change. Its parameters are [`Self::given`].
+    pub fn differs(&self) -> String {
+        let differs = self.columns.iter().zip(&self.expressions);
+        differs.map(|(column, to)| format!("{} IS NOT {to}", quoted(column))).collect::<Vec<_>>().join(" OR ")
+    }
+
+    /// The parameters of what it writes.
+    pub fn given(&self) -> impl Iterator<Item = Given<'_>> {
+        self.given.iter().map(Given)
+    }
+
+    fn matching(&self, place: &Place<'_>) -> rusqlite::Result<Vec<Row>> {
+        let (locator, table) = (self.table.locator(), &self.table.sql);
+        let (located, keyed) = (locator.len(), locator.len() + self.key.len());
+        let (find, key, old) = (locator.columns(), self.key.columns(), self.quoted());
+        let condition = place.condition();
+        let sql = format!("SELECT {find}, {key}, {old} FROM {table} WHERE ({condition}\n) ORDER BY {find}");
+        let mut select = place.connection.prepare(&sql)?;
+        let rows = select.query_map([], |row| {
+            Ok(Row {
+                locator: values(row, 0..located)?,
+                key: self.key.with(values(row, located..keyed)?),
+                old: values(row, keyed..keyed + self.columns.len())?,
+            })
+        })?;
+        rows.collect()
+    }
+
+    fn quoted(&self) -> String {
+        list(self.columns.iter().map(|column| quoted(column)))
+    }
+
+    /// Whether a row that is known still has all that a step of the same columns wrote into it.
+    fn is_done(&self, was: &RowWas, current: &[Value]) -> bool {
+        let RowChange::Updated(known) = &was.change else { return false };
+        self.columns.iter().zip(current).all(|(column, current)| {
+            known.iter().any(|known| known.name.eq_ignore_ascii_case(column) && known.new == *current)
+        })
+    }
+
+    /// One statement, so that an expression sees the table as it was.
+    fn write(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let set = self.columns.iter().zip(&self.expressions).map(|(column, to)| format!("{} = {to}", quoted(column)));
+        let (table, set, selected) = (&self.table.sql, list(set), self.table.locator().is_in(SELECTED));
+        let mut update = connection.prepare(&format!("UPDATE {table} SET {set} WHERE {selected}"))?;
+        update.execute(params_from_iter(self.given())).map(drop)
+    }
+
+    fn written(&self, connection: &Connection, rows: &[Row]) -> rusqlite::Result<Vec<Vec<Value>>> {
+        let (columns, table, this) = (self.quoted(), &self.table.sql, self.table.locator().is(1));
+        let mut select = connection.prepare(&format!("SELECT {columns} FROM {table} WHERE {this}"))?;
+        let read =
+            |row: &Row| select.query_row(params_from_iter(&row.locator), |found| values(found, 0..self.columns.len()));
+        rows.iter().map(read).collect()
+    }
+
+    /// What is to be remembered of a row: of one that is known, what it was at first.
+    fn changed(&self, place: &Place<'_>, row: Row, new: Vec<Value>) -> Option<RowWas> {
+        let columns = self.columns.iter().zip(row.old).zip(new);
+        let mut columns: Vec<_> =
+            columns.map(|((name, old), new)| ColumnWas { name: name.clone(), old, new }).collect();
+        if !columns.iter().any(ColumnWas::is_changed) {
+            return None;
+        }
+        if let Some(RowChange::Updated(known)) = place.known.get(&*row.key).map(|was| &was.change) {
+            for known in known {
+                match columns.iter_mut().find(|column| column.name.eq_ignore_ascii_case(&known.name)) {
+                    Some(column) => column.old = known.old.clone(),
+                    None => columns.push(known.clone()),
+                }
+            }
+        }
+        Some(place.row(row.key, RowChange::Updated(columns)))
+    }
+}

@@ -1,0 +1,265 @@
+//! Apps switched off: every step acts, what had been on is kept, and only then is anything changed.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+};
+
+use super::{
+    Keep, Memory, Value,
+    align::align,
+    databases::{Databases, explain},
+    file,
+    json::Drafts,
+    memory::{Kept, Remembered, Was},
+    paths,
+    sqlite::{self, Failure, Known},
+    tree::Tree,
+};
+use profile::step::{Action, Moment, Rows, Step};
+use seqbac_header::RelPath;
+use volume::error::{Code, Error, Result};
+
+/// Switches off, in the tree at `root`, the apps that the steps find, in their order. `root` is a restore's stage or the
+/// storage root.
+///
+/// `before` is what a quarantine of this very state remembered; where it remembers an app already, that stands. `keep`
+/// is called twice: with `pending` once all is prepared and nothing is changed, and without it when all is done. Returns
+/// what was kept last, and what a person should know, a line each.
+///
+/// # Errors
+/// `AppsUnknown`, naming the step: a table, column or file that it needs is not there, or the change cannot be made.
+/// Nothing was changed then, unless `keep` has been called.
+pub fn quarantine(
+    root: &Path,
+    steps: &[Step],
+    before: Option<Memory>,
+    keep: Keep<'_>,
+) -> Result<(Memory, Vec<String>)> {
+    let mut memory = before.unwrap_or_default();
+    memory.steps = align(steps, std::mem::take(&mut memory.steps));
+    // What only another profile knew acts as well: its apps may be on, by hand or because it was cut off. That what it
+    // acted on is gone by now is no failure of these steps.
+    let before_now = memory.steps.len() - steps.len();
+    memory.steps.iter_mut().take(before_now).for_each(|remembered| remembered.step.optional = true);
+    let mut acting = Acting { root, drafts: Drafts::default(), warnings: BTreeMap::new() };
+    let mut databases = acting.all(&mut memory.steps)?;
+    memory.pending = true;
+    keep(&memory)?;
+    acting.commit(&mut databases, &memory.steps)?;
+    memory.pending = false;
+    keep(&memory)?;
+    Ok((memory, acting.warnings.into_values().flatten().collect()))
+}
+
+/// The same failure, with the step's name in front.
+pub fn of_step(step: &Step, error: Error) -> Error {
+    quarantine_failed(error).context(format!("the step \"{}\"", step.name))
+}
+
+fn quarantine_failed(error: Error) -> Error {
+    match error.code() {
+        Code::TryAgain | Code::Bug => error,
+        _ => error.with_code(Code::AppsUnknown),
+    }
+}
+
+/// What the steps have done so far, none of it final.
+struct Acting<'a> {
+    root: &'a Path,
+    drafts: Drafts,
+    /// By the number of the step.
+    warnings: BTreeMap<usize, Vec<String>>,
+}
+
+impl Acting<'_> {
+    /// Lets every step act: those on files first, which look at headers, before any database is open.
+    fn all(&mut self, steps: &mut [Remembered]) -> Result<Databases> {
+        for (number, Remembered { step, apps }) in steps.iter_mut().enumerate() {
+            self.without_database(number, step, apps).map_err(|error| of_step(step, error))?;
+        }
+        self.none_is_edited_and_put_aside(steps)?;
+        let step_of = |remembered: &'_ Remembered| remembered.step.clone();
+        let all: Vec<Step> = steps.iter().map(step_of).collect();
+        let tree = Tree::of(self.root, all.iter()).map_err(quarantine_failed)?;
+        let databases = tree.all_databases(all.iter()).and_then(|paths| Databases::begin(self.root, paths));
+        let databases = databases.map_err(quarantine_failed)?;
+        for (number, Remembered { step, apps }) in steps.iter_mut().enumerate() {
+            if let Action::Sqlite(rows) = &step.action {
+                let mut rows =
+                    OnRows { root: self.root, tree: &tree, databases: &databases, step, rows, warnings: Vec::new() };
+                let acted = rows.act(apps);
+                self.warnings.entry(number).or_default().append(&mut rows.warnings);
+                acted.map_err(|error| of_step(step, error))?;
+            }
+        }
+        Ok(databases)
+    }
+
+    fn without_database(&mut self, number: usize, step: &Step, apps: &mut Vec<Kept>) -> Result<()> {
+        let is_now = step.at == Moment::Restore;
+        let (root, name, optional) = (self.root, &step.name, step.optional);
+        match &step.action {
+            Action::Json(nodes) if is_now => {
+                *apps = self.drafts.switch_off(root, name, nodes, optional, std::mem::take(apps))?;
+            }
+            Action::File(files) if is_now => *apps = file::prepare(root, name, files, optional, std::mem::take(apps))?,
+            // It acts later; that it could is to be known now.
+            Action::Json(nodes) => drop(Drafts::default().switch_off(root, name, nodes, optional, Vec::new())?),
+            Action::File(files) => drop(file::prepare(root, name, files, optional, Vec::new())?),
+            Action::Env(_) | Action::Args(_) if is_now && apps.is_empty() => {
+                apps.push(Kept { id: name.clone(), was: Was::Given });
+            }
+            Action::Env(_) | Action::Args(_) | Action::Sqlite(_) => {}
+        }
+        let glob = match &step.action {
+            Action::Json(nodes) => &nodes.files,
+            Action::File(files) => &files.files,
+            _ => return Ok(()),
+        };
+        if is_now && apps.is_empty() && !(optional && paths::is_nothing(root, glob)?) {
+            self.warnings.entry(number).or_default().push(nothing_matched(step));
+        }
+        Ok(())
+    }
+
+    /// What was done to such a file could not be undone step by step.
+    fn none_is_edited_and_put_aside(&self, steps: &[Remembered]) -> Result<()> {
+        for (step, aside) in steps.iter().flat_map(asides_of) {
+            if let Some(file) = self.drafts.changed().find(|file| file.as_path().starts_with(aside.path.as_path())) {
+                let what = format!("the step \"{}\" puts {file} aside, and another edits it", step.name);
+                return Err(Error::new(Code::AppsUnknown, what).hint("let only one step of the profile act on it"));
+            }
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, databases: &mut Databases, steps: &[Remembered]) -> Result<()> {
+        databases.paths().iter().try_for_each(|path| databases.commit(path))?;
+        self.drafts.commit(self.root)?;
+        for (number, Remembered { step, apps }) in steps.iter().enumerate() {
+            let Action::File(files) = &step.action else { continue };
+            for kept in apps {
+                if let Was::Files(asides) = &kept.was {
+                    let warnings = file::commit(self.root, files, asides).map_err(|error| of_step(step, error))?;
+                    let lines = warnings.into_iter().map(|what| format!("{}: {what}", step.name));
+                    self.warnings.entry(number).or_default().extend(lines);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn asides_of(remembered: &Remembered) -> impl Iterator<Item = (&Step, &file::Aside)> {
+    let files = remembered.apps.iter().filter_map(|kept| match &kept.was {
+        Was::Files(files) => Some(files),
+        _ => None,
+    });
+    files.flatten().map(|aside| (&remembered.step, aside))
+}
+
+/// A step on databases.
+struct OnRows<'a> {
+    root: &'a Path,
+    tree: &'a Tree,
+    databases: &'a Databases,
+    step: &'a Step,
+    rows: &'a Rows,
+    warnings: Vec<String>,
+}
+
+impl OnRows<'_> {
+    fn act(&mut self, apps: &mut Vec<Kept>) -> Result<()> {
+        let Self { step, rows, .. } = *self;
+        let paths = self.tree.databases(&rows.database)?;
+        let (mut matched, mut exists) = (apps.len(), false);
+        let index = index(apps);
+        for path in &paths {
+            match self.on(path, apps) {
+                Ok(None) => {}
+                Ok(Some(acted)) => {
+                    exists = true;
+                    matched += acted.matched;
+                    self.warnings.extend(acted.warnings.iter().map(|what| format!("{}: {what}", step.name)));
+                    let place = (paths.len() > 1).then_some(path);
+                    acted.rows.into_iter().for_each(|row| remember(apps, &index, step, place, row));
+                }
+                Err(Failure::Missing(what)) if step.optional => {
+                    self.warnings.push(format!("{}: passed over in {path}, because {what}", step.name));
+                }
+                Err(failure) => return Err(explain(path, &failure)),
+            }
+        }
+        if paths.is_empty() {
+            paths::refuse_link(self.root, &rows.database)?;
+            if !step.optional {
+                return Err(nothing_there(&rows.database));
+            }
+        }
+        if exists && matched == 0 && step.at == Moment::Restore {
+            self.warnings.push(nothing_matched(step));
+        }
+        Ok(())
+    }
+
+    /// `None` where the step does not exist in this database.
+    fn on(&self, path: &RelPath, apps: &[Kept]) -> std::result::Result<Option<sqlite::Acted>, Failure> {
+        let connection = self.databases.connection(path).map_err(|bug| Failure::Refused(bug.to_string()))?;
+        if !sqlite::exists(connection, self.rows)? {
+            return Ok(None);
+        }
+        if self.step.at == Moment::Release {
+            // It acts later; that it could is to be known now.
+            return sqlite::look(connection, self.rows).map(|_| Some(sqlite::Acted::default()));
+        }
+        let known: Known<'_> = apps.iter().filter_map(|kept| kept.row_in_database(path)).collect();
+        sqlite::act(connection, path, self.rows, &known).map(Some)
+    }
+}
+
+type Index = HashMap<(RelPath, Vec<(String, Value)>), usize>;
+
+/// Where each row is among the apps of a step.
+fn index(apps: &[Kept]) -> Index {
+    let rows = apps.iter().enumerate().filter_map(|(at, kept)| match &kept.was {
+        Was::Row(row) => Some(((row.database.clone(), row.key.clone()), at)),
+        _ => None,
+    });
+    rows.collect()
+}
+
+/// Where it is remembered already, it keeps its id.
+fn remember(apps: &mut Vec<Kept>, index: &Index, step: &Step, place: Option<&RelPath>, row: sqlite::RowWas) {
+    match index.get(&(row.database.clone(), row.key.clone())).and_then(|&at| apps.get_mut(at)) {
+        Some(kept) => kept.was = Was::Row(row),
+        None => {
+            let id = free(id(step, place, &row.name()), apps);
+            apps.push(Kept { id, was: Was::Row(row) });
+        }
+    }
+}
+
+/// The keys `a,b` `c` and `a` `b,c` look the same: one of the rows goes by a number more.
+fn free(id: String, apps: &[Kept]) -> String {
+    let is_free = |id: &String| apps.iter().all(|kept| kept.id != *id);
+    let numbered = (2..).map(|number| format!("{id}-{number}"));
+    std::iter::once(id.clone()).chain(numbered).find(is_free).unwrap_or(id)
+}
+
+/// `<step> [<file>] <name>`
+pub fn id(step: &Step, place: Option<&RelPath>, name: &str) -> String {
+    match place {
+        Some(path) => format!("{} {path} {name}", step.name),
+        None => format!("{} {name}", step.name),
+    }
+}
+
+pub fn nothing_there(glob: &str) -> Error {
+    Error::new(Code::AppsUnknown, format!("{glob} is not there"))
+        .hint("correct the profile; where a server may be without it, say `optional = true` in the step")
+}
+
+fn nothing_matched(step: &Step) -> String {
+    format!("{}: nothing matched; if an app of this kind should be on, look at the profile", step.name)
+}

@@ -1,0 +1,89 @@
+//! The databases that steps name, found in one walk before any is opened.
+//!
+//! They are told by their header, as in a backup; a file that a step names and that is none is an error. Of what is ours
+//! the console's database alone is found, and only by its own name.
+
+use std::{collections::BTreeSet, path::Path};
+
+use crate::{
+    metastore,
+    store::{Found, Survey, is_database, survey},
+};
+use profile::{
+    PathKind, Scope,
+    step::{Action, Step},
+};
+use seqbac_header::RelPath;
+use volume::error::{Code, Error, IoContext, Result};
+
+/// The databases below a root that any step asks for.
+#[derive(Debug)]
+pub struct Tree {
+    survey: Survey,
+    metastore: Option<Found>,
+}
+
+impl Tree {
+    /// Walks over all below `root`, for these steps. It looks at headers.
+    pub fn of<'a>(root: &Path, steps: impl Iterator<Item = &'a Step>) -> Result<Self> {
+        let (mut scope, mut metastore) = (Scope::default(), None);
+        for step in steps {
+            match &step.action {
+                Action::Sqlite(rows) if rows.database == metastore::PATH => {
+                    metastore = Found::database(root, &metastore::path())?;
+                }
+                Action::Sqlite(rows) => scope.sqlite.push(rows.database.clone()),
+                _ => {}
+            }
+        }
+        if scope == Scope::default() {
+            return Ok(Self { survey: Survey::default(), metastore });
+        }
+        let survey = survey(root, &scope.compile()?)?;
+        // Not the same as one that is missing, which an optional step may do without: its server can read it.
+        match survey.not_databases.first() {
+            Some(path) => Err(not_a_database(path)),
+            None => Ok(Self { survey, metastore }),
+        }
+    }
+
+    /// The databases that a glob matches, sorted.
+    pub fn databases(&self, glob: &str) -> Result<Vec<RelPath>> {
+        if glob == metastore::PATH {
+            return Ok(self.metastore.iter().map(|found| found.path.clone()).collect());
+        }
+        let matcher = Scope { sqlite: vec![glob.to_owned()], ..Scope::default() }.compile()?;
+        let found = self.survey.databases.iter().map(|found| &found.path);
+        Ok(found.filter(|path| matcher.takes(path, PathKind::Database)).cloned().collect())
+    }
+
+    /// All databases that any of these steps acts on.
+    pub fn all_databases<'a>(&self, steps: impl Iterator<Item = &'a Step>) -> Result<BTreeSet<RelPath>> {
+        let mut all = BTreeSet::new();
+        for step in steps {
+            if let Action::Sqlite(rows) = &step.action {
+                all.extend(self.databases(&rows.database)?);
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// Whether the database that an app was in is there. To be asked before any is open.
+///
+/// # Errors
+/// Where there is something else: what had been on is not to be forgotten for that.
+pub fn is_there(root: &Path, path: &RelPath) -> Result<bool> {
+    let full = path.under(root);
+    match full.symlink_metadata() {
+        Err(_) => Ok(false),
+        // To SQLite a file of no bytes is a database.
+        Ok(meta) if meta.is_file() && (meta.len() == 0 || is_database(&full).on("read", &full)?) => Ok(true),
+        Ok(_) => Err(not_a_database(path)),
+    }
+}
+
+fn not_a_database(path: &RelPath) -> Error {
+    Error::new(Code::AppsUnknown, format!("a step acts on {path} as a SQLite database, and it does not begin like one"))
+        .hint("put the database back; one that is encrypted cannot be read through SQLite: leave it to a `file` step")
+}

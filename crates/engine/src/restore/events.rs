@@ -1,0 +1,67 @@
+//! What a restore, a rollback, and quarantine without either tell the console.
+
+use std::path::Path;
+
+use super::AppsAfter;
+use super::journal::{Journal, Source};
+use crate::quarantine::{Memory, Release};
+use seqbac_header::without_keys;
+use volume::{
+    Volume,
+    error::Error,
+    events::{Event, Kind, record},
+};
+
+/// The new state is in its place.
+pub fn done(volume: &Volume, journal: &Journal) {
+    match &journal.source {
+        Source::Backup { file, created, apps } => {
+            let event = Event::new(Kind::RestoreApplied).about(Path::new(file)).with("Created", created.to_string());
+            record(volume, &event.with("RestoreId", journal.id.to_string()));
+            if *apps == AppsAfter::Off
+                && let Ok(Some(memory)) = Memory::load(volume)
+            {
+                switched_off(volume, memory.apps().count());
+            }
+        }
+        Source::Rollback { of } => {
+            let event = Event::new(Kind::RestoreUndone).with("RestoreId", of.to_string());
+            record(volume, &event.with("RollbackId", journal.id.to_string()));
+        }
+    }
+}
+
+/// The old state is in its place.
+pub fn failed(volume: &Volume, source: &Source, error: &Error) {
+    match source {
+        Source::Backup { file, .. } => restore_failed(volume, Path::new(file), error),
+        Source::Rollback { .. } => rollback_failed(volume, error),
+    }
+}
+
+/// A restore failed before its commit.
+pub fn restore_failed(volume: &Volume, file: &Path, error: &Error) {
+    let event = Event::new(Kind::RestoreFailed).about(file);
+    record(volume, &event.with("Error", without_keys(error.message())));
+}
+
+/// A rollback failed.
+pub fn rollback_failed(volume: &Volume, error: &Error) {
+    record(volume, &Event::new(Kind::RollbackFailed).with("Error", without_keys(error.message())));
+}
+
+/// Apps are off.
+pub fn switched_off(volume: &Volume, count: usize) {
+    if count > 0 {
+        record(volume, &Event::new(Kind::QuarantineEntered).with("Count", count));
+    }
+}
+
+/// Apps are on again.
+pub fn released(volume: &Volume, release: &Release, left: &Memory) {
+    let count: usize = release.steps.iter().map(|step| step.released).sum();
+    if count > 0 {
+        let event = Event::new(Kind::AppsReleased).with("Count", count);
+        record(volume, &event.with("LeftOff", left.apps().count()));
+    }
+}

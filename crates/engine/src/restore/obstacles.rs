@@ -1,0 +1,157 @@
+//! What may stand in the way of a restore, looked for while nothing has been changed.
+
+use std::{
+    collections::BTreeSet,
+    ffi::OsStr,
+    fs,
+    os::unix::{ffi::OsStrExt, fs::MetadataExt},
+    path::{Path, PathBuf},
+};
+
+use nix::{
+    sys::statvfs::statvfs,
+    unistd::{AccessFlags, access},
+};
+
+use super::{Move, set};
+use crate::store::{in_use, survey};
+use profile::Scope;
+use seqbac_header::RelPath;
+use volume::{
+    Volume,
+    error::{Code, Error, IoContext, Result},
+};
+
+/// Room that is left free beyond what is staged: journal, folders, the server's first steps.
+const MARGIN: u64 = 16 << 20;
+
+/// Refuses where there is not room for all members.
+pub fn space(volume: &Volume, sizes: impl Iterator<Item = u64>) -> Result<()> {
+    let root = volume.root();
+    let stat = statvfs(root).on("look at the free space of", root)?;
+    let block = stat.fragment_size().max(1);
+    let needed = sizes.map(|size| size.div_ceil(block) * block + block).sum::<u64>() + MARGIN;
+    let free = stat.blocks_available() * block;
+    if needed <= free {
+        return Ok(());
+    }
+    let kept: Vec<String> = set::kept(volume)?
+        .iter()
+        .filter(|kept| kept.bytes > MARGIN / 16)
+        .map(|kept| format!("`moorline rollback --discard {}` frees {} MiB", kept.id, kept.bytes >> 20))
+        .collect();
+    let hint = if kept.is_empty() { "free some space on the volume".to_owned() } else { kept.join("; ") };
+    Err(Error::new(
+        Code::TryAgain,
+        format!(
+            "the restore needs {} MiB on {}, and {} MiB are free",
+            needed.div_ceil(1 << 20),
+            root.display(),
+            free >> 20
+        ),
+    )
+    .hint(hint))
+}
+
+/// Refuses where another process has a database of the state open.
+pub fn no_database_in_use(volume: &Volume, scopes: &[Scope]) -> Result<()> {
+    let mut databases = BTreeSet::new();
+    for scope in scopes {
+        databases.extend(survey(volume.root(), &scope.compile()?)?.databases.into_iter().map(|found| found.path));
+    }
+    for path in databases {
+        let path = path.under(volume.root());
+        if let Some(user) = in_use(&path)? {
+            return Err(Error::new(Code::TryAgain, format!("{} is in use: {user}", path.display()))
+                .hint("stop the server first; a restore under a running server would be lost"));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses moves that cannot be single renames.
+pub fn moves(volume: &Volume, moves: &[Move]) -> Result<()> {
+    let device = fs::metadata(volume.restores()).on("look at", &volume.restores())?.dev();
+    let mounts = mount_points();
+    for change in moves {
+        let live = change.path.under(volume.root());
+        let parent = parents_are_real(volume, &change.path)?;
+        if fs::metadata(&parent).on("look at", &parent)?.dev() != device {
+            return Err(elsewhere(&parent, "is on another file system than the rest of the volume"));
+        }
+        if let Some(mount) = mounts.iter().find(|mount| mount.starts_with(&live)) {
+            return Err(elsewhere(mount, "is a mount of its own"));
+        }
+        writable(&parent)?;
+    }
+    Ok(())
+}
+
+/// Refuses a folder that we may not rename in.
+pub fn writable(folder: &Path) -> Result<()> {
+    access(folder, AccessFlags::W_OK | AccessFlags::X_OK).on("write in", folder)
+}
+
+/// Every folder on the way is a folder, and not a link to one. The last of them.
+fn parents_are_real(volume: &Volume, path: &RelPath) -> Result<PathBuf> {
+    let mut folder = volume.root().to_owned();
+    let Some(parent) = path.parent() else { return Ok(folder) };
+    for name in parent.as_path() {
+        folder.push(name);
+        let meta = folder.symlink_metadata().on("look at", &folder)?;
+        if meta.is_symlink() {
+            return Err(elsewhere(&folder, "is a link"));
+        }
+    }
+    Ok(folder)
+}
+
+fn elsewhere(path: &Path, why: &str) -> Error {
+    Error::new(
+        Code::Unexpected,
+        format!("{} {why}, so the restore cannot replace what is there in one step", path.display()),
+    )
+    .hint("leave it out with a line in .moorlineignore, or mount the whole state as one volume; nothing was changed")
+}
+
+/// Where something is mounted; empty where /proc is missing (a mount then shows by its device).
+fn mount_points() -> Vec<PathBuf> {
+    let text = fs::read("/proc/self/mountinfo").unwrap_or_default();
+    let fields = text.split(|byte| *byte == b'\n').filter_map(|line| line.split(|byte| *byte == b' ').nth(4));
+    fields.map(|field| PathBuf::from(OsStr::from_bytes(&unescape(field)))).collect()
+}
+
+/// mountinfo writes space, tab, newline and backslash as `\ooo`.
+fn unescape(field: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((&byte, after)) = rest.split_first() {
+        let octal = after.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
+        match octal.filter(|_| byte == b'\\').and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            Some(value) => {
+                plain.push(value);
+                rest = &after[3..];
+            }
+            None => {
+                plain.push(byte);
+                rest = after;
+            }
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mount_points_with_spaces_are_read() {
+        assert_eq!(unescape(br"/data/my\040files\134x"), b"/data/my files\\x");
+    }
+
+    #[test]
+    fn the_root_is_a_mount_point() {
+        assert!(mount_points().contains(&PathBuf::from("/")));
+    }
+}

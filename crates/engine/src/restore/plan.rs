@@ -1,0 +1,244 @@
+//! Which paths move, so that the volume holds exactly the new state within the scope, and all else stays.
+//!
+//! The tree on the volume and the staged tree are walked together. A directory that both have is entered; it is moved
+//! whole only if nothing in it is excluded or foreign. What only the volume has is moved aside if every scope takes
+//! it. A database's `-wal`, `-shm` and `-journal` go with it: left behind, SQLite replays them over the new pages.
+
+use std::{
+    collections::BTreeSet,
+    ffi::OsString,
+    fs,
+    os::unix::fs::FileTypeExt,
+    path::{Path, PathBuf},
+};
+
+use super::{Move, set::RestoreSet, set::is_own};
+use crate::store::{is_backup, is_database, sidecar_base};
+use profile::{Matcher, PathKind, Scope};
+use seqbac_header::RelPath;
+use volume::{
+    Volume,
+    error::{Code, Error, IoContext, Result},
+};
+
+/// The scopes that a restore is exact within: the backup's and the volume's.
+#[derive(Debug)]
+pub struct Scopes {
+    all: Vec<Matcher>,
+    beyond: BTreeSet<RelPath>,
+    whole: Vec<RelPath>,
+}
+
+impl Scopes {
+    /// Of a backup and a volume.
+    pub fn new(backup: &Scope, volume: &Scope) -> Result<Self> {
+        Self::all(&[backup.clone(), volume.clone()])
+    }
+
+    /// Of a journal.
+    pub fn all(scopes: &[Scope]) -> Result<Self> {
+        let all = scopes.iter().map(Scope::compile).collect::<Result<_>>()?;
+        Ok(Self { all, beyond: BTreeSet::new(), whole: Vec::new() })
+    }
+
+    /// The same, and these paths beside.
+    #[must_use]
+    pub fn and(self, beyond: &[RelPath]) -> Self {
+        Self { beyond: beyond.iter().cloned().collect(), ..self }
+    }
+
+    /// The same, and these files beside, or directories with all in them.
+    #[must_use]
+    pub fn and_all_in(self, whole: Vec<RelPath>) -> Self {
+        Self { whole, ..self }
+    }
+
+    fn take(&self, path: &RelPath, kind: PathKind) -> bool {
+        let is_in = |whole: &RelPath| path.as_path().starts_with(whole.as_path());
+        self.beyond.contains(path)
+            || self.whole.iter().any(is_in)
+            || self.all.iter().all(|matcher| matcher.takes(path, kind))
+    }
+
+    /// Whether anything below this directory could be taken: where none leads, nobody needs to be able to look.
+    fn reach_below(&self, directory: &RelPath) -> bool {
+        let leads = |path: &RelPath| path.as_path().starts_with(directory.as_path());
+        self.all.iter().all(|matcher| matcher.reaches_below(directory))
+            || self.beyond.iter().any(leads)
+            || self.whole.iter().any(|path| leads(path) || directory.as_path().starts_with(path.as_path()))
+    }
+
+    /// Of the paths in the tree at `source`, those that no scope lets go again, and that nothing on the volume makes
+    /// way for: a backup may hold what the volume ignores by now, and taking the restore back must take it away.
+    pub fn beyond(&self, volume: &Volume, source: &Path) -> Result<Vec<RelPath>> {
+        let mut beyond = Vec::new();
+        let mut waiting: Vec<RelPath> = top(source)?.into_iter().filter(|path| !is_own(path)).collect();
+        while let Some(path) = waiting.pop() {
+            let full = path.under(source);
+            let kind = full.symlink_metadata().on("look at", &full)?.file_type();
+            let kind = match () {
+                () if kind.is_symlink() => PathKind::Symlink,
+                () if kind.is_dir() => PathKind::Directory,
+                () if kind.is_file() && is_database(&full).on("read", &full)? => PathKind::Database,
+                () => PathKind::File,
+            };
+            if kind == PathKind::Directory {
+                waiting.extend(names(&full)?.iter().map(|name| path.child(name)));
+            }
+            if !self.take(&path, kind) && path.under(volume.root()).symlink_metadata().is_err() {
+                beyond.push(path);
+            }
+        }
+        beyond.sort();
+        Ok(beyond)
+    }
+}
+
+/// The moves that put the tree at `source` in place of the state on the volume. `source` is a folder of some restore
+/// set; what is replaced goes into `set`.
+pub fn of_tree(volume: &Volume, set: &RestoreSet, source: &Path, scopes: &Scopes) -> Result<Vec<Move>> {
+    let plan = Plan { volume, set, source, scopes };
+    let mut moves = Vec::new();
+    plan.merge(None, &mut moves)?;
+    Ok(moves)
+}
+
+struct Plan<'a> {
+    volume: &'a Volume,
+    set: &'a RestoreSet,
+    source: &'a Path,
+    scopes: &'a Scopes,
+}
+
+/// How much of a path on the volume may be moved aside.
+enum Sweep {
+    /// All of it, in one move.
+    Whole,
+    /// These paths below it, and not itself.
+    Parts(Vec<RelPath>),
+}
+
+impl Plan<'_> {
+    /// Merges one directory that both trees have; `None` is the storage root.
+    fn merge(&self, folder: Option<&RelPath>, moves: &mut Vec<Move>) -> Result<()> {
+        let (live, staged) = match folder {
+            Some(folder) => (folder.under(self.volume.root()), folder.under(self.source)),
+            None => (self.volume.root().to_owned(), self.source.to_owned()),
+        };
+        let names: BTreeSet<OsString> = names(&live)?.into_iter().chain(names(&staged)?).collect();
+        for name in names {
+            let path = match folder {
+                Some(folder) => folder.child(&name),
+                None => RelPath::new(&name).map_err(|cause| Error::new(Code::Bug, cause.to_string()))?,
+            };
+            if !is_own(&path) {
+                self.merge_path(&path, moves)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn merge_path(&self, path: &RelPath, moves: &mut Vec<Move>) -> Result<()> {
+        let live = path.under(self.volume.root());
+        let staged = path.under(self.source);
+        let (old, new) = (live.symlink_metadata().ok(), staged.symlink_metadata().ok());
+        match (old, new) {
+            (None, None) => {}
+            (None, Some(_)) => moves.push(self.change(path, false, true)),
+            (Some(_), None) => match self.sweep(path)? {
+                Sweep::Whole => moves.push(self.change(path, true, false)),
+                Sweep::Parts(parts) => moves.extend(parts.iter().map(|part| self.change(part, true, false))),
+            },
+            (Some(old), Some(new)) => match (old.is_dir(), self.sweep(path)?) {
+                (true, Sweep::Parts(_)) if new.is_dir() => self.merge(Some(path), moves)?,
+                (true, Sweep::Parts(_)) => return Err(in_the_way(&live)),
+                _ => moves.push(self.change(path, true, true)),
+            },
+        }
+        Ok(())
+    }
+
+    fn sweep(&self, path: &RelPath) -> Result<Sweep> {
+        let live = path.under(self.volume.root());
+        let meta = live.symlink_metadata().on("look at", &live)?;
+        if !meta.is_dir() {
+            return Ok(if self.goes(path, &live)? { Sweep::Whole } else { Sweep::Parts(Vec::new()) });
+        }
+        let mut whole = self.scopes.take(path, PathKind::Directory);
+        if !whole && !self.scopes.reach_below(path) {
+            return Ok(Sweep::Parts(Vec::new()));
+        }
+        let mut parts = Vec::new();
+        for name in names(&live)? {
+            let child = path.child(&name);
+            match self.sweep(&child)? {
+                Sweep::Whole => parts.push(child),
+                Sweep::Parts(inner) => {
+                    whole = false;
+                    parts.extend(inner);
+                }
+            }
+        }
+        Ok(if whole { Sweep::Whole } else { Sweep::Parts(parts) })
+    }
+
+    /// Whether what is not a directory is moved aside when the new state has nothing of its name.
+    fn goes(&self, path: &RelPath, live: &Path) -> Result<bool> {
+        let kind = live.symlink_metadata().on("look at", live)?.file_type();
+        if kind.is_symlink() {
+            return Ok(self.scopes.take(path, PathKind::Symlink));
+        }
+        if kind.is_socket() || kind.is_fifo() || kind.is_block_device() || kind.is_char_device() {
+            return Ok(false);
+        }
+        if let Some(base) = sidecar_base(path).filter(|base| self.is_database(base)) {
+            let replaced = base.under(self.source).symlink_metadata().is_ok();
+            return Ok(replaced || self.scopes.take(&base, PathKind::Database));
+        }
+        if is_backup(live).on("read", live)? {
+            return Ok(false);
+        }
+        let kind = if is_database(live).on("read", live)? { PathKind::Database } else { PathKind::File };
+        Ok(self.scopes.take(path, kind))
+    }
+
+    /// A sidecar may have outlived its database: then the one that comes counts.
+    fn is_database(&self, path: &RelPath) -> bool {
+        let database = |path: PathBuf| {
+            path.symlink_metadata().is_ok_and(|meta| meta.is_file()) && is_database(&path).unwrap_or(false)
+        };
+        database(path.under(self.volume.root())) || database(path.under(self.source))
+    }
+
+    fn change(&self, path: &RelPath, old: bool, new: bool) -> Move {
+        let source = self.set.folder().parent().and_then(|all| self.source.strip_prefix(all).ok());
+        let source = source.expect("what is restored is staged in a restore set");
+        let staged = RelPath::new(source.join(path.as_path())).expect("both parts are relative and plain");
+        Move { path: path.clone(), old: old.then(|| self.set.replaced(path)), new: new.then_some(staged) }
+    }
+}
+
+fn top(folder: &Path) -> Result<Vec<RelPath>> {
+    let paths = names(folder)?.into_iter().map(RelPath::new).collect::<std::result::Result<_, _>>();
+    paths.map_err(|cause| Error::new(Code::Bug, cause.to_string()))
+}
+
+fn names(folder: &Path) -> Result<Vec<OsString>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).on("list", folder)? {
+        names.push(entry.on("list", folder)?.file_name());
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn in_the_way(path: &Path) -> Error {
+    Error::new(
+        Code::Unexpected,
+        format!(
+            "{} is a directory with files that are not part of the state, and the backup has a file there",
+            path.display()
+        ),
+    )
+    .hint("move the directory elsewhere and restore again; nothing was changed")
+}

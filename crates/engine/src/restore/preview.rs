@@ -1,0 +1,219 @@
+//! What a restore would change, store by store: staged and planned as it would be, looked at, and thrown away.
+
+use std::{
+    collections::BTreeSet,
+    fs::{self, File},
+    io::{self, Read},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::Serialize;
+
+use super::apps_policy::Quarantine;
+use super::{Request, accept, obstacles, plan, put_away, set::RestoreSet, stage::Staged};
+use crate::{
+    backup::{Progress, read_whole},
+    metastore::{self, MetastoreLock},
+    quarantine::Memory,
+    store::{TableChange, compare, is_database, sidecar_base},
+};
+use profile::Profile;
+use seqbac_header::{RelPath, relpath};
+use volume::{
+    Volume, durable,
+    error::{IoContext, Result},
+};
+
+/// How long to wait for a server that has locked a database for itself.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What would change.
+#[derive(Debug, Serialize)]
+pub struct Preview {
+    /// The backup's file.
+    #[serde(serialize_with = "relpath::as_json")]
+    pub backup: PathBuf,
+    /// When it was made.
+    pub backup_created: jiff::Timestamp,
+    /// What would become of the apps.
+    pub apps: super::AppsAfter,
+    /// The apps that would be off then, step by step.
+    pub switched_off: Vec<SwitchedOff>,
+    /// Databases that differ.
+    pub databases: Vec<DatabaseDiffers>,
+    /// Files that differ.
+    pub files: FileChanges,
+    /// What a person should know.
+    pub notes: Vec<String>,
+}
+
+/// What one step would switch off, or has switched off in the backup already.
+#[derive(Debug, Serialize)]
+pub struct SwitchedOff {
+    /// The step's name.
+    pub step: String,
+    /// The ids of its apps.
+    pub apps: Vec<String>,
+}
+
+/// One database that differs.
+#[derive(Debug, Serialize)]
+pub struct DatabaseDiffers {
+    /// The database.
+    pub path: RelPath,
+    /// What would become of it.
+    pub change: DatabaseChange,
+}
+
+/// What would become of one database.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DatabaseChange {
+    /// It is only in the backup.
+    Appears,
+    /// It is only on the volume, and would be moved aside.
+    Vanishes,
+    /// Rows that would appear, change and vanish, by table.
+    Changes(Vec<TableChange>),
+}
+
+/// Paths of files that would appear, change and vanish (be moved aside).
+#[derive(Debug, Default, Serialize)]
+pub struct FileChanges {
+    /// Only in the backup.
+    pub appear: Vec<RelPath>,
+    /// In both, with other content.
+    pub change: Vec<RelPath>,
+    /// Only on the volume.
+    pub vanish: Vec<RelPath>,
+    /// How many are in both and the same.
+    pub same: usize,
+}
+
+/// Says what [`super::restore`] would do, and changes nothing but a scratch folder, which is gone afterwards.
+///
+/// # Errors
+/// As the restore would fail, but for what only a stopped server shows.
+pub fn preview(volume: &Volume, profile: &Profile, request: &Request, progress: &mut dyn Progress) -> Result<Preview> {
+    let (manifest, contents) = read_whole(request.backup, request.key, progress)?;
+    accept(&manifest, profile, request)?;
+    let remembered = Memory::load(volume)?;
+    let quarantine = Quarantine { said: request.apps, profile, manifest: &manifest, volume: remembered.as_ref() };
+    quarantine.refuse_unknown(&contents.members)?;
+    let scopes = plan::Scopes::new(&manifest.scope, &profile.scope)?.and_all_in(put_away(remembered.as_ref()));
+    obstacles::space(volume, contents.members.iter().map(|member| member.size))?;
+    let set = RestoreSet::scratch(volume)?;
+    let looked = (|| {
+        let mut staged = Staged::of(volume, &set, &quarantine, request, MetastoreLock::shared, progress)?;
+        let moves = plan::of_tree(volume, &set, &set.stage(), &scopes)?;
+        obstacles::moves(volume, &moves)?;
+        let mut preview = Preview {
+            backup: request.backup.to_owned(),
+            backup_created: manifest.created,
+            apps: staged.dealt.after,
+            switched_off: switched_off(staged.dealt.memory.as_ref()),
+            databases: Vec::new(),
+            files: FileChanges::default(),
+            notes: std::mem::take(&mut staged.notes),
+        };
+        let ours = staged.own_files().into_iter().filter(|change| change.path == metastore::path());
+        for change in ours.chain(moves) {
+            look(volume.root(), &set.stage(), &change.path, &mut preview)?;
+        }
+        Ok(preview)
+    })();
+    durable::remove_tree(set.folder())?;
+    looked
+}
+
+fn switched_off(memory: Option<&Memory>) -> Vec<SwitchedOff> {
+    let steps = memory.into_iter().flat_map(|memory| &memory.steps).filter(|remembered| !remembered.apps.is_empty());
+    steps
+        .map(|remembered| SwitchedOff {
+            step: remembered.step.name.clone(),
+            apps: remembered.apps.iter().map(|kept| kept.id.clone()).collect(),
+        })
+        .collect()
+}
+
+impl Preview {
+    fn differs(&mut self, path: &RelPath, change: DatabaseChange) {
+        self.databases.push(DatabaseDiffers { path: path.clone(), change });
+    }
+}
+
+fn look(live: &Path, staged: &Path, path: &RelPath, preview: &mut Preview) -> Result<()> {
+    let (old, new) = (path.under(live), path.under(staged));
+    let kind = |path: &Path| path.symlink_metadata().ok().map(|meta| meta.file_type());
+    let (old_kind, new_kind) = (kind(&old), kind(&new));
+    let is_dir = |kind: Option<fs::FileType>| kind.is_some_and(|kind| kind.is_dir());
+    if is_dir(old_kind) || is_dir(new_kind) {
+        for name in names(&old)?.chain(names(&new)?).collect::<BTreeSet<_>>() {
+            look(live, staged, &path.child(&name), preview)?;
+        }
+    }
+    let file = |kind: Option<fs::FileType>| kind.filter(|kind| !kind.is_dir());
+    let (old_kind, new_kind) = (file(old_kind), file(new_kind));
+    let database = |path: &Path, kind: Option<fs::FileType>| -> Result<bool> {
+        Ok(kind.is_some_and(|kind| kind.is_file()) && is_database(path).on("read", path)?)
+    };
+    // A sidecar's content is in the rows of its database.
+    if sidecar_base(path).is_some_and(|base| is_database(&base.under(live)).unwrap_or(false)) {
+        return Ok(());
+    }
+    match (database(&old, old_kind)?, database(&new, new_kind)?) {
+        (true, true) => {
+            let tables = compare::databases(&old, &new, PATIENCE)?;
+            if tables.is_empty() {
+                preview.files.same += 1;
+            } else {
+                preview.differs(path, DatabaseChange::Changes(tables));
+            }
+        }
+        (false, true) => preview.differs(path, DatabaseChange::Appears),
+        (true, false) => preview.differs(path, DatabaseChange::Vanishes),
+        (false, false) => match (old_kind, new_kind) {
+            (None, None) => {}
+            (None, Some(_)) => preview.files.appear.push(path.clone()),
+            (Some(_), None) => preview.files.vanish.push(path.clone()),
+            (Some(_), Some(_)) if same(&old, &new)? => preview.files.same += 1,
+            (Some(_), Some(_)) => preview.files.change.push(path.clone()),
+        },
+    }
+    Ok(())
+}
+
+fn names(folder: &Path) -> Result<impl Iterator<Item = std::ffi::OsString>> {
+    let names = match fs::read_dir(folder) {
+        Ok(entries) => entries.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>(),
+        Err(cause) if matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(Vec::new()),
+        Err(cause) => Err(cause),
+    };
+    Ok(names.on("list", folder)?.into_iter())
+}
+
+fn same(one: &Path, other: &Path) -> Result<bool> {
+    let meta = |path: &Path| path.symlink_metadata().on("look at", path);
+    let (a, b) = (meta(one)?, meta(other)?);
+    if a.file_type() != b.file_type() || (a.is_file() && a.len() != b.len()) {
+        return Ok(false);
+    }
+    if a.is_symlink() {
+        return Ok(fs::read_link(one).on("read", one)? == fs::read_link(other).on("read", other)?);
+    }
+    if !a.is_file() {
+        return Ok(true);
+    }
+    let (mut left, mut right) = (File::open(one).on("open", one)?, File::open(other).on("open", other)?);
+    let (mut a, mut b) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+    loop {
+        let count = left.read(&mut a).on("read", one)?;
+        if count == 0 {
+            return Ok(true);
+        }
+        if right.read_exact(&mut b[..count]).is_err() || a[..count] != b[..count] {
+            return Ok(false);
+        }
+    }
+}

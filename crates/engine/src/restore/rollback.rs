@@ -1,0 +1,130 @@
+//! What a restore replaced, brought back by the same machinery.
+
+use std::{fs, path::Path};
+
+use serde::Serialize;
+
+use super::{
+    commit, console, events,
+    journal::{Journal, Source, State},
+    obstacles,
+    plan::{self, Scopes},
+    put_away,
+    set::{self, RestoreSet, can_roll_back, journals, no_such_set},
+    settings,
+    stage::{own_comes_back, stage_own},
+};
+use crate::{
+    metastore::MetastoreLock,
+    quarantine::{Memory, memory::FILE_NAME as QUARANTINE},
+};
+use seqbac_header::{Id, RelPath};
+use volume::restores::ScriptStep;
+use volume::{
+    AppsLock, Instance, RestoresLock, Volume, durable,
+    error::{Code, Error, IoContext, Result},
+};
+
+/// A rollback that is done.
+#[derive(Debug, Serialize)]
+pub struct RolledBack {
+    /// Its own restore set: rolling that back restores again.
+    pub id: Id,
+    /// The restore that was taken back.
+    pub restore: Id,
+    /// When that had been made.
+    pub restored: jiff::Timestamp,
+    /// How many paths changed.
+    pub changed: usize,
+}
+
+/// Takes a restore back: this one, or the newest that can be. The volume's lock is held by the caller.
+///
+/// # Errors
+/// `NotFound` where nothing can be taken back. Whatever fails, the present state stays.
+pub fn rollback(volume: &Volume, id: Option<Id>, script: Option<ScriptStep>) -> Result<RolledBack> {
+    put_back(volume, id, script).inspect_err(|error| events::rollback_failed(volume, error))
+}
+
+fn put_back(volume: &Volume, id: Option<Id>, script: Option<ScriptStep>) -> Result<RolledBack> {
+    let _lock = RestoresLock::take(volume)?;
+    let _memory = AppsLock::take(volume)?;
+    let journal = choose(volume, id)?;
+    let from = RestoreSet::of(volume, &journal);
+    obstacles::no_database_in_use(volume, &journal.scopes)?;
+    let _console = console::is_moved(&journal.moves).then(|| MetastoreLock::alone(volume)).transpose()?;
+    let set = RestoreSet::create(volume)?;
+    let source = from.folder().join("replaced");
+    let committed = set::time_of_next(volume, journal.committed).map_err(|error| set.abandon(error))?;
+    let (beyond, moves) = plan_moves(volume, &set, &from, &journal).map_err(|error| set.abandon(error))?;
+    let changed = moves.iter().filter(|change| !set::is_own(&change.path)).count();
+    let own = Journal {
+        id: set.id(),
+        state: State::Commit,
+        committed,
+        source: Source::Rollback { of: journal.id },
+        script,
+        scopes: journal.scopes.clone(),
+        beyond,
+        moves,
+    };
+    commit::commit(volume, &set, own, || obstacles::no_database_in_use(volume, &journal.scopes))?;
+    // Nothing but empty folders is left in it: that they cannot be removed is no failure of the rollback.
+    drop(durable::remove_tree(&source));
+    Ok(RolledBack { id: set.id(), restore: journal.id, restored: journal.committed, changed })
+}
+
+fn choose(volume: &Volume, id: Option<Id>) -> Result<Journal> {
+    let journals: Vec<Journal> = journals(volume)?.into_iter().filter_map(|(_, journal)| journal).collect();
+    let possible = |journal: &&Journal| can_roll_back(journal, &RestoreSet::of(volume, journal), &journals);
+    let found = match id {
+        Some(id) => {
+            let found = journals.iter().find(|journal| journal.id == id).ok_or_else(|| no_such_set(id))?;
+            Some(found).filter(possible)
+        }
+        None => journals.iter().rev().find(possible),
+    };
+    found.cloned().ok_or_else(|| {
+        Error::new(
+            Code::NotFound,
+            "there is no restore to take back: what it replaced is not kept any more, or was brought back already",
+        )
+        .hint("`moorline rollback --list` shows what is kept")
+    })
+}
+
+fn plan_moves(
+    volume: &Volume,
+    set: &RestoreSet,
+    from: &RestoreSet,
+    journal: &Journal,
+) -> Result<(Vec<RelPath>, Vec<super::Move>)> {
+    let source = from.folder().join("replaced");
+    let scopes = Scopes::all(&journal.scopes)?;
+    let beyond = scopes.beyond(volume, &source)?;
+    let instance = instance_after(volume, &source)?;
+    let mut moves = vec![stage_own(volume, set, "instance.json", &instance.to_bytes()?, 0o644)?];
+    // It belongs to the state: what it remembers is what was changed in that.
+    moves.extend(own_comes_back(volume, set, from, QUARANTINE)?);
+    // Read before its sidecars are listed: to read a database may make one.
+    moves.extend(settings::comes_back(volume, set, from, journal)?);
+    moves.extend(console::comes_back(volume, set, from, journal)?);
+    let scopes = scopes.and(&journal.beyond).and_all_in(put_away(Memory::load(volume)?.as_ref()));
+    moves.extend(plan::of_tree(volume, set, &source, &scopes)?);
+    obstacles::moves(volume, &moves)?;
+    Ok((beyond, moves))
+}
+
+/// The volume is again who it was; only its key stays, for the backups that were made meanwhile.
+fn instance_after(volume: &Volume, source: &Path) -> Result<Instance> {
+    let now = Instance::load(volume)?.map_or_else(Instance::new, Ok)?;
+    let path = source.join(".moorline").join("instance.json");
+    let mut before = match fs::read(&path) {
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => now.clone(),
+        other => serde_json::from_slice(&other.on("read", &path)?)
+            .map_err(|cause| Error::new(Code::Unexpected, format!("{} is damaged: {cause}", path.display())))?,
+    };
+    before.key_fingerprint = now.key_fingerprint;
+    before.restore_epoch = now.restore_epoch + 1;
+    Ok(before)
+}

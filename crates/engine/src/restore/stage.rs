@@ -1,0 +1,186 @@
+//! A backup's members put into a restore set, and checked there, before anything on the volume changes.
+
+use std::path::Path;
+
+use super::apps_policy::{Dealt, Quarantine};
+use super::{
+    Move, Request,
+    console::{Console, Hold, make_folder},
+    instance_after,
+    set::{RestoreSet, is_own},
+    settings,
+};
+use crate::{
+    backup::{Counted, Manifest, Progress, complete, open_file, quarantine_member, read_memory, state_of},
+    metastore,
+    quarantine::{Memory, memory::FILE_NAME as QUARANTINE},
+    store::{Owners, Stager, check_image},
+};
+use seqbac_header::{Id, RelPath};
+use volume::{
+    Instance, Volume,
+    error::{Code, Error, Result},
+    key as source,
+};
+
+/// A restore's new state, staged.
+pub struct Staged {
+    /// The backup's id.
+    pub backup_id: Id,
+    /// The instance that the volume will be.
+    pub instance: Instance,
+    /// Whether the volume takes the backup's key.
+    pub key_adopted: bool,
+    /// How many members there are.
+    pub members: usize,
+    /// What became of the apps.
+    pub dealt: Dealt,
+    /// What a person should know.
+    pub notes: Vec<String>,
+    own: Vec<Move>,
+    /// As long as this is there, nobody opens the console's database on the volume.
+    _console: Console,
+}
+
+impl Staged {
+    /// Stages a backup into a set, checks every database in it, and switches the apps off in it. `hold` is how the
+    /// console's database is kept from changing until that is done with.
+    pub fn of(
+        volume: &Volume,
+        set: &RestoreSet,
+        quarantine: &Quarantine,
+        request: &Request,
+        hold: Hold,
+        progress: &mut dyn Progress,
+    ) -> Result<Self> {
+        let mut put = put_members(volume, set, quarantine.manifest, request, progress)?;
+        let (backup_id, members) = (put.backup_id, put.members);
+        check(set, quarantine.manifest)?;
+        let mut console = Console::prepare(volume, set, quarantine, request, hold, &mut put.memory)?;
+        let mut dealt = quarantine.deal_with(&set.stage(), set.id(), put.memory, console.staged)?;
+        let notes = [put.notes, std::mem::take(&mut console.notes), std::mem::take(&mut dealt.notes)].concat();
+        let instance = instance_after(volume, request, backup_id)?;
+        let mut own = vec![stage_own(volume, set, "instance.json", &instance.to_bytes()?, 0o644)?];
+        if request.adopt_key {
+            own.push(stage_own(volume, set, "secret.key", &source::file_content(request.key), 0o600)?);
+        }
+        own.extend(match &dealt.memory {
+            Some(memory) => Some(stage_own(volume, set, QUARANTINE, &memory.to_bytes()?, 0o600)?),
+            None => own_goes(volume, set, QUARANTINE)?,
+        });
+        own.extend(console.moves(volume, set)?);
+        own.extend(settings::after(volume, set, dealt.after, console.staged)?);
+        Ok(Self { backup_id, instance, key_adopted: request.adopt_key, members, dealt, notes, own, _console: console })
+    }
+
+    /// The moves of what is our own.
+    pub fn own_files(&self) -> Vec<Move> {
+        self.own.clone()
+    }
+}
+
+/// What was unpacked.
+struct Put {
+    backup_id: Id,
+    members: usize,
+    memory: Option<Memory>,
+    notes: Vec<String>,
+}
+
+fn put_members(
+    volume: &Volume,
+    set: &RestoreSet,
+    manifest: &Manifest,
+    request: &Request,
+    progress: &mut dyn Progress,
+) -> Result<Put> {
+    let damaged = |error| complete(request.backup, request.key, error);
+    let (mut reader, _) = open_file(request.backup, request.key)?;
+    let backup_id = reader.header().id;
+    let mut stager = Stager::new(&set.stage(), Owners { given: request.owner, live: Some(volume.root().to_owned()) })?;
+    let (mut members, mut memory) = (0, None);
+    progress.begin("staging", manifest.databases.iter().map(|database| database.bytes).sum());
+    while let Some(mut member) = reader.next_member().map_err(damaged)? {
+        let mut entry = member.entry().clone();
+        if entry.path == quarantine_member() {
+            memory = Some(read_memory(request.backup, &entry, &mut member)?);
+            continue;
+        }
+        let is_ours_to_put = |path: &RelPath| !is_own(path) || *path == metastore::path();
+        entry.path = state_of(&entry.path).filter(is_ours_to_put).ok_or_else(|| not_of_the_state(&entry.path))?;
+        members += 1;
+        stager.put(&entry, &mut Counted { inner: &mut member, progress })?;
+    }
+    let verified = reader.finish().map_err(damaged)?;
+    if memory.is_some() != manifest.quarantined {
+        return Err(Error::new(
+            Code::ContentMismatch,
+            "the backup's manifest and its members disagree on whether it is in quarantine; nothing was changed",
+        ));
+    }
+    let torn = verified.members.iter().filter(|member| member.torn);
+    let mut notes: Vec<String> = torn
+        .filter_map(|member| state_of(&member.path))
+        .map(|path| format!("{path} changed while it was backed up; what is restored may be torn"))
+        .collect();
+    let faulty = manifest.databases.iter().filter_map(|facts| Some((&facts.path, facts.findings.first()?)));
+    notes.extend(faulty.map(|(path, finding)| format!("{path} had a fault when it was backed up: {finding}")));
+    notes.extend(stager.finish()?);
+    progress.end();
+    Ok(Put { backup_id, members, memory, notes })
+}
+
+/// Every database is what the manifest says, and has no fault that was not recorded when it was captured.
+fn check(set: &RestoreSet, manifest: &Manifest) -> Result<()> {
+    for facts in &manifest.databases {
+        let findings = check_image(&facts.path.under(&set.stage()), facts)?;
+        if let Some(finding) = findings.first() {
+            return Err(Error::new(
+                Code::ContentMismatch,
+                format!("the backup's copy of {} is not sound: {finding}; nothing was changed", facts.path),
+            )
+            .hint("restore another backup; `moorline verify --full` checks them"));
+        }
+    }
+    Ok(())
+}
+
+/// Writes a file of our own into the stage, and says how it gets to its place.
+pub fn stage_own(volume: &Volume, set: &RestoreSet, name: &str, content: &[u8], mode: u32) -> Result<Move> {
+    let path = own_path(name)?;
+    let staged = path.under(&set.stage());
+    make_folder(set)?;
+    volume::durable::write(&staged, content, mode)?;
+    let new = Some(set.staged(&path));
+    Ok(Move { old: old_of(volume, set, &path), new, path })
+}
+
+/// A file of our own that nothing takes the place of; `None` where there is none.
+pub fn own_goes(volume: &Volume, set: &RestoreSet, name: &str) -> Result<Option<Move>> {
+    let path = own_path(name)?;
+    Ok(old_of(volume, set, &path).map(|old| Move { path, old: Some(old), new: None }))
+}
+
+/// A file of our own that another restore replaced, back in its place; gone, where that replaced none.
+pub fn own_comes_back(volume: &Volume, set: &RestoreSet, from: &RestoreSet, name: &str) -> Result<Option<Move>> {
+    let path = own_path(name)?;
+    let replaced = from.replaced(&path);
+    if replaced.under(&volume.restores()).symlink_metadata().is_err() {
+        return own_goes(volume, set, name);
+    }
+    Ok(Some(Move { old: old_of(volume, set, &path), new: Some(replaced), path }))
+}
+
+/// The path of a file of our own.
+pub fn own_path(name: &str) -> Result<RelPath> {
+    RelPath::new(Path::new(".moorline").join(name)).map_err(|cause| Error::new(Code::Bug, cause.to_string()))
+}
+
+fn old_of(volume: &Volume, set: &RestoreSet, path: &RelPath) -> Option<RelPath> {
+    path.under(volume.root()).symlink_metadata().is_ok().then(|| set.replaced(path))
+}
+
+fn not_of_the_state(member: &RelPath) -> Error {
+    Error::new(Code::ContentMismatch, format!("the backup has a member {member} that is no part of a server's state"))
+        .hint("it may have been made by a newer moorline; nothing was changed")
+}

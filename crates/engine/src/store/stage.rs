@@ -1,0 +1,298 @@
+//! One member of an archive, put under a staging directory.
+//!
+//! Nothing is written through a link or over anything that exists, whatever the archive says. Owners, modes and times
+//! are set as each member is done; those of directories at the end ([`Stager::finish`]), so that one of mode 0500 can be
+//! filled. Nothing is fsynced here: the caller flushes the whole file system once.
+//!
+//! Owners, when root: as archived, unless the path that is replaced has another, which is kept; or the one that was
+//! asked for. Otherwise our own.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Read, Write},
+    os::{fd::OwnedFd, unix::fs::MetadataExt},
+    path::{Path, PathBuf},
+};
+
+use nix::{
+    errno::Errno,
+    fcntl::{self, AtFlags, FallocateFlags, OFlag},
+    sys::{
+        stat::{self, Mode, UtimensatFlags},
+        time::TimeSpec,
+    },
+    unistd::{self, Gid, Uid},
+};
+
+use super::beneath::Beneath;
+use seqbac::{Entry, Kind};
+use seqbac_header::RelPath;
+use volume::error::{Code, Error, IoContext, Result};
+
+/// How much is written between two requests to begin writing it out.
+const WRITEBACK: u64 = 8 << 20;
+/// Files above this are given their space first, so that a full disk shows at once.
+const PREALLOCATE: u64 = 1 << 20;
+
+/// Whose the staged files are to be.
+#[derive(Debug, Clone, Default)]
+pub struct Owners {
+    /// These, whatever the archive and the volume say: user and group.
+    pub given: Option<(u32, u32)>,
+    /// Where the files are that are replaced; an owner found there is kept.
+    pub live: Option<PathBuf>,
+}
+
+/// User and group.
+type Owner = (u32, u32);
+
+/// Puts members under one directory.
+#[derive(Debug)]
+pub struct Stager {
+    root: PathBuf,
+    beneath: Beneath,
+    owners: Owners,
+    is_root: bool,
+    directories: BTreeMap<RelPath, Option<Entry>>,
+    /// How many paths keep an owner, by that owner and the archived one.
+    kept: BTreeMap<(Owner, Owner), u64>,
+    not_ours: u64,
+    bytes: u64,
+}
+
+impl Stager {
+    /// Members go below `root`, an existing directory that nobody else writes to.
+    ///
+    /// # Errors
+    /// Where it cannot be opened.
+    pub fn new(root: &Path, owners: Owners) -> Result<Self> {
+        Ok(Self {
+            root: root.to_owned(),
+            beneath: Beneath::open(root).on("open", root)?,
+            owners,
+            is_root: unistd::geteuid().is_root(),
+            directories: BTreeMap::new(),
+            kept: BTreeMap::new(),
+            not_ours: 0,
+            bytes: 0,
+        })
+    }
+
+    /// Writes one member: `content` to its end, which must be as far away as the entry says.
+    ///
+    /// # Errors
+    /// Where it cannot be written; `ContentMismatch` for a member whose path is taken, or whose size is wrong.
+    pub fn put(&mut self, entry: &Entry, content: &mut dyn Read) -> Result<()> {
+        match &entry.kind {
+            Kind::Directory => self.directory(entry),
+            Kind::Symlink(target) => self.link(entry, target),
+            Kind::File => self.file(entry, content),
+        }
+    }
+
+    /// Gives the directories their owners, modes and times. Returns what a person should know.
+    ///
+    /// # Errors
+    /// Where one cannot be changed.
+    pub fn finish(mut self) -> Result<Vec<String>> {
+        // Backwards: what is in a directory before the directory.
+        for (path, entry) in std::mem::take(&mut self.directories).into_iter().rev() {
+            let full = path.under(&self.root);
+            let entry = entry.unwrap_or_else(|| self.unarchived(path));
+            let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
+            let directory = self.beneath.open_file(&entry.path, flags).on("open", &full)?;
+            self.dress(&directory, &entry).on("set the owner and mode of", &full)?;
+        }
+        Ok(self.notes())
+    }
+
+    /// Bytes of content that were written so far.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    fn directory(&mut self, entry: &Entry) -> Result<()> {
+        let full = entry.path.under(&self.root);
+        match self.directories.get_mut(&entry.path) {
+            // Made on the way to something in it.
+            Some(made @ None) => *made = Some(entry.clone()),
+            Some(Some(_)) => return Err(twice(entry)),
+            None => {
+                let (dir, name) = self.parent(entry).map_err(|errno| no_parent(entry, &full, errno))?;
+                stat::mkdirat(dir, name.as_os_str(), Mode::S_IRWXU)
+                    .map_err(|errno| failed("create", entry, &full, errno))?;
+                self.directories.insert(entry.path.clone(), Some(entry.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    fn link(&mut self, entry: &Entry, target: &Path) -> Result<()> {
+        let full = entry.path.under(&self.root);
+        let owner = self.owner(entry);
+        let (dir, name) = self.parent(entry).map_err(|errno| no_parent(entry, &full, errno))?;
+        let name = name.as_os_str();
+        unistd::symlinkat(target, &dir, name).map_err(|errno| failed("create", entry, &full, errno))?;
+        let dressed = (|| {
+            if let Some((uid, gid)) = owner {
+                unistd::fchownat(&dir, name, Some(uid), Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW)?;
+            }
+            stat::utimensat(&dir, name, &TimeSpec::UTIME_OMIT, &changed(entry), UtimensatFlags::NoFollowSymlink)
+        })();
+        dressed.on("set the owner of", &full)
+    }
+
+    fn file(&mut self, entry: &Entry, content: &mut dyn Read) -> Result<()> {
+        let full = entry.path.under(&self.root);
+        let (dir, name) = self.parent(entry).map_err(|errno| no_parent(entry, &full, errno))?;
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let open = fcntl::openat(dir, name.as_os_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR);
+        let mut file = File::from(open.map_err(|errno| failed("create", entry, &full, errno))?);
+        reserve(&file, entry.size).on("write", &full)?;
+        let size = fill(&mut file, content, &full)?;
+        self.bytes += size;
+        if size != entry.size {
+            let what = format!("{} has {size} bytes in the backup, which says {}", entry.path, entry.size);
+            return Err(Error::new(Code::ContentMismatch, what));
+        }
+        self.dress(&file, entry).on("set the owner and mode of", &full)
+    }
+
+    /// The directory that the member goes into, made if need be, and the member's name.
+    fn parent(&mut self, entry: &Entry) -> nix::Result<(OwnedFd, std::ffi::OsString)> {
+        let Self { beneath, directories, .. } = self;
+        let (dir, name) =
+            beneath.parent_made(&entry.path, Mode::S_IRWXU, &mut |made| drop(directories.insert(made, None)))?;
+        Ok((
+            dir.try_clone_to_owned().map_err(|cause| Errno::from_raw(cause.raw_os_error().unwrap_or(0)))?,
+            name.to_owned(),
+        ))
+    }
+
+    fn dress(&mut self, file: impl std::os::fd::AsFd, entry: &Entry) -> nix::Result<()> {
+        if let Some((uid, gid)) = self.owner(entry) {
+            unistd::fchown(&file, Some(uid), Some(gid))?;
+        }
+        // After the owner: a change of owner takes the set-user-id bit away.
+        stat::fchmod(&file, Mode::from_bits_truncate(entry.mode & 0o7777))?;
+        stat::futimens(&file, &TimeSpec::UTIME_OMIT, &changed(entry))
+    }
+
+    /// Whose the member is to be, where that is ours to say.
+    fn owner(&mut self, entry: &Entry) -> Option<(Uid, Gid)> {
+        let archived = (entry.uid, entry.gid);
+        if !self.is_root {
+            let own = (unistd::geteuid().as_raw(), unistd::getegid().as_raw());
+            self.not_ours += u64::from(archived != own);
+            return None;
+        }
+        let live = self.owners.live.as_ref().and_then(|live| entry.path.under(live).symlink_metadata().ok());
+        let (uid, gid) = match (self.owners.given, live.map(|meta| (meta.uid(), meta.gid()))) {
+            (Some(given), _) => given,
+            (None, Some(live)) if live != archived => {
+                *self.kept.entry((live, archived)).or_default() += 1;
+                live
+            }
+            _ => archived,
+        };
+        Some((Uid::from_raw(uid), Gid::from_raw(gid)))
+    }
+
+    /// A directory that the archive has something in, but not itself: as the volume has it.
+    fn unarchived(&self, path: RelPath) -> Entry {
+        let live = self.owners.live.as_ref().and_then(|live| path.under(live).symlink_metadata().ok());
+        let live = live.filter(std::fs::Metadata::is_dir);
+        Entry {
+            kind: Kind::Directory,
+            size: 0,
+            mode: live.as_ref().map_or(0o755, |meta| meta.mode() & 0o7777),
+            uid: live.as_ref().map_or_else(|| unistd::geteuid().as_raw(), MetadataExt::uid),
+            gid: live.as_ref().map_or_else(|| unistd::getegid().as_raw(), MetadataExt::gid),
+            mtime_secs: live.as_ref().map_or(0, MetadataExt::mtime),
+            mtime_nanos: 0,
+            torn: false,
+            path,
+        }
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let kept = self.kept.iter().map(|((live, archived), count)| {
+            let ((uid, gid), (was_uid, was_gid)) = (live, archived);
+            format!("{count} paths keep the owner they have on this volume, {uid}:{gid}; in the backup it is {was_uid}:{was_gid}")
+        });
+        let not_ours = (self.not_ours > 0).then(|| {
+            format!(
+                "{} paths belong to this user now, and to another in the backup: only root can set owners",
+                self.not_ours
+            )
+        });
+        kept.chain(not_ours).collect()
+    }
+}
+
+fn fill(file: &mut File, content: &mut dyn Read, path: &Path) -> Result<u64> {
+    let mut buffer = vec![0; 256 << 10];
+    let (mut written, mut flushed) = (0, 0);
+    loop {
+        let read = match content.read(&mut buffer) {
+            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => continue,
+            other => other.map_err(|cause| unpacked(cause, path))?,
+        };
+        if read == 0 {
+            return Ok(written);
+        }
+        file.write_all(&buffer[..read]).on("write", path)?;
+        written += read as u64;
+        if written - flushed >= WRITEBACK {
+            process::writeback::start(file, flushed, written - flushed);
+            flushed = written;
+        }
+    }
+}
+
+/// What is wrong with the backup itself keeps its name and its exit code.
+fn unpacked(cause: io::Error, path: &Path) -> Error {
+    match seqbac::Error::from_io(cause) {
+        seqbac::Error::Io(cause) => Error::io("unpack", path, &cause),
+        damage => damage.into(),
+    }
+}
+
+fn reserve(file: &File, size: u64) -> nix::Result<()> {
+    let Ok(length) = i64::try_from(size) else { return Err(Errno::EFBIG) };
+    if size < PREALLOCATE {
+        return Ok(());
+    }
+    match fcntl::fallocate(file, FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, length) {
+        Err(Errno::ENOSPC | Errno::EDQUOT) => Err(Errno::ENOSPC),
+        // A file system that cannot.
+        _ => Ok(()),
+    }
+}
+
+fn changed(entry: &Entry) -> TimeSpec {
+    TimeSpec::new(entry.mtime_secs, i64::from(entry.mtime_nanos.min(999_999_999)))
+}
+
+fn twice(entry: &Entry) -> Error {
+    Error::new(Code::ContentMismatch, format!("{} is in the backup twice", entry.path))
+}
+
+fn no_parent(entry: &Entry, path: &Path, errno: Errno) -> Error {
+    match errno {
+        Errno::ENOTDIR | Errno::ELOOP => Error::new(
+            Code::ContentMismatch,
+            format!("{} is in the backup below something that is no directory", entry.path),
+        ),
+        _ => Error::io("make the directory of", path, &errno.into()),
+    }
+}
+
+fn failed(verb: &str, entry: &Entry, path: &Path, errno: Errno) -> Error {
+    match errno {
+        Errno::EEXIST => twice(entry),
+        _ => Error::io(verb, path, &errno.into()),
+    }
+}

@@ -1,0 +1,262 @@
+//! The walk itself: one directory at a time, each name looked at once, the first bytes of files read.
+
+use std::{
+    collections::HashMap,
+    ffi::{OsStr, OsString},
+    fs::{self, File, Metadata, OpenOptions},
+    io::{self, Read},
+    ops::ControlFlow,
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{FileTypeExt, MetadataExt, OpenOptionsExt},
+    },
+    path::{Component, Path, PathBuf},
+};
+
+use super::{Found, Note, SEQBAC_MAGIC, SIDECARS, SMALLEST_DATABASE, SQLITE_HEADER};
+use profile::{Matcher, PathKind};
+use seqbac_header::RelPath;
+use volume::error::{Error, IoContext, Result};
+
+/// What the walk came upon.
+#[derive(Debug)]
+pub enum Seen {
+    /// A path that is state.
+    Taken(Found),
+    /// A directory that is not, but that may hold some.
+    Directory(Found),
+    /// A file of SQLite's, beside a database, by device and inode.
+    Sidecar((u64, u64)),
+    /// What the profile calls a database and does not begin like one.
+    NotADatabase(Found),
+    /// Something to tell.
+    Note(Note),
+}
+
+/// What the first bytes of a file say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    Database,
+    Backup,
+    Other,
+}
+
+type Visit<'a> = &'a mut dyn FnMut(Seen) -> ControlFlow<()>;
+
+/// Tells `visit` of all that is below `root`, in no order, until it says stop.
+pub fn walk(root: &Path, matcher: &Matcher, visit: Visit<'_>) -> Result<()> {
+    let device = fs::metadata(root).on("look at", root)?.dev();
+    let mut open = vec![(None, device)];
+    while let Some((path, device)) = open.pop() {
+        let listing = Listing::read(root, path)?;
+        for (name, meta) in &listing.names {
+            let flow = listing.look_at(root, matcher, name, meta, device, visit)?;
+            match flow {
+                ControlFlow::Break(()) => return Ok(()),
+                ControlFlow::Continue(Some(directory)) => open.push((Some(directory), meta.dev())),
+                ControlFlow::Continue(None) => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// One directory and what is in it.
+struct Listing {
+    path: Option<RelPath>,
+    names: HashMap<OsString, Metadata>,
+}
+
+impl Listing {
+    fn read(root: &Path, path: Option<RelPath>) -> Result<Self> {
+        let full = path.as_ref().map_or_else(|| root.to_owned(), |path| path.under(root));
+        let mut names = HashMap::new();
+        let entries = match fs::read_dir(&full) {
+            // Gone since its name was read.
+            Err(cause) if path.is_some() && is_gone(&cause) => return Ok(Self { path, names }),
+            other => other.on("list", &full)?,
+        };
+        for entry in entries {
+            let entry = entry.on("list", &full)?;
+            match entry.metadata() {
+                Err(cause) if is_gone(&cause) => {}
+                meta => drop(names.insert(entry.file_name(), meta.on("look at", &entry.path())?)),
+            }
+        }
+        Ok(Self { path, names })
+    }
+
+    /// A directory to go down into is handed back.
+    fn look_at(
+        &self,
+        root: &Path,
+        matcher: &Matcher,
+        name: &OsStr,
+        meta: &Metadata,
+        device: u64,
+        visit: Visit<'_>,
+    ) -> Result<ControlFlow<(), Option<RelPath>>> {
+        let path = self.child(name)?;
+        let kind = meta.file_type();
+        if let Some(base) = self.base_of(name).filter(|_| kind.is_file()).map(|base| base.under(root))
+            && sniff(&base).on("read", &base)? == Some(Content::Database)
+        {
+            return Ok(on(visit(Seen::Sidecar((meta.dev(), meta.ino())))));
+        }
+        if matcher.excludes_here(&path, kind.is_dir()) {
+            return Ok(ControlFlow::Continue(None));
+        }
+        if kind.is_dir() {
+            let wanted = matcher.wants(&path, PathKind::Directory);
+            if !wanted && !matcher.reaches_below(&path) {
+                return Ok(ControlFlow::Continue(None));
+            }
+            let found = Found::new(path.clone(), PathKind::Directory, None, meta);
+            let mut flow = visit(if wanted { Seen::Taken(found) } else { Seen::Directory(found) });
+            if meta.dev() != device && flow.is_continue() {
+                flow = visit(Seen::Note(note(&path, "on another file system than the directory it is in")));
+            }
+            return Ok(flow.map_continue(|()| Some(path)).map_break(|()| ()));
+        }
+        let flow = if kind.is_symlink() {
+            self.link(root, matcher, path, meta, visit)?
+        } else if kind.is_file() {
+            Self::file(root, matcher, path, meta, visit)?
+        } else if matcher.wants(&path, PathKind::File) {
+            let what = match () {
+                () if kind.is_socket() => "left out: a socket",
+                () if kind.is_fifo() => "left out: a named pipe",
+                () => "left out: a device",
+            };
+            visit(Seen::Note(note(&path, what)))
+        } else {
+            ControlFlow::Continue(())
+        };
+        Ok(on(flow))
+    }
+
+    fn file(
+        root: &Path,
+        matcher: &Matcher,
+        path: RelPath,
+        meta: &Metadata,
+        visit: Visit<'_>,
+    ) -> Result<ControlFlow<()>> {
+        let (file, database) = (matcher.wants(&path, PathKind::File), matcher.wants(&path, PathKind::Database));
+        if !file && !database {
+            return Ok(ControlFlow::Continue(()));
+        }
+        let full = path.under(root);
+        let Some(content) = sniff(&full).on("read", &full)? else { return Ok(ControlFlow::Continue(())) };
+        // SQLite takes a file of no bytes for an empty database; only a glob can tell that it is meant as one.
+        let named = database && matcher.names_database(&path);
+        let kind = match content {
+            Content::Backup => {
+                return Ok(visit(Seen::Note(note(&path, "left out: a backup is never part of a backup"))));
+            }
+            Content::Database => PathKind::Database,
+            Content::Other if named && meta.len() == 0 => PathKind::Database,
+            Content::Other if named => {
+                return Ok(visit(Seen::NotADatabase(Found::new(path, PathKind::File, None, meta))));
+            }
+            Content::Other if !file => return Ok(ControlFlow::Continue(())),
+            Content::Other => PathKind::File,
+        };
+        Ok(visit(Seen::Taken(Found::new(path, kind, None, meta))))
+    }
+
+    fn link(
+        &self,
+        root: &Path,
+        matcher: &Matcher,
+        path: RelPath,
+        meta: &Metadata,
+        visit: Visit<'_>,
+    ) -> Result<ControlFlow<()>> {
+        if !matcher.wants(&path, PathKind::Symlink) {
+            return Ok(ControlFlow::Continue(()));
+        }
+        let full = path.under(root);
+        let target = match fs::read_link(&full) {
+            Err(cause) if is_gone(&cause) => return Ok(ControlFlow::Continue(())),
+            other => other.on("read", &full)?,
+        };
+        if leads_out(root, self.path.as_ref(), &target) {
+            let what =
+                format!("leads out of the volume, to {}: the link is kept, not what it leads to", target.display());
+            if visit(Seen::Note(note(&path, &what))).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(visit(Seen::Taken(Found::new(path, PathKind::Symlink, Some(target), meta))))
+    }
+
+    fn child(&self, name: &OsStr) -> Result<RelPath> {
+        match &self.path {
+            Some(path) => Ok(path.child(name)),
+            None => RelPath::new(name).map_err(|cause| Error::new(volume::error::Code::Bug, cause.to_string())),
+        }
+    }
+
+    /// The file beside `name` whose sidecar it would be, going by its name.
+    fn base_of(&self, name: &OsStr) -> Option<RelPath> {
+        let base = SIDECARS.iter().find_map(|suffix| name.as_bytes().strip_suffix(suffix.as_bytes()))?;
+        let base = OsStr::from_bytes(base);
+        self.names.get(base).filter(|meta| meta.is_file())?;
+        self.child(base).ok()
+    }
+}
+
+/// The first bytes of a regular file; `None` where it is gone, or no longer one.
+pub fn sniff(path: &Path) -> io::Result<Option<Content>> {
+    // A pipe that took the file's place must not block us, and a link must not lead us away.
+    let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
+    let mut file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+        Err(cause) if is_gone(&cause) || cause.raw_os_error() == Some(nix::libc::ELOOP) => return Ok(None),
+        other => other?,
+    };
+    let meta = file.metadata()?;
+    if !meta.is_file() {
+        return Ok(None);
+    }
+    let start = first_bytes(&mut file)?;
+    Ok(Some(if start.starts_with(SQLITE_HEADER) && meta.len() >= SMALLEST_DATABASE {
+        Content::Database
+    } else if start.starts_with(SEQBAC_MAGIC) {
+        Content::Backup
+    } else {
+        Content::Other
+    }))
+}
+
+fn first_bytes(file: &mut File) -> io::Result<Vec<u8>> {
+    let mut start = Vec::with_capacity(SQLITE_HEADER.len());
+    file.take(SQLITE_HEADER.len() as u64).read_to_end(&mut start)?;
+    Ok(start)
+}
+
+fn is_gone(cause: &io::Error) -> bool {
+    matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+fn on(flow: ControlFlow<()>) -> ControlFlow<(), Option<RelPath>> {
+    flow.map_continue(|()| None)
+}
+
+fn note(path: &RelPath, what: &str) -> Note {
+    Note { path: path.clone(), what: what.to_owned() }
+}
+
+/// Whether a link in the directory `from` leads out of `root`, going by its text.
+fn leads_out(root: &Path, from: Option<&RelPath>, target: &Path) -> bool {
+    let start = from.map_or_else(|| root.to_owned(), |from| from.under(root));
+    let mut at = PathBuf::new();
+    for part in start.join(target).components() {
+        match part {
+            Component::ParentDir => drop(at.pop()),
+            Component::CurDir => {}
+            other => at.push(other),
+        }
+    }
+    !at.starts_with(root)
+}

@@ -1,0 +1,286 @@
+//! One child at a time: started with signals as they were found, its output heard, waited for, cleared up after.
+//!
+//! ```text
+//! child: own session and process group, stdin /dev/null, stdout and stderr into one pipe
+//! this:  poll(signals, pipe, log); a signal to stop goes to the group; after the grace, KILL
+//! end:   the child is reaped → what it left running is stopped, named and reaped → the pipe is emptied
+//! ```
+//! The log is written to only when it takes a page, so that a reader who stopped reading holds up the child and never
+//! this process. That nobody reads the log at all is not an error.
+
+use std::{
+    io::{self, Read},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use nix::{
+    errno::Errno,
+    fcntl::{FcntlArg, OFlag, fcntl},
+    libc,
+    poll::PollFlags,
+    sys::signal::{Signal, kill, killpg},
+    unistd::{self, Pid},
+};
+
+use super::{Isolation, Signals, leftovers, reap};
+use volume::error::Result;
+
+/// A pipe with space in it takes this much without blocking (PIPE_BUF).
+const PAGE: usize = 4096;
+
+/// How a child ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// By itself, with this code.
+    Exited(u8),
+    /// Killed by a signal that this process did not send.
+    Killed(i32),
+    /// This process was asked to stop by this signal, and stopped the child.
+    Stopped(Signal),
+}
+
+impl Ended {
+    /// As a shell shows it: the code, or 128 and the signal.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Exited(code) => code,
+            Self::Killed(signal) => code_of_signal(signal),
+            Self::Stopped(signal) => code_of_signal(signal as i32),
+        }
+    }
+}
+
+/// 128 and the signal, as a shell shows it.
+#[must_use]
+pub fn code_of_signal(signal: i32) -> u8 {
+    u8::try_from(128 + signal).unwrap_or(u8::MAX)
+}
+
+/// Who hears what a child says.
+pub trait Listener {
+    /// Some output. Returns what of it is shown in the log.
+    fn hear(&mut self, bytes: &[u8]) -> Vec<u8>;
+    /// There is no more. Returns what was held back.
+    fn end(&mut self) -> Vec<u8>;
+}
+
+/// Where a child's output goes.
+pub struct Relay<'a> {
+    /// The container's log.
+    pub log: BorrowedFd<'a>,
+    /// Who hears it first.
+    pub listener: &'a mut dyn Listener,
+}
+
+impl std::fmt::Debug for Relay<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Relay").field("log", &self.log).finish_non_exhaustive()
+    }
+}
+
+/// What a child did.
+#[derive(Debug)]
+pub struct Done {
+    /// How it ended.
+    pub ended: Ended,
+    /// What it left running: stopped by now.
+    pub leftovers: Vec<String>,
+}
+
+/// Why a child was not run to its end.
+#[derive(Debug)]
+pub enum Failure {
+    /// It was not started: the reason that `exec` gave.
+    NotStarted(io::Error),
+    /// It could not be waited for.
+    Lost(volume::error::Error),
+}
+
+/// Runs a child to its end. Without a relay its output is this process's.
+///
+/// # Errors
+/// Where it cannot be started or waited for.
+pub fn run(
+    mut command: Command,
+    relay: Option<Relay<'_>>,
+    isolation: Isolation,
+    grace: Duration,
+    signals: &mut Signals,
+) -> std::result::Result<Done, Failure> {
+    signals.look();
+    signals.know_processes();
+    let mut output = Output::connect(&mut command, relay).map_err(Failure::NotStarted)?;
+    let started = start(command, isolation).map_err(Failure::NotStarted)?;
+    let (ended, stopped) = attend(started, &mut output, grace, signals).map_err(Failure::Lost)?;
+    let leftovers = leftovers::clear(signals, started, leftovers::GRACE);
+    output.finish(signals).map_err(Failure::Lost)?;
+    let ended = stopped.map_or(ended, Ended::Stopped);
+    Ok(Done { ended, leftovers })
+}
+
+/// A program that was just written may be held open by a process that was forked meanwhile (ETXTBSY): tried again.
+fn start(mut command: Command, isolation: Isolation) -> io::Result<Pid> {
+    command.stdin(Stdio::from(nothing()?));
+    isolation.apply(&mut command);
+    let mut tries = 0;
+    loop {
+        match command.spawn() {
+            Err(cause) if cause.raw_os_error() == Some(libc::ETXTBSY) && tries < 20 => {
+                tries += 1;
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            // Its handle is dropped: children are waited for in one place only.
+            other => return other.map(|child| Pid::from_raw(child.id() as i32)),
+        }
+    }
+}
+
+/// A stdin that has ended: `/dev/null`, or a pipe that nobody writes to in a root that has no `/dev`.
+pub(super) fn nothing() -> io::Result<OwnedFd> {
+    match std::fs::File::open("/dev/null") {
+        Ok(null) => Ok(null.into()),
+        Err(_) => Ok(unistd::pipe2(OFlag::O_CLOEXEC)?.0),
+    }
+}
+
+/// A stdout that nobody hears: `/dev/null`, or this process's stderr in a root that has no `/dev`.
+#[must_use]
+pub fn unheard() -> Stdio {
+    std::fs::OpenOptions::new().write(true).open("/dev/null").map_or_else(|_| io::stderr().into(), Stdio::from)
+}
+
+/// Until the child ends: how, and the signal that was passed on to it before that, if one was.
+fn attend(
+    child: Pid,
+    output: &mut Output<'_>,
+    grace: Duration,
+    signals: &mut Signals,
+) -> Result<(Ended, Option<Signal>)> {
+    let mut kill_at: Option<Instant> = None;
+    loop {
+        if let Some(ended) = reap::all(Some(child)) {
+            return Ok((ended, kill_at.and(signals.stop())));
+        }
+        for signal in signals.fresh() {
+            // A second signal is passed on and buys no more time.
+            kill_at.get_or_insert_with(|| Instant::now() + grace);
+            send(child, signal);
+        }
+        if kill_at.is_some_and(|at| Instant::now() >= at) {
+            send(child, Signal::SIGKILL);
+            kill_at = Some(Instant::now() + Duration::from_secs(1));
+        }
+        output.wait(signals, kill_at)?;
+    }
+}
+
+/// To its group; to itself alone where it has left that.
+fn send(child: Pid, signal: Signal) {
+    if killpg(child, signal).is_err() {
+        let _ = kill(child, signal);
+    }
+}
+
+/// A child's pipe, and what of it the log has not taken yet.
+struct Output<'a> {
+    pipe: Option<std::fs::File>,
+    relay: Option<Relay<'a>>,
+    waiting: Vec<u8>,
+    last: u8,
+}
+
+impl<'a> Output<'a> {
+    fn connect(command: &mut Command, relay: Option<Relay<'a>>) -> io::Result<Self> {
+        let mut output = Self { pipe: None, relay, waiting: Vec::new(), last: b'\n' };
+        if output.relay.is_some() {
+            let (reader, writer) = unistd::pipe2(OFlag::O_CLOEXEC)?;
+            fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+            let other: OwnedFd = writer.try_clone()?;
+            command.stdout(writer).stderr(other);
+            output.pipe = Some(reader.into());
+        }
+        Ok(output)
+    }
+
+    /// Waits for whatever is next: a signal, output, space in the log.
+    fn wait(&mut self, signals: &mut Signals, until: Option<Instant>) -> Result<()> {
+        let log = self.relay.as_ref().map(|relay| relay.log);
+        let mut others: Vec<(BorrowedFd<'_>, PollFlags)> = Vec::new();
+        match (log, &self.pipe) {
+            (Some(log), _) if !self.waiting.is_empty() => others.push((log, PollFlags::POLLOUT)),
+            (_, Some(pipe)) => others.push((pipe.as_fd(), PollFlags::POLLIN)),
+            _ => {}
+        }
+        let ready = signals.wait(&others, until)?.contains(&true);
+        drop(others);
+        if ready && self.waiting.is_empty() {
+            self.read();
+        } else if ready {
+            self.write();
+        }
+        Ok(())
+    }
+
+    /// Takes a piece out of the pipe. Whether there was one.
+    fn read(&mut self) -> bool {
+        let (Some(pipe), Some(relay)) = (&mut self.pipe, &mut self.relay) else { return false };
+        let mut piece = [0; PAGE];
+        match pipe.read(&mut piece) {
+            Ok(count) if count > 0 => {
+                self.waiting.extend(relay.listener.hear(&piece[..count]));
+                true
+            }
+            Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => false,
+            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => true,
+            // Its end; an error on a pipe would be one too.
+            _ => {
+                self.pipe = None;
+                false
+            }
+        }
+    }
+
+    fn write(&mut self) {
+        let Some(relay) = &self.relay else { return };
+        let piece = &self.waiting[..self.waiting.len().min(PAGE)];
+        match unistd::write(relay.log, piece) {
+            Ok(count) if count > 0 => {
+                self.last = piece[count - 1];
+                self.waiting.drain(..count);
+            }
+            Err(Errno::EINTR | Errno::EAGAIN) => {}
+            // Nobody reads the log any more: the script goes on.
+            _ => self.waiting.clear(),
+        }
+    }
+
+    /// Everybody who could write is gone: what is left is shown. A log that takes nothing is given up when asked to stop.
+    fn finish(&mut self, signals: &mut Signals) -> Result<()> {
+        while self.read() {
+            self.flush(signals)?;
+        }
+        if let Some(relay) = &mut self.relay {
+            self.waiting.extend(relay.listener.end());
+        }
+        if self.waiting.last().copied().unwrap_or(self.last) != b'\n' {
+            self.waiting.push(b'\n');
+        }
+        self.flush(signals)
+    }
+
+    fn flush(&mut self, signals: &mut Signals) -> Result<()> {
+        while let Some(relay) = self.relay.as_ref().filter(|_| !self.waiting.is_empty()) {
+            let log = relay.log;
+            let until = signals.stop().map(|_| Instant::now() + Duration::from_millis(500));
+            if signals.wait(&[(log, PollFlags::POLLOUT)], until)?.contains(&true) {
+                self.write();
+            } else if signals.stop().is_some() {
+                self.waiting.clear();
+            }
+        }
+        Ok(())
+    }
+}

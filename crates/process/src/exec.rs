@@ -1,0 +1,354 @@
+//! Finding a program, becoming it, and saying in words why it could not be executed.
+//!
+//! Exit codes are a shell's: 127 where it, its interpreter or its loader is not there, 126 where it cannot be executed.
+//! A text without `#!` is not handed to a shell: which one is for the person to say.
+
+use std::{
+    ffi::{CString, OsStr, OsString},
+    fs::{self, File},
+    io::Read,
+    os::{
+        fd::RawFd,
+        unix::{
+            ffi::{OsStrExt, OsStringExt},
+            fs::PermissionsExt,
+        },
+    },
+    path::{Path, PathBuf},
+};
+
+use nix::{
+    errno::Errno,
+    libc,
+    sys::statvfs::{FsFlags, statvfs},
+    unistd::{self, AccessFlags},
+};
+
+use super::{User, Variables};
+use volume::error::{self, Code, Error};
+
+/// A program that was not executed, and the exit code that a shell has for it.
+#[derive(Debug, Clone)]
+pub struct NotExecuted {
+    /// 126 or 127.
+    pub exit: u8,
+    /// Why.
+    pub error: Error,
+}
+
+impl NotExecuted {
+    fn new(exit: u8, message: String) -> Self {
+        Self { exit, error: Error::new(Code::Unexpected, message) }
+    }
+
+    fn hint(mut self, hint: &str) -> Self {
+        self.error = self.error.hint(hint);
+        self
+    }
+}
+
+/// Finds a program as a shell does: a name with a slash is a path, any other is looked for in `path`.
+///
+/// # Errors
+/// 127 where there is none, 126 where there is one that cannot be executed.
+pub fn find(program: &OsStr, path: &OsStr) -> Result<PathBuf, NotExecuted> {
+    if program.as_bytes().contains(&b'/') {
+        return Ok(program.into());
+    }
+    let mut refused = None;
+    for folder in path.as_bytes().split(|byte| *byte == b':') {
+        let folder = if folder.is_empty() { b"." } else { folder };
+        let candidate = Path::new(OsStr::from_bytes(folder)).join(program);
+        if !candidate.is_file() {
+            continue;
+        }
+        if unistd::access(&candidate, AccessFlags::X_OK).is_ok() {
+            return Ok(candidate);
+        }
+        refused.get_or_insert(candidate);
+    }
+    match refused {
+        Some(candidate) if !program.is_empty() => Err(explain(&candidate, Errno::EACCES)),
+        _ => Err(NotExecuted::new(127, format!("no program {} is on the PATH", program.display()))
+            .hint("check its spelling, and that the image has it")),
+    }
+}
+
+/// A program that is about to be executed: nothing is left to do but the system call.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    path: PathBuf,
+    image: CString,
+    arguments: Vec<CString>,
+    environment: Vec<CString>,
+    user: Option<User>,
+}
+
+/// Finds the program of a command, and puts its arguments into the kernel's form.
+///
+/// # Errors
+/// Where there is no such program.
+pub fn prepare(command: &[OsString], environment: &Variables) -> Result<Prepared, NotExecuted> {
+    let Some(program) = command.first() else { return Err(NotExecuted::new(127, "no program was named".to_owned())) };
+    let path = find(program, environment.path())?;
+    let nul = |_| NotExecuted::new(126, "an argument has a NUL in it".to_owned());
+    let image = CString::new(path.as_os_str().as_bytes()).map_err(nul)?;
+    let arguments = command.iter().map(|text| CString::new(text.as_bytes())).collect::<Result<_, _>>().map_err(nul)?;
+    Ok(Prepared { path, image, arguments, environment: environment.to_c_strings(), user: None })
+}
+
+impl Prepared {
+    /// The same, with this variable set to this value, or without it.
+    #[must_use]
+    pub(super) fn with(mut self, name: &str, value: Option<&str>) -> Self {
+        let start = format!("{name}=");
+        self.environment.retain(|pair| !pair.as_bytes().starts_with(start.as_bytes()));
+        self.environment.extend(value.and_then(|value| CString::new(format!("{start}{value}")).ok()));
+        self
+    }
+
+    /// The same, called by this name.
+    #[must_use]
+    pub fn called(mut self, name: &OsStr) -> Self {
+        if let (Some(first), Ok(name)) = (self.arguments.first_mut(), CString::new(name.as_bytes())) {
+            *first = name;
+        }
+        self
+    }
+
+    /// The same, as this user.
+    #[must_use]
+    pub fn as_user(self, user: Option<User>) -> Self {
+        Self { user, ..self }
+    }
+
+    /// Why the kernel did not execute it.
+    #[must_use]
+    pub fn refused(&self, errno: Errno) -> NotExecuted {
+        explain(&self.path, errno)
+    }
+
+    /// Becomes the program, and its user first. Returns only where that fails.
+    #[must_use]
+    pub fn exec(&self) -> NotExecuted {
+        if let Some(user) = &self.user
+            && let Err(cause) = user.become_with_output()
+        {
+            return NotExecuted::new(126, format!("cannot become the user {}: {}", user.spec(), error::reason(&cause)));
+        }
+        let Err(errno) = unistd::execve(&self.image, &self.arguments, &self.environment);
+        self.refused(errno)
+    }
+}
+
+/// Marks every descriptor above 2 to be closed at exec, except these.
+pub fn close_on_exec_except(keep: &[RawFd]) {
+    const CLOEXEC: libc::c_uint = 1 << 2;
+    // SAFETY: takes numbers; marks descriptors, closes none.
+    let marked = unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, CLOEXEC) } == 0;
+    if !marked {
+        // Before Linux 5.11, or forbidden by a filter.
+        open_descriptors().into_iter().filter(|fd| *fd > 2).for_each(|fd| set_flags(fd, libc::FD_CLOEXEC));
+    }
+    keep.iter().for_each(|fd| set_flags(*fd, 0));
+}
+
+/// Whether a descriptor is open, and would be after exec.
+#[must_use]
+pub fn outlives_exec(fd: RawFd) -> bool {
+    // SAFETY: takes any number; fails on one that is not open.
+    unsafe { libc::fcntl(fd, libc::F_GETFD) == 0 }
+}
+
+fn set_flags(fd: RawFd, flags: libc::c_int) {
+    // SAFETY: takes any number; fails on one that is not open.
+    unsafe {
+        libc::fcntl(fd, libc::F_SETFD, flags);
+    }
+}
+
+fn open_descriptors() -> Vec<RawFd> {
+    match fs::read_dir("/proc/self/fd") {
+        Ok(entries) => entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect(),
+        Err(_) => (3..65_536).collect(),
+    }
+}
+
+/// Why the kernel did not execute what is at `path`, in words that name what to mend.
+#[must_use]
+pub fn explain(path: &Path, errno: Errno) -> NotExecuted {
+    let shown = path.display();
+    match errno {
+        Errno::ENOENT if path.exists() => missing_part(path),
+        Errno::ENOENT | Errno::ENOTDIR => NotExecuted::new(127, format!("{shown} does not exist"))
+            .hint("check its spelling, and that the image has it"),
+        Errno::EACCES | Errno::EPERM => forbidden(path, errno),
+        Errno::ENOEXEC => not_an_image(path),
+        Errno::ETXTBSY => NotExecuted::new(126, format!("{shown} is being written by another process")),
+        Errno::E2BIG => NotExecuted::new(126, format!("the arguments and the environment are too long for {shown}")),
+        _ => NotExecuted::new(126, format!("{shown} cannot be executed: {}", errno.desc().to_lowercase())),
+    }
+}
+
+/// It is there, and the kernel says it is not: something that it needs is missing.
+fn missing_part(path: &Path) -> NotExecuted {
+    let shown = path.display();
+    let head = head(path);
+    if let Some(line) = shebang(&head) {
+        if line.interpreter.as_bytes().ends_with(b"\r") || line.argument.is_some_and(|text| text.ends_with(b"\r")) {
+            return NotExecuted::new(
+                127,
+                format!("{shown} has Windows line ends (CRLF): its #! line names no program"),
+            )
+            .hint("save it with LF line ends");
+        }
+        return NotExecuted::new(
+            127,
+            format!("the interpreter {} of {shown} does not exist", line.interpreter.display()),
+        )
+        .hint("install it in the image, or name another in the #! line");
+    }
+    match loader(path) {
+        Some(loader) => {
+            NotExecuted::new(127, format!("the dynamic loader {} of {shown} does not exist", loader.display()))
+                .hint("the program was built for another C library or processor than the image's")
+        }
+        None => NotExecuted::new(127, format!("{shown} does not exist, or something that it needs does not")),
+    }
+}
+
+fn forbidden(path: &Path, errno: Errno) -> NotExecuted {
+    let shown = path.display();
+    let meta = fs::metadata(path).ok();
+    if meta.as_ref().is_some_and(fs::Metadata::is_dir) {
+        return NotExecuted::new(126, format!("{shown} is a directory"));
+    }
+    if meta.as_ref().is_some_and(|meta| meta.permissions().mode() & 0o111 == 0) {
+        return NotExecuted::new(126, format!("{shown} has no execute permission")).hint("chmod +x it in the image");
+    }
+    if on_noexec_mount(path) {
+        return NotExecuted::new(126, format!("{shown} is on a file system that is mounted noexec"))
+            .hint("keep programs in the image, or mount the volume without noexec");
+    }
+    if errno == Errno::EPERM {
+        return NotExecuted::new(126, format!("{shown} may not be executed: operation not permitted"))
+            .hint("a program with file capabilities needs them in the container's bounding set");
+    }
+    NotExecuted::new(126, format!("{shown} may not be executed by this user"))
+        .hint("check the mode of the file, and of every directory above it")
+}
+
+fn not_an_image(path: &Path) -> NotExecuted {
+    let shown = path.display();
+    let head = head(path);
+    if head.is_empty() {
+        return NotExecuted::new(126, format!("{shown} is empty"));
+    }
+    if head.starts_with(b"\x7fELF") {
+        return NotExecuted::new(126, format!("{shown} is a program for another processor, or damaged"))
+            .hint("use the image that was built for this machine");
+    }
+    NotExecuted::new(126, format!("{shown} is no program: it has no #! line"))
+        .hint("add one, or name the interpreter: run -- /bin/sh FILE")
+}
+
+/// Whether nothing there may be executed, whatever its mode.
+#[must_use]
+pub fn on_noexec_mount(path: &Path) -> bool {
+    statvfs(path).is_ok_and(|found| found.flags().contains(FsFlags::ST_NOEXEC))
+}
+
+/// The first line of a script, as the kernel reads it: the rest after the interpreter is one argument.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Shebang<'a> {
+    /// The program that runs the script.
+    pub interpreter: &'a OsStr,
+    /// What it is given before the script.
+    pub argument: Option<&'a [u8]>,
+}
+
+/// Reads a `#!` line; `None` where there is none, or it names nothing.
+#[must_use]
+pub fn shebang(text: &[u8]) -> Option<Shebang<'_>> {
+    let line = text.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
+    let line = trim_blanks(line);
+    let end = line.iter().position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(line.len());
+    let (interpreter, rest) = line.split_at(end);
+    let rest = trim_blanks(rest);
+    (!interpreter.is_empty())
+        .then(|| Shebang { interpreter: OsStr::from_bytes(interpreter), argument: (!rest.is_empty()).then_some(rest) })
+}
+
+fn trim_blanks(text: &[u8]) -> &[u8] {
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let start = text.iter().position(|byte| !blank(byte)).unwrap_or(text.len());
+    let end = text.iter().rposition(|byte| !blank(byte)).map_or(start, |last| last + 1);
+    &text[start..end]
+}
+
+fn head(path: &Path) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let _ = File::open(path).and_then(|file| file.take(4096).read_to_end(&mut bytes));
+    bytes
+}
+
+/// The dynamic loader that a 64-bit ELF image names (PT_INTERP), where its table is in the first page, as it always is.
+fn loader(path: &Path) -> Option<PathBuf> {
+    let head = head(path);
+    let number = |at: usize, size: usize| {
+        let bytes = head.get(at..at.checked_add(size)?)?;
+        bytes.iter().rev().try_fold(0_usize, |number, byte| number.checked_mul(256)?.checked_add(usize::from(*byte)))
+    };
+    if !head.starts_with(b"\x7fELF\x02\x01") {
+        return None;
+    }
+    let (table, size, count) = (number(32, 8)?, number(54, 2)?, number(56, 2)?);
+    let header = (0..count)
+        .filter_map(|index| table.checked_add(index.checked_mul(size)?))
+        .find(|at| number(*at, 4) == Some(3))?;
+    let (start, length) = (number(header.checked_add(8)?, 8)?, number(header.checked_add(32)?, 8)?);
+    let name = head.get(start..start.checked_add(length)?)?;
+    Some(OsString::from_vec(name.split(|byte| *byte == 0).next()?.to_vec()).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shebang_is_read_as_the_kernel_reads_it() {
+        let line = shebang(b"#! \t/bin/a b  c \nrest").expect("has one");
+        assert_eq!(line, Shebang { interpreter: OsStr::new("/bin/a"), argument: Some(b"b  c") });
+        assert_eq!(shebang(b"#!/bin/a\r\n").expect("has one").interpreter, OsStr::new("/bin/a\r"));
+        assert_eq!(shebang(b"#!\n"), None);
+        assert_eq!(shebang(b" #!/bin/sh\n"), None);
+    }
+
+    #[test]
+    fn reasons_have_a_shells_exit_codes() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = |name: &str, text: &str, mode: u32| {
+            let path = dir.path().join(name);
+            fs::write(&path, text).expect("writes");
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("changes");
+            path
+        };
+        let crlf = explain(&file("crlf", "#!/bin/sh\r\n", 0o755), Errno::ENOENT);
+        assert_eq!((crlf.exit, crlf.error.message().contains("CRLF")), (127, true));
+        let gone = explain(&file("gone", "#!/no/such\n", 0o755), Errno::ENOENT);
+        assert_eq!((gone.exit, gone.error.message().contains("/no/such")), (127, true));
+        let plain = explain(&file("plain", "echo\n", 0o644), Errno::EACCES);
+        assert_eq!((plain.exit, plain.error.message().contains("execute permission")), (126, true));
+        let folder = explain(dir.path(), Errno::EACCES);
+        assert_eq!((folder.exit, folder.error.message().contains("directory")), (126, true));
+        assert_eq!(explain(&file("text", "echo\n", 0o755), Errno::ENOEXEC).exit, 126);
+    }
+
+    #[test]
+    fn the_dynamic_loader_is_named() {
+        // A test binary of the musl target is static; the system's shell is not.
+        if let Some(found) = loader(Path::new("/bin/sh")) {
+            assert!(found.to_string_lossy().contains("ld-"), "{found:?}");
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! How a child that somebody waits for is set apart from this process, between fork and exec.
+//!
+//! ```text
+//! own session (a group to be stopped as one, no terminal) → low priority → death signal → user → kept descriptors
+//! → signals as this process found them
+//! ```
+
+use std::{io, os::fd::RawFd, os::unix::process::CommandExt, process::Command};
+
+use nix::{libc, unistd};
+
+use super::{
+    User,
+    signals::Found,
+    start::{IOPRIO_IDLE, IOPRIO_WHO_PROCESS, NICE},
+};
+
+/// What a child is given, and what it gives up.
+#[derive(Debug, Default)]
+pub struct Isolation {
+    /// Descriptors that it inherits, besides 0 to 2.
+    pub keep: Vec<RawFd>,
+    /// Whether it gets CPU and disk only when no other process wants them.
+    pub low_priority: bool,
+    /// Whether it gets SIGTERM when this process ends.
+    pub ends_with_parent: bool,
+    /// The user that it becomes, with its output made that user's.
+    pub user: Option<User>,
+}
+
+impl Isolation {
+    /// Has the command apply it when it starts.
+    pub fn apply(self, command: &mut Command) {
+        let found = Found::get();
+        let parent = unistd::getpid().as_raw();
+        // SAFETY: between fork and exec it makes system calls only, and allocates nothing.
+        unsafe {
+            command.pre_exec(move || self.enter(parent, found));
+        }
+    }
+
+    fn enter(&self, parent: i32, found: Found) -> io::Result<()> {
+        // SAFETY: system calls that take numbers.
+        unsafe {
+            libc::setsid();
+            if self.low_priority {
+                // As far as it may: a seccomp filter that refuses these leaves things as they are.
+                libc::setpriority(libc::PRIO_PROCESS, 0, NICE);
+                libc::syscall(libc::SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_IDLE);
+            }
+            if self.ends_with_parent {
+                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
+                // The parent may have ended before the line above.
+                if libc::getppid() != parent {
+                    return Err(io::Error::from_raw_os_error(libc::ECHILD));
+                }
+            }
+            for kept in &self.keep {
+                libc::fcntl(*kept, libc::F_SETFD, 0);
+            }
+        }
+        found.restore();
+        self.user.as_ref().map_or(Ok(()), User::become_with_output)
+    }
+}

@@ -1,0 +1,314 @@
+//! Another user: found in `/etc/passwd` and `/etc/group`, and become just before exec.
+//!
+//! The two files are read here, because a static binary has no NSS. The rules are gosu's: a number need not be in them;
+//! a user alone brings its group and supplementary groups, a user with a group brings that group and no other; `HOME`
+//! is the user's, and `/` for one that is not in the file.
+
+use std::{
+    ffi::{OsStr, OsString},
+    fs,
+    io::ErrorKind,
+    os::unix::fs::MetadataExt,
+    path::Path,
+};
+
+use nix::{errno::Errno, libc, unistd};
+
+use volume::error::{Code, Error, IoContext, Result};
+
+/// Where users are.
+const PASSWD: &str = "/etc/passwd";
+
+/// Where groups are.
+const GROUP: &str = "/etc/group";
+
+/// A user that a process can become.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    uid: u32,
+    gid: u32,
+    groups: Vec<u32>,
+    home: OsString,
+    spec: String,
+}
+
+impl User {
+    /// Finds what `NAME|UID[:GROUP]` says.
+    ///
+    /// # Errors
+    /// `Usage` for a name that is not there, a number that is none, and a user that this process may not become.
+    pub fn find(spec: &str) -> Result<Self> {
+        let user = resolve(spec, &read(PASSWD)?, &read(GROUP)?, Ids::of_process())?;
+        user.refuse_unless_allowed(spec)?;
+        Ok(user)
+    }
+
+    /// What it was called.
+    #[must_use]
+    pub fn spec(&self) -> &str {
+        &self.spec
+    }
+
+    /// Its home, for `HOME`.
+    #[must_use]
+    pub fn home(&self) -> &OsStr {
+        &self.home
+    }
+
+    /// Its id.
+    #[must_use]
+    pub const fn uid(&self) -> u32 {
+        self.uid
+    }
+
+    /// Its group's id.
+    #[must_use]
+    pub const fn gid(&self) -> u32 {
+        self.gid
+    }
+
+    /// Becomes this user, for good. System calls only: for a child between fork and exec, and for this process, which
+    /// has one thread, before it becomes the server.
+    ///
+    /// # Errors
+    /// The kernel's; the process is not to go on then.
+    pub fn adopt(&self) -> std::io::Result<()> {
+        let call = |done: libc::c_long| Errno::result(done).map(drop).map_err(std::io::Error::from);
+        if self.is_this_process() {
+            return Ok(());
+        }
+        // Where nothing changes nothing is asked: a user namespace may forbid setgroups altogether.
+        if !self.has_groups_already() {
+            // SAFETY: takes a length, and as many numbers that live through the call.
+            call(unsafe { libc::syscall(libc::SYS_setgroups, self.groups.len(), self.groups.as_ptr()) })?;
+        }
+        // SAFETY: take numbers.
+        call(unsafe { libc::syscall(libc::SYS_setgid, self.gid) })?;
+        // SAFETY: as above.
+        call(unsafe { libc::syscall(libc::SYS_setuid, self.uid) })
+    }
+
+    fn has_groups_already(&self) -> bool {
+        groups_of_process(&mut [0; 64]) == self.groups.as_slice()
+    }
+
+    /// The same, for a process whose stdout and stderr are its own.
+    ///
+    /// # Errors
+    /// As [`User::adopt`].
+    pub fn become_with_output(&self) -> std::io::Result<()> {
+        for fd in [1, 2] {
+            // SAFETY: takes any number, and fails on one that is not open.
+            let open = unsafe { libc::fcntl(fd, libc::F_GETFD) } >= 0;
+            if open {
+                // SAFETY: it is open, and nothing closes it while this runs.
+                self.own_output(unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) });
+            }
+        }
+        self.adopt()
+    }
+
+    /// Its output can be opened again by name (`/dev/stdout`), which a pipe that belongs to root could not.
+    fn own_output(&self, fd: std::os::fd::BorrowedFd<'_>) {
+        let is_stream = nix::sys::stat::fstat(fd).is_ok_and(|found| {
+            let kind = found.st_mode & libc::S_IFMT;
+            kind == libc::S_IFIFO || (kind == libc::S_IFCHR && unistd::isatty(fd).unwrap_or(false))
+        });
+        if is_stream {
+            let _ = unistd::fchown(fd, Some(self.uid.into()), None);
+        }
+    }
+
+    /// Whether it may do this (4 read, 1 execute) with a file, and pass every folder above it, as far as modes say.
+    #[must_use]
+    pub fn may(&self, path: &Path, what: u32) -> bool {
+        let allowed = |path: &Path, what: u32| {
+            fs::metadata(path).is_ok_and(|meta| {
+                let shift = match () {
+                    () if self.uid == 0 && (what & 1 == 0 || meta.is_dir() || meta.mode() & 0o111 != 0) => return true,
+                    () if meta.uid() == self.uid => 6,
+                    () if meta.gid() == self.gid || self.groups.contains(&meta.gid()) => 3,
+                    () => 0,
+                };
+                (meta.mode() >> shift) & what == what
+            })
+        };
+        let Ok(path) = path.canonicalize() else { return false };
+        allowed(&path, what) && path.ancestors().skip(1).all(|folder| allowed(folder, 1))
+    }
+
+    /// Only root becomes another. That a user stays who it is needs no right.
+    fn refuse_unless_allowed(&self, spec: &str) -> Result<()> {
+        let now = Ids::of_process();
+        if self.is_this_process() {
+            return Ok(());
+        }
+        if now.uid == 0 {
+            return if may_change_ids() {
+                Ok(())
+            } else {
+                Err(Error::usage(format!("--user {spec} is not possible: this container may not change users"))
+                    .hint("give it the capabilities SETUID and SETGID, or name the user to the runtime instead"))
+            };
+        }
+        Err(Error::usage(format!("--user {spec} needs root, and this process runs as user {}", now.uid))
+            .hint("start the container as root, or leave --user (MOORLINE_USER) out and name the user to the runtime"))
+    }
+
+    /// Whether this process, which is not root's, is it already.
+    fn is_this_process(&self) -> bool {
+        let now = Ids::of_process();
+        now.uid != 0 && self.uid == now.uid && self.gid == now.gid && self.is_in_groups(now.gid)
+    }
+
+    fn is_in_groups(&self, gid: u32) -> bool {
+        let mut current: [libc::gid_t; 64] = [0; 64];
+        let current = groups_of_process(&mut current);
+        self.groups.iter().all(|group| *group == gid || current.contains(group))
+    }
+}
+
+/// The supplementary groups, as many as there is room for. One system call, no memory.
+fn groups_of_process(room: &mut [libc::gid_t; 64]) -> &[u32] {
+    // SAFETY: takes the length of an array, and the array.
+    let count = unsafe { libc::syscall(libc::SYS_getgroups, room.len(), room.as_mut_ptr()) };
+    usize::try_from(count).ok().and_then(|count| room.get(..count)).unwrap_or_default()
+}
+
+/// Whether this process has the capabilities SETGID and SETUID.
+fn may_change_ids() -> bool {
+    const VERSION_3: u32 = 0x2008_0522;
+    let header: [u32; 2] = [VERSION_3, 0];
+    let mut sets: [u32; 6] = [0; 6];
+    // SAFETY: version 3 takes a header of two numbers and fills two times three.
+    let done = unsafe { libc::syscall(libc::SYS_capget, header.as_ptr(), sets.as_mut_ptr()) };
+    let wanted = 1 << 6 | 1 << 7;
+    // A filter that forbids the question forbids nothing else.
+    done != 0 || sets[0] & wanted == wanted
+}
+
+/// The ids of this process.
+#[derive(Debug, Clone, Copy)]
+struct Ids {
+    uid: u32,
+    gid: u32,
+}
+
+impl Ids {
+    fn of_process() -> Self {
+        Self { uid: unistd::geteuid().as_raw(), gid: unistd::getegid().as_raw() }
+    }
+}
+
+/// A file that an image need not have.
+fn read(path: &str) -> Result<String> {
+    match fs::read(path) {
+        Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(String::new()),
+        other => Ok(String::from_utf8_lossy(&other.on("read", Path::new(path))?).into_owned()),
+    }
+}
+
+/// One line of `/etc/passwd`.
+struct Account<'a> {
+    name: &'a str,
+    uid: u32,
+    gid: u32,
+    home: &'a str,
+}
+
+fn accounts(passwd: &str) -> impl Iterator<Item = Account<'_>> {
+    passwd.lines().filter_map(|line| {
+        let fields: Vec<&str> = line.trim().split(':').collect();
+        let [name, _, uid, gid, rest @ ..] = fields.as_slice() else { return None };
+        let home = rest.get(1).copied().unwrap_or_default();
+        (!name.is_empty() && !name.starts_with('#')).then_some(())?;
+        Some(Account { name, uid: uid.parse().ok()?, gid: gid.parse().ok()?, home })
+    })
+}
+
+/// Name, id and members of each group.
+fn groups(group: &str) -> impl Iterator<Item = (&str, u32, &str)> {
+    group.lines().filter_map(|line| {
+        let fields: Vec<&str> = line.trim().split(':').collect();
+        let [name, _, gid, rest @ ..] = fields.as_slice() else { return None };
+        Some((*name, gid.parse().ok()?, rest.first().copied().unwrap_or_default()))
+    })
+}
+
+fn resolve(spec: &str, passwd: &str, group: &str, now: Ids) -> Result<User> {
+    let (user, wanted) = spec.split_once(':').unwrap_or((spec, ""));
+    let number = id(user);
+    let found = accounts(passwd)
+        .find(|one| if user.is_empty() { one.uid == now.uid } else { one.name == user || number == Some(one.uid) });
+    let uid = match (&found, number) {
+        (Some(account), _) => account.uid,
+        (None, Some(number)) => number,
+        (None, None) if user.is_empty() => now.uid,
+        (None, None) => return Err(unknown("user", user, PASSWD)),
+    };
+    let (gid, groups) = match (wanted, &found) {
+        ("", Some(account)) => (account.gid, supplementary(account.name, group)),
+        ("", None) => (now.gid, Vec::new()),
+        _ => (group_id(wanted, group)?, Vec::new()),
+    };
+    let home = found.map(|account| account.home).filter(|home| !home.is_empty()).unwrap_or("/");
+    Ok(User { uid, gid, groups, home: home.into(), spec: spec.to_owned() })
+}
+
+fn supplementary(user: &str, group: &str) -> Vec<u32> {
+    let of_user = groups(group).filter(|(.., members)| members.split(',').any(|member| member == user));
+    of_user.map(|(_, gid, _)| gid).collect()
+}
+
+fn group_id(wanted: &str, group: &str) -> Result<u32> {
+    let number = id(wanted);
+    let named = groups(group).find(|(name, gid, _)| *name == wanted || number == Some(*gid)).map(|(_, gid, _)| gid);
+    named.or(number).ok_or_else(|| unknown("group", wanted, GROUP))
+}
+
+/// Digits only; the largest number means "unchanged" to the kernel.
+fn id(text: &str) -> Option<u32> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten().filter(|id| *id < u32::MAX)
+}
+
+fn unknown(what: &str, name: &str, file: &str) -> Error {
+    Error::new(Code::Usage, format!("there is no {what} {name:?} in {}", file))
+        .hint("say a name that the image has, or a number: --user UID:GID")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\n\n# no\n+nis\ngames:x:5:60:games:/usr/games:/bin/no\nbad:x:y:1::/:\n77:x:9:9::/srv:\n";
+    const GROUP: &str = "root:x:0:\ndaemon:x:1:\naudio:x:29:games,root\nvideo:x:44:mygames,games\n";
+
+    fn find(spec: &str) -> Result<User> {
+        resolve(spec, PASSWD, GROUP, Ids { uid: 0, gid: 0 })
+    }
+
+    #[test]
+    fn the_rules_are_gosus() {
+        for (spec, uid, gid, groups, home) in [
+            ("games", 5, 60, vec![29, 44], "/usr/games"),
+            ("5", 5, 60, vec![29, 44], "/usr/games"),
+            ("games:daemon", 5, 1, vec![], "/usr/games"),
+            ("games:", 5, 60, vec![29, 44], "/usr/games"),
+            ("1000", 1000, 0, vec![], "/"),
+            ("1000:1000", 1000, 1000, vec![], "/"),
+            (":audio", 0, 29, vec![], "/root"),
+            ("77", 9, 9, vec![], "/srv"),
+        ] {
+            let expected = User { uid, gid, groups, home: home.into(), spec: spec.to_owned() };
+            assert_eq!(find(spec).expect(spec), expected, "{spec}");
+        }
+    }
+
+    #[test]
+    fn what_is_neither_a_name_nor_a_number_is_refused() {
+        for spec in ["bogus", "0day", "0:bogus", "0:0day", "bad", "-1", "+5", "4294967295", "4294967296", "0:0:0", " "]
+        {
+            assert!(find(spec).is_err(), "{spec}");
+        }
+    }
+}

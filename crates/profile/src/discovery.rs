@@ -1,0 +1,72 @@
+//! State found by looking: every SQLite database, every other file, less what `.moorlineignore` leaves out.
+
+use std::{fs, io, path::Path};
+
+use crate::Scope;
+use volume::error::{Error, IoContext, Result};
+
+/// The file at the storage root that says what discovery leaves out, in the syntax of gitignore.
+pub const IGNORE_FILE: &str = ".moorlineignore";
+
+/// All that is below `root`, less what its `.moorlineignore` leaves out.
+///
+/// # Errors
+/// `Usage` for a line that makes no sense, with its number; where the file cannot be read.
+pub fn discovered(root: &Path) -> Result<Scope> {
+    let path = root.join(IGNORE_FILE);
+    let text = match fs::read(&path) {
+        Ok(text) => text,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Scope::everything()),
+        Err(cause) => return Err(Error::io("read", &path, &cause)),
+    };
+    let text = String::from_utf8(text)
+        .map_err(|cause| io::Error::new(io::ErrorKind::InvalidData, format!("it is not UTF-8: {cause}")))
+        .on("read", &path)
+        .map_err(|error| error.with_code(volume::error::Code::Usage))?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let scope = Scope { ignore: text.lines().map(str::to_owned).collect(), ..Scope::everything() };
+    scope.compile()?;
+    Ok(scope)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{PathKind, scope::Matcher};
+    use seqbac_header::RelPath;
+    use volume::error::Code;
+
+    fn with(ignore: &[u8]) -> Result<Matcher> {
+        let dir = tempfile::tempdir().expect("a folder");
+        fs::write(dir.path().join(IGNORE_FILE), ignore).expect("writes");
+        discovered(dir.path())?.compile()
+    }
+
+    fn takes(matcher: &Matcher, path: &str) -> bool {
+        matcher.takes(&RelPath::new(path).expect("a plain path"), PathKind::File)
+    }
+
+    #[test]
+    fn without_an_ignore_file_all_is_state() {
+        let dir = tempfile::tempdir().expect("a folder");
+        assert_eq!(discovered(dir.path()).expect("discovers"), Scope::everything());
+    }
+
+    #[test]
+    fn an_ignore_file_from_windows_is_read() {
+        let matcher = with(b"\xef\xbb\xbfcache/\r\n*.tmp\r\n").expect("reads");
+        assert!(!takes(&matcher, "cache/x") && !takes(&matcher, "a.tmp") && takes(&matcher, "a"));
+    }
+
+    #[test]
+    fn a_bad_line_is_named_by_its_number() {
+        let error = with(b"# caches\n\n[z-a]\n").expect_err("refuses");
+        assert_eq!(error.code(), Code::Usage);
+        assert!(error.message().contains("line 3"), "{error}");
+    }
+
+    #[test]
+    fn an_ignore_file_that_is_no_text_is_refused() {
+        assert_eq!(with(b"caf\xe9").expect_err("refuses").code(), Code::Usage);
+    }
+}

@@ -1,0 +1,107 @@
+//! `digest.json`, the last member: every other member with its size, its BLAKE3 and where it is in the tar.
+//!
+//! It is what proves that a backup is complete: a tar without it is one whose writer did not finish.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Error, Result};
+use seqbac_header::RelPath;
+
+/// What the digest says about a member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DigestEntry {
+    /// Its name.
+    pub path: RelPath,
+    /// Length of its content; 0 for directories and links.
+    pub size: u64,
+    /// BLAKE3 of its content.
+    pub blake3: blake3::Hash,
+    /// Where in the tar its header starts (the extended one, where it has one).
+    pub offset: u64,
+    /// It changed while it was captured.
+    pub torn: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Digest {
+    complete: bool,
+    members: Vec<Listed>,
+}
+
+/// A member as the JSON has it. The offset may be missing: then the member can be read in sequence only.
+#[derive(Serialize, Deserialize)]
+struct Listed {
+    path: RelPath,
+    size: u64,
+    blake3: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    offset: Option<u64>,
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    torn: bool,
+}
+
+impl From<&DigestEntry> for Listed {
+    fn from(entry: &DigestEntry) -> Self {
+        Self {
+            path: entry.path.clone(),
+            size: entry.size,
+            blake3: entry.blake3.to_hex().to_string(),
+            offset: Some(entry.offset),
+            torn: entry.torn,
+        }
+    }
+}
+
+impl Listed {
+    fn hash(&self) -> Result<blake3::Hash> {
+        let wrong = |_| Error::mismatch(format!("digest.json has no BLAKE3 for {}", self.path));
+        blake3::Hash::from_hex(&self.blake3).map_err(wrong)
+    }
+}
+
+/// The JSON of a digest with these members.
+pub(super) fn encode(members: &[DigestEntry]) -> Result<Vec<u8>> {
+    let digest = Digest { complete: true, members: members.iter().map(Listed::from).collect() };
+    serde_json::to_vec(&digest).map_err(|cause| Error::Io(cause.into()))
+}
+
+fn decode(json: &[u8]) -> Result<Vec<Listed>> {
+    let digest: Digest =
+        serde_json::from_slice(json).map_err(|cause| Error::mismatch(format!("digest.json is malformed: {cause}")))?;
+    if digest.complete { Ok(digest.members) } else { Err(Error::Incomplete) }
+}
+
+/// The members of a digest, if every one has its offset, and they are in order.
+pub(super) fn indexed(json: &[u8]) -> Result<Option<Vec<DigestEntry>>> {
+    let mut members: Vec<DigestEntry> = Vec::new();
+    for listed in decode(json)? {
+        let Some(offset) = listed.offset else { return Ok(None) };
+        if members.last().is_some_and(|before| before.offset >= offset) {
+            return Ok(None);
+        }
+        let blake3 = listed.hash()?;
+        members.push(DigestEntry { path: listed.path, size: listed.size, blake3, offset, torn: listed.torn });
+    }
+    Ok(Some(members))
+}
+
+/// Compares a digest with the members that were read, and marks those that were torn.
+pub(super) fn check(json: &[u8], seen: &mut [DigestEntry]) -> Result<()> {
+    let listed = decode(json)?;
+    if listed.len() != seen.len() {
+        let what = format!("digest.json lists {} members, the tar has {}", listed.len(), seen.len());
+        return Err(Error::mismatch(what));
+    }
+    for (listed, seen) in listed.iter().zip(seen) {
+        if listed.path != seen.path {
+            let what = format!("digest.json lists {} where the tar has {}", listed.path, seen.path);
+            return Err(Error::mismatch(what));
+        }
+        let offset = listed.offset.unwrap_or(seen.offset);
+        if (listed.size, listed.hash()?, offset) != (seen.size, seen.blake3, seen.offset) {
+            return Err(Error::mismatch(format!("{} is not what digest.json says", seen.path)));
+        }
+        seen.torn = listed.torn;
+    }
+    Ok(())
+}

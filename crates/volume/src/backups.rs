@@ -1,0 +1,96 @@
+//! The backup files of a folder, and what their plaintext headers say: enough to decide whether a start needs a backup.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+};
+
+use seqbac_header::Header;
+
+use crate::{
+    Instance, Volume,
+    error::{Code, Error, IoContext, Result},
+};
+
+/// The ending of every backup's name.
+pub const EXTENSION: &str = "seqbac";
+
+/// How far in the future a backup may claim to have been taken before it is not believed.
+const CLOCK_SKEW: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
+
+/// Whether a backup claims a time in the future that cannot be believed: its writer's clock is wrong, or ours.
+#[must_use]
+pub fn is_in_the_future(created: jiff::Timestamp, now: jiff::Timestamp) -> bool {
+    created.duration_since(now) > CLOCK_SKEW
+}
+
+/// Whether the volume has a backup of this instance that is at most `age` old, as far as the headers say.
+///
+/// # Errors
+/// Where the volume cannot be read.
+pub fn has_one_since(
+    volume: &Volume,
+    instance: Option<&Instance>,
+    age: jiff::SignedDuration,
+    now: jiff::Timestamp,
+) -> Result<bool> {
+    volume.refuse_missing_backups()?;
+    let instance = instance.map(|instance| instance.id);
+    let headers = files(&volume.backups())?.into_iter().filter_map(|file| header(&file).ok());
+    // One from a clock that was wrong must not keep the next from being taken for years.
+    let ours = headers.filter(|header| header.instance == instance && !is_in_the_future(header.created, now));
+    let newest = ours.map(|header| header.created).max();
+    Ok(newest.is_some_and(|created| now.duration_since(created) <= age))
+}
+
+/// Opens a backup's file.
+///
+/// # Errors
+/// `NotFound` if it does not exist.
+pub fn open(file: &Path) -> Result<File> {
+    File::open(file).on("open", file).map_err(|error| match file.symlink_metadata() {
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
+            error.with_code(Code::NotFound).hint("`moorline list` shows the backups there are")
+        }
+        _ => error,
+    })
+}
+
+/// A backup's header, which needs no key.
+///
+/// # Errors
+/// Where the file cannot be read, or its header is damaged or unknown.
+pub fn header(file: &Path) -> Result<Header> {
+    let mut open = open(file)?;
+    Header::read(&mut open).map_err(|error| named(file, error))
+}
+
+/// The failure of the format, with the file's name in front.
+#[must_use]
+pub fn named(file: &Path, error: seqbac_header::Error) -> Error {
+    Error::from(error).context(file.display())
+}
+
+/// The backups' files in a folder, by name. If `Backups/` itself does not exist, there are none.
+///
+/// # Errors
+/// Where the folder cannot be read.
+pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        // The volume's own folder is created when it is needed. Any other should exist: it may be a mount that is missing.
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound && folder.ends_with("Backups") => {
+            return Ok(Vec::new());
+        }
+        other => other.on("list", folder)?,
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.on("list", folder)?.path();
+        let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
+        if !hidden && path.extension().is_some_and(|extension| extension == EXTENSION) && path.is_file() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}

@@ -1,0 +1,300 @@
+//! Where a secret key comes from, in Seq's order: the command line, a provider command, the environment, the volume.
+//!
+//! A configured source that fails is an error and never a fall-through: a backup sealed with a key that nobody
+//! expected is a backup that nobody can open.
+
+use std::{
+    ffi::OsString,
+    fmt, fs,
+    io::ErrorKind,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use zeroize::Zeroizing;
+
+use crate::{
+    Instance, Volume, durable,
+    error::{Code, Error, IoContext, Result},
+    events::{Event, Kind, record},
+};
+use seqbac_header::SecretKey;
+
+/// What the command line and the environment say about the key. `cli/` fills it in.
+#[derive(Default)]
+pub struct Sources {
+    /// `--secret-key`.
+    pub flag: Option<Zeroizing<String>>,
+    /// `--secret-key-file`.
+    pub flag_file: Option<PathBuf>,
+    /// The provider's variable, its program and its arguments.
+    pub provider: Option<(String, OsString, String)>,
+    /// The variable that holds the key, and its value.
+    pub variable: Option<(String, Zeroizing<String>)>,
+    /// The variable that names a file with the key, and the file.
+    pub variable_file: Option<(String, PathBuf)>,
+}
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sources").finish_non_exhaustive()
+    }
+}
+
+/// Where a key was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Given with `--secret-key` or `--secret-key-file`: for this one command.
+    Flag,
+    /// Configured from outside: the variable's name.
+    Configured(String),
+    /// The volume's own `.moorline/secret.key`.
+    Volume,
+}
+
+/// A key and where it was found.
+#[derive(Debug)]
+pub struct Found {
+    /// The key.
+    pub key: SecretKey,
+    /// Where it was.
+    pub origin: Origin,
+}
+
+impl Sources {
+    /// The key given on the command line, if one was.
+    ///
+    /// # Errors
+    /// Where two were given, or what was given is no key.
+    pub fn from_flag(&self) -> Result<Option<SecretKey>> {
+        match (&self.flag, &self.flag_file) {
+            (Some(_), Some(_)) => Err(Error::usage("--secret-key and --secret-key-file are both given: give one")),
+            (Some(text), None) => Ok(Some(SecretKey::parse(text, "--secret-key")?)),
+            (None, Some(path)) => read(path, "--secret-key-file").map(Some),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// The instance's active key, wherever it is: a provider, the environment, the volume. `None` where no source
+    /// is configured and the volume has none.
+    ///
+    /// # Errors
+    /// Where a configured source fails.
+    pub fn active(&self, volume: Option<&Volume>) -> Result<Option<Found>> {
+        if let Some((name, program, arguments)) = &self.provider {
+            let key = provide(name, program, arguments)?;
+            return Ok(Some(Found { key, origin: Origin::Configured(name.clone()) }));
+        }
+        match (&self.variable, &self.variable_file) {
+            (Some((one, _)), Some((other, _))) => {
+                Err(Error::usage(format!("{one} and {other} are both set: unset one of them")))
+            }
+            (Some((name, text)), None) => {
+                Ok(Some(Found { key: SecretKey::parse(text, name)?, origin: Origin::Configured(name.clone()) }))
+            }
+            (None, Some((name, path))) => {
+                Ok(Some(Found { key: read(path, name)?, origin: Origin::Configured(name.clone()) }))
+            }
+            (None, None) => volume.map_or(Ok(None), of_volume),
+        }
+    }
+
+    /// As [`Sources::active`], and the instance agrees that it is its key.
+    ///
+    /// # Errors
+    /// As [`Sources::active`]; and `WrongKey` where the volume's backups are sealed with another one.
+    pub fn agreed(&self, volume: &Volume, accept_new: bool) -> Result<Option<Found>> {
+        self.agreed_with(volume, Instance::load(volume)?.as_ref(), accept_new)
+    }
+
+    fn agreed_with(&self, volume: &Volume, instance: Option<&Instance>, accept_new: bool) -> Result<Option<Found>> {
+        let Some(found) = self.active(Some(volume))? else { return Ok(None) };
+        let fingerprint = found.key.fingerprint();
+        match instance.and_then(|instance| instance.key_fingerprint) {
+            Some(recorded) if recorded != fingerprint && !accept_new => Err(Error::new(
+                Code::WrongKey,
+                format!("the secret key's fingerprint is {fingerprint}, but this volume's backups are sealed with {recorded}"),
+            )
+            .hint("configure the old key again; or, to seal new backups with this one, pass --accept-new-key once")),
+            _ => Ok(Some(found)),
+        }
+    }
+
+    /// The agreed key; a volume that has none gets one. It is written down which one it is.
+    ///
+    /// # Errors
+    /// As [`Sources::agreed`], and where the volume cannot be written.
+    pub fn ensure(&self, volume: &Volume, accept_new: bool) -> Result<Found> {
+        Ok(self.ensure_for(volume, Instance::load(volume)?, accept_new)?.0)
+    }
+
+    /// The same for the instance that was just read, and the instance as it is then.
+    ///
+    /// # Errors
+    /// As [`Sources::ensure`].
+    pub fn ensure_for(
+        &self,
+        volume: &Volume,
+        instance: Option<Instance>,
+        accept_new: bool,
+    ) -> Result<(Found, Instance)> {
+        let found = match self.agreed_with(volume, instance.as_ref(), accept_new)? {
+            Some(found) => found,
+            None => Found { key: create(volume)?, origin: Origin::Volume },
+        };
+        let fingerprint = Some(found.key.fingerprint());
+        let mut instance = instance.map_or_else(|| Instance::ensure(volume), Ok)?;
+        // Written again where the key's file is newer than that: a start sees by the times that this key was checked.
+        if instance.key_fingerprint != fingerprint || (found.origin == Origin::Volume && !was_checked(volume)) {
+            instance.key_fingerprint = fingerprint;
+            instance.save(volume)?;
+        }
+        Ok((found, instance))
+    }
+}
+
+/// Whether the volume's own key has not been touched since its fingerprint was written down.
+fn was_checked(volume: &Volume) -> bool {
+    let changed = |path: &Path| fs::metadata(path).ok().map(|meta| (meta.ctime(), meta.ctime_nsec()));
+    let written = fs::metadata(volume.own().join("instance.json")).ok().map(|meta| (meta.mtime(), meta.mtime_nsec()));
+    changed(&volume.key_file()).is_some_and(|changed| written.is_some_and(|written| changed <= written))
+}
+
+/// What the volume's own key file holds.
+#[must_use]
+pub fn file_content(key: &SecretKey) -> Zeroizing<Vec<u8>> {
+    let mut text = Zeroizing::new(key.to_text().as_bytes().to_vec());
+    text.push(b'\n');
+    text
+}
+
+fn of_volume(volume: &Volume) -> Result<Option<Found>> {
+    let path = volume.key_file();
+    let Some(text) = read_if_there(&path)? else { return Ok(None) };
+    if fs::metadata(&path).is_ok_and(|meta| meta.mode() & 0o077 != 0) {
+        log::warn!("{} can be read by others; make it 0600", path.display());
+    }
+    let key = SecretKey::parse(&text, &path.display().to_string())?;
+    Ok(Some(Found { key, origin: Origin::Volume }))
+}
+
+fn create(volume: &Volume) -> Result<SecretKey> {
+    let key = SecretKey::generate()?;
+    let path = volume.key_file();
+    if !durable::write_new(&path, &file_content(&key), 0o600)? {
+        // Somebody else was quicker; theirs it is.
+        return of_volume(volume)?
+            .map(|found| found.key)
+            .ok_or_else(|| Error::new(Code::TryAgain, format!("{} came and went", path.display())));
+    }
+    record(volume, &Event::new(Kind::SecretKeyNotBackedUp).with("KeyFingerprint", key.fingerprint().to_string()));
+    log::warn!(
+        "a new secret key was made: {} (fingerprint {}). Without it no backup can be opened: keep a copy elsewhere (`moorline show-key` prints it)",
+        path.display(),
+        key.fingerprint()
+    );
+    Ok(key)
+}
+
+fn read(path: &Path, origin: &str) -> Result<SecretKey> {
+    let text = read_if_there(path)?.ok_or_else(|| {
+        Error::new(Code::NotFound, format!("the secret key file {} ({origin}) does not exist", path.display()))
+            .hint("check that the secret is mounted into the container")
+    })?;
+    Ok(SecretKey::parse(&text, &format!("{} ({origin})", path.display()))?)
+}
+
+fn read_if_there(path: &Path) -> Result<Option<Zeroizing<String>>> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(Zeroizing::new(text))),
+        Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(None),
+        Err(cause) => Err(Error::io("read the secret key in", path, &cause)),
+    }
+}
+
+fn provide(name: &str, program: &OsString, arguments: &str) -> Result<SecretKey> {
+    let shown = Path::new(program).display();
+    let arguments = shell_words::split(arguments)
+        .map_err(|_| Error::usage(format!("{name}ARGS has a quote that is not closed")))?;
+    let output = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .on("run the secret key provider", Path::new(program))?;
+    let text = Zeroizing::new(output.stdout);
+    if !output.status.success() {
+        return Err(Error::new(
+            Code::Unexpected,
+            format!("the secret key provider {shown} ({name}) failed: {}", output.status),
+        )
+        .hint("it must print the key on its standard output and exit 0"));
+    }
+    let text = std::str::from_utf8(&text)
+        .map_err(|_| Error::usage(format!("the secret key provider {shown} ({name}) printed what is not text")))?;
+    Ok(SecretKey::parse(text, &format!("the provider {shown} ({name})"))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "8D2RNAbAgmV7ur8nQCLT7PlCWCk+kW488nSg3Narj/4=";
+    const OTHER: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+    fn volume() -> (tempfile::TempDir, Volume) {
+        let dir = tempfile::tempdir().expect("a folder");
+        let volume = Volume::open(dir.path()).expect("opens");
+        volume.prepare().expect("writable");
+        (dir, volume)
+    }
+
+    #[test]
+    fn a_provider_comes_before_a_variable_and_a_variable_before_the_volume() {
+        let (_dir, volume) = volume();
+        let none = Sources::default();
+        let own = none.ensure(&volume, false).expect("made").key.fingerprint();
+        let variable = Sources { variable: Some(("V".into(), Zeroizing::new(KEY.into()))), ..Sources::default() };
+        let found = variable.active(Some(&volume)).expect("reads").expect("is there");
+        assert_ne!(found.key.fingerprint(), own);
+        assert_eq!(found.origin, Origin::Configured("V".into()));
+        let provider = Sources {
+            provider: Some(("P".into(), "/bin/echo".into(), format!("'{OTHER}'"))),
+            variable: Some(("V".into(), Zeroizing::new(KEY.into()))),
+            ..Sources::default()
+        };
+        assert_eq!(*provider.active(Some(&volume)).expect("runs").expect("is there").key.to_text(), OTHER);
+    }
+
+    #[test]
+    fn a_source_that_fails_is_never_passed_over() {
+        let (_dir, volume) = volume();
+        Sources::default().ensure(&volume, false).expect("made");
+        let provider =
+            Sources { provider: Some(("P".into(), "/bin/false".into(), String::new())), ..Sources::default() };
+        assert!(provider.active(Some(&volume)).is_err());
+        let file = Sources { variable_file: Some(("V_FILE".into(), "/nonexistent".into())), ..Sources::default() };
+        assert_eq!(file.active(Some(&volume)).expect_err("is missing").code(), Code::NotFound);
+        let empty = Sources { variable: Some(("V".into(), Zeroizing::new(String::new()))), ..Sources::default() };
+        assert_eq!(empty.active(Some(&volume)).expect_err("is empty").code(), Code::Usage);
+    }
+
+    #[test]
+    fn another_key_than_the_recorded_one_needs_a_word() {
+        let (_dir, volume) = volume();
+        Sources::default().ensure(&volume, false).expect("made");
+        let variable = Sources { variable: Some(("V".into(), Zeroizing::new(KEY.into()))), ..Sources::default() };
+        assert_eq!(variable.ensure(&volume, false).expect_err("is another").code(), Code::WrongKey);
+        variable.ensure(&volume, true).expect("was accepted");
+        variable.ensure(&volume, false).expect("is the recorded one now");
+    }
+
+    #[test]
+    fn the_volumes_own_key_is_private() {
+        let (_dir, volume) = volume();
+        Sources::default().ensure(&volume, false).expect("made");
+        let mode = fs::metadata(volume.key_file()).expect("is there").mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}

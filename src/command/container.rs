@@ -1,0 +1,132 @@
+//! What `run` and `init` have in common: the settings of a container start, from flags and environment.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use jiff::SignedDuration;
+
+use super::{Context, environment::Environment, output, parse::Parsed};
+use crate::{
+    entrypoint::{End, Health, Scripts, Settings, health},
+    init::policy::OnFailure,
+};
+use process::{ARGUMENTS_FD, Own, User, Variables, child, fd, variables::DEFAULT_PATH};
+use volume::error::{Error, Result};
+
+/// Where a second source of init scripts is mounted.
+const SEQINIT: &str = "/seqinit";
+
+/// How long a script has to stop: Docker waits 10 s before it kills everything.
+const GRACE: SignedDuration = SignedDuration::from_secs(5);
+
+/// How long the volume of another container is waited for: rollouts overlap.
+const LOCK_WAIT: SignedDuration = SignedDuration::from_secs(30);
+
+/// Options of a container start. Settings without an option are variables.
+#[derive(Debug)]
+pub struct Container {
+    strict_permissions: bool,
+    user: Option<String>,
+}
+
+impl Container {
+    pub(super) fn of(parsed: &Parsed) -> Result<Self> {
+        let user = parsed.text("user")?.map(str::to_owned);
+        Ok(Self { strict_permissions: parsed.has("strict-permissions"), user })
+    }
+
+    pub(super) fn settings(&self, context: &Context, verb: &'static str) -> Result<Settings> {
+        let environment = &context.environment;
+        let variables: Variables = std::env::vars_os().collect();
+        // Now, and not in the middle of a restore: one that makes no sense is a setting that makes none.
+        context.profile.read()?;
+        let scripts = Scripts {
+            seqinit: seqinit(environment)?,
+            grace: environment.duration("MOORLINE_SCRIPT_GRACE", GRACE)?.unsigned_abs(),
+            on_failure: on_failure(environment)?,
+            allow_empty: environment.switch("MOORLINE_ALLOW_EMPTY")?,
+            strict_permissions: self.strict_permissions || environment.switch("MOORLINE_STRICT_PERMISSIONS")?,
+        };
+        let skip_init = environment.switch("MOORLINE_SKIP_INIT")?;
+        Ok(Settings {
+            storage: context.storage.clone(),
+            profile: context.profile.clone(),
+            verb,
+            own: own(&variables)?,
+            environment: variables,
+            inherited_lock: environment.inherited_lock(),
+            lock_wait: environment.duration("MOORLINE_LOCK_WAIT", LOCK_WAIT)?.unsigned_abs(),
+            log: fd::standard_error(),
+            arguments_variable: ARGUMENTS_FD,
+            user: self.user(environment)?,
+            scripts: (!skip_init).then_some(scripts),
+            health: None,
+        })
+    }
+
+    /// An empty name is none.
+    fn user(&self, environment: &Environment) -> Result<Option<User>> {
+        let set = environment.text(&["MOORLINE_USER"])?.map(|(_, value)| value);
+        let spec = self.user.clone().or(set);
+        spec.filter(|spec| !spec.is_empty()).map(|spec| User::find(&spec)).transpose()
+    }
+}
+
+/// How it is told that the server is healthy: as the flag says, or else the variable, or else the profile.
+pub(super) fn health(flag: Option<&str>, context: &Context) -> Result<Option<Health>> {
+    let set = context.environment.text(&[health::VARIABLE])?.filter(|(_, value)| !value.is_empty());
+    match (flag, set) {
+        (Some(text), _) => Health::parse(text).map(Some),
+        (None, Some((name, text))) => Health::parse(&text).map(Some).map_err(|error| error.context(name)),
+        (None, None) => Ok(context.profile.read()?.and_then(|profile| profile.health)),
+    }
+}
+
+fn on_failure(environment: &Environment) -> Result<Option<OnFailure>> {
+    let set = environment.text(&["MOORLINE_INIT_ON_FAILURE"])?.map(|(_, value)| value);
+    match set.as_deref() {
+        None | Some("") => Ok(None),
+        Some("exit") => Ok(Some(OnFailure::Exit)),
+        Some("continue") => Ok(Some(OnFailure::Continue)),
+        Some(other) => Err(Error::usage(format!("MOORLINE_INIT_ON_FAILURE is {other:?}: say exit or continue"))),
+    }
+}
+
+/// The second source of scripts.
+/// # Errors
+/// As [`Environment::setting`].
+pub fn seqinit(environment: &Environment) -> Result<PathBuf> {
+    Ok(environment.setting(&["MOORLINE_SEQINIT"])?.map_or_else(|| SEQINIT.into(), |(_, path)| path.into()))
+}
+
+/// This program.
+///
+/// # Errors
+/// Where it can be found neither through `/proc` nor by its name.
+pub fn own(variables: &Variables) -> Result<Own> {
+    let called = std::env::args_os().next().unwrap_or_default();
+    Own::find(&called, variables.get("PATH").unwrap_or(DEFAULT_PATH.as_ref()))
+}
+
+/// Says how a container start ended.
+pub(super) fn answer(end: End) -> ExitCode {
+    match end {
+        End::Ready => ExitCode::SUCCESS,
+        End::Served(exit) => ExitCode::from(exit),
+        End::Stopped(signal) => {
+            log::info!("stopped by {signal} before the server was started");
+            ExitCode::from(child::code_of_signal(signal as i32))
+        }
+        End::Failed { exit, error } => {
+            let _ = output::fail(&error, false);
+            ExitCode::from(exit)
+        }
+    }
+}
+
+/// The same for scripts that run beside the server: a stop is as it should be.
+pub(super) fn answer_after_start(end: End) -> ExitCode {
+    match end {
+        End::Stopped(signal) => ExitCode::from(child::code_of_signal(signal as i32)),
+        other => answer(other),
+    }
+}

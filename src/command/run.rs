@@ -1,0 +1,41 @@
+//! `moorline run [-- COMMAND…]`: init scripts, then the server.
+
+use std::process::ExitCode;
+
+use volume::error::{Error, Result};
+
+use super::{
+    Context,
+    container::{self, Container},
+    environment::SECRETS,
+    parse::Parsed,
+    supervision::Flags,
+};
+use crate::entrypoint::{self, Server};
+
+/// Carries out `run`.
+///
+/// # Errors
+/// Where an option or a variable makes no sense, or the start fails.
+pub fn run(parsed: &Parsed, context: &Context) -> Result<ExitCode> {
+    let environment = &context.environment;
+    let flags = Flags::of(parsed)?;
+    let console = flags.console(environment)?;
+    if parsed.rest.is_empty() && !console {
+        return Err(Error::usage("no server command is given, and --no-serve rules the console out")
+            .hint("name a server: run -- my-server --its-flag; or use `init` for the scripts alone"));
+    }
+    let server = Server {
+        command: (!parsed.rest.is_empty()).then(|| parsed.rest.clone()),
+        console,
+        hidden: SECRETS.to_vec(),
+        keys: environment.key_sources()?,
+        accept_new_key: context.accepts_new_key(parsed.has("accept-new-key"))?,
+        parent_death_signal: flags.parent_death_signal(environment)?,
+        supervision: flags.settings(environment)?,
+        boot_backup: !parsed.has("no-boot-backup") && !environment.switch("MOORLINE_NO_BOOT_BACKUP")?,
+    };
+    let mut settings = Container::of(parsed)?.settings(context, "run")?;
+    settings.health = container::health(parsed.text("health")?, context)?;
+    Ok(container::answer(entrypoint::run(&settings, &server)?))
+}
