@@ -57,7 +57,7 @@ fn start_scripts_run_at_every_start_between_init_and_the_server() {
 }
 
 fn example(name: &str) -> String {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("init-examples");
+    let folder = std::path::Path::new(env!("MOORLINE_REPOSITORY")).join("init-examples");
     std::fs::read_to_string(folder.join(name)).expect("an example")
 }
 

@@ -333,7 +333,7 @@ impl Bank {
         );
         connection.execute_batch(&set_up).expect("a bank");
         drop(connection);
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/bank.py");
+        let script = Path::new(env!("MOORLINE_REPOSITORY")).join("tests/servers/bank.py");
         let patience = if mode == "wal" { "0" } else { "60" };
         let mut command = Command::new("python3");
         command

@@ -79,7 +79,7 @@ fn a_link_under_the_name_of_the_unfinished_backup_is_not_followed() {
     data.file("Backups/precious", "not ours");
     let shell = "ln -s precious \".out.seqbac.$$.tmp\"; exec \"$0\" backup --output out.seqbac --storage ..";
     let mut command = Command::new("/bin/sh");
-    command.args(["-c", shell, env!("CARGO_BIN_EXE_moorline")]).current_dir(data.path("Backups"));
+    command.args(["-c", shell, env!("MOORLINE_PROGRAM")]).current_dir(data.path("Backups"));
     Ran::of(command).succeeds();
     assert_eq!(data.read("Backups/precious"), "not ours");
     assert!(!data.path("Backups/out.seqbac").symlink_metadata().expect("is there").is_symlink());
@@ -96,7 +96,7 @@ fn state_in_the_image_itself_is_named_as_what_cannot_be_moved() {
         mount -t overlay -o "lowerdir=$1,upperdir=$layers/up,workdir=$layers/work,redirect_dir=off" none "$1"
         exec "$2" restore -y --from-latest --storage "$1"
     "#;
-    let moorline = env!("CARGO_BIN_EXE_moorline").as_ref();
+    let moorline = env!("MOORLINE_PROGRAM").as_ref();
     in_mount_namespace(script, &[data.root().as_os_str(), moorline]).fails(1, &["was undone", "/conf", "volume"]);
     assert_eq!(data.state(), before);
 }

@@ -144,7 +144,7 @@ fn before_each(calls: impl Iterator<Item = &'static str>, mut killed_at: impl Fn
 /// Restores, and is killed at this point. False where it does not get there.
 fn restore_killed_at(scene: &Scene, point: &Point) -> bool {
     let mut restore = strace(scene, point);
-    restore.args(["-f", env!("CARGO_BIN_EXE_moorline"), "--storage"]).arg(scene.data());
+    restore.args(["-f", env!("MOORLINE_PROGRAM"), "--storage"]).arg(scene.data());
     let output = restore.args(["restore", "-y", "--from-latest"]).output().expect("strace runs");
     let was_killed = strace_killed(scene);
     assert!(was_killed || output.status.success(), "{point:?}: {}", String::from_utf8_lossy(&output.stderr));

@@ -10,7 +10,7 @@ use crate::{
 
 /// An example, word for word.
 fn example(name: &str) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("init-examples").join(name)).expect("an example")
+    fs::read_to_string(Path::new(env!("MOORLINE_REPOSITORY")).join("init-examples").join(name)).expect("an example")
 }
 
 /// A container whose server says that it is up.

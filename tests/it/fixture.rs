@@ -78,7 +78,7 @@ impl Data {
 
     /// A command of the binary on this volume, with nothing of this process's settings.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_moorline"));
+        let mut command = Command::new(env!("MOORLINE_PROGRAM"));
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("MOORLINE_") || name.to_string_lossy().starts_with("SEQ_") {
                 command.env_remove(name);

@@ -118,7 +118,7 @@ fn every_profile_in_the_documents_makes_sense() {
             whole += "\n[[quarantine]]\nname = \"another\"\nargs = [\"--off\"]\n";
         }
         fs::write(&file, whole).expect("written");
-        let mut moorline = Command::new(env!("CARGO_BIN_EXE_moorline"));
+        let mut moorline = Command::new(env!("MOORLINE_PROGRAM"));
         let output = moorline.args(["profile", "check"]).arg(&file).output().expect("moorline starts");
         assert!(output.status.success(), "{profile}\n{}", String::from_utf8_lossy(&output.stderr));
     }
@@ -179,7 +179,7 @@ fn must_stand_only_in(words: &[&str], places: &[&str]) {
 }
 
 fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    Path::new(env!("MOORLINE_REPOSITORY"))
 }
 
 fn read(path: &str) -> String {
@@ -257,7 +257,7 @@ fn settings_in(code: &str) -> Vec<String> {
 }
 
 fn help(verb: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_moorline")).arg("help").args(verb).output().expect("moorline starts");
+    let output = Command::new(env!("MOORLINE_PROGRAM")).arg("help").args(verb).output().expect("moorline starts");
     assert!(output.status.success(), "help {verb:?}");
     String::from_utf8(output.stdout).expect("text")
 }

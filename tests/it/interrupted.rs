@@ -80,7 +80,7 @@ fn a_journal_that_cannot_be_flushed_is_the_first_to_go() {
         let mut restore = Command::new("strace");
         restore.args(["-qq", "-f", "-e", "trace=fsync,unlink,unlinkat,rmdir,rename,renameat2"]);
         restore.args(["-e", &format!("inject=fsync:error=EIO:when={flush}+"), "-o"]).arg(&trace);
-        restore.arg(env!("CARGO_BIN_EXE_moorline")).args(["restore", "-y", "--from-latest", "--storage"]);
+        restore.arg(env!("MOORLINE_PROGRAM")).args(["restore", "-y", "--from-latest", "--storage"]);
         restore.arg(data.root());
         let restore = Ran::of(restore);
         let trace = fs::read_to_string(trace).expect("strace's record");
@@ -119,7 +119,7 @@ fn a_backup_that_a_restore_was_cut_off_in_is_refused() {
     }
     let mut restore = Command::new("strace");
     restore.args(["-qq", "-f", "-o", "/dev/null", "-e", "trace=renameat2"]);
-    restore.args(["-e", "inject=renameat2:signal=SIGKILL:when=6", env!("CARGO_BIN_EXE_moorline"), "--storage"]);
+    restore.args(["-e", "inject=renameat2:signal=SIGKILL:when=6", env!("MOORLINE_PROGRAM"), "--storage"]);
     restore.arg(data.root()).args(["restore", "-y", "--from-latest"]);
     assert!(!restore.output().expect("strace runs").status.success());
     let backup = Ran::from(backup.wait_with_output().expect("ends"));

@@ -107,7 +107,7 @@ fn progress_is_told_to_whoever_asks_and_to_no_child() {
     fs::set_permissions(&provider, fs::Permissions::from_mode(0o755)).expect("changes");
     let line = format!("exec 9> {}; MOORLINE_PROGRESS_FD=9 exec \"$0\" backup", told.display());
     let mut command = Command::new("/bin/sh");
-    command.args(["-c", &line, env!("CARGO_BIN_EXE_moorline")]).env("MOORLINE_STORAGE", data.root());
+    command.args(["-c", &line, env!("MOORLINE_PROGRAM")]).env("MOORLINE_STORAGE", data.root());
     command.env("MOORLINE_SECRETKEY_PROVIDER", &provider);
     Ran::of(command).succeeds();
     let lines: Vec<Value> = fs::read_to_string(&told)

@@ -81,7 +81,7 @@ fn facts(path: &Path) -> (i64, Vec<u8>) {
 #[expect(clippy::zombie_processes, reason = "wait_with_peak reaps it")]
 fn run_moorline(volume: &Path, arguments: &[&str]) -> (String, u64) {
     let said = volume.with_file_name("stdout");
-    let child = Command::new(env!("CARGO_BIN_EXE_moorline"))
+    let child = Command::new(env!("MOORLINE_PROGRAM"))
         .arg("--storage")
         .arg(volume)
         .args(arguments)

@@ -7,7 +7,7 @@ use crate::support::{KEY, Start, TestVolume};
 /// A program that starts another one under a filter that answers newer system calls with an error.
 fn filter(volume: &TestVolume) -> String {
     let program = volume.beside("seccomp");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/seccomp.c");
+    let source = Path::new(env!("MOORLINE_REPOSITORY")).join("tests/servers/seccomp.c");
     let made = Command::new("cc").arg("-O1").arg("-o").arg(&program).arg(source).status().expect("cc runs");
     assert!(made.success());
     program.display().to_string()

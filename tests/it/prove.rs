@@ -145,7 +145,7 @@ struct Folder {
 
 impl Folder {
     fn of(name: &'static str) -> Self {
-        let servers = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers");
+        let servers = Path::new(env!("MOORLINE_REPOSITORY")).join("tests/servers");
         let place =
             tempfile::Builder::new().prefix("a place ").tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
         for folder in [name, "common"] {
@@ -176,12 +176,12 @@ impl Folder {
 
     /// What piles up for three seconds is late in `feeds`.
     fn prove_for(&self, seconds: &str, flags: &[&str]) -> Proof {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/prove-profile");
+        let script = Path::new(env!("MOORLINE_REPOSITORY")).join("scripts/prove-profile");
         let logs = self.place.path().join("logs");
         fs::create_dir_all(&logs).expect("made");
         let mut command = Command::new(script);
         command.args(flags).arg(self.path("")).arg(self.path("profile.toml"));
-        command.env("MOORLINE", env!("CARGO_BIN_EXE_moorline")).env("W", seconds).env("KEEP", "1").env("TMPDIR", &logs);
+        command.env("MOORLINE", env!("MOORLINE_PROGRAM")).env("W", seconds).env("KEEP", "1").env("TMPDIR", &logs);
         let output = command.output().expect("starts");
         let requests = fs::read_dir(&logs).expect("a folder").find_map(|entry| {
             let path = entry.expect("an entry").path();

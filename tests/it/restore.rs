@@ -299,7 +299,7 @@ fn a_link_or_a_mount_in_the_way_is_named_and_nothing_changes() {
     data.moorline(&["restore", "-y", "--from-latest"]).succeeds();
     assert!(data.path("conf").symlink_metadata().expect("is there").is_dir());
     let script = r#"mount -t tmpfs none "$1/conf/deep"; echo x > "$1/conf/deep/b.txt"; exec "$2" restore -y --from-latest --storage "$1""#;
-    let moorline = env!("CARGO_BIN_EXE_moorline").as_ref();
+    let moorline = env!("MOORLINE_PROGRAM").as_ref();
     let before = data.state();
     in_mount_namespace(script, &[data.root().as_os_str(), moorline])
         .fails(1, &["conf/deep", "mount", "nothing was changed"]);
@@ -318,7 +318,7 @@ fn a_full_disk_is_seen_before_anything_is_written() {
         test -z "$(ls "$1/.moorline/restores")"; exit $code
     "#;
     let arguments =
-        [data.root().as_os_str(), env!("CARGO_BIN_EXE_moorline").as_ref(), key.as_ref(), backup.as_os_str()];
+        [data.root().as_os_str(), env!("MOORLINE_PROGRAM").as_ref(), key.as_ref(), backup.as_os_str()];
     in_mount_namespace(script, &arguments).fails(75, &["MiB"]);
 }
 
@@ -392,7 +392,7 @@ fn on_a_terminal_it_asks_and_only_yes_goes_on() {
     data.file("config.json", "damaged");
     let answer = |text: &str| {
         let line =
-            format!("{} restore --from-latest --storage {}", env!("CARGO_BIN_EXE_moorline"), data.root().display());
+            format!("{} restore --from-latest --storage {}", env!("MOORLINE_PROGRAM"), data.root().display());
         let mut command = Command::new("sh");
         // util-linux's script makes the terminal.
         command.args(["-c", &format!("printf '{text}\\n' | script -qec '{line}' /dev/null")]);
@@ -411,7 +411,7 @@ fn durable_calls(data: &Data, arguments: &[&str]) -> Vec<String> {
     let trace = data.path("../trace");
     let mut command = Command::new("strace");
     command.args(["-f", "-y", "-e", "trace=fsync,fdatasync,syncfs,rename,renameat,renameat2", "-o"]).arg(&trace);
-    command.arg(env!("CARGO_BIN_EXE_moorline")).args(arguments).arg("--storage").arg(data.root());
+    command.arg(env!("MOORLINE_PROGRAM")).args(arguments).arg("--storage").arg(data.root());
     Ran::of(command).succeeds();
     let text = fs::read_to_string(&trace).expect("a trace");
     fs::remove_file(trace).expect("removed");

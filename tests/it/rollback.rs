@@ -97,7 +97,7 @@ fn what_is_half_deleted_is_never_brought_back() {
         mount --bind /etc/hostname "$1/.moorline/restores/$3/replaced/config.json"
         exec "$2" rollback -y --discard "$3" --storage "$1"
     "#;
-    let moorline = env!("CARGO_BIN_EXE_moorline").as_ref();
+    let moorline = env!("MOORLINE_PROGRAM").as_ref();
     in_mount_namespace(script, &[data.root().as_os_str(), moorline, id.as_ref()]).fails(1, &["cannot remove"]);
     data.moorline(&["rollback", "-y"]).fails(10, &["--list"]);
     assert_eq!(data.state(), before);

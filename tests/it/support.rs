@@ -27,7 +27,7 @@ use nix::{
 use tempfile::TempDir;
 
 /// The binary under test.
-pub const MOORLINE: &str = env!("CARGO_BIN_EXE_moorline");
+pub const MOORLINE: &str = env!("MOORLINE_PROGRAM");
 
 /// A secret key for tests.
 pub const KEY: &str = "8D2RNAbAgmV7ur8nQCLT7PlCWCk+kW488nSg3Narj/4=";

@@ -48,7 +48,7 @@ impl Template {
     /// A copy of it with `quick-rollback.sh` in `Init/`.
     pub fn fresh_with_script(&self) -> Scene {
         let scene = self.fresh();
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("init-examples/quick-rollback.sh");
+        let script = Path::new(env!("MOORLINE_REPOSITORY")).join("init-examples/quick-rollback.sh");
         fs::copy(script, scene.data().join("Init/quick-rollback.sh")).expect("dropped");
         scene
     }
@@ -98,7 +98,7 @@ impl Scene {
         if !nix::unistd::geteuid().is_root() {
             unshare.args(["--user", "--map-root-user"]);
         }
-        unshare.args(["/bin/sh", "-c", shell, "sh", env!("CARGO_BIN_EXE_moorline"), "--storage"]).arg(self.data());
+        unshare.args(["/bin/sh", "-c", shell, "sh", env!("MOORLINE_PROGRAM"), "--storage"]).arg(self.data());
         unshare.args(["run", "--", "/bin/sh", "-c", "echo up > \"$0\""]).arg(self.path("server-was-up"));
         unshare.current_dir(self.data()).stdin(Stdio::null());
         unshare.stdout(log.try_clone().expect("a copy")).stderr(log);
@@ -183,7 +183,7 @@ fn names(folder: &Path) -> Vec<String> {
 
 /// Runs a verb that must succeed.
 pub fn moorline(data: &Path, arguments: &[&str]) {
-    let output = Command::new(env!("CARGO_BIN_EXE_moorline")).arg("--storage").arg(data).args(arguments).output();
+    let output = Command::new(env!("MOORLINE_PROGRAM")).arg("--storage").arg(data).args(arguments).output();
     let output = output.expect("moorline starts");
     assert!(output.status.success(), "moorline {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
 }

@@ -22,7 +22,7 @@ use super::vectors::{folder, hex, open};
 
 /// The Python that has Tink.
 fn python() -> OsString {
-    let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/venv/bin/python3");
+    let ours = Path::new(env!("MOORLINE_REPOSITORY")).join("target/venv/bin/python3");
     let python = std::env::var_os("MOORLINE_TEST_PYTHON").unwrap_or_else(|| ours.into());
     assert!(
         Path::new(&python).exists(),
@@ -47,7 +47,7 @@ fn run(folder: &Path, program: impl Into<OsString>, arguments: &[&str]) -> Vec<u
 }
 
 fn script() -> String {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/seqbac-tink.py").to_str().expect("UTF-8").to_owned()
+    Path::new(env!("MOORLINE_REPOSITORY")).join("docs/seqbac-tink.py").to_str().expect("UTF-8").to_owned()
 }
 
 fn members() -> Vec<(Entry, Vec<u8>)> {

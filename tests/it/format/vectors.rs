@@ -21,7 +21,7 @@ use super::{
 };
 
 pub fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors")
+    Path::new(env!("MOORLINE_REPOSITORY")).join("tests/vectors")
 }
 
 pub fn hex(bytes: &[u8]) -> String {

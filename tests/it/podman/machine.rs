@@ -65,7 +65,7 @@ fn make_images() {
     }
     let context = folder.join("context");
     fs::copy(MOORLINE, context.join("moorline")).expect("copies");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let source = Path::new(env!("MOORLINE_REPOSITORY"));
     let mut compiler = Command::new("musl-gcc");
     compiler.args(["-static", "-O1", "-o"]).arg(context.join("server")).arg(source.join("tests/servers/server.c"));
     succeed(&mut compiler);

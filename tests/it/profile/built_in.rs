@@ -235,7 +235,7 @@ impl Server {
         let data = Data::empty();
         for (path, schema) in self.databases {
             data.file(path, "");
-            let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/schemas").join(format!("{schema}.sql"));
+            let file = Path::new(env!("MOORLINE_REPOSITORY")).join("tests/it/schemas").join(format!("{schema}.sql"));
             let sql = std::fs::read_to_string(file).expect("a schema");
             Connection::open(data.path(path)).expect("opens").execute_batch(&sql).expect(schema);
         }

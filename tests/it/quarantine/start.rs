@@ -194,7 +194,7 @@ fn without_quarantine_one_failed_open_is_all_that_it_costs() {
     let trace = bell.path("Backups/trace");
     let mut strace = Command::new("strace");
     strace.args(["-qq", "-e", "trace=%file,%process", "-o"]).arg(&trace);
-    strace.args([env!("CARGO_BIN_EXE_moorline"), "run", "--", "/bin/true"]);
+    strace.args([env!("MOORLINE_PROGRAM"), "run", "--", "/bin/true"]);
     strace.env("MOORLINE_STORAGE", bell.data.root()).env("MOORLINE_NO_BOOT_BACKUP", "1");
     Ran::of(strace).succeeds();
     let trace = fs::read_to_string(trace).expect("strace's record");

@@ -28,7 +28,7 @@ struct Work {
 impl Bank {
     /// `timeout`: how many seconds it waits for a lock.
     fn on(database: &Path, journal_mode: &str, timeout: &str) -> Self {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/bank.py");
+        let script = Path::new(env!("MOORLINE_REPOSITORY")).join("tests/servers/bank.py");
         let mut bank = Command::new("python3");
         bank.arg(script).arg(database).args([journal_mode, timeout]).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = bank.spawn().expect("python3 runs");
