@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Opens and makes .seqbac files with stock Tink, for whoever has the key but not moorline.
+"""Opens and creates .seqbac files with stock Tink: recovery with the key, but without moorline.
 
     pip install tink==1.16.1
     python3 seqbac-tink.py open KEYFILE BACKUP > backup.tar.zst
@@ -8,9 +8,9 @@
 
     python3 seqbac-tink.py seal KEYFILE TAR.ZST > BACKUP
 
-KEYFILE holds the secret key as `moorline show-key` prints it: base64 of 32 bytes. Nothing is held in memory but a
-segment at a time. An error of Tink means that the key is not the right one or that the file is damaged: what was
-written to stdout until then is genuine, but is not all of it.
+KEYFILE contains the secret key as `moorline show-key` prints it: base64 of 32 bytes. The script holds one segment in
+memory at a time. If Tink reports an error, the key is wrong or the file is damaged. The output until then is genuine
+but incomplete.
 """
 import base64, hashlib, hmac, io, os, struct, sys, time
 
@@ -110,11 +110,11 @@ def open_backup(key, path, out):
     with open(path, "rb") as file:
         start = file.read(16)
         if start[:8] != MAGIC:
-            sys.exit("not a .seqbac file")
+            sys.exit(f"{path} is not a .seqbac file")
         header_length = struct.unpack("<I", start[12:16])[0]
         header = start + file.read(header_length - 16)
         if header[44:60] != fingerprint(key):
-            sys.exit(f"another key sealed it: {header[44:60].hex()}, this one is {fingerprint(key).hex()}")
+            sys.exit(f"wrong key: {header[44:60].hex()} sealed the backup, this one is {fingerprint(key).hex()}")
         end = os.path.getsize(path)
         file.seek(end - FOOTER_LENGTH)
         if file.read(8) == FOOTER_MAGIC:
@@ -150,14 +150,14 @@ def seal_backup(key, path, out):
 
 
 def main():
-    verbs = {"open": open_backup, "seal": seal_backup}
-    if len(sys.argv) != 4 or sys.argv[1] not in verbs:
+    commands = {"open": open_backup, "seal": seal_backup}
+    if len(sys.argv) != 4 or sys.argv[1] not in commands:
         sys.exit(__doc__)
     with open(sys.argv[2]) as file:
         key = base64.b64decode(file.read().strip(), validate=True)
     if len(key) != 32:
-        sys.exit("a key is 32 bytes")
-    verbs[sys.argv[1]](key, sys.argv[3], sys.stdout.buffer)
+        sys.exit(f"the key in {sys.argv[2]} has {len(key)} bytes instead of 32")
+    commands[sys.argv[1]](key, sys.argv[3], sys.stdout.buffer)
 
 
 if __name__ == "__main__":
