@@ -185,7 +185,7 @@ fn beside_a_supervised_server_they_run_and_its_end_is_the_containers() {
     volume.script("ready.d/1", "cat \"$DATA_DIR/up\"; id -u; echo ran > \"$DATA_DIR/ran\"");
     let (port, asked) = answers(&["HTTP/1.1 503 Not yet", "HTTP/1.1 200 OK"]);
     let server =
-        "cd $MOORLINE_STORAGE; echo serving > up; until [ -e Init/ready.d/1.done ]; do sleep 0.02; done; exit 7";
+        "cd \"$MOORLINE_STORAGE\"; echo serving > up; until [ -e Init/ready.d/1.done ]; do sleep 0.02; done; exit 7";
     let start = volume.moorline(SUPERVISED).args([server]).env("MOORLINE_USER", "1000:1000");
     std::fs::set_permissions(volume.root(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).expect("changes");
     let end = start.env("MOORLINE_HEALTH", format!("http://127.0.0.1:{port}/")).wait();
@@ -223,7 +223,7 @@ fn a_ready_script_is_stopped_with_its_server_and_runs_again() {
     assert_eq!((end.code, volume.has("Init/ready.d/1")), (5, true), "{end}");
     assert!(!end.err.contains("left running by the server"), "{end}");
     volume.write("go", "");
-    let end = start().args(["until [ -e $MOORLINE_STORAGE/Init/ready.d/1.done ]; do sleep 0.02; done"]).wait();
+    let end = start().args(["until [ -e \"$MOORLINE_STORAGE/Init/ready.d/1.done\" ]; do sleep 0.02; done"]).wait();
     assert_eq!((end.code, volume.read("tries").as_str()), (0, "x\nx\n"), "{end}");
     assert!(!end.err.contains("cut off"), "a stop is no crash: {end}");
 }
@@ -234,7 +234,7 @@ fn a_server_that_is_never_healthy_is_stopped_as_fast_as_any() {
     volume.script("ready.d/1", "true");
     let mut server = volume
         .moorline(SUPERVISED)
-        .args(["trap 'exit 5' TERM; touch $MOORLINE_STORAGE/up; while :; do sleep 0.05; done"])
+        .args(["trap 'exit 5' TERM; touch \"$MOORLINE_STORAGE/up\"; while :; do sleep 0.05; done"])
         .env("MOORLINE_HEALTH", "tcp:127.0.0.1:1")
         .start();
     server.until("it is up", || volume.has("up"));

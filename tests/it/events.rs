@@ -142,7 +142,7 @@ fn the_end_of_a_server_that_is_looked_after_is_told() {
     let told = last(&volume.root());
     assert_eq!((&told["@i"], &told["@l"], &told["ExitCode"]), (&"ServerExited".into(), &"Warning".into(), &5.into()));
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
-        let line = "trap 'exit 6' TERM INT; touch $MOORLINE_STORAGE/up; while :; do sleep 0.02; done";
+        let line = "trap 'exit 6' TERM INT; touch \"$MOORLINE_STORAGE/up\"; while :; do sleep 0.02; done";
         let mut container = server(line).start();
         container.until("it is up", || volume.has("up"));
         container.signal(signal);

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     fixture::{Data, KEY, Ran},
-    support::TestVolume,
+    support::{TestVolume, quoted},
 };
 
 /// Each line as an object that has what CLEF asks for.
@@ -102,10 +102,10 @@ fn progress_is_told_to_whoever_asks_and_to_no_child() {
     let (told, seen) = (data.path("Backups/told"), data.path("Backups/seen"));
     fs::create_dir_all(data.path("Backups")).expect("a folder");
     let provider = data.path("Backups/provider");
-    let text = format!("#!/bin/sh\nenv | grep PROGRESS > {0}; ls /proc/self/fd >> {0}; echo {KEY}\n", seen.display());
+    let text = format!("#!/bin/sh\nenv | grep PROGRESS > {0}; ls /proc/self/fd >> {0}; echo {KEY}\n", quoted(&seen));
     fs::write(&provider, text).expect("writes");
     fs::set_permissions(&provider, fs::Permissions::from_mode(0o755)).expect("changes");
-    let line = format!("exec 9> {}; MOORLINE_PROGRESS_FD=9 exec \"$0\" backup", told.display());
+    let line = format!("exec 9> {}; MOORLINE_PROGRESS_FD=9 exec \"$0\" backup", quoted(&told));
     let mut command = Command::new("/bin/sh");
     command.args(["-c", &line, env!("MOORLINE_PROGRAM")]).env("MOORLINE_STORAGE", data.root());
     command.env("MOORLINE_SECRETKEY_PROVIDER", &provider);

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
-use crate::support::{KEY, Start, TestVolume};
+use crate::support::{KEY, Start, TestVolume, quoted};
 
 /// A program that starts another one under a filter that answers newer system calls with an error.
 fn filter(volume: &TestVolume) -> String {
@@ -10,7 +10,7 @@ fn filter(volume: &TestVolume) -> String {
     let source = Path::new(env!("MOORLINE_REPOSITORY")).join("tests/servers/seccomp.c");
     let made = Command::new("cc").arg("-O1").arg("-o").arg(&program).arg(source).status().expect("cc runs");
     assert!(made.success());
-    program.display().to_string()
+    quoted(program)
 }
 
 /// Everything at once: an old script of each kind, a backup, a restore, what runs at every start, another user.
@@ -69,10 +69,12 @@ fn without_proc() {
 
 #[test]
 fn a_root_that_cannot_be_written() {
-    let volume = TestVolume::new();
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).display().to_string();
-    drop(volume);
-    let line = format!("mount --bind {target} {target}; mount -o remount,ro,bind /; mount -t tmpfs -o ro none /tmp");
+    let target = quoted(env!("CARGO_TARGET_TMPDIR"));
+    // The checkout may be below /tmp: nothing is mounted over /tmp but /tmp itself, with all that is mounted below it.
+    let line = format!(
+        "mount --bind {target} {target}; mount -o remount,ro,bind /; mount --rbind /tmp /tmp; mount -o remount,ro,bind /tmp
+        if (: > /tmp/moorline-test) 2> /dev/null; then echo '/tmp can be written'; exit 99; fi"
+    );
     the_whole_line_works(|start| start.before(&line), false);
     the_whole_line_works(|start| start.before(&line), true);
 }

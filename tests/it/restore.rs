@@ -8,7 +8,10 @@ use std::{
 
 use rusqlite::Connection;
 
-use crate::fixture::{Data, KEY, Ran, argument, in_mount_namespace, names};
+use crate::{
+    fixture::{Data, KEY, Ran, argument, in_mount_namespace, names},
+    support::quoted,
+};
 
 /// Changes a bit of everything that [`Data::with_state`] made.
 fn damage(data: &Data) {
@@ -391,11 +394,14 @@ fn on_a_terminal_it_asks_and_only_yes_goes_on() {
     data.backup();
     data.file("config.json", "damaged");
     let answer = |text: &str| {
-        let line =
-            format!("{} restore --from-latest --storage {}", env!("MOORLINE_PROGRAM"), data.root().display());
+        let line = format!(
+            "{} restore --from-latest --storage {}",
+            quoted(env!("MOORLINE_PROGRAM")),
+            quoted(data.root())
+        );
         let mut command = Command::new("sh");
         // util-linux's script makes the terminal.
-        command.args(["-c", &format!("printf '{text}\\n' | script -qec '{line}' /dev/null")]);
+        command.args(["-c", &format!("printf '{text}\\n' | script -qec \"$0\" /dev/null"), &line]);
         Ran::of(command)
     };
     let refused = answer("n");

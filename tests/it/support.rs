@@ -32,6 +32,11 @@ pub const MOORLINE: &str = env!("MOORLINE_PROGRAM");
 /// A secret key for tests.
 pub const KEY: &str = "8D2RNAbAgmV7ur8nQCLT7PlCWCk+kW488nSg3Narj/4=";
 
+/// A path as one word of a line of shell, whatever it contains.
+pub fn quoted(path: impl AsRef<Path>) -> String {
+    shell_words::quote(&path.as_ref().to_string_lossy()).into_owned()
+}
+
 /// After this long something hangs.
 const LIMIT: Duration = Duration::from_secs(60);
 

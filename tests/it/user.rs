@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use crate::support::{MOORLINE, Start, TestVolume};
+use crate::support::{MOORLINE, Start, TestVolume, quoted};
 
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1::/usr/sbin:\ngames:x:5:60::/usr/games:\n";
 const GROUP: &str = "root:x:0:\ndaemon:x:1:\naudio:x:29:games\nvideo:x:44:games,daemon\ngames:x:60:\n";
@@ -12,7 +12,7 @@ fn with_users<'a>(volume: &TestVolume, start: Start<'a>) -> Start<'a> {
     let (passwd, group) = (volume.beside("passwd"), volume.beside("group"));
     fs::write(&passwd, PASSWD).expect("writes");
     fs::write(&group, GROUP).expect("writes");
-    start.before(&format!("mount --bind {} /etc/passwd; mount --bind {} /etc/group", passwd.display(), group.display()))
+    start.before(&format!("mount --bind {} /etc/passwd; mount --bind {} /etc/group", quoted(passwd), quoted(group)))
 }
 
 fn server_as(volume: &TestVolume, user: &str, line: &str) -> String {
@@ -113,7 +113,7 @@ fn the_server_has_neither_rights_nor_secrets_of_root() {
     assert_eq!(caps, "CapPrm:CapEff:CapAmb:");
     // Another user does not even get through.
     let other = "setpriv --reuid=2000 --regid=2000 --clear-groups cat .moorline/instance.json || echo refused";
-    let end = volume.run_sh(&format!("cd {}; {other}", volume.root().display())).wait();
+    let end = volume.run_sh(&format!("cd {}; {other}", quoted(volume.root()))).wait();
     assert_eq!(end.out, "refused\n", "{end}");
 }
 
@@ -152,10 +152,10 @@ fn a_volume_of_the_servers_own_is_restored_by_a_script_that_needs_no_shell() {
     std::os::unix::fs::chown(volume.path("app.conf"), Some(1000), Some(1000)).expect("changes");
     let start = |line: &str| volume.moorline(["run", "--user", "1000:1000", "--", "/bin/sh", "-c", line]);
     assert_eq!(volume.moorline(["backup"]).wait().code, 0);
-    let change = "cd $MOORLINE_STORAGE; echo changed > app.conf";
+    let change = "cd \"$MOORLINE_STORAGE\"; echo changed > app.conf";
     assert_eq!(start(change).wait().code, 0);
     volume.script("x", "seqsvr restore -y --from-latest");
-    let end = start("cd $MOORLINE_STORAGE; cat app.conf; echo mine >> app.conf").wait();
+    let end = start("cd \"$MOORLINE_STORAGE\"; cat app.conf; echo mine >> app.conf").wait();
     assert_eq!((end.code, end.out.as_str()), (0, "in use"), "{end}");
     assert_eq!(volume.read("app.conf"), "in usemine\n", "the server still owns what was restored");
 }

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::support::{MOORLINE, TestVolume};
+use crate::support::{MOORLINE, TestVolume, quoted};
 
 #[test]
 fn a_command_that_is_no_verb_is_executed_as_it_is() {
@@ -35,7 +35,7 @@ fn without_a_terminal_it_is_refused_while_scripts_are_waiting() {
 fn with_a_terminal_a_person_gets_what_was_typed() {
     let volume = TestVolume::in_use();
     volume.script("x", "true");
-    let line = format!("{MOORLINE} --storage {} /bin/echo a person", volume.root().display());
+    let line = format!("{} --storage {} /bin/echo a person", quoted(MOORLINE), quoted(volume.root()));
     let output = Command::new("script").args(["-qec", &line, "/dev/null"]).output().expect("script runs");
     assert!(String::from_utf8_lossy(&output.stdout).contains("a person"), "{output:?}");
 }
@@ -77,7 +77,7 @@ fn under_its_other_name_it_is_the_same() {
 fn a_shell_runs_no_script_and_finds_the_verbs() {
     let volume = TestVolume::in_use();
     volume.script("x", "touch \"$DATA_DIR/ran\"");
-    let end = volume.moorline(["shell", "-c", "command -v seqsvr; echo $DATA_DIR; seqsvr --version"]).wait();
+    let end = volume.moorline(["shell", "-c", "command -v seqsvr; echo \"$DATA_DIR\"; seqsvr --version"]).wait();
     assert_eq!((end.code, volume.has("ran")), (0, false), "{end}");
     let root = volume.root();
     let root = root.display();

@@ -4,7 +4,7 @@ use std::fs;
 
 use nix::sys::signal::Signal;
 
-use crate::support::{KEY, TestVolume};
+use crate::support::{KEY, TestVolume, quoted};
 
 fn backups(volume: &TestVolume) -> usize {
     fs::read_dir(volume.path("Backups")).expect("a folder").count()
@@ -27,7 +27,7 @@ fn one_is_taken_where_there_is_state_and_none_a_day_old() {
 fn that_it_fails_is_a_warning() {
     let volume = TestVolume::fresh();
     fs::create_dir_all(volume.path("Backups")).expect("a folder");
-    let read_only = format!("mount --bind {0} {0}; mount -o remount,bind,ro {0}", volume.path("Backups").display());
+    let read_only = format!("mount --bind {0} {0}; mount -o remount,bind,ro {0}", quoted(volume.path("Backups")));
     let end = volume.run(["/bin/echo", "server"]).env("MOORLINE_NO_BOOT_BACKUP", "0").before(&read_only).wait();
     assert_eq!((end.code, end.out.as_str()), (0, "server\n"), "{end}");
     assert!(end.err.contains("warning: no backup was made before the server starts"), "{end}");

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use crate::support::TestVolume;
+use crate::support::{TestVolume, quoted};
 
 #[test]
 fn each_reason_has_its_code_and_its_words() {
@@ -38,7 +38,7 @@ fn a_noexec_mount_is_named() {
     let volume = TestVolume::in_use();
     let root = volume.root();
     fs::copy("/bin/true", volume.path("server")).expect("copies");
-    let mount = format!("mount --bind {0} {0}; mount -o remount,bind,noexec {0}", root.display());
+    let mount = format!("mount --bind {0} {0}; mount -o remount,bind,noexec {0}", quoted(root));
     let end = volume.run([volume.path("server")]).before(&mount).wait();
     assert_eq!(end.code, 126, "{end}");
     assert!(end.err.contains("mounted noexec"), "{end}");

@@ -1,6 +1,6 @@
 //! What a script leaves running is stopped and named before the next step.
 
-use crate::support::TestVolume;
+use crate::support::{TestVolume, quoted};
 
 const COUNT: &str = "n=0; for p in /proc/[0-9]*; do n=$((n+1)); done; echo processes $n";
 
@@ -48,7 +48,7 @@ fn what_one_that_was_there_before_starts_is_left_alone_too() {
     volume.script("x", "touch \"$DATA_DIR/now\"; while ! [ -e \"$DATA_DIR/started\" ]; do sleep 0.01; done");
     let helper = format!(
         "cd {}; (while ! [ -e now ]; do sleep 0.01; done; sleep 1 & touch started; wait; touch survived) &",
-        volume.root().display()
+        quoted(volume.root())
     );
     let end =
         volume.run_sh("while ! [ -e \"$MOORLINE_STORAGE/survived\" ]; do sleep 0.01; done").before(&helper).wait();

@@ -12,7 +12,7 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::support::{MOORLINE, Start, TestVolume};
+use crate::support::{MOORLINE, Start, TestVolume, quoted};
 
 fn settled() -> TestVolume {
     TestVolume::fresh().settle()
@@ -105,7 +105,7 @@ fn what_is_done_with_is_no_reason_for_the_long_way() {
 fn a_closed_stdin_is_not_taken_for_a_file_of_ours() {
     let volume = settled();
     let line = "exec 0<&- 1>&- 2>&-\nexec \"$@\"";
-    let look = "ls -l /proc/self/fd > $MOORLINE_STORAGE/found; echo to stdout; echo to stderr >&2";
+    let look = "ls -l /proc/self/fd > \"$MOORLINE_STORAGE/found\"; echo to stdout; echo to stderr >&2";
     let arguments = ["-c", line, "sh", MOORLINE, "run", "--", "/bin/sh", "-c", look];
     let mut start = Command::new("/bin/sh");
     let start = start.args(arguments).env_clear().env("MOORLINE_STORAGE", volume.root()).env("PATH", "/usr/bin:/bin");
@@ -218,9 +218,12 @@ fn no_backup_is_needed_where_none_is_wanted_or_there_is_nothing_to_back_up() {
 #[test]
 fn a_profile_of_the_image_that_makes_no_sense_is_said_at_every_start() {
     let volume = settled();
-    let image = "mount -t tmpfs none /mnt; cp -a /etc/. /mnt; mkdir -p /mnt/moorline; \
-                 echo 'garbage = [' > /mnt/moorline/profile.toml; mount --bind /mnt /etc";
-    let end = plain(&volume, &[], "echo up").before(image).wait();
+    let image = format!(
+        "cd {}; mkdir etc; mount -t tmpfs none etc; cp -a /etc/. etc; mkdir -p etc/moorline; \
+         echo 'garbage = [' > etc/moorline/profile.toml; mount --bind etc /etc",
+        quoted(volume.beside(""))
+    );
+    let end = plain(&volume, &[], "echo up").before(&image).wait();
     assert_eq!((end.code, end.out.as_str()), (2, ""), "{end}");
     assert!(end.err.contains("/etc/moorline/profile.toml"), "{end}");
 }
@@ -234,7 +237,7 @@ fn a_stop_while_it_looks_keeps_the_server_from_being_started() {
         command.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=pwrite64"]);
         command.args(["-e", "inject=pwrite64:delay_enter=1000000:when=1"]);
         command.args(["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "setsid", MOORLINE, "run"]);
-        command.args(flags).args(["--", "/bin/sh", "-c", "touch $MOORLINE_STORAGE/started; exec sleep 1"]);
+        command.args(flags).args(["--", "/bin/sh", "-c", "touch \"$MOORLINE_STORAGE/started\"; exec sleep 1"]);
         command.env_clear().env("MOORLINE_STORAGE", volume.root()).env("PATH", "/usr/sbin:/usr/bin:/bin");
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("strace starts");
         let pid_1 = loop {

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use nix::{libc, sys::signal::Signal};
 
-use crate::support::{MOORLINE, TestVolume};
+use crate::support::{MOORLINE, TestVolume, quoted};
 
 const SIGNALS: &str = "/bin/grep -E '^(SigBlk|SigIgn|ShdPnd|SigPnd)' /proc/self/status";
 
@@ -60,7 +60,7 @@ fn the_server_gets_no_descriptor_but_the_lock() {
     let descriptors = (3..40).map(|number| format!("/proc/self/fd/{number}"));
     let end = volume
         .run(["/bin/readlink".to_owned()].into_iter().chain(descriptors))
-        .before(&format!("exec 7<{0} 9<{0}", open.display()))
+        .before(&format!("exec 7<{0} 9<{0}", quoted(open)))
         .wait();
     assert_eq!(end.out, format!("{}\n", volume.path(".moorline/lock").display()), "{end}");
 }
@@ -72,7 +72,7 @@ fn sockets_that_were_opened_for_it_by_number_stay_the_servers() {
     volume.write("socket", "");
     let end = volume
         .run_sh("readlink /proc/$$/fd/3; echo $LISTEN_FDS")
-        .before(&format!("exec 3<{} 4</dev/zero", volume.path("socket").display()))
+        .before(&format!("exec 3<{} 4</dev/zero", quoted(volume.path("socket"))))
         .env("LISTEN_FDS", "1")
         .env("LISTEN_PID", "1")
         .wait();
@@ -103,7 +103,7 @@ fn a_reader_who_left_the_log_kills_neither_script_nor_server() {
         "x",
         "echo one; echo two; i=0; while [ $i -lt 2000 ]; do echo $i; i=$((i+1)); done; touch \"$DATA_DIR/ran\"",
     );
-    let line = format!("touch {}/up", volume.root().display());
+    let line = format!("touch {}", quoted(volume.path("up")));
     let end = Command::new("unshare")
         .args(["--pid", "--fork", "--mount-proc", "/bin/sh", "-c"])
         .arg("( sleep 0.2; exec \"$@\" ) 2>&1 >/dev/null | true; exit 0")
@@ -133,7 +133,7 @@ fn a_log_that_nobody_reads_does_not_keep_a_signal_from_the_script() {
     nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
     // Held open for reading, and never read.
     let mut container =
-        volume.run(["/bin/echo", "server"]).before(&format!("exec 8<>{0} 2>{0}", fifo.display())).start();
+        volume.run(["/bin/echo", "server"]).before(&format!("exec 8<>{0} 2>{0}", quoted(&fifo))).start();
     container.until("it runs", || volume.has("up"));
     // Until the log takes nothing more.
     container.until("it is full", || written(&fifo) > 60_000);

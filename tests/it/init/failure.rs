@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::TestVolume;
+use crate::support::{TestVolume, quoted};
 
 const COUNT_AND_FAIL: &str = "echo x >> \"$DATA_DIR/tries\"; exit 3";
 
@@ -137,11 +137,11 @@ fn what_may_pass_exits_75_and_is_set_aside_only_after_5_attempts_and_30_minutes(
 fn disk_full_for_instance(volume: &TestVolume) -> String {
     let full = volume.beside("full");
     fs::create_dir_all(&full).expect("a folder");
-    volume.script("x", format!("seqsvr --storage {} show-key", full.display()));
+    volume.script("x", format!("seqsvr --storage {} show-key", quoted(&full)));
     // Six pages: enough for the folders, not for the files.
     format!(
         "mount -t tmpfs -o nr_blocks=1 none {0}; mkdir -p {0}/.moorline/restores {0}/.moorline/spool {0}/Init {0}/Backups; \
          head -c 4096 /dev/zero > {0}/filler",
-        full.display()
+        quoted(full)
     )
 }

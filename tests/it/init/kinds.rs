@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::Command};
 
-use crate::support::{MOORLINE, TestVolume};
+use crate::support::{MOORLINE, TestVolume, quoted};
 
 #[test]
 fn a_built_in_script_needs_no_shell_no_shebang_and_no_lf() {
@@ -27,13 +27,13 @@ fn an_image_with_nothing_but_moorline_and_the_server_will_do() {
     let volume = TestVolume::in_use();
     let image = image_without_shell(&volume);
     volume.script("x", "#!/bin/sh\nseqsvr show-key\n");
-    let chroot = format!("chroot {} /moorline", image.display());
+    let chroot = format!("chroot {} /moorline", quoted(&image));
     let end = Command::new("unshare")
         .args(["--pid", "--fork", "--mount", "/bin/sh", "-euc"])
         .arg(format!(
-            "mount --bind {} {}/data; exec {chroot} run --no-boot-backup -- /moorline --version",
-            volume.root().display(),
-            image.display()
+            "mount --bind {} {}; exec {chroot} run --no-boot-backup -- /moorline --version",
+            quoted(volume.root()),
+            quoted(image.join("data"))
         ))
         .output()
         .expect("unshare runs");
@@ -46,9 +46,9 @@ fn an_image_with_nothing_but_moorline_and_the_server_will_do() {
     let end = Command::new("unshare")
         .args(["--pid", "--fork", "--mount", "/bin/sh", "-euc"])
         .arg(format!(
-            "mount --bind {} {}/data; exec {chroot} run --no-boot-backup -- /moorline --version",
-            volume.root().display(),
-            image.display()
+            "mount --bind {} {}; exec {chroot} run --no-boot-backup -- /moorline --version",
+            quoted(volume.root()),
+            quoted(image.join("data"))
         ))
         .output()
         .expect("unshare runs");
@@ -91,8 +91,7 @@ fn a_noexec_volume_runs_all_kinds() {
     volume.script("2-text", "seqsvr --version");
     volume.script("3-shebang", "#!/bin/sh\necho hi");
     fs::copy("/usr/bin/env", volume.path("Init/4-image")).expect("copies");
-    let root = volume.root();
-    let root = root.display();
+    let root = quoted(volume.root());
     let end = volume
         .run(["/bin/true"])
         .before(&format!("mount --bind {root} {root}; mount -o remount,bind,noexec {root}"))
@@ -163,7 +162,7 @@ fn a_shell_script_cannot_start_init_again_either() {
 fn a_script_that_asks_on_a_terminal_does_not_hang() {
     let volume = TestVolume::in_use();
     volume.script("x", "read -r answer < /dev/tty || echo nobody to ask");
-    let line = format!("{MOORLINE} --storage {} run --no-boot-backup -- /bin/true", volume.root().display());
+    let line = format!("{} --storage {} run --no-boot-backup -- /bin/true", quoted(MOORLINE), quoted(volume.root()));
     let output = Command::new("script").args(["-qec", &line, "/dev/null"]).output().expect("script runs");
     assert!(output.status.success(), "{output:?}");
     assert!(volume.read("Init/x.log").contains("nobody to ask"));

@@ -5,7 +5,7 @@ use std::{
     os::unix::fs::{PermissionsExt, symlink},
 };
 
-use crate::support::{KEY, TestVolume};
+use crate::support::{KEY, TestVolume, quoted};
 
 #[test]
 fn scripts_of_seqinit_are_copied_and_run_once() {
@@ -63,7 +63,7 @@ fn links_of_a_config_map_are_followed_and_the_entry_is_renamed() {
 
 fn read_only_init(volume: &TestVolume) -> String {
     let init = volume.path("Init");
-    format!("mount --bind {0} {0}; mount -o remount,bind,ro {0}", init.display())
+    format!("mount --bind {0} {0}; mount -o remount,bind,ro {0}", quoted(init))
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn a_script_that_is_a_mount_of_its_own_runs_once() {
         fs::write(volume.beside(name), &text).expect("writes");
     }
     let mount = |name: &str| {
-        format!("mount --bind {} {}\n", volume.beside(name).display(), volume.path("Init").join(name).display())
+        format!("mount --bind {} {}\n", quoted(volume.beside(name)), quoted(volume.path("Init").join(name)))
     };
     for _ in 0..2 {
         let end = volume.run(["/bin/true"]).before(&(mount("a") + &mount("b"))).wait();
@@ -119,8 +119,7 @@ fn where_nothing_can_be_remembered_nothing_is_run() {
     let volume = TestVolume::in_use();
     assert_eq!(volume.run(["/bin/true"]).wait().code, 0);
     volume.script("a", "touch \"$DATA_DIR/ran\"");
-    let root = volume.root();
-    let root = root.display();
+    let root = quoted(volume.root());
     let end = volume
         .run(["/bin/true"])
         .before(&format!("mount --bind {root} {root}; mount -o remount,bind,ro {root}"))

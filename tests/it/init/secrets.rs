@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use crate::support::{KEY, TestVolume};
+use crate::support::{KEY, TestVolume, quoted};
 
 #[test]
 fn a_key_is_taken_out_of_what_is_left_of_a_script() {
@@ -36,7 +36,7 @@ fn a_failed_script_and_its_log_do_not_hold_it_either() {
 #[test]
 fn arguments_of_a_built_in_script_are_not_in_ps() {
     let volume = TestVolume::in_use();
-    volume.script("x", format!("seqsvr --storage={} show-key", volume.path("an-argument").display()));
+    volume.script("x", format!("seqsvr --storage={} show-key", quoted(volume.path("an-argument"))));
     volume.write("an-argument/x", "");
     let mut container = volume
         .run(["/bin/true"])

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use crate::{
     fixture::{Data, Ran, argument, in_mount_namespace, names},
-    support::{KEY, MOORLINE, TestVolume},
+    support::{KEY, MOORLINE, TestVolume, quoted},
 };
 
 const NOTES: &str = "name = 'notes'\nprefix = 'notes'\n[state]\nfiles = ['notes/**']\n";
@@ -106,9 +106,10 @@ fn scripts_and_their_commands_and_what_runs_beside_the_server_have_the_profile_o
     volume.script("start.d/3", "echo \"at start: $MOORLINE_PROFILE\"; moorline backup --json");
     volume.script("ready.d/4", "echo \"ready: $MOORLINE_PROFILE\"; moorline backup --json; touch \"$DATA_DIR/ready\"");
     let line = format!(
-        "cd '{}' && exec unshare --pid --fork --mount-proc --kill-child {MOORLINE} run --supervise --health alive:0s --profile notes.toml -- \
+        "cd {} && exec unshare --pid --fork --mount-proc --kill-child {} run --supervise --health alive:0s --profile notes.toml -- \
          /bin/sh -c 'trap \"exit 0\" TERM; while [ ! -e \"$MOORLINE_STORAGE/ready\" ]; do sleep 0.05; done'",
-        volume.beside("").display()
+        quoted(volume.beside("")),
+        quoted(MOORLINE)
     );
     let mut command = std::process::Command::new("/bin/sh");
     command.args(["-c", &line]).env_clear().env("PATH", "/usr/bin:/bin").env("MOORLINE_STORAGE", volume.root());

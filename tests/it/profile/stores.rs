@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use crate::{
     fixture::{Data, Ran, argument, names},
-    support::TestVolume,
+    support::{TestVolume, quoted},
 };
 
 /// A volume and a profile for it.
@@ -118,8 +118,8 @@ fn a_folder_of_others_that_no_store_leads_into_is_no_obstacle() {
     fs::write(volume.beside("p.toml"), "name='p'\n[state]\nfiles=['conf/**']\n").expect("writes");
     let prepare = format!(
         "chown -R 4711:0 {0}; chown -R 0:0 {0}/private; chmod 0700 {0}/private; chmod 0711 {1}",
-        volume.root().display(),
-        volume.beside("").display()
+        quoted(volume.root()),
+        quoted(volume.beside(""))
     );
     let verb = |arguments: &[&str]| {
         let start = volume.moorline(arguments).not_pid_1().before(&prepare).with_user(4711);

@@ -37,12 +37,12 @@ impl Pair {
     /// Waits of 20, 40, 80 and at last 100 ms.
     fn start(server: &str, companion: &str, grace: &str, after: &str) -> Self {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
-        let here = folder.path().display();
         let child = Command::new("/usr/bin/unshare")
             .args(["--pid", "--fork", "--mount-proc", "--kill-child"])
             .arg(program())
-            .args([format!("cd {here}; {server}"), companion.replace("HERE", &here.to_string())])
+            .args([&format!("cd \"$HERE\"; {server}"), companion])
             .args(["20", "100", grace, after])
+            .env("HERE", folder.path())
             .stdin(Stdio::null())
             .stdout(fs::File::create(folder.path().join("out")).expect("a file"))
             .stderr(fs::File::create(folder.path().join("err")).expect("a file"))
@@ -95,7 +95,7 @@ impl Drop for Pair {
 
 #[test]
 fn it_is_started_again_ever_more_slowly_and_its_end_is_not_the_servers() {
-    let pair = Pair::start(SERVER, "echo x >> HERE/starts; exit 3", "20000", "left");
+    let pair = Pair::start(SERVER, "echo x >> \"$HERE/starts\"; exit 3", "20000", "left");
     pair.until("it was started six times", || pair.read("starts").lines().count() >= 6 && pair.path("server").exists());
     pair.stop();
     let (code, pair) = pair.end();
@@ -114,7 +114,8 @@ fn it_is_started_again_ever_more_slowly_and_its_end_is_not_the_servers() {
 #[test]
 fn all_are_stopped_in_order() {
     // Asked at the same time, it is gone before the server, or after it where the server ended by itself.
-    let companion = "trap 'echo companion >> HERE/end; exit' TERM; touch HERE/companion; while :; do sleep 0.02; done";
+    let companion =
+        "trap 'echo companion >> \"$HERE/end\"; exit' TERM; touch \"$HERE/companion\"; while :; do sleep 0.02; done";
     let straggler = "trap 'echo straggler >> end; exit' TERM; touch straggler; while :; do sleep 0.02; done";
     for stopped in [true, false] {
         let last = if stopped {
@@ -138,7 +139,7 @@ fn all_are_stopped_in_order() {
 
 #[test]
 fn one_that_does_not_stop_is_killed_and_the_code_is_the_servers() {
-    let companion = "trap '' TERM; touch HERE/companion; while :; do sleep 0.02; done";
+    let companion = "trap '' TERM; touch \"$HERE/companion\"; while :; do sleep 0.02; done";
     let pair = Pair::start("while [ ! -e companion ]; do sleep 0.01; done; exit 4", companion, "1500", "left");
     let (code, pair) = pair.end();
     assert_eq!(code, 4, "{}", pair.read("err"));
@@ -147,7 +148,8 @@ fn one_that_does_not_stop_is_killed_and_the_code_is_the_servers() {
 
 #[test]
 fn it_is_stopped_in_time_when_the_server_does_not_stop() {
-    let companion = "trap 'echo companion >> HERE/end; exit' TERM; touch HERE/companion; while :; do sleep 0.02; done";
+    let companion =
+        "trap 'echo companion >> \"$HERE/end\"; exit' TERM; touch \"$HERE/companion\"; while :; do sleep 0.02; done";
     let slow =
         "trap '' TERM; touch server; while [ ! -e end ]; do sleep 0.02; done; sleep 1; echo server >> end; exit 9";
     // Nobody said how long the server has: it is left to end by itself, and nobody waits for its end to tell the companion.
@@ -166,7 +168,7 @@ fn it_is_stopped_in_time_when_the_server_does_not_stop() {
 
 #[test]
 fn it_is_apart_from_the_server() {
-    let companion = "exec >> HERE/said; pwd; readlink /proc/self/fd/0; ls /proc/$$/fd | tr '\\n' ' '; cut -d' ' -f 5,6 /proc/$$/stat; echo $$ $$; echo done; sleep 100";
+    let companion = "exec >> \"$HERE/said\"; pwd; readlink /proc/self/fd/0; ls /proc/$$/fd | tr '\\n' ' '; cut -d' ' -f 5,6 /proc/$$/stat; echo $$ $$; echo done; sleep 100";
     let pair = Pair::start(SERVER, &format!("echo to the log; {companion}"), "20000", "left");
     pair.until("it has said all", || pair.read("said").contains("done") && pair.path("server").exists());
     pair.stop();
@@ -194,15 +196,13 @@ fn one_that_cannot_be_executed_is_named() {
 #[test]
 fn a_signal_that_came_of_writing_to_a_log_that_nobody_reads_is_not_the_servers() {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
-    let here = folder.path().display();
     // Each end of the companion is a line that nobody reads.
-    let server = format!(
-        "touch {here}/starts; trap 'echo x >> {here}/heard' PIPE; while [ \"$(wc -l < {here}/starts)\" -lt 6 ]; do sleep 0.02; done; exit 4"
-    );
+    let server = "cd \"$HERE\"; touch starts; trap 'echo x >> heard' PIPE; while [ \"$(wc -l < starts)\" -lt 6 ]; do sleep 0.02; done; exit 4";
     let status = Command::new("/bin/bash")
         .args(["-c", "\"$@\" 2>&1 >/dev/null | true; exit ${PIPESTATUS[0]}", "bash"])
         .arg(program())
-        .args([server, format!("echo x >> {here}/starts"), "20".into(), "100".into(), "20000".into(), "left".into()])
+        .args([server, "echo x >> \"$HERE/starts\"", "20", "100", "20000", "left"])
+        .env("HERE", folder.path())
         .status()
         .expect("runs");
     let heard = folder.path().join("heard").exists();

@@ -16,7 +16,7 @@ fn server<'a>(volume: &'a TestVolume, flags: &[&str], line: &str) -> Start<'a> {
     super::supervise_sh(volume, flags, line).without("MOORLINE_NO_SERVE")
 }
 
-const WAITS: &str = "trap 'exit 7' TERM; touch $MOORLINE_STORAGE/up; while :; do sleep 0.02; done";
+const WAITS: &str = "trap 'exit 7' TERM; touch \"$MOORLINE_STORAGE/up\"; while :; do sleep 0.02; done";
 
 fn command_line(pid: i32) -> String {
     String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default()).replace('\0', " ")
@@ -85,7 +85,7 @@ fn it_stands_beside_the_server_and_behind_it() {
 #[test]
 fn it_is_given_the_key_and_the_server_is_not() {
     let volume = TestVolume::in_use();
-    let line = "env > $MOORLINE_STORAGE/env; touch $MOORLINE_STORAGE/up; exec sleep 100";
+    let line = "env > \"$MOORLINE_STORAGE/env\"; touch \"$MOORLINE_STORAGE/up\"; exec sleep 100";
     let mut container = server(&volume, &["--user", "1234:0"], line)
         .env("MOORLINE_SECRETKEY", KEY)
         .env("MOORLINE_ACCEPT_NEW_KEY", "1")
@@ -144,7 +144,7 @@ fn it_stops_while_the_server_still_does() {
     let volume = TestVolume::in_use();
     // The server ends when it sees that the console has.
     let line = "trap 'while grep -qs companio[n] /proc/[0-9]*/cmdline; do sleep 0.02; done; exit 7' TERM; \
-                touch $MOORLINE_STORAGE/up; while :; do sleep 0.02; done";
+                touch \"$MOORLINE_STORAGE/up\"; while :; do sleep 0.02; done";
     let mut container = server(&volume, &["--stop-grace", "50s"], line).start();
     container.until("it is up", || volume.has("up"));
     console_of(&mut container);
@@ -189,7 +189,7 @@ fn a_server_that_ends_at_once_has_none_and_nobody_has_one_who_wants_none() {
 fn where_moorline_replaces_itself_nothing_runs_beside_the_server() {
     let volume = TestVolume::in_use();
     let mut container =
-        volume.run_sh("touch $MOORLINE_STORAGE/up; exec sleep 100").without("MOORLINE_NO_SERVE").start();
+        volume.run_sh("touch \"$MOORLINE_STORAGE/up\"; exec sleep 100").without("MOORLINE_NO_SERVE").start();
     container.until("it is up", || volume.has("up"));
     let pid_1 = container.pid();
     thread::sleep(Duration::from_millis(1500));

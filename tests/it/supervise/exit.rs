@@ -4,13 +4,14 @@ use std::process::Command;
 
 use crate::{
     supervise::{supervise, supervise_sh},
-    support::{MOORLINE, TestVolume},
+    support::{MOORLINE, TestVolume, quoted},
 };
 
 /// Every exit code of a server, and moorline's for it.
 fn all_codes(volume: &TestVolume, flags: &str) -> Vec<u8> {
     let line = format!(
-        "i=0; while [ $i -lt 256 ]; do {MOORLINE} run --no-boot-backup {flags} -- /bin/sh -c \"exit $i\"; echo $?; i=$((i+1)); done"
+        "i=0; while [ $i -lt 256 ]; do {} run --no-boot-backup {flags} -- /bin/sh -c \"exit $i\"; echo $?; i=$((i+1)); done",
+        quoted(MOORLINE)
     );
     let output = Command::new("/bin/sh")
         .args(["-c", &line])

@@ -6,12 +6,12 @@ use nix::{sys::signal::Signal, sys::stat::Mode};
 
 use crate::{
     supervise::supervise_sh,
-    support::{MOORLINE, TestVolume},
+    support::{MOORLINE, TestVolume, quoted},
 };
 
 /// Leaves something running that is named in the log at the end.
 const SERVER: &str =
-    "trap 'exit 3' TERM; (setsid sleep 100 &); touch $MOORLINE_STORAGE/up; while :; do sleep 0.02; done";
+    "trap 'exit 3' TERM; (setsid sleep 100 &); touch \"$MOORLINE_STORAGE/up\"; while :; do sleep 0.02; done";
 
 #[test]
 fn a_log_whose_reader_left_is_no_obstacle() {
@@ -36,7 +36,7 @@ fn a_full_log_that_nobody_reads_holds_nothing_up() {
     nix::unistd::mkfifo(&fifo, Mode::S_IRWXU).expect("a pipe");
     let fill = format!("(head -c 300000 /dev/zero >&2 &); sleep 0.3; {SERVER}");
     // Held open for reading, and never read.
-    let before = format!("exec 8<>{0} 2>{0}", fifo.display());
+    let before = format!("exec 8<>{0} 2>{0}", quoted(fifo));
     let mut container = supervise_sh(&volume, &["--stop-grace", "20s"], &fill).before(&before).start();
     container.until("it is up", || volume.has("up"));
     container.signal(Signal::SIGTERM);

@@ -6,7 +6,7 @@ use nix::sys::signal::{Signal, kill};
 
 use crate::{
     supervise::{supervise, supervise_sh},
-    support::{MOORLINE, TestVolume},
+    support::{MOORLINE, TestVolume, quoted},
 };
 
 const SIGNALS: &str = "/bin/grep -E '^(SigBlk|SigIgn|ShdPnd|SigPnd)' /proc/self/status";
@@ -65,7 +65,7 @@ fn the_server_gets_no_descriptor_but_the_lock_and_both_hold_it() {
     let open = volume.path("app.conf");
     let descriptors = (3..40).map(|number| format!("/proc/self/fd/{number}"));
     let end = supervise(&volume, &[], ["/bin/readlink".to_owned()].into_iter().chain(descriptors))
-        .before(&format!("exec 7<{0} 9<{0}", open.display()))
+        .before(&format!("exec 7<{0} 9<{0}", quoted(open)))
         .wait();
     assert_eq!(end.out, format!("{}\n", volume.path(".moorline/lock").display()), "{end}");
 }
@@ -73,7 +73,7 @@ fn the_server_gets_no_descriptor_but_the_lock_and_both_hold_it() {
 #[test]
 fn two_containers_on_one_volume_run_one_server() {
     let volume = TestVolume::in_use();
-    let mut first = supervise_sh(&volume, &[], "touch $MOORLINE_STORAGE/up; exec sleep 100").start();
+    let mut first = supervise_sh(&volume, &[], "touch \"$MOORLINE_STORAGE/up\"; exec sleep 100").start();
     first.until("it is up", || volume.has("up"));
     let second = supervise(&volume, &[], ["/bin/echo", "server"]).env("MOORLINE_LOCK_WAIT", "0").wait();
     assert_eq!((second.code, second.out.as_str()), (75, ""), "{second}");
@@ -93,7 +93,7 @@ fn sockets_that_were_opened_for_moorline_are_handed_to_the_server_by_its_own_num
             &[],
             "readlink /proc/$$/fd/3; echo $LISTEN_FDS $LISTEN_PID $$ $NOTIFY_SOCKET $LISTEN_PIDFDID",
         )
-        .before(&format!("exec 3<{}", volume.path("socket").display()))
+        .before(&format!("exec 3<{}", quoted(volume.path("socket"))))
         .env("LISTEN_FDS", "1")
         .env("LISTEN_PID", listen_pid)
         .env("LISTEN_PIDFDID", "5")
@@ -101,9 +101,10 @@ fn sockets_that_were_opened_for_moorline_are_handed_to_the_server_by_its_own_num
         .wait()
     };
     let end = start("1");
-    let words: Vec<&str> = end.out.split_whitespace().collect();
-    assert_eq!(words[..2], [volume.path("socket").to_str().expect("UTF-8"), "1"], "{end}");
-    assert_eq!((words[2], words[4], words.len()), (words[3], "@x", 5), "{end}");
+    let (socket, rest) = end.out.split_once('\n').expect("two lines");
+    assert_eq!(Some(socket), volume.path("socket").to_str(), "{end}");
+    let words: Vec<&str> = rest.split_whitespace().collect();
+    assert_eq!((words[0], words[1], words[3], words.len()), ("1", words[2], "@x", 4), "{end}");
     // They are somebody else's.
     let end = start("777");
     assert!(!end.out.contains("/socket") && end.out.contains("1 777 "), "{end}");
@@ -115,9 +116,8 @@ fn a_socket_that_the_server_closes_is_closed() {
     let fifo = volume.beside("fifo");
     nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
     // Whoever reads the pipe hears its end while the server runs on. More are promised than there are.
-    let line =
-        "exec 3>&-; touch $MOORLINE_STORAGE/closed; while [ ! -e $MOORLINE_STORAGE/read ]; do sleep 0.02; done; exit 4";
-    let before = format!("(cat <{0}; touch $MOORLINE_STORAGE/read) 3>&- & exec 3>{0}", fifo.display());
+    let line = "exec 3>&-; touch \"$MOORLINE_STORAGE/closed\"; while [ ! -e \"$MOORLINE_STORAGE/read\" ]; do sleep 0.02; done; exit 4";
+    let before = format!("(cat <{0}; touch \"$MOORLINE_STORAGE/read\") 3>&- & exec 3>{0}", quoted(fifo));
     let container = supervise_sh(&volume, &[], line).before(&before).not_pid_1();
     let container = container.before(&format!("{before}; export LISTEN_PID=$$")).env("LISTEN_FDS", "9");
     let end = container.wait();
@@ -136,8 +136,8 @@ fn secrets_and_inner_variables_do_not_reach_the_server() {
 fn the_end_of_the_parent_is_a_signal_where_that_is_asked_for() {
     for supervise in ["0", "1"] {
         let volume = TestVolume::in_use();
-        let server = "trap 'touch $MOORLINE_STORAGE/stopped; exit' USR2; touch $MOORLINE_STORAGE/up; while :; do sleep 0.02; done";
-        let line = format!("{MOORLINE} run --parent-death-signal USR2 -- /bin/bash -c \"$0\" & wait");
+        let server = "trap 'touch \"$MOORLINE_STORAGE/stopped\"; exit' USR2; touch \"$MOORLINE_STORAGE/up\"; while :; do sleep 0.02; done";
+        let line = format!("{} run --parent-death-signal USR2 -- /bin/bash -c \"$0\" & wait", quoted(MOORLINE));
         let mut parent = Command::new("/bin/sh")
             .args(["-c", &line, server])
             .env("MOORLINE_STORAGE", volume.root())

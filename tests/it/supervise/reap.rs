@@ -7,7 +7,7 @@ use crate::{
 
 /// A hundred orphans that end once they are let go, under a server that waits for none.
 const ORPHANS: &str = "for i in $(seq 100); do \
-    (/bin/sh -c 'while [ ! -e $MOORLINE_STORAGE/go ]; do sleep 0.3; done; echo x >> $MOORLINE_STORAGE/orphans' &); \
+    (/bin/sh -c 'while [ ! -e \"$MOORLINE_STORAGE/go\" ]; do sleep 0.3; done; echo x >> \"$MOORLINE_STORAGE/orphans\"' &); \
     done; exec sleep 100";
 
 /// How many children of the container's PID 1 are left, and how many of them are zombies, once all have ended.
@@ -69,7 +69,7 @@ fn nobody_but_its_own_descendants_is_stopped() {
     let volume = TestVolume::in_use();
     let mut other = std::process::Command::new("/bin/sleep").arg("100").spawn().expect("starts");
     // A child of the same process from before it was moorline.
-    let before = "sleep 99 & echo $! > $MOORLINE_STORAGE/older; exec \"$@\"";
+    let before = "sleep 99 & echo $! > \"$MOORLINE_STORAGE/older\"; exec \"$@\"";
     let end = supervise_sh(&volume, &[], "(sleep 98 &); exit 3").not_pid_1().before(before).wait();
     assert_eq!(end.code, 3, "{end}");
     assert!(end.err.contains(" (process ") && end.err.matches("left running").count() == 1, "{end}");

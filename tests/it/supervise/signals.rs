@@ -16,8 +16,8 @@ use crate::{
 
 /// Says each signal that it gets, by number; `$1` is what it says it with.
 const HEARER: &str = r#"
-for n in $(seq 1 64); do case $n in 9|17|19|32|33|4|5|6|7|8|11|31) ;; *) trap "echo $n >> $MOORLINE_STORAGE/heard" $n ;; esac; done
-touch $MOORLINE_STORAGE/up
+for n in $(seq 1 64); do case $n in 9|17|19|32|33|4|5|6|7|8|11|31) ;; *) trap "echo $n >> '$MOORLINE_STORAGE/heard'" $n ;; esac; done
+touch "$MOORLINE_STORAGE/up"
 while :; do sleep 100 & wait $!; kill $!; done 2>/dev/null"#;
 
 /// All but KILL and STOP, SIGCHLD, those of a fault, the three of a terminal, and 32 and 33, which no C library lets a
@@ -101,8 +101,8 @@ fn signals_are_rewritten_swapped_and_dropped() {
 #[test]
 fn the_group_hears_a_signal_only_where_it_is_asked_for() {
     // The server ignores it, and what it started does not.
-    let line = "trap 'echo server >> $MOORLINE_STORAGE/heard' USR1; \
-                (trap 'echo child >> $MOORLINE_STORAGE/heard' USR1; touch $MOORLINE_STORAGE/up; while :; do sleep 0.02; done) & \
+    let line = "trap 'echo server >> \"$MOORLINE_STORAGE/heard\"' USR1; \
+                (trap 'echo child >> \"$MOORLINE_STORAGE/heard\"' USR1; touch \"$MOORLINE_STORAGE/up\"; while :; do sleep 0.02; done) & \
                 while :; do sleep 0.02; done";
     for (flag, variable, heard) in
         [(None, "0", "server\n"), (Some("--signal-group"), "0", "child\nserver\n"), (None, "1", "child\nserver\n")]
@@ -125,7 +125,7 @@ fn the_group_hears_a_signal_only_where_it_is_asked_for() {
 fn a_signal_during_the_scripts_waits_for_the_server() {
     let volume = TestVolume::in_use();
     volume.script("x", "touch \"$DATA_DIR/init\"; while [ ! -e \"$DATA_DIR/go\" ]; do sleep 0.01; done");
-    let mut container = supervise_sh(&volume, &[], "touch $MOORLINE_STORAGE/server; sleep 100").start();
+    let mut container = supervise_sh(&volume, &[], "touch \"$MOORLINE_STORAGE/server\"; sleep 100").start();
     container.until("the script runs", || volume.has("init"));
     container.signal(Signal::SIGUSR1);
     volume.write("go", "");

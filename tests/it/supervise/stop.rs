@@ -12,7 +12,7 @@ use crate::{
 #[test]
 fn a_server_with_the_default_action_ends_143_which_it_does_not_as_pid_1() {
     let volume = TestVolume::in_use();
-    let mut container = supervise_sh(&volume, &[], "touch $MOORLINE_STORAGE/up; exec sleep 100").start();
+    let mut container = supervise_sh(&volume, &[], "touch \"$MOORLINE_STORAGE/up\"; exec sleep 100").start();
     container.until("it is up", || volume.has("up"));
     container.signal(Signal::SIGTERM);
     assert_eq!(container.wait().code, 143);
@@ -32,7 +32,7 @@ fn a_stop_during_the_scripts_starts_no_server() {
 #[test]
 fn the_server_is_given_its_time() {
     let volume = TestVolume::in_use();
-    let line = "trap 'sleep 0.7; exit 7' TERM; touch $MOORLINE_STORAGE/up; while :; do sleep 0.02; done";
+    let line = "trap 'sleep 0.7; exit 7' TERM; touch \"$MOORLINE_STORAGE/up\"; while :; do sleep 0.02; done";
     let mut container = supervise_sh(&volume, &["--stop-grace", "30s"], line).start();
     container.until("it is up", || volume.has("up"));
     container.signal(Signal::SIGTERM);
@@ -43,8 +43,7 @@ fn the_server_is_given_its_time() {
 #[test]
 fn a_server_that_ignores_sigterm_is_killed_after_the_grace_however_often_it_is_asked() {
     let volume = TestVolume::in_use();
-    let line =
-        "trap 'echo x >> $MOORLINE_STORAGE/asked' TERM; touch $MOORLINE_STORAGE/up; while :; do sleep 0.02; done";
+    let line = "trap 'echo x >> \"$MOORLINE_STORAGE/asked\"' TERM; touch \"$MOORLINE_STORAGE/up\"; while :; do sleep 0.02; done";
     let mut container = supervise_sh(&volume, &[], line).env("MOORLINE_STOP_GRACE", "1s").start();
     container.until("it is up", || volume.has("up"));
     // Each is passed on. Were the grace to start anew each time, it would never end.
@@ -62,10 +61,10 @@ fn a_server_that_ignores_sigterm_is_killed_after_the_grace_however_often_it_is_a
 #[test]
 fn what_the_server_leaves_running_is_named_and_stopped() {
     let volume = TestVolume::in_use();
-    let polite = "trap 'echo polite >> $MOORLINE_STORAGE/end; exit' TERM; touch $MOORLINE_STORAGE/polite; while :; do sleep 0.02; done";
+    let polite = "trap 'echo polite >> \"$MOORLINE_STORAGE/end\"; exit' TERM; touch \"$MOORLINE_STORAGE/polite\"; while :; do sleep 0.02; done";
     volume.write("polite.sh", polite);
-    volume.write("stubborn.sh", "trap '' TERM; touch $MOORLINE_STORAGE/stubborn; while :; do sleep 0.02; done");
-    let line = "cd $MOORLINE_STORAGE; setsid bash polite.sh & (setsid bash stubborn.sh &); \
+    volume.write("stubborn.sh", "trap '' TERM; touch \"$MOORLINE_STORAGE/stubborn\"; while :; do sleep 0.02; done");
+    let line = "cd \"$MOORLINE_STORAGE\"; setsid bash polite.sh & (setsid bash stubborn.sh &); \
                 while [ ! -e polite ] || [ ! -e stubborn ]; do sleep 0.01; done; exit 9";
     for pid_1 in [true, false] {
         let start = supervise_sh(&volume, &[], line);
@@ -99,7 +98,7 @@ fn a_user_who_is_not_root_can_supervise() {
         std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o777)).expect("changes");
     }
     let line =
-        "trap 'exit 3' TERM; (setsid sleep 100 &); id -u; touch $MOORLINE_STORAGE/up; while :; do sleep 0.02; done";
+        "trap 'exit 3' TERM; (setsid sleep 100 &); id -u; touch \"$MOORLINE_STORAGE/up\"; while :; do sleep 0.02; done";
     let mut container = supervise_sh(&volume, &["--signal-group"], line).with_user(4242).start();
     container.until("it is up", || volume.has("up"));
     container.signal(Signal::SIGTERM);
@@ -110,7 +109,7 @@ fn a_user_who_is_not_root_can_supervise() {
 #[test]
 fn nothing_wakes_it_while_nothing_happens() {
     let volume = TestVolume::in_use();
-    let mut container = supervise_sh(&volume, &[], "touch $MOORLINE_STORAGE/up; exec sleep 100").start();
+    let mut container = supervise_sh(&volume, &[], "touch \"$MOORLINE_STORAGE/up\"; exec sleep 100").start();
     container.until("it is up", || volume.has("up"));
     let pid = container.pid();
     container.until("it sleeps", || super::status(pid, "State").starts_with('S'));

@@ -11,7 +11,7 @@ use std::{
 
 use nix::pty::openpty;
 
-use crate::support::{MOORLINE, TestVolume};
+use crate::support::{MOORLINE, TestVolume, quoted};
 
 /// As a runtime starts a container with `-it`: PID 1 leads the session of the terminal.
 struct Terminal {
@@ -110,7 +110,7 @@ fn ctrl_c_reaches_a_server_that_is_no_shell() {
 #[test]
 fn after_it_the_terminal_is_the_callers_again() {
     let volume = TestVolume::in_use();
-    let line = format!("{MOORLINE} run --supervise -- /bin/true; echo ready; read word; echo word=$word.");
+    let line = format!("{} run --supervise -- /bin/true; echo ready; read word; echo word=$word.", quoted(MOORLINE));
     let mut terminal = Terminal::run(&volume, &["/bin/sh", "-c", &line]);
     terminal.shows("ready");
     terminal.types("hello\n");
@@ -122,8 +122,9 @@ fn after_it_the_terminal_is_the_callers_again() {
 fn in_the_background_of_a_terminal_it_takes_nothing() {
     let volume = TestVolume::in_use();
     let line = format!(
-        "set -m; {MOORLINE} run --supervise -- /bin/sh -c 'echo server; sleep 0.3; exit 6' & \
-         read word; echo word=$word.; wait $!; echo code=$?."
+        "set -m; {} run --supervise -- /bin/sh -c 'echo server; sleep 0.3; exit 6' & \
+         read word; echo word=$word.; wait $!; echo code=$?.",
+        quoted(MOORLINE)
     );
     let mut terminal = Terminal::run(&volume, &["/bin/bash", "-c", &line]);
     terminal.shows("server");

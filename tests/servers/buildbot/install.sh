@@ -5,6 +5,6 @@ set -euo pipefail
 version=4.3.0
 if [ "$(cat "$DIR/venv/installed" 2>/dev/null)" != "$version" ]; then
     python3 -m venv "$DIR/venv"
-    "$DIR/venv/bin/pip" install -q --disable-pip-version-check "buildbot==$version" "buildbot-worker==$version" "buildbot-www==$version"
+    "$DIR/venv/bin/python" -m pip install -q --disable-pip-version-check "buildbot==$version" "buildbot-worker==$version" "buildbot-www==$version"
     echo "$version" > "$DIR/venv/installed"
 fi

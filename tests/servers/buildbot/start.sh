@@ -2,9 +2,11 @@
 # Becomes Buildbot. Each builder POSTs; a scheduler builds every two seconds, and a reporter tells of each build.
 . "$(dirname "$0")/env.sh"
 into_data
+# Not venv/bin/buildbot, whose first line holds the path that it was installed at.
+buildbot=("$DIR/venv/bin/python" -c 'from buildbot.scripts.runner import run; run()')
 export PORT HOOKHOST HOOKPORT
 if [ ! -f buildbot.tac ]; then
-    "$DIR/venv/bin/buildbot" create-master -q "$DATA"
+    "${buildbot[@]}" create-master -q "$DATA"
     cat > master.cfg <<'PYTHON'
 import os
 from buildbot.plugins import reporters, schedulers, steps, util, worker
@@ -30,6 +32,6 @@ BuildmasterConfig = {
     "services": [reporters.HttpStatusPush(f"{hook}/reporter")],
 }
 PYTHON
-    "$DIR/venv/bin/buildbot" upgrade-master -q "$DATA"
+    "${buildbot[@]}" upgrade-master -q "$DATA"
 fi
-exec "$DIR/venv/bin/buildbot" start --nodaemon "$@" "$DATA"
+exec "${buildbot[@]}" start --nodaemon "$@" "$DATA"

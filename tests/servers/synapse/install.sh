@@ -5,6 +5,6 @@ set -euo pipefail
 version=1.163.2
 if [ "$(cat "$DIR/venv/installed" 2>/dev/null)" != "$version" ]; then
     python3 -m venv --clear "$DIR/venv"
-    "$DIR/venv/bin/pip" install --quiet --disable-pip-version-check "matrix-synapse==$version"
+    "$DIR/venv/bin/python" -m pip install --quiet --disable-pip-version-check "matrix-synapse==$version"
     echo "$version" > "$DIR/venv/installed"
 fi
