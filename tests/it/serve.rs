@@ -9,6 +9,7 @@ mod first_run;
 mod keys;
 mod location;
 mod login;
+mod origin;
 mod permissions;
 mod restores;
 mod secrets;
