@@ -4,6 +4,7 @@
 //! moorline itself remembers under `moorline/`. Its name is final only once it is complete, flushed and read back.
 
 mod catalog;
+mod damaged;
 mod extract;
 mod inspect;
 mod manifest;
@@ -23,6 +24,7 @@ pub use self::{
         Listed, Skipped, Summary, files, has_one_since, in_sight, is_due, is_in_the_future, list, newest_of_instance,
         newest_scheduled, opens, summary,
     },
+    damaged::{Damaged, damaged},
     extract::{Output, extract},
     inspect::{Inspection, inspect},
     manifest::{Kind, MEMBER_PREFIX, Manifest, metastore_member, quarantine_member, state_of},

@@ -80,6 +80,7 @@
 //! - `verifications.rs`: what later readings found; `verify.rs`: read to the last byte; `inspect.rs`, `extract.rs`: what is in it, and out of it
 //! - `catalog.rs`: listing, and the newest of an instance; `retention.rs`: which scheduled ones go
 //! - `quarantine.rs`: the memory of quarantine as a member; `progress.rs`: how far it is
+//! - `damaged.rs`: backups of this instance that are too damaged to be listed
 //!
 //! [`apps`]: apps switched off in a copy, remembered, released.
 //! - `json.rs`: nodes of JSON files; `json/text.rs`: JSON read where it lies; `json/pointer.rs`: which nodes;

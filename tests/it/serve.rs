@@ -15,3 +15,4 @@ mod restores;
 mod secrets;
 mod tls;
 mod told;
+mod verification;
