@@ -16,6 +16,7 @@ mod stores;
 mod suspect;
 mod take;
 mod temporary;
+mod totals;
 mod verifications;
 mod verify;
 
@@ -34,6 +35,7 @@ pub use self::{
     retention::{expired, prune},
     stores::refuse_missing,
     take::{Destination, Job, Taken, take},
+    totals::bytes_of_members,
     verifications::Verifications,
     verify::{Report, complete, open_file, read_whole, verify},
 };

@@ -79,7 +79,7 @@
 //! - `take.rs`: one taken; `temporary.rs`: its file until then; `stores.rs`: nothing missing; `suspect.rs`: nothing suddenly empty; `manifest.rs`: what it says it holds; `name.rs`: what it is called
 //! - `verifications.rs`: what later readings found; `verify.rs`: read to the last byte; `inspect.rs`, `extract.rs`: what is in it, and out of it
 //! - `catalog.rs`: listing, and the newest of an instance; `retention.rs`: which scheduled ones go
-//! - `quarantine.rs`: the memory of quarantine as a member; `progress.rs`: how far it is
+//! - `quarantine.rs`: the memory of quarantine as a member; `progress.rs`: how far it is; `totals.rs`: out of how much
 //! - `damaged.rs`: backups of this instance that are too damaged to be listed
 //!
 //! [`apps`]: apps switched off in a copy, remembered, released.
