@@ -9,30 +9,38 @@ import urllib.request
 from pathlib import Path
 
 
-def free_port() -> int:
+LOOPBACK = "127.0.0.1"
+
+
+def free_port(address: str) -> int:
     with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
+        one.bind((address, 0))
         return one.getsockname()[1]
 
 
 class Container:
-    def __init__(self, moorline: Path, volume: Path, **settings: str):
-        self.moorline, self.volume, self.settings = moorline, volume, settings
-        self.port = free_port()
+    def __init__(self, moorline: Path, volume: Path, address: str, **settings: str):
+        self.moorline, self.volume, self.address, self.settings = moorline, volume, address, settings
+        self.port = free_port(address)
         self.log = volume.with_name(volume.name + ".log")
         self.process = None
         volume.mkdir(exist_ok=True)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.address}:{self.port}"
+
+    @property
+    def listens_on(self) -> str:
+        """As it is by default, unless only this host may ask."""
+        return LOOPBACK if self.address == LOOPBACK else "0.0.0.0"
 
     def start(self):
         namespace = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
         if os.geteuid() != 0:
             namespace += ["--user", "--map-root-user"]
         environment = {"PATH": os.environ["PATH"], "MOORLINE_STORAGE": str(self.volume),
-                       "MOORLINE_LISTEN": f"127.0.0.1:{self.port}", **self.settings}
+                       "MOORLINE_LISTEN": f"{self.listens_on}:{self.port}", **self.settings}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*namespace, self.moorline, "run"], env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)

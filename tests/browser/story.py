@@ -1,7 +1,8 @@
 """The console's story, in a browser: first run, everything made, backup, restore as a copy and as a replacement.
 
-    story.py MOORLINE AXE SCREENSHOTS
+    story.py MOORLINE AXE SCREENSHOTS ADDRESS
 
+The consoles are visited at this address, which is not loopback; one without a password at 127.0.0.1, where alone it answers.
 Each page is looked at in light and dark, wide and narrow; what is wrong with any of them is told at the end.
 """
 
@@ -13,7 +14,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from container import Container
+from container import LOOPBACK, Container
 from listener import Listener
 from look import Looker
 from visitor import Visitor
@@ -28,14 +29,15 @@ def say(words: str):
 
 def main():
     moorline, axe, screenshots = (Path(argument).resolve() for argument in sys.argv[1:4])
+    network = sys.argv[4]
     work = Path(tempfile.mkdtemp(prefix="moorline-browser-"))
     downloads = work / "downloads"
     downloads.mkdir()
     listener, looker = Listener(), Looker(axe, screenshots, downloads)
     containers: list[Container] = []
 
-    def container(name: str, **settings: str) -> Container:
-        containers.append(Container(moorline, work / name, **settings))
+    def container(name: str, address: str = network, **settings: str) -> Container:
+        containers.append(Container(moorline, work / name, address, **settings))
         return containers[-1]
 
     visitor = Visitor(looker)
@@ -50,7 +52,8 @@ def main():
         original.stop()
         as_a_copy(visitor, looker, listener, container("copy"), backup, key)
         as_a_replacement(visitor, looker, listener, container("replacement"), backup, key)
-        without_password(visitor, looker, container("nobody"))
+        without_password(visitor, looker, container("nobody", LOOPBACK))
+        without_login(visitor, container("open", MOORLINE_FIRSTRUN_NOAUTHENTICATION="true"))
         assert not looker.faults, f"{len(looker.faults)} faults of pages"
         say(f"{len(looker.seen)} pages, in light and dark, wide and narrow: {screenshots}")
     except BaseException:
@@ -376,6 +379,16 @@ def without_password(visitor: Visitor, looker: Looker, container: Container):
     visitor.press("Log out")
     assert visitor.path == "/login", visitor.path
     log_in(visitor, container)
+    container.stop()
+
+
+def without_login(visitor: Visitor, container: Container):
+    say("no login required: buttons work")
+    container.start()
+    visitor.base = container.url
+    visitor.go("/secret-key")
+    visitor.press("Yes, it is kept outside this volume")
+    visitor.expect("It is noted")
     container.stop()
 
 

@@ -27,6 +27,7 @@ mod narrow;
 mod notify;
 mod podman;
 mod profile;
+mod progress;
 mod prove;
 mod quarantine;
 mod restore;

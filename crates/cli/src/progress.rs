@@ -73,9 +73,14 @@ impl Progress for Shown {
             ));
         }
         self.done += bytes;
+        // A file may have grown since it was measured.
+        self.total = self.total.max(self.done);
         self.lines.tell(&self.what, self.done, self.total);
         match &self.bar {
-            Some(bar) => bar.set_position(self.done),
+            Some(bar) => {
+                bar.set_length(self.total);
+                bar.set_position(self.done);
+            }
             None if self.told.elapsed() >= EVERY => {
                 self.told = Instant::now();
                 log::info!("{}: {} of about {} MiB", self.what, self.done >> 20, self.total >> 20);

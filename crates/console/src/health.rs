@@ -130,6 +130,8 @@ struct Facts {
     /// Why the folder of backups cannot be used.
     no_folder: Option<String>,
     listed: Listed,
+    /// How many of the skipped files are damaged backups of this instance.
+    skipped_damaged: usize,
     verifications: Verifications,
     last: Option<Stored>,
     quarantined: usize,
@@ -139,16 +141,20 @@ impl Facts {
     fn look(console: &Console, now: Timestamp, next_run: Timestamp, key_is_saved: Result<bool>) -> Result<Self> {
         let volume = &console.volume;
         let sight = scheduler::Sight::of(volume, &console.profile, &console.key, now)?;
+        let (instance, key) = (Instance::load(volume)?, console.key.fingerprint());
+        let listed = backup::in_sight(volume, Some(&console.key))?;
+        let damaged = instance.as_ref().map(|instance| backup::damaged(&listed, instance.id, key).count());
         Ok(Self {
             now,
             next_run,
             key_is_saved,
             has_state: sight.has_state,
             unfinished: sight.unfinished,
-            instance: Instance::load(volume)?,
-            key: console.key.fingerprint(),
+            skipped_damaged: damaged.unwrap_or(0),
+            instance,
+            key,
             no_folder: volume.refuse_missing_backups().err().map(|error| error.message().to_owned()),
-            listed: backup::in_sight(volume, Some(&console.key))?,
+            listed,
             verifications: Verifications::load(volume)?,
             last: events::read_before(volume, None, 1, &is_result)?.into_iter().next(),
             quarantined: Memory::load(volume)?.map_or(0, |memory| memory.apps().count()),
@@ -158,7 +164,7 @@ impl Facts {
     fn judge(&self) -> Health {
         let ours: Vec<&Summary> = self.ours().collect();
         let is_damaged = |one: &&&Summary| self.verifications.failed.contains_key(&one.id);
-        let damaged = ours.iter().filter(is_damaged).count();
+        let damaged = ours.iter().filter(is_damaged).count() + self.skipped_damaged;
         let sound = ours.iter().filter(|one| one.verified == Some(true) && !is_damaged(one));
         let newest = sound.filter(|one| !is_in_the_future(one.created, self.now)).max_by_key(|one| one.created);
         let age = newest.map(|newest| self.now.duration_since(newest.created));
@@ -228,8 +234,9 @@ impl Facts {
         if self.quarantined > 0 {
             warnings.push(format!("{} apps are in quarantine", self.quarantined));
         }
-        if !self.listed.skipped.is_empty() {
-            warnings.push(format!("{} files are called as backups are, and are none", self.listed.skipped.len()));
+        let others = self.listed.skipped.len().saturating_sub(self.skipped_damaged);
+        if others > 0 {
+            warnings.push(format!("{others} files are called as backups are, and are none"));
         }
         warnings
     }
@@ -281,6 +288,7 @@ mod tests {
             key: Id([2; 16]),
             no_folder: None,
             listed: Listed { backups: vec![made("2026-03-10T03:00:00Z")], skipped: Vec::new() },
+            skipped_damaged: 0,
             verifications: Verifications::default(),
             last: None,
             quarantined: 0,

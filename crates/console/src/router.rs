@@ -24,7 +24,8 @@ const HEADERS: [(&str, &str); 5] = [
          frame-ancestors 'none'; base-uri 'none'; connect-src 'self'",
     ),
     ("x-content-type-options", "nosniff"),
-    ("referrer-policy", "no-referrer"),
+    // Not `no-referrer`: under it browsers send `Origin: null` with a form, which `same_site::require` refuses.
+    ("referrer-policy", "same-origin"),
     ("x-frame-options", "DENY"),
     ("cross-origin-resource-policy", "same-origin"),
 ];

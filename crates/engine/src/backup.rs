@@ -4,6 +4,7 @@
 //! moorline itself remembers under `moorline/`. Its name is final only once it is complete, flushed and read back.
 
 mod catalog;
+mod damaged;
 mod extract;
 mod inspect;
 mod manifest;
@@ -15,10 +16,12 @@ mod stores;
 mod suspect;
 mod take;
 mod temporary;
+mod totals;
 mod verifications;
 mod verify;
 
 pub use self::{
+    damaged::{Damaged, damaged},
     catalog::{Listed, Skipped, Summary, in_sight, is_due, list, newest_of_instance, newest_scheduled, opens, summary},
     extract::{Output, extract},
     inspect::{Inspection, inspect},
@@ -29,6 +32,7 @@ pub use self::{
     retention::{expired, prune},
     stores::refuse_missing,
     take::{Destination, Job, Taken, take},
+    totals::bytes_of_members,
     verifications::Verifications,
     verify::{Report, complete, open_file, read_whole, verify},
 };

@@ -132,6 +132,13 @@ impl<R: Read + Seek> Archive<R> {
         Ok(this.find_index()?.then_some(this))
     }
 
+    /// The members, without manifest and digest, as the index at the end of the file lists them. `None` if it has no index
+    /// or a damaged one: unlike `open`, this never reads the whole backup.
+    pub fn indexed_members(source: R, key: &SecretKey) -> Option<Vec<DigestEntry>> {
+        let archive = Self::open_indexed(source, key).ok().flatten()?;
+        Some(archive.members().to_vec())
+    }
+
     fn start(mut source: R, key: &SecretKey) -> Result<Self> {
         source.rewind()?;
         let header = Header::read(&mut source)?;

@@ -52,7 +52,8 @@ pub fn require(headers: &HeaderMap) -> Answer<()> {
     if is_ours {
         return Ok(());
     }
-    Err(Failure::new(StatusCode::FORBIDDEN, "this came from a page of another site"))
+    Err(Failure::new(StatusCode::FORBIDDEN, "this form was sent from another address than this console's")
+        .hint("reload the page and try again; behind a proxy, pass the Host header on"))
 }
 
 /// The CSRF token in a form, and the request as it was.

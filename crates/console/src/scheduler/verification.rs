@@ -1,22 +1,34 @@
 //! The weekly verification: every backup of this instance that is kept, read to its last byte, its databases checked.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::Console;
-use engine::backup::{self, Summary, Verifications};
+use engine::backup::{self, Verifications};
 use seqbac_header::Id;
 use volume::{
     Instance,
     error::{Code, Result},
 };
 
+/// A backup to verify.
+struct Kept {
+    file: PathBuf,
+    /// Unknown if its header is damaged.
+    id: Option<Id>,
+    /// Whether its databases had no fault when it was made.
+    was_sound: bool,
+}
+
 /// Verifies all of them, and remembers what was found. The child tells of it.
 pub(super) async fn run(console: &Console) -> Result<()> {
     let kept = kept(console)?;
-    let files: Vec<&str> = kept.values().filter_map(|one| one.file.to_str()).collect();
+    let files: Vec<&str> = kept.iter().filter_map(|one| one.file.to_str()).collect();
     let found = if files.is_empty() {
         Value::Null
     } else {
@@ -27,28 +39,31 @@ pub(super) async fn run(console: &Console) -> Result<()> {
     Verifications { at: Some(Timestamp::now()), failed }.save(&console.volume)
 }
 
-/// The backups that are this instance's and sealed with its key, by id. What is somebody else's is not ours to verify.
-fn kept(console: &Console) -> Result<BTreeMap<Id, Summary>> {
-    let Some(instance) = Instance::load(&console.volume)? else { return Ok(BTreeMap::new()) };
-    let all = backup::list(&console.volume.backups(), Some(&console.key))?.backups;
-    let ours = all
-        .into_iter()
-        .filter(|one| one.instance_id == Some(instance.id) && one.key_fingerprint == console.key.fingerprint());
-    Ok(ours.map(|one| (one.id, one)).collect())
+/// The backups that are this instance's and sealed with its key, those that are too damaged to be listed included. What is
+/// somebody else's is not ours to verify.
+fn kept(console: &Console) -> Result<Vec<Kept>> {
+    let Some(instance) = Instance::load(&console.volume)? else { return Ok(Vec::new()) };
+    let listed = backup::list(&console.volume.backups(), Some(&console.key))?;
+    let key = console.key.fingerprint();
+    let damaged = backup::damaged(&listed, instance.id, key);
+    let damaged = damaged.map(|one| Kept { file: one.skipped.file.clone(), id: one.id, was_sound: true });
+    let ours = listed.backups.iter().filter(|one| one.instance_id == Some(instance.id) && one.key_fingerprint == key);
+    let ours = ours.map(|one| Kept { file: one.file.clone(), id: Some(one.id), was_sound: one.verified == Some(true) });
+    Ok(ours.chain(damaged).collect())
 }
 
-/// Those that are not what they were, each with why.
-fn failed(found: &Value, kept: &BTreeMap<Id, Summary>) -> BTreeMap<Id, String> {
+/// Those that are not what they were, each with why. One without an id is in the child's events only.
+fn failed(found: &Value, kept: &[Kept]) -> BTreeMap<Id, String> {
     let reports = found.get("backups").and_then(Value::as_array).into_iter().flatten();
     let failed = reports.filter_map(|report| {
         let file = Path::new(report.get("file")?.as_str()?);
-        let backup = kept.values().find(|one| one.file == file)?;
-        Some((backup.id, fault(report, backup)?))
+        let backup = kept.iter().find(|one| one.file == file)?;
+        Some((backup.id?, fault(report, backup)?))
     });
     failed.collect()
 }
 
-fn fault(report: &Value, backup: &Summary) -> Option<String> {
+fn fault(report: &Value, backup: &Kept) -> Option<String> {
     if let Some(error) = report.get("error") {
         // Any other says nothing of the backup: it was removed meanwhile, or there was no space to check it in.
         let of_the_file = u64::from(Code::NotABackup.exit())..=u64::from(Code::Unverified.exit());
@@ -57,7 +72,7 @@ fn fault(report: &Value, backup: &Summary) -> Option<String> {
     }
     let finding = report.get("report")?.get("findings")?.get(0)?;
     // Faults that a database had when it was backed up are no news.
-    let news = Some(finding).filter(|_| backup.verified == Some(true))?;
+    let news = Some(finding).filter(|_| backup.was_sound)?;
     let part = |name| news.get(name).and_then(Value::as_str).unwrap_or_default();
     Some(format!("{} has a fault: {}", part("path"), part("finding")))
 }
@@ -66,21 +81,13 @@ fn fault(report: &Value, backup: &Summary) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn kept() -> BTreeMap<Id, Summary> {
-        let backup = |number: u8, verified| Summary {
+    fn kept() -> Vec<Kept> {
+        let backup = |number: u8, was_sound| Kept {
             file: format!("/b/seq_{number}.seqbac").into(),
-            id: Id([number; 16]),
-            created: Timestamp::UNIX_EPOCH,
-            kind: backup::Kind::Scheduled,
-            bytes: 1,
-            verified: Some(verified),
-            key_fingerprint: Id([0; 16]),
-            instance_id: None,
-            profile: None,
-            quarantined: None,
-            suspect: None,
+            id: Some(Id([number; 16])),
+            was_sound,
         };
-        [backup(1, true), backup(2, true), backup(3, false), backup(4, true)].map(|one| (one.id, one)).into()
+        vec![backup(1, true), backup(2, true), backup(3, false), backup(4, true)]
     }
 
     #[test]

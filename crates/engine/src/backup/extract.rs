@@ -9,6 +9,7 @@ use std::{
 use super::{
     Counted, Progress,
     manifest::member_of,
+    totals::bytes_of_chosen,
     verify::{complete, open_file},
 };
 use crate::store::{Owners, Stager};
@@ -49,12 +50,12 @@ pub fn extract(
         }
         Output::Stream(_) => None,
     };
-    progress.begin("extracting", manifest.databases.iter().map(|database| database.bytes).sum());
+    let is_asked = |member: &RelPath| names.is_empty() || names.iter().any(|name| is_named(member, name));
+    progress.begin("extracting", bytes_of_chosen(file, key, &manifest, is_asked));
     let mut count = 0;
     while let Some(mut member) = reader.next_member().map_err(|error| complete(file, key, error))? {
         let entry = member.entry().clone();
-        let asked = names.iter().filter(|name| is_in(&entry.path, name) || is_in(&entry.path, &member_of(name)));
-        let asked: Vec<_> = asked.collect();
+        let asked: Vec<_> = names.iter().filter(|name| is_named(&entry.path, name)).collect();
         if !names.is_empty() && asked.is_empty() {
             continue;
         }
@@ -93,6 +94,11 @@ fn refuse_existing(path: &Path) -> Result<()> {
     }
     Err(Error::usage(format!("{} exists already, and nothing is ever extracted over a file", path.display()))
         .hint("extract into an empty folder"))
+}
+
+/// Whether a name that was asked for is this member or a folder above it, as in the archive or as on the volume.
+fn is_named(member: &RelPath, name: &RelPath) -> bool {
+    is_in(member, name) || is_in(member, &member_of(name))
 }
 
 fn is_in(path: &RelPath, folder: &RelPath) -> bool {

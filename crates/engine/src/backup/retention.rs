@@ -1,6 +1,6 @@
 //! Which scheduled backups are kept: a rule over what is there, and its application.
 
-use super::{Kind, Verifications, catalog::Summary, list};
+use super::{Kind, Verifications, catalog::Summary, list, name};
 use seqbac_header::{Id, SecretKey};
 use volume::backups::is_in_the_future;
 use volume::{
@@ -12,7 +12,8 @@ use volume::{
 /// The backups that may go: scheduled ones of this instance, older than the `keep` newest sound ones of it. What is
 /// immediate, of another instance, sealed with another key, from the future as seen `now`, or not known to be sound (a
 /// later verification failed, perhaps) is neither counted nor removed: where the clock is wrong, the new backup is not
-/// the one that goes. One in which a store was suddenly empty is not counted either; as long as the newest is one,
+/// the one that goes. Nor is a file that is not named as scheduled backups are: somebody uploaded or renamed it to keep
+/// it. One in which a store was suddenly empty is not counted either; as long as the newest is one,
 /// nothing goes at all.
 #[must_use]
 pub fn expired<'a>(
@@ -32,7 +33,7 @@ pub fn expired<'a>(
     if backups.iter().filter(ours).max_by_key(|backup| backup.created).as_ref().is_some_and(is_suspect) {
         return Vec::new();
     }
-    let scheduled = backups.iter().filter(ours).filter(|backup| backup.kind == Kind::Scheduled);
+    let scheduled = backups.iter().filter(ours).filter(|backup| is_scheduled(backup));
     let (suspect, mut counted): (Vec<_>, Vec<_>) = scheduled.partition(is_suspect);
     counted.sort_by_key(|backup| std::cmp::Reverse(backup.created));
     let mut expired = counted.split_off(keep.max(1).min(counted.len()));
@@ -40,6 +41,11 @@ pub fn expired<'a>(
     let oldest = counted.last().filter(|_| counted.len() >= keep.max(1)).map(|backup| backup.created);
     expired.extend(suspect.into_iter().filter(|backup| oldest.is_some_and(|oldest| backup.created < oldest)));
     expired
+}
+
+/// By its manifest and by its name: an upload has the manifest of a scheduled backup and the name of an immediate one.
+fn is_scheduled(backup: &Summary) -> bool {
+    backup.kind == Kind::Scheduled && name::kind_of(&backup.file) == Some(Kind::Scheduled)
 }
 
 /// Removes the expired backups from `Backups/`. Call it only after a new backup was verified.
@@ -67,7 +73,7 @@ mod tests {
 
     fn backup(day: i64, change: impl Fn(&mut Summary)) -> Summary {
         let mut backup = Summary {
-            file: format!("seq_{day}.seqbac").into(),
+            file: format!("seq_{day:08}.seqbac").into(),
             id: Id([9; 16]),
             created: jiff::Timestamp::from_second(day * 86_400).expect("a day"),
             kind: Kind::Scheduled,
@@ -123,6 +129,7 @@ mod tests {
         backups.push(backup(5, |backup| backup.verified = Some(false)));
         backups.push(backup(6, |backup| backup.verified = None));
         backups.push(backup(7, |backup| backup.id = Id([8; 16])));
+        backups.push(backup(8, |backup| backup.file = "immediate-20260101T030000.000Z.seqbac".into()));
         backups.push(backup(501, |_| ()));
         assert_eq!(days(&backups, 2), [0_i64; 0]);
         assert_eq!(days(&backups, 1), [1]);

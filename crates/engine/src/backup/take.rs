@@ -182,7 +182,9 @@ impl Capture {
 
     fn bytes(&self) -> u64 {
         let databases = self.manifest.databases.iter().map(|database| database.bytes);
-        databases.chain(self.survey.files.iter().map(|found| found.size)).sum()
+        // Links have a size, and no content.
+        let files = self.survey.files.iter().filter(|found| found.kind == PathKind::File);
+        databases.chain(files.map(|found| found.size)).sum()
     }
 
     /// Writes the whole backup, and says how long it is and what was torn.

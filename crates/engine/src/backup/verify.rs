@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::{
     Counted, Manifest, Progress,
     manifest::{member_of, state_of},
+    totals::bytes_of_members,
 };
 use crate::store::check_image;
 use seqbac::{Options, Reader, Verified};
@@ -62,7 +63,7 @@ pub fn open_file(file: &Path, key: &SecretKey) -> Result<(Reader<File>, Manifest
 /// The format's errors, by name, with the file's name.
 pub fn read_whole(file: &Path, key: &SecretKey, progress: &mut dyn Progress) -> Result<(Manifest, Verified)> {
     let (mut reader, manifest) = open_file(file, key)?;
-    progress.begin("reading back", manifest.databases.iter().map(|database| database.bytes).sum());
+    progress.begin("reading back", bytes_of_members(file, key, &manifest));
     while let Some(mut member) = reader.next_member().map_err(|error| complete(file, key, error))? {
         io::copy(&mut Counted { inner: &mut member, progress }, &mut io::sink())
             .map_err(|cause| complete(file, key, seqbac::Error::from_io(cause)))?;

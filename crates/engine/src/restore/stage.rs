@@ -11,7 +11,7 @@ use super::{
     settings,
 };
 use crate::{
-    backup::{Counted, Manifest, Progress, complete, open_file, quarantine_member, read_memory, state_of},
+    backup::{Counted, Manifest, Progress, bytes_of_members, complete, open_file, quarantine_member, read_memory, state_of},
     metastore,
     quarantine::{Memory, memory::FILE_NAME as QUARANTINE},
     store::{Owners, Stager, check_image},
@@ -99,11 +99,11 @@ fn put_members(
     let backup_id = reader.header().id;
     let mut stager = Stager::new(&set.stage(), Owners { given: request.owner, live: Some(volume.root().to_owned()) })?;
     let (mut members, mut memory) = (0, None);
-    progress.begin("staging", manifest.databases.iter().map(|database| database.bytes).sum());
+    progress.begin("staging", bytes_of_members(request.backup, request.key, manifest));
     while let Some(mut member) = reader.next_member().map_err(damaged)? {
         let mut entry = member.entry().clone();
         if entry.path == quarantine_member() {
-            memory = Some(read_memory(request.backup, &entry, &mut member)?);
+            memory = Some(read_memory(request.backup, &entry, &mut Counted { inner: &mut member, progress })?);
             continue;
         }
         let is_ours_to_put = |path: &RelPath| !is_own(path) || *path == metastore::path();
