@@ -40,11 +40,6 @@ pub fn quoted(path: impl AsRef<Path>) -> String {
 /// After this long something hangs.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Whether volumes in use are settled in this run, and starts on them quiet ones: the same tests, the other way.
-pub fn settled() -> bool {
-    std::env::var_os("SETTLED_VOLUMES").is_some()
-}
-
 /// A volume, and beside it what containers on it wrote.
 pub struct TestVolume {
     folder: TempDir,
@@ -61,14 +56,8 @@ impl TestVolume {
         Self { folder, starts: AtomicU32::new(0) }
     }
 
-    /// One that holds state. Where the whole run is told to, it is settled.
-    pub fn in_use() -> Self {
-        let volume = Self::fresh();
-        if settled() { volume.settle() } else { volume }
-    }
-
     /// One that holds state, and has not seen a start.
-    pub fn fresh() -> Self {
+    pub fn in_use() -> Self {
         let volume = Self::new();
         volume.write("app.conf", "in use");
         volume
@@ -81,11 +70,6 @@ impl TestVolume {
         let done = start.output().expect("starts");
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         self
-    }
-
-    /// Whether the last start was a quiet one, by what it wrote into the lock.
-    pub fn was_quiet(&self) -> bool {
-        self.has(".moorline/lock") && self.read(".moorline/lock").contains("\"pid\": ")
     }
 
     /// The storage root.

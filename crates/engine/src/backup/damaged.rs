@@ -5,7 +5,9 @@
 
 use std::{fs::File, io::Read, path::Path};
 
-use super::catalog::{Listed, Skipped, header};
+use volume::backups::header;
+
+use super::catalog::{Listed, Skipped};
 use volume::error::Code;
 use seqbac_header::{Fingerprint, Id};
 
