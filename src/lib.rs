@@ -134,7 +134,8 @@
 //! [`events`]: what moorline did, for the console. `kind.rs`: the kinds there are; `file.rs`: their lines in files.
 //!
 //! [`volume`]: the storage root and its paths.
-//! - `durable.rs`: every fsync and rename; `lock.rs`: who may change the volume; `instance.rs`: who the volume is
+//! - `durable.rs`: every fsync and rename; `presence.rs`: whether something is there; `folders.rs`: empty folders removed;
+//!   `lock.rs`: who may change the volume; `instance.rs`: who the volume is
 //! - `settings.rs`: settings that every verb needs; `relpath.rs`: a path that stays below the root; `id.rs`: sixteen random bytes
 //!
 //! [`mod@error`]: one failure: its kind and exit code, what happened, what to do.

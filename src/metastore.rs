@@ -27,7 +27,7 @@ pub use self::{
 use crate::{
     error::{Code, Error, Result},
     store::sqlite::{is_busy_or_full, words},
-    volume::{METASTORE, RelPath, Volume},
+    volume::{METASTORE, RelPath, Volume, presence},
 };
 
 /// Where it is, below the storage root.
@@ -55,9 +55,11 @@ pub fn file(volume: &Volume) -> PathBuf {
 }
 
 /// Whether there is one.
-#[must_use]
-pub fn is_there(volume: &Volume) -> bool {
-    file(volume).symlink_metadata().is_ok()
+///
+/// # Errors
+/// Where that cannot be told.
+pub fn is_there(volume: &Volume) -> Result<bool> {
+    presence::exists(&file(volume))
 }
 
 /// Opens it; makes it where there is none, and brings its tables up to what this version knows.

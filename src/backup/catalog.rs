@@ -15,7 +15,7 @@ use crate::{
     profile::Profile,
     seqbac::{self, Header, Reader},
     store::holds_state,
-    volume::{Id, Instance, Volume, relpath},
+    volume::{Id, Instance, Volume, presence, relpath},
 };
 
 /// How far in the future a backup may claim to be made before it is not believed.
@@ -87,11 +87,12 @@ pub fn list(folder: &Path, key: Option<&SecretKey>) -> Result<Listed> {
 /// is said by [`Volume::refuse_missing_backups`].
 ///
 /// # Errors
-/// Where the folder is there, and cannot be read.
+/// Where the folder is there and cannot be read, or cannot be looked at.
 pub fn in_sight(volume: &Volume, key: Option<&SecretKey>) -> Result<Listed> {
     match volume.refuse_missing_backups() {
         Ok(()) => list(&volume.backups(), key),
-        Err(_) => Ok(Listed::default()),
+        // It is asked again, because settings that make no sense are no reason to see an error here.
+        Err(_) => presence::is_dir(&volume.backups()).map(|_| Listed::default()),
     }
 }
 
@@ -173,7 +174,7 @@ pub fn is_due(volume: &Volume, profile: &Profile, age: jiff::SignedDuration, now
     if has_one_since(volume, instance.as_ref(), age, now)? {
         return Ok(false);
     }
-    Ok(metastore::is_there(volume) || holds_state(volume.root(), &profile.scope.compile()?)?)
+    Ok(metastore::is_there(volume)? || holds_state(volume.root(), &profile.scope.compile()?)?)
 }
 
 /// Whether the volume has a backup of this instance that is no older than `age`, as far as the headers say.
@@ -200,10 +201,9 @@ pub fn has_one_since(
 /// # Errors
 /// `NotFound` where there is none.
 pub(super) fn open(file: &Path) -> Result<File> {
-    File::open(file).on("open", file).map_err(|error| match file.symlink_metadata() {
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
-            error.with_code(Code::NotFound).hint("`moorline list` shows the backups there are")
-        }
+    File::open(file).on("open", file).map_err(|error| match presence::entry(file) {
+        Ok(None) => error.with_code(Code::NotFound).hint("`moorline list` shows the backups there are"),
+        Ok(Some(meta)) if meta.is_symlink() => error.context("the backup is a symbolic link that leads to no file"),
         _ => error,
     })
 }
@@ -267,10 +267,21 @@ pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     for entry in entries {
         let path = entry.on("list", folder)?.path();
         let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
-        if !hidden && path.extension().is_some_and(|extension| extension == EXTENSION) && path.is_file() {
+        if !hidden && path.extension().is_some_and(|extension| extension == EXTENSION) && may_be_backup(&path) {
             files.push(path);
         }
     }
     files.sort();
     Ok(files)
+}
+
+/// A link to nothing and a file that cannot be looked at are backups, too: whoever opens one is told why that fails. Left
+/// out, they would make an older backup the newest.
+fn may_be_backup(path: &Path) -> bool {
+    match presence::target(path) {
+        Ok(Some(meta)) => meta.is_file(),
+        // Removed since its name was read, unless it is a link.
+        Ok(None) => presence::exists(path).unwrap_or(true),
+        Err(_) => true,
+    }
 }

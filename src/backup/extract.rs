@@ -16,7 +16,7 @@ use crate::{
     key::SecretKey,
     seqbac,
     store::{Owners, Stager},
-    volume::RelPath,
+    volume::{RelPath, presence},
 };
 
 /// Where members go.
@@ -92,7 +92,7 @@ pub fn extract(
 
 /// What is there already is the person's, and no fault of the backup.
 fn refuse_existing(path: &Path) -> Result<()> {
-    if path.symlink_metadata().is_err() {
+    if !presence::exists(path)? {
         return Ok(());
     }
     Err(Error::usage(format!("{} exists already, and nothing is ever extracted over a file", path.display()))

@@ -6,7 +6,7 @@ use crate::{
     error::{Code, Error, Result},
     profile::Profile,
     store::{PathKind, Survey},
-    volume::RelPath,
+    volume::{RelPath, presence},
 };
 
 /// Refuses a survey in which a store of the profile is missing, or all of them are. What no profile says discovery
@@ -49,8 +49,10 @@ fn no_state(profile: &Profile, root: &Path) -> Error {
 fn no_such_database(profile: &Profile, path: &RelPath, root: &Path) -> Error {
     let full = path.under(root);
     let name = profile.name.as_deref().unwrap_or("of the volume");
-    let link = full.symlink_metadata().is_ok_and(|meta| meta.is_symlink());
-    let (what, hint) = match (link, full.is_dir()) {
+    // Where it cannot be looked at, the walk over the volume has said so.
+    let kind = presence::entry(&full).ok().flatten().map(|meta| meta.file_type());
+    let (link, directory) = kind.map_or((false, false), |kind| (kind.is_symlink(), kind.is_dir()));
+    let (what, hint) = match (link, directory) {
         (true, _) => ("is a link, and links are not followed", "name the database that it leads to"),
         (_, true) => ("is a directory with no database in it", "name the database"),
         _ => (

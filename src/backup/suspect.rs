@@ -14,7 +14,7 @@ use super::{
     manifest::state_of,
 };
 use crate::{
-    error::Result,
+    error::{Error, Result},
     key::SecretKey,
     store::{DatabaseFacts, Found, Note, PathKind, Scope, Survey},
     volume::{Id, RelPath, Volume},
@@ -42,7 +42,8 @@ pub(super) fn look(
 
 /// The newest backup to compare with.
 fn last_good(volume: &Volume, key: &SecretKey, instance: Id, now: jiff::Timestamp) -> Option<(PathBuf, Manifest)> {
-    let files = catalog::files(&volume.backups()).ok()?;
+    let unseen = |error: &Error| log::warn!("this backup is not compared with the last one: {error}");
+    let files = catalog::files(&volume.backups()).inspect_err(unseen).ok()?;
     let mut ours: Vec<_> = files
         .into_iter()
         .filter_map(|file| Some((catalog::header(&file).ok()?, file)))

@@ -3,7 +3,10 @@
 use axum::response::Response;
 
 use super::{flash::Flash, layout::Section, view, visit::Visit};
-use crate::serve::{api::set_setting, entities::settings, failure::Answer};
+use crate::{
+    serve::{api::set_setting, entities::settings, failure::Answer},
+    volume::presence,
+};
 
 const HERE: Section = Section::SecretKey;
 const SETTING: &str = "SecretKeyIsBackedUp";
@@ -16,7 +19,7 @@ pub(super) async fn is_saved(visit: &crate::serve::Site) -> Answer<bool> {
 
 pub(super) async fn show(visit: Visit) -> Answer<Response> {
     let console = &visit.site.console;
-    let is_on_volume = console.volume.key_file().exists();
+    let is_on_volume = presence::exists(&console.volume.key_file())?;
     let fingerprint = console.key.fingerprint().to_string();
     let body = view::secret_key::page(&fingerprint, is_saved(&visit.site).await?, is_on_volume, visit.csrf());
     visit.page(HERE, HERE.title(), body).await

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    fs::{self, File, OpenOptions},
+    fs::{File, OpenOptions},
     io::{self, Read, Seek, SeekFrom},
     os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
@@ -22,6 +22,7 @@ use super::{
 use crate::{
     error::{Code, Error, IoContext, Result},
     store::{Found, Spool, spool::fill},
+    volume::presence,
 };
 
 /// One database at one moment, whatever its server does meanwhile.
@@ -182,9 +183,11 @@ impl Snapshot {
     }
 
     /// Whether another file has taken the database's place since it was opened, or none: the image is of the old one.
-    #[must_use]
-    pub fn was_replaced(&self) -> bool {
-        fs::symlink_metadata(&self.path).map_or(true, |meta| (meta.dev(), meta.ino()) != self.found.id())
+    ///
+    /// # Errors
+    /// Where that cannot be told.
+    pub fn was_replaced(&self) -> Result<bool> {
+        Ok(presence::entry(&self.path)?.is_none_or(|meta| (meta.dev(), meta.ino()) != self.found.id()))
     }
 }
 
