@@ -68,14 +68,6 @@ impl Scene {
         self.path("data")
     }
 
-    /// Another volume, as this one is now.
-    pub fn copy(&self) -> Self {
-        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
-        let copied = Command::new("cp").arg("-a").arg(self.data()).arg(folder.path()).status();
-        assert!(copied.expect("cp runs").success());
-        Self { folder }
-    }
-
     /// What all containers on it said.
     pub fn log(&self) -> String {
         fs::read_to_string(self.path("log")).unwrap_or_default()

@@ -4,15 +4,12 @@
 //! comes of it: exit 0 means that it is done; whoever starts next finds the one state or the other, whole; and nothing of
 //! either is lost.
 
-use std::{fs, path::Path, process::Command};
+use std::{collections::BTreeMap, fs, path::Path, path::PathBuf, process::Command};
 
-use super::{
-    Point, before_each,
-    scene::{Scene, Template},
-    state::State,
-};
+use super::{Point, before_each};
 use crate::{
-    fixture::{Data, KEY, Ran, argument},
+    console::state::{console, duplicate},
+    fixture::{Data, Ran, argument, names},
     quarantine::bell::{APPS, Bell},
 };
 
@@ -22,101 +19,124 @@ const RESTORE: [&str; 3] = ["restore", "-y", "--from-latest"];
 const ROLLBACK: [&str; 2] = ["rollback", "-y"];
 const START: [&str; 4] = ["run", "--no-boot-backup", "--", "true"];
 
-fn moorline(scene: &Scene, arguments: &[&str]) -> Ran {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_moorline"));
-    command.arg("--storage").arg(scene.data()).args(arguments);
-    Ran::of(command)
+type State = BTreeMap<PathBuf, String>;
+
+/// A volume with a newer state, and a backup of an older one.
+struct Both {
+    data: Data,
+    older: State,
+    newer: State,
+}
+
+impl Both {
+    fn new() -> Self {
+        let data = Data::with_state();
+        data.file("only-in-older/x", "x");
+        let older = data.state();
+        data.backup();
+        fs::remove_dir_all(data.path("only-in-older")).expect("removed");
+        data.file("only-in-newer/x", "x");
+        data.file("config.json", "newer");
+        data.database("app.db", "wal", &["newer"]);
+        let newer = data.state();
+        Self { data, older, newer }
+    }
+
+    /// Has each look of a command fail on a volume of its own. How many there were.
+    #[track_caller]
+    fn each_look_fails(&self, start: &Data, arguments: &[&str], done: Option<&State>) -> u32 {
+        let (before, sets) = (start.state(), sets(start));
+        let failures = before_each(LOOKS.into_iter(), |point| {
+            let data = duplicate(start);
+            let (has_failed, ran) = fails_at(data.command(arguments), point);
+            assert!(has_failed || ran.code == Some(0), "{point:?}: {ran:#?}");
+            let nothing_happened = ran.code != Some(0) && self::sets(&data) == sets && data.state() == before;
+            if has_failed && !(nothing_happened && done.is_some()) {
+                self.must_be_whole(&data, point, &ran, done);
+            }
+            has_failed
+        });
+        println!("{failures} looks failed");
+        failures
+    }
+
+    /// The next start finishes or undoes it; then the volume has one of the two states, and the way to the other.
+    #[track_caller]
+    fn must_be_whole(&self, data: &Data, point: &Point, ran: &Ran, done: Option<&State>) {
+        if ran.stdout.contains("a server is up") {
+            assert_eq!(data.state(), self.older, "{point:?}: {ran:#?}");
+        }
+        let start = data.moorline(&START);
+        assert_eq!(start.code, Some(0), "{point:?}: {ran:#?} {start:#?}");
+        let state = data.state();
+        if let Some(done) = done.filter(|_| ran.code == Some(0)) {
+            assert_eq!(state, *done, "{point:?}: exit 0 means that it is done: {ran:#?}");
+        }
+        let (way, other) = match state == self.older {
+            true => (&ROLLBACK[..], &self.newer),
+            false => (&RESTORE[..], &self.older),
+        };
+        assert!(state == self.older || state == self.newer, "{point:?}: neither state: {ran:#?} {state:#?}");
+        data.moorline(way).succeeds();
+        assert_eq!(data.state(), *other, "{point:?}: {ran:#?}");
+    }
+}
+
+/// The restore sets, and how far each is.
+fn sets(data: &Data) -> Vec<String> {
+    let state = |name: &String| fs::read_to_string(data.path(&format!(".moorline/restores/{name}/journal.json")));
+    names(&data.path(".moorline/restores")).iter().map(|name| format!("{name} {:?}", state(name).ok())).collect()
 }
 
 /// Whether a call failed there, and how it ended.
-fn fails_at(scene: &Scene, point: &Point, arguments: &[&str]) -> (bool, Ran) {
-    let record = scene.path("strace");
-    let mut strace = failing(&point.call.replace('?', ""), &format!(":when={}", point.nth), &record);
-    strace.arg(env!("CARGO_BIN_EXE_moorline")).arg("--storage").arg(scene.data()).args(arguments);
-    let ran = Ran::of(strace);
-    (fs::read_to_string(record).expect("strace's record").contains("(INJECTED)"), ran)
-}
-
-fn failing(calls: &str, when: &str, record: &Path) -> Command {
+fn fails_at(plain: Command, Point { call, nth }: &Point) -> (bool, Ran) {
+    let record = tempfile::NamedTempFile::new().expect("a file");
     let mut strace = Command::new("strace");
-    strace.args(["-f", "--seccomp-bpf", "-o"]).arg(record).args(["-e", &format!("trace={calls}")]);
-    strace.args(["-e", &format!("inject={calls}:error=EIO{when}")]);
-    strace
+    strace.args(["-f", "--seccomp-bpf", "-o"]).arg(record.path()).args(["-e", &format!("trace={call}")]);
+    strace.args(["-e", &format!("inject={call}:error=EIO:when={nth}")]);
+    let ran = under(strace, &plain);
+    (fs::read_to_string(record.path()).expect("strace's record").contains("(INJECTED)"), ran)
 }
 
-/// The next start finishes or undoes it; then the volume has one of the two states, and the way to the other.
-#[track_caller]
-fn must_be_whole(scene: &Scene, template: &Template, point: &Point, ran: &Ran, done: Option<&State>) {
-    let start = moorline(scene, &START);
-    assert_eq!(start.code, Some(0), "{point:?}: {ran:#?} {start:#?}");
-    let state = State::of(&scene.data());
-    if ran.code == Some(0)
-        && let Some(done) = done
-    {
-        assert_eq!(state, *done, "{point:?}: exit 0 means that it is done: {ran:#?}");
+fn under(mut strace: Command, plain: &Command) -> Ran {
+    strace.arg(plain.get_program()).args(plain.get_args());
+    for (name, value) in plain.get_envs() {
+        match value {
+            Some(value) => strace.env(name, value),
+            None => strace.env_remove(name),
+        };
     }
-    let (way, other) = match state == template.older {
-        true => (&ROLLBACK[..], &template.newer),
-        false => (&RESTORE[..], &template.older),
-    };
-    assert!(state == template.older || state == template.newer, "{point:?}: neither state: {ran:#?} {state:#?}");
-    moorline(scene, way).succeeds();
-    assert_eq!(State::of(&scene.data()), *other, "{point:?}: {ran:#?}");
+    Ran::of(strace)
 }
 
 #[test]
 fn a_restore_in_which_a_stat_fails_is_done_or_never_happened() {
-    let template = Template::new();
-    let failures = before_each(LOOKS.into_iter(), |point| {
-        let scene = template.fresh();
-        let (has_failed, ran) = fails_at(&scene, point, &RESTORE);
-        assert!(has_failed || ran.code == Some(0), "{point:?}: {ran:#?}");
-        if has_failed {
-            must_be_whole(&scene, &template, point, &ran, Some(&template.older));
-        }
-        has_failed
-    });
-    println!("{failures} looks failed");
+    let both = Both::new();
+    let failures = both.each_look_fails(&both.data, &RESTORE, Some(&both.older));
     assert!(failures > 20, "strace did not make calls fail: {failures}");
 }
 
 #[test]
 fn a_rollback_in_which_a_stat_fails_loses_nothing() {
-    let template = Template::new();
-    let failures = before_each(LOOKS.into_iter(), |point| {
-        let scene = template.fresh();
-        moorline(&scene, &RESTORE).succeeds();
-        let (has_failed, ran) = fails_at(&scene, point, &ROLLBACK);
-        assert!(has_failed || ran.code == Some(0), "{point:?}: {ran:#?}");
-        if has_failed {
-            must_be_whole(&scene, &template, point, &ran, Some(&template.newer));
-        }
-        has_failed
-    });
-    println!("{failures} looks failed");
+    let both = Both::new();
+    let restored = duplicate(&both.data);
+    restored.moorline(&RESTORE).succeeds();
+    let failures = both.each_look_fails(&restored, &ROLLBACK, Some(&both.newer));
     assert!(failures > 20, "strace did not make calls fail: {failures}");
 }
 
 #[test]
 fn a_start_that_finishes_a_restore_and_in_which_a_stat_fails_starts_no_server_on_half_of_it() {
-    let template = Template::new();
-    let cut_off = template.fresh();
-    assert!(super::restore_killed_at(&cut_off, &Point { call: "renameat2", nth: 4 }), "between two moves");
-    assert_eq!(cut_off.restores(), ["commit"]);
+    let both = Both::new();
+    let cut_off = duplicate(&both.data);
+    let record = tempfile::NamedTempFile::new().expect("a file");
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-o"]).arg(record.path()).args(["-e", "trace=renameat2"]);
+    strace.args(["-e", "inject=renameat2:signal=SIGKILL:when=4"]);
+    under(strace, &cut_off.command(&RESTORE));
+    assert!(sets(&cut_off)[0].contains("commit"), "it was not killed between two moves");
     let server = ["run", "--no-boot-backup", "--", "/bin/sh", "-c", "echo a server is up"];
-    let failures = before_each(LOOKS.into_iter(), |point| {
-        let scene = cut_off.copy();
-        let (has_failed, ran) = fails_at(&scene, point, &server);
-        assert!(has_failed || ran.code == Some(0), "{point:?}: {ran:#?}");
-        if has_failed {
-            if ran.stdout.contains("a server is up") {
-                assert_eq!(State::of(&scene.data()), template.older, "{point:?}: {ran:#?}");
-            }
-            must_be_whole(&scene, &template, point, &ran, None);
-        }
-        has_failed
-    });
-    println!("{failures} looks failed");
+    let failures = both.each_look_fails(&cut_off, &server, None);
     assert!(failures > 20, "strace did not make calls fail: {failures}");
 }
 
@@ -128,15 +148,16 @@ fn a_copy_in_whose_restore_a_stat_fails_has_its_apps_off() {
     let target = Bell::with_state();
     let failures = before_each(LOOKS.into_iter(), |point| {
         let bell = target.duplicate();
-        let record = bell.beside("strace");
-        let strace = failing(&point.call.replace('?', ""), &format!(":when={}", point.nth), &record);
-        let ran = Ran::of(bell.command_under(strace, &restore));
-        let has_failed = fs::read_to_string(&record).expect("strace's record").contains("(INJECTED)");
-        if ran.code == Some(0) {
+        let (has_failed, ran) = fails_at(bell.command(&restore), point);
+        assert!(has_failed || ran.code == Some(0), "{point:?}: {ran:#?}");
+        if ran.code != Some(0) && names(&bell.path(".moorline/restores")).is_empty() {
+            assert!(!bell.has_memory(), "{point:?}: {ran:#?}");
+            return has_failed;
+        }
+        bell.moorline(&START).succeeds();
+        if ran.code == Some(0) || bell.has_memory() {
             assert_eq!((bell.off(), bell.fires().len()), (APPS.map(str::to_owned).to_vec(), 0), "{point:?}: {ran:#?}");
         } else {
-            assert!(has_failed, "{point:?}: {ran:#?}");
-            bell.moorline(&START).succeeds();
             assert_eq!(bell.state(), target.state(), "{point:?}: {ran:#?}");
         }
         has_failed
@@ -152,10 +173,7 @@ fn while_unseen(data: &Data, path: &Path, arguments: &[&str]) -> Ran {
     let calls = LOOKS.join(",");
     strace.args(["-f", "-o"]).arg(record.path()).arg("-P").arg(path).args(["-e", &format!("trace={calls}")]);
     strace.args(["-e", &format!("inject={calls}:error=EIO")]);
-    let plain = data.command(arguments);
-    strace.arg(plain.get_program()).args(plain.get_args());
-    strace.env("MOORLINE_STORAGE", data.root());
-    let ran = Ran::of(strace);
+    let ran = under(strace, &data.command(arguments));
     let record = fs::read_to_string(record.path()).expect("strace's record");
     assert!(record.contains("(INJECTED)"), "nobody looked at {}: {ran:#?}", path.display());
     ran
@@ -206,19 +224,9 @@ fn a_script_that_is_done_does_not_run_again_because_its_mark_cannot_be_looked_at
 }
 
 #[test]
-fn a_backup_is_made_with_the_key_and_of_the_console_even_if_neither_can_be_looked_at_or_not_at_all() {
-    let data = Data::with_state();
-    let restore = |backup: &Path| {
-        let copy = Data::empty();
-        copy.moorline(&["restore", "-y", "--enable-apps", "--secret-key", KEY, "--backup", argument(backup)])
-            .succeeds();
-        copy.path(".moorline/metastore.db").symlink_metadata().is_ok()
-    };
-    data.file(".moorline/secret.key", &format!("{KEY}\n"));
-    let connection = rusqlite::Connection::open(data.path(".moorline/metastore.db")).expect("opens");
-    connection.execute_batch("CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT)").expect("a table");
-    drop(connection);
-    assert!(restore(&data.backup()));
+fn a_backup_does_not_lack_the_consoles_database_because_that_cannot_be_looked_at() {
+    let data = console();
     let ran = while_unseen(&data, &data.path(".moorline/metastore.db"), &["backup"]);
-    assert!(ran.code != Some(0) || restore(Path::new(ran.stdout.trim_end())), "{ran:#?}");
+    let has_it = || data.moorline(&["inspect", "--json", ran.stdout.trim_end()]).succeeds().contains("metastore.db");
+    assert!(ran.code != Some(0) || has_it(), "{ran:#?}");
 }
