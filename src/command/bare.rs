@@ -78,7 +78,7 @@ impl Bare {
         let named = || std::env::var_os("MOORLINE_STORAGE").map(PathBuf::from);
         let root = self.storage.clone().or_else(named).unwrap_or_else(|| "/data".into());
         // No volume: nothing can be waiting on it.
-        let Ok(volume) = Volume::open(&root) else { return Ok(()) };
+        let Some(volume) = Volume::open_if_there(&root)? else { return Ok(()) };
         let Some(reason) = reason_to_wait(&volume, environment)? else { return Ok(()) };
         let command = self.first().display();
         Err(Error::usage(format!("`{command}` would be started without init, and {reason}")).hint(format!(

@@ -11,6 +11,7 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
 };
+use volume::presence;
 
 use nix::{errno::Errno, fcntl::OFlag, sys::signal::Signal, unistd};
 
@@ -179,7 +180,8 @@ impl Attempt<'_, '_> {
         let copy = (marked || hidden).then(|| self.copy_without_mark()).transpose()?;
         let mut child = Command::new(&program);
         child.arg0(interpreter).args(argument).arg(copy.as_ref().map_or(path.as_path(), PrivateCopy::path));
-        if program.exists() {
+        // Where it cannot be told, the attempt to start it tells.
+        if !is_absent(&program) {
             self.program(child, &program)
         } else {
             let missing = format!("the interpreter {} of {} does not exist", interpreter.display(), path.display());
@@ -192,7 +194,7 @@ impl Attempt<'_, '_> {
 
     fn shell_text(&mut self) -> Result<Ran> {
         let shell = Path::new("/bin/sh");
-        if !shell.exists() {
+        if is_absent(shell) {
             let missing = format!("{} needs a shell, and the image has no /bin/sh", self.script.path.display());
             return Ok(Ran::unrunnable(Error::new(Code::ScriptUnrunnable, missing).hint(
                 "a script made only of seqsvr commands needs none: no variables, pipes, or other commands in it",
@@ -261,6 +263,11 @@ impl Attempt<'_, '_> {
             Err(child::Failure::Lost(error)) => Err(error),
         }
     }
+}
+
+/// Whether there certainly is no such program.
+fn is_absent(program: &Path) -> bool {
+    presence::target(program).is_ok_and(|found| found.is_none())
 }
 
 /// The variable that tells a child which script, and which command of it, it is run for.

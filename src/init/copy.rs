@@ -3,7 +3,7 @@
 //! `<name>.done` keeps it out for good; `<name>.failed` keeps the same content out, and changed content replaces it.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io::{Read, Seek},
     path::Path,
 };
@@ -25,9 +25,12 @@ use volume::{
 /// Where a script cannot be read, or `Init/` cannot be written.
 pub fn from(source: &Path, init: &Path, ledger: &Ledger) -> Result<()> {
     for name in scan::names(source)?.scripts {
-        let wanted = scan::open(source, &name)?.and_then(|script| check(&script, init, ledger).map(|()| script));
-        match wanted {
-            Ok(mut script) if hash_of(init, &name).is_none_or(|hash| hash != script.hash) => copy(&mut script, init)?,
+        let checked = match scan::open(source, &name)? {
+            Ok(script) => check(&script, init, ledger)?.map(|()| script),
+            Err(skipped) => Err(skipped),
+        };
+        match checked {
+            Ok(mut script) if hash_of(init, &name)?.is_none_or(|hash| hash != script.hash) => copy(&mut script, init)?,
             Ok(_) => {}
             Err(skipped) => skipped.say(),
         }
@@ -35,24 +38,24 @@ pub fn from(source: &Path, init: &Path, ledger: &Ledger) -> Result<()> {
     Ok(())
 }
 
-/// Whether a script of the second source is still to be run.
+/// Whether a script of the second source is still to be run; or why it is not.
 ///
 /// # Errors
-/// Why it is not.
-pub fn check(script: &Script, init: &Path, ledger: &Ledger) -> std::result::Result<(), Skipped> {
+/// Where it cannot be told whether it was run.
+pub fn check(script: &Script, init: &Path, ledger: &Ledger) -> Result<std::result::Result<(), Skipped>> {
     let name = &script.name;
     let path = script.path.display();
-    if scan::is_marked(init, name, Outcome::Done) {
-        return Err(if ledger.find(name).is_some_and(|entry| entry.hash != script.hash) {
+    if scan::is_marked(init, name, Outcome::Done)? {
+        return Ok(Err(if ledger.find(name).is_some_and(|entry| entry.hash != script.hash) {
             changed(script)
         } else {
             Skipped::debug(format!("{path} is not run: {} is there", name.with_suffix(".done")))
-        });
+        }));
     }
-    if has_failed(script, init) {
-        return Err(Skipped::info(format!("{path} is not run: it failed, see {}", name.with_suffix(".log"))));
+    if has_failed(script, init)? {
+        return Ok(Err(Skipped::info(format!("{path} is not run: it failed, see {}", name.with_suffix(".log")))));
     }
-    Ok(())
+    Ok(Ok(()))
 }
 
 /// What has run and was changed afterwards does not run again by itself.
@@ -66,15 +69,17 @@ pub fn changed(script: &Script) -> Skipped {
 }
 
 /// A secret key was taken out of the copy that failed.
-fn has_failed(script: &Script, init: &Path) -> bool {
+fn has_failed(script: &Script, init: &Path) -> Result<bool> {
     let failed = script.name.with_suffix(Outcome::Failed.suffix());
     let redacted = || blake3::hash(&redact::redact(&script.text).text).to_hex().to_string();
-    hash_of(init, &failed).is_some_and(|hash| hash == script.hash || hash == redacted())
+    Ok(hash_of(init, &failed)?.is_some_and(|hash| hash == script.hash || hash == redacted()))
 }
 
-fn hash_of(init: &Path, name: &RelPath) -> Option<String> {
-    fs::symlink_metadata(name.under(init)).ok()?;
-    scan::open(init, name).ok()?.ok().map(|script| script.hash)
+fn hash_of(init: &Path, name: &RelPath) -> Result<Option<String>> {
+    if !scan::is_there(&name.under(init))? {
+        return Ok(None);
+    }
+    Ok(scan::open(init, name)?.ok().map(|script| script.hash))
 }
 
 fn copy(script: &mut Script, init: &Path) -> Result<()> {
@@ -83,7 +88,7 @@ fn copy(script: &mut Script, init: &Path) -> Result<()> {
     durable::write(&script.name.under(init), &content, 0o700)?;
     log::info!("{} is copied to {}", script.path.display(), init.display());
     let failed = scan::marked(init, &script.name, Outcome::Failed);
-    if failed.symlink_metadata().is_ok() {
+    if scan::is_there(&failed)? {
         log::info!("{} is replaced: the script has changed", failed.display());
         durable::remove_file(&failed)?;
     }

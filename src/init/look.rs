@@ -47,8 +47,8 @@ pub fn report(volume: &Volume, seqinit: &Path) -> Result<Report> {
         }
     }
     for name in scan::names(seqinit)?.scripts {
-        let wanted = scan::open(seqinit, &name)?.and_then(|script| copy::check(&script, &folder, &ledger));
-        if wanted.is_ok() && !report.waiting.contains(&name) {
+        let Ok(script) = scan::open(seqinit, &name)? else { continue };
+        if copy::check(&script, &folder, &ledger)?.is_ok() && !report.waiting.contains(&name) {
             report.waiting.push(name);
         }
     }
@@ -90,7 +90,7 @@ pub(super) fn find(name: &RelPath, folder: &Path, ledger: &Ledger) -> Result<std
             }
         });
     }
-    if !scan::is_marked(folder, &script.name, Outcome::Done) {
+    if !scan::is_marked(folder, &script.name, Outcome::Done)? {
         return Ok(Ok(script));
     }
     let and_changed = if changed { " (and it has changed since it was done)" } else { "" };

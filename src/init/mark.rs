@@ -8,6 +8,8 @@
 //! ledger's entry is the mark.
 
 use std::{fs, path::Path};
+use volume::error::IoContext;
+use volume::presence;
 
 use jiff::Timestamp;
 use nix::unistd::{AccessFlags, access};
@@ -15,7 +17,7 @@ use nix::unistd::{AccessFlags, access};
 use super::{
     ledger::{Ledger, Outcome, State},
     redact,
-    scan::{self, Script},
+    scan::{self, Script, is_there},
 };
 use seqbac_header::RelPath;
 use volume::{
@@ -28,12 +30,12 @@ use volume::{
 /// # Errors
 /// Where the disk fails or is full. The ledger knows by then: the next start goes on with it.
 pub fn mark(folder: &Path, script: &Script, outcome: Outcome, ledger: &mut Ledger) -> Result<()> {
-    let marked_itself = !is_there(&script.path) && scan::is_marked(folder, &script.name, outcome);
+    let marked_itself = !is_there(&script.path)? && scan::is_marked(folder, &script.name, outcome)?;
     if marked_itself {
         return settle(&script.name, outcome, false, ledger);
     }
     for name in names(&script.name, outcome) {
-        if is_there(&name.under(folder)) {
+        if is_there(&name.under(folder))? {
             continue;
         }
         ledger.change(&script.name, |entry| entry.state = State::Marking { outcome, name: name.clone() })?;
@@ -56,16 +58,20 @@ pub fn finish(folder: &Path, ledger: &mut Ledger) -> Result<()> {
     });
     for (script, hash, outcome, name) in interrupted.collect::<Vec<_>>() {
         log::info!("{script} had run when the container was stopped: it is marked {} now", &outcome.suffix()[1..]);
-        let original = match script.under(folder).symlink_metadata() {
-            Ok(_) => scan::open(folder, &script)?.ok().filter(|found| found.hash == hash),
-            Err(_) => None,
+        let original = match is_there(&script.under(folder))? {
+            true => scan::open(folder, &script)?.ok().filter(|found| found.hash == hash),
+            false => None,
         };
         let Some(original) = original else {
             settle(&script, outcome, false, ledger)?;
             continue;
         };
-        let copied = fs::read(name.under(folder)).is_ok_and(|copy| copy == redact::redact(&original.text).text);
-        if copied {
+        let marked = name.under(folder);
+        let copy = match is_there(&marked)? {
+            true => presence::unless_absent(fs::read(&marked)).on("read", &marked)?,
+            false => None,
+        };
+        if copy.is_some_and(|copy| copy == redact::redact(&original.text).text) {
             let removed = durable::remove_file_if_allowed(&original.path)?;
             settle(&script, outcome, !removed, ledger)?;
         } else {
@@ -95,7 +101,7 @@ fn names(script: &RelPath, outcome: Outcome) -> impl Iterator<Item = RelPath> {
 fn rename(folder: &Path, script: &Script, name: &RelPath) -> Result<Renamed> {
     let redaction = redact::redact(&script.text);
     // One that has removed itself gets its mark all the same: the second source would bring it back.
-    let as_it_is = (redaction.secrets.is_empty() && is_there(&script.path)) || !script.whole;
+    let as_it_is = (redaction.secrets.is_empty() && is_there(&script.path)?) || !script.whole;
     if as_it_is {
         return durable::rename_new_if_allowed(&script.path, &name.under(folder));
     }
@@ -112,10 +118,6 @@ fn rename(folder: &Path, script: &Script, name: &RelPath) -> Result<Renamed> {
         log::warn!("{} is a link: the secret key stays in the file that it leads to", script.path.display());
     }
     Ok(if durable::remove_file_if_allowed(&script.path)? { Renamed::Yes } else { Renamed::Refused })
-}
-
-fn is_there(path: &Path) -> bool {
-    path.symlink_metadata().is_ok()
 }
 
 /// Whether names can be added to a folder.

@@ -10,6 +10,7 @@ use std::{
     },
     path::{Path, PathBuf},
 };
+use volume::presence;
 
 use log::Level;
 use nix::libc;
@@ -135,7 +136,7 @@ pub fn names(folder: &Path) -> Result<Names> {
 /// Where the folder cannot be read.
 pub fn names_of(stage: Stage, init: &Path) -> Result<Names> {
     let Some(folder) = stage.folder() else { return names(init) };
-    if !init.join(folder).is_dir() {
+    if !presence::is_dir(&init.join(folder))? {
         return Ok(Names::default());
     }
     let below = |names: Vec<RelPath>| -> Vec<RelPath> {
@@ -203,9 +204,22 @@ pub fn marked(folder: &Path, name: &RelPath, outcome: Outcome) -> PathBuf {
 }
 
 /// Whether there is such a file, or a link, or anything else.
-#[must_use]
-pub fn is_marked(folder: &Path, name: &RelPath, outcome: Outcome) -> bool {
-    marked(folder, name, outcome).symlink_metadata().is_ok()
+///
+/// # Errors
+/// Where that cannot be told: a script that is done must not run again for that.
+pub fn is_marked(folder: &Path, name: &RelPath, outcome: Outcome) -> Result<bool> {
+    is_there(&marked(folder, name, outcome))
+}
+
+/// Whether a name is taken. One that is too long for the file system is not.
+///
+/// # Errors
+/// Where that cannot be told.
+pub fn is_there(path: &Path) -> Result<bool> {
+    match presence::unless_absent(path.symlink_metadata()) {
+        Err(cause) if cause.kind() == ErrorKind::InvalidFilename => Ok(false),
+        other => Ok(other.on("look at", path)?.is_some()),
+    }
 }
 
 #[cfg(test)]

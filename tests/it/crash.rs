@@ -7,6 +7,7 @@
 mod console;
 mod quarantine;
 mod scene;
+mod stat;
 mod state;
 
 use std::{

@@ -5,5 +5,5 @@ mod boot_backup;
 mod exec;
 mod leftovers;
 mod lock;
-mod settled;
 mod server;
+mod settled;

@@ -320,8 +320,7 @@ fn a_full_disk_is_seen_before_anything_is_written() {
         code=0; "$2" restore -y --enable-apps --secret-key "$3" --backup "$4" --storage "$1" || code=$?
         test -z "$(ls "$1/.moorline/restores")"; exit $code
     "#;
-    let arguments =
-        [data.root().as_os_str(), env!("MOORLINE_PROGRAM").as_ref(), key.as_ref(), backup.as_os_str()];
+    let arguments = [data.root().as_os_str(), env!("MOORLINE_PROGRAM").as_ref(), key.as_ref(), backup.as_os_str()];
     in_mount_namespace(script, &arguments).fails(75, &["MiB"]);
 }
 
@@ -394,11 +393,8 @@ fn on_a_terminal_it_asks_and_only_yes_goes_on() {
     data.backup();
     data.file("config.json", "damaged");
     let answer = |text: &str| {
-        let line = format!(
-            "{} restore --from-latest --storage {}",
-            quoted(env!("MOORLINE_PROGRAM")),
-            quoted(data.root())
-        );
+        let line =
+            format!("{} restore --from-latest --storage {}", quoted(env!("MOORLINE_PROGRAM")), quoted(data.root()));
         let mut command = Command::new("sh");
         // util-linux's script makes the terminal.
         command.args(["-c", &format!("printf '{text}\\n' | script -qec \"$0\" /dev/null"), &line]);

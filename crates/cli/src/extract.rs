@@ -28,7 +28,7 @@ pub struct Extract {
 
 impl Extract {
     pub(super) fn run(self, context: &Context) -> Result<ExitCode> {
-        let volume = Volume::open(&context.storage).ok();
+        let volume = Volume::open_if_there(&context.storage)?;
         let key = self.key.get(context, volume.as_ref())?;
         let names = self.members.iter().map(|name| {
             RelPath::new(name).map_err(|_| Error::usage(format!("{} is not the name of a member", name.display())))

@@ -23,7 +23,7 @@ pub struct Inspect {
 impl Inspect {
     pub(super) fn run(self, context: &Context) -> Result<ExitCode> {
         // The header needs neither a key nor a volume.
-        let volume = Volume::open(&context.storage).ok();
+        let volume = Volume::open_if_there(&context.storage)?;
         let given = self.key.sources(context)?.from_flag()?;
         let key = match given {
             Some(key) => Some(key),

@@ -168,7 +168,7 @@ fn unnamed() -> Error {
 /// What its stores and steps find, each on its own, so that one that makes no sense hides no other.
 fn look_at(profile: &Described, volume: &Volume, problems: &mut Vec<Error>) -> Result<OnVolume> {
     let survey = finds::survey(profile, volume.root())?;
-    problems.extend(backup::refuse_missing(profile, &survey, metastore::is_there(volume), volume.root()).err());
+    problems.extend(backup::refuse_missing(profile, &survey, metastore::is_there(volume)?, volume.root()).err());
     let mut steps = Vec::new();
     for step in &profile.steps {
         match apps::look(volume.root(), std::slice::from_ref(step)) {

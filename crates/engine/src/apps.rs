@@ -57,7 +57,7 @@ pub fn disable(volume: &Volume, profile: &Profile, _held: &Lock) -> Result<Disab
     let _locks = (no_backup(volume)?, AppsLock::take(volume)?);
     // Whoever switches everything off does not want released what was asked for before.
     let before = Memory::load(volume)?.map(Memory::without_requests);
-    let console = metastore::is_there(volume);
+    let console = metastore::is_there(volume)?;
     let steps = match (profile.apps, &before) {
         (Apps::Listed, _) => profile.steps.clone(),
         (Apps::None, _) => Vec::new(),
@@ -88,14 +88,14 @@ pub fn look(volume: &Volume, profile: &Profile) -> Result<Option<Vec<Look>>> {
         Apps::Unknown if is_only_console(volume, profile)? => Vec::new(),
         Apps::Unknown => return Ok(None),
     };
-    let console = metastore::is_there(volume);
+    let console = metastore::is_there(volume)?;
     let _held = console.then(|| MetastoreLock::shared(volume)).transpose()?;
     apps::look(volume.root(), &apps::with_console(steps, console)?).map(Some)
 }
 
 /// Whether the console is the server: it has state, and nobody else has.
 fn is_only_console(volume: &Volume, profile: &Profile) -> Result<bool> {
-    Ok(metastore::is_there(volume) && !holds_state(volume.root(), &profile.scope.compile()?)?)
+    Ok(metastore::is_there(volume)? && !holds_state(volume.root(), &profile.scope.compile()?)?)
 }
 
 /// What came of the wish to put apps back on.
@@ -228,7 +228,10 @@ fn save(volume: &Volume, memory: &Memory, console: Option<&MetastoreLock>) -> Re
 }
 
 fn mirror(volume: &Volume, console: Option<&MetastoreLock>) -> Result<()> {
-    console.filter(|_| metastore::is_there(volume)).map_or(Ok(()), |held| metastore::mirror_now(volume, held))
+    match console {
+        Some(held) if metastore::is_there(volume)? => metastore::mirror_now(volume, held),
+        _ => Ok(()),
+    }
 }
 
 fn load(volume: &Volume, chosen: &Chosen) -> Result<Memory> {
@@ -239,7 +242,7 @@ fn load(volume: &Volume, chosen: &Chosen) -> Result<Memory> {
 
 /// Where apps of the console's are to be changed: nobody has its database open meanwhile.
 fn console_closed(volume: &Volume, memory: &Memory) -> Result<Option<MetastoreLock>> {
-    let concerned = memory.has_console_apps() || (memory.pending && metastore::is_there(volume));
+    let concerned = memory.has_console_apps() || (memory.pending && metastore::is_there(volume)?);
     concerned.then(|| MetastoreLock::alone(volume)).transpose()
 }
 

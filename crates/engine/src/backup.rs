@@ -21,8 +21,8 @@ mod verifications;
 mod verify;
 
 pub use self::{
-    damaged::{Damaged, damaged},
     catalog::{Listed, Skipped, Summary, in_sight, is_due, list, newest_of_instance, newest_scheduled, opens, summary},
+    damaged::{Damaged, damaged},
     extract::{Output, extract},
     inspect::{Inspection, inspect},
     manifest::{Kind, MEMBER_PREFIX, Manifest, metastore_member, quarantine_member, state_of},

@@ -15,6 +15,7 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
+use volume::presence;
 
 use nix::sys::statvfs::statvfs;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
@@ -56,9 +57,11 @@ pub fn file(volume: &Volume) -> PathBuf {
 }
 
 /// Whether there is one.
-#[must_use]
-pub fn is_there(volume: &Volume) -> bool {
-    file(volume).symlink_metadata().is_ok()
+///
+/// # Errors
+/// Where that cannot be told.
+pub fn is_there(volume: &Volume) -> Result<bool> {
+    presence::exists(&file(volume))
 }
 
 /// Opens it; makes it where there is none, and brings its tables up to what this version knows.

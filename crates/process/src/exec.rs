@@ -59,7 +59,8 @@ pub fn find(program: &OsStr, path: &OsStr) -> Result<PathBuf, NotExecuted> {
     for folder in path.as_bytes().split(|byte| *byte == b':') {
         let folder = if folder.is_empty() { b"." } else { folder };
         let candidate = Path::new(OsStr::from_bytes(folder)).join(program);
-        if !candidate.is_file() {
+        // As a shell: what cannot be looked at is passed over.
+        if !fs::metadata(&candidate).is_ok_and(|meta| meta.is_file()) {
             continue;
         }
         if unistd::access(&candidate, AccessFlags::X_OK).is_ok() {
@@ -179,7 +180,7 @@ fn open_descriptors() -> Vec<RawFd> {
 pub fn explain(path: &Path, errno: Errno) -> NotExecuted {
     let shown = path.display();
     match errno {
-        Errno::ENOENT if path.exists() => missing_part(path),
+        Errno::ENOENT if fs::metadata(path).is_ok() => missing_part(path),
         Errno::ENOENT | Errno::ENOTDIR => NotExecuted::new(127, format!("{shown} does not exist"))
             .hint("check its spelling, and that the image has it"),
         Errno::EACCES | Errno::EPERM => forbidden(path, errno),

@@ -27,7 +27,8 @@ impl Own {
     /// Where there is neither.
     pub fn find(called: &OsStr, path: &OsStr) -> Result<Self> {
         let image = Path::new("/proc/self/exe");
-        let named = std::fs::read_link(image).ok().filter(|found| found.is_file());
+        let is_file = |found: &PathBuf| std::fs::metadata(found).is_ok_and(|meta| meta.is_file());
+        let named = std::fs::read_link(image).ok().filter(is_file);
         let called = || exec::find(called, path).ok().and_then(|found| found.canonicalize().ok());
         match named {
             Some(path) => Ok(Self { run: image.to_owned(), path }),

@@ -10,6 +10,7 @@ use seqbac_header::Header;
 use crate::{
     Instance, Volume,
     error::{Code, Error, IoContext, Result},
+    presence,
 };
 
 /// The ending of every backup's name.
@@ -48,9 +49,10 @@ pub fn has_one_since(
 /// # Errors
 /// `NotFound` if it does not exist.
 pub fn open(file: &Path) -> Result<File> {
-    File::open(file).on("open", file).map_err(|error| match file.symlink_metadata() {
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
-            error.with_code(Code::NotFound).hint("`moorline list` shows the backups there are")
+    File::open(file).on("open", file).map_err(|error| match presence::entry(file) {
+        Ok(None) => error.with_code(Code::NotFound).hint("`moorline list` shows the backups there are"),
+        Ok(Some(meta)) if meta.is_symlink() => {
+            error.context("the backup is a symbolic link to a file that does not exist")
         }
         _ => error,
     })
@@ -87,10 +89,21 @@ pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     for entry in entries {
         let path = entry.on("list", folder)?.path();
         let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
-        if !hidden && path.extension().is_some_and(|extension| extension == EXTENSION) && path.is_file() {
+        if !hidden && path.extension().is_some_and(|extension| extension == EXTENSION) && may_be_backup(&path) {
             files.push(path);
         }
     }
     files.sort();
     Ok(files)
+}
+
+/// A link to nothing and a file that cannot be looked at count as backups: whoever opens one gets the reason. If they were
+/// left out, an older backup would silently become the newest.
+fn may_be_backup(path: &Path) -> bool {
+    match presence::target(path) {
+        Ok(Some(meta)) => meta.is_file(),
+        // Removed since its name was read, unless it is a link.
+        Ok(None) => presence::exists(path).unwrap_or(true),
+        Err(_) => true,
+    }
 }

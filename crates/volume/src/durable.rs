@@ -16,6 +16,7 @@ use std::{
 
 use nix::{errno::Errno, fcntl};
 
+use super::presence;
 use crate::error::{Code, Error, IoContext, Result};
 
 /// Replaces or makes the file at `path`, whole or not at all. An existing file keeps its owner where we may set it.
@@ -82,7 +83,9 @@ fn write_beside(path: &Path, content: &[u8], mode: u32) -> Result<PathBuf> {
     let written = (|| {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
         file.write_all(content)?;
-        if let Some(owner) = fs::metadata(path).ok().filter(|_| nix::unistd::geteuid().is_root()) {
+        if nix::unistd::geteuid().is_root()
+            && let Some(owner) = presence::unless_absent(fs::metadata(path))?
+        {
             std::os::unix::fs::fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
         }
         file.sync_all()
@@ -206,10 +209,11 @@ fn rename_new_now(from: &Path, to: &Path) -> nix::Result<bool> {
     let done = match renameat2_noreplace(from, to) {
         // A file system (NFS, 9p) or a seccomp filter without it: look, then rename. The volume's lock is held. Where
         // it is the folder that says EPERM, the plain call says so too.
-        Err(Errno::EINVAL | Errno::ENOSYS | Errno::EPERM) if to.symlink_metadata().is_ok() => Err(Errno::EEXIST),
-        Err(Errno::EINVAL | Errno::ENOSYS | Errno::EPERM) => {
-            fcntl::renameat(fcntl::AT_FDCWD, from, fcntl::AT_FDCWD, to)
-        }
+        Err(Errno::EINVAL | Errno::ENOSYS | Errno::EPERM) => match presence::unless_absent(to.symlink_metadata()) {
+            Ok(None) => fcntl::renameat(fcntl::AT_FDCWD, from, fcntl::AT_FDCWD, to),
+            Ok(Some(_)) => Err(Errno::EEXIST),
+            Err(cause) => Err(Errno::from_raw(cause.raw_os_error().unwrap_or(nix::libc::EIO))),
+        },
         other => other,
     };
     match done {

@@ -14,9 +14,11 @@ pub mod backups;
 pub mod durable;
 pub mod error;
 pub mod events;
+pub mod folders;
 pub mod instance;
 pub mod key;
 pub mod lock;
+pub mod presence;
 pub mod quarantine;
 pub mod restores;
 pub mod settings;
@@ -55,20 +57,31 @@ impl Volume {
     /// The volume mounted at `root`, which must be a directory.
     ///
     /// # Errors
-    /// `NotFound` where there is no such directory.
+    /// `NotFound` where there is no such directory; where it cannot be looked at.
     pub fn open(root: &Path) -> Result<Self> {
         let missing = || {
             Error::new(Code::NotFound, format!("the storage root {} is not a directory", root.display()))
                 .hint("mount the volume there, or name another with --storage or MOORLINE_STORAGE")
         };
-        let root = root.canonicalize().map_err(|_| missing())?;
-        if !root.is_dir() {
+        let root = presence::unless_absent(root.canonicalize()).on("look at", root)?.ok_or_else(missing)?;
+        if !presence::is_dir(&root)? {
             return Err(missing());
         }
         let mut volume = Self { root, location: None, settings: Ok(Settings::default()) };
         // That they make no sense is of no concern to whoever needs no backups.
         volume.settings = Settings::load(&volume);
         Ok(volume)
+    }
+
+    /// As [`Self::open`]; `None` where there is no such directory.
+    ///
+    /// # Errors
+    /// Where that cannot be told.
+    pub fn open_if_there(root: &Path) -> Result<Option<Self>> {
+        match Self::open(root) {
+            Err(error) if error.code() == Code::NotFound => Ok(None),
+            other => other.map(Some),
+        }
     }
 
     /// The same, with its backups in this folder, whatever the settings say.
@@ -118,13 +131,13 @@ impl Volume {
     /// Refuses where the folder that was named for backups is not there: it may be a mount that is missing.
     ///
     /// # Errors
-    /// `TryAgain` where there is none; where the settings make no sense.
+    /// `TryAgain` where there is none; where it cannot be looked at, and where the settings make no sense.
     pub fn refuse_missing_backups(&self) -> Result<()> {
         let folder = self.backups();
         if self.location.is_none() {
             self.settings.clone()?;
         }
-        if folder == self.own_backups() || folder.is_dir() {
+        if folder == self.own_backups() || presence::is_dir(&folder)? {
             return Ok(());
         }
         Err(Error::new(
@@ -199,22 +212,22 @@ impl Volume {
     pub fn clear_spool(&self) {
         let Ok(entries) = fs::read_dir(self.spool()) else { return };
         for entry in entries.flatten() {
-            let modified = entry.metadata().and_then(|meta| meta.modified());
-            let old = modified.is_ok_and(|time| time.elapsed().is_ok_and(|age| age.as_secs() > 24 * 60 * 60));
-            if old {
+            let Ok(meta) = entry.metadata() else { continue };
+            let age = meta.modified().ok().and_then(|time| time.elapsed().ok());
+            if age.is_some_and(|age| age.as_secs() > 24 * 60 * 60) {
                 let path = entry.path();
-                drop(if path.is_dir() { durable::remove_tree(&path) } else { durable::remove_file(&path) });
+                drop(if meta.is_dir() { durable::remove_tree(&path) } else { durable::remove_file(&path) });
             }
         }
     }
 
     fn make(&self, path: &Path, mode: u32) -> Result<()> {
-        if path.is_dir() {
+        if presence::is_dir(path)? {
             return Ok(());
         }
         match fs::DirBuilder::new().mode(mode).create(path) {
             Ok(()) => self.give_to_owner_of_root(path),
-            Err(_) if path.is_dir() => Ok(()),
+            Err(_) if presence::is_dir(path)? => Ok(()),
             Err(cause) => Err(Error::io("create", path, &cause)),
         }
     }

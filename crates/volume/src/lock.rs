@@ -23,7 +23,7 @@ use std::{
 use rustix::{fs::FlockOperation, io::Errno};
 use serde::{Deserialize, Serialize};
 
-use super::Volume;
+use super::{Volume, presence};
 use crate::error::{Code, Error, IoContext, Result};
 
 /// The variable that tells a child which descriptor is the lock.
@@ -134,7 +134,7 @@ impl Lock {
 /// Where the lock file is there and cannot be opened.
 pub fn holder(volume: &Volume) -> Result<Option<Holder>> {
     let path = volume.own().join("lock");
-    if !path.exists() {
+    if !presence::exists(&path)? {
         return Ok(None);
     }
     let mut file = File::open(&path).on("open", &path)?;

@@ -3,11 +3,11 @@
 //! The database has the truth, where there is one; this is its mirror, written whenever they change. A restore never
 //! brings it along: where backups are kept is the business of the volume, not of what is restored onto it.
 
-use std::{fs, io, path::PathBuf};
+use std::{fs, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Volume, durable};
+use super::{Volume, durable, presence};
 use crate::error::{Code, Error, IoContext, Result};
 
 /// What it is called in `.moorline/`.
@@ -37,16 +37,28 @@ impl Settings {
     /// Where they are there, but cannot be read or make no sense: that they say another folder for backups is never
     /// passed over.
     pub fn load(volume: &Volume) -> Result<Self> {
+        match read(volume)? {
+            None => Ok(Self::default()),
+            Some(text) => Self::parse(volume, &text),
+        }
+    }
+
+    /// The same; `None` where they make no sense.
+    ///
+    /// # Errors
+    /// Where they cannot be read: nothing is known of them then.
+    pub fn sensible(volume: &Volume) -> Result<Option<Self>> {
+        match read(volume)? {
+            None => Ok(Some(Self::default())),
+            Some(text) => Ok(Self::parse(volume, &text).ok()),
+        }
+    }
+
+    fn parse(volume: &Volume, text: &[u8]) -> Result<Self> {
         let path = volume.own().join(FILE_NAME);
-        let text = match fs::read(&path) {
-            Err(cause) if matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-                return Ok(Self::default());
-            }
-            other => other.on("read", &path)?,
-        };
         let hint = "move it aside: the console writes it again when it starts";
         let damaged = |why: String| Error::new(Code::Unexpected, format!("{} {why}", path.display())).hint(hint);
-        let settings: Self = serde_json::from_slice(&text).map_err(|cause| damaged(format!("is damaged: {cause}")))?;
+        let settings: Self = serde_json::from_slice(text).map_err(|cause| damaged(format!("is damaged: {cause}")))?;
         match &settings.backup_location {
             Some(location) if !location.is_absolute() => {
                 Err(damaged(format!("names {} for backups, which is no absolute path", location.display())))
@@ -73,6 +85,11 @@ impl Settings {
         text.push(b'\n');
         Ok(text)
     }
+}
+
+fn read(volume: &Volume) -> Result<Option<Vec<u8>>> {
+    let path = volume.own().join(FILE_NAME);
+    presence::unless_absent(fs::read(&path)).on("read", &path)
 }
 
 #[cfg(test)]

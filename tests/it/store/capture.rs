@@ -192,7 +192,7 @@ fn a_database_that_goes_away_is_an_error_before_and_no_matter_after() {
     fs::remove_file(volume.path("bank.db")).expect("removes");
     drop(volume.bank("new.db", "delete", 512, 1));
     fs::rename(volume.path("new.db"), volume.path("bank.db")).expect("renames");
-    assert!(snapshots[0].was_replaced());
+    assert!(snapshots[0].was_replaced().expect("looks"));
     let image = volume.out("image.db");
     write_image(&mut snapshots[0], &image);
     drop(snapshots);

@@ -1,6 +1,7 @@
 //! `/secret-key`.
 
 use axum::response::Response;
+use volume::presence;
 
 use super::{flash::Flash, layout::Section, view, visit::Visit};
 use crate::{api::set_setting, entities::settings, failure::Answer};
@@ -16,7 +17,7 @@ pub(super) async fn is_saved(visit: &crate::Site) -> Answer<bool> {
 
 pub(super) async fn show(visit: Visit) -> Answer<Response> {
     let console = &visit.site.console;
-    let is_on_volume = console.volume.key_file().exists();
+    let is_on_volume = presence::exists(&console.volume.key_file())?;
     let fingerprint = console.key.fingerprint().to_string();
     let body = view::secret_key::page(&fingerprint, is_saved(&visit.site).await?, is_on_volume, visit.csrf());
     visit.page(HERE, HERE.title(), body).await

@@ -58,6 +58,6 @@ impl Sight {
 /// Where no profile says what the server's state is, the console's own is state enough: it may be the server itself.
 /// Where one does, a backup is not tried before the server has made it.
 fn has_state(volume: &Volume, profile: &Profile) -> Result<bool> {
-    let own = profile.scope.discover && metastore::is_there(volume);
+    let own = profile.scope.discover && metastore::is_there(volume)?;
     Ok(own || holds_state(volume.root(), &profile.scope.compile()?)?)
 }

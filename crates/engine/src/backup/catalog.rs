@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use volume::backups::{files, has_one_since, header, is_in_the_future, named};
+use volume::presence;
 
 use serde::Serialize;
 
@@ -84,11 +85,12 @@ pub fn list(folder: &Path, key: Option<&SecretKey>) -> Result<Listed> {
 /// is said by [`Volume::refuse_missing_backups`].
 ///
 /// # Errors
-/// Where the folder is there, and cannot be read.
+/// Where the folder is there and cannot be read, or cannot be looked at.
 pub fn in_sight(volume: &Volume, key: Option<&SecretKey>) -> Result<Listed> {
     match volume.refuse_missing_backups() {
         Ok(()) => list(&volume.backups(), key),
-        Err(_) => Ok(Listed::default()),
+        // It is asked again, because settings that make no sense are no reason to see an error here.
+        Err(_) => presence::is_dir(&volume.backups()).map(|_| Listed::default()),
     }
 }
 
@@ -164,7 +166,7 @@ pub fn is_due(volume: &Volume, profile: &Profile, age: jiff::SignedDuration, now
     if has_one_since(volume, instance.as_ref(), age, now)? {
         return Ok(false);
     }
-    Ok(metastore::is_there(volume) || holds_state(volume.root(), &profile.scope.compile()?)?)
+    Ok(metastore::is_there(volume)? || holds_state(volume.root(), &profile.scope.compile()?)?)
 }
 
 /// What is to be said of one backup.

@@ -8,8 +8,8 @@ use std::{fs::File, io::Read, path::Path};
 use volume::backups::header;
 
 use super::catalog::{Listed, Skipped};
-use volume::error::Code;
 use seqbac_header::{Fingerprint, Id};
+use volume::error::Code;
 
 /// No header is longer.
 const LONGEST_HEADER: u64 = 4096;

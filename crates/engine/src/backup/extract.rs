@@ -5,6 +5,7 @@ use std::{
     io::{self, Write},
     path::Path,
 };
+use volume::presence;
 
 use super::{
     Counted, Progress,
@@ -89,7 +90,7 @@ pub fn extract(
 
 /// What is there already is the person's, and no fault of the backup.
 fn refuse_existing(path: &Path) -> Result<()> {
-    if path.symlink_metadata().is_err() {
+    if !presence::exists(path)? {
         return Ok(());
     }
     Err(Error::usage(format!("{} exists already, and nothing is ever extracted over a file", path.display()))

@@ -1,6 +1,7 @@
 //! Whether all is there that a profile says the state is: a backup that lacks a store must not look like one that has it.
 
 use std::path::Path;
+use volume::presence;
 
 use crate::store::Survey;
 use profile::{PathKind, Profile};
@@ -47,8 +48,10 @@ fn no_state(profile: &Profile, root: &Path) -> Error {
 fn no_such_database(profile: &Profile, path: &RelPath, root: &Path) -> Error {
     let full = path.under(root);
     let name = profile.name.as_deref().unwrap_or("of the volume");
-    let link = full.symlink_metadata().is_ok_and(|meta| meta.is_symlink());
-    let (what, hint) = match (link, full.is_dir()) {
+    // Where it cannot be looked at, the walk over the volume has said so.
+    let kind = presence::entry(&full).ok().flatten().map(|meta| meta.file_type());
+    let (link, directory) = kind.map_or((false, false), |kind| (kind.is_symlink(), kind.is_dir()));
+    let (what, hint) = match (link, directory) {
         (true, _) => ("is a link, and links are not followed", "name the database that it leads to"),
         (_, true) => ("is a directory with no database in it", "name the database"),
         _ => (

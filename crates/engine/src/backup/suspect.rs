@@ -36,7 +36,8 @@ pub(super) fn look(
 
 /// The newest backup to compare with.
 fn last_good(volume: &Volume, key: &SecretKey, instance: Id, now: jiff::Timestamp) -> Option<(PathBuf, Manifest)> {
-    let files = volume::backups::files(&volume.backups()).ok()?;
+    let unseen = |error: &volume::error::Error| log::warn!("this backup is not compared with the last one: {error}");
+    let files = volume::backups::files(&volume.backups()).inspect_err(unseen).ok()?;
     let mut ours: Vec<_> = files
         .into_iter()
         .filter_map(|file| Some((volume::backups::header(&file).ok()?, file)))

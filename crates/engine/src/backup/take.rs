@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
+use volume::presence;
 
 use super::{
     Counted, Kind, Manifest, Progress,
@@ -112,11 +113,11 @@ pub fn take(job: &Job, destination: Destination, progress: &mut dyn Progress) ->
             let path = folder.join(usual_name(job, &header));
             capture.write_file(job, &header, &path, true, progress)
         }
-        Destination::Path(path) if path.is_dir() => {
+        Destination::Path(path) if presence::is_dir(path)? => {
             capture.write_file(job, &header, &path.join(usual_name(job, &header)), true, progress)
         }
         Destination::Path(path) => {
-            if path.symlink_metadata().is_ok() {
+            if presence::exists(path)? {
                 return Err(taken_name(path));
             }
             capture.write_file(job, &header, path, false, progress)
@@ -214,7 +215,7 @@ impl Capture {
             let mut entry = snapshot.found().entry(facts.bytes, false);
             entry.path = member_of(&facts.path);
             add(writer, &entry, &mut Counted { inner: snapshot.read()?, progress }, &facts.path)?;
-            if snapshot.was_replaced() {
+            if snapshot.was_replaced()? {
                 let what = format!("{} was replaced or removed while the backup was made", facts.path);
                 return Err(Error::new(Code::TryAgain, what).hint("take the backup again"));
             }
@@ -305,7 +306,7 @@ impl Capture {
 
 /// The console's database, and the right to open it.
 fn metastore_of(job: &Job) -> Result<(Option<MetastoreLock>, Option<Found>)> {
-    if !metastore::is_there(job.volume) {
+    if !metastore::is_there(job.volume)? {
         return Ok((None, None));
     }
     let held = MetastoreLock::shared(job.volume)?;

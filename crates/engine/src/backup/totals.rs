@@ -3,8 +3,8 @@
 use std::{fs::File, path::Path};
 
 use super::{Manifest, manifest::member_of};
-use seqbac_header::{SecretKey, RelPath};
 use seqbac::Archive;
+use seqbac_header::{RelPath, SecretKey};
 
 /// The bytes of all members of this backup.
 pub fn bytes_of_members(file: &Path, key: &SecretKey, manifest: &Manifest) -> u64 {

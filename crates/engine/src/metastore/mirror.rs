@@ -17,7 +17,7 @@ use volume::{Settings, Volume, error::Result};
 /// # Errors
 /// Where the metastore cannot be read, or the settings not be written.
 pub fn mirror(connection: &Connection, volume: &Volume) -> Result<()> {
-    let written = Settings::load(volume).unwrap_or_default();
+    let written = Settings::sensible(volume)?.unwrap_or_default();
     write(&fitting(connection, &file(volume), written)?, volume)
 }
 
@@ -41,7 +41,7 @@ fn write(settings: &Settings, volume: &Volume) -> Result<()> {
 /// Where it cannot be read.
 pub fn settings_of(path: &Path, volume: &Volume) -> Result<Settings> {
     let source = Source::open(path, Duration::ZERO)?;
-    fitting(&source.connection, path, Settings::load(volume).unwrap_or_default())
+    fitting(&source.connection, path, Settings::sensible(volume)?.unwrap_or_default())
 }
 
 /// The settings as the metastore at `path` says them, and what it does not say as it was.

@@ -15,6 +15,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
 };
+use volume::presence;
 
 use serde::{Deserialize, Serialize};
 
@@ -81,10 +82,10 @@ pub fn prepare(root: &Path, step: &str, files: &Files, optional: bool, before: V
 pub fn commit(root: &Path, files: &Files, asides: &[Aside]) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
     for Aside { path, kept } in asides {
-        if !paths::is_reached(root, path) {
+        if !paths::is_reached(root, path)? {
             continue;
         }
-        let is_kept = exists(root, kept);
+        let is_kept = exists(root, kept)?;
         match stands(root, path, files)? {
             Stands::WhatWasLeft => continue,
             Stands::Nothing if !is_kept => continue,
@@ -113,12 +114,12 @@ pub fn commit(root: &Path, files: &Files, asides: &[Aside]) -> Result<Vec<String
 pub fn put_back(root: &Path, files: &Files, asides: &[Aside]) -> Result<Outcome> {
     let mut left = Vec::new();
     for Aside { path, kept } in asides.iter().rev() {
-        let is_kept = exists(root, kept);
+        let is_kept = exists(root, kept)?;
         match stands(root, path, files)? {
             // Brought back before a crash, or by hand.
             Stands::Other if !is_kept => {}
             _ if !is_kept => left.push(format!("{kept} is gone")),
-            Stands::WhatWasLeft if is_directory(root, kept) >= is_directory(root, path) => {
+            Stands::WhatWasLeft if is_directory(root, kept)? >= is_directory(root, path)? => {
                 bring_back(root, path, kept)?;
             }
             Stands::WhatWasLeft | Stands::Other => {
@@ -160,7 +161,7 @@ fn find(root: &Path, files: &Files) -> Result<Vec<RelPath>> {
 
 fn stands(root: &Path, path: &RelPath, files: &Files) -> Result<Stands> {
     let full = path.under(root);
-    if !exists(root, path) {
+    if !exists(root, path)? {
         return Ok(if files.content.is_some() { Stands::Nothing } else { Stands::WhatWasLeft });
     }
     let meta = full.symlink_metadata().on("look at", &full)?;
@@ -176,21 +177,23 @@ fn stands(root: &Path, path: &RelPath, files: &Files) -> Result<Stands> {
     Ok(if same { Stands::WhatWasLeft } else { Stands::Other })
 }
 
-fn exists(root: &Path, path: &RelPath) -> bool {
-    paths::is_reached(root, path) && path.under(root).symlink_metadata().is_ok()
+fn exists(root: &Path, path: &RelPath) -> Result<bool> {
+    Ok(paths::is_reached(root, path)? && presence::exists(&path.under(root))?)
 }
 
-fn is_directory(root: &Path, path: &RelPath) -> bool {
-    path.under(root).symlink_metadata().is_ok_and(|meta| meta.is_dir())
+fn is_directory(root: &Path, path: &RelPath) -> Result<bool> {
+    Ok(presence::entry(&path.under(root))?.is_some_and(|meta| meta.is_dir()))
 }
 
 fn free_name(root: &Path, path: &RelPath) -> Result<RelPath> {
     let names = std::iter::once(path.with_suffix(ASIDE));
-    let mut names = names.chain((2..100).map(|number| path.with_suffix(&format!("{ASIDE}-{number}"))));
-    names.find(|name| !exists(root, name)).ok_or_else(|| {
-        Error::new(Code::AppsUnknown, format!("there are too many files {path}{ASIDE}-…"))
-            .hint("remove those that nobody needs")
-    })
+    for name in names.chain((2..100).map(|number| path.with_suffix(&format!("{ASIDE}-{number}")))) {
+        if !exists(root, &name)? {
+            return Ok(name);
+        }
+    }
+    Err(Error::new(Code::AppsUnknown, format!("there are too many files {path}{ASIDE}-…"))
+        .hint("remove those that nobody needs"))
 }
 
 fn put_aside(root: &Path, path: &RelPath, name: &RelPath) -> Result<()> {
@@ -201,7 +204,7 @@ fn put_aside(root: &Path, path: &RelPath, name: &RelPath) -> Result<()> {
 fn bring_back(root: &Path, path: &RelPath, kept: &RelPath) -> Result<()> {
     let is_left = exists(root, path);
     let (path, kept) = (path.under(root), kept.under(root));
-    if is_left { durable::rename(&kept, &path) } else { rename_new(kept, path) }
+    if is_left? { durable::rename(&kept, &path) } else { rename_new(kept, path) }
 }
 
 fn rename_new(from: PathBuf, to: PathBuf) -> Result<()> {
@@ -398,7 +401,7 @@ mod tests {
         let (kept, _) = tree.off(&files, Vec::new());
         assert_eq!(kept.len(), 1);
         assert!(tree.all().iter().all(|(name, _)| name.contains(ASIDE)), "{:?}", tree.all());
-        assert!(tree.root().join("hooks").is_dir());
+        assert!(presence::is_dir(&tree.root().join("hooks")).expect("looks"));
         tree.write("hooks/b", "new");
         assert!(matches!(tree.on(&files, &kept), Outcome::Left(why) if why.contains("hooks/b.quarantined")));
         fs::remove_file(tree.root().join("hooks/b")).expect("removed");

@@ -183,7 +183,7 @@ impl Drafts {
     fn open(&mut self, root: &Path, file: &RelPath) -> Result<Option<&mut Draft>> {
         if !self.drafts.contains_key(file) {
             let full = file.under(root);
-            if !paths::is_reached(root, file) {
+            if !paths::is_reached(root, file)? {
                 return Ok(None);
             }
             match full.symlink_metadata() {

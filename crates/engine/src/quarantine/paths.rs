@@ -9,6 +9,7 @@ use std::{
     os::unix::ffi::OsStrExt,
     path::Path,
 };
+use volume::presence;
 
 use globset::{GlobBuilder, GlobMatcher};
 
@@ -104,15 +105,18 @@ pub fn refuse_link(root: &Path, glob: &str) -> Result<()> {
 }
 
 /// Whether every directory above `path` is one, and not a link that leads elsewhere.
-pub fn is_reached(root: &Path, path: &RelPath) -> bool {
+///
+/// # Errors
+/// Where that cannot be told.
+pub fn is_reached(root: &Path, path: &RelPath) -> Result<bool> {
     let mut above = path.parent();
     while let Some(directory) = above {
-        if !directory.under(root).symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
-            return false;
+        if !presence::entry(&directory.under(root))?.is_some_and(|meta| meta.is_dir()) {
+            return Ok(false);
         }
         above = directory.parent();
     }
-    true
+    Ok(true)
 }
 
 /// The error for a glob that found nothing.
@@ -153,12 +157,12 @@ impl<'a> Glob<'a> {
                 break;
             }
             let Ok(next) = child(start.as_ref(), part.as_ref()) else { return Ok(None) };
-            let kind = next.under(root).symlink_metadata().map(|meta| meta.file_type());
-            if kind.as_ref().is_ok_and(FileType::is_symlink) {
+            let kind = presence::entry(&next.under(root))?.map(|meta| meta.file_type());
+            if kind.as_ref().is_some_and(FileType::is_symlink) {
                 return Err(Error::new(Code::AppsUnknown, format!("{next} is a link, and no step goes through one"))
                     .hint("name in the profile the folder that it leads to"));
             }
-            if !kind.is_ok_and(|kind| kind.is_dir()) || is_own(&next) {
+            if !kind.is_some_and(|kind| kind.is_dir()) || is_own(&next) {
                 return Ok(None);
             }
             start = Some(next);
@@ -191,7 +195,7 @@ fn led_to(root: &Path, link: &RelPath) -> Result<Option<RelPath>> {
     if is_own(&path) {
         return Err(unusable("to what is moorline's own"));
     }
-    Ok(target.is_file().then_some(path))
+    Ok(presence::is_file(&target)?.then_some(path))
 }
 
 fn is_own(path: &RelPath) -> bool {

@@ -4,6 +4,7 @@
 //! the console's database alone is found, and only by its own name.
 
 use std::{collections::BTreeSet, path::Path};
+use volume::presence;
 
 use crate::{
     metastore,
@@ -75,11 +76,11 @@ impl Tree {
 /// Where there is something else: what had been on is not to be forgotten for that.
 pub fn is_there(root: &Path, path: &RelPath) -> Result<bool> {
     let full = path.under(root);
-    match full.symlink_metadata() {
-        Err(_) => Ok(false),
+    match presence::entry(&full)? {
+        None => Ok(false),
         // To SQLite a file of no bytes is a database.
-        Ok(meta) if meta.is_file() && (meta.len() == 0 || is_database(&full).on("read", &full)?) => Ok(true),
-        Ok(_) => Err(not_a_database(path)),
+        Some(meta) if meta.is_file() && (meta.len() == 0 || is_database(&full).on("read", &full)?) => Ok(true),
+        Some(_) => Err(not_a_database(path)),
     }
 }
 

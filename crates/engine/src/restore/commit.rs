@@ -12,6 +12,8 @@ use std::{
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::Path,
 };
+use volume::folders;
+use volume::presence;
 
 use super::{
     Move, console, events,
@@ -36,7 +38,8 @@ pub fn commit(
     let prepare = || {
         make_folders(volume, &journal.moves)?;
         durable::sync_filesystem(set.folder())?;
-        last_look()
+        last_look()?;
+        journal.moves.iter().try_for_each(|change| refuse_other(volume, change, &journal.moves))
     };
     prepare().map_err(|error| set.abandon(error))?;
     journal.save(set.folder(), State::Commit).map_err(|error| set.abandon(error))?;
@@ -52,8 +55,7 @@ pub fn recover(volume: &Volume) -> Result<Vec<String>> {
     let mut done = Vec::new();
     for (folder, journal) in journals(volume)? {
         let Some(mut journal) = journal else {
-            durable::remove_tree(&folder)?;
-            done.push("removed a restore that was cut off before it changed anything".to_owned());
+            done.push(remove_uncommitted(&folder)?);
             continue;
         };
         let id = journal.id;
@@ -85,8 +87,7 @@ fn finish(volume: &Volume, journal: &mut Journal) -> Result<()> {
             let set = RestoreSet::of(volume, journal);
             let unsaid = "the new state is in place, and the next start writes that down";
             journal.save(set.folder(), State::Done).map_err(|error| error.context(unsaid))?;
-            // Only empty folders are left in it: that they cannot be removed is no failure of the restore.
-            drop(durable::remove_tree(&set.stage()));
+            remove_emptied(&set.stage());
             events::done(volume, journal);
             Ok(())
         }
@@ -104,7 +105,8 @@ fn undo(volume: &Volume, journal: &mut Journal) -> Result<()> {
     journal.moves.iter().rev().try_for_each(|change| reverse(volume, change))?;
     durable::sync_filesystem(volume.root())?;
     journal.save(set.folder(), State::Undone)?;
-    // The backup still has what was staged; kept at every attempt, it would fill the disk.
+    // What is in it was there when the moves began (`refuse_other`), so it is the backup's; kept at every attempt, it would
+    // fill the disk.
     drop(durable::remove_tree(&set.stage()));
     Ok(())
 }
@@ -113,14 +115,14 @@ fn make(volume: &Volume, change: &Move) -> Result<()> {
     let live = change.path.under(volume.root());
     if let Some(old) = &change.old {
         let old = old.under(&volume.restores());
-        if !exists(&old) {
+        if !presence::exists(&old)? {
             rename(&live, &old)?;
         }
     }
     if let Some(new) = &change.new {
         let new = new.under(&volume.restores());
-        if exists(&new) {
-            put(&new, &live, &change.path)?;
+        if presence::exists(&new)? {
+            put(&new, &live, change, change.old.is_some())?;
         }
     }
     Ok(())
@@ -130,26 +132,28 @@ fn reverse(volume: &Volume, change: &Move) -> Result<()> {
     let live = change.path.under(volume.root());
     if let Some(new) = &change.new {
         let new = new.under(&volume.restores());
-        if !exists(&new) {
+        if !presence::exists(&new)? {
             rename(&live, &new)?;
         }
     }
     if let Some(old) = &change.old {
         let old = old.under(&volume.restores());
-        if exists(&old) {
-            put(&old, &live, &change.path)?;
+        if presence::exists(&old)? {
+            put(&old, &live, change, change.new.is_some())?;
         }
     }
     Ok(())
 }
 
-/// In the moment in which there is none, a backup that has just begun makes an `instance.json`: it is nobody's.
-fn put(from: &Path, live: &Path, path: &RelPath) -> Result<()> {
+/// In the moment in which there is none, because what was there is kept, a backup that has just begun makes an
+/// `instance.json`: it is nobody's. Where nothing was kept, what is there is the only one.
+fn put(from: &Path, live: &Path, change: &Move, other_is_kept: bool) -> Result<()> {
+    let path = &change.path;
     if !is_own(path) {
         return rename(from, live);
     }
     console::clear_beside(live, path)?;
-    durable::rename(from, live)
+    if other_is_kept { durable::rename(from, live) } else { rename(from, live) }
 }
 
 fn rename(from: &Path, to: &Path) -> Result<()> {
@@ -163,8 +167,54 @@ fn rename(from: &Path, to: &Path) -> Result<()> {
     .hint("make sure that nothing else writes to the volume"))
 }
 
-fn exists(path: &Path) -> bool {
-    path.symlink_metadata().is_ok()
+/// Refuses a move of what is not there, or onto what is: from the journal on, what a rename did is told from what exists,
+/// and whatever the plan missed would be lost in it.
+fn refuse_other(volume: &Volume, change: &Move, all: &[Move]) -> Result<()> {
+    let in_sets = |path: &RelPath| path.under(&volume.restores());
+    let live = change.path.under(volume.root());
+    let mut there = vec![(live, change.old.is_some())];
+    there.extend(change.old.as_ref().map(|old| (in_sets(old), false)));
+    there.extend(change.new.as_ref().map(|new| (in_sets(new), true)));
+    // One move may clear the place for another.
+    let is_cleared = |path: &Path| {
+        let clears = |other: &Move| other.old.is_some() && other.path.under(volume.root()) == *path;
+        change.old.is_none() && all.iter().any(clears)
+    };
+    for (path, expected) in there {
+        if presence::exists(&path)? != expected && !is_cleared(&path) {
+            let what = if expected { "disappeared" } else { "appeared" };
+            return Err(Error::new(
+                Code::TryAgain,
+                format!("{} {what} while the restore was being prepared; nothing was changed", path.display()),
+            )
+            .hint("make sure that nothing else writes to the volume, and try again"));
+        }
+    }
+    Ok(())
+}
+
+/// Deletes a set without a journal: its stage, and what is beside it. Where it holds replaced files all the same, its
+/// journal was lost, and they may be the only copy.
+fn remove_uncommitted(folder: &Path) -> Result<String> {
+    durable::remove_tree(&folder.join("stage"))?;
+    if let Some(left) = folders::remove_empty(&folder.join("replaced"))?.first() {
+        log::warn!("{} has no journal, and {} is kept: move it to where it belongs", folder.display(), left.display());
+        return Ok(format!("{} has no journal and was left as it is", folder.display()));
+    }
+    durable::remove_tree(folder)?;
+    Ok("removed a restore that was cut off before it changed anything".to_owned())
+}
+
+/// Removes folders whose content was moved to its place. That they cannot be removed does not make that fail.
+pub fn remove_emptied(folder: &Path) {
+    match folders::remove_empty(folder) {
+        Ok(left) => {
+            for path in left {
+                log::warn!("{} was not moved to its place, and is kept", path.display());
+            }
+        }
+        Err(error) => log::warn!("empty folders are left: {error}"),
+    }
 }
 
 /// The folders that replaced paths go into, with the owner, mode and time of those they come from: brought back, they
@@ -179,7 +229,7 @@ fn make_folders(volume: &Volume, moves: &[Move]) -> Result<()> {
 fn make_folder(volume: &Volume, live: Option<&RelPath>, folder: Option<&RelPath>) -> Result<()> {
     let (Some(live), Some(folder)) = (live, folder) else { return Ok(()) };
     let path = folder.under(&volume.restores());
-    if exists(&path) {
+    if presence::exists(&path)? {
         return Ok(());
     }
     make_folder(volume, live.parent().as_ref(), folder.parent().as_ref())?;

@@ -14,6 +14,7 @@ use std::{
     path::Path,
     time::Duration,
 };
+use volume::presence;
 
 use super::AppsAfter;
 use super::apps_policy::Quarantine;
@@ -109,12 +110,14 @@ impl Console {
             return Ok(Vec::new());
         }
         let path = metastore::path();
-        if let Some(left) = sidecars().find(|sidecar| sidecar.under(&set.stage()).symlink_metadata().is_ok()) {
-            let what = format!("part of the staged console's database is only in its {left}; nothing was changed");
-            return Err(Error::new(Code::TryAgain, what).hint("make sure that the disk is not full, and try again"));
+        for left in sidecars() {
+            if presence::exists(&left.under(&set.stage()))? {
+                let what = format!("part of the staged console's database is only in its {left}; nothing was changed");
+                return Err(Error::new(Code::TryAgain, what).hint("make sure that the disk is not full, and try again"));
+            }
         }
         let mut moves = sidecars_go(volume, set)?;
-        let is_there = path.under(volume.root()).symlink_metadata().is_ok();
+        let is_there = presence::exists(&path.under(volume.root()))?;
         moves.push(Move { old: is_there.then(|| set.replaced(&path)), new: Some(set.staged(&path)), path });
         Ok(moves)
     }
@@ -127,7 +130,7 @@ fn was_faulty(quarantine: &Quarantine) -> bool {
 
 /// Whether the volume's own has apps that are on.
 fn has_apps_on(volume: &Volume) -> Result<bool> {
-    if !metastore::is_there(volume) {
+    if !metastore::is_there(volume)? {
         return Ok(false);
     }
     let looks = apps::look(volume.root(), &apps::console_steps()?)?;
@@ -156,7 +159,7 @@ fn copy(volume: &Volume, set: &RestoreSet) -> Result<bool> {
 /// `.moorline/` in the stage.
 pub fn make_folder(set: &RestoreSet) -> Result<()> {
     let folder = set.stage().join(".moorline");
-    match folder.is_dir() {
+    match presence::is_dir(&folder)? {
         true => Ok(()),
         false => fs::DirBuilder::new().mode(0o700).create(&folder).on("create", &folder),
     }
@@ -171,7 +174,7 @@ pub fn comes_back(volume: &Volume, set: &RestoreSet, from: &RestoreSet, journal:
     moves.extend(own_comes_back(volume, set, from, NAME)?);
     for path in sidecars() {
         let replaced = from.replaced(&path);
-        if replaced.under(&volume.restores()).symlink_metadata().is_ok() {
+        if presence::exists(&replaced.under(&volume.restores()))? {
             moves.push(Move { path, old: None, new: Some(replaced) });
         }
     }

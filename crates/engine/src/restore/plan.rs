@@ -11,6 +11,7 @@ use std::{
     os::unix::fs::FileTypeExt,
     path::{Path, PathBuf},
 };
+use volume::presence;
 
 use super::{Move, set::RestoreSet, set::is_own};
 use crate::store::{is_backup, is_database, sidecar_base};
@@ -85,7 +86,7 @@ impl Scopes {
             if kind == PathKind::Directory {
                 waiting.extend(names(&full)?.iter().map(|name| path.child(name)));
             }
-            if !self.take(&path, kind) && path.under(volume.root()).symlink_metadata().is_err() {
+            if !self.take(&path, kind) && !presence::exists(&path.under(volume.root()))? {
                 beyond.push(path);
             }
         }
@@ -141,7 +142,7 @@ impl Plan<'_> {
     fn merge_path(&self, path: &RelPath, moves: &mut Vec<Move>) -> Result<()> {
         let live = path.under(self.volume.root());
         let staged = path.under(self.source);
-        let (old, new) = (live.symlink_metadata().ok(), staged.symlink_metadata().ok());
+        let (old, new) = (presence::entry(&live)?, presence::entry(&staged)?);
         match (old, new) {
             (None, None) => {}
             (None, Some(_)) => moves.push(self.change(path, false, true)),
@@ -191,8 +192,10 @@ impl Plan<'_> {
         if kind.is_socket() || kind.is_fifo() || kind.is_block_device() || kind.is_char_device() {
             return Ok(false);
         }
-        if let Some(base) = sidecar_base(path).filter(|base| self.is_database(base)) {
-            let replaced = base.under(self.source).symlink_metadata().is_ok();
+        if let Some(base) = sidecar_base(path)
+            && self.is_database(&base)?
+        {
+            let replaced = presence::exists(&base.under(self.source))?;
             return Ok(replaced || self.scopes.take(&base, PathKind::Database));
         }
         if is_backup(live).on("read", live)? {
@@ -203,11 +206,12 @@ impl Plan<'_> {
     }
 
     /// A sidecar may have outlived its database: then the one that comes counts.
-    fn is_database(&self, path: &RelPath) -> bool {
-        let database = |path: PathBuf| {
-            path.symlink_metadata().is_ok_and(|meta| meta.is_file()) && is_database(&path).unwrap_or(false)
+    fn is_database(&self, path: &RelPath) -> Result<bool> {
+        let database = |path: PathBuf| -> Result<bool> {
+            let is_file = presence::entry(&path)?.is_some_and(|meta| meta.is_file());
+            Ok(is_file && is_database(&path).on("read", &path)?)
         };
-        database(path.under(self.volume.root())) || database(path.under(self.source))
+        Ok(database(path.under(self.volume.root()))? || database(path.under(self.source))?)
     }
 
     fn change(&self, path: &RelPath, old: bool, new: bool) -> Move {

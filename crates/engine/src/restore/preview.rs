@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
+use volume::presence;
 
 use serde::Serialize;
 
@@ -145,8 +146,8 @@ impl Preview {
 
 fn look(live: &Path, staged: &Path, path: &RelPath, preview: &mut Preview) -> Result<()> {
     let (old, new) = (path.under(live), path.under(staged));
-    let kind = |path: &Path| path.symlink_metadata().ok().map(|meta| meta.file_type());
-    let (old_kind, new_kind) = (kind(&old), kind(&new));
+    let kind = |path: &Path| -> Result<_> { Ok(presence::entry(path)?.map(|meta| meta.file_type())) };
+    let (old_kind, new_kind) = (kind(&old)?, kind(&new)?);
     let is_dir = |kind: Option<fs::FileType>| kind.is_some_and(|kind| kind.is_dir());
     if is_dir(old_kind) || is_dir(new_kind) {
         for name in names(&old)?.chain(names(&new)?).collect::<BTreeSet<_>>() {
@@ -159,7 +160,9 @@ fn look(live: &Path, staged: &Path, path: &RelPath, preview: &mut Preview) -> Re
         Ok(kind.is_some_and(|kind| kind.is_file()) && is_database(path).on("read", path)?)
     };
     // A sidecar's content is in the rows of its database.
-    if sidecar_base(path).is_some_and(|base| is_database(&base.under(live)).unwrap_or(false)) {
+    if let Some(base) = sidecar_base(path).map(|base| base.under(live))
+        && database(&base, kind(&base)?)?
+    {
         return Ok(());
     }
     match (database(&old, old_kind)?, database(&new, new_kind)?) {
@@ -212,7 +215,11 @@ fn same(one: &Path, other: &Path) -> Result<bool> {
         if count == 0 {
             return Ok(true);
         }
-        if right.read_exact(&mut b[..count]).is_err() || a[..count] != b[..count] {
+        match right.read_exact(&mut b[..count]) {
+            Err(cause) if cause.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
+            read => read.on("read", other)?,
+        }
+        if a[..count] != b[..count] {
             return Ok(false);
         }
     }

@@ -20,6 +20,7 @@ use crate::{
 };
 use seqbac_header::{Id, RelPath};
 use volume::restores::ScriptStep;
+use volume::settings::FILE_NAME as SETTINGS;
 use volume::{
     AppsLock, Instance, RestoresLock, Volume, durable,
     error::{Code, Error, IoContext, Result},
@@ -69,28 +70,37 @@ fn put_back(volume: &Volume, id: Option<Id>, script: Option<ScriptStep>) -> Resu
         moves,
     };
     commit::commit(volume, &set, own, || obstacles::no_database_in_use(volume, &journal.scopes))?;
-    // Nothing but empty folders is left in it: that they cannot be removed is no failure of the rollback.
-    drop(durable::remove_tree(&source));
+    remove_superseded(&source);
+    commit::remove_emptied(&source);
     Ok(RolledBack { id: set.id(), restore: journal.id, restored: journal.committed, changed })
 }
 
 fn choose(volume: &Volume, id: Option<Id>) -> Result<Journal> {
     let journals: Vec<Journal> = journals(volume)?.into_iter().filter_map(|(_, journal)| journal).collect();
-    let possible = |journal: &&Journal| can_roll_back(journal, &RestoreSet::of(volume, journal), &journals);
-    let found = match id {
-        Some(id) => {
-            let found = journals.iter().find(|journal| journal.id == id).ok_or_else(|| no_such_set(id))?;
-            Some(found).filter(possible)
+    let mut wanted: Vec<&Journal> = journals.iter().rev().collect();
+    if let Some(id) = id {
+        wanted.retain(|journal| journal.id == id);
+        wanted.first().ok_or_else(|| no_such_set(id))?;
+    }
+    for journal in wanted {
+        if can_roll_back(journal, &RestoreSet::of(volume, journal), &journals)? {
+            return Ok(journal.clone());
         }
-        None => journals.iter().rev().find(possible),
-    };
-    found.cloned().ok_or_else(|| {
-        Error::new(
-            Code::NotFound,
-            "there is no restore to take back: what it replaced is not kept any more, or was brought back already",
-        )
-        .hint("`moorline rollback --list` shows what is kept")
-    })
+    }
+    Err(Error::new(
+        Code::NotFound,
+        "there is no restore to take back: what it replaced is not kept any more, or was brought back already",
+    )
+    .hint("`moorline rollback --list` shows what is kept"))
+}
+
+/// Deletes those of our own files that a rollback writes anew from what was replaced, instead of moving them back.
+fn remove_superseded(source: &Path) {
+    for name in ["instance.json", SETTINGS] {
+        if let Err(error) = durable::remove_file(&source.join(".moorline").join(name)) {
+            log::debug!("a file that nothing needs any more is left: {error}");
+        }
+    }
 }
 
 fn plan_moves(

@@ -12,6 +12,7 @@ use std::{
     os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
 };
+use volume::presence;
 
 use serde::Serialize;
 
@@ -135,7 +136,7 @@ pub fn kept(volume: &Volume) -> Result<Vec<Kept>> {
         kept.push(Kept {
             id: journal.id,
             restored: journal.committed,
-            can_roll_back: can_roll_back(journal, &set, &journals),
+            can_roll_back: can_roll_back(journal, &set, &journals)?,
             bytes: bytes_below(set.folder()),
             state: journal.state,
             source: journal.source.clone(),
@@ -146,11 +147,17 @@ pub fn kept(volume: &Volume) -> Result<Vec<Kept>> {
 }
 
 /// A restore can be taken back while its old state is there, even where that was nothing at all; and once.
-pub fn can_roll_back(journal: &Journal, set: &RestoreSet, all: &[Journal]) -> bool {
+///
+/// # Errors
+/// Where it cannot be told whether the old state is there.
+pub fn can_roll_back(journal: &Journal, set: &RestoreSet, all: &[Journal]) -> Result<bool> {
     let taken_back = |other: &Journal| {
         other.state == State::Done && matches!(other.source, Source::Rollback { of } if of == journal.id)
     };
-    journal.state == State::Done && set.folder().join("replaced").is_dir() && !all.iter().any(taken_back)
+    if journal.state != State::Done || all.iter().any(taken_back) {
+        return Ok(false);
+    }
+    presence::is_dir(&set.folder().join("replaced"))
 }
 
 /// Deletes what a restore replaced. Its journal stays, as the volume's memory of it.
@@ -166,7 +173,7 @@ pub fn discard(volume: &Volume, id: Id) -> Result<u64> {
     let bytes = bytes_below(&folder);
     let (replaced, discarded) = (folder.join("replaced"), folder.join("discarded"));
     durable::remove_tree(&discarded)?;
-    if replaced.is_dir() {
+    if presence::is_dir(&replaced)? {
         // At once: half of it must never be brought back.
         durable::rename(&replaced, &discarded)?;
     }
@@ -184,7 +191,10 @@ pub fn prune(volume: &Volume, keep: jiff::SignedDuration) -> Result<()> {
         let age = jiff::Timestamp::now().duration_since(old.restored);
         let finished = matches!(old.state, State::Done | State::Undone);
         let folder = volume.restores().join(old.id.to_string());
-        if finished && age > keep && ["replaced", "discarded"].iter().any(|part| folder.join(part).is_dir()) {
+        if !finished || age <= keep {
+            continue;
+        }
+        if presence::is_dir(&folder.join("replaced"))? || presence::is_dir(&folder.join("discarded"))? {
             discard(volume, old.id)?;
             log::info!("what the restore {} replaced {:.0} ago was removed", old.id, old.restored);
         }
@@ -217,7 +227,7 @@ pub fn journals(volume: &Volume) -> Result<Vec<(PathBuf, Option<Journal>)>> {
     let mut sets = Vec::new();
     for entry in entries {
         let path = entry.on("list", &folder)?.path();
-        if path.is_dir() {
+        if presence::is_dir(&path)? {
             let journal = Journal::load(&path)?;
             sets.push((path, journal));
         }

@@ -11,6 +11,7 @@ use super::{
     stage::{own_comes_back, own_path, stage_own},
 };
 use crate::metastore;
+use volume::presence;
 use volume::{Settings, Volume, error::Result, settings::FILE_NAME};
 
 /// The move that a restore makes. `console` is whether the console's database is in the stage, as it will be.
@@ -21,7 +22,7 @@ pub fn after(volume: &Volume, set: &RestoreSet, apps: AppsAfter, console: bool) 
     }
     // Where the volume's own backups were kept is where the original's are, if the volume is a clone of it.
     if apps == AppsAfter::Off
-        && let Ok(mut settings) = Settings::load(volume)
+        && let Some(mut settings) = Settings::sensible(volume)?
         && settings.backup_location.take().is_some()
     {
         return stage(volume, set, &settings).map(Some);
@@ -33,11 +34,11 @@ pub fn after(volume: &Volume, set: &RestoreSet, apps: AppsAfter, console: bool) 
 /// are those that the restore replaced.
 pub fn comes_back(volume: &Volume, set: &RestoreSet, from: &RestoreSet, journal: &Journal) -> Result<Option<Move>> {
     let is_moved = console::is_moved(&journal.moves);
-    if !is_moved && metastore::is_there(volume) {
+    if !is_moved && metastore::is_there(volume)? {
         return Ok(None);
     }
     let database = from.replaced(&metastore::path()).under(&volume.restores());
-    if is_moved && database.symlink_metadata().is_ok() {
+    if is_moved && presence::exists(&database)? {
         match metastore::settings_of(&database, volume) {
             Ok(settings) => return stage(volume, set, &settings).map(Some),
             Err(error) if error.code().may_pass() => return Err(error),

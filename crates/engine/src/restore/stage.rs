@@ -1,6 +1,7 @@
 //! A backup's members put into a restore set, and checked there, before anything on the volume changes.
 
 use std::path::Path;
+use volume::presence;
 
 use super::apps_policy::{Dealt, Quarantine};
 use super::{
@@ -11,7 +12,9 @@ use super::{
     settings,
 };
 use crate::{
-    backup::{Counted, Manifest, Progress, bytes_of_members, complete, open_file, quarantine_member, read_memory, state_of},
+    backup::{
+        Counted, Manifest, Progress, bytes_of_members, complete, open_file, quarantine_member, read_memory, state_of,
+    },
     metastore,
     quarantine::{Memory, memory::FILE_NAME as QUARANTINE},
     store::{Owners, Stager, check_image},
@@ -152,23 +155,23 @@ pub fn stage_own(volume: &Volume, set: &RestoreSet, name: &str, content: &[u8], 
     make_folder(set)?;
     volume::durable::write(&staged, content, mode)?;
     let new = Some(set.staged(&path));
-    Ok(Move { old: old_of(volume, set, &path), new, path })
+    Ok(Move { old: old_of(volume, set, &path)?, new, path })
 }
 
 /// A file of our own that nothing takes the place of; `None` where there is none.
 pub fn own_goes(volume: &Volume, set: &RestoreSet, name: &str) -> Result<Option<Move>> {
     let path = own_path(name)?;
-    Ok(old_of(volume, set, &path).map(|old| Move { path, old: Some(old), new: None }))
+    Ok(old_of(volume, set, &path)?.map(|old| Move { path, old: Some(old), new: None }))
 }
 
 /// A file of our own that another restore replaced, back in its place; gone, where that replaced none.
 pub fn own_comes_back(volume: &Volume, set: &RestoreSet, from: &RestoreSet, name: &str) -> Result<Option<Move>> {
     let path = own_path(name)?;
     let replaced = from.replaced(&path);
-    if replaced.under(&volume.restores()).symlink_metadata().is_err() {
+    if !presence::exists(&replaced.under(&volume.restores()))? {
         return own_goes(volume, set, name);
     }
-    Ok(Some(Move { old: old_of(volume, set, &path), new: Some(replaced), path }))
+    Ok(Some(Move { old: old_of(volume, set, &path)?, new: Some(replaced), path }))
 }
 
 /// The path of a file of our own.
@@ -176,8 +179,8 @@ pub fn own_path(name: &str) -> Result<RelPath> {
     RelPath::new(Path::new(".moorline").join(name)).map_err(|cause| Error::new(Code::Bug, cause.to_string()))
 }
 
-fn old_of(volume: &Volume, set: &RestoreSet, path: &RelPath) -> Option<RelPath> {
-    path.under(volume.root()).symlink_metadata().is_ok().then(|| set.replaced(path))
+fn old_of(volume: &Volume, set: &RestoreSet, path: &RelPath) -> Result<Option<RelPath>> {
+    Ok(presence::exists(&path.under(volume.root()))?.then(|| set.replaced(path)))
 }
 
 fn not_of_the_state(member: &RelPath) -> Error {

@@ -14,6 +14,7 @@ use std::{
     os::{fd::OwnedFd, unix::fs::MetadataExt},
     path::{Path, PathBuf},
 };
+use volume::presence;
 
 use nix::{
     errno::Errno,
@@ -99,10 +100,10 @@ impl Stager {
         // Backwards: what is in a directory before the directory.
         for (path, entry) in std::mem::take(&mut self.directories).into_iter().rev() {
             let full = path.under(&self.root);
-            let entry = entry.unwrap_or_else(|| self.unarchived(path));
+            let entry = entry.map_or_else(|| self.unarchived(path), Ok)?;
             let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
             let directory = self.beneath.open_file(&entry.path, flags).on("open", &full)?;
-            self.dress(&directory, &entry).on("set the owner and mode of", &full)?;
+            self.dress(&directory, &entry)?;
         }
         Ok(self.notes())
     }
@@ -131,7 +132,7 @@ impl Stager {
 
     fn link(&mut self, entry: &Entry, target: &Path) -> Result<()> {
         let full = entry.path.under(&self.root);
-        let owner = self.owner(entry);
+        let owner = self.owner(entry)?;
         let (dir, name) = self.parent(entry).map_err(|errno| no_parent(entry, &full, errno))?;
         let name = name.as_os_str();
         unistd::symlinkat(target, &dir, name).map_err(|errno| failed("create", entry, &full, errno))?;
@@ -157,7 +158,7 @@ impl Stager {
             let what = format!("{} has {size} bytes in the backup, which says {}", entry.path, entry.size);
             return Err(Error::new(Code::ContentMismatch, what));
         }
-        self.dress(&file, entry).on("set the owner and mode of", &full)
+        self.dress(&file, entry)
     }
 
     /// The directory that the member goes into, made if need be, and the member's name.
@@ -171,24 +172,28 @@ impl Stager {
         ))
     }
 
-    fn dress(&mut self, file: impl std::os::fd::AsFd, entry: &Entry) -> nix::Result<()> {
-        if let Some((uid, gid)) = self.owner(entry) {
-            unistd::fchown(&file, Some(uid), Some(gid))?;
-        }
-        // After the owner: a change of owner takes the set-user-id bit away.
-        stat::fchmod(&file, Mode::from_bits_truncate(entry.mode & 0o7777))?;
-        stat::futimens(&file, &TimeSpec::UTIME_OMIT, &changed(entry))
+    fn dress(&mut self, file: impl std::os::fd::AsFd, entry: &Entry) -> Result<()> {
+        let owner = self.owner(entry)?;
+        let dressed = (|| {
+            if let Some((uid, gid)) = owner {
+                unistd::fchown(&file, Some(uid), Some(gid))?;
+            }
+            // After the owner: a change of owner takes the set-user-id bit away.
+            stat::fchmod(&file, Mode::from_bits_truncate(entry.mode & 0o7777))?;
+            stat::futimens(&file, &TimeSpec::UTIME_OMIT, &changed(entry))
+        })();
+        dressed.on("set the owner and mode of", &entry.path.under(&self.root))
     }
 
     /// Whose the member is to be, where that is ours to say.
-    fn owner(&mut self, entry: &Entry) -> Option<(Uid, Gid)> {
+    fn owner(&mut self, entry: &Entry) -> Result<Option<(Uid, Gid)>> {
         let archived = (entry.uid, entry.gid);
         if !self.is_root {
             let own = (unistd::geteuid().as_raw(), unistd::getegid().as_raw());
             self.not_ours += u64::from(archived != own);
-            return None;
+            return Ok(None);
         }
-        let live = self.owners.live.as_ref().and_then(|live| entry.path.under(live).symlink_metadata().ok());
+        let live = self.live(&entry.path)?;
         let (uid, gid) = match (self.owners.given, live.map(|meta| (meta.uid(), meta.gid()))) {
             (Some(given), _) => given,
             (None, Some(live)) if live != archived => {
@@ -197,14 +202,13 @@ impl Stager {
             }
             _ => archived,
         };
-        Some((Uid::from_raw(uid), Gid::from_raw(gid)))
+        Ok(Some((Uid::from_raw(uid), Gid::from_raw(gid))))
     }
 
     /// A directory that the archive has something in, but not itself: as the volume has it.
-    fn unarchived(&self, path: RelPath) -> Entry {
-        let live = self.owners.live.as_ref().and_then(|live| path.under(live).symlink_metadata().ok());
-        let live = live.filter(std::fs::Metadata::is_dir);
-        Entry {
+    fn unarchived(&self, path: RelPath) -> Result<Entry> {
+        let live = self.live(&path)?.filter(std::fs::Metadata::is_dir);
+        Ok(Entry {
             kind: Kind::Directory,
             size: 0,
             mode: live.as_ref().map_or(0o755, |meta| meta.mode() & 0o7777),
@@ -214,7 +218,12 @@ impl Stager {
             mtime_nanos: 0,
             torn: false,
             path,
-        }
+        })
+    }
+
+    /// What is there on the volume now.
+    fn live(&self, path: &RelPath) -> Result<Option<std::fs::Metadata>> {
+        self.owners.live.as_ref().map_or(Ok(None), |live| presence::entry(&path.under(live)))
     }
 
     fn notes(&self) -> Vec<String> {

@@ -1,5 +1,6 @@
 //! Events in files: one a day, `.moorline/events/YYYYMMDD.clef`, the oldest removed.
 
+use crate::presence;
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
@@ -153,14 +154,14 @@ fn day_of(at: jiff::Timestamp) -> String {
 
 /// Whether there was room for it.
 fn write(folder: &Path, at: jiff::Timestamp, line: &str, room: u64) -> Result<bool> {
-    if !folder.is_dir() {
+    if !presence::is_dir(folder)? {
         match fs::DirBuilder::new().mode(0o700).create(folder) {
             Err(cause) if cause.kind() != io::ErrorKind::AlreadyExists => return Err(cause).on("create", folder),
             _ => {}
         }
     }
     let path = file_of(folder, &day_of(at));
-    let is_new = !path.exists();
+    let is_new = !presence::exists(&path)?;
     let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path).on("open", &path)?;
     if file.metadata().on("look at", &path)?.len() + line.len() as u64 >= room {
         return Ok(false);
@@ -177,7 +178,7 @@ fn remove_oldest(folder: &Path) -> Result<()> {
     let mut all = 0;
     for day in days(folder)?.iter().rev() {
         let path = file_of(folder, day);
-        all += fs::metadata(&path).map_or(0, |meta| meta.len());
+        all += presence::target(&path)?.map_or(0, |meta| meta.len());
         // The newest day is there whatever it takes.
         if all > LARGEST_ALL {
             durable::remove_file(&path)?;
@@ -198,7 +199,7 @@ pub fn read_after(volume: &Volume, place: Option<&Place>, count: usize) -> Resul
             continue;
         }
         // A file that ends before the place is another than the one that it was in.
-        let length = fs::metadata(file_of(&folder, &day)).map_or(0, |meta| meta.len());
+        let length = presence::target(&file_of(&folder, &day))?.map_or(0, |meta| meta.len());
         let after = place.filter(|place| place.day == day && place.offset < length);
         let events = read_day(&folder, &day, after.map_or(0, |place| place.offset), None)?;
         found.extend(events.into_iter().filter(|event| after.is_none_or(|place| event.place > *place)));
@@ -377,7 +378,7 @@ mod tests {
         // A file of somebody else is neither read nor removed.
         fs::write(folder(&volume).join("notes.clef"), "").expect("writes");
         record(&volume, &on("2026-01-13", 13));
-        assert!(folder(&volume).join("notes.clef").exists());
+        assert!(presence::exists(&folder(&volume).join("notes.clef")).expect("looks"));
     }
 
     #[test]

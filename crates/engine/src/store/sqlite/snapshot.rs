@@ -2,13 +2,14 @@
 
 use std::{
     fmt,
-    fs::{self, File, OpenOptions},
+    fs::{File, OpenOptions},
     io::{self, Read, Seek, SeekFrom},
     os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
+use volume::presence;
 
 use rusqlite::Connection;
 
@@ -180,9 +181,11 @@ impl Snapshot {
     }
 
     /// Whether another file has taken the database's place since it was opened, or none: the image is of the old one.
-    #[must_use]
-    pub fn was_replaced(&self) -> bool {
-        fs::symlink_metadata(&self.path).map_or(true, |meta| (meta.dev(), meta.ino()) != self.found.id())
+    ///
+    /// # Errors
+    /// Where that cannot be told.
+    pub fn was_replaced(&self) -> Result<bool> {
+        Ok(presence::entry(&self.path)?.is_none_or(|meta| (meta.dev(), meta.ino()) != self.found.id()))
     }
 }
 

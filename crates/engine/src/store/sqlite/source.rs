@@ -2,11 +2,11 @@
 
 use std::{
     ffi::OsString,
-    fs,
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
+use volume::presence;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, ffi};
 
@@ -153,7 +153,8 @@ struct Tidy {
 
 impl Tidy {
     fn before(path: &Path) -> Self {
-        let alone = ["-wal", "-shm"].iter().all(|suffix| beside(path, suffix).symlink_metadata().is_err());
+        let is_absent = |suffix| presence::exists(&beside(path, suffix)).is_ok_and(|is_there| !is_there);
+        let alone = ["-wal", "-shm"].into_iter().all(is_absent);
         Self { path: path.to_owned(), alone }
     }
 }
@@ -161,7 +162,9 @@ impl Tidy {
 impl Drop for Tidy {
     fn drop(&mut self) {
         let wal = beside(&self.path, "-wal");
-        if self.alone && wal.symlink_metadata().is_ok_and(|meta| meta.is_file() && meta.len() == 0) {
+        let is_empty =
+            || presence::entry(&wal).is_ok_and(|meta| meta.is_some_and(|meta| meta.is_file() && meta.len() == 0));
+        if self.alone && is_empty() {
             // That it cannot is no failure: two files of no content stay.
             if let Ok(connection) = writable(&self.path) {
                 drop(connection.query_row("SELECT 1 FROM sqlite_schema", [], |_| Ok(())));
@@ -232,7 +235,7 @@ pub fn explain(verb: &str, path: &Path, cause: &rusqlite::Error) -> Error {
                  as is done before each start",
         ),
         Some(ErrorCode::DiskFull) => says(Code::TryAgain, "no space left on device"),
-        Some(ErrorCode::CannotOpen) if fs::symlink_metadata(path).is_err() => {
+        Some(ErrorCode::CannotOpen) if presence::exists(path).is_ok_and(|is_there| !is_there) => {
             says(Code::TryAgain, "it is gone, and was there a moment ago")
         }
         Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
