@@ -13,6 +13,7 @@ pub mod environment;
 mod extract;
 mod hash_password;
 mod health;
+mod in_script;
 mod init;
 mod inspect;
 mod key;
@@ -178,6 +179,15 @@ impl Verb {
         }
     }
 
+    /// Whether it is a command that replaces the state, and not one that only looks.
+    fn replacing(&self) -> Option<in_script::Replacing> {
+        match self {
+            Self::Restore(verb) => verb.replacing(),
+            Self::Rollback(verb) => verb.replacing(),
+            _ => None,
+        }
+    }
+
     /// Whether the caller wants its errors as an object too.
     fn json(&self) -> bool {
         match self {
@@ -252,13 +262,18 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
             .run(&environment::Environment::of_process(), nearest.as_deref())
             .unwrap_or_else(|error| fail(&error, false));
     }
-    let parsed = Cli::<Verb>::command().try_get_matches_from(arguments).and_then(|matches| {
+    let parsed = Cli::<Verb>::command().try_get_matches_from(&arguments).and_then(|matches| {
         let named = matches.value_source("storage") == Some(ValueSource::CommandLine);
         Cli::<Verb>::from_arg_matches(&matches).map(|cli| (cli, named))
     });
     match parsed {
         Ok((cli, named)) => carry_out(cli, named),
-        Err(error) => answer_of_clap(&error),
+        Err(error) => {
+            if error.use_stderr() {
+                in_script::not_understood(&arguments);
+            }
+            answer_of_clap(&error)
+        }
     }
 }
 
@@ -276,13 +291,20 @@ fn carry_out(cli: Cli<Verb>, storage_named: bool) -> ExitCode {
     let Cli { storage, profile, log_format, verb } = cli;
     log_format.choose();
     let json = verb.json();
+    let in_script = in_script::InScript::begin(verb.replacing());
     let done = Choice::of(&profile.unwrap_or_default()).and_then(|profile| {
         let environment = environment::Environment::of_process();
         verb.run(&Context { storage, storage_named, profile, environment })
     });
     match done {
-        Ok(code) => code,
-        Err(error) => fail(&error, json),
+        Ok(code) => {
+            in_script.succeeded();
+            code
+        }
+        Err(error) => {
+            in_script.failed(&error);
+            fail(&error, json)
+        }
     }
 }
 

@@ -12,6 +12,7 @@
 //! - `environment.rs`: settings from the environment, Seq's names, durations; `key.rs`: `--secret-key[-file]`
 //! - `output.rs`: tables, objects, errors and exit codes; `log_format.rs`: the log's lines, in words or as objects
 //! - `progress.rs`: the bar, and stopping on a signal; `progress_lines.rs`: the same for a program
+//! - `in_script.rs`: what `restore` and `rollback` report to the script that called them
 //! - `bare.rs`: a command that is no verb; `container.rs`: what `run` and `init` share; `confirm.rs`: asking;
 //!   `preview.rs`: `--dry-run` as a table; `supervision.rs`: how a server is looked after
 //!
@@ -28,12 +29,14 @@
 //!
 //! [`init`]: init scripts, run once each.
 //! - `stage.rs`: before the server, at every start, after it
-//! - `scan.rs`: which files are scripts, permissions; `copy.rs`: from `/seqinit`
+//! - `scan.rs`: which files are scripts, permissions; `broken.rs`: entries that cannot be read as one; `copy.rs`: from `/seqinit`
+//! - `hashbang.rs`: the `#!` line, scripts without a command
 //! - `recognise.rs`: built-in, program or shell text; `commands.rs`: a built-in script's commands, one after the other
 //! - `look.rs`: what is waiting, done and failed, for `status`; `outcome.rs`: a run concluded
 //! - `attempt.rs`: one script run; `private_copy.rs`: where it cannot be executed in place; `output.rs`: `<name>.log`
 //! - `policy.rs`: what a failure means for script and container; `ledger.rs`: what was done, attempts
 //! - `mark.rs`: `.done` and `.failed`, finished after a crash; `redact.rs`: the key taken out of a script
+//! - `script_report.rs`: a restore that failed in a script that exited with 0
 //!
 //! [`serve`]: the console: schedule, HTTP API, pages, notifications.
 //! - `role.rs`: what it is, seen from PID 1

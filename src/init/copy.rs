@@ -9,36 +9,61 @@ use std::{
 };
 
 use super::{
+    End, Settings,
+    broken::{self, Rejected},
     ledger::{Ledger, Outcome},
     redact,
     scan::{self, Script, Skipped},
+    stage::Stage,
 };
 use crate::{
     error::{IoContext, Result},
     volume::{RelPath, durable},
 };
 
-/// Copies what is to be run.
+/// Copies what is to be run. An entry that cannot be read as a script may end the start.
 ///
 /// # Errors
-/// Where a script cannot be read, or `Init/` cannot be written.
-pub fn from(source: &Path, init: &Path, ledger: &Ledger) -> Result<()> {
-    for name in scan::names(source)?.scripts {
-        let wanted = scan::open(source, &name)?.and_then(|script| check(&script, init, ledger).map(|()| script));
-        match wanted {
+/// Where `Init/` or the ledger cannot be written.
+pub(super) fn from(settings: &Settings<'_>, ledger: &mut Ledger) -> Result<End> {
+    let (source, init) = (&settings.seqinit, &settings.volume.init());
+    let names = scan::names(source)?;
+    names.log_ignored(source);
+    for name in names.scripts {
+        if Stage::is_folder(&name) && name.under(source).is_dir() {
+            log::info!("{} is skipped: moorline looks for it in {} only", name.under(source).display(), init.display());
+            continue;
+        }
+        match find(&name, source, init, ledger) {
             Ok(mut script) if hash_of(init, &name).is_none_or(|hash| hash != script.hash) => copy(&mut script, init)?,
             Ok(_) => {}
-            Err(skipped) => skipped.say(),
+            Err(Rejected::Skipped(skipped)) => skipped.say(),
+            Err(Rejected::Broken(broken)) => match broken::fail(settings, &broken, ledger)? {
+                End::Ready => {}
+                end => return Ok(end),
+            },
         }
     }
-    Ok(())
+    Ok(End::Ready)
+}
+
+/// A script of the second source that is still to be run.
+///
+/// # Errors
+/// Why it is not run, or cannot be.
+pub fn find(name: &RelPath, source: &Path, init: &Path, ledger: &Ledger) -> std::result::Result<Script, Rejected> {
+    match scan::open(source, name) {
+        Ok(script) => check(&script, init, ledger).map(|()| script).map_err(Rejected::from),
+        Err(Rejected::Broken(broken)) => Err(broken.in_second_source().unless_concluded(init, ledger)),
+        Err(skipped) => Err(skipped),
+    }
 }
 
 /// Whether a script of the second source is still to be run.
 ///
 /// # Errors
 /// Why it is not.
-pub fn check(script: &Script, init: &Path, ledger: &Ledger) -> std::result::Result<(), Skipped> {
+fn check(script: &Script, init: &Path, ledger: &Ledger) -> std::result::Result<(), Skipped> {
     let name = &script.name;
     let path = script.path.display();
     if scan::is_marked(init, name, Outcome::Done) {
@@ -73,7 +98,7 @@ fn has_failed(script: &Script, init: &Path) -> bool {
 
 fn hash_of(init: &Path, name: &RelPath) -> Option<String> {
     fs::symlink_metadata(name.under(init)).ok()?;
-    scan::open(init, name).ok()?.ok().map(|script| script.hash)
+    scan::open(init, name).ok().map(|script| script.hash)
 }
 
 fn copy(script: &mut Script, init: &Path) -> Result<()> {
