@@ -102,7 +102,11 @@ impl Broken {
                     )),
                 )
             }
-            (Some(libc::ELOOP | libc::ENAMETOOLONG | libc::ENOTDIR | libc::ENODEV), _) => {
+            (Some(libc::ELOOP), _) => {
+                let reason = unrunnable(format!("{} is a link that leads back to itself", path.display()));
+                Self::new(path, name, reason.hint("put the script in its place, or remove the link"))
+            }
+            (Some(libc::ENAMETOOLONG | libc::ENOTDIR | libc::ENODEV), _) => {
                 Self::new(path, name, Error::io("open the init script", path, cause).with_code(Code::ScriptUnrunnable))
             }
             _ => Self::new(path, name, Error::io("read the init script", path, cause).with_code(Code::TryAgain)),

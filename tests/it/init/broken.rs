@@ -73,7 +73,7 @@ fn entries() -> [(&'static str, Make, &'static str); 4] {
         (
             "loop",
             |path| symlink(path.file_name().expect("a name"), path).expect("a link"),
-            "too many levels of symbolic links",
+            "is a link that leads back to itself",
         ),
         (
             "pipe",
