@@ -10,8 +10,10 @@
 //! [`policy`]. While a script runs, a signal to stop reaches it, and nothing is marked.
 
 mod attempt;
+mod broken;
 mod commands;
 mod copy;
+mod hashbang;
 mod ledger;
 mod look;
 mod mark;
@@ -22,6 +24,7 @@ mod private_copy;
 mod recognise;
 mod redact;
 mod scan;
+mod script_report;
 mod stage;
 
 use std::{
@@ -36,9 +39,11 @@ use nix::sys::signal::Signal;
 pub use self::{
     attempt::SCRIPT,
     look::{Report, report},
+    script_report::Reporter,
 };
 use self::{
     attempt::{Attempt, Ran},
+    broken::Rejected,
     ledger::{Ledger, State},
     output::Output,
     policy::OnFailure,
@@ -113,7 +118,10 @@ pub fn run(settings: &Settings<'_>, signals: &mut Signals) -> Result<End> {
     let folder = settings.volume.init();
     let mut ledger = Ledger::load(settings.volume)?;
     mark::finish(&folder, &mut ledger)?;
-    copy::from(&settings.seqinit, &folder, &ledger)?;
+    match copy::from(settings, &mut ledger)? {
+        End::Ready => {}
+        end => return Ok(end),
+    }
     once(settings, Stage::Once, &mut ledger, signals)
 }
 
@@ -139,7 +147,7 @@ pub fn waiting_after_start(volume: &Volume) -> Result<Vec<RelPath>> {
     let ledger = Ledger::load(volume)?;
     let mut waiting = Vec::new();
     for name in names.drain(..) {
-        if look::find(&name, &folder, &ledger)?.is_ok() {
+        if !matches!(look::find(&name, &folder, &ledger), Err(Rejected::Skipped(_))) {
             waiting.push(name);
         }
     }
@@ -153,9 +161,10 @@ pub fn waiting_after_start(volume: &Volume) -> Result<Vec<RelPath>> {
 pub fn run_at_start(settings: &Settings<'_>, signals: &mut Signals) -> Result<End> {
     let folder = settings.volume.init();
     each(settings, Stage::EveryStart, signals, |name, signals| {
-        Ok(match scan::open(&folder, name)? {
+        Ok(match scan::open(&folder, name) {
             Ok(script) => Ok(at_start(settings, script, signals)?),
-            Err(skipped) => Err(skipped),
+            Err(Rejected::Broken(broken)) => Ok(outcome::broken_at_start(settings, broken)?),
+            Err(Rejected::Skipped(skipped)) => Err(skipped),
         })
     })
 }
@@ -184,9 +193,7 @@ fn each(
 fn names(settings: &Settings<'_>, stage: Stage) -> Result<Vec<RelPath>> {
     let folder = settings.volume.init();
     let names = scan::names_of(stage, &folder)?;
-    for name in names.unfinished {
-        log::info!("{} is skipped: it looks like a file that is being edited", name.under(&folder).display());
-    }
+    names.log_ignored(&folder);
     if !names.scripts.is_empty() {
         check_folder(settings, &stage.folder().map_or(folder.clone(), |below| folder.join(below)))?;
     }
@@ -196,9 +203,10 @@ fn names(settings: &Settings<'_>, stage: Stage) -> Result<Vec<RelPath>> {
 fn once(settings: &Settings<'_>, stage: Stage, ledger: &mut Ledger, signals: &mut Signals) -> Result<End> {
     let folder = settings.volume.init();
     each(settings, stage, signals, |name, signals| {
-        Ok(match look::find(name, &folder, ledger)? {
+        Ok(match look::find(name, &folder, ledger) {
             Ok(script) => Ok(one(settings, stage, script, ledger, signals)?),
-            Err(skipped) => Err(skipped),
+            Err(Rejected::Broken(broken)) => Ok(broken::fail(settings, &broken, ledger)?),
+            Err(Rejected::Skipped(skipped)) => Err(skipped),
         })
     })
 }
@@ -289,6 +297,9 @@ fn announce(script: &Script, kind: &Result<Kind>, attempt: u32) {
     };
     let again = if attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
     log::info!("running init script {} ({what}{again})", script.name);
+    if let Some(warning) = hashbang::lead_warning(&script.text, &script.path) {
+        log::warn!("{warning}");
+    }
 }
 
 /// Keys on its command lines, however they are quoted.

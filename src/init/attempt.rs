@@ -16,14 +16,8 @@ use volume::presence;
 use nix::{errno::Errno, fcntl::OFlag, sys::signal::Signal, unistd};
 
 use super::{
-    Settings, commands,
-    ledger::Ledger,
-    output::Output,
-    policy::Failure,
-    private_copy::PrivateCopy,
-    recognise::{self, Kind},
-    scan::Script,
-    stage::Stage,
+    Settings, commands, hashbang, ledger::Ledger, output::Output, policy::Failure, private_copy::PrivateCopy,
+    recognise::Kind, scan::Script, script_report::ScriptReport, stage::Stage,
 };
 use crate::command::{
     engine,
@@ -91,9 +85,6 @@ impl Attempt<'_, '_> {
     }
 
     fn commands(&mut self, commands: &[commands::Command], mut ledger: Option<&mut Ledger>) -> Result<Ran> {
-        if commands.is_empty() {
-            log::warn!("{} has no commands", self.script.path.display());
-        }
         let entry = ledger.as_ref().and_then(|ledger| ledger.find(&self.script.name));
         let noted = entry.map(|entry| entry.commands_done.clone()).unwrap_or_default();
         // A restore is done when its journal says so, also where a crash kept the ledger from hearing of it.
@@ -108,6 +99,9 @@ impl Attempt<'_, '_> {
             }
             match self.command(command, ordinal)? {
                 Ran::Succeeded => {}
+                Ran::Failed { reason, exit, .. } if command.may_fail(exit) => {
+                    log::warn!("{reason}; the script goes on, as --may-fail says");
+                }
                 other => return Ok(other),
             }
             if let Some(ledger) = &mut ledger {
@@ -175,9 +169,9 @@ impl Attempt<'_, '_> {
         let path = self.script.path.clone();
         // As the kernel would: without a slash it is a name in the working directory.
         let program = self.settings.volume.init().join(interpreter);
-        let marked = recognise::without_mark(&self.script.text).len() != self.script.text.len();
+        let has_lead = hashbang::without_lead(&self.script.text).len() != self.script.text.len();
         let hidden = self.settings.user.is_some_and(|user| !user.may(&path, 4));
-        let copy = (marked || hidden).then(|| self.copy_without_mark()).transpose()?;
+        let copy = (has_lead || hidden).then(|| self.copy_without_lead()).transpose()?;
         let mut child = Command::new(&program);
         child.arg0(interpreter).args(argument).arg(copy.as_ref().map_or(path.as_path(), PrivateCopy::path));
         // Where it cannot be told, the attempt to start it tells.
@@ -203,8 +197,8 @@ impl Attempt<'_, '_> {
         self.interpreted(shell.as_os_str(), None)
     }
 
-    fn copy_without_mark(&mut self) -> Result<PrivateCopy> {
-        let text = recognise::without_mark(&self.script.text);
+    fn copy_without_lead(&mut self) -> Result<PrivateCopy> {
+        let text = hashbang::without_lead(&self.script.text);
         PrivateCopy::of_text(text, &self.settings.volume.spool(), self.settings.user)
     }
 
@@ -214,6 +208,7 @@ impl Attempt<'_, '_> {
         if let Some(user) = &user {
             child.env("HOME", user.home());
         }
+        let report = ScriptReport::create(self.settings.volume, self.run, self.settings.user)?;
         let done = match self.attend(child, Isolation { user, ..Isolation::default() })? {
             Ok(done) => done,
             Err(cause) => {
@@ -221,7 +216,11 @@ impl Attempt<'_, '_> {
                 return Ok(Ran::unrunnable(exec::explain(image, errno).error.with_code(Code::ScriptUnrunnable)));
             }
         };
-        Ok(outcome(done.ended, |_| (Failure::Program, Error::new(Code::Unexpected, ended(done.ended)))))
+        let ran = outcome(done.ended, |_| (Failure::Program, Error::new(Code::Unexpected, ended(done.ended))));
+        Ok(match (ran, report.failed()) {
+            (Ran::Succeeded, Some(failed)) => command_failed(failed.exit, failed.reason),
+            (ran, _) => ran,
+        })
     }
 
     /// What every script is promised.
@@ -279,11 +278,20 @@ fn outcome(ended: Ended, failed: impl FnOnce(u8) -> (Failure, Error)) -> Ran {
         Ended::Stopped(signal) => Ran::Stopped(signal),
         other => {
             let (failure, reason) = failed(other.code());
-            // The error's own code says the same where the table gives the container another one.
-            let exit = if failure == Failure::Passing { Code::TryAgain.exit() } else { other.code() };
-            Ran::Failed { failure, exit, reason }
+            Ran::Failed { failure, exit: exit_of(failure, other.code()), reason }
         }
     }
+}
+
+/// One of our commands failed, whatever the script made of that.
+fn command_failed(exit: u8, reason: Error) -> Ran {
+    let failure = Failure::of_command(exit);
+    Ran::Failed { failure, exit: exit_of(failure, exit), reason }
+}
+
+/// The error's own code says the same where the table gives the container another one.
+fn exit_of(failure: Failure, exit: u8) -> u8 {
+    if failure == Failure::Passing { Code::TryAgain.exit() } else { exit }
 }
 
 fn ended(how: Ended) -> String {

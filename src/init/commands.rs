@@ -3,6 +3,8 @@
 //! Whatever a shell would do more with a line than split it (a variable, a pipe, a glob, an operator, a brace) makes
 //! the whole script shell text. A backslash at the end of a line joins it to the next.
 
+use volume::error::Code;
+
 /// One command of a built-in script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
@@ -12,6 +14,17 @@ pub struct Command {
     pub program: String,
     /// Its arguments.
     pub arguments: Vec<String>,
+}
+
+impl Command {
+    /// Whether the script goes on after this failure: `--may-fail`, but for a command line that makes no sense, and for
+    /// commands that were killed.
+    #[must_use]
+    pub fn may_fail(&self, exit: u8) -> bool {
+        let has = |word: &str| self.arguments.iter().any(|argument| argument == word);
+        let handled = Code::from_exit(exit).is_some_and(|code| code != Code::Usage);
+        handled && has("--may-fail") && (has("restore") || has("rollback"))
+    }
 }
 
 /// The commands of a script; `None` where one line of it is anything else.

@@ -9,53 +9,77 @@ use std::{
 };
 
 use super::{
+    End, Settings,
+    broken::{self, Broken, Rejected},
     ledger::{Ledger, Outcome},
     redact,
     scan::{self, Script, Skipped},
+    stage::Stage,
 };
 use seqbac_header::RelPath;
 use volume::{
     durable,
     error::{IoContext, Result},
+    presence,
 };
 
-/// Copies what is to be run.
+/// Copies what is to be run. An entry that cannot be read as a script may end the start.
 ///
 /// # Errors
-/// Where a script cannot be read, or `Init/` cannot be written.
-pub fn from(source: &Path, init: &Path, ledger: &Ledger) -> Result<()> {
-    for name in scan::names(source)?.scripts {
-        let checked = match scan::open(source, &name)? {
-            Ok(script) => check(&script, init, ledger)?.map(|()| script),
-            Err(skipped) => Err(skipped),
-        };
-        match checked {
+/// Where `Init/` or the ledger cannot be written.
+pub(super) fn from(settings: &Settings<'_>, ledger: &mut Ledger) -> Result<End> {
+    let (source, init) = (&settings.seqinit, &settings.volume.init());
+    let names = scan::names(source)?;
+    names.log_ignored(source);
+    for name in names.scripts {
+        if Stage::is_folder(&name) && presence::is_dir(&name.under(source))? {
+            log::info!("{} is skipped: moorline looks for it in {} only", name.under(source).display(), init.display());
+            continue;
+        }
+        match find(&name, source, init, ledger) {
             Ok(mut script) if hash_of(init, &name)?.is_none_or(|hash| hash != script.hash) => copy(&mut script, init)?,
             Ok(_) => {}
-            Err(skipped) => skipped.say(),
+            Err(Rejected::Skipped(skipped)) => skipped.say(),
+            Err(Rejected::Broken(broken)) => match broken::fail(settings, &broken, ledger)? {
+                End::Ready => {}
+                end => return Ok(end),
+            },
         }
     }
-    Ok(())
+    Ok(End::Ready)
 }
 
-/// Whether a script of the second source is still to be run; or why it is not.
+/// A script of the second source that is still to be run.
 ///
 /// # Errors
-/// Where it cannot be told whether it was run.
-pub fn check(script: &Script, init: &Path, ledger: &Ledger) -> Result<std::result::Result<(), Skipped>> {
+/// Why it is not run, or cannot be.
+pub fn find(name: &RelPath, source: &Path, init: &Path, ledger: &Ledger) -> std::result::Result<Script, Rejected> {
+    match scan::open(source, name) {
+        Ok(script) => match check(&script, init, ledger) {
+            Ok(None) => Ok(script),
+            Ok(Some(skipped)) => Err(skipped.into()),
+            Err(error) => Err(Broken::unknown(&script.path, &script.name, error)),
+        },
+        Err(Rejected::Broken(broken)) => Err(broken.in_second_source().unless_concluded(init, ledger)),
+        Err(skipped) => Err(skipped),
+    }
+}
+
+/// Why a script of the second source is not to be run any more; `None` if it still is.
+fn check(script: &Script, init: &Path, ledger: &Ledger) -> Result<Option<Skipped>> {
     let name = &script.name;
     let path = script.path.display();
     if scan::is_marked(init, name, Outcome::Done)? {
-        return Ok(Err(if ledger.find(name).is_some_and(|entry| entry.hash != script.hash) {
+        return Ok(Some(if ledger.find(name).is_some_and(|entry| entry.hash != script.hash) {
             changed(script)
         } else {
             Skipped::debug(format!("{path} is not run: {} is there", name.with_suffix(".done")))
         }));
     }
     if has_failed(script, init)? {
-        return Ok(Err(Skipped::info(format!("{path} is not run: it failed, see {}", name.with_suffix(".log")))));
+        return Ok(Some(Skipped::info(format!("{path} is not run: it failed, see {}", name.with_suffix(".log")))));
     }
-    Ok(Ok(()))
+    Ok(None)
 }
 
 /// What has run and was changed afterwards does not run again by itself.
@@ -79,7 +103,7 @@ fn hash_of(init: &Path, name: &RelPath) -> Result<Option<String>> {
     if !scan::is_there(&name.under(init))? {
         return Ok(None);
     }
-    Ok(scan::open(init, name)?.ok().map(|script| script.hash))
+    Ok(scan::open(init, name).ok().map(|script| script.hash))
 }
 
 fn copy(script: &mut Script, init: &Path) -> Result<()> {

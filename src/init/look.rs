@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::{
+    broken::{Broken, Rejected, second_source},
     copy,
     ledger::{Entry, Ledger, Outcome, State},
     scan::{self, Script, Skipped},
@@ -39,7 +40,7 @@ pub fn report(volume: &Volume, seqinit: &Path) -> Result<Report> {
     names.marked.extend(after_start.marked);
     let mut report = Report { every_start: scan::names_of(Stage::EveryStart, &folder)?.scripts, ..Report::default() };
     for name in names.scripts {
-        if find(&name, &folder, &ledger)?.is_ok() {
+        if !matches!(find(&name, &folder, &ledger), Err(Rejected::Skipped(_))) {
             let later = name.parent().is_some();
             if later { &mut report.after_start } else { &mut report.waiting }.push(name);
         } else if let Some(Entry { state: State::Marked { outcome, in_place: true }, .. }) = ledger.find(&name) {
@@ -47,9 +48,12 @@ pub fn report(volume: &Volume, seqinit: &Path) -> Result<Report> {
         }
     }
     for name in scan::names(seqinit)?.scripts {
-        let Ok(script) = scan::open(seqinit, &name)? else { continue };
-        if copy::check(&script, &folder, &ledger)?.is_ok() && !report.waiting.contains(&name) {
+        let is_waiting = !matches!(copy::find(&name, seqinit, &folder, &ledger), Err(Rejected::Skipped(_)));
+        let is_broken = || matches!(scan::open(seqinit, &name), Err(Rejected::Broken(_)));
+        if is_waiting && !report.waiting.contains(&name) {
             report.waiting.push(name);
+        } else if !is_waiting && ledger.find(&second_source(&name)).is_some() && is_broken() {
+            report.failed.push(name);
         }
     }
     for name in names.marked {
@@ -71,31 +75,36 @@ impl Report {
     }
 }
 
-/// A script of `Init/` that is waiting, or why it is not run.
-pub(super) fn find(name: &RelPath, folder: &Path, ledger: &Ledger) -> Result<std::result::Result<Script, Skipped>> {
-    let script = match scan::open(folder, name)? {
-        Ok(script) => script,
-        Err(skipped) => return Ok(Err(skipped)),
+/// A script of `Init/` that is waiting.
+///
+/// # Errors
+/// Why it is not run, or cannot be.
+pub(super) fn find(name: &RelPath, folder: &Path, ledger: &Ledger) -> std::result::Result<Script, Rejected> {
+    let script = match scan::open(folder, name) {
+        Err(Rejected::Broken(broken)) => return Err(broken.unless_concluded(folder, ledger)),
+        other => other?,
     };
     let entry = ledger.find(&script.name);
     let changed = entry.is_some_and(|entry| entry.hash != script.hash);
     let path = script.path.display();
     if let Some(State::Marked { outcome, in_place: true }) = entry.map(|entry| &entry.state) {
-        return Ok(match (outcome, changed) {
+        return match (outcome, changed) {
             (Outcome::Failed, true) => Ok(script),
-            (Outcome::Done, true) => Err(copy::changed(&script)),
+            (Outcome::Done, true) => Err(copy::changed(&script).into()),
             (_, false) => {
                 let what = &outcome.suffix()[1..];
-                Err(Skipped::info(format!("{path} is not run again: the ledger says that it is {what}")))
+                Err(Skipped::info(format!("{path} is not run again: the ledger says that it is {what}")).into())
             }
-        });
+        };
     }
-    if !scan::is_marked(folder, &script.name, Outcome::Done)? {
-        return Ok(Ok(script));
+    let is_done = scan::is_marked(folder, &script.name, Outcome::Done);
+    if !is_done.map_err(|error| Broken::unknown(&script.path, &script.name, error))? {
+        return Ok(script);
     }
     let and_changed = if changed { " (and it has changed since it was done)" } else { "" };
-    Ok(Err(Skipped::warning(format!(
+    Err(Skipped::warning(format!(
         "{path} is not run, because {} is there{and_changed}: remove or rename that to run it again, or give the script another name",
         script.name.with_suffix(".done"),
-    ))))
+    ))
+    .into())
 }

@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use nix::unistd::{AccessFlags, access};
 
 use super::{
+    broken::Rejected,
     ledger::{Ledger, Outcome, State},
     redact,
     scan::{self, Script, is_there},
@@ -34,17 +35,40 @@ pub fn mark(folder: &Path, script: &Script, outcome: Outcome, ledger: &mut Ledge
     if marked_itself {
         return settle(&script.name, outcome, false, ledger);
     }
-    for name in names(&script.name, outcome) {
+    with_a_free_name(folder, &script.name, outcome, ledger, |name| rename(folder, script, name))
+}
+
+/// Marks a file `.failed` whose content could not be read.
+///
+/// # Errors
+/// As [`mark`].
+pub fn set_aside(folder: &Path, script: &RelPath, path: &Path, ledger: &mut Ledger) -> Result<()> {
+    with_a_free_name(folder, script, Outcome::Failed, ledger, |name| {
+        durable::rename_new_if_allowed(path, &name.under(folder))
+    })
+}
+
+fn with_a_free_name(
+    folder: &Path,
+    script: &RelPath,
+    outcome: Outcome,
+    ledger: &mut Ledger,
+    rename: impl Fn(&RelPath) -> Result<Renamed>,
+) -> Result<()> {
+    for name in names(script, outcome) {
         if is_there(&name.under(folder))? {
             continue;
         }
-        ledger.change(&script.name, |entry| entry.state = State::Marking { outcome, name: name.clone() })?;
-        match rename(folder, script, &name)? {
+        ledger.change(script, |entry| entry.state = State::Marking { outcome, name: name.clone() })?;
+        match rename(&name)? {
             Renamed::Taken => {}
-            done => return settle(&script.name, outcome, done == Renamed::Refused, ledger),
+            done => return settle(script, outcome, done == Renamed::Refused, ledger),
         }
     }
-    Err(Error::new(Code::Unexpected, format!("{} cannot be marked: every name is taken", script.path.display())))
+    Err(Error::new(
+        Code::Unexpected,
+        format!("{} cannot be marked: every name is taken", script.under(folder).display()),
+    ))
 }
 
 /// Finishes what a crash interrupted.
@@ -58,9 +82,14 @@ pub fn finish(folder: &Path, ledger: &mut Ledger) -> Result<()> {
     });
     for (script, hash, outcome, name) in interrupted.collect::<Vec<_>>() {
         log::info!("{script} had run when the container was stopped: it is marked {} now", &outcome.suffix()[1..]);
-        let original = match is_there(&script.under(folder))? {
-            true => scan::open(folder, &script)?.ok().filter(|found| found.hash == hash),
-            false => None,
+        let original = match scan::open(folder, &script) {
+            Ok(found) => Some(found).filter(|found| found.hash == hash),
+            // It has run, and cannot be read for now: the ledger alone can keep it from running again.
+            Err(Rejected::Broken(_)) => {
+                settle(&script, outcome, true, ledger)?;
+                continue;
+            }
+            Err(Rejected::Skipped(_)) => None,
         };
         let Some(original) = original else {
             settle(&script, outcome, false, ledger)?;

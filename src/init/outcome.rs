@@ -1,10 +1,13 @@
 //! What an attempt comes to: the mark, the ledger, the container's exit, and the words for it.
 
+use std::path::Path;
+
 use jiff::Timestamp;
 
 use super::{
     End, Settings,
     attempt::Ran,
+    broken::Broken,
     ledger::{Entry, Ledger, Outcome, State},
     mark,
     output::Output,
@@ -12,7 +15,7 @@ use super::{
     recognise::Kind,
     scan::Script,
 };
-use seqbac_header::without_keys;
+use seqbac_header::{RelPath, without_keys};
 use volume::{
     error::{Code, Error, Result},
     events::{Event, Kind as EventKind, record},
@@ -33,18 +36,18 @@ pub(super) fn cut_off(
         entry.first_failure.get_or_insert(now);
         entry.reason = Some("was cut off by a crash".to_owned());
     })?;
-    if !verdict(settings, failure, script, ledger)?.set_aside {
+    if !verdict(settings, failure, &script.name, ledger)?.set_aside {
         return Ok(false);
     }
     log::error!("init script {} is set aside: it was cut off {} times", script.name, entry.attempts);
-    failed(settings, script, &Error::new(Code::Unexpected, "it was cut off by a crash each time"));
+    failed(settings, &script.name, &Error::new(Code::Unexpected, "it was cut off by a crash each time"));
     mark::mark(&settings.volume.init(), script, Outcome::Failed, ledger)?;
     Ok(true)
 }
 
-fn verdict(settings: &Settings<'_>, failure: Failure, script: &Script, ledger: &Ledger) -> Result<policy::Verdict> {
+fn verdict(settings: &Settings<'_>, failure: Failure, key: &RelPath, ledger: &Ledger) -> Result<policy::Verdict> {
     let now = Timestamp::now();
-    let entry = ledger.find(&script.name);
+    let entry = ledger.find(key);
     let empty = entry.is_some_and(|entry| entry.empty_volume) || !(settings.holds_state)()?;
     let attempt = policy::Attempt {
         failure,
@@ -84,21 +87,52 @@ pub(super) fn conclude(
         }
         Ran::Failed { failure, exit, reason } => (failure, exit, reason),
     };
-    ledger.change(&script.name, |entry| {
+    let failing = Failing { key: &script.name, path: &script.path, failure, exit, reason: &reason, renamed: true };
+    fail(settings, &failing, output, ledger, |ledger| mark::mark(&folder, script, Outcome::Failed, ledger))
+}
+
+/// A failed attempt at a script, or at what cannot be read as one.
+pub(super) struct Failing<'a> {
+    /// Its name in the ledger.
+    pub key: &'a RelPath,
+    /// Where it is.
+    pub path: &'a Path,
+    /// What failed.
+    pub failure: Failure,
+    /// The exit code that says so.
+    pub exit: u8,
+    /// Why.
+    pub reason: &'a Error,
+    /// Whether it is renamed when it is set aside.
+    pub renamed: bool,
+}
+
+/// Decides what follows a failed attempt. `set_aside` marks the script.
+///
+/// # Errors
+/// Where the ledger cannot be written, or the script not be marked.
+pub(super) fn fail(
+    settings: &Settings<'_>,
+    failing: &Failing<'_>,
+    mut output: Output,
+    ledger: &mut Ledger,
+    set_aside: impl FnOnce(&mut Ledger) -> Result<()>,
+) -> Result<End> {
+    ledger.change(failing.key, |entry| {
         entry.first_failure.get_or_insert(Timestamp::now());
-        entry.reason = Some(reason.message().to_owned());
+        entry.reason = Some(failing.reason.message().to_owned());
         entry.state = State::Waiting;
     })?;
-    failed(settings, script, &reason);
-    let verdict = verdict(settings, failure, script, ledger)?;
-    let error = explain(script, &reason, verdict, ledger);
+    failed(settings, failing.key, failing.reason);
+    let verdict = verdict(settings, failing.failure, failing.key, ledger)?;
+    let error = explain(failing, verdict, ledger);
     output.note(error.message());
     output.close();
     if verdict.set_aside {
-        mark::mark(&folder, script, Outcome::Failed, ledger)?;
+        set_aside(ledger)?;
     }
     if verdict.exits {
-        return Ok(End::Failed { exit, error });
+        return Ok(End::Failed { exit: failing.exit, error });
     }
     log::error!("{}", error.message());
     Ok(End::Ready)
@@ -118,10 +152,22 @@ pub(super) fn conclude_at_start(settings: &Settings<'_>, script: &Script, ran: R
         }
         Ran::Failed { exit, reason, .. } => (exit, reason),
     };
-    failed(settings, script, &reason);
+    failed(settings, &script.name, &reason);
     let error = reason.context(format!("start script {} failed", script.path.display()));
     output.note(error.message());
     output.close();
+    end_at_start(settings, exit, error)
+}
+
+/// An entry of `Init/start.d/` that cannot be read as a script fails as one does.
+pub(super) fn broken_at_start(settings: &Settings<'_>, broken: Box<Broken>) -> Result<End> {
+    let (name, reason) = (broken.name.clone(), broken.into_reason());
+    failed(settings, &name, &reason);
+    let exit = reason.code().exit();
+    end_at_start(settings, exit, reason.context("a start script failed"))
+}
+
+fn end_at_start(settings: &Settings<'_>, exit: u8, error: Error) -> Result<End> {
     // As with scripts that run once, an empty volume is never started on by accident.
     let go_on = settings.on_failure == Some(policy::OnFailure::Continue);
     if go_on && (settings.allow_empty || (settings.holds_state)()?) {
@@ -131,15 +177,17 @@ pub(super) fn conclude_at_start(settings: &Settings<'_>, script: &Script, ran: R
     Ok(End::Failed { exit, error })
 }
 
-fn failed(settings: &Settings<'_>, script: &Script, reason: &Error) {
-    let event = Event::new(EventKind::ScriptFailed).with("Script", script.name.to_string());
+fn failed(settings: &Settings<'_>, script: &RelPath, reason: &Error) {
+    let event = Event::new(EventKind::ScriptFailed).with("Script", script.to_string());
     record(settings.volume, &event.with("Error", without_keys(reason.message())));
 }
 
 /// What failed, and what happens to it: whoever reads the log has to know how to get out.
-fn explain(script: &Script, reason: &Error, verdict: policy::Verdict, ledger: &Ledger) -> Error {
-    let attempts = ledger.find(&script.name).map_or(1, |entry| entry.attempts);
+fn explain(failing: &Failing<'_>, verdict: policy::Verdict, ledger: &Ledger) -> Error {
+    let (path, reason) = (failing.path.display(), failing.reason);
+    let attempts = ledger.find(failing.key).map_or(1, |entry| entry.attempts);
     let next = match verdict {
+        policy::Verdict { set_aside: true, .. } if !failing.renamed => "the next start goes on without it",
         policy::Verdict { set_aside: true, .. } => "it is set aside as .failed, and the next start goes on without it",
         policy::Verdict { guarded: true, .. } => {
             "the volume holds no state yet, so no server starts until script or backup is mended or the script removed \
@@ -149,7 +197,7 @@ fn explain(script: &Script, reason: &Error, verdict: policy::Verdict, ledger: &L
     };
     let error = Error::new(
         reason.code(),
-        format!("init script {} failed (attempt {attempts}): {}; {next}", script.path.display(), reason.message()),
+        format!("init script {path} failed (attempt {attempts}): {}; {next}", reason.message()),
     );
     match reason.advice() {
         Some(hint) => error.hint(hint),

@@ -5,9 +5,12 @@ use std::{
     os::unix::ffi::OsStrExt,
 };
 
-use super::commands::{self, Command};
-use process::exec::shebang;
+use super::{
+    commands::{self, Command},
+    hashbang,
+};
 use volume::error::{Code, Error, Result};
+use process::exec::shebang;
 
 /// What a script is.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,27 +30,24 @@ pub enum Kind {
     ShellText,
 }
 
-const MARK: &[u8] = b"\xef\xbb\xbf";
-
-/// The text without the byte order mark that some editors put in front of it.
-#[must_use]
-pub fn without_mark(text: &[u8]) -> &[u8] {
-    text.strip_prefix(MARK).unwrap_or(text)
-}
-
 /// Says what a script is. `whole` is false where `text` is only the beginning of a file too large to be text.
 ///
 /// # Errors
 /// `ScriptUnrunnable` for what is none of the kinds, or is one that cannot be run as it stands.
 pub fn recognise(text: &[u8], whole: bool) -> Result<Kind> {
-    let text = without_mark(text);
+    let dropped = hashbang::lines_before(text);
+    let text = hashbang::without_lead(text);
     if text.starts_with(b"\x7fELF") {
         return Ok(Kind::Image);
     }
     if !text.starts_with(b"#!") {
         refuse_data(text, whole)?;
     }
-    if let Some(commands) = built_in(text).filter(|_| whole) {
+    if whole {
+        hashbang::refuse_without_commands(text)?;
+    }
+    if let Some(mut commands) = built_in(text).filter(|_| whole) {
+        commands.iter_mut().for_each(|command| command.line += dropped);
         commands.iter().try_for_each(refuse_verb)?;
         return Ok(Kind::BuiltIn(commands));
     }
@@ -63,19 +63,12 @@ pub fn recognise(text: &[u8], whole: bool) -> Result<Kind> {
 }
 
 fn built_in(text: &[u8]) -> Option<Vec<Command>> {
-    let of_a_shell = |name: &OsStr| matches!(name.as_bytes(), b"sh" | b"bash");
     let rest = match text.strip_prefix(b"#!") {
         None => text,
-        Some(_) => {
-            let first = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
-            let line = shebang(first.strip_suffix(b"\r").unwrap_or(first))?;
-            let interpreter = std::path::Path::new(line.interpreter).file_name()?;
-            let by_env = interpreter == "env" && line.argument.is_some_and(|name| of_a_shell(OsStr::from_bytes(name)));
-            if !of_a_shell(interpreter) && !by_env {
-                return None;
-            }
-            text.get(first.len()..).unwrap_or_default()
+        Some(_) if hashbang::is_plain_shell(text) => {
+            text.get(text.iter().position(|byte| *byte == b'\n')?..).unwrap_or_default()
         }
+        Some(_) => return None,
     };
     commands::parse(std::str::from_utf8(rest).ok()?)
 }
@@ -101,7 +94,7 @@ fn refuse_verb(command: &Command) -> Result<()> {
 }
 
 /// Beginnings by which data is known that is no script, with what to say of it.
-const DATA: [(&[u8], &str, &str); 11] = [
+const DATA: [(&[u8], &str, &str); 12] = [
     (
         b"\x89SBC\r\n\x1a\n",
         "a backup",
@@ -115,6 +108,7 @@ const DATA: [(&[u8], &str, &str); 11] = [
     (b"BZh", "bzip2 data", "unpack it"),
     (b"MZ", "a Windows program", "a script runs in the container: a Linux program or text"),
     (b"\xcf\xfa\xed\xfe", "a macOS program", "a script runs in the container: a Linux program or text"),
+    (b"-----BEGIN ", "a PEM file", "only scripts belong in Init/: keep certificates and keys elsewhere"),
     (b"\xff\xfe", "UTF-16 text", "save it as UTF-8"),
     (b"\xfe\xff", "UTF-16 text", "save it as UTF-8"),
 ];
@@ -168,7 +162,8 @@ mod tests {
         ] {
             assert!(matches!(kind(text), Kind::BuiltIn(commands) if commands.len() == 1), "{text:?}");
         }
-        assert_eq!(kind("# nothing\n"), Kind::BuiltIn(Vec::new()));
+        assert!(refusal(b"# nothing\n").contains("no commands"));
+        assert!(matches!(kind("\n  #!/bin/sh\nseqsvr show-key"), Kind::BuiltIn(commands) if commands[0].line == 3));
     }
 
     #[test]

@@ -15,15 +15,45 @@ use volume::presence;
 use log::Level;
 use nix::libc;
 
-use super::{ledger::Outcome, stage::Stage};
-use seqbac_header::RelPath;
+use super::{
+    broken::{Broken, Rejected},
+    ledger::Outcome,
+    stage::Stage,
+};
 use volume::error::{Code, Error, IoContext, Result};
+use seqbac_header::RelPath;
 
 /// A text larger than this is data.
 const TEXT_LIMIT: u64 = 16 << 20;
 
 /// Ends of names that belong to editors and copies in progress.
-const UNFINISHED: [&[u8]; 4] = [b"~", b".swp", b".bak", b".tmp"];
+const UNFINISHED: [&str; 6] = ["~", ".swp", ".swo", ".bak", ".tmp", ".save"];
+
+/// Ends of names that people, package managers and Windows give to what is not to be run.
+const SET_ASIDE: [&str; 19] = [
+    ".disabled",
+    ".off",
+    ".old",
+    ".orig",
+    ".rej",
+    ".dist",
+    ".example",
+    ".md",
+    ".txt",
+    ":Zone.Identifier",
+    ".dpkg-old",
+    ".dpkg-dist",
+    ".dpkg-new",
+    ".dpkg-bak",
+    ".dpkg-tmp",
+    ".rpmsave",
+    ".rpmnew",
+    ".rpmorig",
+    ".ucf-dist",
+];
+
+/// Folders that file systems and storage servers create.
+const OF_THE_SYSTEM: [&str; 2] = ["lost+found", "@eaDir"];
 
 /// A script as it was found, opened once.
 #[derive(Debug)]
@@ -50,15 +80,26 @@ enum Name {
     Script,
     Marked,
     Unfinished,
+    SetAside,
+    OfTheSystem,
 }
 
 fn kind_of(name: &OsStr) -> Name {
     let name = name.as_bytes();
-    let ends_in = |end: &&[u8]| name.ends_with(end);
-    if name.starts_with(b".") || [b".done".as_slice(), b".failed", b".log"].iter().any(ends_in) {
+    let ends_in = |end: &&str| name.ends_with(end.as_bytes());
+    let ends_in_any_case = |end: &&str| {
+        name.len().checked_sub(end.len()).is_some_and(|start| name[start..].eq_ignore_ascii_case(end.as_bytes()))
+    };
+    // What Emacs saves by itself, and the file by which vim tries whether it can write.
+    let of_an_editor = (name.len() > 2 && name.starts_with(b"#") && name.ends_with(b"#")) || name == b"4913";
+    if name.starts_with(b".") || [".done", ".failed", ".log"].iter().any(ends_in) {
         Name::Marked
-    } else if UNFINISHED.iter().any(ends_in) {
+    } else if UNFINISHED.iter().any(ends_in) || of_an_editor {
         Name::Unfinished
+    } else if SET_ASIDE.iter().any(ends_in_any_case) {
+        Name::SetAside
+    } else if OF_THE_SYSTEM.iter().any(|own| name == own.as_bytes()) {
+        Name::OfTheSystem
     } else {
         Name::Script
     }
@@ -100,17 +141,34 @@ pub struct Names {
     pub scripts: Vec<RelPath>,
     /// Those that look like scripts being edited.
     pub unfinished: Vec<RelPath>,
+    /// Those that are not to be run by their ending.
+    pub set_aside: Vec<RelPath>,
     /// What became of others.
     pub marked: Vec<RelPath>,
+}
+
+impl Names {
+    /// Logs which names are ignored, and why.
+    pub fn log_ignored(&self, folder: &Path) {
+        for (names, why) in [
+            (&self.unfinished, "it looks like a file that is being edited"),
+            (&self.set_aside, "files with this ending are never run"),
+        ] {
+            for name in names {
+                log::info!("{} is skipped: {why}", name.under(folder).display());
+            }
+        }
+    }
 }
 
 /// Reads a folder. One that is not there has no names.
 ///
 /// # Errors
-/// Where it cannot be read.
+/// Where it cannot be read, or is not a folder.
 pub fn names(folder: &Path) -> Result<Names> {
     let entries = match fs::read_dir(folder) {
         Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(Names::default()),
+        Err(cause) if cause.kind() == ErrorKind::NotADirectory => return Err(not_a_folder(folder)),
         other => other.on("read", folder)?,
     };
     let mut all: Vec<OsString> = Vec::new();
@@ -123,7 +181,9 @@ pub fn names(folder: &Path) -> Result<Names> {
         let list = match kind_of(&name) {
             Name::Script => &mut names.scripts,
             Name::Unfinished => &mut names.unfinished,
+            Name::SetAside => &mut names.set_aside,
             Name::Marked => &mut names.marked,
+            Name::OfTheSystem => continue,
         };
         list.extend(RelPath::new(&name));
     }
@@ -142,35 +202,42 @@ pub fn names_of(stage: Stage, init: &Path) -> Result<Names> {
     let below = |names: Vec<RelPath>| -> Vec<RelPath> {
         names.iter().filter_map(|name| RelPath::new(Path::new(folder).join(name.as_path())).ok()).collect()
     };
-    let Names { scripts, unfinished, marked } = names(&init.join(folder))?;
-    Ok(Names { scripts: below(scripts), unfinished: below(unfinished), marked: below(marked) })
+    let Names { scripts, unfinished, set_aside, marked } = names(&init.join(folder))?;
+    Ok(Names {
+        scripts: below(scripts),
+        unfinished: below(unfinished),
+        set_aside: below(set_aside),
+        marked: below(marked),
+    })
 }
 
-/// Opens a script and reads it. What is no regular file and no link to one is skipped.
+fn not_a_folder(path: &Path) -> Error {
+    Error::new(
+        Code::ScriptUnrunnable,
+        format!("{} is a file, and should be a folder with scripts in it", path.display()),
+    )
+    .hint(format!("mount the script as {}/NAME", path.display()))
+}
+
+/// Opens a script and reads it.
 ///
 /// # Errors
-/// Where it cannot be opened or read.
-pub fn open(folder: &Path, name: &RelPath) -> Result<std::result::Result<Script, Skipped>> {
+/// Why it is not to be run, or cannot be.
+pub fn open(folder: &Path, name: &RelPath) -> std::result::Result<Script, Rejected> {
     let path = name.under(folder);
-    let skipped = |why: &str| Ok(Err(Skipped::info(format!("{} is skipped: {why}", path.display()))));
+    let unreadable = |cause: std::io::Error| Broken::unreadable(&path, name, &cause);
     // Without O_NONBLOCK a pipe would hold up the start for ever.
     let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(&path);
-    let mut file = match opened {
-        Ok(file) => file,
-        Err(cause) if cause.kind() == ErrorKind::NotFound => return skipped("it is a link to what is not there"),
-        // Opening a socket says ENXIO.
-        Err(cause) if cause.raw_os_error() == Some(libc::ENXIO) => return skipped("it is no regular file"),
-        Err(cause) => return Err(Error::io("open the init script", &path, &cause).with_code(Code::ScriptUnrunnable)),
-    };
-    let meta = file.metadata().on("look at", &path)?;
+    let mut file = opened.map_err(unreadable)?;
+    let meta = file.metadata().map_err(unreadable)?;
     if meta.is_dir() && Stage::is_folder(name) {
-        return Ok(Err(Skipped::debug(format!("{} has scripts of its own", path.display()))));
+        return Err(Skipped::debug(format!("{} has scripts of its own", path.display())).into());
     }
     if !meta.is_file() {
-        return skipped("it is no regular file");
+        return Err(Broken::not_a_file(&path, name, meta.is_dir()));
     }
-    let (text, whole, hash) = read(&mut file, &meta).on("read the init script", &path)?;
-    Ok(Ok(Script { name: name.clone(), path, file, meta, text, whole, hash }))
+    let (text, whole, hash) = read(&mut file, &meta).map_err(unreadable)?;
+    Ok(Script { name: name.clone(), path, file, meta, text, whole, hash })
 }
 
 fn read(file: &mut File, meta: &fs::Metadata) -> std::io::Result<(Vec<u8>, bool, String)> {
@@ -229,9 +296,24 @@ mod tests {
     #[test]
     fn names_are_in_the_order_of_their_bytes() {
         let dir = tempfile::tempdir().expect("a folder");
-        for name in
-            ["b", "10-x", "9-x", "B", "a b", "x.done", "x.failed", "x.log", ".x", "x~", "x.swp", "x.bak", "x.tmp"]
-        {
+        for name in [
+            "b",
+            "10-x",
+            "9-x",
+            "B",
+            "a b",
+            "x.done",
+            "x.failed",
+            "x.log",
+            ".x",
+            "x~",
+            "x.swp",
+            "x.bak",
+            "#x#",
+            "README.TXT",
+            "x.old",
+            "lost+found",
+        ] {
             fs::write(dir.path().join(name), "").expect("writes");
         }
         fs::write(dir.path().join(OsStr::from_bytes(b"\xff\n")), "").expect("writes");
@@ -239,6 +321,6 @@ mod tests {
         let bytes: Vec<&[u8]> = names.scripts.iter().map(RelPath::as_bytes).collect();
         let expected: [&[u8]; 6] = [b"10-x", b"9-x", b"B", b"a b", b"b", b"\xff\n"];
         assert_eq!(bytes, expected);
-        assert_eq!((names.unfinished.len(), names.marked.len()), (4, 4));
+        assert_eq!((names.unfinished.len(), names.set_aside.len(), names.marked.len()), (4, 2, 4));
     }
 }

@@ -290,14 +290,14 @@ fn nothing_restores_beside_the_server() {
     assert!(end.err.contains("move the script from Init/ready.d/ to Init/"), "{end}");
     assert!(volume.has("Init/ready.d/1.failed"), "{end}");
     // From a shell, and with the lock that the server has inherited.
-    volume.script("hidden/2", "seqsvr restore -y --from-latest; echo restore $?");
-    let server = r#"cd "$MOORLINE_STORAGE"; mv Init/hidden/2 Init/ready.d/
+    volume.script(".hidden/2", "seqsvr restore -y --from-latest; echo restore $?");
+    let server = r#"cd "$MOORLINE_STORAGE"; mv Init/.hidden/2 Init/ready.d/
         for fd in /proc/self/fd/*; do
             [ "$(readlink "$fd")" = "$MOORLINE_STORAGE/.moorline/lock" ] && lock=${fd##*/}
         done
         MOORLINE_HEALTH=alive:0 MOORLINE_LOCK_FD=$lock "$MOORLINE" after-start"#;
     let end = volume.run_sh(server).env("MOORLINE", crate::support::MOORLINE).wait();
-    assert_eq!(end.code, 0, "{end}");
+    assert_eq!(end.code, 75, "the script fails with its restore: {end}");
     assert!(volume.read("Init/ready.d/2.log").contains("in use by `run`"), "{end}");
     assert!(volume.read("Init/ready.d/2.log").contains("restore 75\n"), "{end}");
     assert_eq!(volume.read("app.conf"), "changed");

@@ -16,6 +16,7 @@ mod extract;
 mod generate;
 mod hash_password;
 mod holds_state;
+mod in_script;
 mod inspect;
 mod key;
 mod list;
@@ -159,6 +160,15 @@ impl Command {
         }
     }
 
+    /// Whether it is a command that replaces the state, and not one that only looks.
+    fn replacing(&self) -> Option<in_script::Replacing> {
+        match self {
+            Self::Restore(command) => command.replacing(),
+            Self::Rollback(command) => command.replacing(),
+            _ => None,
+        }
+    }
+
     /// Whether the caller wants its errors as an object too.
     fn json(&self) -> bool {
         match self {
@@ -216,7 +226,7 @@ fn refuse_other_version() -> Result<()> {
 }
 
 fn parse_and_run(arguments: Vec<OsString>) -> ExitCode {
-    let parsed = whole_command_line().try_get_matches_from(arguments).and_then(|matches| {
+    let parsed = whole_command_line().try_get_matches_from(&arguments).and_then(|matches| {
         let named = matches.value_source("storage") == Some(ValueSource::CommandLine);
         if let Some(own) = matches.subcommand_name().and_then(options::find) {
             return Ok(Err(of_moorline(own.name)));
@@ -226,7 +236,12 @@ fn parse_and_run(arguments: Vec<OsString>) -> ExitCode {
     match parsed {
         Ok(Ok((cli, named))) => carry_out(cli, named),
         Ok(Err(error)) => output::fail(&error, false),
-        Err(error) => answer_of_clap(&error),
+        Err(error) => {
+            if error.use_stderr() {
+                in_script::not_understood(&arguments);
+            }
+            answer_of_clap(&error)
+        }
     }
 }
 
@@ -239,11 +254,21 @@ fn carry_out(cli: Cli, storage_named: bool) -> ExitCode {
     let Cli { storage, profile, log_format, command } = cli;
     log_format.choose();
     let json = command.json();
+    let in_script = in_script::InScript::begin(command.replacing());
     let done = Choice::of(&profile.unwrap_or_default()).and_then(|profile| {
         let environment = environment::Environment::of_process();
         command.run(&Context { storage, storage_named, profile, environment })
     });
-    done.unwrap_or_else(|error| output::fail(&error, json))
+    match done {
+        Ok(code) => {
+            in_script.succeeded();
+            code
+        }
+        Err(error) => {
+            in_script.failed(&error);
+            output::fail(&error, json)
+        }
+    }
 }
 
 /// Help and version are answers; everything else is a usage error, in clap's words.

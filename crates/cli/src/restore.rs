@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
 
-use super::{Context, confirm, environment, key::KeyArguments, output, preview, progress::Shown};
+use super::{Context, confirm, environment, in_script::Replacing, key::KeyArguments, output, preview, progress::Shown};
 use engine::{
     backup,
     quarantine::App,
@@ -45,12 +45,19 @@ pub struct Restore {
     /// Who owns what is restored [default: as archived, or as what is replaced]
     #[arg(long, value_name = "UID:GID", value_parser = environment::parse_owner)]
     owner: Option<(u32, u32)>,
+    /// In an init script: the script handles a failure, and does not fail with it
+    #[arg(long)]
+    may_fail: bool,
     /// Print the result as an object
     #[arg(long)]
     pub(super) json: bool,
 }
 
 impl Restore {
+    pub(super) fn replacing(&self) -> Option<Replacing> {
+        (!self.dry_run).then_some(Replacing { command: "restore", may_fail: self.may_fail })
+    }
+
     pub(super) fn run(self, context: &Context) -> Result<ExitCode> {
         let volume = context.volume()?;
         volume.prepare()?;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{Context, confirm, output};
+use super::{Context, confirm, in_script::Replacing, output};
 use engine::restore::{self, Kept, Source, State};
 use seqbac_header::Id;
 use volume::{Lock, error::Result};
@@ -25,12 +25,19 @@ pub struct Rollback {
     /// Do it without asking
     #[arg(short, long = "yes")]
     yes: bool,
+    /// In an init script: the script handles a failure, and does not fail with it
+    #[arg(long)]
+    may_fail: bool,
     /// Print the result as an object
     #[arg(long)]
     pub(super) json: bool,
 }
 
 impl Rollback {
+    pub(super) fn replacing(&self) -> Option<Replacing> {
+        (!self.list && self.discard.is_none()).then_some(Replacing { command: "rollback", may_fail: self.may_fail })
+    }
+
     pub(super) fn run(self, context: &Context) -> Result<ExitCode> {
         let volume = context.volume()?;
         volume.prepare()?;

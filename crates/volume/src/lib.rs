@@ -228,6 +228,9 @@ impl Volume {
         match fs::DirBuilder::new().mode(mode).create(path) {
             Ok(()) => self.give_to_owner_of_root(path),
             Err(_) if presence::is_dir(path)? => Ok(()),
+            Err(cause) if presence::exists(path)? => Err(Error::io("create the folder", path, &cause).hint(
+                "a file, or a link that leads nowhere, has this name: move it away; mount a script as Init/NAME",
+            )),
             Err(cause) => Err(Error::io("create", path, &cause)),
         }
     }

@@ -68,19 +68,45 @@ fn names_may_have_any_bytes() {
 #[test]
 fn what_is_no_script_by_its_name_is_left_alone() {
     let volume = TestVolume::in_use();
-    for name in [".hidden", "x.done", "x.failed", "x~", "x.swp", "x.bak", "x.tmp"] {
+    for name in [".hidden", "x.done", "x.failed"] {
         volume.script(name, "touch \"$DATA_DIR/ran\"");
     }
     volume.script("y.log", "touch \"$DATA_DIR/ran\"");
-    fs::create_dir(volume.path("Init/folder")).expect("a folder");
-    nix::unistd::mkfifo(&volume.path("Init/pipe"), nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
-    std::os::unix::fs::symlink("nowhere", volume.path("Init/dangling")).expect("a link");
+    fs::create_dir(volume.path("Init/lost+found")).expect("a folder");
+    let logged = [
+        "x~",
+        "x.swp",
+        "x.bak",
+        "x.tmp",
+        "x.swo",
+        "x.save",
+        "#x#",
+        "4913",
+        "x.disabled",
+        "x.off",
+        "x.old",
+        "x.orig",
+        "x.rej",
+        "x.dist",
+        "x.example",
+        "README.md",
+        "README.TXT",
+        "x:Zone.Identifier",
+        "x.dpkg-old",
+        "x.rpmsave",
+    ];
+    for name in logged {
+        volume.script(name, "touch \"$DATA_DIR/ran\"");
+        volume.seqinit(name, "touch \"$DATA_DIR/ran\"");
+    }
     let end = volume.run(["/bin/true"]).wait();
     assert_eq!(end.code, 0, "{end}");
     assert!(!volume.has("ran"), "{end}");
-    for name in ["x~", "x.swp", "x.bak", "x.tmp", "folder", "pipe", "dangling"] {
-        let line = format!("Init/{name} is skipped");
-        assert!(end.err.contains(&line), "{line}: {end}");
+    for name in logged {
+        for folder in ["Init", "seqinit"] {
+            let line = format!("{folder}/{name} is skipped");
+            assert_eq!(end.err.matches(&line).count(), 1, "{line}: {end}");
+        }
     }
 }
 

@@ -1,0 +1,202 @@
+//! Entries where a script was probably meant, but that cannot be read as one: folders, links that lead nowhere, files
+//! without permission.
+//!
+//! They fail like scripts, so that no server starts on an empty volume without them. A folder or a link is never renamed:
+//! it may belong to a mount. The ledger remembers its failure, and the next start goes on without it.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use nix::libc;
+
+use super::{
+    End, Settings,
+    ledger::{Ledger, Outcome, State},
+    mark,
+    outcome::{self, Failing},
+    output::Output,
+    policy::Failure,
+    scan::{self, Skipped},
+};
+use volume::{
+    error::{Code, Error, Result},
+    presence,
+};
+use seqbac_header::RelPath;
+
+/// Why an entry is not run.
+#[derive(Debug)]
+pub enum Rejected {
+    /// It need not be run.
+    Skipped(Skipped),
+    /// It cannot be run.
+    Broken(Box<Broken>),
+}
+
+impl From<Skipped> for Rejected {
+    fn from(skipped: Skipped) -> Self {
+        Self::Skipped(skipped)
+    }
+}
+
+/// An entry that cannot be read as a script.
+#[derive(Debug)]
+pub struct Broken {
+    /// Its name in its folder, which its log is named after.
+    pub name: RelPath,
+    /// Its name in the ledger.
+    key: RelPath,
+    path: PathBuf,
+    reason: Error,
+    /// In place of the content's hash: another fault is another run.
+    hash: String,
+    is_file: bool,
+}
+
+impl Broken {
+    fn new(path: &Path, name: &RelPath, reason: Error) -> Rejected {
+        Rejected::Broken(Box::new(Self {
+            name: name.clone(),
+            key: name.clone(),
+            path: path.to_owned(),
+            hash: blake3::hash(reason.message().as_bytes()).to_hex().to_string(),
+            is_file: matches!(presence::entry(path), Ok(Some(meta)) if meta.is_file()),
+            reason,
+        }))
+    }
+
+    /// An entry of which the marks beside it could not be looked at.
+    pub fn unknown(path: &Path, name: &RelPath, reason: Error) -> Rejected {
+        Self::new(path, name, reason.with_code(Code::TryAgain))
+    }
+
+    /// An entry that is neither a file nor a link to one.
+    pub fn not_a_file(path: &Path, name: &RelPath, is_folder: bool) -> Rejected {
+        let path_shown = path.display();
+        Self::new(path, name, match is_folder {
+            true => unrunnable(format!("{path_shown} is a folder, not a script")).hint(
+                "Docker creates a folder if a bind mount names a file that the host lacks: check the path on the host; \
+                 move a folder of your own out of here, or start its name with a dot",
+            ),
+            false => unrunnable(format!("{path_shown} is a socket, pipe or device, not a script"))
+                .hint("only scripts belong in this folder: move it elsewhere"),
+        })
+    }
+
+    /// An entry that could not be opened or read.
+    pub fn unreadable(path: &Path, name: &RelPath, cause: &io::Error) -> Rejected {
+        let link = fs::read_link(path).ok();
+        match (cause.raw_os_error(), link) {
+            (Some(libc::ENXIO), _) => Self::not_a_file(path, name, false),
+            (Some(libc::ENOENT | libc::ENOTDIR), Some(target)) => {
+                let reason = format!("{} is a link to {}, which does not exist", path.display(), target.display());
+                Self::new(path, name, unrunnable(reason).hint(
+                    "check that the ConfigMap or Secret still has this key and that the target is mounted; else remove the link",
+                ))
+            }
+            // It was removed after its folder was listed.
+            (Some(libc::ENOENT), None) => Skipped::debug(format!("{} is gone", path.display())).into(),
+            (Some(libc::EACCES | libc::EPERM), _) => {
+                let user = nix::unistd::geteuid();
+                Self::new(
+                    path,
+                    name,
+                    Error::io("open the init script", path, cause).with_code(Code::ScriptUnrunnable).hint(format!(
+                        "make it readable for user {user}: chmod a+r; for a Secret or ConfigMap set defaultMode: 0444"
+                    )),
+                )
+            }
+            (Some(libc::ELOOP), _) => {
+                let reason = unrunnable(format!("{} is a link that leads back to itself", path.display()));
+                Self::new(path, name, reason.hint("put the script in its place, or remove the link"))
+            }
+            (Some(libc::ENAMETOOLONG | libc::ENOTDIR | libc::ENODEV), _) => {
+                Self::new(path, name, Error::io("open the init script", path, cause).with_code(Code::ScriptUnrunnable))
+            }
+            _ => Self::new(path, name, Error::io("read the init script", path, cause).with_code(Code::TryAgain)),
+        }
+    }
+
+    /// The same entry in the second source, which the ledger tells apart from a script in `Init/`.
+    #[must_use]
+    pub fn in_second_source(mut self: Box<Self>) -> Box<Self> {
+        self.key = second_source(&self.name);
+        self
+    }
+
+    /// Why it does not count any more, if a script of its name has run or its own failure has been reported.
+    pub fn unless_concluded(self: Box<Self>, init: &Path, ledger: &Ledger) -> Rejected {
+        let marked_as = |key| match ledger.find(key).map(|entry| (&entry.state, &entry.hash)) {
+            Some((State::Marked { outcome, in_place: true }, hash)) => Some((*outcome, *hash == self.hash)),
+            _ => None,
+        };
+        // A look that fails says nothing: then the entry counts.
+        let has_run = scan::is_marked(init, &self.name, Outcome::Done).unwrap_or(false)
+            || matches!(marked_as(&self.name), Some((Outcome::Done, _)));
+        if has_run {
+            let line = format!("{}; it is skipped, because the script {} has run", self.reason, self.name);
+            return Skipped::warning(line).into();
+        }
+        match marked_as(&self.key) {
+            Some((Outcome::Failed, true)) => {
+                Skipped::warning(format!("{}; it is skipped, because an earlier start failed on it", self.reason))
+                    .into()
+            }
+            _ => Rejected::Broken(self),
+        }
+    }
+
+    pub(super) fn into_reason(self: Box<Self>) -> Error {
+        self.reason
+    }
+}
+
+/// The ledger's name for an entry of the second source.
+#[must_use]
+pub fn second_source(name: &RelPath) -> RelPath {
+    RelPath::new(Path::new("seqinit").join(name.as_path())).unwrap_or_else(|_| name.clone())
+}
+
+fn unrunnable(what: String) -> Error {
+    Error::new(Code::ScriptUnrunnable, what)
+}
+
+/// Counts an attempt at an entry that cannot be run, and decides what follows.
+///
+/// # Errors
+/// Where the ledger cannot be written, or the file not be marked.
+pub(super) fn fail(settings: &Settings<'_>, broken: &Broken, ledger: &mut Ledger) -> Result<End> {
+    // What is known of a script that cannot be read for now must not be lost: its run goes on.
+    let under_way = |state: &State| matches!(state, State::Waiting | State::Running);
+    let known = ledger.find(&broken.key).filter(|entry| under_way(&entry.state)).map(|entry| entry.hash.clone());
+    ledger.open(&broken.key, &known.unwrap_or_else(|| broken.hash.clone()), !(settings.holds_state)()?)?;
+    ledger.change(&broken.key, |entry| entry.attempts += 1)?;
+    let init = settings.volume.init();
+    let exit = broken.reason.code().exit();
+    let failing = Failing {
+        key: &broken.key,
+        path: &broken.path,
+        failure: Failure::of_command(exit),
+        exit,
+        reason: &broken.reason,
+        renamed: broken.renamed(),
+    };
+    outcome::fail(settings, &failing, Output::open(&init, &broken.name, Vec::new()), ledger, |ledger| {
+        ledger.change(&broken.key, |entry| {
+            entry.hash.clone_from(&broken.hash);
+            if !broken.renamed() {
+                entry.state = State::Marked { outcome: Outcome::Failed, in_place: true };
+            }
+        })?;
+        if broken.renamed() { mark::set_aside(&init, &broken.name, &broken.path, ledger) } else { Ok(()) }
+    })
+}
+
+impl Broken {
+    /// Whether it is a file of `Init/`, which gets the name of a failed script.
+    fn renamed(&self) -> bool {
+        self.is_file && self.key == self.name
+    }
+}
