@@ -20,11 +20,11 @@ use super::{
     policy::Failure,
     scan::{self, Skipped},
 };
+use seqbac_header::RelPath;
 use volume::{
     error::{Code, Error, Result},
     presence,
 };
-use seqbac_header::RelPath;
 
 /// Why an entry is not run.
 #[derive(Debug)]

@@ -6,8 +6,8 @@
 
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt, path::Path};
 
-use volume::error::{Code, Error, Result};
 use process::exec::shebang;
+use volume::error::{Code, Error, Result};
 
 const MARK: &[u8] = b"\xef\xbb\xbf";
 

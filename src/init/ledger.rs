@@ -43,7 +43,7 @@ impl Outcome {
 pub enum State {
     /// It is to be run (again).
     Waiting,
-    /// It was started. Found at a start, it was cut off by a crash.
+    /// It was started. InheritedSignals at a start, it was cut off by a crash.
     Running,
     /// It has ended, and is about to be renamed to this.
     Marking {

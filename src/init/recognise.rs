@@ -9,8 +9,8 @@ use super::{
     commands::{self, Command},
     hashbang,
 };
-use volume::error::{Code, Error, Result};
 use process::exec::shebang;
+use volume::error::{Code, Error, Result};
 
 /// What a script is.
 #[derive(Debug, PartialEq, Eq)]

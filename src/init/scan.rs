@@ -20,8 +20,8 @@ use super::{
     ledger::Outcome,
     stage::Stage,
 };
-use volume::error::{Code, Error, IoContext, Result};
 use seqbac_header::RelPath;
+use volume::error::{Code, Error, IoContext, Result};
 
 /// A text larger than this is data.
 const TEXT_LIMIT: u64 = 16 << 20;

@@ -17,9 +17,13 @@ use std::{
 use nix::libc;
 use serde::{Deserialize, Serialize};
 
-use volume::{error::{Code, Error, IoContext, Result}, restores::ScriptStep, Volume};
-use seqbac_header::{without_keys, Id};
 use process::User;
+use seqbac_header::{Id, without_keys};
+use volume::{
+    Volume,
+    error::{Code, Error, IoContext, Result},
+    restores::ScriptStep,
+};
 
 const SIZE: usize = 4096;
 

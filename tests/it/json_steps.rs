@@ -8,7 +8,7 @@ use std::{
 };
 
 use engine::quarantine::{
-    Kept, Outcome, Was,
+    Before, Kept, Outcome,
     json::{Drafts, Node},
 };
 use profile::step::{Condition, Nodes};
@@ -63,11 +63,11 @@ impl Tree {
 
 fn nodes_of(kept: &[Kept]) -> Vec<&Node> {
     let node = |kept: &'_ Kept| match &kept.was {
-        Was::Node(_) => (),
+        Before::Node(_) => (),
         other => panic!("{other:?}"),
     };
     kept.iter().for_each(node);
-    kept.iter().filter_map(|kept| if let Was::Node(node) = &kept.was { Some(node) } else { None }).collect()
+    kept.iter().filter_map(|kept| if let Before::Node(node) = &kept.was { Some(node) } else { None }).collect()
 }
 
 fn ids(kept: &[Kept]) -> Vec<&str> {

@@ -86,17 +86,6 @@ fn children_of_a_start_write_it_too() {
 }
 
 #[test]
-fn a_quiet_start_is_one_whose_log_is_in_words() {
-    let volume = TestVolume::fresh().settle();
-    let start = |format: &str| {
-        let start = volume.run(["/bin/true"]).without("MOORLINE_SEQINIT").without("MOORLINE_NO_BOOT_BACKUP");
-        start.env("MOORLINE_LOG_FORMAT", format).wait();
-        volume.was_quiet()
-    };
-    assert_eq!((start("text"), start("clef")), (true, false));
-}
-
-#[test]
 fn progress_is_told_to_whoever_asks_and_to_no_child() {
     let data = Data::with_state();
     let (told, seen) = (data.path("Backups/told"), data.path("Backups/seen"));

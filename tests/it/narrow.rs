@@ -81,7 +81,7 @@ fn a_root_that_cannot_be_written() {
 
 #[test]
 fn variables_that_are_not_ours_are_left_alone_and_secrets_do_not_reach_the_server() {
-    let volume = TestVolume::fresh();
+    let volume = TestVolume::in_use();
     let line = "echo \"$DB_PASSWORD_FILE|${DB_PASSWORD-unset}|${MOORLINE_SECRETKEY-unset}|$NOTIFY_SOCKET\"";
     volume.script("x", line);
     volume.script("start.d/y", line);

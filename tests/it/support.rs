@@ -29,6 +29,9 @@ use tempfile::TempDir;
 /// The binary under test.
 pub const MOORLINE: &str = env!("MOORLINE_PROGRAM");
 
+/// The engine beside it.
+pub const ENGINE: &str = env!("MOORLINE_ENGINE");
+
 /// A secret key for tests.
 pub const KEY: &str = "8D2RNAbAgmV7ur8nQCLT7PlCWCk+kW488nSg3Narj/4=";
 
@@ -144,21 +147,27 @@ impl TestVolume {
 
     /// moorline with these arguments, on this volume.
     pub fn moorline<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Start<'_> {
-        let start =
-            Start { volume: self, arguments: Vec::new(), variables: Vec::new(), before: None, pid_1: true, user: None };
+        let start = Start {
+            volume: self,
+            program: MOORLINE.into(),
+            arguments: Vec::new(),
+            variables: Vec::new(),
+            before: None,
+            pid_1: true,
+            user: None,
+        };
         let start = start.env("MOORLINE_STORAGE", self.root()).env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin");
         // What is tested is rarely what runs beside it.
         let start = start.env("MOORLINE_NO_SERVE", "1");
         let seqinit = self.beside("seqinit");
-        let has_scripts = fs::read_dir(&seqinit).expect("a folder").next().is_some();
-        let start = if settled() && !has_scripts { start } else { start.env("MOORLINE_SEQINIT", seqinit) };
-        if settled() { start } else { start.env("MOORLINE_NO_BOOT_BACKUP", "1") }.args(arguments)
+        start.env("MOORLINE_SEQINIT", seqinit).env("MOORLINE_NO_BOOT_BACKUP", "1").args(arguments)
     }
 }
 
 /// A container that is about to be started.
 pub struct Start<'a> {
     volume: &'a TestVolume,
+    program: PathBuf,
     arguments: Vec<OsString>,
     variables: Vec<(String, OsString)>,
     before: Option<String>,
@@ -170,6 +179,12 @@ impl Start<'_> {
     /// More arguments.
     pub fn args<S: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = S>) -> Self {
         self.arguments.extend(arguments.into_iter().map(|argument| argument.as_ref().to_owned()));
+        self
+    }
+
+    /// Another copy of moorline.
+    pub fn program(mut self, path: PathBuf) -> Self {
+        self.program = path;
         self
     }
 
@@ -232,7 +247,7 @@ impl Start<'_> {
             let user = format!("--reuid={user}");
             words.extend(["/usr/bin/setpriv", &user, "--regid=0", "--clear-groups"].map(OsString::from));
         }
-        words.push(MOORLINE.into());
+        words.push(self.program.clone().into());
         words.extend(self.arguments.iter().cloned());
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]);

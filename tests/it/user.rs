@@ -79,7 +79,7 @@ fn what_is_unknown_is_refused_before_anything_runs() {
 
 #[test]
 fn who_is_not_root_stays_who_it_is() {
-    let volume = TestVolume::fresh();
+    let volume = TestVolume::in_use();
     fs::set_permissions(volume.root(), fs::Permissions::from_mode(0o777)).expect("changes");
     fs::set_permissions(volume.path("Init"), fs::Permissions::from_mode(0o777)).expect("changes");
     for (spec, code) in [("1234:0", 0), ("1234", 0), ("1234:1234", 2), ("0", 2), ("root", 2)] {

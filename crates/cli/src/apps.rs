@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{Context, output};
 use engine::{
     apps as in_place,
-    quarantine::{App, Chosen, Look, Memory, ReleasedStep, Requests, in_words},
+    quarantine::{App, Chosen, Look, QuarantineRecord, ReleasedStep, Requests, in_words},
     restore,
 };
 use seqbac_header::Id;
@@ -79,7 +79,7 @@ impl Apps {
     }
 
     fn list(&self, context: &Context, volume: &Volume) -> Result<()> {
-        let listed = match Memory::load(volume)? {
+        let listed = match QuarantineRecord::load(volume)? {
             Some(memory) => Listed {
                 quarantined: true,
                 since: Some(memory.since),

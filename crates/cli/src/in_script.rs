@@ -3,8 +3,11 @@
 use std::{ffi::OsString, path::PathBuf};
 
 use moorline::command::environment::Environment;
-use volume::{error::{Code, Error}, Volume};
 use moorline::init::Reporter;
+use volume::{
+    Volume,
+    error::{Code, Error},
+};
 
 /// A command that replaces the state.
 #[derive(Debug, Clone, Copy)]

@@ -1,7 +1,7 @@
 //! `restore --dry-run` in words: a table, store by store.
 
 use super::output;
-use engine::restore::{AppsAfter, DatabaseChange, DatabaseDiffers, Preview};
+use engine::restore::{AppsState, DatabaseChange, DatabaseDiffers, Preview};
 
 /// Prints what would change.
 pub(super) fn show(preview: &Preview) {
@@ -24,8 +24,8 @@ pub(super) fn show(preview: &Preview) {
     output::table(["STORE", "WHAT", "APPEAR", "CHANGE", "VANISH"], rows.into_iter());
     output::answer(&format!("{} files and databases are the same", files.same));
     output::answer(match preview.apps {
-        AppsAfter::Off => "apps would be off",
-        AppsAfter::AsTheyWere => "apps would be as the backup has them",
+        AppsState::Off => "apps would be off",
+        AppsState::AsTheyWere => "apps would be as the backup has them",
     });
     for step in &preview.switched_off {
         output::answer(&output::printable(&format!(

@@ -8,7 +8,7 @@ use super::{Context, confirm, environment, in_script::Replacing, key::KeyArgumen
 use engine::{
     backup,
     quarantine::App,
-    restore::{self, AppsAfter, Request, Restored, Said},
+    restore::{self, AppsPolicy, AppsState, Request, Restored},
 };
 use seqbac_header::SecretKey;
 use volume::{
@@ -98,11 +98,11 @@ impl Restore {
         Ok(ExitCode::SUCCESS)
     }
 
-    const fn said(&self) -> Said {
+    const fn said(&self) -> AppsPolicy {
         match (self.enable_apps, self.from_latest) {
-            (true, _) => Said::EnableApps,
-            (false, true) => Said::FromLatest,
-            (false, false) => Said::Nothing,
+            (true, _) => AppsPolicy::EnableApps,
+            (false, true) => AppsPolicy::FromLatest,
+            (false, false) => AppsPolicy::Nothing,
         }
     }
 
@@ -124,11 +124,11 @@ impl Restore {
         }
         let said = self.said();
         match (restored.apps, said) {
-            (AppsAfter::AsTheyWere, _) => log::info!("apps are as they were ({said})"),
-            (AppsAfter::Off, Said::FromLatest) => {
+            (AppsState::AsTheyWere, _) => log::info!("apps are as they were ({said})"),
+            (AppsState::Off, AppsPolicy::FromLatest) => {
                 log::info!("apps are off ({said}, in quarantine): {}", off(&restored.apps_off));
             }
-            (AppsAfter::Off, _) => log::info!("apps are off ({said}): {}", off(&restored.apps_off)),
+            (AppsState::Off, _) => log::info!("apps are off ({said}): {}", off(&restored.apps_off)),
         }
         if restored.key_adopted {
             log::info!("the volume had no secret key, and took the one it was given as its own");

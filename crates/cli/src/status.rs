@@ -10,7 +10,7 @@ use moorline::command::container;
 use super::{Context, output};
 use engine::{
     backup::{self, Summary},
-    quarantine::{Memory, Requests},
+    quarantine::{QuarantineRecord, Requests},
     restore::{self, Kept},
 };
 use moorline::init;
@@ -88,7 +88,7 @@ impl Status {
                 done: scripts.done,
                 failed: scripts.failed,
             },
-            quarantine: Memory::load(&volume)?.map(quarantine),
+            quarantine: QuarantineRecord::load(&volume)?.map(quarantine),
             restore_unfinished: volume::restores::unfinished(&volume)?,
             restores: restore::kept(&volume)?,
         };
@@ -107,7 +107,7 @@ fn profile(context: &Context) -> Option<String> {
     context.profile.read().inspect_err(failed).ok().flatten().map(|profile| profile.name)
 }
 
-fn quarantine(memory: Memory) -> Quarantine {
+fn quarantine(memory: QuarantineRecord) -> Quarantine {
     let apps: Vec<_> = memory.apps().collect();
     let waits = match (memory.pending, memory.requested.is_empty()) {
         (true, _) => "; the next start finishes switching them off",

@@ -21,7 +21,7 @@ use super::{Console, scheduler};
 use engine::{
     backup::{self, Listed, Summary, Verifications},
     metastore,
-    quarantine::Memory,
+    quarantine::QuarantineRecord,
 };
 use seqbac_header::Id;
 use volume::backups::is_in_the_future;
@@ -157,7 +157,7 @@ impl Facts {
             listed,
             verifications: Verifications::load(volume)?,
             last: events::read_before(volume, None, 1, &is_result)?.into_iter().next(),
-            quarantined: Memory::load(volume)?.map_or(0, |memory| memory.apps().count()),
+            quarantined: QuarantineRecord::load(volume)?.map_or(0, |memory| memory.apps().count()),
         })
     }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Failure, Site, auth::Who, blocking, failure::Answer};
-use engine::quarantine::Memory;
+use engine::quarantine::QuarantineRecord;
 use volume::{
     error::Result,
     events::{self, Event, Kind},
@@ -70,7 +70,7 @@ pub struct Released {
 /// Where the memory of quarantine cannot be read.
 pub async fn show(site: &Site) -> Result<Quarantine> {
     let volume = site.console.volume.clone();
-    blocking(move || Ok(of_memory(Memory::load(&volume)?))).await
+    blocking(move || Ok(of_memory(QuarantineRecord::load(&volume)?))).await
 }
 
 /// Puts apps back on, or notes that the next start is to.
@@ -104,7 +104,7 @@ pub async fn release(site: &Site, who: &Who, input: ReleaseInput) -> Answer<Rele
     Ok(Released { waits_for_restart, quarantine: show(site).await? })
 }
 
-fn of_memory(memory: Option<Memory>) -> Quarantine {
+fn of_memory(memory: Option<QuarantineRecord>) -> Quarantine {
     let Some(memory) = memory else {
         return Quarantine { is_active: false, since: None, restore_id: None, is_pending: false, apps: Vec::new() };
     };

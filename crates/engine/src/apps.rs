@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::{
     metastore::{self, MetastoreLock},
-    quarantine::{self as apps, App, Chosen, Keep, Look, Memory, Release, ReleasedStep, Requests, failed},
+    quarantine::{self as apps, App, Chosen, Keep, Look, QuarantineRecord, Release, ReleasedStep, Requests, failed},
     restore::{events, no_database_in_use, recover, refuse_unfinished},
     store::holds_state,
 };
@@ -56,7 +56,7 @@ pub struct Settled {
 pub fn disable(volume: &Volume, profile: &Profile, _held: &Lock) -> Result<Disabled> {
     let _locks = (no_backup(volume)?, AppsLock::take(volume)?);
     // Whoever switches everything off does not want released what was asked for before.
-    let before = Memory::load(volume)?.map(Memory::without_requests);
+    let before = QuarantineRecord::load(volume)?.map(QuarantineRecord::without_requests);
     let console = metastore::is_there(volume)?;
     let steps = match (profile.apps, &before) {
         (Apps::Listed, _) => profile.steps.clone(),
@@ -68,7 +68,7 @@ pub fn disable(volume: &Volume, profile: &Profile, _held: &Lock) -> Result<Disab
     let steps = apps::with_console(steps, console)?;
     let console_held = console.then(|| MetastoreLock::alone(volume)).transpose()?;
     no_database_in_use(volume, std::slice::from_ref(&profile.scope))?;
-    let known: BTreeSet<_> = before.iter().flat_map(Memory::apps).map(|app| app.id).collect();
+    let known: BTreeSet<_> = before.iter().flat_map(QuarantineRecord::apps).map(|app| app.id).collect();
     let (memory, notes) = switch_off(volume, &steps, before, console_held.as_ref())?;
     let apps: Vec<App> = memory.apps().collect();
     let switched_off = apps.iter().filter(|app| !known.contains(&app.id)).count();
@@ -114,7 +114,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    fn of(release: Release, memory: &Memory) -> Self {
+    fn of(release: Release, memory: &QuarantineRecord) -> Self {
         Self {
             released: release.steps,
             requested: None,
@@ -193,10 +193,10 @@ fn release_beside(volume: &Volume, chosen: &Chosen, because: &str) -> Result<Ans
 }
 
 /// Which of the chosen are the console's apps, and which the server's.
-fn divide(memory: &Memory, chosen: &Chosen) -> (Option<Chosen>, Option<Chosen>) {
+fn divide(memory: &QuarantineRecord, chosen: &Chosen) -> (Option<Chosen>, Option<Chosen>) {
     let mut server = memory.clone();
     let console = server.take_console();
-    let among = |part: &Memory| match chosen {
+    let among = |part: &QuarantineRecord| match chosen {
         Chosen::All => part.apps().next().map(|_| Chosen::All),
         Chosen::Named(names) => {
             let names: Vec<String> = names.iter().filter(|name| is_off(part, name)).cloned().collect();
@@ -208,7 +208,7 @@ fn divide(memory: &Memory, chosen: &Chosen) -> (Option<Chosen>, Option<Chosen>) 
 
 /// The console's apps, in its database, while a server may be running. A crash may leave them on and remembered: that
 /// they are as they were is seen when they are released again.
-fn release_console(volume: &Volume, memory: &mut Memory, chosen: &Chosen) -> Result<Release> {
+fn release_console(volume: &Volume, memory: &mut QuarantineRecord, chosen: &Chosen) -> Result<Release> {
     let alone = MetastoreLock::alone(volume)?;
     let mut console = memory.take_console();
     let done = release_part(volume, &mut console, chosen, &mut |console| {
@@ -222,7 +222,7 @@ fn release_console(volume: &Volume, memory: &mut Memory, chosen: &Chosen) -> Res
 
 /// Where backups are kept may have been switched off or on. That is written down first: what a crash leaves undone is
 /// still in the memory, and done by whoever asks again.
-fn save(volume: &Volume, memory: &Memory, console: Option<&MetastoreLock>) -> Result<()> {
+fn save(volume: &Volume, memory: &QuarantineRecord, console: Option<&MetastoreLock>) -> Result<()> {
     mirror(volume, console)?;
     memory.save(volume)
 }
@@ -234,14 +234,14 @@ fn mirror(volume: &Volume, console: Option<&MetastoreLock>) -> Result<()> {
     }
 }
 
-fn load(volume: &Volume, chosen: &Chosen) -> Result<Memory> {
-    let memory = Memory::load(volume)?.ok_or_else(|| not_in_quarantine(volume))?;
+fn load(volume: &Volume, chosen: &Chosen) -> Result<QuarantineRecord> {
+    let memory = QuarantineRecord::load(volume)?.ok_or_else(|| not_in_quarantine(volume))?;
     apps::refuse_unknown(&memory, chosen)?;
     Ok(memory)
 }
 
 /// Where apps of the console's are to be changed: nobody has its database open meanwhile.
-fn console_closed(volume: &Volume, memory: &Memory) -> Result<Option<MetastoreLock>> {
+fn console_closed(volume: &Volume, memory: &QuarantineRecord) -> Result<Option<MetastoreLock>> {
     let concerned = memory.has_console_apps() || (memory.pending && metastore::is_there(volume)?);
     concerned.then(|| MetastoreLock::alone(volume)).transpose()
 }
@@ -253,7 +253,7 @@ fn console_closed(volume: &Volume, memory: &Memory) -> Result<Option<MetastoreLo
 pub fn settle(volume: &Volume, _held: &Lock) -> Result<Settled> {
     let _lock = AppsLock::take(volume)?;
     let mut settled = Settled { resumed: false, release: None, notes: Vec::new() };
-    let Some(mut memory) = Memory::load(volume)? else { return Ok(settled) };
+    let Some(mut memory) = QuarantineRecord::load(volume)? else { return Ok(settled) };
     let due = memory.pending || !memory.requested.is_empty();
     let console = if due { console_closed(volume, &memory)? } else { None };
     if memory.pending {
@@ -280,11 +280,11 @@ fn no_backup(volume: &Volume) -> Result<BackupLock> {
 fn switch_off(
     volume: &Volume,
     steps: &[Step],
-    before: Option<Memory>,
+    before: Option<QuarantineRecord>,
     console: Option<&MetastoreLock>,
-) -> Result<(Memory, Vec<String>)> {
+) -> Result<(QuarantineRecord, Vec<String>)> {
     let mut kept = false;
-    let mut keep = |memory: &Memory| {
+    let mut keep = |memory: &QuarantineRecord| {
         kept = true;
         save(volume, memory, console)
     };
@@ -300,7 +300,7 @@ fn switch_off(
 /// What cannot be put back is forgotten, so that quarantine can end; a copy of the memory keeps it for a person.
 fn switch_on(
     volume: &Volume,
-    memory: &mut Memory,
+    memory: &mut QuarantineRecord,
     chosen: &Chosen,
     console: Option<&MetastoreLock>,
 ) -> Result<Release> {
@@ -308,7 +308,7 @@ fn switch_on(
 }
 
 /// The same of a memory that is not kept as it is.
-fn release_part(volume: &Volume, memory: &mut Memory, chosen: &Chosen, keep: Keep<'_>) -> Result<Release> {
+fn release_part(volume: &Volume, memory: &mut QuarantineRecord, chosen: &Chosen, keep: Keep<'_>) -> Result<Release> {
     let before = memory.to_bytes()?;
     let mut release = apps::release(volume.root(), memory, chosen, keep).map_err(failed)?;
     if release.steps.iter().flat_map(|step| &step.left).any(|left| !left.remembered) {
@@ -319,12 +319,12 @@ fn release_part(volume: &Volume, memory: &mut Memory, chosen: &Chosen, keep: Kee
     Ok(release)
 }
 
-fn steps_of(memory: &Memory) -> Vec<Step> {
+fn steps_of(memory: &QuarantineRecord) -> Vec<Step> {
     memory.steps.iter().map(|remembered| remembered.step.clone()).collect()
 }
 
 /// Those that are of nothing that is off any more.
-fn forget_requests(memory: &mut Memory) {
+fn forget_requests(memory: &mut QuarantineRecord) {
     let names = std::mem::take(&mut memory.requested.named);
     memory.requested.named = names.into_iter().filter(|name| is_off(memory, name)).collect();
 }
@@ -337,7 +337,7 @@ fn asked_for(requests: &Requests) -> Option<Chosen> {
     }
 }
 
-fn is_off(memory: &Memory, name: &str) -> bool {
+fn is_off(memory: &QuarantineRecord, name: &str) -> bool {
     memory.apps().any(|app| app.id == name || app.step == name)
 }
 

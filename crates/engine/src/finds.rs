@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::store::{Found, Survey};
+use crate::store::{Survey, SurveyEntry};
 use profile::{PathKind, Scope, scope::plain};
 use profile::{
     Profile,
@@ -43,8 +43,8 @@ pub fn stores(profile: &Profile, survey: &Survey) -> Result<Vec<StoreFinds>> {
 
 fn of_glob(store: &'static str, glob: Option<String>, scope: &Scope, survey: &Survey) -> Result<StoreFinds> {
     let matcher = scope.compile()?;
-    let taken = |found: &&Found| found.kind != PathKind::Directory && matcher.takes(&found.path, found.kind);
-    let paths = |found: &[Found]| found.iter().filter(taken).map(|found| found.path.clone()).collect();
+    let taken = |found: &&SurveyEntry| found.kind != PathKind::Directory && matcher.takes(&found.path, found.kind);
+    let paths = |found: &[SurveyEntry]| found.iter().filter(taken).map(|found| found.path.clone()).collect();
     Ok(StoreFinds { store, glob, databases: paths(&survey.databases), files: paths(&survey.files) })
 }
 

@@ -21,8 +21,8 @@ mod databases;
 pub mod file;
 pub mod json;
 mod look;
-pub mod memory;
 mod paths;
+pub mod record;
 mod release;
 pub mod sqlite;
 mod switch_off;
@@ -35,7 +35,7 @@ pub use self::{
     choose::refuse_unknown,
     console::{console_steps, is_of_console, with_console},
     look::{look, look_beside},
-    memory::{App, Kept, Kind, Memory, Remembered, Requests, Was, by_step, failed, in_words},
+    record::{App, Before, Kept, Kind, QuarantineRecord, Remembered, Requests, by_step, failed, in_words},
     release::release,
     switch_off::quarantine,
     value::Value,
@@ -53,7 +53,7 @@ pub enum Chosen {
 }
 
 /// Hands over what is to be kept, to be durable before it returns.
-pub type Keep<'a> = &'a mut dyn FnMut(&Memory) -> Result<()>;
+pub type Keep<'a> = &'a mut dyn FnMut(&QuarantineRecord) -> Result<()>;
 
 /// What a release came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

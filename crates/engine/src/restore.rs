@@ -19,8 +19,8 @@ mod commit;
 mod console;
 pub mod events;
 mod journal;
-mod obstacles;
 mod plan;
+mod preflight;
 mod preview;
 mod rollback;
 mod set;
@@ -33,10 +33,10 @@ use serde::Serialize;
 
 use self::{apps_policy::Quarantine, journal::Journal, plan::Scopes, set::RestoreSet, stage::Staged};
 pub use self::{
-    apps_policy::{AppsAfter, Said},
+    apps_policy::{AppsPolicy, AppsState},
     commit::recover,
     journal::{Move, Source, State},
-    obstacles::no_database_in_use,
+    preflight::no_database_in_use,
     preview::{DatabaseChange, DatabaseDiffers, FileChanges, Preview, SwitchedOff, preview},
     rollback::{RolledBack, rollback},
     set::{Kept, discard, kept, prune, refuse_unfinished},
@@ -44,7 +44,7 @@ pub use self::{
 use crate::{
     backup::{Manifest, Progress, read_whole},
     metastore::MetastoreLock,
-    quarantine::{App, Memory},
+    quarantine::{App, QuarantineRecord},
 };
 use profile::Profile;
 use seqbac_header::{Id, RelPath, SecretKey, relpath};
@@ -66,7 +66,7 @@ pub struct Request<'a> {
     /// Whether the volume, having no key at all, takes this one as its own.
     pub adopt_key: bool,
     /// What was said about the apps.
-    pub apps: Said,
+    pub apps: AppsPolicy,
     /// Whether a backup of another profile is accepted.
     pub accept_other_profile: bool,
     /// Who owns what is restored, unless the archive says.
@@ -90,7 +90,7 @@ pub struct Restored {
     /// The volume's instance id.
     pub instance_id: Id,
     /// What became of the apps.
-    pub apps: AppsAfter,
+    pub apps: AppsState,
     /// The apps that are off.
     pub apps_off: Vec<App>,
     /// Whether the volume took the backup's key as its own.
@@ -122,13 +122,13 @@ fn put_in_place(
     accept(&manifest, profile, request)?;
     // Nobody asks for a release of what is about to be replaced, and is told that it will be carried out.
     let _memory = AppsLock::take(volume)?;
-    let remembered = Memory::load(volume)?;
+    let remembered = QuarantineRecord::load(volume)?;
     let quarantine = Quarantine { said: request.apps, profile, manifest: &manifest, volume: remembered.as_ref() };
     quarantine.refuse_unknown(&contents.members)?;
     let scopes = Scopes::new(&manifest.scope, &profile.scope)?;
     let both = [manifest.scope.clone(), profile.scope.clone()];
-    obstacles::no_database_in_use(volume, &both)?;
-    obstacles::space(volume, contents.members.iter().map(|member| member.size))?;
+    preflight::no_database_in_use(volume, &both)?;
+    preflight::space(volume, contents.members.iter().map(|member| member.size))?;
     let set = RestoreSet::create(volume)?;
     let abandon = |error: Error| set.abandon(error);
     let staged = Staged::of(volume, &set, &quarantine, request, MetastoreLock::alone, progress).map_err(abandon)?;
@@ -137,7 +137,7 @@ fn put_in_place(
     let mut moves = staged.own_files();
     let scopes = scopes.and_all_in(put_away(remembered.as_ref()));
     moves.extend(plan::of_tree(volume, &set, &set.stage(), &scopes).map_err(abandon)?);
-    obstacles::moves(volume, &moves).map_err(abandon)?;
+    preflight::moves(volume, &moves).map_err(abandon)?;
     let is_replaced = |path: &RelPath| {
         moves.iter().any(|change| change.old.is_some() && path.as_path().starts_with(change.path.as_path()))
     };
@@ -158,7 +158,7 @@ fn put_in_place(
         beyond,
         moves,
     };
-    let journal = commit::commit(volume, &set, journal, || obstacles::no_database_in_use(volume, &both))?;
+    let journal = commit::commit(volume, &set, journal, || preflight::no_database_in_use(volume, &both))?;
     Ok(Restored {
         id: set.id(),
         backup: request.backup.to_owned(),
@@ -176,8 +176,8 @@ fn put_in_place(
 
 /// What quarantine took away and keeps under other names goes with the state that it was taken from, whatever the globs
 /// say.
-fn put_away(memory: Option<&Memory>) -> Vec<RelPath> {
-    memory.map(Memory::files).unwrap_or_default()
+fn put_away(memory: Option<&QuarantineRecord>) -> Vec<RelPath> {
+    memory.map(QuarantineRecord::files).unwrap_or_default()
 }
 
 /// Whether this backup may be restored here at all.
@@ -197,7 +197,7 @@ fn accept(manifest: &Manifest, profile: &Profile, request: &Request) -> Result<(
 /// The instance that the volume is once the restore is done.
 fn instance_after(volume: &Volume, request: &Request, backup_id: Id) -> Result<Instance> {
     let mut instance = Instance::load(volume)?.map_or_else(Instance::new, Ok)?;
-    if request.apps == Said::Nothing {
+    if request.apps == AppsPolicy::Nothing {
         // A copy is somebody else: it neither prunes nor uploads over what its original made.
         instance.id = Id::random()?;
     }

@@ -29,5 +29,5 @@ pub use self::{
     spool::Spool,
     sqlite::{DatabaseFacts, Snapshot, check_image, in_use, open_all},
     stage::{Owners, Stager},
-    survey::{Found, Note, Survey, holds_state, is_backup, is_database, sidecar_base, survey},
+    survey::{Note, Survey, SurveyEntry, holds_state, is_backup, is_database, sidecar_base, survey},
 };

@@ -11,7 +11,7 @@ use nix::{libc, unistd};
 
 use super::{
     User,
-    signals::Found,
+    signals::InheritedSignals,
     start::{IOPRIO_IDLE, IOPRIO_WHO_PROCESS, NICE},
 };
 
@@ -31,7 +31,7 @@ pub struct Isolation {
 impl Isolation {
     /// Has the command apply it when it starts.
     pub fn apply(self, command: &mut Command) {
-        let found = Found::get();
+        let found = InheritedSignals::get();
         let parent = unistd::getpid().as_raw();
         // SAFETY: between fork and exec it makes system calls only, and allocates nothing.
         unsafe {
@@ -39,7 +39,7 @@ impl Isolation {
         }
     }
 
-    fn enter(&self, parent: i32, found: Found) -> io::Result<()> {
+    fn enter(&self, parent: i32, found: InheritedSignals) -> io::Result<()> {
         // SAFETY: system calls that take numbers.
         unsafe {
             libc::setsid();

@@ -31,7 +31,7 @@ pub use self::{
     isolation::Isolation,
     own::{ARGUMENTS_FD, Own},
     routes::Routes,
-    signals::{Found, Signals},
+    signals::{InheritedSignals, Signals},
     user::User,
     variables::Variables,
 };

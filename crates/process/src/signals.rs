@@ -44,13 +44,13 @@ const OWN_DOING: [libc::c_int; 5] = [libc::SIGPIPE, libc::SIGXFSZ, libc::SIGTTOU
 
 /// How this process found its signals: what children and the server are given back.
 #[derive(Clone, Copy, Debug)]
-pub struct Found {
+pub struct InheritedSignals {
     mask: Mask,
     pipe: libc::sighandler_t,
     child: libc::sighandler_t,
 }
 
-static FOUND: OnceLock<Found> = OnceLock::new();
+static FOUND: OnceLock<InheritedSignals> = OnceLock::new();
 
 /// What is held: all but the fault signals.
 pub const HELD: Mask = all_but_faults();
@@ -68,13 +68,14 @@ static AT_START: extern "C" fn() = at_start;
 
 extern "C" fn at_start() {
     let now = change_mask(libc::SIG_BLOCK, 0);
-    let _ = FOUND.set(Found { mask: now, pipe: disposition(libc::SIGPIPE), child: disposition(libc::SIGCHLD) });
+    let _ =
+        FOUND.set(InheritedSignals { mask: now, pipe: disposition(libc::SIGPIPE), child: disposition(libc::SIGCHLD) });
     if unistd::getpid().as_raw() == 1 {
         change_mask(libc::SIG_BLOCK, HELD);
     }
 }
 
-impl Found {
+impl InheritedSignals {
     /// How they were found.
     #[must_use]
     pub fn get() -> Self {
@@ -93,7 +94,7 @@ impl Found {
 
 /// For a verb that starts no server: signals do what they do by default.
 pub fn release() {
-    change_mask(libc::SIG_SETMASK, Found::get().mask);
+    change_mask(libc::SIG_SETMASK, InheritedSignals::get().mask);
 }
 
 /// Whether a signal to stop has come, seen or still held: for whoever would wait for something that may never come.
@@ -138,7 +139,7 @@ impl Signals {
     /// # Errors
     /// Where the kernel has no `signalfd`.
     pub fn hold() -> Result<Self> {
-        let found = Found::get();
+        let found = InheritedSignals::get();
         change_mask(libc::SIG_BLOCK, HELD);
         // Inherited as ignored, children would vanish unwaited for.
         set_disposition(libc::SIGCHLD, libc::SIG_DFL);
@@ -236,7 +237,7 @@ impl Signals {
         if unistd::getpid().as_raw() != 1 {
             let _ = prctl::set_child_subreaper(self.was_subreaper);
         }
-        Found::get().restore();
+        InheritedSignals::get().restore();
     }
 }
 

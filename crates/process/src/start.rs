@@ -21,7 +21,7 @@ use nix::{
     unistd::{self, ForkResult, Pid},
 };
 
-use super::{NotExecuted, child, exec, exec::Prepared, fd, signals::Found};
+use super::{NotExecuted, child, exec, exec::Prepared, fd, signals::InheritedSignals};
 use volume::error::{Code, Error, Result};
 
 /// How much nicer than this process one is that stands behind others.
@@ -136,10 +136,10 @@ fn become_it(program: &Prepared, given: Given<'_>, group: bool, terminal: Option
     exec::close_on_exec_except(given.keep);
     let failed = if given.activated {
         let program = program.clone().with("LISTEN_PID", Some(&Pid::this().to_string())).with("LISTEN_PIDFDID", None);
-        Found::get().restore();
+        InheritedSignals::get().restore();
         program.exec()
     } else {
-        Found::get().restore();
+        InheritedSignals::get().restore();
         program.exec()
     };
     let text = format!("{}\0{}\0{}", failed.exit, failed.error.message(), failed.error.advice().unwrap_or_default());

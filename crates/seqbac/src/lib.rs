@@ -14,7 +14,7 @@
 //! checked when the whole member has been read, and that nothing is missing only at the end ([`Reader::finish`]): what
 //! was read before that is genuine, but may not be all.
 //!
-//! Memory is a function of the number of threads, plus 8 bytes a frame and about 100 bytes and its path a member.
+//! QuarantineRecord is a function of the number of threads, plus 8 bytes a frame and about 100 bytes and its path a member.
 
 mod archive;
 mod compress;

@@ -55,7 +55,7 @@ pub enum Origin {
 
 /// A key and where it was found.
 #[derive(Debug)]
-pub struct Found {
+pub struct FoundKey {
     /// The key.
     pub key: SecretKey,
     /// Where it was.
@@ -81,20 +81,20 @@ impl Sources {
     ///
     /// # Errors
     /// Where a configured source fails.
-    pub fn active(&self, volume: Option<&Volume>) -> Result<Option<Found>> {
+    pub fn active(&self, volume: Option<&Volume>) -> Result<Option<FoundKey>> {
         if let Some((name, program, arguments)) = &self.provider {
             let key = provide(name, program, arguments)?;
-            return Ok(Some(Found { key, origin: Origin::Configured(name.clone()) }));
+            return Ok(Some(FoundKey { key, origin: Origin::Configured(name.clone()) }));
         }
         match (&self.variable, &self.variable_file) {
             (Some((one, _)), Some((other, _))) => {
                 Err(Error::usage(format!("{one} and {other} are both set: unset one of them")))
             }
             (Some((name, text)), None) => {
-                Ok(Some(Found { key: SecretKey::parse(text, name)?, origin: Origin::Configured(name.clone()) }))
+                Ok(Some(FoundKey { key: SecretKey::parse(text, name)?, origin: Origin::Configured(name.clone()) }))
             }
             (None, Some((name, path))) => {
-                Ok(Some(Found { key: read(path, name)?, origin: Origin::Configured(name.clone()) }))
+                Ok(Some(FoundKey { key: read(path, name)?, origin: Origin::Configured(name.clone()) }))
             }
             (None, None) => volume.map_or(Ok(None), of_volume),
         }
@@ -104,11 +104,11 @@ impl Sources {
     ///
     /// # Errors
     /// As [`Sources::active`]; and `WrongKey` where the volume's backups are sealed with another one.
-    pub fn agreed(&self, volume: &Volume, accept_new: bool) -> Result<Option<Found>> {
+    pub fn agreed(&self, volume: &Volume, accept_new: bool) -> Result<Option<FoundKey>> {
         self.agreed_with(volume, Instance::load(volume)?.as_ref(), accept_new)
     }
 
-    fn agreed_with(&self, volume: &Volume, instance: Option<&Instance>, accept_new: bool) -> Result<Option<Found>> {
+    fn agreed_with(&self, volume: &Volume, instance: Option<&Instance>, accept_new: bool) -> Result<Option<FoundKey>> {
         let Some(found) = self.active(Some(volume))? else { return Ok(None) };
         let fingerprint = found.key.fingerprint();
         match instance.and_then(|instance| instance.key_fingerprint) {
@@ -125,7 +125,7 @@ impl Sources {
     ///
     /// # Errors
     /// As [`Sources::agreed`], and where the volume cannot be written.
-    pub fn ensure(&self, volume: &Volume, accept_new: bool) -> Result<Found> {
+    pub fn ensure(&self, volume: &Volume, accept_new: bool) -> Result<FoundKey> {
         Ok(self.ensure_for(volume, Instance::load(volume)?, accept_new)?.0)
     }
 
@@ -138,10 +138,10 @@ impl Sources {
         volume: &Volume,
         instance: Option<Instance>,
         accept_new: bool,
-    ) -> Result<(Found, Instance)> {
+    ) -> Result<(FoundKey, Instance)> {
         let found = match self.agreed_with(volume, instance.as_ref(), accept_new)? {
             Some(found) => found,
-            None => Found { key: create(volume)?, origin: Origin::Volume },
+            None => FoundKey { key: create(volume)?, origin: Origin::Volume },
         };
         let fingerprint = Some(found.key.fingerprint());
         let mut instance = instance.map_or_else(|| Instance::ensure(volume), Ok)?;
@@ -169,14 +169,14 @@ pub fn file_content(key: &SecretKey) -> Zeroizing<Vec<u8>> {
     text
 }
 
-fn of_volume(volume: &Volume) -> Result<Option<Found>> {
+fn of_volume(volume: &Volume) -> Result<Option<FoundKey>> {
     let path = volume.key_file();
     let Some(text) = read_if_there(&path)? else { return Ok(None) };
     if fs::metadata(&path).is_ok_and(|meta| meta.mode() & 0o077 != 0) {
         log::warn!("{} can be read by others; make it 0600", path.display());
     }
     let key = SecretKey::parse(&text, &path.display().to_string())?;
-    Ok(Some(Found { key, origin: Origin::Volume }))
+    Ok(Some(FoundKey { key, origin: Origin::Volume }))
 }
 
 fn create(volume: &Volume) -> Result<SecretKey> {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use engine::quarantine::{self as apps, Chosen, Memory};
+use engine::quarantine::{self as apps, Chosen, QuarantineRecord};
 use profile::step::Step;
 use volume::error::{Code, Error};
 
@@ -72,7 +72,7 @@ fn what_a_crash_left_between_two_databases_is_finished() {
     let before = dump(&copy);
     let untouched = fs::read(copy.path("b.db")).expect("reads");
     let mut first = None;
-    let done = apps::quarantine(copy.root(), &steps(), None, &mut |memory: &Memory| {
+    let done = apps::quarantine(copy.root(), &steps(), None, &mut |memory: &QuarantineRecord| {
         first.get_or_insert_with(|| memory.clone());
         Ok(())
     });

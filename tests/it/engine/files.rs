@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use engine::quarantine::{self as apps, Chosen, Kind, Memory};
+use engine::quarantine::{self as apps, Chosen, Kind, QuarantineRecord};
 use profile::step::{Action, Condition, Files, Moment, Nodes, Step};
 use serde_json::{Value, json};
 use volume::error::{Code, Error};
@@ -103,7 +103,7 @@ fn what_had_been_on_is_kept_before_any_file_is_changed() {
     let copy = copy();
     let before = files(&copy);
     let mut kept = None;
-    let done = apps::quarantine(copy.root(), &steps(), None, &mut |memory: &Memory| {
+    let done = apps::quarantine(copy.root(), &steps(), None, &mut |memory: &QuarantineRecord| {
         kept = Some(memory.clone());
         Err(cut_off())
     });
@@ -123,7 +123,7 @@ fn a_crash_between_any_two_files_is_made_good() {
     let whole = copy();
     let before = files(&whole);
     let mut first = None;
-    let done = apps::quarantine(whole.root(), &steps(), None, &mut |memory: &Memory| {
+    let done = apps::quarantine(whole.root(), &steps(), None, &mut |memory: &QuarantineRecord| {
         first.get_or_insert_with(|| memory.clone());
         Ok(())
     });

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs};
 
-use engine::quarantine::{self as apps, Chosen, Memory};
+use engine::quarantine::{self as apps, Chosen, QuarantineRecord};
 use profile::step::{Action, Condition, Files, Moment, Nodes, Step};
 use volume::error::{Code, Error};
 
@@ -111,7 +111,7 @@ fn it_may_be_cut_off_anywhere() {
         assert_eq!(state(&copy), before);
         let (mut memory, _) = copy.off_again(&steps(), kept);
         let (mut kept, mut calls) = (memory.clone(), 0);
-        let done = apps::release(copy.root(), &mut memory, &Chosen::All, &mut |memory: &Memory| {
+        let done = apps::release(copy.root(), &mut memory, &Chosen::All, &mut |memory: &QuarantineRecord| {
             if calls == after {
                 return Err(went());
             }

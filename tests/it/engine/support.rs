@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
-use engine::quarantine::{self as apps, Chosen, Memory, Release};
+use engine::quarantine::{self as apps, Chosen, QuarantineRecord, Release};
 use profile::step::{Action, Change, Moment, Rows, Scalar, Step};
 use rusqlite::{Connection, types::ValueRef};
 use volume::error::{Error, Result};
@@ -49,17 +49,17 @@ impl Copy {
         self.rows("app.db", &format!("SELECT * FROM {table}"))
     }
 
-    pub fn off(&self, steps: &[Step]) -> (Memory, Vec<String>) {
+    pub fn off(&self, steps: &[Step]) -> (QuarantineRecord, Vec<String>) {
         self.off_again(steps, None)
     }
 
-    pub fn off_again(&self, steps: &[Step], before: Option<Memory>) -> (Memory, Vec<String>) {
+    pub fn off_again(&self, steps: &[Step], before: Option<QuarantineRecord>) -> (QuarantineRecord, Vec<String>) {
         let (memory, warnings) = self.try_off(steps, before).expect("quarantines");
         assert!(!memory.pending);
         (reread(&memory), warnings)
     }
 
-    pub fn try_off(&self, steps: &[Step], before: Option<Memory>) -> Result<(Memory, Vec<String>)> {
+    pub fn try_off(&self, steps: &[Step], before: Option<QuarantineRecord>) -> Result<(QuarantineRecord, Vec<String>)> {
         apps::quarantine(self.folder.path(), steps, before, &mut |_| Ok(()))
     }
 
@@ -77,14 +77,14 @@ impl Copy {
         error
     }
 
-    pub fn on(&self, memory: &Memory) -> Release {
+    pub fn on(&self, memory: &QuarantineRecord) -> Release {
         let mut memory = memory.clone();
         let release = self.release(&mut memory, &Chosen::All);
         assert!(memory.is_over());
         release
     }
 
-    pub fn release(&self, memory: &mut Memory, chosen: &Chosen) -> Release {
+    pub fn release(&self, memory: &mut QuarantineRecord, chosen: &Chosen) -> Release {
         apps::release(self.folder.path(), memory, chosen, &mut |_| Ok(())).expect("releases")
     }
 
@@ -104,14 +104,14 @@ fn literal(value: ValueRef<'_>) -> String {
 }
 
 /// Through its file: what is not in that is not remembered.
-pub fn reread(memory: &Memory) -> Memory {
+pub fn reread(memory: &QuarantineRecord) -> QuarantineRecord {
     let bytes = memory.to_bytes().expect("is written");
-    let read = Memory::from_bytes(&bytes, "quarantine.json".as_ref()).expect("is read");
+    let read = QuarantineRecord::from_bytes(&bytes, "quarantine.json".as_ref()).expect("is read");
     assert_eq!(read, *memory);
     read
 }
 
-pub fn ids(memory: &Memory) -> Vec<String> {
+pub fn ids(memory: &QuarantineRecord) -> Vec<String> {
     memory.apps().map(|app| app.id).collect()
 }
 

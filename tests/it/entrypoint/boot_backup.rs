@@ -25,7 +25,7 @@ fn one_is_taken_where_there_is_state_and_none_a_day_old() {
 
 #[test]
 fn that_it_fails_is_a_warning() {
-    let volume = TestVolume::fresh();
+    let volume = TestVolume::in_use();
     fs::create_dir_all(volume.path("Backups")).expect("a folder");
     let read_only = format!("mount --bind {0} {0}; mount -o remount,bind,ro {0}", quoted(volume.path("Backups")));
     let end = volume.run(["/bin/echo", "server"]).env("MOORLINE_NO_BOOT_BACKUP", "0").before(&read_only).wait();
@@ -35,7 +35,7 @@ fn that_it_fails_is_a_warning() {
 
 #[test]
 fn a_signal_to_stop_stops_it() {
-    let volume = TestVolume::fresh();
+    let volume = TestVolume::in_use();
     // The key is there at once when step 5 asks for it, and never when the backup does.
     let provider = format!(
         "-c 'cd \"$MOORLINE_STORAGE/.moorline\"; if mkdir asked; then echo {KEY}; else touch again; sleep 1000; fi'"

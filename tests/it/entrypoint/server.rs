@@ -164,12 +164,12 @@ fn no_server_is_a_usage_error() {
 
 #[test]
 fn a_key_is_made_before_the_server_starts_and_a_provider_is_asked() {
-    let volume = TestVolume::fresh();
+    let volume = TestVolume::in_use();
     let end = volume.run_sh("test -s \"$MOORLINE_STORAGE/.moorline/secret.key\"").wait();
     assert_eq!(end.code, 0, "{end}");
     assert!(end.err.contains("secret.key") && end.err.contains("keep a copy elsewhere"), "{end}");
 
-    let volume = TestVolume::fresh();
+    let volume = TestVolume::in_use();
     let end = volume.run(["/bin/echo", "server"]).env("MOORLINE_SECRETKEY_PROVIDER", "/bin/false").wait();
     assert_eq!((end.code, end.out.as_str()), (1, ""), "{end}");
     assert!(end.err.contains("provider /bin/false"), "{end}");

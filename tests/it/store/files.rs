@@ -9,7 +9,7 @@ use std::{
 };
 
 use engine::store::{
-    Found,
+    SurveyEntry,
     files::{Captured, Files},
 };
 use nix::{sys::stat::Mode, unistd::mkfifo};
@@ -41,7 +41,7 @@ fn small_and_large_files_are_read_whole() {
         .expect("a hole");
     let (survey, spool) = (volume.survey(), volume.spool());
     let mut files = Files::new(&volume.root(), &survey, &spool).expect("opens");
-    let mut read = |found: &Found| files.capture(found).expect("reads").expect("is there");
+    let mut read = |found: &SurveyEntry| files.capture(found).expect("reads").expect("is there");
     for (found, (name, bytes)) in survey.files.iter().zip(all) {
         let captured = read(found);
         assert!(!captured.torn);

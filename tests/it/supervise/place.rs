@@ -126,7 +126,7 @@ fn a_socket_that_the_server_closes_is_closed() {
 
 #[test]
 fn secrets_and_inner_variables_do_not_reach_the_server() {
-    let volume = TestVolume::fresh();
+    let volume = TestVolume::in_use();
     let end = supervise(&volume, &[], ["/usr/bin/env"]).env("MOORLINE_SECRETKEY", crate::support::KEY).wait();
     assert!(end.out.contains("MOORLINE_STORAGE=") && !end.out.contains("SECRETKEY"), "{end}");
     assert!(!end.out.contains("MOORLINE_LOCK_FD") && !end.out.contains("MOORLINE_ARGS_FD"), "{end}");

@@ -93,7 +93,7 @@ fn without_proc_they_are_stopped_without_a_name() {
 
 #[test]
 fn a_user_who_is_not_root_can_supervise() {
-    let volume = TestVolume::fresh();
+    let volume = TestVolume::in_use();
     for folder in [volume.root(), volume.path("Init")] {
         std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o777)).expect("changes");
     }

@@ -5,7 +5,7 @@ use super::{
     secret_key, words,
 };
 use crate::{Site, auth::Who, blocking, failure::Answer, health};
-use engine::quarantine::Memory;
+use engine::quarantine::QuarantineRecord;
 
 /// All of them, the worst first.
 pub(super) async fn of(site: &Site, who: &Who) -> Answer<Vec<Notice>> {
@@ -28,7 +28,7 @@ async fn health(site: &Site) -> Answer<Option<Notice>> {
 
 async fn quarantine(site: &Site) -> Answer<Option<Notice>> {
     let volume = site.console.volume.clone();
-    let Some(memory) = blocking(move || Memory::load(&volume)).await? else { return Ok(None) };
+    let Some(memory) = blocking(move || QuarantineRecord::load(&volume)).await? else { return Ok(None) };
     let count = memory.apps().count() as u64;
     let are = if count == 1 { "is" } else { "are" };
     Ok(Some(Notice {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     metastore,
-    quarantine::memory::FILE_NAME as QUARANTINE,
+    quarantine::record::FILE_NAME as QUARANTINE,
     store::{DatabaseFacts, Note},
 };
 use profile::{Apps, Scope};

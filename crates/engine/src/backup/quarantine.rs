@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::manifest::quarantine_member;
-use crate::quarantine::Memory;
+use crate::quarantine::QuarantineRecord;
 use seqbac::{Entry, Kind, Writer};
 use seqbac_header::RelPath;
 use volume::{
@@ -23,12 +23,12 @@ const LARGEST: u64 = 1 << 30;
 
 /// What a volume remembered when a backup of it began.
 #[derive(Debug)]
-pub(super) struct Remembered(Option<Memory>);
+pub(super) struct Remembered(Option<QuarantineRecord>);
 
 impl Remembered {
     /// Of the volume now. What somebody wants released here is of no concern to who restores it elsewhere.
     pub fn of(volume: &Volume) -> Result<Self> {
-        Ok(Self(Memory::load(volume)?.map(Memory::without_requests)))
+        Ok(Self(QuarantineRecord::load(volume)?.map(QuarantineRecord::without_requests)))
     }
 
     /// Whether there is quarantine.
@@ -38,7 +38,7 @@ impl Remembered {
 
     /// Files that quarantine took away and keeps under other names.
     pub fn files(&self) -> Vec<RelPath> {
-        self.0.as_ref().map(Memory::files).unwrap_or_default()
+        self.0.as_ref().map(QuarantineRecord::files).unwrap_or_default()
     }
 
     /// Writes the member, where there is anything to write.
@@ -74,7 +74,7 @@ impl Remembered {
 ///
 /// # Errors
 /// The format's errors; `AppsUnknown` where it makes no sense.
-pub fn read_memory(file: &Path, entry: &Entry, content: &mut dyn Read) -> Result<Memory> {
+pub fn read_memory(file: &Path, entry: &Entry, content: &mut dyn Read) -> Result<QuarantineRecord> {
     let mut bytes = Vec::new();
     let read = content.take(LARGEST).read_to_end(&mut bytes).map_err(seqbac::Error::from_io)?;
     if read as u64 != entry.size {
@@ -83,5 +83,5 @@ pub fn read_memory(file: &Path, entry: &Entry, content: &mut dyn Read) -> Result
             format!("{} has {read} bytes and not {}", entry.path, entry.size),
         ));
     }
-    Memory::from_bytes(&bytes, entry.path.as_path()).map_err(|error| error.context(file.display()))
+    QuarantineRecord::from_bytes(&bytes, entry.path.as_path()).map_err(|error| error.context(file.display()))
 }

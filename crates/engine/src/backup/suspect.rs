@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use volume::backups::is_in_the_future;
 
 use super::{Manifest, catalog, inspect::open_archive, manifest::state_of};
-use crate::store::{DatabaseFacts, Found, Note, Survey};
+use crate::store::{DatabaseFacts, Note, Survey, SurveyEntry};
 use profile::{PathKind, Scope};
 use seqbac_header::{Id, RelPath, SecretKey};
 use volume::{Volume, error::Result};
@@ -67,7 +67,7 @@ fn files_of(file: &Path, key: &SecretKey, manifest: &Manifest) -> Result<Vec<Rel
 }
 
 fn without_files(scope: &Scope, before: &[RelPath], survey: &Survey) -> Vec<Note> {
-    let has_content = |found: &&Found| found.kind == PathKind::File && found.size > 0;
+    let has_content = |found: &&SurveyEntry| found.kind == PathKind::File && found.size > 0;
     let now: Vec<&RelPath> = survey.files.iter().filter(has_content).map(|found| &found.path).collect();
     let emptied = |glob: &String| {
         let matcher = Scope { files: vec![glob.clone()], ..Scope::default() }.compile().ok()?;

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     metastore::{self, MetastoreLock},
-    store::{Files, Found, Note, Snapshot, Spool, Survey, open_all, survey},
+    store::{Files, Note, Snapshot, Spool, Survey, SurveyEntry, open_all, survey},
 };
 use profile::{PathKind, Profile};
 use seqbac::{HeaderFields, Options, Writer};
@@ -143,7 +143,7 @@ impl Capture {
         let (held, metastore) = metastore_of(job)?;
         stores::refuse_missing(job.profile, &survey, metastore.is_some(), root)?;
         let spool = Spool::on(job.volume);
-        let found: Vec<Found> = metastore.iter().chain(&survey.databases).cloned().collect();
+        let found: Vec<SurveyEntry> = metastore.iter().chain(&survey.databases).cloned().collect();
         // All are open before the first is read: their states are as close together as can be had from outside.
         let mut snapshots = open_all(root, &found, &spool, PATIENCE)?;
         let mut databases = Vec::new();
@@ -305,14 +305,14 @@ impl Capture {
 }
 
 /// The console's database, and the right to open it.
-fn metastore_of(job: &Job) -> Result<(Option<MetastoreLock>, Option<Found>)> {
+fn metastore_of(job: &Job) -> Result<(Option<MetastoreLock>, Option<SurveyEntry>)> {
     if !metastore::is_there(job.volume)? {
         return Ok((None, None));
     }
     let held = MetastoreLock::shared(job.volume)?;
     // Of a restore that was cut off, the instance is the first that changed: what is half moved is not to be opened.
     refuse_if_restored(job)?;
-    let found = Found::database(job.volume.root(), &metastore::path())?;
+    let found = SurveyEntry::database(job.volume.root(), &metastore::path())?;
     Ok((Some(held), found))
 }
 

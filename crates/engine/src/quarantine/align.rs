@@ -1,6 +1,6 @@
 //! The steps of now, each with what it is remembered to have done before.
 
-use super::memory::Remembered;
+use super::record::Remembered;
 use profile::step::{Action, Moment, Step};
 
 /// One entry for each of `steps`, in their order, with the apps that `before` remembers of it. What is left of `before`
@@ -45,7 +45,7 @@ fn target(step: &Step) -> [&str; 3] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::quarantine::memory::{Kept, Was};
+    use crate::quarantine::record::{Before, Kept};
 
     fn args(name: &str, argument: &str) -> Step {
         Step {
@@ -57,7 +57,7 @@ mod tests {
     }
 
     fn remembered(step: &Step, app: &str) -> Remembered {
-        Remembered { step: step.clone(), apps: vec![Kept { id: app.to_owned(), was: Was::Given }] }
+        Remembered { step: step.clone(), apps: vec![Kept { id: app.to_owned(), was: Before::Given }] }
     }
 
     fn names(aligned: &[Remembered]) -> Vec<(&str, &str)> {

@@ -1,8 +1,8 @@
 //! Which apps a person means.
 
 use super::{
-    Chosen, Memory,
-    memory::{Kept, Remembered},
+    Chosen, QuarantineRecord,
+    record::{Kept, Remembered},
 };
 use volume::error::{Code, Error, Result};
 
@@ -10,7 +10,7 @@ use volume::error::{Code, Error, Result};
 const NEAR: usize = 5;
 
 /// Which apps of which steps, in the order of the memory.
-pub fn choose(memory: &Memory, chosen: &Chosen) -> Result<Vec<Vec<bool>>> {
+pub fn choose(memory: &QuarantineRecord, chosen: &Chosen) -> Result<Vec<Vec<bool>>> {
     refuse_unknown(memory, chosen)?;
     let is_chosen = |remembered: &Remembered, kept: &Kept| match chosen {
         Chosen::All => true,
@@ -24,7 +24,7 @@ pub fn choose(memory: &Memory, chosen: &Chosen) -> Result<Vec<Vec<bool>>> {
 ///
 /// # Errors
 /// `NotFound`, naming those that are near; `Usage` for a name of two.
-pub fn refuse_unknown(memory: &Memory, chosen: &Chosen) -> Result<()> {
+pub fn refuse_unknown(memory: &QuarantineRecord, chosen: &Chosen) -> Result<()> {
     let Chosen::Named(names) = chosen else { return Ok(()) };
     let is_app = |name: &&String| memory.steps.iter().any(|remembered| remembered.answers_to(name));
     if let Some(unknown) = names.iter().find(|name| !is_app(name)) {
@@ -34,7 +34,7 @@ pub fn refuse_unknown(memory: &Memory, chosen: &Chosen) -> Result<()> {
 }
 
 /// More would be on again than was meant. The name of a step is all of its apps; the rest is about ids.
-fn refuse_ambiguous(memory: &Memory, name: &str) -> Result<()> {
+fn refuse_ambiguous(memory: &QuarantineRecord, name: &str) -> Result<()> {
     let with_apps = memory.steps.iter().filter(|remembered| !remembered.apps.is_empty());
     let is_step = with_apps.clone().any(|remembered| remembered.step.name == name);
     let others = with_apps.filter(|remembered| remembered.step.name != name);
@@ -51,7 +51,7 @@ fn refuse_ambiguous(memory: &Memory, name: &str) -> Result<()> {
         .hint("release a whole step by its name, or all with --all; give the steps other names in the profile"))
 }
 
-fn no_such_app(memory: &Memory, name: &str) -> Error {
+fn no_such_app(memory: &QuarantineRecord, name: &str) -> Error {
     let error = Error::new(Code::NotFound, format!("no app that is off is called \"{name}\""));
     let with_apps = memory.steps.iter().filter(|remembered| !remembered.apps.is_empty());
     let steps: Vec<&str> = with_apps.clone().map(|remembered| &*remembered.step.name).collect();

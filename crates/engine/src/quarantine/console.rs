@@ -1,6 +1,6 @@
 //! The steps for the console's own apps. They act beside those of any profile, where the console's database is there.
 
-use super::{Memory, memory::Remembered};
+use super::{QuarantineRecord, record::Remembered};
 use crate::metastore;
 use profile::{
     builtin,
@@ -34,7 +34,7 @@ pub fn with_console(mut steps: Vec<Step>, is_there: bool) -> Result<Vec<Step>> {
     Ok(steps)
 }
 
-impl Memory {
+impl QuarantineRecord {
     /// Takes out what is remembered of the console's apps: a memory of its own, which may be of nothing.
     #[must_use]
     pub fn take_console(&mut self) -> Self {

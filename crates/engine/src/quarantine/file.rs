@@ -20,7 +20,7 @@ use volume::presence;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Kept, Outcome, Was,
+    Before, Kept, Outcome,
     paths::{self, ASIDE, Directories},
 };
 use crate::store::is_database;
@@ -72,7 +72,7 @@ pub fn prepare(root: &Path, step: &str, files: &Files, optional: bool, before: V
     if asides.is_empty() {
         return Ok(Vec::new());
     }
-    Ok(vec![Kept { id: step.to_owned(), was: Was::Files(asides) }])
+    Ok(vec![Kept { id: step.to_owned(), was: Before::Files(asides) }])
 }
 
 /// Puts the files aside, durably, as far as that is not done yet. Returns what a person should know.

@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 use self::{
     again::{Index, Known, key_of},
     edit::{Back, Old},
-    pointer::{Found, NamedTwice, Pointer, twice},
+    pointer::{NamedTwice, Pointer, SurveyEntry, twice},
     text::{Shape, document},
 };
 use super::{Kept, Outcome, paths};
@@ -258,7 +258,7 @@ fn off(bytes: &[u8], file: &RelPath, nodes: &Nodes) -> Result<(Vec<Node>, Vec<Sp
     Ok((found, splices))
 }
 
-fn set_all(node: &Found<'_>, nodes: &Nodes) -> Result<(String, Vec<OldMember>)> {
+fn set_all(node: &SurveyEntry<'_>, nodes: &Nodes) -> Result<(String, Vec<OldMember>)> {
     let mut object = node.value.source().to_owned();
     let mut members = Vec::new();
     for (name, value) in &nodes.set {
@@ -300,7 +300,7 @@ fn on(bytes: &[u8], nodes: &Nodes, chosen: &[&Node]) -> Result<(Vec<Outcome>, Ve
     Ok((outcomes, splices))
 }
 
-fn put_back(node: &Found<'_>, members: &[OldMember]) -> Result<(String, Outcome)> {
+fn put_back(node: &SurveyEntry<'_>, members: &[OldMember]) -> Result<(String, Outcome)> {
     let mut object = node.value.source().to_owned();
     let mut changed = Vec::new();
     for OldMember { name, was, wrote } in members.iter().rev() {

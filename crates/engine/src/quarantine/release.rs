@@ -17,12 +17,12 @@ use std::{
 
 use self::{covers::Covers, rows::Undoing};
 use super::{
-    Chosen, Keep, Left, Memory, Outcome, Release, ReleasedStep,
+    Chosen, Keep, Left, Outcome, QuarantineRecord, Release, ReleasedStep,
     choose::choose,
     databases::Databases,
     file,
     json::Drafts,
-    memory::{Kept, Remembered, Was},
+    record::{Before, Kept, Remembered},
     switch_off::of_step,
     tree::{self, Tree},
 };
@@ -37,7 +37,7 @@ use volume::error::Result;
 /// # Errors
 /// `NotFound` where something chosen is no app, naming those that are near. Where something cannot be read or
 /// written: what was done until then is done, and kept.
-pub fn release(root: &Path, memory: &mut Memory, chosen: &Chosen, keep: Keep<'_>) -> Result<Release> {
+pub fn release(root: &Path, memory: &mut QuarantineRecord, chosen: &Chosen, keep: Keep<'_>) -> Result<Release> {
     let whole = memory.clone();
     let mut plan = Plan::new(root, &whole, choose(&whole, chosen)?);
     if plan.chosen.iter().flatten().any(|&chosen| chosen) {
@@ -62,7 +62,7 @@ enum Verdict {
 
 struct Plan<'m> {
     root: &'m Path,
-    whole: &'m Memory,
+    whole: &'m QuarantineRecord,
     chosen: Vec<Vec<bool>>,
     drafts: Drafts,
     verdicts: HashMap<At, Verdict>,
@@ -74,7 +74,7 @@ struct Plan<'m> {
 }
 
 impl<'m> Plan<'m> {
-    fn new(root: &'m Path, whole: &'m Memory, chosen: Vec<Vec<bool>>) -> Self {
+    fn new(root: &'m Path, whole: &'m QuarantineRecord, chosen: Vec<Vec<bool>>) -> Self {
         Self {
             root,
             whole,
@@ -118,7 +118,7 @@ impl<'m> Plan<'m> {
             if let Action::Json(nodes) = &remembered.step.action {
                 let (mut at, mut nodes_chosen) = (Vec::new(), Vec::new());
                 for (app, kept) in &apps {
-                    let Was::Node(node) = &kept.was else { continue };
+                    let Before::Node(node) = &kept.was else { continue };
                     match covers.name_of_node(node) {
                         Some(name) => drop(self.verdicts.insert((number, *app), Verdict::Covered(name.to_owned()))),
                         None => {
@@ -133,7 +133,7 @@ impl<'m> Plan<'m> {
                 let verdicts = at.into_iter().zip(outcomes);
                 self.verdicts.extend(verdicts.map(|(at, outcome)| ((number, at), Verdict::Outcome(outcome))));
             }
-            for (at, _) in apps.iter().filter(|(_, kept)| kept.was == Was::Given) {
+            for (at, _) in apps.iter().filter(|(_, kept)| kept.was == Before::Given) {
                 self.verdicts.insert((number, *at), Verdict::Outcome(Outcome::Released));
             }
         }
@@ -147,7 +147,7 @@ impl<'m> Plan<'m> {
         let mut paths = self.first.clone();
         for (number, remembered) in self.steps() {
             for (_, kept) in self.apps(number) {
-                if let Was::Row(row) = &kept.was
+                if let Before::Row(row) = &kept.was
                     && !paths.contains(&row.database)
                     && tree::is_there(self.root, &row.database).map_err(|error| of_step(&remembered.step, error))?
                 {
@@ -171,7 +171,7 @@ impl<'m> Plan<'m> {
             let Action::Sqlite(rows) = &remembered.step.action else { continue };
             let mut undoing = Undoing::of(databases, rows);
             for (at, kept) in self.apps(number) {
-                let Was::Row(row) = &kept.was else { continue };
+                let Before::Row(row) = &kept.was else { continue };
                 let verdict = match covers.name(remembered, kept) {
                     Some(name) => Verdict::Covered(name.to_owned()),
                     None => Verdict::Outcome(undoing.row(row).map_err(|error| of_step(&remembered.step, error))?),
@@ -184,14 +184,14 @@ impl<'m> Plan<'m> {
     }
 
     /// Makes it final, store by store, and forgets what is done.
-    fn commit(&mut self, databases: &mut Databases, memory: &mut Memory, keep: Keep<'_>) -> Result<()> {
+    fn commit(&mut self, databases: &mut Databases, memory: &mut QuarantineRecord, keep: Keep<'_>) -> Result<()> {
         self.drop_files()?;
         let (first, others): (Vec<_>, Vec<_>) =
             databases.paths().into_iter().partition(|path| self.first.contains(path));
         self.commit_all(first, databases, memory, keep)?;
         if self.drafts.changed().next().is_some() {
             self.drafts.commit(self.root)?;
-            self.forget(|was| matches!(was, Was::Node(_)), memory, keep)?;
+            self.forget(|was| matches!(was, Before::Node(_)), memory, keep)?;
         }
         self.commit_all(others, databases, memory, keep)?;
         self.files(memory, keep)?;
@@ -203,12 +203,12 @@ impl<'m> Plan<'m> {
         &mut self,
         paths: Vec<RelPath>,
         databases: &mut Databases,
-        memory: &mut Memory,
+        memory: &mut QuarantineRecord,
         keep: Keep<'_>,
     ) -> Result<()> {
         for path in paths {
             databases.commit(&path)?;
-            self.forget(|was| matches!(was, Was::Row(row) if row.database == path), memory, keep)?;
+            self.forget(|was| matches!(was, Before::Row(row) if row.database == path), memory, keep)?;
         }
         Ok(())
     }
@@ -225,11 +225,11 @@ impl<'m> Plan<'m> {
         Ok(())
     }
 
-    fn files(&mut self, memory: &mut Memory, keep: Keep<'_>) -> Result<()> {
+    fn files(&mut self, memory: &mut QuarantineRecord, keep: Keep<'_>) -> Result<()> {
         for (number, remembered) in self.steps() {
             let Action::File(files) = &remembered.step.action else { continue };
             for (at, kept) in self.apps(number) {
-                if let Was::Files(asides) = &kept.was {
+                if let Before::Files(asides) = &kept.was {
                     let outcome = file::put_back(self.root, files, asides);
                     let outcome = outcome.map_err(|error| of_step(&remembered.step, error))?;
                     self.verdicts.insert((number, at), Verdict::Outcome(outcome));
@@ -241,7 +241,12 @@ impl<'m> Plan<'m> {
     }
 
     /// Takes apps out of the memory that have their outcome, and keeps what is left.
-    fn forget(&mut self, is_final: impl Fn(&Was) -> bool, memory: &mut Memory, keep: Keep<'_>) -> Result<()> {
+    fn forget(
+        &mut self,
+        is_final: impl Fn(&Before) -> bool,
+        memory: &mut QuarantineRecord,
+        keep: Keep<'_>,
+    ) -> Result<()> {
         for (number, remembered) in self.steps() {
             let has_outcome = |at: usize| matches!(self.verdicts.get(&(number, at)), Some(Verdict::Outcome(_)));
             let apps = remembered.apps.iter().enumerate().filter(|(at, kept)| has_outcome(*at) && is_final(&kept.was));

@@ -23,7 +23,7 @@ use rusqlite::{Connection, ErrorCode, types::ToSqlOutput};
 
 pub use self::{
     look::look,
-    row::{ColumnWas, RowChange, RowWas},
+    row::{ColumnWas, RowBefore, RowChange},
     undo::Undo,
 };
 use super::Value;
@@ -60,13 +60,13 @@ pub struct Acted {
     /// How many rows fulfil its condition.
     pub matched: usize,
     /// Those that it changed: new ones, and known ones as they are to be remembered from now on.
-    pub rows: Vec<RowWas>,
+    pub rows: Vec<RowBefore>,
     /// What a person should know.
     pub warnings: Vec<String>,
 }
 
 /// Rows of one database that a step has switched off before, by their keys.
-pub type Known<'a> = HashMap<&'a [(String, Value)], &'a RowWas>;
+pub type Known<'a> = HashMap<&'a [(String, Value)], &'a RowBefore>;
 
 /// Whether the step exists in a database of this schema.
 pub fn exists(connection: &Connection, rows: &Rows) -> Result<bool, Failure> {
@@ -101,8 +101,8 @@ impl Place<'_> {
         condition(self.rows)
     }
 
-    fn row(&self, key: Vec<(String, Value)>, change: RowChange) -> RowWas {
-        RowWas { database: self.path.clone(), key, change }
+    fn row(&self, key: Vec<(String, Value)>, change: RowChange) -> RowBefore {
+        RowBefore { database: self.path.clone(), key, change }
     }
 }
 

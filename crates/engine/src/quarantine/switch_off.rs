@@ -6,13 +6,13 @@ use std::{
 };
 
 use super::{
-    Keep, Memory, Value,
+    Keep, QuarantineRecord, Value,
     align::align,
     databases::{Databases, explain},
     file,
     json::Drafts,
-    memory::{Kept, Remembered, Was},
     paths,
+    record::{Before, Kept, Remembered},
     sqlite::{self, Failure, Known},
     tree::Tree,
 };
@@ -33,9 +33,9 @@ use volume::error::{Code, Error, Result};
 pub fn quarantine(
     root: &Path,
     steps: &[Step],
-    before: Option<Memory>,
+    before: Option<QuarantineRecord>,
     keep: Keep<'_>,
-) -> Result<(Memory, Vec<String>)> {
+) -> Result<(QuarantineRecord, Vec<String>)> {
     let mut memory = before.unwrap_or_default();
     memory.steps = align(steps, std::mem::take(&mut memory.steps));
     // What only another profile knew acts as well: its apps may be on, by hand or because it was cut off. That what it
@@ -108,7 +108,7 @@ impl Acting<'_> {
             Action::Json(nodes) => drop(Drafts::default().switch_off(root, name, nodes, optional, Vec::new())?),
             Action::File(files) => drop(file::prepare(root, name, files, optional, Vec::new())?),
             Action::Env(_) | Action::Args(_) if is_now && apps.is_empty() => {
-                apps.push(Kept { id: name.clone(), was: Was::Given });
+                apps.push(Kept { id: name.clone(), was: Before::Given });
             }
             Action::Env(_) | Action::Args(_) | Action::Sqlite(_) => {}
         }
@@ -140,7 +140,7 @@ impl Acting<'_> {
         for (number, Remembered { step, apps }) in steps.iter().enumerate() {
             let Action::File(files) = &step.action else { continue };
             for kept in apps {
-                if let Was::Files(asides) = &kept.was {
+                if let Before::Files(asides) = &kept.was {
                     let warnings = file::commit(self.root, files, asides).map_err(|error| of_step(step, error))?;
                     let lines = warnings.into_iter().map(|what| format!("{}: {what}", step.name));
                     self.warnings.entry(number).or_default().extend(lines);
@@ -153,7 +153,7 @@ impl Acting<'_> {
 
 fn asides_of(remembered: &Remembered) -> impl Iterator<Item = (&Step, &file::Aside)> {
     let files = remembered.apps.iter().filter_map(|kept| match &kept.was {
-        Was::Files(files) => Some(files),
+        Before::Files(files) => Some(files),
         _ => None,
     });
     files.flatten().map(|aside| (&remembered.step, aside))
@@ -223,19 +223,19 @@ type Index = HashMap<(RelPath, Vec<(String, Value)>), usize>;
 /// Where each row is among the apps of a step.
 fn index(apps: &[Kept]) -> Index {
     let rows = apps.iter().enumerate().filter_map(|(at, kept)| match &kept.was {
-        Was::Row(row) => Some(((row.database.clone(), row.key.clone()), at)),
+        Before::Row(row) => Some(((row.database.clone(), row.key.clone()), at)),
         _ => None,
     });
     rows.collect()
 }
 
 /// Where it is remembered already, it keeps its id.
-fn remember(apps: &mut Vec<Kept>, index: &Index, step: &Step, place: Option<&RelPath>, row: sqlite::RowWas) {
+fn remember(apps: &mut Vec<Kept>, index: &Index, step: &Step, place: Option<&RelPath>, row: sqlite::RowBefore) {
     match index.get(&(row.database.clone(), row.key.clone())).and_then(|&at| apps.get_mut(at)) {
-        Some(kept) => kept.was = Was::Row(row),
+        Some(kept) => kept.was = Before::Row(row),
         None => {
             let id = free(id(step, place, &row.name()), apps);
-            apps.push(Kept { id, was: Was::Row(row) });
+            apps.push(Kept { id, was: Before::Row(row) });
         }
     }
 }

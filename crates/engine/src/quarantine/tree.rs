@@ -8,7 +8,7 @@ use volume::presence;
 
 use crate::{
     metastore,
-    store::{Found, Survey, is_database, survey},
+    store::{Survey, SurveyEntry, is_database, survey},
 };
 use profile::{
     PathKind, Scope,
@@ -21,7 +21,7 @@ use volume::error::{Code, Error, IoContext, Result};
 #[derive(Debug)]
 pub struct Tree {
     survey: Survey,
-    metastore: Option<Found>,
+    metastore: Option<SurveyEntry>,
 }
 
 impl Tree {
@@ -31,7 +31,7 @@ impl Tree {
         for step in steps {
             match &step.action {
                 Action::Sqlite(rows) if rows.database == metastore::PATH => {
-                    metastore = Found::database(root, &metastore::path())?;
+                    metastore = SurveyEntry::database(root, &metastore::path())?;
                 }
                 Action::Sqlite(rows) => scope.sqlite.push(rows.database.clone()),
                 _ => {}

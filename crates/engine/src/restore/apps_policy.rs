@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     backup::{Manifest, metastore_member, quarantine_member},
-    quarantine::{self as apps, Chosen, Memory, failed},
+    quarantine::{self as apps, Chosen, QuarantineRecord, failed},
 };
 use profile::{Apps, Profile, step::Step};
 use seqbac::DigestEntry;
@@ -24,7 +24,7 @@ use volume::{
 
 /// What was said about the apps on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Said {
+pub enum AppsPolicy {
     /// Nothing: this is a copy.
     Nothing,
     /// `--from-latest`: the same volume, some time ago.
@@ -33,7 +33,7 @@ pub enum Said {
     EnableApps,
 }
 
-impl fmt::Display for Said {
+impl fmt::Display for AppsPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Nothing => "no --enable-apps",
@@ -46,7 +46,7 @@ impl fmt::Display for Said {
 /// What became of the server's apps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum AppsAfter {
+pub enum AppsState {
     /// Switched off: the copy is in quarantine, unless there was nothing to switch off.
     Off,
     /// As they were when the original ran.
@@ -55,11 +55,11 @@ pub enum AppsAfter {
 
 /// The apps of a staged copy, dealt with.
 #[derive(Debug)]
-pub struct Dealt {
+pub struct QuarantineOutcome {
     /// What became of them.
-    pub after: AppsAfter,
+    pub after: AppsState,
     /// What quarantine remembers; `None` where there is no quarantine.
-    pub memory: Option<Memory>,
+    pub memory: Option<QuarantineRecord>,
     /// What a person should know.
     pub notes: Vec<String>,
 }
@@ -68,22 +68,22 @@ pub struct Dealt {
 #[derive(Debug)]
 pub struct Quarantine<'a> {
     /// What was said.
-    pub said: Said,
+    pub said: AppsPolicy,
     /// What the volume's profile says of apps.
     pub profile: &'a Profile,
     /// What the backup says of itself.
     pub manifest: &'a Manifest,
     /// What is remembered on the volume now.
-    pub volume: Option<&'a Memory>,
+    pub volume: Option<&'a QuarantineRecord>,
 }
 
 impl Quarantine<'_> {
     /// What is to become of the apps.
-    pub const fn after(&self) -> AppsAfter {
+    pub const fn after(&self) -> AppsState {
         match self.said {
-            Said::EnableApps => AppsAfter::AsTheyWere,
-            Said::FromLatest if self.volume.is_none() && !self.manifest.quarantined => AppsAfter::AsTheyWere,
-            Said::Nothing | Said::FromLatest => AppsAfter::Off,
+            AppsPolicy::EnableApps => AppsState::AsTheyWere,
+            AppsPolicy::FromLatest if self.volume.is_none() && !self.manifest.quarantined => AppsState::AsTheyWere,
+            AppsPolicy::Nothing | AppsPolicy::FromLatest => AppsState::Off,
         }
     }
 
@@ -92,13 +92,13 @@ impl Quarantine<'_> {
     /// # Errors
     /// `AppsUnknown`.
     pub fn refuse_unknown(&self, members: &[DigestEntry]) -> Result<()> {
-        let remembered = self.manifest.quarantined || (self.said == Said::FromLatest && self.volume.is_some());
+        let remembered = self.manifest.quarantined || (self.said == AppsPolicy::FromLatest && self.volume.is_some());
         let is_ours = |member: &DigestEntry| [metastore_member(), quarantine_member()].contains(&member.path);
         // Then the console is the server, and its apps are known.
         let only_console = self.manifest.has_metastore() && members.iter().all(is_ours);
         let known =
             self.profile.apps != Apps::Unknown || self.manifest.apps == Apps::None || remembered || only_console;
-        if self.after() == AppsAfter::AsTheyWere || known {
+        if self.after() == AppsState::AsTheyWere || known {
             return Ok(());
         }
         Err(Error::new(
@@ -116,25 +116,37 @@ impl Quarantine<'_> {
     ///
     /// # Errors
     /// `AppsUnknown` where a step fails: the copy is worth nothing then.
-    pub fn deal_with(&self, stage: &Path, restore: Id, backup: Option<Memory>, console: bool) -> Result<Dealt> {
-        let backup = backup.map(Memory::without_requests);
+    pub fn apply(
+        &self,
+        stage: &Path,
+        restore: Id,
+        backup: Option<QuarantineRecord>,
+        console: bool,
+    ) -> Result<QuarantineOutcome> {
+        let backup = backup.map(QuarantineRecord::without_requests);
         match (self.after(), backup) {
-            (AppsAfter::Off, backup) => self.switch_off(stage, restore, backup, console),
-            (AppsAfter::AsTheyWere, Some(memory)) => switch_on(stage, memory),
-            (AppsAfter::AsTheyWere, None) => {
-                Ok(Dealt { after: AppsAfter::AsTheyWere, memory: None, notes: Vec::new() })
+            (AppsState::Off, backup) => self.switch_off(stage, restore, backup, console),
+            (AppsState::AsTheyWere, Some(memory)) => switch_on(stage, memory),
+            (AppsState::AsTheyWere, None) => {
+                Ok(QuarantineOutcome { after: AppsState::AsTheyWere, memory: None, notes: Vec::new() })
             }
         }
         .map_err(failed)
     }
 
-    fn switch_off(&self, stage: &Path, restore: Id, backup: Option<Memory>, console: bool) -> Result<Dealt> {
+    fn switch_off(
+        &self,
+        stage: &Path,
+        restore: Id,
+        backup: Option<QuarantineRecord>,
+        console: bool,
+    ) -> Result<QuarantineOutcome> {
         let steps = self.steps(backup.as_ref(), console)?;
         // Kept by the journal: until that is committed, a crash leaves nothing of the copy.
         let (mut memory, notes) = apps::quarantine(stage, &steps, backup, &mut |_| Ok(()))?;
         memory.restore = Some(restore);
         let memory = Some(memory).filter(|memory| !memory.is_over());
-        Ok(Dealt { after: AppsAfter::Off, memory, notes })
+        Ok(QuarantineOutcome { after: AppsState::Off, memory, notes })
     }
 
     /// Refuses where the server of the copy would find apps on the volume that are in no backup, so that nobody has
@@ -145,10 +157,10 @@ impl Quarantine<'_> {
     pub fn refuse_apps_beside(
         &self,
         volume: &Volume,
-        dealt: &Dealt,
+        dealt: &QuarantineOutcome,
         is_replaced: &dyn Fn(&RelPath) -> bool,
     ) -> Result<()> {
-        if dealt.after == AppsAfter::AsTheyWere {
+        if dealt.after == AppsState::AsTheyWere {
             return Ok(());
         }
         let steps = self.steps(dealt.memory.as_ref(), true)?;
@@ -164,15 +176,15 @@ impl Quarantine<'_> {
 
     /// The profile's; where it has none, those that quarantined this state before: they are what was meant then. And the
     /// console's.
-    fn steps(&self, backup: Option<&Memory>, console: bool) -> Result<Vec<Step>> {
-        let of = |memory: &Memory| {
+    fn steps(&self, backup: Option<&QuarantineRecord>, console: bool) -> Result<Vec<Step>> {
+        let of = |memory: &QuarantineRecord| {
             let steps = memory.steps.iter().map(|remembered| remembered.step.clone());
             steps.filter(|step| !apps::is_of_console(step)).collect::<Vec<_>>()
         };
         let steps = match self.profile.apps {
             Apps::Listed => self.profile.steps.clone(),
             Apps::None | Apps::Unknown => {
-                let volume = self.volume.filter(|_| self.said == Said::FromLatest).map(of);
+                let volume = self.volume.filter(|_| self.said == AppsPolicy::FromLatest).map(of);
                 let backup = backup.map(of).filter(|steps| !steps.is_empty());
                 backup.or(volume).unwrap_or_default()
             }
@@ -181,7 +193,7 @@ impl Quarantine<'_> {
     }
 }
 
-fn switch_on(stage: &Path, mut memory: Memory) -> Result<Dealt> {
+fn switch_on(stage: &Path, mut memory: QuarantineRecord) -> Result<QuarantineOutcome> {
     let release = apps::release(stage, &mut memory, &Chosen::All, &mut |_| Ok(()))?;
     let mut notes = release.warnings;
     for step in release.steps {
@@ -190,5 +202,5 @@ fn switch_on(stage: &Path, mut memory: Memory) -> Result<Dealt> {
             step.left.into_iter().map(|left| format!("{} was left as it is in the backup: {}", left.id, left.why)),
         );
     }
-    Ok(Dealt { after: AppsAfter::AsTheyWere, memory: None, notes })
+    Ok(QuarantineOutcome { after: AppsState::AsTheyWere, memory: None, notes })
 }

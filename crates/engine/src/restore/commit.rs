@@ -18,7 +18,7 @@ use volume::presence;
 use super::{
     Move, console, events,
     journal::{Journal, State},
-    obstacles,
+    preflight,
     set::{RestoreSet, is_own, journals},
 };
 use crate::metastore::MetastoreLock;
@@ -245,5 +245,5 @@ fn make_folder(volume: &Volume, live: Option<&RelPath>, folder: Option<&RelPath>
     }
     let times = fs::FileTimes::new().set_modified(meta.modified().on("look at", &model)?);
     fs::File::open(&path).and_then(|open| open.set_times(times)).on("change the time of", &path)?;
-    obstacles::writable(&path)
+    preflight::writable(&path)
 }

@@ -16,7 +16,7 @@ use std::{
 };
 use volume::presence;
 
-use super::AppsAfter;
+use super::AppsState;
 use super::apps_policy::Quarantine;
 use super::{
     Move, Request,
@@ -26,8 +26,8 @@ use super::{
 };
 use crate::{
     metastore::{self, MetastoreLock},
-    quarantine::{self as apps, Memory},
-    store::{Found, Spool, open_all, survey::SIDECARS},
+    quarantine::{self as apps, QuarantineRecord},
+    store::{Spool, SurveyEntry, open_all, survey::SIDECARS},
 };
 use seqbac_header::RelPath;
 use volume::{
@@ -63,7 +63,7 @@ impl Console {
         quarantine: &Quarantine,
         request: &Request,
         hold: Hold,
-        memory: &mut Option<Memory>,
+        memory: &mut Option<QuarantineRecord>,
     ) -> Result<Self> {
         let mut console = Self { _held: hold(volume)?, staged: quarantine.manifest.has_metastore(), notes: Vec::new() };
         if console.staged {
@@ -71,15 +71,15 @@ impl Console {
         }
         if !console.staged {
             let remembered = quarantine.volume.map(|memory| memory.clone().take_console());
-            let remembered = remembered.filter(Memory::has_console_apps);
+            let remembered = remembered.filter(QuarantineRecord::has_console_apps);
             if let Some(memory) = memory.as_mut() {
                 drop(memory.take_console());
             }
-            if remembered.is_some() || (quarantine.after() == AppsAfter::Off && has_apps_on(volume)?) {
+            if remembered.is_some() || (quarantine.after() == AppsState::Off && has_apps_on(volume)?) {
                 console.staged = copy(volume, set)?;
             }
             if let Some(remembered) = remembered.filter(|_| console.staged) {
-                memory.get_or_insert_with(Memory::new).put_console(remembered);
+                memory.get_or_insert_with(QuarantineRecord::new).put_console(remembered);
             }
         }
         Ok(console)
@@ -140,7 +140,7 @@ fn has_apps_on(volume: &Volume) -> Result<bool> {
 /// Stages a copy of the volume's own. Whether there is one.
 fn copy(volume: &Volume, set: &RestoreSet) -> Result<bool> {
     let path = metastore::path();
-    let Some(found) = Found::database(volume.root(), &path)? else { return Ok(false) };
+    let Some(found) = SurveyEntry::database(volume.root(), &path)? else { return Ok(false) };
     let spool = Spool::at(set.folder());
     let mut snapshots = open_all(volume.root(), std::slice::from_ref(&found), &spool, PATIENCE)?;
     let staged = path.under(&set.stage());

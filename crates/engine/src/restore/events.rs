@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::AppsAfter;
+use super::AppsState;
 use super::journal::{Journal, Source};
-use crate::quarantine::{Memory, Release};
+use crate::quarantine::{QuarantineRecord, Release};
 use seqbac_header::without_keys;
 use volume::{
     Volume,
@@ -18,8 +18,8 @@ pub fn done(volume: &Volume, journal: &Journal) {
         Source::Backup { file, created, apps } => {
             let event = Event::new(Kind::RestoreApplied).about(Path::new(file)).with("Created", created.to_string());
             record(volume, &event.with("RestoreId", journal.id.to_string()));
-            if *apps == AppsAfter::Off
-                && let Ok(Some(memory)) = Memory::load(volume)
+            if *apps == AppsState::Off
+                && let Ok(Some(memory)) = QuarantineRecord::load(volume)
             {
                 switched_off(volume, memory.apps().count());
             }
@@ -58,7 +58,7 @@ pub fn switched_off(volume: &Volume, count: usize) {
 }
 
 /// Apps are on again.
-pub fn released(volume: &Volume, release: &Release, left: &Memory) {
+pub fn released(volume: &Volume, release: &Release, left: &QuarantineRecord) {
     let count: usize = release.steps.iter().map(|step| step.released).sum();
     if count > 0 {
         let event = Event::new(Kind::AppsReleased).with("Count", count);

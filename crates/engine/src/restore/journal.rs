@@ -8,7 +8,7 @@ use std::{fs, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::AppsAfter;
+use super::AppsState;
 use profile::Scope;
 use seqbac_header::{Id, RelPath};
 pub use volume::restores::JournalState as State;
@@ -42,7 +42,7 @@ pub enum Source {
         /// When it was made.
         created: jiff::Timestamp,
         /// What became of the apps.
-        apps: AppsAfter,
+        apps: AppsState,
     },
     /// What another restore had replaced.
     Rollback {

@@ -12,11 +12,11 @@ use volume::presence;
 use serde::Serialize;
 
 use super::apps_policy::Quarantine;
-use super::{Request, accept, obstacles, plan, put_away, set::RestoreSet, stage::Staged};
+use super::{Request, accept, plan, preflight, put_away, set::RestoreSet, stage::Staged};
 use crate::{
     backup::{Progress, read_whole},
     metastore::{self, MetastoreLock},
-    quarantine::Memory,
+    quarantine::QuarantineRecord,
     store::{TableChange, compare, is_database, sidecar_base},
 };
 use profile::Profile;
@@ -38,7 +38,7 @@ pub struct Preview {
     /// When it was made.
     pub backup_created: jiff::Timestamp,
     /// What would become of the apps.
-    pub apps: super::AppsAfter,
+    pub apps: super::AppsState,
     /// The apps that would be off then, step by step.
     pub switched_off: Vec<SwitchedOff>,
     /// Databases that differ.
@@ -99,16 +99,16 @@ pub struct FileChanges {
 pub fn preview(volume: &Volume, profile: &Profile, request: &Request, progress: &mut dyn Progress) -> Result<Preview> {
     let (manifest, contents) = read_whole(request.backup, request.key, progress)?;
     accept(&manifest, profile, request)?;
-    let remembered = Memory::load(volume)?;
+    let remembered = QuarantineRecord::load(volume)?;
     let quarantine = Quarantine { said: request.apps, profile, manifest: &manifest, volume: remembered.as_ref() };
     quarantine.refuse_unknown(&contents.members)?;
     let scopes = plan::Scopes::new(&manifest.scope, &profile.scope)?.and_all_in(put_away(remembered.as_ref()));
-    obstacles::space(volume, contents.members.iter().map(|member| member.size))?;
+    preflight::space(volume, contents.members.iter().map(|member| member.size))?;
     let set = RestoreSet::scratch(volume)?;
     let looked = (|| {
         let mut staged = Staged::of(volume, &set, &quarantine, request, MetastoreLock::shared, progress)?;
         let moves = plan::of_tree(volume, &set, &set.stage(), &scopes)?;
-        obstacles::moves(volume, &moves)?;
+        preflight::moves(volume, &moves)?;
         let mut preview = Preview {
             backup: request.backup.to_owned(),
             backup_created: manifest.created,
@@ -128,7 +128,7 @@ pub fn preview(volume: &Volume, profile: &Profile, request: &Request, progress: 
     looked
 }
 
-fn switched_off(memory: Option<&Memory>) -> Vec<SwitchedOff> {
+fn switched_off(memory: Option<&QuarantineRecord>) -> Vec<SwitchedOff> {
     let steps = memory.into_iter().flat_map(|memory| &memory.steps).filter(|remembered| !remembered.apps.is_empty());
     steps
         .map(|remembered| SwitchedOff {

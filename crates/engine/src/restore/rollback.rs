@@ -7,16 +7,15 @@ use serde::Serialize;
 use super::{
     commit, console, events,
     journal::{Journal, Source, State},
-    obstacles,
     plan::{self, Scopes},
-    put_away,
+    preflight, put_away,
     set::{self, RestoreSet, can_roll_back, journals, no_such_set},
     settings,
     stage::{own_comes_back, stage_own},
 };
 use crate::{
     metastore::MetastoreLock,
-    quarantine::{Memory, memory::FILE_NAME as QUARANTINE},
+    quarantine::{QuarantineRecord, record::FILE_NAME as QUARANTINE},
 };
 use seqbac_header::{Id, RelPath};
 use volume::restores::ScriptStep;
@@ -52,7 +51,7 @@ fn put_back(volume: &Volume, id: Option<Id>, script: Option<ScriptStep>) -> Resu
     let _memory = AppsLock::take(volume)?;
     let journal = choose(volume, id)?;
     let from = RestoreSet::of(volume, &journal);
-    obstacles::no_database_in_use(volume, &journal.scopes)?;
+    preflight::no_database_in_use(volume, &journal.scopes)?;
     let _console = console::is_moved(&journal.moves).then(|| MetastoreLock::alone(volume)).transpose()?;
     let set = RestoreSet::create(volume)?;
     let source = from.folder().join("replaced");
@@ -69,7 +68,7 @@ fn put_back(volume: &Volume, id: Option<Id>, script: Option<ScriptStep>) -> Resu
         beyond,
         moves,
     };
-    commit::commit(volume, &set, own, || obstacles::no_database_in_use(volume, &journal.scopes))?;
+    commit::commit(volume, &set, own, || preflight::no_database_in_use(volume, &journal.scopes))?;
     remove_superseded(&source);
     commit::remove_emptied(&source);
     Ok(RolledBack { id: set.id(), restore: journal.id, restored: journal.committed, changed })
@@ -119,9 +118,9 @@ fn plan_moves(
     // Read before its sidecars are listed: to read a database may make one.
     moves.extend(settings::comes_back(volume, set, from, journal)?);
     moves.extend(console::comes_back(volume, set, from, journal)?);
-    let scopes = scopes.and(&journal.beyond).and_all_in(put_away(Memory::load(volume)?.as_ref()));
+    let scopes = scopes.and(&journal.beyond).and_all_in(put_away(QuarantineRecord::load(volume)?.as_ref()));
     moves.extend(plan::of_tree(volume, set, &source, &scopes)?);
-    obstacles::moves(volume, &moves)?;
+    preflight::moves(volume, &moves)?;
     Ok((beyond, moves))
 }
 

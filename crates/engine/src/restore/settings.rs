@@ -3,7 +3,7 @@
 //! Whoever comes to the volume with a database of its own backs up where that says, from the first moment: not where the
 //! one before did.
 
-use super::AppsAfter;
+use super::AppsState;
 use super::{
     Move, console,
     journal::Journal,
@@ -15,13 +15,13 @@ use volume::presence;
 use volume::{Settings, Volume, error::Result, settings::FILE_NAME};
 
 /// The move that a restore makes. `console` is whether the console's database is in the stage, as it will be.
-pub fn after(volume: &Volume, set: &RestoreSet, apps: AppsAfter, console: bool) -> Result<Option<Move>> {
+pub fn after(volume: &Volume, set: &RestoreSet, apps: AppsState, console: bool) -> Result<Option<Move>> {
     if console {
         let settings = metastore::settings_of(&metastore::path().under(&set.stage()), volume)?;
         return stage(volume, set, &settings).map(Some);
     }
     // Where the volume's own backups were kept is where the original's are, if the volume is a clone of it.
-    if apps == AppsAfter::Off
+    if apps == AppsState::Off
         && let Some(mut settings) = Settings::sensible(volume)?
         && settings.backup_location.take().is_some()
     {

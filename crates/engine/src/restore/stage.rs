@@ -3,7 +3,7 @@
 use std::path::Path;
 use volume::presence;
 
-use super::apps_policy::{Dealt, Quarantine};
+use super::apps_policy::{Quarantine, QuarantineOutcome};
 use super::{
     Move, Request,
     console::{Console, Hold, make_folder},
@@ -16,7 +16,7 @@ use crate::{
         Counted, Manifest, Progress, bytes_of_members, complete, open_file, quarantine_member, read_memory, state_of,
     },
     metastore,
-    quarantine::{Memory, memory::FILE_NAME as QUARANTINE},
+    quarantine::{QuarantineRecord, record::FILE_NAME as QUARANTINE},
     store::{Owners, Stager, check_image},
 };
 use seqbac_header::{Id, RelPath};
@@ -37,7 +37,7 @@ pub struct Staged {
     /// How many members there are.
     pub members: usize,
     /// What became of the apps.
-    pub dealt: Dealt,
+    pub dealt: QuarantineOutcome,
     /// What a person should know.
     pub notes: Vec<String>,
     own: Vec<Move>,
@@ -60,7 +60,7 @@ impl Staged {
         let (backup_id, members) = (put.backup_id, put.members);
         check(set, quarantine.manifest)?;
         let mut console = Console::prepare(volume, set, quarantine, request, hold, &mut put.memory)?;
-        let mut dealt = quarantine.deal_with(&set.stage(), set.id(), put.memory, console.staged)?;
+        let mut dealt = quarantine.apply(&set.stage(), set.id(), put.memory, console.staged)?;
         let notes = [put.notes, std::mem::take(&mut console.notes), std::mem::take(&mut dealt.notes)].concat();
         let instance = instance_after(volume, request, backup_id)?;
         let mut own = vec![stage_own(volume, set, "instance.json", &instance.to_bytes()?, 0o644)?];
@@ -86,7 +86,7 @@ impl Staged {
 struct Put {
     backup_id: Id,
     members: usize,
-    memory: Option<Memory>,
+    memory: Option<QuarantineRecord>,
     notes: Vec<String>,
 }
 

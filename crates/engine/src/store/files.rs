@@ -16,7 +16,7 @@ use std::{
 
 use nix::{errno::Errno, fcntl::OFlag, libc, sys::stat};
 
-use super::{Found, Spool, Survey, beneath::Beneath, spool::fill};
+use super::{Spool, Survey, SurveyEntry, beneath::Beneath, spool::fill};
 use volume::error::{IoContext, Result};
 
 /// Files up to this size are read to memory.
@@ -64,7 +64,7 @@ impl<'a> Files<'a> {
     ///
     /// # Errors
     /// Where it cannot be read, or the spool is full.
-    pub fn capture(&mut self, found: &Found) -> Result<Option<Captured>> {
+    pub fn capture(&mut self, found: &SurveyEntry) -> Result<Option<Captured>> {
         let path = found.path.under(&self.root);
         let mut captured = None;
         for attempt in 1..=TRIES {
@@ -84,7 +84,7 @@ impl<'a> Files<'a> {
     }
 
     /// Looks before it opens: to open and close a database's file would be the harm already.
-    fn open(&mut self, found: &Found) -> Result<Option<File>> {
+    fn open(&mut self, found: &SurveyEntry) -> Result<Option<File>> {
         let path = found.path.under(&self.root);
         let looked = match self.beneath.open_file(&found.path, OFlag::O_PATH) {
             Err(errno) if is_gone(errno) => return Ok(None),

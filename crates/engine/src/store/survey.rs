@@ -5,7 +5,7 @@
 //! never followed; a mount point below the root is part of the volume, and noted. What cannot be read is an error: a
 //! backup that lacks a file and does not say so is worse than none. Access lists and extended attributes are not kept.
 
-mod found;
+mod entry;
 mod walk;
 
 use std::{
@@ -16,7 +16,7 @@ use std::{
     path::Path,
 };
 
-pub use self::found::{Found, Note};
+pub use self::entry::{Note, SurveyEntry};
 use self::walk::{Seen, walk};
 use profile::{Matcher, PathKind};
 use seqbac_header::RelPath;
@@ -35,10 +35,10 @@ const SMALLEST_DATABASE: u64 = 512;
 #[derive(Debug, Default)]
 pub struct Survey {
     /// Databases, sorted by path.
-    pub databases: Vec<Found>,
+    pub databases: Vec<SurveyEntry>,
     /// Files, directories and links, sorted by path, so that a directory comes before what is in it. The directories
     /// above anything taken are among them, for their owners and modes.
-    pub files: Vec<Found>,
+    pub files: Vec<SurveyEntry>,
     /// What the profile calls a database, and does not begin like one. A backup cannot do without it; a restore may
     /// be about to replace it.
     pub not_databases: Vec<RelPath>,
@@ -121,7 +121,7 @@ pub fn sidecar_base(path: &RelPath) -> Option<RelPath> {
 }
 
 impl Survey {
-    fn add_directories_above(&mut self, mut directories: HashMap<RelPath, Found>) {
+    fn add_directories_above(&mut self, mut directories: HashMap<RelPath, SurveyEntry>) {
         let taken: Vec<_> = self.databases.iter().chain(&self.files).map(|found| found.path.clone()).collect();
         for path in taken {
             let mut above = path.parent();
@@ -148,8 +148,10 @@ impl Survey {
         let (sidecars, files): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.files).into_iter().partition(|found| self.untouchable.contains(&found.id()));
         self.files = files;
-        let note =
-            |found: Found| Note { path: found.path, what: "left out: a second name of a database's own file".into() };
+        let note = |found: SurveyEntry| Note {
+            path: found.path,
+            what: "left out: a second name of a database's own file".into(),
+        };
         self.notes.extend(sidecars.into_iter().map(note));
     }
 }

@@ -7,24 +7,24 @@ use std::collections::{HashMap, HashSet};
 
 use super::{
     Node,
-    pointer::{Found, NamedTwice, member, twice},
+    pointer::{NamedTwice, SurveyEntry, member, twice},
     text::{Shape, Value},
 };
-use crate::quarantine::{Kept, Was};
+use crate::quarantine::{Before, Kept};
 use profile::step::Nodes;
 use seqbac_header::RelPath;
 use volume::error::Result;
 
 /// The nodes that are there, by what they are known again by.
 pub struct Index<'a> {
-    there: &'a [Found<'a>],
+    there: &'a [SurveyEntry<'a>],
     by_key: HashMap<String, Vec<usize>>,
     by_pointer: HashMap<&'a str, usize>,
 }
 
 impl<'a> Index<'a> {
     /// Those that are there.
-    pub fn of(there: &'a [Found<'a>], nodes: &Nodes) -> Result<Self> {
+    pub fn of(there: &'a [SurveyEntry<'a>], nodes: &Nodes) -> Result<Self> {
         let mut by_key: HashMap<String, Vec<usize>> = HashMap::new();
         for (at, node) in (0..).zip(there) {
             if let Some(key) = key_of(node, nodes)? {
@@ -73,7 +73,7 @@ impl Known {
         let ids = kept.iter().map(|kept| kept.id.clone()).collect();
         let mut before: HashMap<_, Vec<usize>> = HashMap::new();
         for (at, kept) in (0..).zip(&kept) {
-            if let Was::Node(node) = &kept.was {
+            if let Before::Node(node) = &kept.was {
                 before.entry(node.place()).or_default().push(at);
             }
         }
@@ -93,7 +93,7 @@ impl Known {
             }
             None => {
                 let id = self.new_id(step, file, &node);
-                self.kept.push(Kept { id, was: Was::Node(node) });
+                self.kept.push(Kept { id, was: Before::Node(node) });
             }
         }
     }
@@ -101,12 +101,12 @@ impl Known {
     /// What an earlier quarantine remembers of a node: that stands.
     fn remembered(&mut self, node: &Node) -> Option<&mut Node> {
         let candidates = self.before.get_mut(&node.place())?;
-        let is_there = |&at: &usize| matches!(&self.kept[at].was, Was::Node(known) if known.pointer == node.pointer);
+        let is_there = |&at: &usize| matches!(&self.kept[at].was, Before::Node(known) if known.pointer == node.pointer);
         // Of several that have the same key, the one that stands where this one does.
         let chosen = candidates.iter().position(is_there).unwrap_or_default();
         let at = (chosen < candidates.len()).then(|| candidates.remove(chosen))?;
         match &mut self.kept[at].was {
-            Was::Node(known) => Some(known),
+            Before::Node(known) => Some(known),
             _ => None,
         }
     }
@@ -134,7 +134,7 @@ impl Node {
 }
 
 /// The key of a node, if it is one: a string or a number.
-pub fn key_of<'a>(node: &Found<'a>, nodes: &Nodes) -> Result<Option<Value<'a>>> {
+pub fn key_of<'a>(node: &SurveyEntry<'a>, nodes: &Nodes) -> Result<Option<Value<'a>>> {
     let Some(name) = &nodes.key else { return Ok(None) };
     let key = member(node.value, name).map_err(|NamedTwice| twice(name, &node.pointer))?;
     let key = key.map(|member| member.value);

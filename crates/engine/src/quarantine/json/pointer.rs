@@ -22,7 +22,7 @@ enum Part {
 
 /// A node, and the pointer that leads to it alone.
 #[derive(Debug)]
-pub struct Found<'a> {
+pub struct SurveyEntry<'a> {
     /// Where it is.
     pub pointer: String,
     /// What it is.
@@ -53,8 +53,8 @@ impl Pointer {
     ///
     /// # Errors
     /// `AppsUnknown` for a name on the way that stands twice in its object.
-    pub fn nodes<'a>(&self, document: Value<'a>) -> Result<Vec<Found<'a>>> {
-        let mut nodes = vec![Found { pointer: String::new(), value: document }];
+    pub fn nodes<'a>(&self, document: Value<'a>) -> Result<Vec<SurveyEntry<'a>>> {
+        let mut nodes = vec![SurveyEntry { pointer: String::new(), value: document }];
         for part in &self.parts {
             let mut next = Vec::new();
             for node in &nodes {
@@ -67,7 +67,7 @@ impl Pointer {
 }
 
 impl Part {
-    fn step<'a>(&self, node: &Found<'a>, next: &mut Vec<Found<'a>>) -> Result<()> {
+    fn step<'a>(&self, node: &SurveyEntry<'a>, next: &mut Vec<SurveyEntry<'a>>) -> Result<()> {
         match (self, node.value.shape()) {
             (Self::Any, Shape::Array) => {
                 next.extend((0_usize..).zip(node.value.elements()).map(|(index, value)| node.below(index, value)));
@@ -97,7 +97,7 @@ impl Part {
     }
 }
 
-impl<'a> Found<'a> {
+impl<'a> SurveyEntry<'a> {
     fn below(&self, part: impl fmt::Display, value: Value<'a>) -> Self {
         Self { pointer: format!("{}/{part}", self.pointer), value }
     }

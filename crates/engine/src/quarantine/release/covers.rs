@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use crate::quarantine::{
     Value,
     json::Node,
-    memory::{Kept, Remembered, Was},
+    record::{Before, Kept, Remembered},
 };
 use profile::step::Action;
 use seqbac_header::RelPath;
@@ -29,7 +29,7 @@ impl Covers {
             if let Some(place) = place(remembered, kept) {
                 self.rows.insert(place, remembered.step.name.clone());
             }
-            if let Was::Node(node) = &kept.was {
+            if let Before::Node(node) = &kept.was {
                 let places = node.places().map(|place| ((node.file.clone(), place), remembered.step.name.clone()));
                 self.members.extend(places);
             }
@@ -59,7 +59,7 @@ impl Covers {
 
 fn place(remembered: &Remembered, kept: &Kept) -> Option<Place> {
     match (&kept.was, &remembered.step.action) {
-        (Was::Row(row), Action::Sqlite(rows)) => {
+        (Before::Row(row), Action::Sqlite(rows)) => {
             Some((row.database.clone(), rows.table.to_lowercase(), row.key.clone()))
         }
         _ => None,

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use crate::quarantine::{
     Outcome,
     databases::{Databases, explain},
-    sqlite::{self, Failure, Known, RowWas, Undo},
+    sqlite::{self, Failure, Known, RowBefore, Undo},
     tree::Tree,
 };
 use profile::step::{Rows, Step};
@@ -52,7 +52,7 @@ impl<'d> Undoing<'d> {
     }
 
     /// Puts one back.
-    pub fn row(&mut self, row: &RowWas) -> Result<Outcome> {
+    pub fn row(&mut self, row: &RowBefore) -> Result<Outcome> {
         if !self.open.contains(&row.database) {
             return Ok(Outcome::Left(format!("{} is gone", row.database)));
         }

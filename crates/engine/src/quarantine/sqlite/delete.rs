@@ -1,7 +1,7 @@
 //! Rows taken out: remembered whole, or gone for good.
 
 use super::{
-    Acted, Failure, Place, RowChange, RowWas,
+    Acted, Failure, Place, RowBefore, RowChange,
     table::{Key, Table, values},
     update::{SELECTED, select},
 };
@@ -36,7 +36,7 @@ pub fn discard(place: &Place<'_>) -> Result<Acted, Failure> {
 }
 
 /// The rows that fulfil the condition, each with what locates it.
-fn matching(place: &Place<'_>, table: &Table, key: &Key) -> rusqlite::Result<Vec<(Vec<Value>, RowWas)>> {
+fn matching(place: &Place<'_>, table: &Table, key: &Key) -> rusqlite::Result<Vec<(Vec<Value>, RowBefore)>> {
     let (locator, names) = (table.locator(), table.stored());
     let (located, keyed) = (locator.len(), locator.len() + key.len());
     let (find, keys, all, sql) = (locator.columns(), key.columns(), table.all_columns(), &table.sql);

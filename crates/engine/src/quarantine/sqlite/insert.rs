@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::{OptionalExtension, params_from_iter};
 
 use super::{
-    Acted, Failure, Given, Place, RowChange, RowWas, is_constraint, refuse_infinite,
+    Acted, Failure, Given, Place, RowBefore, RowChange, is_constraint, refuse_infinite,
     table::{Key, Table, list, values},
 };
 use crate::{quarantine::Value, store::sqlite::quoted};
@@ -36,11 +36,11 @@ fn find(place: &Place<'_>, table: &Table, key: &Key, is: &[Value]) -> rusqlite::
     select.query_row(params_from_iter(is), |row| values(row, 0..count)).optional()
 }
 
-fn names(was: &RowWas) -> Vec<String> {
+fn names(was: &RowBefore) -> Vec<String> {
     was.key.iter().map(|(name, _)| name.clone()).collect()
 }
 
-fn key_values(was: &RowWas) -> Vec<Value> {
+fn key_values(was: &RowBefore) -> Vec<Value> {
     was.key.iter().map(|(_, value)| value.clone()).collect()
 }
 
@@ -88,7 +88,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    fn insert(&self, place: &Place<'_>, table: &Table, key: &Key) -> Result<RowWas, Failure> {
+    fn insert(&self, place: &Place<'_>, table: &Table, key: &Key) -> Result<RowBefore, Failure> {
         let columns = list(self.columns.iter().map(|column| quoted(column)));
         let parameters = list((1..=self.columns.len()).map(|number| format!("?{number}")));
         let sql = format!("INSERT INTO {} ({columns}) VALUES ({parameters})", table.sql);
@@ -101,7 +101,7 @@ impl<'a> Row<'a> {
     }
 
     /// The row as SQLite stored it.
-    fn inserted(&self, place: &Place<'_>, table: &Table, key: &Key) -> Result<RowWas, Failure> {
+    fn inserted(&self, place: &Place<'_>, table: &Table, key: &Key) -> Result<RowBefore, Failure> {
         let (locator, names) = (table.locator(), table.stored());
         let (keys, all, sql, this) = (key.columns(), table.all_columns(), &table.sql, locator.is(1));
         let mut select = place.connection.prepare(&format!("SELECT {keys}, {all} FROM {sql} WHERE {this}"))?;

@@ -7,7 +7,7 @@ use seqbac_header::RelPath;
 
 /// One row, and what quarantine made of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RowWas {
+pub struct RowBefore {
     /// The database.
     pub database: RelPath,
     /// The columns that tell it from all others, and what is in them.
@@ -48,7 +48,7 @@ pub struct ColumnWas {
     pub new: Value,
 }
 
-impl RowWas {
+impl RowBefore {
     /// The values of its key, with commas.
     #[must_use]
     pub fn name(&self) -> String {

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use rusqlite::{Connection, params_from_iter};
 
 use super::{
-    ColumnWas, Failure, RowChange, RowWas, is_constraint,
+    ColumnWas, Failure, RowBefore, RowChange, is_constraint,
     table::{Key, Table, list, values},
 };
 use crate::{
@@ -33,7 +33,7 @@ impl<'a> Undo<'a> {
     }
 
     /// Puts one row back.
-    pub fn row(&mut self, was: &RowWas) -> Result<Outcome, Failure> {
+    pub fn row(&mut self, was: &RowBefore) -> Result<Outcome, Failure> {
         let done = match &was.change {
             RowChange::Updated(columns) => self.updated(was, columns),
             RowChange::Deleted { rowid, columns } => self.deleted(was, *rowid, columns),
@@ -47,7 +47,7 @@ impl<'a> Undo<'a> {
         }
     }
 
-    fn updated(&mut self, was: &RowWas, columns: &[ColumnWas]) -> Result<Outcome, Failure> {
+    fn updated(&mut self, was: &RowBefore, columns: &[ColumnWas]) -> Result<Outcome, Failure> {
         let columns: Vec<&ColumnWas> = columns.iter().filter(|column| column.is_changed()).collect();
         let names = columns.iter().map(|column| &column.name);
         let current = match &mut *self.read(was, names)? {
@@ -67,7 +67,7 @@ impl<'a> Undo<'a> {
         }
     }
 
-    fn write(&mut self, was: &RowWas, columns: &[&ColumnWas]) -> Result<(), Failure> {
+    fn write(&mut self, was: &RowBefore, columns: &[&ColumnWas]) -> Result<(), Failure> {
         if columns.is_empty() {
             return Ok(());
         }
@@ -79,7 +79,7 @@ impl<'a> Undo<'a> {
         Ok(())
     }
 
-    fn deleted(&mut self, was: &RowWas, rowid: Option<i64>, columns: &Columns) -> Result<Outcome, Failure> {
+    fn deleted(&mut self, was: &RowBefore, rowid: Option<i64>, columns: &Columns) -> Result<Outcome, Failure> {
         let there = self.read(was, columns.iter().map(|(name, _)| name))?;
         match &*there {
             [] => self.insert(rowid, columns).map(|()| Outcome::Released),
@@ -109,7 +109,7 @@ impl<'a> Undo<'a> {
         self.connection.prepare_cached(&sql)?.query_row([number], |row| row.get(0))
     }
 
-    fn inserted(&mut self, was: &RowWas, columns: &Columns) -> Result<Outcome, Failure> {
+    fn inserted(&mut self, was: &RowBefore, columns: &Columns) -> Result<Outcome, Failure> {
         match &*self.read(was, columns.iter().map(|(name, _)| name))? {
             [] => Ok(Outcome::Released),
             [row] if is_same(row, columns) => {
@@ -124,7 +124,11 @@ impl<'a> Undo<'a> {
     }
 
     /// These columns of the rows that have its key: one, unless something has happened.
-    fn read<'n>(&mut self, was: &RowWas, names: impl Iterator<Item = &'n String>) -> Result<Vec<Vec<Value>>, Failure> {
+    fn read<'n>(
+        &mut self,
+        was: &RowBefore,
+        names: impl Iterator<Item = &'n String>,
+    ) -> Result<Vec<Vec<Value>>, Failure> {
         let columns = names.map(|name| self.table.column(name)).collect::<Result<Vec<_>, _>>()?;
         let key = self.key(was)?;
         let (list, table, this) = (list(columns.iter().map(|name| quoted(name))), &self.table.sql, key.is(1));
@@ -134,7 +138,7 @@ impl<'a> Undo<'a> {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    fn key(&mut self, was: &RowWas) -> Result<Key, Failure> {
+    fn key(&mut self, was: &RowBefore) -> Result<Key, Failure> {
         let names: Vec<String> = was.key.iter().map(|(name, _)| name.clone()).collect();
         if let Some(key) = self.keys.get(&names) {
             return Ok(key.clone());

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, params_from_iter};
 
 use super::{
-    Acted, ColumnWas, Failure, Given, Place, RowChange, RowWas, condition, refuse_infinite,
+    Acted, ColumnWas, Failure, Given, Place, RowBefore, RowChange, condition, refuse_infinite,
     table::{Key, Table, list, values},
 };
 use crate::{quarantine::Value, store::sqlite::quoted};
@@ -142,7 +142,7 @@ impl Plan {
     }
 
     /// Whether a row that is known still has all that a step of the same columns wrote into it.
-    fn is_done(&self, was: &RowWas, current: &[Value]) -> bool {
+    fn is_done(&self, was: &RowBefore, current: &[Value]) -> bool {
         let RowChange::Updated(known) = &was.change else { return false };
         self.columns.iter().zip(current).all(|(column, current)| {
             known.iter().any(|known| known.name.eq_ignore_ascii_case(column) && known.new == *current)
@@ -166,7 +166,7 @@ impl Plan {
     }
 
     /// What is to be remembered of a row: of one that is known, what it was at first.
-    fn changed(&self, place: &Place<'_>, row: Row, new: Vec<Value>) -> Option<RowWas> {
+    fn changed(&self, place: &Place<'_>, row: Row, new: Vec<Value>) -> Option<RowBefore> {
         let columns = self.columns.iter().zip(row.old).zip(new);
         let mut columns: Vec<_> =
             columns.map(|((name, old), new)| ColumnWas { name: name.clone(), old, new }).collect();

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::store::Found;
+use crate::store::SurveyEntry;
 use seqbac_header::RelPath;
 
 /// The facts of one database, as of the transaction it was captured in.
@@ -90,7 +90,7 @@ impl Header {
     }
 
     /// The facts that are in it and in what the file system says; `pages` is the transaction's count of them.
-    pub(super) fn facts(&self, found: &Found, page_size: u32, pages: u32) -> DatabaseFacts {
+    pub(super) fn facts(&self, found: &SurveyEntry, page_size: u32, pages: u32) -> DatabaseFacts {
         DatabaseFacts {
             path: found.path.clone(),
             page_size,

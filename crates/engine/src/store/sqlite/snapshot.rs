@@ -20,13 +20,13 @@ use super::{
     pages::{self, Pages},
     source::{Refused, Source},
 };
-use crate::store::{Found, Spool, spool::fill};
+use crate::store::{Spool, SurveyEntry, spool::fill};
 use volume::error::{Code, Error, IoContext, Result};
 
 /// One database at one moment, whatever its server does meanwhile.
 #[derive(Debug)]
 pub struct Snapshot {
-    found: Found,
+    found: SurveyEntry,
     path: PathBuf,
     state: State,
     waited: Option<Duration>,
@@ -58,7 +58,7 @@ const STEP: Duration = Duration::from_millis(200);
 ///
 /// # Errors
 /// Where one stays locked, is gone, or cannot be read; where the spool is full.
-pub fn open_all(root: &Path, databases: &[Found], spool: &Spool, patience: Duration) -> Result<Vec<Snapshot>> {
+pub fn open_all(root: &Path, databases: &[SurveyEntry], spool: &Spool, patience: Duration) -> Result<Vec<Snapshot>> {
     let root = root.canonicalize().on("find", root)?;
     let begun = Instant::now();
     loop {
@@ -74,7 +74,7 @@ pub fn open_all(root: &Path, databases: &[Found], spool: &Spool, patience: Durat
 }
 
 impl Snapshot {
-    fn open(root: &Path, found: &Found, spool: &Spool, patience: Duration) -> std::result::Result<Self, Refused> {
+    fn open(root: &Path, found: &SurveyEntry, spool: &Spool, patience: Duration) -> std::result::Result<Self, Refused> {
         let path = found.path.under(root);
         let state = match Source::begin(&path, patience) {
             Ok(source) => State::Live(Box::new(source), None),
@@ -116,7 +116,7 @@ impl Snapshot {
 
     /// Which database it is.
     #[must_use]
-    pub const fn found(&self) -> &Found {
+    pub const fn found(&self) -> &SurveyEntry {
         &self.found
     }
 

@@ -13,7 +13,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use super::{Found, Note, SEQBAC_MAGIC, SIDECARS, SMALLEST_DATABASE, SQLITE_HEADER};
+use super::{Note, SEQBAC_MAGIC, SIDECARS, SMALLEST_DATABASE, SQLITE_HEADER, SurveyEntry};
 use profile::{Matcher, PathKind};
 use seqbac_header::RelPath;
 use volume::error::{Error, IoContext, Result};
@@ -22,13 +22,13 @@ use volume::error::{Error, IoContext, Result};
 #[derive(Debug)]
 pub enum Seen {
     /// A path that is state.
-    Taken(Found),
+    Taken(SurveyEntry),
     /// A directory that is not, but that may hold some.
-    Directory(Found),
+    Directory(SurveyEntry),
     /// A file of SQLite's, beside a database, by device and inode.
     Sidecar((u64, u64)),
     /// What the profile calls a database and does not begin like one.
-    NotADatabase(Found),
+    NotADatabase(SurveyEntry),
     /// Something to tell.
     Note(Note),
 }
@@ -111,7 +111,7 @@ impl Listing {
             if !wanted && !matcher.reaches_below(&path) {
                 return Ok(ControlFlow::Continue(None));
             }
-            let found = Found::new(path.clone(), PathKind::Directory, None, meta);
+            let found = SurveyEntry::new(path.clone(), PathKind::Directory, None, meta);
             let mut flow = visit(if wanted { Seen::Taken(found) } else { Seen::Directory(found) });
             if meta.dev() != device && flow.is_continue() {
                 flow = visit(Seen::Note(note(&path, "on another file system than the directory it is in")));
@@ -157,12 +157,12 @@ impl Listing {
             Content::Database => PathKind::Database,
             Content::Other if named && meta.len() == 0 => PathKind::Database,
             Content::Other if named => {
-                return Ok(visit(Seen::NotADatabase(Found::new(path, PathKind::File, None, meta))));
+                return Ok(visit(Seen::NotADatabase(SurveyEntry::new(path, PathKind::File, None, meta))));
             }
             Content::Other if !file => return Ok(ControlFlow::Continue(())),
             Content::Other => PathKind::File,
         };
-        Ok(visit(Seen::Taken(Found::new(path, kind, None, meta))))
+        Ok(visit(Seen::Taken(SurveyEntry::new(path, kind, None, meta))))
     }
 
     fn link(
@@ -188,7 +188,7 @@ impl Listing {
                 return Ok(ControlFlow::Break(()));
             }
         }
-        Ok(visit(Seen::Taken(Found::new(path, PathKind::Symlink, Some(target), meta))))
+        Ok(visit(Seen::Taken(SurveyEntry::new(path, PathKind::Symlink, Some(target), meta))))
     }
 
     fn child(&self, name: &OsStr) -> Result<RelPath> {

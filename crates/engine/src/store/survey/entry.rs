@@ -15,7 +15,7 @@ use volume::error::{Code, Error, IoContext, Result};
 
 /// A path that is state.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct SurveyEntry {
     /// Where it is below the storage root.
     pub path: RelPath,
     /// What it is.
@@ -49,7 +49,7 @@ pub struct Note {
     pub what: String,
 }
 
-impl Found {
+impl SurveyEntry {
     pub(super) fn new(path: RelPath, kind: PathKind, target: Option<PathBuf>, meta: &Metadata) -> Self {
         Self {
             path,

@@ -18,7 +18,7 @@ use std::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Chosen, Value, file::Aside, json::Node, sqlite::RowWas};
+use super::{Chosen, Value, file::Aside, json::Node, sqlite::RowBefore};
 use profile::step::{Action, Nodes, Rows, Step};
 use seqbac_header::{Id, RelPath};
 use volume::quarantine as status;
@@ -31,7 +31,7 @@ pub use volume::quarantine::FILE_NAME;
 
 /// What had been on before quarantine began.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Memory {
+pub struct QuarantineRecord {
     format: u32,
     /// When quarantine began.
     pub since: Timestamp,
@@ -64,15 +64,15 @@ pub struct Kept {
     /// Its id.
     pub id: String,
     /// What it was.
-    pub was: Was,
+    pub was: Before,
 }
 
 /// What an app was, and what quarantine made of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Was {
+pub enum Before {
     /// A row of a database.
-    Row(RowWas),
+    Row(RowBefore),
     /// Something that the server is given as long as quarantine lasts.
     Given,
     /// A node of a JSON file.
@@ -81,7 +81,7 @@ pub enum Was {
     Files(Vec<Aside>),
 }
 
-impl Was {
+impl Before {
     /// The files that were put aside.
     pub(super) fn into_files(self) -> Vec<Aside> {
         if let Self::Files(files) = self { files } else { Vec::new() }
@@ -154,7 +154,7 @@ pub enum Kind {
     Args,
 }
 
-impl Memory {
+impl QuarantineRecord {
     /// One that remembers nothing yet, of a quarantine that begins now.
     #[must_use]
     pub fn new() -> Self {
@@ -262,7 +262,7 @@ impl Memory {
     pub fn files(&self) -> Vec<RelPath> {
         let kept = self.steps.iter().flat_map(|remembered| &remembered.apps);
         let files = kept.filter_map(|kept| match &kept.was {
-            Was::Files(files) => Some(files.iter().map(|aside| aside.kept.clone())),
+            Before::Files(files) => Some(files.iter().map(|aside| aside.kept.clone())),
             _ => None,
         });
         files.flatten().collect()
@@ -274,7 +274,7 @@ impl Memory {
     }
 }
 
-impl Default for Memory {
+impl Default for QuarantineRecord {
     fn default() -> Self {
         Self::new()
     }
@@ -296,23 +296,23 @@ impl Remembered {
 
 impl Kept {
     /// The row that it is, by its key, if it is one of this database.
-    pub(super) fn row_in_database(&self, path: &RelPath) -> Option<(&[(String, Value)], &RowWas)> {
+    pub(super) fn row_in_database(&self, path: &RelPath) -> Option<(&[(String, Value)], &RowBefore)> {
         match &self.was {
-            Was::Row(was) if was.database == *path => Some((&*was.key, was)),
+            Before::Row(was) if was.database == *path => Some((&*was.key, was)),
             _ => None,
         }
     }
 
     fn row_in(&self, rows: &Rows) -> String {
         match &self.was {
-            Was::Row(was) => format!("{} in {}: {}", rows.table, was.database, was.detail()),
+            Before::Row(was) => format!("{} in {}: {}", rows.table, was.database, was.detail()),
             _ => rows.table.clone(),
         }
     }
 
     fn file_of(&self, nodes: &Nodes) -> String {
         match &self.was {
-            Was::Node(node) => node.to_string(),
+            Before::Node(node) => node.to_string(),
             _ => nodes.files.clone(),
         }
     }
