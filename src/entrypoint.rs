@@ -50,6 +50,7 @@ use volume::{
     events::{self, Event, Kind},
     key::Sources,
     lock::LOCK_FD,
+    quarantine::QuarantineStatus,
     restores,
 };
 
@@ -227,6 +228,9 @@ fn prepare(settings: &Settings, signals: &mut Signals) -> Result<ControlFlow<End
     let Some(lock) = lock::wait_for(&volume, settings, signals)? else {
         return Ok(ControlFlow::Break(stopped(signals)));
     };
+    if let Some(end) = refuse_without_engine(settings, &volume)? {
+        return Ok(ControlFlow::Break(end));
+    }
     volume.clear_spool();
     if let Some(user) = &settings.user
         && let Err(error) = volume.let_pass(user.uid(), user.gid())
@@ -244,6 +248,29 @@ fn prepare(settings: &Settings, signals: &mut Signals) -> Result<ControlFlow<End
         return Ok(ControlFlow::Break(end));
     }
     Ok(ControlFlow::Continue((volume, lock)))
+}
+
+/// Without the engine, no backup is taken: a warning at each start. A start that needs it fails here, before it has
+/// changed anything.
+fn refuse_without_engine(settings: &Settings, volume: &Volume) -> Result<Option<End>> {
+    let Err(missing) = engine::find(&settings.own, settings.environment.get("PATH")) else { return Ok(None) };
+    let script = match &settings.scripts {
+        Some(scripts) => init::report(volume, &scripts.seqinit)?.waiting.into_iter().next(),
+        None => None,
+    };
+    let needs_it = if Instance::load(volume)?.is_none() {
+        "the first start of a volume needs the engine".to_owned()
+    } else if restores::need_recovery(volume)? {
+        "an interrupted restore has to be finished or undone".to_owned()
+    } else if QuarantineStatus::load(volume)?.is_some_and(|status| status.needs_engine()) {
+        "apps have to be switched off or released".to_owned()
+    } else if let Some(script) = script {
+        format!("the init script {script} has to run")
+    } else {
+        log::warn!("no backups: {}", missing.error);
+        return Ok(None);
+    };
+    Ok(Some(End::Failed { exit: missing.exit, error: missing.error.context(needs_it) }))
 }
 
 /// Has the engine finish or undo a restore that a crash interrupted. The journals say whether that is needed.

@@ -1,5 +1,6 @@
 //! moorline through its front door: the real binary on real volumes.
 
+#![allow(unsafe_code, reason = "tests hand descriptors to programs and change their own signal mask")]
 #![allow(clippy::panic)] // In a helper of a test it is a failed test.
 #![allow(clippy::disallowed_methods)] // A failed `stat` fails the test.
 #![allow(clippy::print_stdout)] // What a test measured is for whoever runs it alone.
@@ -39,5 +40,6 @@ mod store;
 mod supervise;
 mod support;
 mod suspect;
+mod two_programs;
 mod unprivileged;
 mod user;

@@ -89,7 +89,7 @@ impl World {
         let again = self
             .taken
             .iter()
-            .find(|(path, (created, _))| path.exists() && *created >= slot && !backup::is_in_the_future(*created, now));
+            .find(|(path, (created, _))| path.exists() && *created >= slot && !volume::backups::is_in_the_future(*created, now));
         assert!(again.is_none(), "a second backup at {now} for {slot}: {again:?}");
         let path = self.take(&self.key, &self.instance, Kind::Scheduled, now);
         backup::prune(&self.volume, &self.key, KEEP, now).expect("pruned");
@@ -140,7 +140,7 @@ impl World {
         let sound = listed.backups.iter().filter(|one| {
             one.kind == Kind::Scheduled && one.instance_id == Some(self.instance.id) && one.verified == Some(true)
         });
-        let (future, kept): (Vec<_>, Vec<_>) = sound.partition(|one| backup::is_in_the_future(one.created, now));
+        let (future, kept): (Vec<_>, Vec<_>) = sound.partition(|one| volume::backups::is_in_the_future(one.created, now));
         assert!(kept.len() + future.len() >= KEEP.min(self.taken.len()), "too few at {now}: {kept:?}");
         for (path, content) in &self.foreign {
             assert!(fs::read(path).is_ok_and(|found| found == *content), "{} was touched", path.display());

@@ -135,6 +135,41 @@ impl TestVolume {
         serde_json::from_str(&self.read(".moorline/init.json")).expect("is JSON")
     }
 
+    /// A `moorline` of its own beside an engine that writes down how it is called: the program to start.
+    pub fn recorded(&self) -> PathBuf {
+        let folder = self.beside("programs");
+        let program = folder.join("moorline");
+        if !program.exists() {
+            fs::create_dir(&folder).expect("a folder");
+            fs::hard_link(MOORLINE, &program).expect("a link");
+            let calls = quoted(self.beside("engine-calls"));
+            let text = format!("#!/bin/sh\necho \"$*\" >> {calls}\nexec {} \"$@\"\n", quoted(ENGINE));
+            let engine = folder.join("moorline-engine");
+            fs::write(&engine, text).expect("writes");
+            fs::set_permissions(&engine, fs::Permissions::from_mode(0o755)).expect("changes");
+        }
+        program
+    }
+
+    /// A `moorline` without an engine beside it.
+    pub fn without_engine(&self) -> PathBuf {
+        let folder = self.beside("alone");
+        let program = folder.join("moorline");
+        if !program.exists() {
+            fs::create_dir(&folder).expect("a folder");
+            fs::hard_link(MOORLINE, &program).expect("a link");
+        }
+        program
+    }
+
+    /// How [`Self::recorded`] has called the engine since this was last asked, one line a call.
+    pub fn engine_calls(&self) -> Vec<String> {
+        let path = self.beside("engine-calls");
+        let calls = fs::read_to_string(&path).unwrap_or_default();
+        let _ = fs::remove_file(&path);
+        calls.lines().map(str::to_owned).collect()
+    }
+
     /// A container that runs this server.
     pub fn run<S: AsRef<OsStr>>(&self, server: impl IntoIterator<Item = S>) -> Start<'_> {
         self.moorline(["run", "--"]).args(server)

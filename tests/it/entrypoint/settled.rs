@@ -1,4 +1,5 @@
-//! A start with nothing to do is over before Rust's runtime is there, and nobody can tell but by the time it takes.
+//! A settled volume: nothing to recover, run, switch off, create or back up. A start on it calls no engine, and whatever
+//! is left to be done is still noticed.
 
 use std::{
     fs,
@@ -12,60 +13,80 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::support::{MOORLINE, Start, TestVolume, quoted};
+use crate::support::{End, MOORLINE, Start, TestVolume, quoted};
 
 fn settled() -> TestVolume {
-    TestVolume::fresh().settle()
+    TestVolume::in_use().settle()
 }
 
-/// A start with no setting, on a volume that may be settled.
+/// A start without settings, whose calls of the engine are recorded.
 fn plain<'a>(volume: &'a TestVolume, flags: &[&str], line: &str) -> Start<'a> {
     let server = ["--", "/bin/sh", "-c", line];
     volume
         .moorline(["run"].iter().chain(flags).chain(&server))
+        .program(volume.recorded())
         .without("MOORLINE_SEQINIT")
         .without("MOORLINE_NO_BOOT_BACKUP")
 }
 
-/// What a server can see of how it was started.
-const LOOK: &str = "echo $0 $#; env | grep -v '^\\(_\\|PWD\\|SHLVL\\|MOORLINE_LOCK_WAIT\\)=' | sort; pwd; ls /proc/self/fd; \
-                    grep -E '^(Sig[BIP]|Shd|NSpid|PPid)' /proc/self/status; cat /proc/$$/stat | cut -d' ' -f5,6,7; exit 9";
+fn backups(volume: &TestVolume) -> usize {
+    let entries = fs::read_dir(volume.path("Backups")).expect("a folder").flatten();
+    entries.filter(|entry| !entry.file_name().to_string_lossy().starts_with('.')).count()
+}
 
 #[test]
-fn the_server_finds_what_it_finds_after_the_long_way() {
+fn a_start_with_nothing_to_do_calls_no_engine() {
     for flags in [&[][..], &["--supervise"]] {
         let volume = settled();
-        let quiet = plain(&volume, flags, LOOK).wait();
-        assert!(volume.was_quiet(), "{quiet}");
-        let long = plain(&volume, flags, LOOK).env("MOORLINE_LOCK_WAIT", "30").wait();
-        assert!(!volume.was_quiet(), "{long}");
-        assert_eq!((quiet.code, &quiet.out, &quiet.err), (long.code, &long.out, &long.err), "{quiet} {long}");
-        assert_eq!(quiet.code, 9, "{quiet}");
+        let end = plain(&volume, flags, "echo up; exit 9").wait();
+        assert_eq!((end.code, end.out.as_str(), end.err.as_str()), (9, "up\n", ""), "{end}");
+        assert_eq!(volume.engine_calls(), [""; 0], "{flags:?}");
     }
 }
 
+#[test]
+fn the_record_of_calls_sees_the_first_start() {
+    let volume = TestVolume::in_use();
+    let end = plain(&volume, &[], "echo up").wait();
+    assert_eq!((end.code, end.out.as_str()), (0, "up\n"), "{end}");
+    assert_eq!(volume.engine_calls(), ["backup --if-older 24h --scheduled"], "{end}");
+}
+
 type Prepare = fn(&TestVolume);
+type IsDone = fn(&TestVolume, &End) -> bool;
 
 #[test]
 fn whatever_is_to_be_done_is_done() {
-    let to_do: [(&str, Prepare, &str); 9] = [
-        ("a script", |volume| volume.script("a.sh", "echo ran"), "ran"),
-        ("a script at every start", |volume| volume.write("Init/start.d/a.sh", "echo ran"), "ran"),
-        ("a script that is being written", |volume| volume.script("a.sh~", "echo"), "a.sh~"),
+    let to_do: [(&str, Prepare, IsDone); 9] = [
+        ("a script", |volume| volume.script("a.sh", "echo ran"), |_, end| end.err.contains("ran")),
+        (
+            "a script at every start",
+            |volume| volume.write("Init/start.d/a.sh", "echo ran"),
+            |_, end| end.err.contains("ran"),
+        ),
+        ("a script that is being written", |volume| volume.script("a.sh~", "echo"), |_, end| end.err.contains("a.sh~")),
         (
             "another key",
             |volume| volume.write(".moorline/secret.key", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"),
-            "fingerprint",
+            |_, end| end.code == 12 && end.err.contains("fingerprint"),
         ),
-        ("no backup", |volume| fs::remove_dir_all(volume.path("Backups")).expect("removes"), "backup"),
-        ("a damaged ledger", |volume| volume.write(".moorline/init.json", "{\"scripts\":["), "damaged"),
+        (
+            "no backup",
+            |volume| fs::remove_dir_all(volume.path("Backups")).expect("removes"),
+            |volume, _| backups(volume) == 1,
+        ),
+        (
+            "a damaged ledger",
+            |volume| volume.write(".moorline/init.json", "{\"scripts\":["),
+            |_, end| end.err.contains("damaged"),
+        ),
         (
             "a damaged instance",
             |volume| {
                 let text = volume.read(".moorline/instance.json");
                 volume.write(".moorline/instance.json", text.trim_end().trim_end_matches('}'));
             },
-            "damaged",
+            |_, end| end.err.contains("damaged"),
         ),
         (
             "a backup that nobody lists",
@@ -76,26 +97,31 @@ fn whatever_is_to_be_done_is_done() {
                     fs::rename(entry.path(), entry.path().with_file_name(hidden)).expect("renames");
                 }
             },
-            "",
+            |volume, _| backups(volume) == 1,
         ),
-        ("no folder for restores", |volume| fs::remove_dir(volume.path(".moorline/restores")).expect("removes"), ""),
+        (
+            "no folder for restores",
+            |volume| fs::remove_dir(volume.path(".moorline/restores")).expect("removes"),
+            |volume, _| volume.has(".moorline/restores"),
+        ),
     ];
-    for (what, make, said) in to_do {
+    for (what, make, is_done) in to_do {
         let volume = settled();
         make(&volume);
         let end = plain(&volume, &[], "echo up").wait();
-        assert!(!volume.was_quiet(), "{what}: {end}");
-        assert!(format!("{}{}", end.out, end.err).contains(said), "{what}: {end}");
+        assert!(is_done(&volume, &end), "{what}: {end}");
     }
 }
 
 #[test]
-fn what_is_done_with_is_no_reason_for_the_long_way() {
+fn what_is_done_with_is_not_done_again() {
     let volume = settled();
     volume.script("a.sh", "echo once");
     assert!(plain(&volume, &[], "true").wait().err.contains("once"));
+    volume.engine_calls();
     let again = plain(&volume, &[], "echo up").wait();
-    assert_eq!((again.out.as_str(), volume.was_quiet()), ("up\n", true), "{again}");
+    assert_eq!((again.out.as_str(), again.err.as_str()), ("up\n", ""), "{again}");
+    assert_eq!(volume.engine_calls(), [""; 0], "{again}");
     // Renamed back it runs again.
     fs::rename(volume.path("Init/a.sh.done"), volume.path("Init/a.sh")).expect("renames");
     assert!(plain(&volume, &[], "true").wait().err.contains("once"));
@@ -110,7 +136,6 @@ fn a_closed_stdin_is_not_taken_for_a_file_of_ours() {
     let mut start = Command::new("/bin/sh");
     let start = start.args(arguments).env_clear().env("MOORLINE_STORAGE", volume.root()).env("PATH", "/usr/bin:/bin");
     assert!(start.status().expect("starts").success());
-    assert!(!volume.was_quiet());
     assert!(!volume.read(".moorline/lock").contains("to std"), "{}", volume.read(".moorline/lock"));
 }
 
@@ -118,57 +143,32 @@ fn a_closed_stdin_is_not_taken_for_a_file_of_ours() {
 fn a_long_ledger_is_read_to_its_end() {
     let volume = settled();
     for number in 0..9 {
-        volume.script(format!("{number}.sh"), "true");
+        volume.script(format!("{number}.sh"), "echo ran");
     }
     plain(&volume, &[], "true").wait();
     assert!(volume.read(".moorline/init.json").len() > 2048);
+    volume.engine_calls();
+    let end = plain(&volume, &[], "true").wait();
+    assert!(!end.err.contains("ran"), "{end}");
+    assert_eq!(volume.engine_calls(), [""; 0], "{end}");
+    // The server starts: no script can fail on an empty volume any more, the last one neither.
+    let ledger = volume.read(".moorline/init.json");
+    let at = ledger.rfind("\"empty_volume\": false").expect("is there");
+    volume.write(".moorline/init.json", ledger[..at].to_owned() + &ledger[at..].replacen("false", "true", 1));
     plain(&volume, &[], "true").wait();
-    assert!(volume.was_quiet());
-    let unfinished =
-        volume.read(".moorline/init.json").replacen("\"empty_volume\": false", "\"empty_volume\": true", 9);
-    let at = unfinished.rfind("\"empty_volume\": true").expect("is there");
-    let last = unfinished[..at].replace("\"empty_volume\": true", "\"empty_volume\": false") + &unfinished[at..];
-    volume.write(".moorline/init.json", last);
-    plain(&volume, &[], "true").wait();
-    assert!(!volume.was_quiet(), "the last entry is not done with");
+    assert!(!volume.read(".moorline/init.json").contains("\"empty_volume\": true"), "{ledger}");
 }
 
 #[test]
-fn a_key_that_was_written_again_is_checked_once() {
+fn a_volume_in_use_is_refused() {
     let volume = settled();
-    let key = volume.read(".moorline/secret.key");
-    volume.write(".moorline/secret.key", key);
-    assert!(!{
-        plain(&volume, &[], "true").wait();
-        volume.was_quiet()
-    });
-    plain(&volume, &[], "true").wait();
-    assert!(volume.was_quiet(), "it is known to be the one that was recorded");
-}
-
-#[test]
-fn a_volume_in_use_is_refused_as_ever() {
-    let volume = settled();
-    let mut first = plain(&volume, &[], "exec sleep 30").start();
-    first.until("it holds the volume", || volume.was_quiet());
+    let mut first = plain(&volume, &[], "touch \"$MOORLINE_STORAGE/started\"; exec sleep 30").start();
+    first.until("it holds the volume", || volume.has("started"));
     let second = plain(&volume, &[], "echo up").env("MOORLINE_LOCK_WAIT", "0").wait();
     assert_eq!(second.code, 75, "{second}");
     assert!(second.err.contains("`run`"), "{second}");
+    assert_eq!(volume.engine_calls(), [""; 0], "{second}");
     first.kill();
-}
-
-#[test]
-fn a_program_that_is_not_there_is_explained_as_ever() {
-    for flags in [&[][..], &["--supervise"]] {
-        for program in ["/nowhere/at-all", "nowhere-on-the-path", "/etc", "/etc/passwd"] {
-            let volume = settled();
-            let arguments: Vec<&str> = ["run"].iter().chain(flags).chain(&["--", program]).copied().collect();
-            let start = || volume.moorline(&arguments).without("MOORLINE_SEQINIT").without("MOORLINE_NO_BOOT_BACKUP");
-            let quiet = start().wait();
-            let long = start().env("MOORLINE_LOCK_WAIT", "30").wait();
-            assert_eq!((quiet.code, &quiet.err), (long.code, &long.err), "{quiet} {long}");
-        }
-    }
 }
 
 #[test]
@@ -179,7 +179,8 @@ fn nothing_is_waited_for_that_only_looks_like_a_backup() {
     let made = Command::new("mkfifo").arg(&backup).status().expect("starts");
     assert!(made.success());
     let end = plain(&volume, &[], "echo up").wait();
-    assert_eq!((end.code, volume.was_quiet()), (0, false), "{end}");
+    assert_eq!((end.code, end.out.as_str()), (0, "up\n"), "{end}");
+    assert_eq!(volume.engine_calls(), ["backup --if-older 24h --scheduled"], "{end}");
 }
 
 #[test]
@@ -194,25 +195,25 @@ fn the_program_is_the_first_on_the_path_that_can_be_executed() {
         let server = ["--", "server", "up"];
         let start = volume.moorline(["run"].iter().chain(flags).chain(&server)).without("PATH").env("PATH", path);
         let end = start.without("MOORLINE_SEQINIT").without("MOORLINE_NO_BOOT_BACKUP").wait();
-        assert_eq!((end.code, end.out.as_str(), volume.was_quiet()), (0, "up\n", true), "{end}");
+        assert_eq!((end.code, end.out.as_str()), (0, "up\n"), "{end}");
     }
 }
 
 #[test]
-fn no_backup_is_needed_where_none_is_wanted_or_there_is_nothing_to_back_up() {
+fn no_backup_is_taken_where_none_is_wanted_or_there_is_nothing_to_back_up() {
     let empty = TestVolume::new().settle();
-    assert!(!empty.has("Backups") || fs::read_dir(empty.path("Backups")).expect("a folder").next().is_none());
+    assert!(!empty.has("Backups") || backups(&empty) == 0);
     plain(&empty, &[], "true").wait();
-    assert!(empty.was_quiet());
+    assert_eq!(backups(&empty), 0);
     empty.write("state", "");
     plain(&empty, &[], "true").wait();
-    assert!(!empty.was_quiet(), "a first backup is due");
+    assert_eq!(backups(&empty), 1, "a first backup is due");
     let unwanted = settled();
     fs::remove_dir_all(unwanted.path("Backups")).expect("removes");
     fs::create_dir(unwanted.path("Backups")).expect("a folder");
     plain(&unwanted, &[], "true").env("MOORLINE_NO_BOOT_BACKUP", "1").wait();
-    assert!(unwanted.was_quiet());
-    assert!(fs::read_dir(unwanted.path("Backups")).expect("a folder").next().is_none());
+    assert_eq!(unwanted.engine_calls(), [""; 0]);
+    assert_eq!(backups(&unwanted), 0);
 }
 
 #[test]
