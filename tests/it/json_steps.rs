@@ -8,7 +8,7 @@ use std::{
 };
 
 use engine::quarantine::{
-    Before, Kept, Outcome,
+    Before, AppRecord, Outcome,
     json::{Drafts, Node},
 };
 use profile::step::{Condition, Nodes};
@@ -39,7 +39,7 @@ impl Tree {
         fs::read_to_string(self.root().join(name)).expect("reads")
     }
 
-    fn off(&self, step: &Nodes, before: Vec<Kept>) -> Vec<Kept> {
+    fn off(&self, step: &Nodes, before: Vec<AppRecord>) -> Vec<AppRecord> {
         let mut drafts = Drafts::default();
         let kept = drafts.switch_off(self.root(), "step", step, false, before).expect("switches off");
         drafts.commit(self.root()).expect("commits");
@@ -53,7 +53,7 @@ impl Tree {
         error
     }
 
-    fn on(&self, step: &Nodes, kept: &[Kept]) -> Vec<Outcome> {
+    fn on(&self, step: &Nodes, kept: &[AppRecord]) -> Vec<Outcome> {
         let mut drafts = Drafts::default();
         let outcomes = drafts.put_back(self.root(), step, &nodes_of(kept)).expect("puts back");
         drafts.commit(self.root()).expect("commits");
@@ -61,8 +61,8 @@ impl Tree {
     }
 }
 
-fn nodes_of(kept: &[Kept]) -> Vec<&Node> {
-    let node = |kept: &'_ Kept| match &kept.was {
+fn nodes_of(kept: &[AppRecord]) -> Vec<&Node> {
+    let node = |kept: &'_ AppRecord| match &kept.was {
         Before::Node(_) => (),
         other => panic!("{other:?}"),
     };
@@ -70,7 +70,7 @@ fn nodes_of(kept: &[Kept]) -> Vec<&Node> {
     kept.iter().filter_map(|kept| if let Before::Node(node) = &kept.was { Some(node) } else { None }).collect()
 }
 
-fn ids(kept: &[Kept]) -> Vec<&str> {
+fn ids(kept: &[AppRecord]) -> Vec<&str> {
     kept.iter().map(|kept| kept.id.as_str()).collect()
 }
 
@@ -269,7 +269,7 @@ fn what_is_off_already_is_no_app() {
     assert_eq!(ids(&tree.off(&step, Vec::new())), ["step /1"]);
     assert_ne!(fs::metadata(tree.root().join("x.json")).expect("is there").ino(), before);
     assert!(tree.off(&step, Vec::new()).is_empty());
-    assert_eq!(Drafts::look(tree.root(), "step", &step).expect("looks"), [""; 0]);
+    assert_eq!(Drafts::inspect(tree.root(), "step", &step).expect("looks"), [""; 0]);
 }
 
 #[test]
@@ -370,7 +370,7 @@ fn a_damaged_memory_writes_nothing() {
     let tree = Tree::new(&[("x.json", "{\"on\": true}")]);
     let kept = tree.off(&step, Vec::new());
     let memory = serde_json::to_string(&kept[0]).expect("serialises").replace("true", "true, \\\"y\\\": 1");
-    let damaged: Kept = serde_json::from_str(&memory).expect("parses");
+    let damaged: AppRecord = serde_json::from_str(&memory).expect("parses");
     let error = Drafts::default().put_back(tree.root(), &step, &nodes_of(&[damaged])).expect_err("damaged");
     assert!(error.message().contains("is damaged"), "{error}");
 }
@@ -459,7 +459,7 @@ proptest! {
             expected(&mut tree_before, &parts, &step.set);
             let after: Json = serde_json::from_str(&tree.read("x.json")).expect("is JSON");
             prop_assert_eq!(after, tree_before);
-            let kept: Vec<Kept> = serde_json::from_str(&serde_json::to_string(&kept).expect("serialises")).expect("parses");
+            let kept: Vec<AppRecord> = serde_json::from_str(&serde_json::to_string(&kept).expect("serialises")).expect("parses");
             prop_assert!(tree.on(&step, &kept).iter().all(|outcome| *outcome == Outcome::Released));
             prop_assert_eq!(tree.read("x.json"), text);
         }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{Context, output};
 use engine::{
     apps as in_place,
-    quarantine::{App, Chosen, Look, QuarantineRecord, ReleasedStep, Requests, in_words},
+    quarantine::{App, Chosen, StepInspection, QuarantineRecord, ReleasedStep, Requests, in_words},
     restore,
 };
 use seqbac_header::Id;
@@ -60,7 +60,7 @@ struct Listed {
     requested: Requests,
     apps: Vec<App>,
     /// What `disable` would switch off; where nobody says what the server's apps are, null.
-    would_switch_off: Option<Vec<Look>>,
+    would_switch_off: Option<Vec<StepInspection>>,
 }
 
 impl Apps {
@@ -96,7 +96,7 @@ impl Apps {
                 pending: false,
                 apps: Vec::new(),
                 requested: Requests::default(),
-                would_switch_off: in_place::look(volume, &context.profile(volume)?)?,
+                would_switch_off: in_place::inspect(volume, &context.profile(volume)?)?,
             },
         };
         if self.json {
@@ -150,7 +150,7 @@ impl Apps {
 /// What a start does in a child, for PID 1 never opens a database. Its lines are for the container's log.
 fn settle(context: &Context, volume: &Volume) -> Result<()> {
     let lock = Lock::take(volume, "apps settle", context.inherited_lock(volume))?;
-    let settled = in_place::settle(volume, &lock)?;
+    let settled = in_place::apply_pending(volume, &lock)?;
     warn(&settled.notes);
     if settled.resumed {
         log::info!("apps are switched off, which had been cut off");

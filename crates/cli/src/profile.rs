@@ -10,7 +10,7 @@ use engine::{
     backup,
     finds::{self, StoreFinds},
     metastore,
-    quarantine::{self as apps, Look},
+    quarantine::{self as apps, StepInspection},
 };
 use profile::{
     Apps, Choice, Profile as Described, Written, choice,
@@ -108,7 +108,7 @@ struct StepShown {
 #[derive(Debug, Serialize)]
 struct OnVolume {
     stores: Vec<StoreFinds>,
-    steps: Vec<Look>,
+    steps: Vec<StepInspection>,
 }
 
 impl Check {
@@ -145,11 +145,11 @@ impl Check {
         if context.storage_named {
             let volume = context.volume()?;
             let profile = written.clone().on(volume.root())?;
-            let mut problems = finds::beside_the_state(&profile.scope, &profile.steps)?;
+            let mut problems = finds::outside_state(&profile.scope, &profile.steps)?;
             let found = look_at(&profile, &volume, &mut problems)?;
             return Ok((Some(found), problems));
         }
-        let beside = written.state.as_ref().map(|scope| finds::beside_the_state(scope, &written.steps));
+        let beside = written.state.as_ref().map(|scope| finds::outside_state(scope, &written.steps));
         Ok((None, beside.transpose()?.unwrap_or_default()))
     }
 }
@@ -171,7 +171,7 @@ fn look_at(profile: &Described, volume: &Volume, problems: &mut Vec<Error>) -> R
     problems.extend(backup::refuse_missing(profile, &survey, metastore::is_there(volume)?, volume.root()).err());
     let mut steps = Vec::new();
     for step in &profile.steps {
-        match apps::look(volume.root(), std::slice::from_ref(step)) {
+        match apps::inspect(volume.root(), std::slice::from_ref(step)) {
             Ok(looks) => {
                 problems.extend(looks.iter().filter_map(|look| judge(look, step, profile)));
                 steps.extend(looks);
@@ -183,7 +183,7 @@ fn look_at(profile: &Described, volume: &Volume, problems: &mut Vec<Error>) -> R
 }
 
 /// A queue that is to be dropped at release is empty on most days; an app that is never found may be misspelt.
-fn judge(look: &Look, step: &Step, profile: &Described) -> Option<Error> {
+fn judge(look: &StepInspection, step: &Step, profile: &Described) -> Option<Error> {
     if !look.missing.is_empty() && !look.optional && !look.absent {
         return Some(lacks(look, profile));
     }
@@ -193,7 +193,7 @@ fn judge(look: &Look, step: &Step, profile: &Described) -> Option<Error> {
     None
 }
 
-fn lacks(look: &Look, profile: &Described) -> Error {
+fn lacks(look: &StepInspection, profile: &Described) -> Error {
     let name = profile.name.as_deref().unwrap_or("of the volume");
     let missing = look.missing.join("; ");
     let what = format!("the step {:?} of the profile {name} lacks what it acts on: {missing}", look.step);
@@ -234,7 +234,7 @@ fn say_found(volume: &OnVolume) {
     if volume.steps.is_empty() {
         return;
     }
-    let row = |look: &Look| {
+    let row = |look: &StepInspection| {
         let found = match (look.absent, look.missing.is_empty(), look.apps.len()) {
             (true, ..) => "its `when` does not hold here".to_owned(),
             (false, false, _) => look.missing.join("; "),

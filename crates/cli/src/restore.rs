@@ -102,7 +102,7 @@ impl Restore {
         match (self.enable_apps, self.from_latest) {
             (true, _) => AppsPolicy::EnableApps,
             (false, true) => AppsPolicy::FromLatest,
-            (false, false) => AppsPolicy::Nothing,
+            (false, false) => AppsPolicy::Copy,
         }
     }
 

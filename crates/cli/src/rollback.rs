@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::{Context, confirm, in_script::Replacing, output};
-use engine::restore::{self, Kept, Source, State};
+use engine::restore::{self, JournalState, PastRestore, RestoreSource};
 use seqbac_header::Id;
 use volume::{Lock, error::Result};
 
@@ -42,7 +42,7 @@ impl Rollback {
         let volume = context.volume()?;
         volume.prepare()?;
         if self.list {
-            let kept = restore::kept(&volume)?;
+            let kept = restore::history(&volume)?;
             if self.json {
                 output::object(&serde_json::json!({ "restores": kept }))?;
             } else {
@@ -80,17 +80,17 @@ impl Rollback {
     }
 }
 
-fn show(kept: &[Kept]) {
+fn show(kept: &[PastRestore]) {
     let rows = kept.iter().map(|kept| {
         let state = match (kept.state, kept.can_roll_back) {
-            (State::Done, true) => "can be taken back",
-            (State::Done, false) => "nothing kept",
-            (State::Undone, _) => "failed, undone",
-            (State::Commit | State::Undoing, _) => "unfinished",
+            (JournalState::Done, true) => "can be taken back",
+            (JournalState::Done, false) => "nothing kept",
+            (JournalState::Undone, _) => "failed, undone",
+            (JournalState::Commit | JournalState::Undoing, _) => "unfinished",
         };
         let from = match &kept.source {
-            Source::Backup { file, .. } => output::printable(file),
-            Source::Rollback { of } => format!("rollback of {of}"),
+            RestoreSource::Backup { file, .. } => output::printable(file),
+            RestoreSource::Rollback { of } => format!("rollback of {of}"),
         };
         [kept.id.to_string(), format!("{:.0}", kept.restored), state.to_owned(), output::size(kept.bytes), from]
     });

@@ -11,7 +11,7 @@ use super::{Context, output};
 use engine::{
     backup::{self, Summary},
     quarantine::{QuarantineRecord, Requests},
-    restore::{self, Kept},
+    restore::{self, PastRestore},
 };
 use moorline::init;
 use seqbac_header::{Id, RelPath};
@@ -40,7 +40,7 @@ struct Report {
     scripts: Scripts,
     quarantine: Option<Quarantine>,
     restore_unfinished: bool,
-    restores: Vec<Kept>,
+    restores: Vec<PastRestore>,
 }
 
 /// Apps that are off.
@@ -90,7 +90,7 @@ impl Status {
             },
             quarantine: QuarantineRecord::load(&volume)?.map(quarantine),
             restore_unfinished: volume::restores::unfinished(&volume)?,
-            restores: restore::kept(&volume)?,
+            restores: restore::history(&volume)?,
         };
         if self.json {
             output::object(&report)?

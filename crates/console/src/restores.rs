@@ -12,13 +12,13 @@ use zeroize::Zeroizing;
 
 use super::{
     Failure, Site,
-    auth::Who,
+    auth::Principal,
     backups::{self, Found},
     blocking,
     entities::{Links, links},
-    failure::Answer,
+    failure::HttpResult,
 };
-use engine::restore::{self, Kept, Source, State};
+use engine::restore::{self, JournalState, PastRestore, RestoreSource};
 use seqbac_header::{Id, SecretKey};
 use volume::{
     Volume, durable,
@@ -83,38 +83,26 @@ impl std::fmt::Debug for RestoreInput {
 }
 
 /// All restores that the volume remembers, newest first.
-///
-/// # Errors
-/// Where a journal cannot be read.
 pub async fn list(site: &Site) -> Result<Vec<Restore>> {
     let volume = site.console.volume.clone();
-    blocking(move || Ok(restore::kept(&volume)?.into_iter().map(of_kept).collect())).await
+    blocking(move || Ok(restore::history(&volume)?.into_iter().map(from_past).collect())).await
 }
 
 /// One of them.
-///
-/// # Errors
-/// 404 where there is none.
-pub async fn find(site: &Site, id: &str) -> Answer<Restore> {
+pub async fn find(site: &Site, id: &str) -> HttpResult<Restore> {
     let id: Id = id.strip_prefix("restore-").unwrap_or(id).parse().map_err(|_| Failure::not_found("restore"))?;
     let id = format!("restore-{id}");
     list(site).await?.into_iter().find(|one| one.id == id).ok_or_else(|| Failure::not_found("restore"))
 }
 
 /// What the next start does.
-///
-/// # Errors
-/// Where `Init/` cannot be read.
 pub async fn requested(site: &Site) -> Result<Vec<Requested>> {
     let volume = site.console.volume.clone();
-    blocking(move || Ok(scripts(&volume)?.into_iter().map(of_script).collect())).await
+    blocking(move || Ok(scripts(&volume)?.into_iter().map(from_script).collect())).await
 }
 
 /// Asks for a restore. What would make it fail is found out first, as far as it can be while the server runs.
-///
-/// # Errors
-/// As the restore would fail; 409 where another is asked for already, and where the key is another one.
-pub async fn request(site: &Site, who: &Who, found: &Found, input: RestoreInput) -> Answer<Requested> {
+pub async fn request(site: &Site, principal: &Principal, found: &Found, input: RestoreInput) -> HttpResult<Requested> {
     let key = key_for(site, found, input.secret_key.as_deref())?;
     refuse_second(site).await?;
     backups::diff(site, found, input.enable_apps, key.as_deref().map(|key| key.as_str())).await?;
@@ -127,33 +115,27 @@ pub async fn request(site: &Site, who: &Who, found: &Found, input: RestoreInput)
         line.push_str(" --secret-key=");
         line.push_str(&key);
     }
-    let script = write(site, "restore", who, line).await?;
+    let script = write(site, "restore", principal, line).await?;
     let event = Event::new(Kind::RestoreRequested).with("FileName", found.backup.filename.as_str());
-    note(site, event, who, &script);
-    Ok(of_script(script))
+    note(site, event, principal, &script);
+    Ok(from_script(script))
 }
 
 /// Asks for what a restore replaced.
-///
-/// # Errors
-/// 409 where there is nothing to bring back, and where something is asked for already.
-pub async fn request_rollback(site: &Site, who: &Who, id: &str) -> Answer<Requested> {
+pub async fn request_rollback(site: &Site, principal: &Principal, id: &str) -> HttpResult<Requested> {
     let restore = find(site, id).await?;
     if !restore.can_roll_back {
         return Err(Failure::new(StatusCode::CONFLICT, "nothing of what this restore replaced is kept"));
     }
     refuse_second(site).await?;
     let id = restore.id.trim_start_matches("restore-");
-    let script = write(site, "rollback", who, format!("moorline rollback -y {id}")).await?;
-    note(site, Event::new(Kind::RollbackRequested).with("RestoreId", id), who, &script);
-    Ok(of_script(script))
+    let script = write(site, "rollback", principal, format!("moorline rollback -y {id}")).await?;
+    note(site, Event::new(Kind::RollbackRequested).with("RestoreId", id), principal, &script);
+    Ok(from_script(script))
 }
 
 /// Takes back what was asked for.
-///
-/// # Errors
-/// 404 where there is no such script of ours.
-pub async fn cancel(site: &Site, script: &str) -> Answer<()> {
+pub async fn cancel(site: &Site, script: &str) -> HttpResult<()> {
     let volume = site.console.volume.clone();
     let wanted = script.to_owned();
     let gone = blocking(move || {
@@ -164,7 +146,7 @@ pub async fn cancel(site: &Site, script: &str) -> Answer<()> {
 }
 
 /// The key that goes into the script: none where it is the volume's own.
-fn key_for(site: &Site, found: &Found, given: Option<&str>) -> Answer<Option<Zeroizing<String>>> {
+fn key_for(site: &Site, found: &Found, given: Option<&str>) -> HttpResult<Option<Zeroizing<String>>> {
     let conflict = |message: &str| Failure::new(StatusCode::CONFLICT, message);
     if found.backup.is_own_key {
         return Ok(None);
@@ -186,12 +168,12 @@ fn key_for(site: &Site, found: &Found, given: Option<&str>) -> Answer<Option<Zer
 
 /// As the script finds it: the volume may be mounted elsewhere in the server's container.
 fn path_for_script(volume: &Volume, found: &Found) -> Result<String> {
-    let whole = backups::text_of(found)?;
+    let whole = backups::utf8_path(found)?;
     let below = found.file.strip_prefix(volume.root()).ok().and_then(Path::to_str);
     Ok(below.map_or_else(|| whole.to_owned(), |below| format!("../{below}")))
 }
 
-async fn refuse_second(site: &Site) -> Answer<()> {
+async fn refuse_second(site: &Site) -> HttpResult<()> {
     match requested(site).await?.first() {
         None => Ok(()),
         Some(first) => {
@@ -201,10 +183,10 @@ async fn refuse_second(site: &Site) -> Answer<()> {
     }
 }
 
-async fn write(site: &Site, what: &str, who: &Who, line: String) -> Result<String> {
+async fn write(site: &Site, what: &str, principal: &Principal, line: String) -> Result<String> {
     let now = jiff::Timestamp::now();
     let name = format!("{what}-{}.sh", now.strftime("%Y%m%dT%H%M%S%3fZ"));
-    let by: String = who.name().chars().filter(|char| !char.is_control()).collect();
+    let by: String = principal.name().chars().filter(|char| !char.is_control()).collect();
     let text = Zeroizing::new(format!("#!/bin/sh\n# Asked for by {by} in the console, {now:.0}\n{line}\n"));
     let path = site.console.volume.init().join(&name);
     blocking(move || {
@@ -238,13 +220,13 @@ fn is_ours(name: &str) -> bool {
     time.is_some_and(|time| time.len() == 18 && time.bytes().all(|byte| byte.is_ascii_digit() || byte == b'T'))
 }
 
-fn of_script(script: String) -> Requested {
+fn from_script(script: String) -> Requested {
     let links = Links::from([("Self".to_owned(), format!("api/restores/requested/{script}"))]);
     let what = if script.starts_with("rollback") { "bring back what was replaced" } else { "restore" };
     Requested { message: format!("restart the container to {what}: {script} runs before the server"), script, links }
 }
 
-fn of_kept(kept: Kept) -> Restore {
+fn from_past(kept: PastRestore) -> Restore {
     let id = format!("restore-{}", kept.id);
     let mut all = links("restores", &id);
     all.insert("Rollback".to_owned(), format!("api/restores/{id}/rollback"));
@@ -252,9 +234,9 @@ fn of_kept(kept: Kept) -> Restore {
         id,
         restored_at: kept.restored,
         state: match kept.state {
-            State::Done => "Done",
-            State::Undone => "Undone",
-            State::Commit | State::Undoing => "Unfinished",
+            JournalState::Done => "Done",
+            JournalState::Undone => "Undone",
+            JournalState::Commit | JournalState::Undoing => "Unfinished",
         }
         .to_owned(),
         filename: None,
@@ -266,17 +248,17 @@ fn of_kept(kept: Kept) -> Restore {
         links: all,
     };
     match kept.source {
-        Source::Backup { file, created, apps } => {
+        RestoreSource::Backup { file, created, apps } => {
             let name = Path::new(&file).file_name().map(|name| name.to_string_lossy().into_owned());
             restore.filename = name.or(Some(file));
             restore.backup_created_at = Some(created);
             restore.apps = Some(format!("{apps:?}"));
         }
-        Source::Rollback { of } => restore.rollback_of = Some(format!("restore-{of}")),
+        RestoreSource::Rollback { of } => restore.rollback_of = Some(format!("restore-{of}")),
     }
     restore
 }
 
-fn note(site: &Site, event: Event, who: &Who, script: &str) {
-    events::record(&site.console.volume, &event.with("Username", who.name()).with("Script", script));
+fn note(site: &Site, event: Event, principal: &Principal, script: &str) {
+    events::record(&site.console.volume, &event.with("Username", principal.name()).with("Script", script));
 }

@@ -10,13 +10,14 @@
 //! volume's lock, which the caller shows. A person's verb refuses to run beside a backup; a start does not wait for one,
 //! and the backup notices.
 
+use crate::store::Matcher;
 use std::{collections::BTreeSet, os::fd::OwnedFd};
 
 use serde::Serialize;
 
 use crate::{
     metastore::{self, MetastoreLock},
-    quarantine::{self as apps, App, Chosen, Keep, Look, QuarantineRecord, Release, ReleasedStep, Requests, failed},
+    quarantine::{self as apps, App, Chosen, Persist, StepInspection, QuarantineRecord, Release, ReleasedStep, Requests, failed},
     restore::{events, no_database_in_use, recover, refuse_unfinished},
     store::holds_state,
 };
@@ -39,7 +40,7 @@ pub struct Disabled {
 
 /// What was done before the server starts.
 #[derive(Debug)]
-pub struct Settled {
+pub struct AppliedPending {
     /// Whether apps were switched off that a crash had kept from it.
     pub resumed: bool,
     /// What came of the release that was asked for.
@@ -81,7 +82,7 @@ pub fn disable(volume: &Volume, profile: &Profile, _held: &Lock) -> Result<Disab
 ///
 /// # Errors
 /// Where the volume cannot be read, or a step makes no sense.
-pub fn look(volume: &Volume, profile: &Profile) -> Result<Option<Vec<Look>>> {
+pub fn inspect(volume: &Volume, profile: &Profile) -> Result<Option<Vec<StepInspection>>> {
     let steps = match profile.apps {
         Apps::Listed => profile.steps.clone(),
         Apps::None => Vec::new(),
@@ -90,17 +91,17 @@ pub fn look(volume: &Volume, profile: &Profile) -> Result<Option<Vec<Look>>> {
     };
     let console = metastore::is_there(volume)?;
     let _held = console.then(|| MetastoreLock::shared(volume)).transpose()?;
-    apps::look(volume.root(), &apps::with_console(steps, console)?).map(Some)
+    apps::inspect(volume.root(), &apps::with_console(steps, console)?).map(Some)
 }
 
 /// Whether the console is the server: it has state, and nobody else has.
 fn is_only_console(volume: &Volume, profile: &Profile) -> Result<bool> {
-    Ok(metastore::is_there(volume)? && !holds_state(volume.root(), &profile.scope.compile()?)?)
+    Ok(metastore::is_there(volume)? && !holds_state(volume.root(), &Matcher::of(&profile.scope)?)?)
 }
 
 /// What came of the wish to put apps back on.
 #[derive(Debug, Serialize)]
-pub struct Answer {
+pub struct ReleaseResult {
     /// Those that are on again, or were left as they are, step by step.
     pub released: Vec<ReleasedStep>,
     /// All that is asked of the next start by now; null where this left nothing for it.
@@ -113,7 +114,7 @@ pub struct Answer {
     pub warnings: Vec<String>,
 }
 
-impl Answer {
+impl ReleaseResult {
     fn of(release: Release, memory: &QuarantineRecord) -> Self {
         Self {
             released: release.steps,
@@ -134,7 +135,7 @@ impl Answer {
 /// # Errors
 /// `NotFound` where there is no quarantine, or no such app. `TryAgain` while a restore is unfinished or a backup is being
 /// made. Where an app cannot be put back: what could be until then is, and the rest is still remembered.
-pub fn release(volume: &Volume, profile: &Profile, chosen: &Chosen, inherited: Option<OwnedFd>) -> Result<Answer> {
+pub fn release(volume: &Volume, profile: &Profile, chosen: &Chosen, inherited: Option<OwnedFd>) -> Result<ReleaseResult> {
     let _held = match Lock::try_take(volume, "apps release", inherited)? {
         Ok(lock) => lock,
         Err(holder) => return release_beside(volume, chosen, holder.refusal(volume).message()),
@@ -148,7 +149,7 @@ pub fn release(volume: &Volume, profile: &Profile, chosen: &Chosen, inherited: O
     }
 }
 
-fn release_now(volume: &Volume, chosen: &Chosen) -> Result<Answer> {
+fn release_now(volume: &Volume, chosen: &Chosen) -> Result<ReleaseResult> {
     let _locks = (no_backup(volume)?, AppsLock::take(volume)?);
     let mut memory = load(volume, chosen)?;
     let console = console_closed(volume, &memory)?;
@@ -160,11 +161,11 @@ fn release_now(volume: &Volume, chosen: &Chosen) -> Result<Answer> {
     forget_requests(&mut memory);
     memory.save(volume)?;
     events::released(volume, &released, &memory);
-    Ok(Answer::of(released, &memory))
+    Ok(ReleaseResult::of(released, &memory))
 }
 
 /// Beside a server, which is why the rest has to wait.
-fn release_beside(volume: &Volume, chosen: &Chosen, because: &str) -> Result<Answer> {
+fn release_beside(volume: &Volume, chosen: &Chosen, because: &str) -> Result<ReleaseResult> {
     refuse_unfinished(volume)?;
     // A backup that is being made is no reason not to write down what the next start is to do.
     let (backup, _apps) = (no_backup(volume), AppsLock::take(volume)?);
@@ -184,7 +185,7 @@ fn release_beside(volume: &Volume, chosen: &Chosen, because: &str) -> Result<Ans
     forget_requests(&mut memory);
     memory.save(volume)?;
     events::released(volume, &release, &memory);
-    let mut answer = Answer::of(release, &memory);
+    let mut answer = ReleaseResult::of(release, &memory);
     if others.is_some() {
         answer.requested = Some(memory.requested);
         answer.because = Some(because.to_owned());
@@ -250,9 +251,9 @@ fn console_closed(volume: &Volume, memory: &QuarantineRecord) -> Result<Option<M
 ///
 /// # Errors
 /// Where that fails: the server must not start then, and the next start tries again.
-pub fn settle(volume: &Volume, _held: &Lock) -> Result<Settled> {
+pub fn apply_pending(volume: &Volume, _held: &Lock) -> Result<AppliedPending> {
     let _lock = AppsLock::take(volume)?;
-    let mut settled = Settled { resumed: false, release: None, notes: Vec::new() };
+    let mut settled = AppliedPending { resumed: false, release: None, notes: Vec::new() };
     let Some(mut memory) = QuarantineRecord::load(volume)? else { return Ok(settled) };
     let due = memory.pending || !memory.requested.is_empty();
     let console = if due { console_closed(volume, &memory)? } else { None };
@@ -308,7 +309,7 @@ fn switch_on(
 }
 
 /// The same of a memory that is not kept as it is.
-fn release_part(volume: &Volume, memory: &mut QuarantineRecord, chosen: &Chosen, keep: Keep<'_>) -> Result<Release> {
+fn release_part(volume: &Volume, memory: &mut QuarantineRecord, chosen: &Chosen, keep: Persist<'_>) -> Result<Release> {
     let before = memory.to_bytes()?;
     let mut release = apps::release(volume.root(), memory, chosen, keep).map_err(failed)?;
     if release.steps.iter().flat_map(|step| &step.left).any(|left| !left.remembered) {

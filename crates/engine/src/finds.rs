@@ -1,6 +1,7 @@
 //! Whether a profile fits: what each of its stores finds on a volume, and whether its steps act on what those hold.
 //! Looks, and changes nothing.
 
+use crate::store::Matcher;
 use std::path::Path;
 
 use serde::Serialize;
@@ -42,7 +43,7 @@ pub fn stores(profile: &Profile, survey: &Survey) -> Result<Vec<StoreFinds>> {
 }
 
 fn of_glob(store: &'static str, glob: Option<String>, scope: &Scope, survey: &Survey) -> Result<StoreFinds> {
-    let matcher = scope.compile()?;
+    let matcher = Matcher::of(&scope)?;
     let taken = |found: &&SurveyEntry| found.kind != PathKind::Directory && matcher.takes(&found.path, found.kind);
     let paths = |found: &[SurveyEntry]| found.iter().filter(taken).map(|found| found.path.clone()).collect();
     Ok(StoreFinds { store, glob, databases: paths(&survey.databases), files: paths(&survey.files) })
@@ -52,8 +53,8 @@ fn of_glob(store: &'static str, glob: Option<String>, scope: &Scope, survey: &Su
 ///
 /// # Errors
 /// Where a glob makes no sense.
-pub fn beside_the_state(scope: &Scope, steps: &[Step]) -> Result<Vec<Error>> {
-    let matcher = scope.compile()?;
+pub fn outside_state(scope: &Scope, steps: &[Step]) -> Result<Vec<Error>> {
+    let matcher = Matcher::of(&scope)?;
     // A name without wildcards may be a directory's, and stand for all in it.
     let may_hold = |path: &RelPath, kind| matcher.takes(path, kind) || (matcher.reaches_below(path) && !scope.discover);
     let named = steps.iter().filter_map(|step| match &step.action {
@@ -64,12 +65,12 @@ pub fn beside_the_state(scope: &Scope, steps: &[Step]) -> Result<Vec<Error>> {
     });
     let beside = named.filter_map(|(step, glob, kind)| {
         let path = plain(glob).filter(|path| !step.optional && !may_hold(path, kind))?;
-        Some(is_beside(&step.name, &path, kind))
+        Some(is_outside(&step.name, &path, kind))
     });
     Ok(beside.collect())
 }
 
-fn is_beside(step: &str, path: &RelPath, kind: PathKind) -> Error {
+fn is_outside(step: &str, path: &RelPath, kind: PathKind) -> Error {
     let store = if kind == PathKind::Database { "sqlite" } else { "files" };
     Error::usage(format!(
         "the step {step:?} acts on {path}, which is no part of the state, so no restore would bring it"
@@ -82,5 +83,5 @@ fn is_beside(step: &str, path: &RelPath, kind: PathKind) -> Error {
 /// # Errors
 /// Where it cannot be read.
 pub fn survey(profile: &Profile, root: &Path) -> Result<Survey> {
-    crate::store::survey(root, &profile.scope.compile()?)
+    crate::store::survey(root, &Matcher::of(&profile.scope)?)
 }

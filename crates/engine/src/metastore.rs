@@ -39,7 +39,7 @@ pub const PATH: &str = METASTORE;
 pub const MEMBER: &str = "moorline/metastore.db";
 
 /// How long another process of ours is waited for.
-const PATIENCE: Duration = Duration::from_secs(10);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// With less than this it cannot be opened: its `-shm` takes half of it.
 const LEAST_SPACE: u64 = 64 << 10;
@@ -76,7 +76,7 @@ pub fn open(volume: &Volume, _held: &MetastoreLock) -> Result<Connection> {
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let mut connection = Connection::open_with_flags(&path, flags).map_err(failed)?;
-    connection.busy_timeout(PATIENCE).map_err(failed)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
     schema::prepare(&mut connection).map_err(|cause| match cause {
         schema::Unusable::Sqlite(cause) => failed(cause),
         schema::Unusable::Newer(version) => Error::new(

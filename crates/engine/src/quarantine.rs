@@ -20,7 +20,7 @@ mod console;
 mod databases;
 pub mod file;
 pub mod json;
-mod look;
+mod inspect;
 mod paths;
 pub mod record;
 mod release;
@@ -34,11 +34,11 @@ use serde::Serialize;
 pub use self::{
     choose::refuse_unknown,
     console::{console_steps, is_of_console, with_console},
-    look::{look, look_beside},
-    record::{App, Before, Kept, Kind, QuarantineRecord, Remembered, Requests, by_step, failed, in_words},
+    inspect::{inspect, inspect_unreplaced},
+    record::{App, Before, AppRecord, AppKind, QuarantineRecord, StepRecord, Requests, by_step, failed, in_words},
     release::release,
     switch_off::quarantine,
-    value::Value,
+    value::ColumnValue,
 };
 use profile::step::Moment;
 use volume::error::Result;
@@ -53,7 +53,7 @@ pub enum Chosen {
 }
 
 /// Hands over what is to be kept, to be durable before it returns.
-pub type Keep<'a> = &'a mut dyn FnMut(&QuarantineRecord) -> Result<()>;
+pub type Persist<'a> = &'a mut dyn FnMut(&QuarantineRecord) -> Result<()>;
 
 /// What a release came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -99,7 +99,7 @@ pub enum Outcome {
 
 /// What a step finds, where it would only look.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Look {
+pub struct StepInspection {
     /// The step's name.
     pub step: String,
     /// When it acts.

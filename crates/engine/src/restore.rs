@@ -35,11 +35,11 @@ use self::{apps_policy::Quarantine, journal::Journal, plan::Scopes, set::Restore
 pub use self::{
     apps_policy::{AppsPolicy, AppsState},
     commit::recover,
-    journal::{Move, Source, State},
+    journal::{Move, JournalState, RestoreSource},
     preflight::no_database_in_use,
     preview::{DatabaseChange, DatabaseDiffers, FileChanges, Preview, SwitchedOff, preview},
     rollback::{RolledBack, rollback},
-    set::{Kept, discard, kept, prune, refuse_unfinished},
+    set::{PastRestore, discard, history, prune, refuse_unfinished},
 };
 use crate::{
     backup::{Manifest, Progress, read_whole},
@@ -123,7 +123,7 @@ fn put_in_place(
     // Nobody asks for a release of what is about to be replaced, and is told that it will be carried out.
     let _memory = AppsLock::take(volume)?;
     let remembered = QuarantineRecord::load(volume)?;
-    let quarantine = Quarantine { said: request.apps, profile, manifest: &manifest, volume: remembered.as_ref() };
+    let quarantine = Quarantine { policy: request.apps, profile, manifest: &manifest, volume: remembered.as_ref() };
     quarantine.refuse_unknown(&contents.members)?;
     let scopes = Scopes::new(&manifest.scope, &profile.scope)?;
     let both = [manifest.scope.clone(), profile.scope.clone()];
@@ -141,16 +141,16 @@ fn put_in_place(
     let is_replaced = |path: &RelPath| {
         moves.iter().any(|change| change.old.is_some() && path.as_path().starts_with(change.path.as_path()))
     };
-    quarantine.refuse_apps_beside(volume, &staged.dealt, &is_replaced).map_err(abandon)?;
+    quarantine.refuse_unreplaced_apps(volume, &staged.outcome, &is_replaced).map_err(abandon)?;
     let committed = set::time_of_next(volume, manifest.created).map_err(abandon)?;
-    let source = Source::Backup {
+    let source = RestoreSource::Backup {
         file: request.backup.display().to_string(),
         created: manifest.created,
-        apps: staged.dealt.after,
+        apps: staged.outcome.after,
     };
     let journal = Journal {
         id: set.id(),
-        state: State::Commit,
+        state: JournalState::Commit,
         committed,
         source,
         script: request.script.clone(),
@@ -165,8 +165,8 @@ fn put_in_place(
         backup_id: staged.backup_id,
         backup_created: manifest.created,
         instance_id: staged.instance.id,
-        apps: staged.dealt.after,
-        apps_off: staged.dealt.memory.as_ref().map(|memory| memory.apps().collect()).unwrap_or_default(),
+        apps: staged.outcome.after,
+        apps_off: staged.outcome.memory.as_ref().map(|memory| memory.apps().collect()).unwrap_or_default(),
         key_adopted: staged.key_adopted,
         restored: staged.members,
         replaced: journal.moves.iter().filter(|change| change.old.is_some() && !set::is_own(&change.path)).count(),
@@ -197,7 +197,7 @@ fn accept(manifest: &Manifest, profile: &Profile, request: &Request) -> Result<(
 /// The instance that the volume is once the restore is done.
 fn instance_after(volume: &Volume, request: &Request, backup_id: Id) -> Result<Instance> {
     let mut instance = Instance::load(volume)?.map_or_else(Instance::new, Ok)?;
-    if request.apps == AppsPolicy::Nothing {
+    if request.apps == AppsPolicy::Copy {
         // A copy is somebody else: it neither prunes nor uploads over what its original made.
         instance.id = Id::random()?;
     }

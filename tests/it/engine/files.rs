@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use engine::quarantine::{self as apps, Chosen, Kind, QuarantineRecord};
+use engine::quarantine::{self as apps, Chosen, AppKind, QuarantineRecord};
 use profile::step::{Action, Condition, Files, Moment, Nodes, Step};
 use serde_json::{Value, json};
 use volume::error::{Code, Error};
@@ -81,7 +81,7 @@ fn all_kinds_go_off_together_and_come_back_byte_for_byte() {
     let expected = ["hooks 1", "jobs a/jobs.json 1", "jobs a/jobs.json 3", "cron", "scripts", "safe mode"];
     assert_eq!(ids(&memory), expected);
     let shown: Vec<_> = memory.apps().map(|app| (app.kind, app.detail)).collect();
-    assert_eq!(shown[1], (Kind::Json, "/jobs/0 in a/jobs.json".to_owned()));
+    assert_eq!(shown[1], (AppKind::Json, "/jobs/0 in a/jobs.json".to_owned()));
     let kept: Vec<String> = memory.files().iter().map(ToString::to_string).collect();
     assert_eq!(kept, ["cron.yaml.quarantined", "hooks.quarantined"]);
     let off = files(&copy);

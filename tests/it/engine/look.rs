@@ -26,7 +26,7 @@ fn it_names_what_would_go_off_and_what_is_missing() {
         off("hooks").called("not here").with(|rows| rows.when = Some("0".into())),
     ];
     let before = fs::read(copy.path("app.db")).expect("reads");
-    let looks = apps::look(copy.root(), &steps).expect("looks");
+    let looks = apps::inspect(copy.root(), &steps).expect("looks");
     let apps: Vec<_> = looks.iter().map(|look| look.apps.join(", ")).collect();
     let expected = [
         "hooks 1, hooks 3",
@@ -51,7 +51,7 @@ fn it_names_what_would_go_off_and_what_is_missing() {
 #[test]
 fn sql_that_makes_no_sense_is_an_error_that_names_the_step() {
     let copy = Copy::with("CREATE TABLE hooks (id INTEGER PRIMARY KEY, enabled)");
-    let error = apps::look(copy.root(), &[off("hooks").with(|rows| rows.filter = Some("enabled = \"x\"".into()))]);
+    let error = apps::inspect(copy.root(), &[off("hooks").with(|rows| rows.filter = Some("enabled = \"x\"".into()))]);
     let error = error.expect_err("refuses");
     assert!(error.message().starts_with("the step \"hooks\": app.db: no such column: \"x\""), "{error}");
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use engine::quarantine::{self as apps, Chosen, Kind};
+use engine::quarantine::{self as apps, Chosen, AppKind};
 use profile::step::{Action, Moment, Scalar, Step};
 use volume::error::Code;
 
@@ -149,7 +149,7 @@ fn what_the_server_is_given_is_an_app_of_its_own() {
     assert_eq!(memory_again, memory);
     let apps: Vec<_> = memory.apps().map(|app| (app.id, app.kind, app.detail)).collect();
     let expected =
-        [("no alerts".into(), Kind::Env, "ALERTS".into()), ("safe mode".into(), Kind::Args, "--safe".into())];
+        [("no alerts".into(), AppKind::Env, "ALERTS".into()), ("safe mode".into(), AppKind::Args, "--safe".into())];
     assert_eq!(apps, expected);
     assert_eq!((memory.env(), memory.args()), (env, vec!["--safe".to_owned()]));
     copy.release(&mut memory, &named(&["no alerts"]));

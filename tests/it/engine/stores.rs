@@ -148,7 +148,7 @@ fn what_matches_nothing_is_a_warning_and_what_is_not_there_an_error_unless_it_is
 fn to_look_names_them_all_and_changes_nothing() {
     let copy = copy();
     let before = state(&copy);
-    let looks = apps::look(copy.root(), &[flows("*.json"), hook(None), flows("missing.json")]).expect("looks");
+    let looks = apps::inspect(copy.root(), &[flows("*.json"), hook(None), flows("missing.json")]).expect("looks");
     assert_eq!(looks.iter().map(|look| look.apps.join(",")).collect::<Vec<_>>(), ["flows a", "hook", ""]);
     assert_eq!(looks.iter().map(|look| look.missing.len()).collect::<Vec<_>>(), [0, 0, 1]);
     assert_eq!(state(&copy), before);

@@ -15,7 +15,7 @@ use volume::{
 };
 
 /// Longer than a console goes on with the database open.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Held while the metastore is open, by any number of processes; or by the one that puts another in its place.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl MetastoreLock {
         let path = volume.own().join("metastore.lock");
         let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).clone();
         let file = options.open(&path).on("open", &path)?;
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while !lock::try_flock(&file, kind, &path)? {
             if Instant::now() >= deadline {
                 let what = format!("the console's database of {} is in use: {who}", volume.root().display());

@@ -1,6 +1,6 @@
 //! The steps of now, each with what it is remembered to have done before.
 
-use super::record::Remembered;
+use super::record::StepRecord;
 use profile::step::{Action, Moment, Step};
 
 /// One entry for each of `steps`, in their order, with the apps that `before` remembers of it. What is left of `before`
@@ -8,14 +8,14 @@ use profile::step::{Action, Moment, Step};
 /// their apps is off, so much of it as acts at release is kept, too.
 ///
 /// A step is the same where all of it is; else where its name is, and what it acts on.
-pub fn align(steps: &[Step], mut before: Vec<Remembered>) -> Vec<Remembered> {
-    let mut aligned: Vec<Option<Remembered>> = steps.iter().map(|step| take(&mut before, |old| old == step)).collect();
+pub fn align(steps: &[Step], mut before: Vec<StepRecord>) -> Vec<StepRecord> {
+    let mut aligned: Vec<Option<StepRecord>> = steps.iter().map(|step| take(&mut before, |old| old == step)).collect();
     for (slot, step) in aligned.iter_mut().zip(steps) {
         if slot.is_none() {
             *slot = take(&mut before, |old| old.name == step.name && target(old) == target(step));
         }
     }
-    let now = aligned.into_iter().zip(steps).map(|(known, step)| Remembered {
+    let now = aligned.into_iter().zip(steps).map(|(known, step)| StepRecord {
         step: step.clone(),
         apps: known.map(|known| known.apps).unwrap_or_default(),
     });
@@ -27,7 +27,7 @@ pub fn align(steps: &[Step], mut before: Vec<Remembered>) -> Vec<Remembered> {
     before.into_iter().chain(now).collect()
 }
 
-fn take(before: &mut Vec<Remembered>, is_it: impl Fn(&Step) -> bool) -> Option<Remembered> {
+fn take(before: &mut Vec<StepRecord>, is_it: impl Fn(&Step) -> bool) -> Option<StepRecord> {
     let at = before.iter().position(|old| is_it(&old.step))?;
     Some(before.remove(at))
 }
@@ -45,7 +45,7 @@ fn target(step: &Step) -> [&str; 3] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::quarantine::record::{Before, Kept};
+    use crate::quarantine::record::{Before, AppRecord};
 
     fn args(name: &str, argument: &str) -> Step {
         Step {
@@ -56,12 +56,12 @@ mod tests {
         }
     }
 
-    fn remembered(step: &Step, app: &str) -> Remembered {
-        Remembered { step: step.clone(), apps: vec![Kept { id: app.to_owned(), was: Before::Given }] }
+    fn remembered(step: &Step, app: &str) -> StepRecord {
+        StepRecord { step: step.clone(), apps: vec![AppRecord { id: app.to_owned(), was: Before::Given }] }
     }
 
-    fn names(aligned: &[Remembered]) -> Vec<(&str, &str)> {
-        let app = |entry: &'_ Remembered| entry.apps.first().map_or(String::new(), |kept| kept.id.clone());
+    fn names(aligned: &[StepRecord]) -> Vec<(&str, &str)> {
+        let app = |entry: &'_ StepRecord| entry.apps.first().map_or(String::new(), |kept| kept.id.clone());
         assert!(aligned.iter().all(|entry| entry.apps.len() < 2));
         aligned.iter().map(|entry| (&*entry.step.name, &*Box::leak(app(entry).into_boxed_str()))).collect()
     }

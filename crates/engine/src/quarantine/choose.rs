@@ -2,7 +2,7 @@
 
 use super::{
     Chosen, QuarantineRecord,
-    record::{Kept, Remembered},
+    record::{AppRecord, StepRecord},
 };
 use volume::error::{Code, Error, Result};
 
@@ -12,7 +12,7 @@ const NEAR: usize = 5;
 /// Which apps of which steps, in the order of the memory.
 pub fn choose(memory: &QuarantineRecord, chosen: &Chosen) -> Result<Vec<Vec<bool>>> {
     refuse_unknown(memory, chosen)?;
-    let is_chosen = |remembered: &Remembered, kept: &Kept| match chosen {
+    let is_chosen = |remembered: &StepRecord, kept: &AppRecord| match chosen {
         Chosen::All => true,
         Chosen::Named(names) => names.iter().any(|name| remembered.is_named(kept, name)),
     };

@@ -1,6 +1,6 @@
 //! The steps for the console's own apps. They act beside those of any profile, where the console's database is there.
 
-use super::{QuarantineRecord, record::Remembered};
+use super::{QuarantineRecord, record::StepRecord};
 use crate::metastore;
 use profile::{
     builtin,
@@ -38,7 +38,7 @@ impl QuarantineRecord {
     /// Takes out what is remembered of the console's apps: a memory of its own, which may be of nothing.
     #[must_use]
     pub fn take_console(&mut self) -> Self {
-        let is_of_console = |remembered: &Remembered| is_of_console(&remembered.step);
+        let is_of_console = |remembered: &StepRecord| is_of_console(&remembered.step);
         let (ours, others) = std::mem::take(&mut self.steps).into_iter().partition(is_of_console);
         self.steps = others;
         let mut console = Self::new();

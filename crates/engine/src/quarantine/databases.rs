@@ -14,7 +14,7 @@ use seqbac_header::RelPath;
 use volume::error::{Code, Error, IoContext, Result};
 
 /// A server that was stopped a moment ago may still be closing its databases.
-const PATIENCE: Duration = Duration::from_secs(5);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Open databases. What is not committed is rolled back when this is dropped.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl Databases {
     pub fn begin(root: &Path, paths: impl IntoIterator<Item = RelPath>) -> Result<Self> {
         // SQLite is told to follow no links: those above the root are none of its business.
         let root: PathBuf = root.canonicalize().on("find", root)?;
-        let begin = |path: RelPath| Ok((path.clone(), Edit::begin(&path.under(&root), PATIENCE)?));
+        let begin = |path: RelPath| Ok((path.clone(), Edit::begin(&path.under(&root), BUSY_TIMEOUT)?));
         Ok(Self { open: paths.into_iter().map(begin).collect::<Result<_>>()? })
     }
 

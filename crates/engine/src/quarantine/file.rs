@@ -1,4 +1,4 @@
-//! Steps that put whole files aside, as `<name>.quarantined`, and leave something else in their place or nothing.
+//! Steps that put whole files file, as `<name>.quarantined`, and leave something else in their place or nothing.
 //!
 //! ```text
 //! prepare    which files, and the name that each is kept under       changes nothing
@@ -20,8 +20,8 @@ use volume::presence;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Before, Kept, Outcome,
-    paths::{self, ASIDE, Directories},
+    Before, AppRecord, Outcome,
+    paths::{self, SUFFIX, Directories},
 };
 use crate::store::is_database;
 use profile::step::Files;
@@ -34,9 +34,9 @@ use volume::{
 /// The longest name that Linux's file systems take.
 const LONGEST_NAME: usize = 255;
 
-/// A file that was put aside.
+/// A file that was put file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Aside {
+pub struct MovedFile {
     /// Where it was.
     pub path: RelPath,
     /// Where it is.
@@ -45,53 +45,53 @@ pub struct Aside {
 
 /// What stands where a file was.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Stands {
-    Nothing,
-    WhatWasLeft,
+enum FileState {
+    Missing,
+    AsLeft,
     Other,
 }
 
-/// Finds what the step is to put aside, and returns all that it has off: one app, or none. What `before` remembers
+/// Finds what the step is to put file, and returns all that it has off: one app, or none. What `before` remembers
 /// stands. To be done before this process opens any database: it looks at headers.
 ///
 /// # Errors
 /// `AppsUnknown` where there is no such file and the step is not `optional`, and for a database.
-pub fn prepare(root: &Path, step: &str, files: &Files, optional: bool, before: Vec<Kept>) -> Result<Vec<Kept>> {
-    let mut asides: Vec<Aside> = before.into_iter().flat_map(|kept| kept.was.into_files()).collect();
+pub fn prepare(root: &Path, step: &str, files: &Files, optional: bool, before: Vec<AppRecord>) -> Result<Vec<AppRecord>> {
+    let mut moved: Vec<MovedFile> = before.into_iter().flat_map(|kept| kept.was.into_files()).collect();
     let found = find(root, files)?;
-    if found.is_empty() && asides.is_empty() && !optional {
+    if found.is_empty() && moved.is_empty() && !optional {
         return Err(paths::missing(&files.files));
     }
-    let known: HashSet<RelPath> = asides.iter().map(|aside| aside.path.clone()).collect();
+    let known: HashSet<RelPath> = moved.iter().map(|file| file.path.clone()).collect();
     for path in found.into_iter().filter(|path| !known.contains(path)) {
-        if stands(root, &path, files)? == Stands::Other {
+        if file_state(root, &path, files)? == FileState::Other {
             let kept = free_name(root, &path)?;
-            asides.push(Aside { path, kept });
+            moved.push(MovedFile { path, kept });
         }
     }
-    if asides.is_empty() {
+    if moved.is_empty() {
         return Ok(Vec::new());
     }
-    Ok(vec![Kept { id: step.to_owned(), was: Before::Files(asides) }])
+    Ok(vec![AppRecord { id: step.to_owned(), was: Before::Files(moved) }])
 }
 
-/// Puts the files aside, durably, as far as that is not done yet. Returns what a person should know.
+/// Puts the files file, durably, as far as that is not done yet. Returns what a person should know.
 ///
 /// # Errors
 /// Where a name cannot be changed, or the content not written.
-pub fn commit(root: &Path, files: &Files, asides: &[Aside]) -> Result<Vec<String>> {
+pub fn commit(root: &Path, files: &Files, moved: &[MovedFile]) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
-    for Aside { path, kept } in asides {
+    for MovedFile { path, kept } in moved {
         if !paths::is_reached(root, path)? {
             continue;
         }
         let is_kept = exists(root, kept)?;
-        match stands(root, path, files)? {
-            Stands::WhatWasLeft => continue,
-            Stands::Nothing if !is_kept => continue,
-            Stands::Nothing => {}
-            Stands::Other if !is_kept => put_aside(root, path, kept)?,
-            Stands::Other => {
+        match file_state(root, path, files)? {
+            FileState::AsLeft => continue,
+            FileState::Missing if !is_kept => continue,
+            FileState::Missing => {}
+            FileState::Other if !is_kept => put_aside(root, path, kept)?,
+            FileState::Other => {
                 // It was switched on again, or the server wrote one of its own. The first is what comes back.
                 let name = free_name(root, path)?;
                 put_aside(root, path, &name)?;
@@ -111,34 +111,34 @@ pub fn commit(root: &Path, files: &Files, asides: &[Aside]) -> Result<Vec<String
 ///
 /// # Errors
 /// Where a name cannot be changed.
-pub fn put_back(root: &Path, files: &Files, asides: &[Aside]) -> Result<Outcome> {
+pub fn put_back(root: &Path, files: &Files, moved: &[MovedFile]) -> Result<Outcome> {
     let mut left = Vec::new();
-    for Aside { path, kept } in asides.iter().rev() {
+    for MovedFile { path, kept } in moved.iter().rev() {
         let is_kept = exists(root, kept)?;
-        match stands(root, path, files)? {
+        match file_state(root, path, files)? {
             // Brought back before a crash, or by hand.
-            Stands::Other if !is_kept => {}
+            FileState::Other if !is_kept => {}
             _ if !is_kept => left.push(format!("{kept} is gone")),
-            Stands::WhatWasLeft if is_directory(root, kept)? >= is_directory(root, path)? => {
+            FileState::AsLeft if is_directory(root, kept)? >= is_directory(root, path)? => {
                 bring_back(root, path, kept)?;
             }
-            Stands::WhatWasLeft | Stands::Other => {
+            FileState::AsLeft | FileState::Other => {
                 left.push(format!("{path} is no longer what quarantine left; what it was stays {kept}"));
             }
-            Stands::Nothing => left.push(format!("{path} is gone; what it was stays {kept}")),
+            FileState::Missing => left.push(format!("{path} is gone; what it was stays {kept}")),
         }
     }
     left.reverse();
     Ok(if left.is_empty() { Outcome::Released } else { Outcome::Left(left.join("; ")) })
 }
 
-/// The files that the step would put aside.
+/// The files that the step would put file.
 ///
 /// # Errors
 /// As [`prepare`]; files that are missing are no error.
-pub fn look(root: &Path, files: &Files) -> Result<Vec<RelPath>> {
+pub fn inspect(root: &Path, files: &Files) -> Result<Vec<RelPath>> {
     let kept = prepare(root, "", files, true, Vec::new())?;
-    Ok(kept.into_iter().flat_map(|kept| kept.was.into_files()).map(|aside| aside.path).collect())
+    Ok(kept.into_iter().flat_map(|kept| kept.was.into_files()).map(|file| file.path).collect())
 }
 
 fn find(root: &Path, files: &Files) -> Result<Vec<RelPath>> {
@@ -150,8 +150,8 @@ fn find(root: &Path, files: &Files) -> Result<Vec<RelPath>> {
             return Err(Error::new(Code::AppsUnknown, format!("{path} is a SQLite database, which is no plain file"))
                 .hint("use a `sqlite` step; a database is more than the file of its name"));
         }
-        if path.as_path().file_name().is_some_and(|name| name.len() + ASIDE.len() + 2 > LONGEST_NAME) {
-            let message = format!("the name of {path} is too long to have {ASIDE} added");
+        if path.as_path().file_name().is_some_and(|name| name.len() + SUFFIX.len() + 2 > LONGEST_NAME) {
+            let message = format!("the name of {path} is too long to have {SUFFIX} added");
             return Err(Error::new(Code::AppsUnknown, message).hint("give the file a shorter name"));
         }
         found.push(path);
@@ -159,22 +159,22 @@ fn find(root: &Path, files: &Files) -> Result<Vec<RelPath>> {
     Ok(found)
 }
 
-fn stands(root: &Path, path: &RelPath, files: &Files) -> Result<Stands> {
+fn file_state(root: &Path, path: &RelPath, files: &Files) -> Result<FileState> {
     let full = path.under(root);
     if !exists(root, path)? {
-        return Ok(if files.content.is_some() { Stands::Nothing } else { Stands::WhatWasLeft });
+        return Ok(if files.content.is_some() { FileState::Missing } else { FileState::AsLeft });
     }
     let meta = full.symlink_metadata().on("look at", &full)?;
     // Servers make the folders that they miss.
     if files.content.is_none() && meta.is_dir() && fs::read_dir(&full).on("list", &full)?.next().is_none() {
-        return Ok(Stands::WhatWasLeft);
+        return Ok(FileState::AsLeft);
     }
     let Some(content) = files.content.as_ref().filter(|content| meta.is_file() && meta.len() == content.len() as u64)
     else {
-        return Ok(Stands::Other);
+        return Ok(FileState::Other);
     };
     let same = fs::read(&full).on("read", &full)? == content.as_bytes();
-    Ok(if same { Stands::WhatWasLeft } else { Stands::Other })
+    Ok(if same { FileState::AsLeft } else { FileState::Other })
 }
 
 fn exists(root: &Path, path: &RelPath) -> Result<bool> {
@@ -186,13 +186,13 @@ fn is_directory(root: &Path, path: &RelPath) -> Result<bool> {
 }
 
 fn free_name(root: &Path, path: &RelPath) -> Result<RelPath> {
-    let names = std::iter::once(path.with_suffix(ASIDE));
-    for name in names.chain((2..100).map(|number| path.with_suffix(&format!("{ASIDE}-{number}")))) {
+    let names = std::iter::once(path.with_suffix(SUFFIX));
+    for name in names.chain((2..100).map(|number| path.with_suffix(&format!("{SUFFIX}-{number}")))) {
         if !exists(root, &name)? {
             return Ok(name);
         }
     }
-    Err(Error::new(Code::AppsUnknown, format!("there are too many files {path}{ASIDE}-…"))
+    Err(Error::new(Code::AppsUnknown, format!("there are too many files {path}{SUFFIX}-…"))
         .hint("remove those that nobody needs"))
 }
 
@@ -265,18 +265,18 @@ mod tests {
             all
         }
 
-        fn off(&self, files: &Files, before: Vec<Kept>) -> (Vec<Kept>, Vec<String>) {
+        fn off(&self, files: &Files, before: Vec<AppRecord>) -> (Vec<AppRecord>, Vec<String>) {
             let kept = prepare(self.root(), "step", files, false, before).expect("prepares");
-            let warnings = commit(self.root(), files, &asides(&kept)).expect("commits");
+            let warnings = commit(self.root(), files, &moved(&kept)).expect("commits");
             (kept, warnings)
         }
 
-        fn on(&self, files: &Files, kept: &[Kept]) -> Outcome {
-            put_back(self.root(), files, &asides(kept)).expect("puts back")
+        fn on(&self, files: &Files, kept: &[AppRecord]) -> Outcome {
+            put_back(self.root(), files, &moved(kept)).expect("puts back")
         }
     }
 
-    fn asides(kept: &[Kept]) -> Vec<Aside> {
+    fn moved(kept: &[AppRecord]) -> Vec<MovedFile> {
         kept.iter().flat_map(|kept| kept.was.clone().into_files()).collect()
     }
 
@@ -326,16 +326,16 @@ mod tests {
             let files = step("x", content);
             let tree = Tree::new(&[("x", "on")]);
             let kept = prepare(tree.root(), "step", &files, false, Vec::new()).expect("prepares");
-            // Kept, and nothing done; then renamed, and nothing left in its place.
+            // AppRecord, and nothing done; then renamed, and nothing left in its place.
             for moment in 0..2 {
                 if moment == 1 {
                     fs::rename(tree.root().join("x"), tree.root().join("x.quarantined")).expect("renamed");
                 }
                 let again = prepare(tree.root(), "step", &files, false, kept.clone()).expect("prepares");
                 assert_eq!(again, kept, "{moment}");
-                commit(tree.root(), &files, &asides(&again)).expect("commits");
+                commit(tree.root(), &files, &moved(&again)).expect("commits");
                 let after = tree.all();
-                commit(tree.root(), &files, &asides(&again)).expect("commits");
+                commit(tree.root(), &files, &moved(&again)).expect("commits");
                 assert_eq!(tree.all(), after);
                 assert_eq!(tree.on(&files, &again), Outcome::Released);
                 assert_eq!(tree.all(), of(&[("x", "on")]));
@@ -400,7 +400,7 @@ mod tests {
         let before = tree.all();
         let (kept, _) = tree.off(&files, Vec::new());
         assert_eq!(kept.len(), 1);
-        assert!(tree.all().iter().all(|(name, _)| name.contains(ASIDE)), "{:?}", tree.all());
+        assert!(tree.all().iter().all(|(name, _)| name.contains(SUFFIX)), "{:?}", tree.all());
         assert!(presence::is_dir(&tree.root().join("hooks")).expect("looks"));
         tree.write("hooks/b", "new");
         assert!(matches!(tree.on(&files, &kept), Outcome::Left(why) if why.contains("hooks/b.quarantined")));
@@ -476,7 +476,7 @@ mod tests {
         symlink(outside.root().join("d"), tree.root().join("d")).expect("a link");
         let before = outside.all();
         assert!(matches!(tree.on(&files, &kept), Outcome::Left(_)));
-        commit(tree.root(), &files, &asides(&kept)).expect("does nothing");
+        commit(tree.root(), &files, &moved(&kept)).expect("does nothing");
         assert_eq!(outside.all(), before);
     }
 }

@@ -11,7 +11,7 @@
 //! A node is known again by its `key` member among all that the pointer leads to, wherever it stands by then; one that
 //! has no key, by its pointer. Owner and mode of a file stay; its access lists and extended attributes do not.
 
-mod again;
+mod identify;
 mod condition;
 mod edit;
 mod pointer;
@@ -26,12 +26,12 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use self::{
-    again::{Index, Known, key_of},
-    edit::{Back, Old},
-    pointer::{NamedTwice, Pointer, SurveyEntry, twice},
+    identify::{Index, KnownNodes, key_of},
+    edit::{Old, Undone},
+    pointer::{DuplicateName, Pointer, FoundNode, duplicate_name},
     text::{Shape, document},
 };
-use super::{Kept, Outcome, paths};
+use super::{AppRecord, Outcome, paths};
 use profile::step::Nodes;
 use seqbac_header::RelPath;
 use volume::{
@@ -100,13 +100,13 @@ impl Drafts {
         step: &str,
         nodes: &Nodes,
         optional: bool,
-        before: Vec<Kept>,
-    ) -> Result<Vec<Kept>> {
+        before: Vec<AppRecord>,
+    ) -> Result<Vec<AppRecord>> {
         let files = paths::files(root, &nodes.files)?;
         if files.is_empty() && !optional {
             return Err(paths::missing(&nodes.files));
         }
-        let mut known = Known::new(before);
+        let mut known = KnownNodes::new(before);
         for file in &files {
             let draft = self.open(root, file)?.ok_or_else(|| paths::missing(&nodes.files))?;
             let in_file = |error: Error| error.context(file);
@@ -122,7 +122,7 @@ impl Drafts {
     ///
     /// # Errors
     /// As there; files that are missing are no error.
-    pub fn look(root: &Path, step: &str, nodes: &Nodes) -> Result<Vec<String>> {
+    pub fn inspect(root: &Path, step: &str, nodes: &Nodes) -> Result<Vec<String>> {
         let kept = Self::default().switch_off(root, step, nodes, true, Vec::new())?;
         Ok(kept.into_iter().map(|kept| kept.id).collect())
     }
@@ -258,11 +258,11 @@ fn off(bytes: &[u8], file: &RelPath, nodes: &Nodes) -> Result<(Vec<Node>, Vec<Sp
     Ok((found, splices))
 }
 
-fn set_all(node: &SurveyEntry<'_>, nodes: &Nodes) -> Result<(String, Vec<OldMember>)> {
+fn set_all(node: &FoundNode<'_>, nodes: &Nodes) -> Result<(String, Vec<OldMember>)> {
     let mut object = node.value.source().to_owned();
     let mut members = Vec::new();
     for (name, value) in &nodes.set {
-        let set = edit::set(&object, name, value.as_ref()).map_err(|NamedTwice| twice(name, &node.pointer))?;
+        let set = edit::set(&object, name, value.as_ref()).map_err(|DuplicateName| duplicate_name(name, &node.pointer))?;
         if let Some((changed, was)) = set {
             object = changed;
             members.push(OldMember { name: name.clone(), was, wrote: value.as_ref().map(ToString::to_string) });
@@ -300,7 +300,7 @@ fn on(bytes: &[u8], nodes: &Nodes, chosen: &[&Node]) -> Result<(Vec<Outcome>, Ve
     Ok((outcomes, splices))
 }
 
-fn put_back(node: &SurveyEntry<'_>, members: &[OldMember]) -> Result<(String, Outcome)> {
+fn put_back(node: &FoundNode<'_>, members: &[OldMember]) -> Result<(String, Outcome)> {
     let mut object = node.value.source().to_owned();
     let mut changed = Vec::new();
     for OldMember { name, was, wrote } in members.iter().rev() {
@@ -311,11 +311,11 @@ fn put_back(node: &SurveyEntry<'_>, members: &[OldMember]) -> Result<(String, Ou
         }
         let wrote = wrote.as_deref().map(serde_json::from_str).transpose().map_err(|_| edit::damaged())?;
         let back =
-            edit::put_back(&object, name, wrote.as_ref(), was).map_err(|NamedTwice| twice(name, &node.pointer))?;
+            edit::put_back(&object, name, wrote.as_ref(), was).map_err(|DuplicateName| duplicate_name(name, &node.pointer))?;
         match back {
-            Back::Done(text) => object = text,
-            Back::Already => {}
-            Back::Changed => changed.push(format!("{name:?}")),
+            Undone::Done(text) => object = text,
+            Undone::Already => {}
+            Undone::Changed => changed.push(format!("{name:?}")),
         }
     }
     let outcome = match changed.is_empty() {

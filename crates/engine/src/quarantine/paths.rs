@@ -20,7 +20,7 @@ use volume::{
 };
 
 /// What is added to the name of a file that quarantine put aside.
-pub const ASIDE: &str = ".quarantined";
+pub const SUFFIX: &str = ".quarantined";
 
 /// The regular files that `glob` finds, sorted; a link stands for the file below `root` that it leads to.
 ///
@@ -207,7 +207,7 @@ fn is_aside(path: &RelPath) -> bool {
     let number = name.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
     let name = name.get(..name.len() - number).unwrap_or_default();
     let name = if number > 0 { name.strip_suffix(b"-").unwrap_or_default() } else { name };
-    name.ends_with(ASIDE.as_bytes())
+    name.ends_with(SUFFIX.as_bytes())
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use std::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Chosen, Value, file::Aside, json::Node, sqlite::RowBefore};
+use super::{Chosen, ColumnValue, file::MovedFile, json::Node, sqlite::RowBefore};
 use profile::step::{Action, Nodes, Rows, Step};
 use seqbac_header::{Id, RelPath};
 use volume::quarantine as status;
@@ -45,22 +45,22 @@ pub struct QuarantineRecord {
     #[serde(default)]
     pub requested: Requests,
     /// The steps, and what each of them changed.
-    pub steps: Vec<Remembered>,
+    pub steps: Vec<StepRecord>,
 }
 
 /// A step, and the apps that it switched off and that are not released yet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Remembered {
+pub struct StepRecord {
     /// The step as it was when it acted.
     pub step: Step,
     /// Its apps. A step that acts at release has none.
     #[serde(default)]
-    pub apps: Vec<Kept>,
+    pub apps: Vec<AppRecord>,
 }
 
 /// One app.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Kept {
+pub struct AppRecord {
     /// Its id.
     pub id: String,
     /// What it was.
@@ -78,12 +78,12 @@ pub enum Before {
     /// A node of a JSON file.
     Node(Node),
     /// Files, each put aside under another name.
-    Files(Vec<Aside>),
+    Files(Vec<MovedFile>),
 }
 
 impl Before {
     /// The files that were put aside.
-    pub(super) fn into_files(self) -> Vec<Aside> {
+    pub(super) fn into_files(self) -> Vec<MovedFile> {
         if let Self::Files(files) = self { files } else { Vec::new() }
     }
 }
@@ -133,7 +133,7 @@ pub struct App {
     /// The name of its step.
     pub step: String,
     /// What it is.
-    pub kind: Kind,
+    pub kind: AppKind,
     /// Where it is.
     pub detail: String,
 }
@@ -141,7 +141,7 @@ pub struct App {
 /// What an app is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum AppKind {
     /// A row of a SQLite database.
     Sqlite,
     /// A node of a JSON file.
@@ -280,7 +280,7 @@ impl Default for QuarantineRecord {
     }
 }
 
-impl Remembered {
+impl StepRecord {
     /// Whether any of its apps goes by this name: its own id, or the step's name.
     #[must_use]
     pub fn answers_to(&self, name: &str) -> bool {
@@ -289,14 +289,14 @@ impl Remembered {
 
     /// Whether one of its apps goes by this name.
     #[must_use]
-    pub fn is_named(&self, kept: &Kept, name: &str) -> bool {
+    pub fn is_named(&self, kept: &AppRecord, name: &str) -> bool {
         kept.id == name || self.step.name == name
     }
 }
 
-impl Kept {
+impl AppRecord {
     /// The row that it is, by its key, if it is one of this database.
-    pub(super) fn row_in_database(&self, path: &RelPath) -> Option<(&[(String, Value)], &RowBefore)> {
+    pub(super) fn row_in_database(&self, path: &RelPath) -> Option<(&[(String, ColumnValue)], &RowBefore)> {
         match &self.was {
             Before::Row(was) if was.database == *path => Some((&*was.key, was)),
             _ => None,
@@ -319,11 +319,11 @@ impl Kept {
 
     fn describe(&self, step: &Step) -> App {
         let (kind, detail) = match &step.action {
-            Action::Sqlite(rows) => (Kind::Sqlite, self.row_in(rows)),
-            Action::Json(nodes) => (Kind::Json, self.file_of(nodes)),
-            Action::File(files) => (Kind::File, files.files.clone()),
-            Action::Env(variables) => (Kind::Env, variables.keys().cloned().collect::<Vec<_>>().join(" ")),
-            Action::Args(arguments) => (Kind::Args, arguments.join(" ")),
+            Action::Sqlite(rows) => (AppKind::Sqlite, self.row_in(rows)),
+            Action::Json(nodes) => (AppKind::Json, self.file_of(nodes)),
+            Action::File(files) => (AppKind::File, files.files.clone()),
+            Action::Env(variables) => (AppKind::Env, variables.keys().cloned().collect::<Vec<_>>().join(" ")),
+            Action::Args(arguments) => (AppKind::Args, arguments.join(" ")),
         };
         App { id: self.id.clone(), step: step.name.clone(), kind, detail }
     }

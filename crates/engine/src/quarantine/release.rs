@@ -15,14 +15,14 @@ use std::{
     path::Path,
 };
 
-use self::{covers::Covers, rows::Undoing};
+use self::{covers::Covers, rows::TableUndo};
 use super::{
-    Chosen, Keep, Left, Outcome, QuarantineRecord, Release, ReleasedStep,
+    Chosen, Persist, Left, Outcome, QuarantineRecord, Release, ReleasedStep,
     choose::choose,
     databases::Databases,
     file,
     json::Drafts,
-    record::{Before, Kept, Remembered},
+    record::{Before, AppRecord, StepRecord},
     switch_off::of_step,
     tree::{self, Tree},
 };
@@ -37,7 +37,7 @@ use volume::error::Result;
 /// # Errors
 /// `NotFound` where something chosen is no app, naming those that are near. Where something cannot be read or
 /// written: what was done until then is done, and kept.
-pub fn release(root: &Path, memory: &mut QuarantineRecord, chosen: &Chosen, keep: Keep<'_>) -> Result<Release> {
+pub fn release(root: &Path, memory: &mut QuarantineRecord, chosen: &Chosen, keep: Persist<'_>) -> Result<Release> {
     let whole = memory.clone();
     let mut plan = Plan::new(root, &whole, choose(&whole, chosen)?);
     if plan.chosen.iter().flatten().any(|&chosen| chosen) {
@@ -92,14 +92,14 @@ impl<'m> Plan<'m> {
     }
 
     /// The chosen apps of a step, the last first.
-    fn apps(&self, number: usize) -> Vec<(usize, &'m Kept)> {
+    fn apps(&self, number: usize) -> Vec<(usize, &'m AppRecord)> {
         let chosen = |at: usize| self.chosen.get(number).and_then(|apps| apps.get(at)).is_some_and(|chosen| *chosen);
         let apps = self.whole.steps.get(number).map_or(&[][..], |remembered| &remembered.apps);
         apps.iter().enumerate().rev().filter(|(at, _)| chosen(*at)).collect()
     }
 
     /// Steps, the last first, with their numbers.
-    fn steps(&self) -> impl Iterator<Item = (usize, &'m Remembered)> + use<'m> {
+    fn steps(&self) -> impl Iterator<Item = (usize, &'m StepRecord)> + use<'m> {
         self.whole.steps.iter().enumerate().rev()
     }
 
@@ -169,7 +169,7 @@ impl<'m> Plan<'m> {
         let mut covers = Covers::default();
         for (number, remembered) in self.steps() {
             let Action::Sqlite(rows) = &remembered.step.action else { continue };
-            let mut undoing = Undoing::of(databases, rows);
+            let mut undoing = TableUndo::of(databases, rows);
             for (at, kept) in self.apps(number) {
                 let Before::Row(row) = &kept.was else { continue };
                 let verdict = match covers.name(remembered, kept) {
@@ -184,7 +184,7 @@ impl<'m> Plan<'m> {
     }
 
     /// Makes it final, store by store, and forgets what is done.
-    fn commit(&mut self, databases: &mut Databases, memory: &mut QuarantineRecord, keep: Keep<'_>) -> Result<()> {
+    fn commit(&mut self, databases: &mut Databases, memory: &mut QuarantineRecord, keep: Persist<'_>) -> Result<()> {
         self.drop_files()?;
         let (first, others): (Vec<_>, Vec<_>) =
             databases.paths().into_iter().partition(|path| self.first.contains(path));
@@ -204,7 +204,7 @@ impl<'m> Plan<'m> {
         paths: Vec<RelPath>,
         databases: &mut Databases,
         memory: &mut QuarantineRecord,
-        keep: Keep<'_>,
+        keep: Persist<'_>,
     ) -> Result<()> {
         for path in paths {
             databases.commit(&path)?;
@@ -217,7 +217,7 @@ impl<'m> Plan<'m> {
         for step in self.steps_of_the_moment() {
             if let Action::File(files) = &step.action {
                 let warnings = file::prepare(self.root, &step.name, files, true, Vec::new())
-                    .and_then(|kept| file::commit(self.root, files, &asides(kept)))
+                    .and_then(|kept| file::commit(self.root, files, &moved_files(kept)))
                     .map_err(|error| of_step(step, error))?;
                 self.warnings.extend(warnings.into_iter().map(|what| format!("{}: {what}", step.name)));
             }
@@ -225,12 +225,12 @@ impl<'m> Plan<'m> {
         Ok(())
     }
 
-    fn files(&mut self, memory: &mut QuarantineRecord, keep: Keep<'_>) -> Result<()> {
+    fn files(&mut self, memory: &mut QuarantineRecord, keep: Persist<'_>) -> Result<()> {
         for (number, remembered) in self.steps() {
             let Action::File(files) = &remembered.step.action else { continue };
             for (at, kept) in self.apps(number) {
-                if let Before::Files(asides) = &kept.was {
-                    let outcome = file::put_back(self.root, files, asides);
+                if let Before::Files(moved) = &kept.was {
+                    let outcome = file::put_back(self.root, files, moved);
                     let outcome = outcome.map_err(|error| of_step(&remembered.step, error))?;
                     self.verdicts.insert((number, at), Verdict::Outcome(outcome));
                     self.forget(|was| was == &kept.was, memory, keep)?;
@@ -245,7 +245,7 @@ impl<'m> Plan<'m> {
         &mut self,
         is_final: impl Fn(&Before) -> bool,
         memory: &mut QuarantineRecord,
-        keep: Keep<'_>,
+        keep: Persist<'_>,
     ) -> Result<()> {
         for (number, remembered) in self.steps() {
             let has_outcome = |at: usize| matches!(self.verdicts.get(&(number, at)), Some(Verdict::Outcome(_)));
@@ -290,6 +290,6 @@ impl Verdict {
     }
 }
 
-fn asides(kept: Vec<Kept>) -> Vec<file::Aside> {
+fn moved_files(kept: Vec<AppRecord>) -> Vec<file::MovedFile> {
     kept.into_iter().flat_map(|kept| kept.was.into_files()).collect()
 }

@@ -11,7 +11,7 @@
 
 mod delete;
 mod insert;
-mod look;
+mod inspect;
 mod row;
 mod table;
 mod undo;
@@ -22,11 +22,11 @@ use std::collections::HashMap;
 use rusqlite::{Connection, ErrorCode, types::ToSqlOutput};
 
 pub use self::{
-    look::look,
+    inspect::inspect,
     row::{ColumnWas, RowBefore, RowChange},
     undo::Undo,
 };
-use super::Value;
+use super::ColumnValue;
 use crate::store::sqlite::words;
 use profile::step::{Change, Rows, Scalar};
 use seqbac_header::RelPath;
@@ -56,7 +56,7 @@ impl From<rusqlite::Error> for Failure {
 
 /// What a step did to a database.
 #[derive(Debug, Default)]
-pub struct Acted {
+pub struct StepEffect {
     /// How many rows fulfil its condition.
     pub matched: usize,
     /// Those that it changed: new ones, and known ones as they are to be remembered from now on.
@@ -66,7 +66,7 @@ pub struct Acted {
 }
 
 /// Rows of one database that a step has switched off before, by their keys.
-pub type Known<'a> = HashMap<&'a [(String, Value)], &'a RowBefore>;
+pub type KnownRows<'a> = HashMap<&'a [(String, ColumnValue)], &'a RowBefore>;
 
 /// Whether the step exists in a database of this schema.
 pub fn exists(connection: &Connection, rows: &Rows) -> Result<bool, Failure> {
@@ -77,31 +77,31 @@ pub fn exists(connection: &Connection, rows: &Rows) -> Result<bool, Failure> {
 }
 
 /// Lets a step act on the database at `path`.
-pub fn act(connection: &Connection, path: &RelPath, rows: &Rows, known: &Known<'_>) -> Result<Acted, Failure> {
-    let place = Place { connection, path, rows, known };
+pub fn act(connection: &Connection, path: &RelPath, rows: &Rows, known: &KnownRows<'_>) -> Result<StepEffect, Failure> {
+    let context = StepContext { connection, path, rows, known };
     match &rows.change {
-        Change::Update { set, expr } => update::act(&place, set, expr),
-        Change::Delete { discard: true } => delete::discard(&place),
-        Change::Delete { discard: false } => delete::act(&place),
-        Change::Insert(values) => insert::act(&place, values),
+        Change::Update { set, expr } => update::act(&context, set, expr),
+        Change::Delete { discard: true } => delete::discard(&context),
+        Change::Delete { discard: false } => delete::act(&context),
+        Change::Insert(values) => insert::act(&context, values),
     }
 }
 
 /// A step on a database.
-struct Place<'a> {
+struct StepContext<'a> {
     connection: &'a Connection,
     path: &'a RelPath,
     rows: &'a Rows,
-    known: &'a Known<'a>,
+    known: &'a KnownRows<'a>,
 }
 
-impl Place<'_> {
+impl StepContext<'_> {
     /// What a row fulfils to be acted on. On a line of its own, so that a comment in it ends where it ends.
     fn condition(&self) -> &str {
         condition(self.rows)
     }
 
-    fn row(&self, key: Vec<(String, Value)>, change: RowChange) -> RowBefore {
+    fn row(&self, key: Vec<(String, ColumnValue)>, change: RowChange) -> RowBefore {
         RowBefore { database: self.path.clone(), key, change }
     }
 }
@@ -111,9 +111,9 @@ fn condition(rows: &Rows) -> &str {
 }
 
 /// A value as a profile writes it.
-struct Given<'a>(&'a Scalar);
+struct SqlScalar<'a>(&'a Scalar);
 
-impl rusqlite::ToSql for Given<'_> {
+impl rusqlite::ToSql for SqlScalar<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         match self.0 {
             Scalar::Null => Ok(rusqlite::types::Null.into()),

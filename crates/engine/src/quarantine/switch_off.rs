@@ -6,14 +6,14 @@ use std::{
 };
 
 use super::{
-    Keep, QuarantineRecord, Value,
+    Persist, QuarantineRecord, ColumnValue,
     align::align,
     databases::{Databases, explain},
     file,
     json::Drafts,
     paths,
-    record::{Before, Kept, Remembered},
-    sqlite::{self, Failure, Known},
+    record::{Before, AppRecord, StepRecord},
+    sqlite::{self, Failure, KnownRows},
     tree::Tree,
 };
 use profile::step::{Action, Moment, Rows, Step};
@@ -34,7 +34,7 @@ pub fn quarantine(
     root: &Path,
     steps: &[Step],
     before: Option<QuarantineRecord>,
-    keep: Keep<'_>,
+    keep: Persist<'_>,
 ) -> Result<(QuarantineRecord, Vec<String>)> {
     let mut memory = before.unwrap_or_default();
     memory.steps = align(steps, std::mem::take(&mut memory.steps));
@@ -42,7 +42,7 @@ pub fn quarantine(
     // acted on is gone by now is no failure of these steps.
     let before_now = memory.steps.len() - steps.len();
     memory.steps.iter_mut().take(before_now).for_each(|remembered| remembered.step.optional = true);
-    let mut acting = Acting { root, drafts: Drafts::default(), warnings: BTreeMap::new() };
+    let mut acting = Switching { root, drafts: Drafts::default(), warnings: BTreeMap::new() };
     let mut databases = acting.all(&mut memory.steps)?;
     memory.pending = true;
     keep(&memory)?;
@@ -65,29 +65,29 @@ fn quarantine_failed(error: Error) -> Error {
 }
 
 /// What the steps have done so far, none of it final.
-struct Acting<'a> {
+struct Switching<'a> {
     root: &'a Path,
     drafts: Drafts,
     /// By the number of the step.
     warnings: BTreeMap<usize, Vec<String>>,
 }
 
-impl Acting<'_> {
+impl Switching<'_> {
     /// Lets every step act: those on files first, which look at headers, before any database is open.
-    fn all(&mut self, steps: &mut [Remembered]) -> Result<Databases> {
-        for (number, Remembered { step, apps }) in steps.iter_mut().enumerate() {
+    fn all(&mut self, steps: &mut [StepRecord]) -> Result<Databases> {
+        for (number, StepRecord { step, apps }) in steps.iter_mut().enumerate() {
             self.without_database(number, step, apps).map_err(|error| of_step(step, error))?;
         }
         self.none_is_edited_and_put_aside(steps)?;
-        let step_of = |remembered: &'_ Remembered| remembered.step.clone();
+        let step_of = |remembered: &'_ StepRecord| remembered.step.clone();
         let all: Vec<Step> = steps.iter().map(step_of).collect();
         let tree = Tree::of(self.root, all.iter()).map_err(quarantine_failed)?;
         let databases = tree.all_databases(all.iter()).and_then(|paths| Databases::begin(self.root, paths));
         let databases = databases.map_err(quarantine_failed)?;
-        for (number, Remembered { step, apps }) in steps.iter_mut().enumerate() {
+        for (number, StepRecord { step, apps }) in steps.iter_mut().enumerate() {
             if let Action::Sqlite(rows) = &step.action {
                 let mut rows =
-                    OnRows { root: self.root, tree: &tree, databases: &databases, step, rows, warnings: Vec::new() };
+                    DatabaseStep { root: self.root, tree: &tree, databases: &databases, step, rows, warnings: Vec::new() };
                 let acted = rows.act(apps);
                 self.warnings.entry(number).or_default().append(&mut rows.warnings);
                 acted.map_err(|error| of_step(step, error))?;
@@ -96,7 +96,7 @@ impl Acting<'_> {
         Ok(databases)
     }
 
-    fn without_database(&mut self, number: usize, step: &Step, apps: &mut Vec<Kept>) -> Result<()> {
+    fn without_database(&mut self, number: usize, step: &Step, apps: &mut Vec<AppRecord>) -> Result<()> {
         let is_now = step.at == Moment::Restore;
         let (root, name, optional) = (self.root, &step.name, step.optional);
         match &step.action {
@@ -108,7 +108,7 @@ impl Acting<'_> {
             Action::Json(nodes) => drop(Drafts::default().switch_off(root, name, nodes, optional, Vec::new())?),
             Action::File(files) => drop(file::prepare(root, name, files, optional, Vec::new())?),
             Action::Env(_) | Action::Args(_) if is_now && apps.is_empty() => {
-                apps.push(Kept { id: name.clone(), was: Before::Given });
+                apps.push(AppRecord { id: name.clone(), was: Before::Given });
             }
             Action::Env(_) | Action::Args(_) | Action::Sqlite(_) => {}
         }
@@ -124,8 +124,8 @@ impl Acting<'_> {
     }
 
     /// What was done to such a file could not be undone step by step.
-    fn none_is_edited_and_put_aside(&self, steps: &[Remembered]) -> Result<()> {
-        for (step, aside) in steps.iter().flat_map(asides_of) {
+    fn none_is_edited_and_put_aside(&self, steps: &[StepRecord]) -> Result<()> {
+        for (step, aside) in steps.iter().flat_map(moved_files_of) {
             if let Some(file) = self.drafts.changed().find(|file| file.as_path().starts_with(aside.path.as_path())) {
                 let what = format!("the step \"{}\" puts {file} aside, and another edits it", step.name);
                 return Err(Error::new(Code::AppsUnknown, what).hint("let only one step of the profile act on it"));
@@ -134,14 +134,14 @@ impl Acting<'_> {
         Ok(())
     }
 
-    fn commit(&mut self, databases: &mut Databases, steps: &[Remembered]) -> Result<()> {
+    fn commit(&mut self, databases: &mut Databases, steps: &[StepRecord]) -> Result<()> {
         databases.paths().iter().try_for_each(|path| databases.commit(path))?;
         self.drafts.commit(self.root)?;
-        for (number, Remembered { step, apps }) in steps.iter().enumerate() {
+        for (number, StepRecord { step, apps }) in steps.iter().enumerate() {
             let Action::File(files) = &step.action else { continue };
             for kept in apps {
-                if let Before::Files(asides) = &kept.was {
-                    let warnings = file::commit(self.root, files, asides).map_err(|error| of_step(step, error))?;
+                if let Before::Files(moved) = &kept.was {
+                    let warnings = file::commit(self.root, files, moved).map_err(|error| of_step(step, error))?;
                     let lines = warnings.into_iter().map(|what| format!("{}: {what}", step.name));
                     self.warnings.entry(number).or_default().extend(lines);
                 }
@@ -151,7 +151,7 @@ impl Acting<'_> {
     }
 }
 
-fn asides_of(remembered: &Remembered) -> impl Iterator<Item = (&Step, &file::Aside)> {
+fn moved_files_of(remembered: &StepRecord) -> impl Iterator<Item = (&Step, &file::MovedFile)> {
     let files = remembered.apps.iter().filter_map(|kept| match &kept.was {
         Before::Files(files) => Some(files),
         _ => None,
@@ -160,7 +160,7 @@ fn asides_of(remembered: &Remembered) -> impl Iterator<Item = (&Step, &file::Asi
 }
 
 /// A step on databases.
-struct OnRows<'a> {
+struct DatabaseStep<'a> {
     root: &'a Path,
     tree: &'a Tree,
     databases: &'a Databases,
@@ -169,8 +169,8 @@ struct OnRows<'a> {
     warnings: Vec<String>,
 }
 
-impl OnRows<'_> {
-    fn act(&mut self, apps: &mut Vec<Kept>) -> Result<()> {
+impl DatabaseStep<'_> {
+    fn act(&mut self, apps: &mut Vec<AppRecord>) -> Result<()> {
         let Self { step, rows, .. } = *self;
         let paths = self.tree.databases(&rows.database)?;
         let (mut matched, mut exists) = (apps.len(), false);
@@ -204,24 +204,24 @@ impl OnRows<'_> {
     }
 
     /// `None` where the step does not exist in this database.
-    fn on(&self, path: &RelPath, apps: &[Kept]) -> std::result::Result<Option<sqlite::Acted>, Failure> {
+    fn on(&self, path: &RelPath, apps: &[AppRecord]) -> std::result::Result<Option<sqlite::StepEffect>, Failure> {
         let connection = self.databases.connection(path).map_err(|bug| Failure::Refused(bug.to_string()))?;
         if !sqlite::exists(connection, self.rows)? {
             return Ok(None);
         }
         if self.step.at == Moment::Release {
             // It acts later; that it could is to be known now.
-            return sqlite::look(connection, self.rows).map(|_| Some(sqlite::Acted::default()));
+            return sqlite::inspect(connection, self.rows).map(|_| Some(sqlite::StepEffect::default()));
         }
-        let known: Known<'_> = apps.iter().filter_map(|kept| kept.row_in_database(path)).collect();
+        let known: KnownRows<'_> = apps.iter().filter_map(|kept| kept.row_in_database(path)).collect();
         sqlite::act(connection, path, self.rows, &known).map(Some)
     }
 }
 
-type Index = HashMap<(RelPath, Vec<(String, Value)>), usize>;
+type Index = HashMap<(RelPath, Vec<(String, ColumnValue)>), usize>;
 
 /// Where each row is among the apps of a step.
-fn index(apps: &[Kept]) -> Index {
+fn index(apps: &[AppRecord]) -> Index {
     let rows = apps.iter().enumerate().filter_map(|(at, kept)| match &kept.was {
         Before::Row(row) => Some(((row.database.clone(), row.key.clone()), at)),
         _ => None,
@@ -230,18 +230,18 @@ fn index(apps: &[Kept]) -> Index {
 }
 
 /// Where it is remembered already, it keeps its id.
-fn remember(apps: &mut Vec<Kept>, index: &Index, step: &Step, place: Option<&RelPath>, row: sqlite::RowBefore) {
+fn remember(apps: &mut Vec<AppRecord>, index: &Index, step: &Step, place: Option<&RelPath>, row: sqlite::RowBefore) {
     match index.get(&(row.database.clone(), row.key.clone())).and_then(|&at| apps.get_mut(at)) {
         Some(kept) => kept.was = Before::Row(row),
         None => {
             let id = free(id(step, place, &row.name()), apps);
-            apps.push(Kept { id, was: Before::Row(row) });
+            apps.push(AppRecord { id, was: Before::Row(row) });
         }
     }
 }
 
 /// The keys `a,b` `c` and `a` `b,c` look the same: one of the rows goes by a number more.
-fn free(id: String, apps: &[Kept]) -> String {
+fn free(id: String, apps: &[AppRecord]) -> String {
     let is_free = |id: &String| apps.iter().all(|kept| kept.id != *id);
     let numbered = (2..).map(|number| format!("{id}-{number}"));
     std::iter::once(id.clone()).chain(numbered).find(is_free).unwrap_or(id)

@@ -3,6 +3,7 @@
 //! They are told by their header, as in a backup; a file that a step names and that is none is an error. Of what is ours
 //! the console's database alone is found, and only by its own name.
 
+use crate::store::Matcher;
 use std::{collections::BTreeSet, path::Path};
 use volume::presence;
 
@@ -40,7 +41,7 @@ impl Tree {
         if scope == Scope::default() {
             return Ok(Self { survey: Survey::default(), metastore });
         }
-        let survey = survey(root, &scope.compile()?)?;
+        let survey = survey(root, &Matcher::of(&scope)?)?;
         // Not the same as one that is missing, which an optional step may do without: its server can read it.
         match survey.not_databases.first() {
             Some(path) => Err(not_a_database(path)),
@@ -53,7 +54,7 @@ impl Tree {
         if glob == metastore::PATH {
             return Ok(self.metastore.iter().map(|found| found.path.clone()).collect());
         }
-        let matcher = Scope { sqlite: vec![glob.to_owned()], ..Scope::default() }.compile()?;
+        let matcher = Matcher::of(&Scope { sqlite: vec![glob.to_owned()], ..Scope::default() })?;
         let found = self.survey.databases.iter().map(|found| &found.path);
         Ok(found.filter(|path| matcher.takes(path, PathKind::Database)).cloned().collect())
     }

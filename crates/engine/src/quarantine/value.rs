@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 /// A value of SQLite's. Two are equal where SQLite stores the same bytes.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "Json", try_from = "Json")]
-pub enum Value {
+pub enum ColumnValue {
     /// NULL.
     Null,
     /// An integer.
@@ -39,22 +39,22 @@ enum Json {
     Blob(String),
 }
 
-impl From<Value> for Json {
-    fn from(value: Value) -> Self {
+impl From<ColumnValue> for Json {
+    fn from(value: ColumnValue) -> Self {
         match value {
-            Value::Null => Self::Null,
-            Value::Integer(number) => Self::Integer(number),
-            Value::Real(bits) => Self::Real(f64::from_bits(bits).to_string()),
-            Value::Text(bytes) => match String::from_utf8(bytes) {
+            ColumnValue::Null => Self::Null,
+            ColumnValue::Integer(number) => Self::Integer(number),
+            ColumnValue::Real(bits) => Self::Real(f64::from_bits(bits).to_string()),
+            ColumnValue::Text(bytes) => match String::from_utf8(bytes) {
                 Ok(text) => Self::Text(text),
                 Err(cause) => Self::TextBase64(BASE64_STANDARD.encode(cause.as_bytes())),
             },
-            Value::Blob(bytes) => Self::Blob(BASE64_STANDARD.encode(bytes)),
+            ColumnValue::Blob(bytes) => Self::Blob(BASE64_STANDARD.encode(bytes)),
         }
     }
 }
 
-impl TryFrom<Json> for Value {
+impl TryFrom<Json> for ColumnValue {
     type Error = String;
 
     fn try_from(json: Json) -> Result<Self, String> {
@@ -73,7 +73,7 @@ impl TryFrom<Json> for Value {
     }
 }
 
-impl From<ValueRef<'_>> for Value {
+impl From<ValueRef<'_>> for ColumnValue {
     fn from(value: ValueRef<'_>) -> Self {
         match value {
             ValueRef::Null => Self::Null,
@@ -85,7 +85,7 @@ impl From<ValueRef<'_>> for Value {
     }
 }
 
-impl ToSql for Value {
+impl ToSql for ColumnValue {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(ToSqlOutput::Borrowed(match self {
             Self::Null => ValueRef::Null,
@@ -98,7 +98,7 @@ impl ToSql for Value {
 }
 
 /// As part of an app's id: what a person would type.
-impl fmt::Display for Value {
+impl fmt::Display for ColumnValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Null => f.write_str("NULL"),
@@ -120,7 +120,7 @@ fn printable(text: &str) -> String {
 }
 
 /// What is in a row may be a secret: never in a log by accident.
-impl fmt::Debug for Value {
+impl fmt::Debug for ColumnValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Null => "Null",
@@ -143,29 +143,29 @@ mod tests {
     #[test]
     fn every_value_survives_json_bit_for_bit() {
         let mut values = vec![
-            Value::Null,
-            Value::Integer(i64::MIN),
-            Value::Integer(i64::MAX),
-            Value::Text("naïve \u{0}\u{1f980}".into()),
-            Value::Text(b"caf\xe9".to_vec()),
-            Value::Blob(vec![0, 255, 10]),
-            Value::Blob(Vec::new()),
-            Value::Text(Vec::new()),
+            ColumnValue::Null,
+            ColumnValue::Integer(i64::MIN),
+            ColumnValue::Integer(i64::MAX),
+            ColumnValue::Text("naïve \u{0}\u{1f980}".into()),
+            ColumnValue::Text(b"caf\xe9".to_vec()),
+            ColumnValue::Blob(vec![0, 255, 10]),
+            ColumnValue::Blob(Vec::new()),
+            ColumnValue::Text(Vec::new()),
         ];
-        values.extend(reals().into_iter().map(|real| Value::Real(real.to_bits())));
+        values.extend(reals().into_iter().map(|real| ColumnValue::Real(real.to_bits())));
         let json = serde_json::to_string(&values).expect("serialises");
-        let back: Vec<Value> = serde_json::from_str(&json).expect("parses");
+        let back: Vec<ColumnValue> = serde_json::from_str(&json).expect("parses");
         assert!(back == values, "{json}");
     }
 
     #[test]
     fn a_key_is_shown_as_a_person_would_type_it_and_never_obeyed_by_a_terminal() {
         let shown = [
-            (Value::Null, "NULL"),
-            (Value::Integer(-3), "-3"),
-            (Value::Real(1.5_f64.to_bits()), "1.5"),
-            (Value::Text("naïve key\u{1b}[2J\n".into()), "naïve key\\u{1b}[2J\\n"),
-            (Value::Blob(vec![0, 255]), "00ff"),
+            (ColumnValue::Null, "NULL"),
+            (ColumnValue::Integer(-3), "-3"),
+            (ColumnValue::Real(1.5_f64.to_bits()), "1.5"),
+            (ColumnValue::Text("naïve key\u{1b}[2J\n".into()), "naïve key\\u{1b}[2J\\n"),
+            (ColumnValue::Blob(vec![0, 255]), "00ff"),
         ];
         for (value, text) in shown {
             assert_eq!(value.to_string(), text);
@@ -176,10 +176,10 @@ mod tests {
     fn every_value_survives_sqlite_bit_for_bit() {
         let connection = rusqlite::Connection::open_in_memory().expect("opens");
         let values =
-            [Value::Text(b"caf\xe9\0x".to_vec()), Value::Text(Vec::new()), Value::Blob(Vec::new()), Value::Null];
-        let reals = reals().into_iter().map(|real| Value::Real(real.to_bits()));
+            [ColumnValue::Text(b"caf\xe9\0x".to_vec()), ColumnValue::Text(Vec::new()), ColumnValue::Blob(Vec::new()), ColumnValue::Null];
+        let reals = reals().into_iter().map(|real| ColumnValue::Real(real.to_bits()));
         for value in values.into_iter().chain(reals) {
-            let back = connection.query_row("SELECT ?1", [&value], |row| Ok(Value::from(row.get_ref(0)?)));
+            let back = connection.query_row("SELECT ?1", [&value], |row| Ok(ColumnValue::from(row.get_ref(0)?)));
             assert!(back.expect("reads") == value);
         }
     }

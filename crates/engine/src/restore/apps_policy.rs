@@ -26,7 +26,7 @@ use volume::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AppsPolicy {
     /// Nothing: this is a copy.
-    Nothing,
+    Copy,
     /// `--from-latest`: the same volume, some time ago.
     FromLatest,
     /// `--enable-apps`: this takes the place of the original.
@@ -36,7 +36,7 @@ pub enum AppsPolicy {
 impl fmt::Display for AppsPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Nothing => "no --enable-apps",
+            Self::Copy => "no --enable-apps",
             Self::FromLatest => "--from-latest",
             Self::EnableApps => "--enable-apps",
         })
@@ -53,7 +53,7 @@ pub enum AppsState {
     AsTheyWere,
 }
 
-/// The apps of a staged copy, dealt with.
+/// The apps of a staged copy, outcome with.
 #[derive(Debug)]
 pub struct QuarantineOutcome {
     /// What became of them.
@@ -68,7 +68,7 @@ pub struct QuarantineOutcome {
 #[derive(Debug)]
 pub struct Quarantine<'a> {
     /// What was said.
-    pub said: AppsPolicy,
+    pub policy: AppsPolicy,
     /// What the volume's profile says of apps.
     pub profile: &'a Profile,
     /// What the backup says of itself.
@@ -80,10 +80,10 @@ pub struct Quarantine<'a> {
 impl Quarantine<'_> {
     /// What is to become of the apps.
     pub const fn after(&self) -> AppsState {
-        match self.said {
+        match self.policy {
             AppsPolicy::EnableApps => AppsState::AsTheyWere,
             AppsPolicy::FromLatest if self.volume.is_none() && !self.manifest.quarantined => AppsState::AsTheyWere,
-            AppsPolicy::Nothing | AppsPolicy::FromLatest => AppsState::Off,
+            AppsPolicy::Copy | AppsPolicy::FromLatest => AppsState::Off,
         }
     }
 
@@ -92,7 +92,7 @@ impl Quarantine<'_> {
     /// # Errors
     /// `AppsUnknown`.
     pub fn refuse_unknown(&self, members: &[DigestEntry]) -> Result<()> {
-        let remembered = self.manifest.quarantined || (self.said == AppsPolicy::FromLatest && self.volume.is_some());
+        let remembered = self.manifest.quarantined || (self.policy == AppsPolicy::FromLatest && self.volume.is_some());
         let is_ours = |member: &DigestEntry| [metastore_member(), quarantine_member()].contains(&member.path);
         // Then the console is the server, and its apps are known.
         let only_console = self.manifest.has_metastore() && members.iter().all(is_ours);
@@ -142,7 +142,7 @@ impl Quarantine<'_> {
         console: bool,
     ) -> Result<QuarantineOutcome> {
         let steps = self.steps(backup.as_ref(), console)?;
-        // Kept by the journal: until that is committed, a crash leaves nothing of the copy.
+        // PastRestore by the journal: until that is committed, a crash leaves nothing of the copy.
         let (mut memory, notes) = apps::quarantine(stage, &steps, backup, &mut |_| Ok(()))?;
         memory.restore = Some(restore);
         let memory = Some(memory).filter(|memory| !memory.is_over());
@@ -154,17 +154,17 @@ impl Quarantine<'_> {
     ///
     /// # Errors
     /// `AppsUnknown`, naming the first.
-    pub fn refuse_apps_beside(
+    pub fn refuse_unreplaced_apps(
         &self,
         volume: &Volume,
-        dealt: &QuarantineOutcome,
+        outcome: &QuarantineOutcome,
         is_replaced: &dyn Fn(&RelPath) -> bool,
     ) -> Result<()> {
-        if dealt.after == AppsState::AsTheyWere {
+        if outcome.after == AppsState::AsTheyWere {
             return Ok(());
         }
-        let steps = self.steps(dealt.memory.as_ref(), true)?;
-        match apps::look_beside(volume.root(), &steps, is_replaced)?.first() {
+        let steps = self.steps(outcome.memory.as_ref(), true)?;
+        match apps::inspect_unreplaced(volume.root(), &steps, is_replaced)?.first() {
             None => Ok(()),
             Some((step, path)) => Err(Error::new(
                 Code::AppsUnknown,
@@ -184,7 +184,7 @@ impl Quarantine<'_> {
         let steps = match self.profile.apps {
             Apps::Listed => self.profile.steps.clone(),
             Apps::None | Apps::Unknown => {
-                let volume = self.volume.filter(|_| self.said == AppsPolicy::FromLatest).map(of);
+                let volume = self.volume.filter(|_| self.policy == AppsPolicy::FromLatest).map(of);
                 let backup = backup.map(of).filter(|steps| !steps.is_empty());
                 backup.or(volume).unwrap_or_default()
             }

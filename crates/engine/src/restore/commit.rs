@@ -17,7 +17,7 @@ use volume::presence;
 
 use super::{
     Move, console, events,
-    journal::{Journal, State},
+    journal::{Journal, JournalState},
     preflight,
     set::{RestoreSet, is_own, journals},
 };
@@ -28,21 +28,21 @@ use volume::{
     error::{Code, Error, IoContext, Result},
 };
 
-/// Commits: from the moment that the journal is written, the restore will be finished. `last_look` may still refuse.
+/// Commits: from the moment that the journal is written, the restore will be finished. `last_check` may still refuse.
 pub fn commit(
     volume: &Volume,
     set: &RestoreSet,
     mut journal: Journal,
-    last_look: impl FnOnce() -> Result<()>,
+    last_check: impl FnOnce() -> Result<()>,
 ) -> Result<Journal> {
     let prepare = || {
         make_folders(volume, &journal.moves)?;
         durable::sync_filesystem(set.folder())?;
-        last_look()?;
+        last_check()?;
         journal.moves.iter().try_for_each(|change| refuse_other(volume, change, &journal.moves))
     };
     prepare().map_err(|error| set.abandon(error))?;
-    journal.save(set.folder(), State::Commit).map_err(|error| set.abandon(error))?;
+    journal.save(set.folder(), JournalState::Commit).map_err(|error| set.abandon(error))?;
     finish(volume, &mut journal)?;
     Ok(journal)
 }
@@ -59,21 +59,21 @@ pub fn recover(volume: &Volume) -> Result<Vec<String>> {
             continue;
         };
         let id = journal.id;
-        let unfinished = matches!(journal.state, State::Commit | State::Undoing);
+        let unfinished = matches!(journal.state, JournalState::Commit | JournalState::Undoing);
         let _held =
             (unfinished && console::is_moved(&journal.moves)).then(|| MetastoreLock::alone(volume)).transpose()?;
         match journal.state {
-            State::Commit => {
+            JournalState::Commit => {
                 finish(volume, &mut journal).inspect_err(|error| events::failed(volume, &journal.source, error))?;
                 done.push(format!("finished the restore {id}, which was cut off"));
             }
-            State::Undoing => {
+            JournalState::Undoing => {
                 undo(volume, &mut journal)?;
                 let cause = Error::new(Code::Unexpected, "it was cut off while it was being undone");
                 events::failed(volume, &journal.source, &cause);
                 done.push(format!("undid the restore {id}, which had failed and was cut off"));
             }
-            State::Done | State::Undone => {}
+            JournalState::Done | JournalState::Undone => {}
         }
     }
     Ok(done)
@@ -81,12 +81,12 @@ pub fn recover(volume: &Volume) -> Result<Vec<String>> {
 
 /// Makes the moves that are not made yet; an error reverses all of them.
 fn finish(volume: &Volume, journal: &mut Journal) -> Result<()> {
-    let made = journal.moves.iter().try_for_each(|change| make(volume, change));
-    match made.and_then(|()| durable::sync_filesystem(volume.root())) {
+    let moved = journal.moves.iter().try_for_each(|change| apply_move(volume, change));
+    match moved.and_then(|()| durable::sync_filesystem(volume.root())) {
         Ok(()) => {
             let set = RestoreSet::of(volume, journal);
             let unsaid = "the new state is in place, and the next start writes that down";
-            journal.save(set.folder(), State::Done).map_err(|error| error.context(unsaid))?;
+            journal.save(set.folder(), JournalState::Done).map_err(|error| error.context(unsaid))?;
             remove_emptied(&set.stage());
             events::done(volume, journal);
             Ok(())
@@ -101,17 +101,17 @@ fn finish(volume: &Volume, journal: &mut Journal) -> Result<()> {
 
 fn undo(volume: &Volume, journal: &mut Journal) -> Result<()> {
     let set = RestoreSet::of(volume, journal);
-    journal.save(set.folder(), State::Undoing)?;
-    journal.moves.iter().rev().try_for_each(|change| reverse(volume, change))?;
+    journal.save(set.folder(), JournalState::Undoing)?;
+    journal.moves.iter().rev().try_for_each(|change| reverse_move(volume, change))?;
     durable::sync_filesystem(volume.root())?;
-    journal.save(set.folder(), State::Undone)?;
+    journal.save(set.folder(), JournalState::Undone)?;
     // What is in it was there when the moves began (`refuse_other`), so it is the backup's; kept at every attempt, it would
     // fill the disk.
     drop(durable::remove_tree(&set.stage()));
     Ok(())
 }
 
-fn make(volume: &Volume, change: &Move) -> Result<()> {
+fn apply_move(volume: &Volume, change: &Move) -> Result<()> {
     let live = change.path.under(volume.root());
     if let Some(old) = &change.old {
         let old = old.under(&volume.restores());
@@ -122,13 +122,13 @@ fn make(volume: &Volume, change: &Move) -> Result<()> {
     if let Some(new) = &change.new {
         let new = new.under(&volume.restores());
         if presence::exists(&new)? {
-            put(&new, &live, change, change.old.is_some())?;
+            place(&new, &live, change, change.old.is_some())?;
         }
     }
     Ok(())
 }
 
-fn reverse(volume: &Volume, change: &Move) -> Result<()> {
+fn reverse_move(volume: &Volume, change: &Move) -> Result<()> {
     let live = change.path.under(volume.root());
     if let Some(new) = &change.new {
         let new = new.under(&volume.restores());
@@ -139,7 +139,7 @@ fn reverse(volume: &Volume, change: &Move) -> Result<()> {
     if let Some(old) = &change.old {
         let old = old.under(&volume.restores());
         if presence::exists(&old)? {
-            put(&old, &live, change, change.new.is_some())?;
+            place(&old, &live, change, change.new.is_some())?;
         }
     }
     Ok(())
@@ -147,7 +147,7 @@ fn reverse(volume: &Volume, change: &Move) -> Result<()> {
 
 /// In the moment in which there is none, because what was there is kept, a backup that has just begun makes an
 /// `instance.json`: it is nobody's. Where nothing was kept, what is there is the only one.
-fn put(from: &Path, live: &Path, change: &Move, other_is_kept: bool) -> Result<()> {
+fn place(from: &Path, live: &Path, change: &Move, other_is_kept: bool) -> Result<()> {
     let path = &change.path;
     if !is_own(path) {
         return rename(from, live);

@@ -39,14 +39,14 @@ use volume::{
 const NAME: &str = "metastore.db";
 
 /// Who has it open lets go of it soon, or is none of ours.
-const PATIENCE: Duration = Duration::from_secs(10);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How its lock is taken: alone by a restore, shared by one that only looks.
-pub type Hold = fn(&Volume) -> Result<MetastoreLock>;
+pub type TakeLock = fn(&Volume) -> Result<MetastoreLock>;
 
 /// What became of the console's database in a stage.
 #[derive(Debug)]
-pub struct Console {
+pub struct ConsoleDatabase {
     _held: MetastoreLock,
     /// Whether there is one in the stage.
     pub staged: bool,
@@ -54,7 +54,7 @@ pub struct Console {
     pub notes: Vec<String>,
 }
 
-impl Console {
+impl ConsoleDatabase {
     /// Makes what was unpacked into the stage the volume's own, or stages a copy of the volume's. What is remembered of
     /// its apps changes to what fits.
     pub fn prepare(
@@ -62,10 +62,10 @@ impl Console {
         set: &RestoreSet,
         quarantine: &Quarantine,
         request: &Request,
-        hold: Hold,
+        take_lock: TakeLock,
         memory: &mut Option<QuarantineRecord>,
     ) -> Result<Self> {
-        let mut console = Self { _held: hold(volume)?, staged: quarantine.manifest.has_metastore(), notes: Vec::new() };
+        let mut console = Self { _held: take_lock(volume)?, staged: quarantine.manifest.has_metastore(), notes: Vec::new() };
         if console.staged {
             console.adopt(set, quarantine, request)?;
         }
@@ -133,7 +133,7 @@ fn has_apps_on(volume: &Volume) -> Result<bool> {
     if !metastore::is_there(volume)? {
         return Ok(false);
     }
-    let looks = apps::look(volume.root(), &apps::console_steps()?)?;
+    let looks = apps::inspect(volume.root(), &apps::console_steps()?)?;
     Ok(looks.iter().any(|look| !look.apps.is_empty()))
 }
 
@@ -142,7 +142,7 @@ fn copy(volume: &Volume, set: &RestoreSet) -> Result<bool> {
     let path = metastore::path();
     let Some(found) = SurveyEntry::database(volume.root(), &path)? else { return Ok(false) };
     let spool = Spool::at(set.folder());
-    let mut snapshots = open_all(volume.root(), std::slice::from_ref(&found), &spool, PATIENCE)?;
+    let mut snapshots = open_all(volume.root(), std::slice::from_ref(&found), &spool, BUSY_TIMEOUT)?;
     let staged = path.under(&set.stage());
     make_folder(set)?;
     let mut file =

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::AppsState;
-use super::journal::{Journal, Source};
+use super::journal::{Journal, RestoreSource};
 use crate::quarantine::{QuarantineRecord, Release};
 use seqbac_header::without_keys;
 use volume::{
@@ -15,7 +15,7 @@ use volume::{
 /// The new state is in its place.
 pub fn done(volume: &Volume, journal: &Journal) {
     match &journal.source {
-        Source::Backup { file, created, apps } => {
+        RestoreSource::Backup { file, created, apps } => {
             let event = Event::new(Kind::RestoreApplied).about(Path::new(file)).with("Created", created.to_string());
             record(volume, &event.with("RestoreId", journal.id.to_string()));
             if *apps == AppsState::Off
@@ -24,7 +24,7 @@ pub fn done(volume: &Volume, journal: &Journal) {
                 switched_off(volume, memory.apps().count());
             }
         }
-        Source::Rollback { of } => {
+        RestoreSource::Rollback { of } => {
             let event = Event::new(Kind::RestoreUndone).with("RestoreId", of.to_string());
             record(volume, &event.with("RollbackId", journal.id.to_string()));
         }
@@ -32,10 +32,10 @@ pub fn done(volume: &Volume, journal: &Journal) {
 }
 
 /// The old state is in its place.
-pub fn failed(volume: &Volume, source: &Source, error: &Error) {
+pub fn failed(volume: &Volume, source: &RestoreSource, error: &Error) {
     match source {
-        Source::Backup { file, .. } => restore_failed(volume, Path::new(file), error),
-        Source::Rollback { .. } => rollback_failed(volume, error),
+        RestoreSource::Backup { file, .. } => restore_failed(volume, Path::new(file), error),
+        RestoreSource::Rollback { .. } => rollback_failed(volume, error),
     }
 }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::AppsState;
 use profile::Scope;
 use seqbac_header::{Id, RelPath};
-pub use volume::restores::JournalState as State;
+pub use volume::restores::JournalState;
 use volume::restores::{ScriptStep, damaged};
 use volume::{
     durable,
@@ -34,7 +34,7 @@ pub struct Move {
 /// Where the new state came from.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Source {
+pub enum RestoreSource {
     /// A backup.
     Backup {
         /// Its file, as it was named.
@@ -57,11 +57,11 @@ pub struct Journal {
     /// The restore set's id.
     pub id: Id,
     /// How far it is.
-    pub state: State,
+    pub state: JournalState,
     /// When it was committed.
     pub committed: jiff::Timestamp,
     /// Where the new state came from.
-    pub source: Source,
+    pub source: RestoreSource,
     /// The init script's command that asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub script: Option<ScriptStep>,
@@ -92,7 +92,7 @@ impl Journal {
     ///
     /// # Errors
     /// Where it cannot be written.
-    pub fn save(&mut self, folder: &Path, state: State) -> Result<()> {
+    pub fn save(&mut self, folder: &Path, state: JournalState) -> Result<()> {
         self.state = state;
         let text = serde_json::to_vec_pretty(self)
             .map_err(|cause| Error::new(Code::Bug, format!("the journal cannot be written: {cause}")))?;

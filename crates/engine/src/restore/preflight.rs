@@ -1,5 +1,6 @@
 //! What may stand in the way of a restore, looked for while nothing has been changed.
 
+use crate::store::Matcher;
 use std::{
     collections::BTreeSet,
     ffi::OsStr,
@@ -35,7 +36,7 @@ pub fn space(volume: &Volume, sizes: impl Iterator<Item = u64>) -> Result<()> {
     if needed <= free {
         return Ok(());
     }
-    let kept: Vec<String> = set::kept(volume)?
+    let kept: Vec<String> = set::history(volume)?
         .iter()
         .filter(|kept| kept.bytes > MARGIN / 16)
         .map(|kept| format!("`moorline rollback --discard {}` frees {} MiB", kept.id, kept.bytes >> 20))
@@ -57,7 +58,7 @@ pub fn space(volume: &Volume, sizes: impl Iterator<Item = u64>) -> Result<()> {
 pub fn no_database_in_use(volume: &Volume, scopes: &[Scope]) -> Result<()> {
     let mut databases = BTreeSet::new();
     for scope in scopes {
-        databases.extend(survey(volume.root(), &scope.compile()?)?.databases.into_iter().map(|found| found.path));
+        databases.extend(survey(volume.root(), &Matcher::of(&scope)?)?.databases.into_iter().map(|found| found.path));
     }
     for path in databases {
         let path = path.under(volume.root());

@@ -27,7 +27,7 @@ use volume::{
 };
 
 /// How long to wait for a server that has locked a database for itself.
-const PATIENCE: Duration = Duration::from_secs(5);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What would change.
 #[derive(Debug, Serialize)]
@@ -100,7 +100,7 @@ pub fn preview(volume: &Volume, profile: &Profile, request: &Request, progress: 
     let (manifest, contents) = read_whole(request.backup, request.key, progress)?;
     accept(&manifest, profile, request)?;
     let remembered = QuarantineRecord::load(volume)?;
-    let quarantine = Quarantine { said: request.apps, profile, manifest: &manifest, volume: remembered.as_ref() };
+    let quarantine = Quarantine { policy: request.apps, profile, manifest: &manifest, volume: remembered.as_ref() };
     quarantine.refuse_unknown(&contents.members)?;
     let scopes = plan::Scopes::new(&manifest.scope, &profile.scope)?.and_all_in(put_away(remembered.as_ref()));
     preflight::space(volume, contents.members.iter().map(|member| member.size))?;
@@ -112,8 +112,8 @@ pub fn preview(volume: &Volume, profile: &Profile, request: &Request, progress: 
         let mut preview = Preview {
             backup: request.backup.to_owned(),
             backup_created: manifest.created,
-            apps: staged.dealt.after,
-            switched_off: switched_off(staged.dealt.memory.as_ref()),
+            apps: staged.outcome.after,
+            switched_off: switched_off(staged.outcome.memory.as_ref()),
             databases: Vec::new(),
             files: FileChanges::default(),
             notes: std::mem::take(&mut staged.notes),
@@ -167,7 +167,7 @@ fn look(live: &Path, staged: &Path, path: &RelPath, preview: &mut Preview) -> Re
     }
     match (database(&old, old_kind)?, database(&new, new_kind)?) {
         (true, true) => {
-            let tables = compare::databases(&old, &new, PATIENCE)?;
+            let tables = compare::databases(&old, &new, BUSY_TIMEOUT)?;
             if tables.is_empty() {
                 preview.files.same += 1;
             } else {

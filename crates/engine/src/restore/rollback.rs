@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     commit, console, events,
-    journal::{Journal, Source, State},
+    journal::{Journal, JournalState, RestoreSource},
     plan::{self, Scopes},
     preflight, put_away,
     set::{self, RestoreSet, can_roll_back, journals, no_such_set},
@@ -60,9 +60,9 @@ fn put_back(volume: &Volume, id: Option<Id>, script: Option<ScriptStep>) -> Resu
     let changed = moves.iter().filter(|change| !set::is_own(&change.path)).count();
     let own = Journal {
         id: set.id(),
-        state: State::Commit,
+        state: JournalState::Commit,
         committed,
-        source: Source::Rollback { of: journal.id },
+        source: RestoreSource::Rollback { of: journal.id },
         script,
         scopes: journal.scopes.clone(),
         beyond,

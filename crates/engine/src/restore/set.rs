@@ -16,7 +16,7 @@ use volume::presence;
 
 use serde::Serialize;
 
-use super::journal::{Journal, Source, State};
+use super::journal::{Journal, JournalState, RestoreSource};
 use seqbac_header::{Id, RelPath};
 use volume::{
     OWN_NAMES, RestoresLock, Volume, durable,
@@ -109,15 +109,15 @@ pub fn is_own(path: &RelPath) -> bool {
 
 /// A restore that was made, and what is kept of the state that it replaced.
 #[derive(Debug, Serialize)]
-pub struct Kept {
+pub struct PastRestore {
     /// The restore set.
     pub id: Id,
     /// When it was made.
     pub restored: jiff::Timestamp,
     /// How far it got.
-    pub state: State,
+    pub state: JournalState,
     /// Where the new state came from.
-    pub source: Source,
+    pub source: RestoreSource,
     /// Whether there is anything to bring back.
     pub can_roll_back: bool,
     /// How much room it takes.
@@ -128,12 +128,12 @@ pub struct Kept {
 ///
 /// # Errors
 /// Where a journal cannot be read.
-pub fn kept(volume: &Volume) -> Result<Vec<Kept>> {
+pub fn history(volume: &Volume) -> Result<Vec<PastRestore>> {
     let mut kept = Vec::new();
     let journals: Vec<Journal> = journals(volume)?.into_iter().filter_map(|(_, journal)| journal).collect();
     for journal in &journals {
         let set = RestoreSet::of(volume, journal);
-        kept.push(Kept {
+        kept.push(PastRestore {
             id: journal.id,
             restored: journal.committed,
             can_roll_back: can_roll_back(journal, &set, &journals)?,
@@ -152,9 +152,9 @@ pub fn kept(volume: &Volume) -> Result<Vec<Kept>> {
 /// Where it cannot be told whether the old state is there.
 pub fn can_roll_back(journal: &Journal, set: &RestoreSet, all: &[Journal]) -> Result<bool> {
     let taken_back = |other: &Journal| {
-        other.state == State::Done && matches!(other.source, Source::Rollback { of } if of == journal.id)
+        other.state == JournalState::Done && matches!(other.source, RestoreSource::Rollback { of } if of == journal.id)
     };
-    if journal.state != State::Done || all.iter().any(taken_back) {
+    if journal.state != JournalState::Done || all.iter().any(taken_back) {
         return Ok(false);
     }
     presence::is_dir(&set.folder().join("replaced"))
@@ -187,9 +187,9 @@ pub fn discard(volume: &Volume, id: Id) -> Result<u64> {
 /// # Errors
 /// Where a journal cannot be read or a set not be removed.
 pub fn prune(volume: &Volume, keep: jiff::SignedDuration) -> Result<()> {
-    for old in kept(volume)? {
+    for old in history(volume)? {
         let age = jiff::Timestamp::now().duration_since(old.restored);
-        let finished = matches!(old.state, State::Done | State::Undone);
+        let finished = matches!(old.state, JournalState::Done | JournalState::Undone);
         let folder = volume.restores().join(old.id.to_string());
         if !finished || age <= keep {
             continue;

@@ -6,7 +6,7 @@ use volume::presence;
 use super::apps_policy::{Quarantine, QuarantineOutcome};
 use super::{
     Move, Request,
-    console::{Console, Hold, make_folder},
+    console::{ConsoleDatabase, TakeLock, make_folder},
     instance_after,
     set::{RestoreSet, is_own},
     settings,
@@ -37,43 +37,43 @@ pub struct Staged {
     /// How many members there are.
     pub members: usize,
     /// What became of the apps.
-    pub dealt: QuarantineOutcome,
+    pub outcome: QuarantineOutcome,
     /// What a person should know.
     pub notes: Vec<String>,
     own: Vec<Move>,
     /// As long as this is there, nobody opens the console's database on the volume.
-    _console: Console,
+    _console: ConsoleDatabase,
 }
 
 impl Staged {
-    /// Stages a backup into a set, checks every database in it, and switches the apps off in it. `hold` is how the
+    /// Stages a backup into a set, checks every database in it, and switches the apps off in it. `take_lock` is how the
     /// console's database is kept from changing until that is done with.
     pub fn of(
         volume: &Volume,
         set: &RestoreSet,
         quarantine: &Quarantine,
         request: &Request,
-        hold: Hold,
+        take_lock: TakeLock,
         progress: &mut dyn Progress,
     ) -> Result<Self> {
-        let mut put = put_members(volume, set, quarantine.manifest, request, progress)?;
-        let (backup_id, members) = (put.backup_id, put.members);
+        let mut unpacked = unpack_members(volume, set, quarantine.manifest, request, progress)?;
+        let (backup_id, members) = (unpacked.backup_id, unpacked.members);
         check(set, quarantine.manifest)?;
-        let mut console = Console::prepare(volume, set, quarantine, request, hold, &mut put.memory)?;
-        let mut dealt = quarantine.apply(&set.stage(), set.id(), put.memory, console.staged)?;
-        let notes = [put.notes, std::mem::take(&mut console.notes), std::mem::take(&mut dealt.notes)].concat();
+        let mut console = ConsoleDatabase::prepare(volume, set, quarantine, request, take_lock, &mut unpacked.memory)?;
+        let mut outcome = quarantine.apply(&set.stage(), set.id(), unpacked.memory, console.staged)?;
+        let notes = [unpacked.notes, std::mem::take(&mut console.notes), std::mem::take(&mut outcome.notes)].concat();
         let instance = instance_after(volume, request, backup_id)?;
         let mut own = vec![stage_own(volume, set, "instance.json", &instance.to_bytes()?, 0o644)?];
         if request.adopt_key {
             own.push(stage_own(volume, set, "secret.key", &source::file_content(request.key), 0o600)?);
         }
-        own.extend(match &dealt.memory {
+        own.extend(match &outcome.memory {
             Some(memory) => Some(stage_own(volume, set, QUARANTINE, &memory.to_bytes()?, 0o600)?),
             None => own_goes(volume, set, QUARANTINE)?,
         });
         own.extend(console.moves(volume, set)?);
-        own.extend(settings::after(volume, set, dealt.after, console.staged)?);
-        Ok(Self { backup_id, instance, key_adopted: request.adopt_key, members, dealt, notes, own, _console: console })
+        own.extend(settings::after(volume, set, outcome.after, console.staged)?);
+        Ok(Self { backup_id, instance, key_adopted: request.adopt_key, members, outcome, notes, own, _console: console })
     }
 
     /// The moves of what is our own.
@@ -83,20 +83,20 @@ impl Staged {
 }
 
 /// What was unpacked.
-struct Put {
+struct Unpacked {
     backup_id: Id,
     members: usize,
     memory: Option<QuarantineRecord>,
     notes: Vec<String>,
 }
 
-fn put_members(
+fn unpack_members(
     volume: &Volume,
     set: &RestoreSet,
     manifest: &Manifest,
     request: &Request,
     progress: &mut dyn Progress,
-) -> Result<Put> {
+) -> Result<Unpacked> {
     let damaged = |error| complete(request.backup, request.key, error);
     let (mut reader, _) = open_file(request.backup, request.key)?;
     let backup_id = reader.header().id;
@@ -130,7 +130,7 @@ fn put_members(
     notes.extend(faulty.map(|(path, finding)| format!("{path} had a fault when it was backed up: {finding}")));
     notes.extend(stager.finish()?);
     progress.end();
-    Ok(Put { backup_id, members, memory, notes })
+    Ok(Unpacked { backup_id, members, memory, notes })
 }
 
 /// Every database is what the manifest says, and has no fault that was not recorded when it was captured.

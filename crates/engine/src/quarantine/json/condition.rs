@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use serde_json::{Number, Value as Wanted};
 
 use super::{
-    pointer::{NamedTwice, member, twice},
-    text::{Shape, Value},
+    pointer::{DuplicateName, member, duplicate_name},
+    text::{Shape, RawValue},
 };
 use profile::step::Condition;
 use volume::error::Result;
@@ -21,9 +21,9 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 ///
 /// # Errors
 /// `AppsUnknown` where a member that counts stands twice.
-pub fn holds(conditions: &BTreeMap<String, Condition>, node: Value<'_>, pointer: &str) -> Result<bool> {
+pub fn holds(conditions: &BTreeMap<String, Condition>, node: RawValue<'_>, pointer: &str) -> Result<bool> {
     for (name, condition) in conditions {
-        let member = member(node, name).map_err(|NamedTwice| twice(name, pointer))?;
+        let member = member(node, name).map_err(|DuplicateName| duplicate_name(name, pointer))?;
         if !is(condition, member.map(|member| member.value)) {
             return Ok(false);
         }
@@ -31,13 +31,13 @@ pub fn holds(conditions: &BTreeMap<String, Condition>, node: Value<'_>, pointer:
     Ok(true)
 }
 
-fn is(condition: &Condition, value: Option<Value<'_>>) -> bool {
+fn is(condition: &Condition, value: Option<RawValue<'_>>) -> bool {
     match condition {
         Condition::Is(wanted) => value.is_some_and(|value| same(wanted, value)),
         Condition::OneOf(conditions) => conditions.iter().any(|condition| is(condition, value)),
         Condition::Absent => value.is_none(),
         Condition::Prefix(prefix) => {
-            let said = value.and_then(Value::decoded);
+            let said = value.and_then(RawValue::decoded);
             said.is_some_and(|said| said.starts_with(prefix.as_bytes()))
         }
         Condition::Not(condition) => !is(condition, value),
@@ -45,12 +45,12 @@ fn is(condition: &Condition, value: Option<Value<'_>>) -> bool {
 }
 
 /// Whether a value means this.
-pub fn same(wanted: &Wanted, value: Value<'_>) -> bool {
+pub fn same(wanted: &Wanted, value: RawValue<'_>) -> bool {
     match (wanted, value.shape()) {
         (Wanted::Null, Shape::Word) => value.source() == "null",
         (Wanted::Bool(wanted), Shape::Word) => value.source() == if *wanted { "true" } else { "false" },
         (Wanted::Number(wanted), Shape::Number) => same_number(wanted, value.source()),
-        (Wanted::String(wanted), Shape::Text) => value.says(wanted),
+        (Wanted::String(wanted), Shape::Text) => value.text_is(wanted),
         (Wanted::Array(wanted), Shape::Array) => {
             let mut elements = value.elements();
             wanted.iter().all(|wanted| elements.next().is_some_and(|value| same(wanted, value)))
@@ -88,7 +88,7 @@ mod tests {
 
     use super::{super::text::document, *};
 
-    fn value_of(text: &str) -> Value<'_> {
+    fn value_of(text: &str) -> RawValue<'_> {
         document(text.as_bytes()).expect("JSON")
     }
 

@@ -13,8 +13,8 @@ use serde_json::Value as Wanted;
 
 use super::{
     condition::same,
-    pointer::{Clear, member},
-    text::{Member, Value, document},
+    pointer::{Unambiguous, member},
+    text::{Member, RawValue, document},
 };
 use volume::error::{Code, Error, Result};
 
@@ -27,24 +27,24 @@ pub enum Old {
     /// This value, as it was spelt.
     Value(String),
     /// There; it was taken away.
-    Taken(Taken),
+    Taken(RemovedMember),
 }
 
 /// A member that was taken away.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Taken {
+pub struct RemovedMember {
     /// Name and value, as they were spelt.
     member: String,
     /// What went with it, in front of it.
     lead: String,
     /// And behind it.
     trail: String,
-    place: Place,
+    place: Position,
 }
 
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Place {
+enum Position {
     Only,
     First,
     /// Behind the member with this name, as it is spelt.
@@ -52,7 +52,7 @@ enum Place {
 }
 
 /// What came of putting a member back.
-pub enum Back {
+pub enum Undone {
     /// The object as it is with it.
     Done(String),
     /// It has its old value already.
@@ -72,14 +72,14 @@ impl std::fmt::Debug for Old {
         f.write_str(match self {
             Self::Absent => "Absent",
             Self::Value(_) => "Value",
-            Self::Taken(_) => "Taken",
+            Self::Taken(_) => "RemovedMember",
         })
     }
 }
 
 /// Writes a member of the object, or takes it away; `None` where that changes nothing.
-pub fn set(object: &str, name: &str, value: Option<&Wanted>) -> Clear<Option<(String, Old)>> {
-    let found = member(Value::whole(object), name)?;
+pub fn set(object: &str, name: &str, value: Option<&Wanted>) -> Unambiguous<Option<(String, Old)>> {
+    let found = member(RawValue::whole(object), name)?;
     Ok(match (found, value) {
         (None, None) => None,
         (Some(found), Some(value)) if same(value, found.value) => None,
@@ -89,7 +89,7 @@ pub fn set(object: &str, name: &str, value: Option<&Wanted>) -> Clear<Option<(St
         }
         (None, Some(value)) => Some((put_in(object, &Wanted::from(name).to_string(), &value.to_string()), Old::Absent)),
         (Some(found), None) => {
-            let taken = Taken::of(object, &found);
+            let taken = RemovedMember::of(object, &found);
             let (start, end) = (found.name.start - taken.lead.len(), found.value.end + taken.trail.len());
             Some((replaced(object, start, end, ""), Old::Taken(taken)))
         }
@@ -97,25 +97,25 @@ pub fn set(object: &str, name: &str, value: Option<&Wanted>) -> Clear<Option<(St
 }
 
 /// Puts a member back to what it was, if it still is what `wrote` made of it.
-pub fn put_back(object: &str, name: &str, wrote: Option<&Wanted>, old: &Old) -> Clear<Back> {
-    let found = member(Value::whole(object), name)?;
+pub fn put_back(object: &str, name: &str, wrote: Option<&Wanted>, old: &Old) -> Unambiguous<Undone> {
+    let found = member(RawValue::whole(object), name)?;
     Ok(match (old, found) {
-        (Old::Absent, None) => Back::Already,
-        (Old::Taken(taken), None) if wrote.is_none() => Back::Done(taken.put_into(object)),
-        (Old::Value(_) | Old::Taken(_), None) => Back::Changed,
-        (Old::Value(old), Some(found)) if found.value.source() == old => Back::Already,
-        (old, Some(found)) if wrote.is_some_and(|wrote| same(wrote, found.value)) => Back::Done(match old {
+        (Old::Absent, None) => Undone::Already,
+        (Old::Taken(taken), None) if wrote.is_none() => Undone::Done(taken.put_into(object)),
+        (Old::Value(_) | Old::Taken(_), None) => Undone::Changed,
+        (Old::Value(old), Some(found)) if found.value.source() == old => Undone::Already,
+        (old, Some(found)) if wrote.is_some_and(|wrote| same(wrote, found.value)) => Undone::Done(match old {
             Old::Value(old) => replaced(object, found.value.start, found.value.end, old),
             Old::Absent | Old::Taken(_) => without(object, &found),
         }),
-        (old, Some(found)) if old.means(found.value) => Back::Already,
-        (_, Some(_)) => Back::Changed,
+        (old, Some(found)) if old.means(found.value) => Undone::Already,
+        (_, Some(_)) => Undone::Changed,
     })
 }
 
 impl Old {
     /// Whether it was this, however that is spelt.
-    fn means(&self, value: Value<'_>) -> bool {
+    fn means(&self, value: RawValue<'_>) -> bool {
         let equals = |source: &str| serde_json::from_str(source).is_ok_and(|old: Wanted| same(&old, value));
         match self {
             Self::Absent => false,
@@ -138,29 +138,29 @@ impl Old {
     }
 }
 
-impl Taken {
+impl RemovedMember {
     fn of(object: &str, taken: &Member<'_>) -> Self {
         let (before, after) = neighbours(object, taken);
         let text = |from: usize, to: usize| object.get(from..to).unwrap_or_default().to_owned();
         let (lead, trail, place) = match (before, after) {
             (Some(before), _) => {
-                (text(before.value.end, taken.name.start), String::new(), Place::After(before.name.source().to_owned()))
+                (text(before.value.end, taken.name.start), String::new(), Position::After(before.name.source().to_owned()))
             }
-            (None, Some(after)) => (String::new(), text(taken.value.end, after.name.start), Place::First),
-            (None, None) => (text(1, taken.name.start), text(taken.value.end, object.len() - 1), Place::Only),
+            (None, Some(after)) => (String::new(), text(taken.value.end, after.name.start), Position::First),
+            (None, None) => (text(1, taken.name.start), text(taken.value.end, object.len() - 1), Position::Only),
         };
         Self { member: text(taken.name.start, taken.value.end), lead, trail, place }
     }
 
     fn put_into(&self, object: &str) -> String {
         let Self { member, lead, trail, place } = self;
-        let whole = Value::whole(object);
+        let whole = RawValue::whole(object);
         let neighbour = match place {
-            Place::Only if whole.members().next().is_none() => return format!("{{{lead}{member}{trail}}}"),
-            Place::Only => None,
-            Place::First => whole.members().next().map(|first| first.name.start),
-            Place::After(name) => {
-                let said = Value::whole(name).decoded();
+            Position::Only if whole.members().next().is_none() => return format!("{{{lead}{member}{trail}}}"),
+            Position::Only => None,
+            Position::First => whole.members().next().map(|first| first.name.start),
+            Position::After(name) => {
+                let said = RawValue::whole(name).decoded();
                 whole.members().find(|member| member.name.decoded() == said).map(|before| before.value.end)
             }
         };
@@ -182,7 +182,7 @@ impl Taken {
 
 /// Puts a member behind the last one, spaced as that one is.
 fn put_in(object: &str, name: &str, value: &str) -> String {
-    let mut members = Value::whole(object).members();
+    let mut members = RawValue::whole(object).members();
     let (mut before, mut last) = (None, members.next());
     for member in members {
         before = last.replace(member);
@@ -212,7 +212,7 @@ fn without(object: &str, member: &Member<'_>) -> String {
 
 fn neighbours<'a>(object: &'a str, member: &Member<'_>) -> (Option<Member<'a>>, Option<Member<'a>>) {
     let (mut before, mut after) = (None, None);
-    for other in Value::whole(object).members() {
+    for other in RawValue::whole(object).members() {
         if other.name.start < member.name.start {
             before = Some(other);
         } else if other.name.start > member.name.start {
@@ -232,7 +232,7 @@ fn replaced(text: &str, start: usize, end: usize, new: &str) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::{super::pointer::NamedTwice, *};
+    use super::{super::pointer::DuplicateName, *};
 
     /// Sets, compares, and undoes last first.
     #[track_caller]
@@ -248,7 +248,7 @@ mod tests {
         assert_eq!(text, expected);
         for (name, value, old) in done.iter().rev() {
             old.check().expect("sound");
-            let Ok(Back::Done(back)) = put_back(&text, name, value.as_ref(), old) else {
+            let Ok(Undone::Done(back)) = put_back(&text, name, value.as_ref(), old) else {
                 panic!("{name} of {text} is not put back")
             };
             text = back;
@@ -293,25 +293,25 @@ mod tests {
     fn what_is_so_already_is_not_touched() {
         assert!(matches!(set(r#"{"a": 1.0}"#, "a", Some(&json!(1))), Ok(None)));
         assert!(matches!(set("{}", "a", None), Ok(None)));
-        assert!(matches!(set(r#"{"a": 1, "a": 2}"#, "a", None), Err(NamedTwice)));
+        assert!(matches!(set(r#"{"a": 1, "a": 2}"#, "a", None), Err(DuplicateName)));
     }
 
-    fn back(now: &str, wrote: Option<Wanted>, old: &Old) -> Back {
+    fn back(now: &str, wrote: Option<Wanted>, old: &Old) -> Undone {
         put_back(now, "x", wrote.as_ref(), old).expect("is clear")
     }
 
     #[test]
     fn only_what_quarantine_wrote_is_put_back() {
         let old = Old::Value("1.0".to_owned());
-        assert!(matches!(back(r#"{"x": 2}"#, Some(json!(0)), &old), Back::Changed));
-        assert!(matches!(back("{}", Some(json!(0)), &old), Back::Changed));
-        assert!(matches!(back(r#"{"x": 1}"#, Some(json!(0)), &old), Back::Already));
-        assert!(matches!(back(r#"{"x": 0.0}"#, Some(json!(0)), &old), Back::Done(text) if text == r#"{"x": 1.0}"#));
-        assert!(matches!(back("{}", Some(json!(0)), &Old::Absent), Back::Already));
-        assert!(matches!(back(r#"{"x": 1}"#, Some(json!(0)), &Old::Absent), Back::Changed));
+        assert!(matches!(back(r#"{"x": 2}"#, Some(json!(0)), &old), Undone::Changed));
+        assert!(matches!(back("{}", Some(json!(0)), &old), Undone::Changed));
+        assert!(matches!(back(r#"{"x": 1}"#, Some(json!(0)), &old), Undone::Already));
+        assert!(matches!(back(r#"{"x": 0.0}"#, Some(json!(0)), &old), Undone::Done(text) if text == r#"{"x": 1.0}"#));
+        assert!(matches!(back("{}", Some(json!(0)), &Old::Absent), Undone::Already));
+        assert!(matches!(back(r#"{"x": 1}"#, Some(json!(0)), &Old::Absent), Undone::Changed));
         let Ok(Some((_, taken))) = set(r#"{"a": 1, "x": 2, "b": 3}"#, "x", None) else { panic!("taken away") };
-        assert!(matches!(back(r#"{"x":2.0}"#, None, &taken), Back::Already));
-        assert!(matches!(back(r#"{"x":3}"#, None, &taken), Back::Changed));
+        assert!(matches!(back(r#"{"x":2.0}"#, None, &taken), Undone::Already));
+        assert!(matches!(back(r#"{"x":3}"#, None, &taken), Undone::Changed));
     }
 
     #[test]
@@ -321,7 +321,7 @@ mod tests {
         let Ok(Some((_, only))) = set(r#"{ "x": 2 }"#, "x", None) else { panic!("taken away") };
         for now in ["{}", "{ }", "{\n}", r#"{"b":3}"#, "{\n  \"b\": 3\n}", r#"{"b":3,"\u0061":1}"#] {
             for old in [&after_a, &first, &only] {
-                let Back::Done(text) = back(now, None, old) else { panic!("{now}") };
+                let Undone::Done(text) = back(now, None, old) else { panic!("{now}") };
                 let mut expected: Wanted = serde_json::from_str(now).expect("JSON");
                 expected["x"] = json!(2);
                 assert_eq!(serde_json::from_str::<Wanted>(&text).expect("is JSON"), expected, "{now} {text}");
@@ -335,11 +335,11 @@ mod tests {
             let old: Old = serde_json::from_str(bad).expect("parses");
             assert!(old.check().is_err(), "{bad}");
         }
-        let taken = Taken {
+        let taken = RemovedMember {
             member: "\"x\": 1, \"y\": 2".to_owned(),
             lead: String::new(),
             trail: String::new(),
-            place: Place::Only,
+            place: Position::Only,
         };
         assert!(Old::Taken(taken).check().is_err());
     }

@@ -5,7 +5,7 @@
 
 use std::{collections::HashSet, fmt};
 
-use super::text::{Member, Shape, Value};
+use super::text::{Member, Shape, RawValue};
 use volume::error::{Code, Error, Result};
 
 /// A pointer to any number of nodes.
@@ -22,11 +22,11 @@ enum Part {
 
 /// A node, and the pointer that leads to it alone.
 #[derive(Debug)]
-pub struct SurveyEntry<'a> {
+pub struct FoundNode<'a> {
     /// Where it is.
     pub pointer: String,
     /// What it is.
-    pub value: Value<'a>,
+    pub value: RawValue<'a>,
 }
 
 impl Pointer {
@@ -53,8 +53,8 @@ impl Pointer {
     ///
     /// # Errors
     /// `AppsUnknown` for a name on the way that stands twice in its object.
-    pub fn nodes<'a>(&self, document: Value<'a>) -> Result<Vec<SurveyEntry<'a>>> {
-        let mut nodes = vec![SurveyEntry { pointer: String::new(), value: document }];
+    pub fn nodes<'a>(&self, document: RawValue<'a>) -> Result<Vec<FoundNode<'a>>> {
+        let mut nodes = vec![FoundNode { pointer: String::new(), value: document }];
         for part in &self.parts {
             let mut next = Vec::new();
             for node in &nodes {
@@ -67,7 +67,7 @@ impl Pointer {
 }
 
 impl Part {
-    fn step<'a>(&self, node: &SurveyEntry<'a>, next: &mut Vec<SurveyEntry<'a>>) -> Result<()> {
+    fn step<'a>(&self, node: &FoundNode<'a>, next: &mut Vec<FoundNode<'a>>) -> Result<()> {
         match (self, node.value.shape()) {
             (Self::Any, Shape::Array) => {
                 next.extend((0_usize..).zip(node.value.elements()).map(|(index, value)| node.below(index, value)));
@@ -78,7 +78,7 @@ impl Part {
                     let name = member.name.decoded().unwrap_or_default();
                     let text = String::from_utf8_lossy(&name).into_owned();
                     if !names.insert(name) {
-                        return Err(twice(&text, &node.pointer));
+                        return Err(duplicate_name(&text, &node.pointer));
                     }
                     next.push(node.below(escaped(&text), member.value));
                 }
@@ -88,7 +88,7 @@ impl Part {
                 next.extend(value.map(|value| node.below(name, value)));
             }
             (Self::Name(name), Shape::Object) => {
-                let member = member(node.value, name).map_err(|NamedTwice| twice(name, &node.pointer))?;
+                let member = member(node.value, name).map_err(|DuplicateName| duplicate_name(name, &node.pointer))?;
                 next.extend(member.map(|member| node.below(escaped(name), member.value)));
             }
             _ => {}
@@ -97,28 +97,28 @@ impl Part {
     }
 }
 
-impl<'a> SurveyEntry<'a> {
-    fn below(&self, part: impl fmt::Display, value: Value<'a>) -> Self {
+impl<'a> FoundNode<'a> {
+    fn below(&self, part: impl fmt::Display, value: RawValue<'a>) -> Self {
         Self { pointer: format!("{}/{part}", self.pointer), value }
     }
 }
 
 /// Two members of an object have this name.
 #[derive(Debug)]
-pub struct NamedTwice;
+pub struct DuplicateName;
 
 /// What is only clear where each name stands once.
-pub type Clear<T> = std::result::Result<T, NamedTwice>;
+pub type Unambiguous<T> = std::result::Result<T, DuplicateName>;
 
 /// The member of an object that has this name.
-pub fn member<'a>(object: Value<'a>, name: &str) -> Clear<Option<Member<'a>>> {
-    let mut named = object.members().filter(|member| member.name.says(name));
+pub fn member<'a>(object: RawValue<'a>, name: &str) -> Unambiguous<Option<Member<'a>>> {
+    let mut named = object.members().filter(|member| member.name.text_is(name));
     let first = named.next();
-    if named.next().is_some() { Err(NamedTwice) } else { Ok(first) }
+    if named.next().is_some() { Err(DuplicateName) } else { Ok(first) }
 }
 
 /// The error for a name that stands twice in the object at `pointer`.
-pub fn twice(name: &str, pointer: &str) -> Error {
+pub fn duplicate_name(name: &str, pointer: &str) -> Error {
     let place = if pointer.is_empty() { "the document" } else { pointer };
     Error::new(Code::AppsUnknown, format!("{place} has two members {name:?}"))
         .hint("which of them the server goes by is unknown: take one away")

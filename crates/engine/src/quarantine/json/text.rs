@@ -16,7 +16,7 @@ const BOM: &str = "\u{feff}";
 
 /// A value, in the text that it is in.
 #[derive(Clone, Copy)]
-pub struct Value<'a> {
+pub struct RawValue<'a> {
     text: &'a str,
     /// Where it begins.
     pub start: usize,
@@ -28,9 +28,9 @@ pub struct Value<'a> {
 #[derive(Clone, Copy)]
 pub struct Member<'a> {
     /// Its name, a string.
-    pub name: Value<'a>,
+    pub name: RawValue<'a>,
     /// Its value.
-    pub value: Value<'a>,
+    pub value: RawValue<'a>,
 }
 
 /// What a value is, by its first byte.
@@ -48,7 +48,7 @@ pub enum Shape {
 ///
 /// # Errors
 /// `AppsUnknown` where it is not JSON, as RFC 8259 has it, in UTF-8. A byte order mark in front is passed over.
-pub fn document(bytes: &[u8]) -> Result<Value<'_>> {
+pub fn document(bytes: &[u8]) -> Result<RawValue<'_>> {
     let unusable = |why: String| Error::new(Code::AppsUnknown, why).hint("mend the file, or take another backup");
     let text = str::from_utf8(bytes).map_err(|cause| {
         unusable(format!("it is not JSON: not UTF-8 behind the first {} bytes", cause.valid_up_to()))
@@ -60,13 +60,13 @@ pub fn document(bytes: &[u8]) -> Result<Value<'_>> {
     }
     serde_json::from_str::<IgnoredAny>(json).map_err(|cause| unusable(format!("it is not JSON: {cause}")))?;
     let start = skip_space(text, bom);
-    Ok(Value { text, start, end: skip_value(text, start) })
+    Ok(RawValue { text, start, end: skip_value(text, start) })
 }
 
-impl<'a> Value<'a> {
+impl<'a> RawValue<'a> {
     /// A text that is one value, known to be valid, without space around it.
     pub fn whole(text: &'a str) -> Self {
-        Value { text, start: 0, end: text.len() }
+        RawValue { text, start: 0, end: text.len() }
     }
 
     /// How it is written.
@@ -91,7 +91,7 @@ impl<'a> Value<'a> {
     }
 
     /// The elements of an array, in order; none of anything else.
-    pub fn elements(self) -> impl Iterator<Item = Value<'a>> {
+    pub fn elements(self) -> impl Iterator<Item = RawValue<'a>> {
         self.parts(Shape::Array)
     }
 
@@ -109,12 +109,12 @@ impl<'a> Value<'a> {
     }
 
     /// Whether it is a string that says this.
-    pub fn says(self, text: &str) -> bool {
+    pub fn text_is(self, text: &str) -> bool {
         self.decoded().is_some_and(|said| *said == *text.as_bytes())
     }
 
     /// What is separated by commas and colons in it.
-    fn parts(self, shape: Shape) -> impl Iterator<Item = Value<'a>> {
+    fn parts(self, shape: Shape) -> impl Iterator<Item = RawValue<'a>> {
         let text = self.text;
         let mut at = if self.shape() == shape { self.start + 1 } else { self.end };
         let end = self.end;
@@ -129,13 +129,13 @@ impl<'a> Value<'a> {
             }
             let start = at;
             at = skip_value(text, at);
-            Some(Value { text, start, end: at })
+            Some(RawValue { text, start, end: at })
         })
     }
 }
 
 /// What is in a file may be a secret: never in a log by accident.
-impl fmt::Debug for Value<'_> {
+impl fmt::Debug for RawValue<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?} {}..{}", self.shape(), self.start, self.end)
     }
@@ -226,9 +226,9 @@ mod tests {
     use super::*;
 
     /// A whole tree, by the spans alone.
-    fn rebuilt(value: Value<'_>) -> Json {
+    fn rebuilt(value: RawValue<'_>) -> Json {
         let said =
-            |value: Value<'_>| String::from_utf8(value.decoded().expect("a string").into_owned()).expect("UTF-8");
+            |value: RawValue<'_>| String::from_utf8(value.decoded().expect("a string").into_owned()).expect("UTF-8");
         match value.shape() {
             Shape::Object => value.members().map(|member| (said(member.name), rebuilt(member.value))).collect(),
             Shape::Array => value.elements().map(rebuilt).collect(),
@@ -240,7 +240,7 @@ mod tests {
     #[test]
     fn surrogates_that_stand_alone_are_kept_apart() {
         let text = r#"["\ud83d", "\ude00", "\ud83d\ude00", "\ud83dx"]"#;
-        let said: Vec<_> = document(text.as_bytes()).expect("JSON").elements().map(Value::decoded).collect();
+        let said: Vec<_> = document(text.as_bytes()).expect("JSON").elements().map(RawValue::decoded).collect();
         assert!(said.iter().all(Option::is_some), "{said:?}");
         assert_eq!(said[2].as_deref(), Some("\u{1f600}".as_bytes()));
         assert!(said[0] != said[1] && String::from_utf8_lossy(said[3].as_deref().unwrap_or_default()).ends_with('x'));

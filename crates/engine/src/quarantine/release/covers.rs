@@ -4,30 +4,30 @@
 use std::collections::HashMap;
 
 use crate::quarantine::{
-    Value,
+    ColumnValue,
     json::Node,
-    record::{Before, Kept, Remembered},
+    record::{Before, AppRecord, StepRecord},
 };
 use profile::step::Action;
 use seqbac_header::RelPath;
 
 /// Database, table and key.
-type Place = (RelPath, String, Vec<(String, Value)>);
+type RowId = (RelPath, String, Vec<(String, ColumnValue)>);
 
 /// What stays as it is, each with the name of the step that changed it last.
 #[derive(Default)]
 pub struct Covers {
-    rows: HashMap<Place, String>,
+    rows: HashMap<RowId, String>,
     /// Members, by file and pointer.
     members: HashMap<(RelPath, String), String>,
 }
 
 impl Covers {
     /// Adds the apps of a step that are not chosen.
-    pub fn add(&mut self, remembered: &Remembered, chosen: &[bool]) {
+    pub fn add(&mut self, remembered: &StepRecord, chosen: &[bool]) {
         for (kept, _) in remembered.apps.iter().zip(chosen).filter(|(_, chosen)| !**chosen) {
-            if let Some(place) = place(remembered, kept) {
-                self.rows.insert(place, remembered.step.name.clone());
+            if let Some(row) = row_id(remembered, kept) {
+                self.rows.insert(row, remembered.step.name.clone());
             }
             if let Before::Node(node) = &kept.was {
                 let places = node.places().map(|place| ((node.file.clone(), place), remembered.step.name.clone()));
@@ -37,11 +37,11 @@ impl Covers {
     }
 
     /// The step that changed the same row later.
-    pub fn name(&self, remembered: &Remembered, kept: &Kept) -> Option<&str> {
+    pub fn name(&self, remembered: &StepRecord, kept: &AppRecord) -> Option<&str> {
         if self.rows.is_empty() {
             return None;
         }
-        self.rows.get(&place(remembered, kept)?).map(String::as_str)
+        self.rows.get(&row_id(remembered, kept)?).map(String::as_str)
     }
 
     /// The step that changed a member of the same node later, or replaced something that it is in.
@@ -57,7 +57,7 @@ impl Covers {
     }
 }
 
-fn place(remembered: &Remembered, kept: &Kept) -> Option<Place> {
+fn row_id(remembered: &StepRecord, kept: &AppRecord) -> Option<RowId> {
     match (&kept.was, &remembered.step.action) {
         (Before::Row(row), Action::Sqlite(rows)) => {
             Some((row.database.clone(), rows.table.to_lowercase(), row.key.clone()))

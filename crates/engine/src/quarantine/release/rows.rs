@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use crate::quarantine::{
     Outcome,
     databases::{Databases, explain},
-    sqlite::{self, Failure, Known, RowBefore, Undo},
+    sqlite::{self, Failure, KnownRows, RowBefore, Undo},
     tree::Tree,
 };
 use profile::step::{Rows, Step};
@@ -31,13 +31,13 @@ pub fn act(databases: &Databases, tree: &Tree, step: &Step, rows: &Rows, warning
 
 fn act_on(connection: &rusqlite::Connection, path: &RelPath, rows: &Rows) -> std::result::Result<(), Failure> {
     if sqlite::exists(connection, rows)? {
-        sqlite::act(connection, path, rows, &Known::new())?;
+        sqlite::act(connection, path, rows, &KnownRows::new())?;
     }
     Ok(())
 }
 
 /// The rows of one step, put back one after the other.
-pub struct Undoing<'d> {
+pub struct TableUndo<'d> {
     databases: &'d Databases,
     open: BTreeSet<RelPath>,
     rows: &'d Rows,
@@ -45,7 +45,7 @@ pub struct Undoing<'d> {
     tables: HashMap<RelPath, std::result::Result<Undo<'d>, String>>,
 }
 
-impl<'d> Undoing<'d> {
+impl<'d> TableUndo<'d> {
     /// Those of a step.
     pub fn of(databases: &'d Databases, rows: &'d Rows) -> Self {
         Self { databases, open: databases.paths().into_iter().collect(), rows, tables: HashMap::new() }

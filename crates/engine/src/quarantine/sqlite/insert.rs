@@ -5,34 +5,34 @@ use std::collections::BTreeMap;
 use rusqlite::{OptionalExtension, params_from_iter};
 
 use super::{
-    Acted, Failure, Given, Place, RowBefore, RowChange, is_constraint, refuse_infinite,
+    StepEffect, Failure, SqlScalar, StepContext, RowBefore, RowChange, is_constraint, refuse_infinite,
     table::{Key, Table, list, values},
 };
-use crate::{quarantine::Value, store::sqlite::quoted};
+use crate::{quarantine::ColumnValue, store::sqlite::quoted};
 use profile::step::Scalar;
 
-pub fn act(place: &Place<'_>, row: &BTreeMap<String, Scalar>) -> Result<Acted, Failure> {
+pub fn act(context: &StepContext<'_>, row: &BTreeMap<String, Scalar>) -> Result<StepEffect, Failure> {
     refuse_infinite(row.values())?;
-    let table = Table::open(place.connection, &place.rows.table)?;
+    let table = Table::open(context.connection, &context.rows.table)?;
     let row = Row::new(&table, row)?;
-    let there = Acted { matched: 1, ..Acted::default() };
-    for known in place.known.values() {
-        if find(place, &table, &table.key_of(place.connection, &names(known))?, &key_values(known))?.is_some() {
+    let there = StepEffect { matched: 1, ..StepEffect::default() };
+    for known in context.known.values() {
+        if find(context, &table, &table.key_of(context.connection, &names(known))?, &key_values(known))?.is_some() {
             return Ok(there);
         }
     }
-    let key = row.key(place, &table)?;
-    if row.is_there(place, &table, &key)? {
+    let key = row.key(context, &table)?;
+    if row.is_there(context, &table, &key)? {
         return Ok(there);
     }
-    let was = row.insert(place, &table, &key)?;
-    Ok(Acted { rows: vec![was], ..there })
+    let was = row.insert(context, &table, &key)?;
+    Ok(StepEffect { rows: vec![was], ..there })
 }
 
 /// What the row with this key holds, if there is one.
-fn find(place: &Place<'_>, table: &Table, key: &Key, is: &[Value]) -> rusqlite::Result<Option<Vec<Value>>> {
+fn find(context: &StepContext<'_>, table: &Table, key: &Key, is: &[ColumnValue]) -> rusqlite::Result<Option<Vec<ColumnValue>>> {
     let (all, sql, count) = (table.all_columns(), &table.sql, table.stored().len());
-    let mut select = place.connection.prepare(&format!("SELECT {all} FROM {sql} WHERE {}", key.is(1)))?;
+    let mut select = context.connection.prepare(&format!("SELECT {all} FROM {sql} WHERE {}", key.is(1)))?;
     select.query_row(params_from_iter(is), |row| values(row, 0..count)).optional()
 }
 
@@ -40,7 +40,7 @@ fn names(was: &RowBefore) -> Vec<String> {
     was.key.iter().map(|(name, _)| name.clone()).collect()
 }
 
-fn key_values(was: &RowBefore) -> Vec<Value> {
+fn key_values(was: &RowBefore) -> Vec<ColumnValue> {
     was.key.iter().map(|(_, value)| value.clone()).collect()
 }
 
@@ -61,22 +61,22 @@ impl<'a> Row<'a> {
         self.values.get(at).copied()
     }
 
-    fn key(&self, place: &Place<'_>, table: &Table) -> Result<Key, Failure> {
-        match &*place.rows.key {
-            [] => table.key(place.connection, &[], "FALSE"),
-            given => table.key_of(place.connection, given),
+    fn key(&self, context: &StepContext<'_>, table: &Table) -> Result<Key, Failure> {
+        match &*context.rows.key {
+            [] => table.key(context.connection, &[], "FALSE"),
+            given => table.key_of(context.connection, given),
         }
     }
 
     /// Whether the row is there already, as the server's own. One with its key, and something else in it, is in the way.
-    fn is_there(&self, place: &Place<'_>, table: &Table, key: &Key) -> Result<bool, Failure> {
+    fn is_there(&self, context: &StepContext<'_>, table: &Table, key: &Key) -> Result<bool, Failure> {
         let Some(values) = key.names.iter().map(|name| self.value(name)).collect::<Option<Vec<_>>>() else {
             return Ok(false);
         };
         let same = |condition: &str, values: &[&Scalar]| {
             let sql = format!("SELECT EXISTS (SELECT 1 FROM {} WHERE {condition})", table.sql);
-            let values = values.iter().map(|value| Given(value));
-            place.connection.query_row(&sql, params_from_iter(values), |row| row.get::<_, bool>(0))
+            let values = values.iter().map(|value| SqlScalar(value));
+            context.connection.query_row(&sql, params_from_iter(values), |row| row.get::<_, bool>(0))
         };
         if !same(&key.is(1), &values)? {
             return Ok(false);
@@ -88,32 +88,32 @@ impl<'a> Row<'a> {
         }
     }
 
-    fn insert(&self, place: &Place<'_>, table: &Table, key: &Key) -> Result<RowBefore, Failure> {
+    fn insert(&self, context: &StepContext<'_>, table: &Table, key: &Key) -> Result<RowBefore, Failure> {
         let columns = list(self.columns.iter().map(|column| quoted(column)));
         let parameters = list((1..=self.columns.len()).map(|number| format!("?{number}")));
         let sql = format!("INSERT INTO {} ({columns}) VALUES ({parameters})", table.sql);
-        let given = self.values.iter().map(|value| Given(value));
-        place.connection.execute(&sql, params_from_iter(given)).map_err(|cause| match is_constraint(&cause) {
+        let given = self.values.iter().map(|value| SqlScalar(value));
+        context.connection.execute(&sql, params_from_iter(given)).map_err(|cause| match is_constraint(&cause) {
             true => Failure::Refused(format!("the row cannot be inserted: {}", crate::store::sqlite::words(&cause))),
             false => cause.into(),
         })?;
-        self.inserted(place, table, key)
+        self.inserted(context, table, key)
     }
 
     /// The row as SQLite stored it.
-    fn inserted(&self, place: &Place<'_>, table: &Table, key: &Key) -> Result<RowBefore, Failure> {
+    fn inserted(&self, context: &StepContext<'_>, table: &Table, key: &Key) -> Result<RowBefore, Failure> {
         let (locator, names) = (table.locator(), table.stored());
         let (keys, all, sql, this) = (key.columns(), table.all_columns(), &table.sql, locator.is(1));
-        let mut select = place.connection.prepare(&format!("SELECT {keys}, {all} FROM {sql} WHERE {this}"))?;
+        let mut select = context.connection.prepare(&format!("SELECT {keys}, {all} FROM {sql} WHERE {this}"))?;
         let read = |row: &rusqlite::Row<'_>| {
             let columns = values(row, key.len()..key.len() + names.len())?;
             let columns = names.iter().cloned().zip(columns).collect();
-            Ok(place.row(key.with(values(row, 0..key.len())?), RowChange::Inserted { columns }))
+            Ok(context.row(key.with(values(row, 0..key.len())?), RowChange::Inserted { columns }))
         };
         let found = match table.rowid() {
-            Some(_) => select.query_row([place.connection.last_insert_rowid()], read),
+            Some(_) => select.query_row([context.connection.last_insert_rowid()], read),
             None => {
-                let given = locator.names.iter().map(|name| Given(self.value(name).unwrap_or(&Scalar::Null)));
+                let given = locator.names.iter().map(|name| SqlScalar(self.value(name).unwrap_or(&Scalar::Null)));
                 select.query_row(params_from_iter(given), read)
             }
         };

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::quarantine::Value;
+use crate::quarantine::ColumnValue;
 use seqbac_header::RelPath;
 
 /// One row, and what quarantine made of it.
@@ -11,7 +11,7 @@ pub struct RowBefore {
     /// The database.
     pub database: RelPath,
     /// The columns that tell it from all others, and what is in them.
-    pub key: Vec<(String, Value)>,
+    pub key: Vec<(String, ColumnValue)>,
     /// What was done to it.
     pub change: RowChange,
 }
@@ -28,12 +28,12 @@ pub enum RowChange {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rowid: Option<i64>,
         /// All that was in it.
-        columns: Vec<(String, Value)>,
+        columns: Vec<(String, ColumnValue)>,
     },
     /// It was put in.
     Inserted {
         /// All that was in it then.
-        columns: Vec<(String, Value)>,
+        columns: Vec<(String, ColumnValue)>,
     },
 }
 
@@ -43,9 +43,9 @@ pub struct ColumnWas {
     /// Its name.
     pub name: String,
     /// What was in it.
-    pub old: Value,
+    pub old: ColumnValue,
     /// What is in it since, as SQLite stored it.
-    pub new: Value,
+    pub new: ColumnValue,
 }
 
 impl RowBefore {

@@ -7,7 +7,7 @@
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::Failure;
-use crate::{quarantine::Value, store::sqlite::quoted};
+use crate::{quarantine::ColumnValue, store::sqlite::quoted};
 
 /// A table of the main database.
 #[derive(Debug)]
@@ -209,7 +209,7 @@ impl Key {
     }
 
     /// Its columns with the values that a row has in them.
-    pub fn with(&self, values: Vec<Value>) -> Vec<(String, Value)> {
+    pub fn with(&self, values: Vec<ColumnValue>) -> Vec<(String, ColumnValue)> {
         self.names.iter().cloned().zip(values).collect()
     }
 }
@@ -220,6 +220,6 @@ pub fn list(columns: impl Iterator<Item = String>) -> String {
 }
 
 /// Some columns of a row.
-pub fn values(row: &Row<'_>, columns: std::ops::Range<usize>) -> rusqlite::Result<Vec<Value>> {
-    columns.map(|column| row.get_ref(column).map(Value::from)).collect()
+pub fn values(row: &Row<'_>, columns: std::ops::Range<usize>) -> rusqlite::Result<Vec<ColumnValue>> {
+    columns.map(|column| row.get_ref(column).map(ColumnValue::from)).collect()
 }

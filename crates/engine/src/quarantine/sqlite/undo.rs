@@ -12,7 +12,7 @@ use super::{
     table::{Key, Table, list, values},
 };
 use crate::{
-    quarantine::{Outcome, Value},
+    quarantine::{Outcome, ColumnValue},
     store::sqlite::{quoted, words},
 };
 
@@ -24,7 +24,7 @@ pub struct Undo<'a> {
     keys: HashMap<Vec<String>, Key>,
 }
 
-type Columns = [(String, Value)];
+type Columns = [(String, ColumnValue)];
 
 impl<'a> Undo<'a> {
     /// The table of this name; `Missing` where it is gone.
@@ -89,12 +89,12 @@ impl<'a> Undo<'a> {
     }
 
     fn insert(&self, rowid: Option<i64>, columns: &Columns) -> Result<(), Failure> {
-        let number = rowid.map(Value::Integer);
+        let number = rowid.map(ColumnValue::Integer);
         let rowid = match (self.table.rowid(), &number) {
             (Some(name), Some(number)) if self.is_free(name, number)? => Some((name.to_owned(), number)),
             _ => None,
         };
-        let all: Vec<(String, &Value)> =
+        let all: Vec<(String, &ColumnValue)> =
             rowid.into_iter().chain(columns.iter().map(|(name, value)| (quoted(name), value))).collect();
         let parameters = list((1..=all.len()).map(|number| format!("?{number}")));
         let (table, names) = (&self.table.sql, list(all.iter().map(|(name, _)| name.clone())));
@@ -104,7 +104,7 @@ impl<'a> Undo<'a> {
     }
 
     /// Where the number is not the key, another row may have it by now; then this one gets a new one.
-    fn is_free(&self, rowid: &str, number: &Value) -> rusqlite::Result<bool> {
+    fn is_free(&self, rowid: &str, number: &ColumnValue) -> rusqlite::Result<bool> {
         let sql = format!("SELECT NOT EXISTS (SELECT 1 FROM {} WHERE {rowid} = ?1)", self.table.sql);
         self.connection.prepare_cached(&sql)?.query_row([number], |row| row.get(0))
     }
@@ -128,7 +128,7 @@ impl<'a> Undo<'a> {
         &mut self,
         was: &RowBefore,
         names: impl Iterator<Item = &'n String>,
-    ) -> Result<Vec<Vec<Value>>, Failure> {
+    ) -> Result<Vec<Vec<ColumnValue>>, Failure> {
         let columns = names.map(|name| self.table.column(name)).collect::<Result<Vec<_>, _>>()?;
         let key = self.key(was)?;
         let (list, table, this) = (list(columns.iter().map(|name| quoted(name))), &self.table.sql, key.is(1));
@@ -149,6 +149,6 @@ impl<'a> Undo<'a> {
     }
 }
 
-fn is_same(row: &[Value], columns: &Columns) -> bool {
+fn is_same(row: &[ColumnValue], columns: &Columns) -> bool {
     row.iter().eq(columns.iter().map(|(_, value)| value))
 }

@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, params_from_iter};
 
 use super::{
-    Acted, ColumnWas, Failure, Given, Place, RowBefore, RowChange, condition, refuse_infinite,
+    StepEffect, ColumnWas, Failure, SqlScalar, StepContext, RowBefore, RowChange, condition, refuse_infinite,
     table::{Key, Table, list, values},
 };
-use crate::{quarantine::Value, store::sqlite::quoted};
+use crate::{quarantine::ColumnValue, store::sqlite::quoted};
 use profile::step::{Rows, Scalar};
 
 /// Where rows are remembered while a step acts.
 pub const SELECTED: &str = "temp.moorline_selected";
 
 /// What is written, and where.
-pub struct Plan {
+pub struct UpdatePlan {
     /// The table.
     pub table: Table,
     /// What tells its rows apart.
@@ -30,33 +30,33 @@ pub struct Plan {
 
 /// A row before it is changed.
 struct Row {
-    locator: Vec<Value>,
-    key: Vec<(String, Value)>,
-    old: Vec<Value>,
+    locator: Vec<ColumnValue>,
+    key: Vec<(String, ColumnValue)>,
+    old: Vec<ColumnValue>,
 }
 
 pub fn act(
-    place: &Place<'_>,
+    context: &StepContext<'_>,
     set: &BTreeMap<String, Scalar>,
     expr: &BTreeMap<String, String>,
-) -> Result<Acted, Failure> {
-    let plan = Plan::new(place.connection, place.rows, set, expr)?;
-    let mut rows = plan.matching(place)?;
+) -> Result<StepEffect, Failure> {
+    let plan = UpdatePlan::new(context.connection, context.rows, set, expr)?;
+    let mut rows = plan.matching(context)?;
     let matched = rows.len();
     // What is as quarantine left it is off, whatever the condition says: `expr` is not to act on its own result.
-    rows.retain(|row| !place.known.get(&*row.key).is_some_and(|was| plan.is_done(was, &row.old)));
-    select(place.connection, &plan.table.locator(), rows.iter().map(|row| &row.locator))?;
-    plan.write(place.connection)?;
-    let new = plan.written(place.connection, &rows)?;
-    let changed = rows.into_iter().zip(new).filter_map(|(row, new)| plan.changed(place, row, new));
-    Ok(Acted { matched, rows: changed.collect(), warnings: Vec::new() })
+    rows.retain(|row| !context.known.get(&*row.key).is_some_and(|was| plan.is_done(was, &row.old)));
+    select(context.connection, &plan.table.locator(), rows.iter().map(|row| &row.locator))?;
+    plan.write(context.connection)?;
+    let new = plan.written(context.connection, &rows)?;
+    let changed = rows.into_iter().zip(new).filter_map(|(row, new)| plan.changed(context, row, new));
+    Ok(StepEffect { matched, rows: changed.collect(), warnings: Vec::new() })
 }
 
 /// Remembers, for the statements that follow, the rows with these locators.
 pub fn select<'a>(
     connection: &Connection,
     locator: &Key,
-    rows: impl Iterator<Item = &'a Vec<Value>>,
+    rows: impl Iterator<Item = &'a Vec<ColumnValue>>,
 ) -> rusqlite::Result<()> {
     let columns = list((0..locator.len()).map(|number| format!("c{number}")));
     let parameters = list((1..=locator.len()).map(|number| format!("?{number}")));
@@ -70,7 +70,7 @@ pub fn select<'a>(
     Ok(())
 }
 
-impl Plan {
+impl UpdatePlan {
     /// What a step would write into this database.
     pub fn new(
         connection: &Connection,
@@ -116,17 +116,17 @@ impl Plan {
     }
 
     /// The parameters of what it writes.
-    pub fn given(&self) -> impl Iterator<Item = Given<'_>> {
-        self.given.iter().map(Given)
+    pub fn given(&self) -> impl Iterator<Item = SqlScalar<'_>> {
+        self.given.iter().map(SqlScalar)
     }
 
-    fn matching(&self, place: &Place<'_>) -> rusqlite::Result<Vec<Row>> {
+    fn matching(&self, context: &StepContext<'_>) -> rusqlite::Result<Vec<Row>> {
         let (locator, table) = (self.table.locator(), &self.table.sql);
         let (located, keyed) = (locator.len(), locator.len() + self.key.len());
         let (find, key, old) = (locator.columns(), self.key.columns(), self.quoted());
-        let condition = place.condition();
+        let condition = context.condition();
         let sql = format!("SELECT {find}, {key}, {old} FROM {table} WHERE ({condition}\n) ORDER BY {find}");
-        let mut select = place.connection.prepare(&sql)?;
+        let mut select = context.connection.prepare(&sql)?;
         let rows = select.query_map([], |row| {
             Ok(Row {
                 locator: values(row, 0..located)?,
@@ -142,7 +142,7 @@ impl Plan {
     }
 
     /// Whether a row that is known still has all that a step of the same columns wrote into it.
-    fn is_done(&self, was: &RowBefore, current: &[Value]) -> bool {
+    fn is_done(&self, was: &RowBefore, current: &[ColumnValue]) -> bool {
         let RowChange::Updated(known) = &was.change else { return false };
         self.columns.iter().zip(current).all(|(column, current)| {
             known.iter().any(|known| known.name.eq_ignore_ascii_case(column) && known.new == *current)
@@ -157,7 +157,7 @@ impl Plan {
         update.execute(params_from_iter(self.given())).map(drop)
     }
 
-    fn written(&self, connection: &Connection, rows: &[Row]) -> rusqlite::Result<Vec<Vec<Value>>> {
+    fn written(&self, connection: &Connection, rows: &[Row]) -> rusqlite::Result<Vec<Vec<ColumnValue>>> {
         let (columns, table, this) = (self.quoted(), &self.table.sql, self.table.locator().is(1));
         let mut select = connection.prepare(&format!("SELECT {columns} FROM {table} WHERE {this}"))?;
         let read =
@@ -166,14 +166,14 @@ impl Plan {
     }
 
     /// What is to be remembered of a row: of one that is known, what it was at first.
-    fn changed(&self, place: &Place<'_>, row: Row, new: Vec<Value>) -> Option<RowBefore> {
+    fn changed(&self, context: &StepContext<'_>, row: Row, new: Vec<ColumnValue>) -> Option<RowBefore> {
         let columns = self.columns.iter().zip(row.old).zip(new);
         let mut columns: Vec<_> =
             columns.map(|((name, old), new)| ColumnWas { name: name.clone(), old, new }).collect();
         if !columns.iter().any(ColumnWas::is_changed) {
             return None;
         }
-        if let Some(RowChange::Updated(known)) = place.known.get(&*row.key).map(|was| &was.change) {
+        if let Some(RowChange::Updated(known)) = context.known.get(&*row.key).map(|was| &was.change) {
             for known in known {
                 match columns.iter_mut().find(|column| column.name.eq_ignore_ascii_case(&known.name)) {
                     Some(column) => column.old = known.old.clone(),
@@ -181,6 +181,6 @@ impl Plan {
                 }
             }
         }
-        Some(place.row(row.key, RowChange::Updated(columns)))
+        Some(context.row(row.key, RowChange::Updated(columns)))
     }
 }

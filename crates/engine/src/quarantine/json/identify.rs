@@ -7,28 +7,28 @@ use std::collections::{HashMap, HashSet};
 
 use super::{
     Node,
-    pointer::{NamedTwice, SurveyEntry, member, twice},
-    text::{Shape, Value},
+    pointer::{DuplicateName, FoundNode, member, duplicate_name},
+    text::{Shape, RawValue},
 };
-use crate::quarantine::{Before, Kept};
+use crate::quarantine::{Before, AppRecord};
 use profile::step::Nodes;
 use seqbac_header::RelPath;
 use volume::error::Result;
 
 /// The nodes that are there, by what they are known again by.
 pub struct Index<'a> {
-    there: &'a [SurveyEntry<'a>],
+    there: &'a [FoundNode<'a>],
     by_key: HashMap<String, Vec<usize>>,
     by_pointer: HashMap<&'a str, usize>,
 }
 
 impl<'a> Index<'a> {
     /// Those that are there.
-    pub fn of(there: &'a [SurveyEntry<'a>], nodes: &Nodes) -> Result<Self> {
+    pub fn of(there: &'a [FoundNode<'a>], nodes: &Nodes) -> Result<Self> {
         let mut by_key: HashMap<String, Vec<usize>> = HashMap::new();
         for (at, node) in (0..).zip(there) {
             if let Some(key) = key_of(node, nodes)? {
-                by_key.entry(spelt_plainly(key)).or_default().push(at);
+                by_key.entry(plain_key(key)).or_default().push(at);
             }
         }
         let by_pointer = (0..).zip(there).map(|(at, node)| (node.pointer.as_str(), at)).collect();
@@ -41,7 +41,7 @@ impl<'a> Index<'a> {
         let Some(key) = &old.key else {
             return self.by_pointer.get(old.pointer.as_str()).copied().ok_or_else(gone);
         };
-        let candidates = self.by_key.get(&spelt_plainly(Value::whole(key))).map_or(&[][..], Vec::as_slice);
+        let candidates = self.by_key.get(&plain_key(RawValue::whole(key))).map_or(&[][..], Vec::as_slice);
         let only = |is_it: &dyn Fn(&str) -> bool| {
             let mut those = candidates.iter().copied().filter(|&at| is_it(&self.there[at].pointer));
             those.next().filter(|_| those.next().is_none())
@@ -59,17 +59,17 @@ fn parent(pointer: &str) -> &str {
 }
 
 /// What is off, each under an id of its own.
-pub struct Known {
+pub struct KnownNodes {
     /// In the order in which they were found.
-    pub kept: Vec<Kept>,
+    pub kept: Vec<AppRecord>,
     ids: HashSet<String>,
     /// What an earlier quarantine switched off: where each is among `kept`.
     before: HashMap<(RelPath, String), Vec<usize>>,
 }
 
-impl Known {
+impl KnownNodes {
     /// What an earlier quarantine remembers.
-    pub fn new(kept: Vec<Kept>) -> Self {
+    pub fn new(kept: Vec<AppRecord>) -> Self {
         let ids = kept.iter().map(|kept| kept.id.clone()).collect();
         let mut before: HashMap<_, Vec<usize>> = HashMap::new();
         for (at, kept) in (0..).zip(&kept) {
@@ -93,7 +93,7 @@ impl Known {
             }
             None => {
                 let id = self.new_id(step, file, &node);
-                self.kept.push(Kept { id, was: Before::Node(node) });
+                self.kept.push(AppRecord { id, was: Before::Node(node) });
             }
         }
     }
@@ -112,7 +112,7 @@ impl Known {
     }
 
     fn new_id(&mut self, step: &str, file: Option<&RelPath>, node: &Node) -> String {
-        let key = node.key.as_deref().map_or_else(|| node.pointer.clone(), |key| spelt_plainly(Value::whole(key)));
+        let key = node.key.as_deref().map_or_else(|| node.pointer.clone(), |key| plain_key(RawValue::whole(key)));
         // The document has no other name than its file's.
         let file = file.filter(|_| !key.is_empty()).map(|file| format!("{file} ")).unwrap_or_default();
         let key = if key.is_empty() { node.file.to_string() } else { key };
@@ -127,22 +127,22 @@ impl Known {
 impl Node {
     /// What tells it from all others when quarantine begins again.
     fn place(&self) -> (RelPath, String) {
-        let key = self.key.as_deref().map(|key| spelt_plainly(Value::whole(key)));
+        let key = self.key.as_deref().map(|key| plain_key(RawValue::whole(key)));
         let parent = parent(&self.pointer);
         (self.file.clone(), key.map_or_else(|| self.pointer.clone(), |key| format!("{parent}\n{key}")))
     }
 }
 
 /// The key of a node, if it is one: a string or a number.
-pub fn key_of<'a>(node: &SurveyEntry<'a>, nodes: &Nodes) -> Result<Option<Value<'a>>> {
+pub fn key_of<'a>(node: &FoundNode<'a>, nodes: &Nodes) -> Result<Option<RawValue<'a>>> {
     let Some(name) = &nodes.key else { return Ok(None) };
-    let key = member(node.value, name).map_err(|NamedTwice| twice(name, &node.pointer))?;
+    let key = member(node.value, name).map_err(|DuplicateName| duplicate_name(name, &node.pointer))?;
     let key = key.map(|member| member.value);
     Ok(key.filter(|key| matches!(key.shape(), Shape::Text | Shape::Number)))
 }
 
 /// A key as a person would type it, the same however it is spelt.
-fn spelt_plainly(key: Value<'_>) -> String {
+fn plain_key(key: RawValue<'_>) -> String {
     let said = key.decoded().and_then(|said| String::from_utf8(said.into_owned()).ok());
     let plain = said.filter(|said| !said.is_empty() && !said.chars().any(char::is_control));
     plain.unwrap_or_else(|| key.source().to_owned())

@@ -7,16 +7,16 @@ use rusqlite::{Connection, ToSql, params_from_iter};
 use super::{
     Failure, condition,
     table::{Key, Table, values},
-    update::Plan,
+    update::UpdatePlan,
 };
-use crate::quarantine::Value;
+use crate::quarantine::ColumnValue;
 use profile::step::{Change, Rows, Scalar};
 
 /// The keys of the rows that a step would act on now, their values with commas.
-pub fn look(connection: &Connection, rows: &Rows) -> Result<Vec<String>, Failure> {
+pub fn inspect(connection: &Connection, rows: &Rows) -> Result<Vec<String>, Failure> {
     match &rows.change {
         Change::Update { set, expr } => {
-            let plan = Plan::new(connection, rows, set, expr)?;
+            let plan = UpdatePlan::new(connection, rows, set, expr)?;
             let given: Vec<_> = plan.given().collect();
             let given: Vec<&dyn ToSql> = given.iter().map(|value| value as &dyn ToSql).collect();
             let found = format!("({}\n) AND ({})", condition(rows), plan.differs());
@@ -43,10 +43,10 @@ fn insert(connection: &Connection, rows: &Rows, row: &BTreeMap<String, Scalar>) 
     };
     let named = |name: &String| row.iter().find(|(column, _)| column.eq_ignore_ascii_case(name));
     let known = key.names.iter().filter_map(named).map(|(_, value)| match value {
-        Scalar::Null => Value::Null,
-        Scalar::Integer(number) => Value::Integer(*number),
-        Scalar::Real(number) => Value::Real(number.to_bits()),
-        Scalar::Text(text) => Value::Text(text.clone().into_bytes()),
+        Scalar::Null => ColumnValue::Null,
+        Scalar::Integer(number) => ColumnValue::Integer(*number),
+        Scalar::Real(number) => ColumnValue::Real(number.to_bits()),
+        Scalar::Text(text) => ColumnValue::Text(text.clone().into_bytes()),
     });
     Ok(vec![known.map(|value| value.to_string()).collect::<Vec<_>>().join(",")])
 }
@@ -63,7 +63,7 @@ fn keys(
         connection.prepare(&format!("SELECT {columns} FROM {sql} WHERE ({condition}\n) ORDER BY {find}"))?;
     let rows = select.query_map(params_from_iter(given), |row| {
         let key = values(row, 0..key.len())?;
-        Ok(key.iter().map(Value::to_string).collect::<Vec<_>>().join(","))
+        Ok(key.iter().map(ColumnValue::to_string).collect::<Vec<_>>().join(","))
     })?;
     rows.collect()
 }

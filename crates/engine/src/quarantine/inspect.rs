@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use rusqlite::config::DbConfig;
 
 use super::{
-    Look,
+    StepInspection,
     databases::explain,
     file,
     json::Drafts,
@@ -20,17 +20,17 @@ use seqbac_header::RelPath;
 use volume::error::{IoContext, Result};
 
 /// A running server holds its locks only for moments.
-const PATIENCE: Duration = Duration::from_secs(5);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What each step finds in the tree at `root` as it is now: what an earlier step would change, a later one does not
 /// see. Reads only; a server may be running.
 ///
 /// # Errors
 /// Where something cannot be read, or a step's SQL makes no sense.
-pub fn look(root: &Path, steps: &[Step]) -> Result<Vec<Look>> {
+pub fn inspect(root: &Path, steps: &[Step]) -> Result<Vec<StepInspection>> {
     let tree = Tree::of(root, steps.iter())?;
     let root = root.canonicalize().on("find", root)?;
-    steps.iter().map(|step| look_at(&root, &tree, step).map_err(|error| of_step(step, error))).collect()
+    steps.iter().map(|step| inspect_step(&root, &tree, step).map_err(|error| of_step(step, error))).collect()
 }
 
 /// What steps find on a volume in files and databases that a restore does not replace: what the copy's server would act
@@ -38,7 +38,7 @@ pub fn look(root: &Path, steps: &[Step]) -> Result<Vec<Look>> {
 ///
 /// # Errors
 /// As [`look`].
-pub fn look_beside(
+pub fn inspect_unreplaced(
     root: &Path,
     steps: &[Step],
     is_replaced: &dyn Fn(&RelPath) -> bool,
@@ -57,7 +57,7 @@ pub fn look_beside(
         };
         for path in paths.into_iter().filter(|path| !is_replaced(path)) {
             let Some(literal) = path.as_path().to_str().map(globset::escape) else { continue };
-            let looks = look(root, &[only(step, literal)])?;
+            let looks = inspect(root, &[only(step, literal)])?;
             if looks.iter().any(|look| !look.apps.is_empty()) {
                 found.push((step.name.clone(), path));
             }
@@ -78,8 +78,8 @@ fn only(step: &Step, path: String) -> Step {
     step
 }
 
-fn look_at(root: &Path, tree: &Tree, step: &Step) -> Result<Look> {
-    let mut look = Look {
+fn inspect_step(root: &Path, tree: &Tree, step: &Step) -> Result<StepInspection> {
+    let mut look = StepInspection {
         step: step.name.clone(),
         at: step.at,
         apps: Vec::new(),
@@ -88,13 +88,13 @@ fn look_at(root: &Path, tree: &Tree, step: &Step) -> Result<Look> {
         absent: false,
     };
     match &step.action {
-        Action::Sqlite(rows) => rows_of(root, tree, step, rows, &mut look)?,
+        Action::Sqlite(rows) => inspect_rows(root, tree, step, rows, &mut look)?,
         Action::Json(nodes) => {
-            look.apps = Drafts::look(root, &step.name, nodes)?;
+            look.apps = Drafts::inspect(root, &step.name, nodes)?;
             nothing_there(root, &nodes.files, &mut look)?;
         }
         Action::File(files) => {
-            if !file::look(root, files)?.is_empty() {
+            if !file::inspect(root, files)?.is_empty() {
                 look.apps.push(step.name.clone());
             }
             nothing_there(root, &files.files, &mut look)?;
@@ -104,27 +104,27 @@ fn look_at(root: &Path, tree: &Tree, step: &Step) -> Result<Look> {
     Ok(look)
 }
 
-fn nothing_there(root: &Path, glob: &str, look: &mut Look) -> Result<()> {
+fn nothing_there(root: &Path, glob: &str, look: &mut StepInspection) -> Result<()> {
     if look.apps.is_empty() && paths::is_nothing(root, glob)? {
         look.missing.push(format!("{glob} is not there"));
     }
     Ok(())
 }
 
-fn rows_of(root: &Path, tree: &Tree, step: &Step, rows: &Rows, look: &mut Look) -> Result<()> {
+fn inspect_rows(root: &Path, tree: &Tree, step: &Step, rows: &Rows, look: &mut StepInspection) -> Result<()> {
     let paths = tree.databases(&rows.database)?;
     let mut exists = paths.is_empty();
     if paths.is_empty() {
         look.missing.push(format!("{} is not there", rows.database));
     }
     for path in &paths {
-        let source = Source::open(&path.under(root), PATIENCE)?;
+        let source = Source::open(&path.under(root), BUSY_TIMEOUT)?;
         // As where steps act: a name in double quotes is no text.
         let strict = source.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false);
         strict.map_err(|cause| explain(path, &cause.into()))?;
         let place = (paths.len() > 1).then_some(path);
         let found = match sqlite::exists(&source.connection, rows) {
-            Ok(true) => sqlite::look(&source.connection, rows),
+            Ok(true) => sqlite::inspect(&source.connection, rows),
             Ok(false) => continue,
             Err(failure) => Err(failure),
         };
