@@ -10,7 +10,7 @@ use std::{
 
 use console::{
     schedule::Schedule,
-    scheduler::{Decider, Sight, Step},
+    scheduler::{Decider, Observation, Step},
 };
 use engine::backup::{self, Destination, Job, Kind, Silent, Verifications};
 use jiff::{SignedDuration, Timestamp};
@@ -70,7 +70,7 @@ impl World {
     fn look(&mut self, now: Timestamp) {
         for _ in 0..10 {
             let (volume, key) = (&self.volume, &self.key);
-            let look = || Sight::of(volume, &Choice::Default, key, now);
+            let look = || Observation::of(volume, &Choice::Default, key, now);
             if self.decider.may_rest(now, &self.schedule) {
                 return;
             }

@@ -1,9 +1,8 @@
-//! The calendar: what became of the backups of the last 90 days, day by day.
+//! The backup calendar: the outcome of each of the last 90 days, from the kept files and the events.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
-use serde::Serialize;
 use serde_json::Value;
 
 use super::{Console, health::is_kept, schedule::days_back};
@@ -15,56 +14,49 @@ use volume::{
     events::{self, Kind, Stored},
 };
 
-/// How many days it has.
-pub const DAYS: usize = 90;
+const DAYS: usize = 90;
 
-/// No more events are looked at: a day that fails all day long has some hundred.
+/// Limit on the events that are read. A day on which every attempt fails has a few hundred.
 const MOST_EVENTS: usize = 20_000;
 
-/// What became of a day, the best first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub enum Outcome {
-    /// A backup was made.
+/// Ordered from best to worst, because a day shows the best of its outcomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Outcome {
+    /// At least one backup completed.
     Complete,
-    /// Backups were tried, and none was made.
+    /// Every attempt failed.
     Failed,
-    /// A backup was due, and none was tried.
+    /// A backup was due, but the console recorded no attempt.
     Missed,
-    /// Nothing is known: nothing was due, or nothing ran.
+    /// There is no record of the day: no backup was due, or the console was not running.
     None,
 }
 
-/// A day, in UTC.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Day {
-    /// Which.
+/// A day in UTC.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Day {
     pub date: Date,
-    /// What became of it.
     pub outcome: Outcome,
-    /// The files that were made on it and are kept.
+    /// Names of the kept backup files that were created on this day.
     pub files: Vec<String>,
-    /// How often a backup failed on it.
+    /// Number of failed attempts.
     pub failures: usize,
 }
 
 impl Day {
-    fn note(&mut self, outcome: Outcome) {
+    fn add(&mut self, outcome: Outcome) {
         self.outcome = self.outcome.min(outcome);
     }
 }
 
-/// The last 90 days, the oldest first; today is the last.
-///
-/// # Errors
-/// Where the volume cannot be read.
-pub async fn of(console: &Arc<Console>) -> Result<Vec<Day>> {
+/// Returns the last 90 days, oldest first. The last entry is today.
+pub(crate) async fn of(console: &Arc<Console>) -> Result<Vec<Day>> {
     let console = Arc::clone(console);
-    let looked = tokio::task::spawn_blocking(move || look(&console, Timestamp::now()));
-    looked.await.map_err(|_| Error::new(Code::TryAgain, "the console is ending"))?
+    let read = tokio::task::spawn_blocking(move || read_days(&console, Timestamp::now()));
+    read.await.map_err(|_| Error::new(Code::TryAgain, "the console is stopping"))?
 }
 
-fn look(console: &Console, now: Timestamp) -> Result<Vec<Day>> {
+fn read_days(console: &Console, now: Timestamp) -> Result<Vec<Day>> {
     let volume = &console.volume;
     let instance = Instance::load(volume)?.map(|instance| instance.id);
     let listed = backup::in_sight(volume, None)?.backups;
@@ -81,7 +73,7 @@ fn days(now: Timestamp, files: impl Iterator<Item = (Timestamp, String)>, events
     let mut days: BTreeMap<Date, Day> = days_back(day_of(now)).take(DAYS).map(empty).collect();
     for (created, file) in files {
         if let Some(day) = days.get_mut(&day_of(created)) {
-            day.note(Outcome::Complete);
+            day.add(Outcome::Complete);
             day.files.push(file);
         }
     }
@@ -91,10 +83,10 @@ fn days(now: Timestamp, files: impl Iterator<Item = (Timestamp, String)>, events
         let at = if missed { due() } else { event.at() };
         let Some(day) = at.and_then(|at| days.get_mut(&day_of(at))) else { continue };
         match event.kind() {
-            _ if missed => day.note(Outcome::Missed),
-            _ if is_kept(event) => day.note(Outcome::Complete),
+            _ if missed => day.add(Outcome::Missed),
+            _ if is_kept(event) => day.add(Outcome::Complete),
             _ => {
-                day.note(Outcome::Failed);
+                day.add(Outcome::Failed);
                 day.failures += 1;
             }
         }
@@ -113,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn the_best_of_a_day_is_what_became_of_it() {
+    fn a_day_shows_its_best_outcome() {
         let at = |text: &str| text.parse::<Timestamp>().expect("a time");
         let files = [
             (at("2026-03-10T03:00:00Z"), "seq_20260310.seqbac".to_owned()),

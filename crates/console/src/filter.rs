@@ -1,11 +1,11 @@
-//! The language of signals: a subset of the one that Seq filters events with.
+//! The filter language of signals, a subset of Seq's.
 //!
 //! ```text
 //! @Level = 'Error' and (@EventType in ['BackupFailed', 'BackupMissed'] or FileName like 'seq_%')
 //!
-//! or    = and { 'or' and }                         text     = '…', a quote in it is doubled
-//! and   = not { 'and' not }                        like     = % stands for any text, _ for one character; doubled
-//! not   = [ 'not' ] test                                      they stand for themselves
+//! or    = and { 'or' and }                         text     = '…', a quote inside is doubled
+//! and   = not { 'and' not }                        like     = % matches any text, _ one character; doubled, they
+//! not   = [ 'not' ] test                                      match themselves
 //! test  = value [ comparison ]                     property = Name, or Name.Inner
 //! comparison = ( '=' | '<>' | '<' | '<=' | '>' | '>=' ) value [ 'ci' ]
 //!            | [ 'not' ] 'like' text [ 'ci' ] | [ 'not' ] 'in' '[' value { ',' value } ']' [ 'ci' ]
@@ -13,10 +13,10 @@
 //! value = '(' or ')' | text | number | 'true' | 'false' | 'null' | property
 //!       | @Level | @EventType | @Message | @MessageTemplate | @Timestamp
 //! ```
-//! A comparison with a property that an event does not have is neither true nor false, and neither is its opposite: such
-//! an event does not match. `is null` is how to ask for it. `ci` ignores case.
+//! A comparison with a property that the event lacks is neither true nor false, and neither is its negation, so that the
+//! event does not match. `is null` tests for a missing property. `ci` ignores case.
 //!
-//! A filter is input of users: length and depth are bounded, and a mistake is told with its place and what to say instead.
+//! Filters are untrusted input: length and nesting depth are limited, and an error names the position and a correction.
 
 mod evaluate;
 mod like;
@@ -30,10 +30,10 @@ use volume::{
     events::Stored,
 };
 
-/// Nobody writes a longer one by hand.
+/// Maximum length of a filter in bytes, far above that of any hand-written filter.
 const LONGEST: usize = 4096;
 
-/// A filter over events.
+/// A parsed filter together with its text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Filter {
     text: String,
@@ -46,7 +46,7 @@ impl FromStr for Filter {
     fn from_str(text: &str) -> Result<Self> {
         if text.len() > LONGEST {
             return Err(Error::usage(format!("the filter is longer than {LONGEST} bytes"))
-                .hint("make two signals of it, and an app of their union"));
+                .hint("split it into two signals, and subscribe the notification to their union"));
         }
         let test = parse::parse(text).map_err(|mistake| mistake.explain(text))?;
         Ok(Self { text: text.to_owned(), test })
@@ -54,13 +54,13 @@ impl FromStr for Filter {
 }
 
 impl Filter {
-    /// Whether an event is one of those that are asked for.
+    /// Whether the filter is true for the event, rather than false or unknown.
     #[must_use]
     pub fn matches(&self, event: &Stored) -> bool {
         evaluate::holds(&self.test, event) == Some(true)
     }
 
-    /// As it was written.
+    /// The source text of the filter.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_true_matches() {
+    fn an_event_matches_if_the_filter_is_true() {
         for filter in [
             "@Level = 'Error' and (@EventType in ['BackupFailed', 'BackupMissed'] or FileName like 'x')",
             "@Message = 'Backup failed: disk full'",
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_false_or_unknown_does_not() {
+    fn an_event_does_not_match_if_the_filter_is_false_or_unknown() {
         for filter in [
             "@Level = 'error'",
             "Missing = 1",
@@ -139,16 +139,16 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_is_told_with_its_place_and_what_to_say() {
+    fn an_error_names_the_position_and_a_correction() {
         for (filter, place, hint) in [
             ("", 1, "@Level = 'Error'"),
             ("   ", 1, "@Level = 'Error'"),
-            ("@Level == 'Error'", 8, "say ="),
-            ("@Level != 'Error'", 8, "say <>"),
-            ("a = 1 && b = 2", 7, "say and"),
-            ("a = 1 || b = 2", 7, "say or"),
+            ("@Level == 'Error'", 8, "use ="),
+            ("@Level != 'Error'", 8, "use <>"),
+            ("a = 1 && b = 2", 7, "use and"),
+            ("a = 1 || b = 2", 7, "use or"),
             ("a = \"x\"", 5, "single quotes"),
-            ("a = 'x", 5, "ends in a quote"),
+            ("a = 'x", 5, "ends with a quote"),
             ("a =", 4, "a value"),
             ("a = 1 b", 7, "and"),
             ("(a = 1", 7, ")"),
@@ -190,14 +190,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_is_a_panic(text in ".{0,200}") {
+        fn no_text_causes_a_panic(text in ".{0,200}") {
             if let Ok(filter) = text.parse::<Filter>() {
                 let _ = filter.matches(&event());
             }
         }
 
         #[test]
-        fn no_tokens_are_a_panic(words in proptest::collection::vec(
+        fn no_sequence_of_tokens_causes_a_panic(words in proptest::collection::vec(
             prop_oneof![
                 Just("and"), Just("or"), Just("not"), Just("in"), Just("like"), Just("is"), Just("null"), Just("("),
                 Just(")"), Just("["), Just("]"), Just(","), Just("="), Just("<>"), Just("'%a_'"), Just("1.5"),

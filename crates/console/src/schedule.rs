@@ -1,11 +1,11 @@
-//! When backups are due: one for each slot, which is a time of day in UTC, on every day.
+//! When backups are due: one per slot. A slot is a fixed time of day in UTC.
 //!
 //! ```text
 //! slot(D) = D at the time of day + the instance's offset
-//! due     ⇔ no backup that can be believed was made in [latest slot ≤ now, …)
+//! due     ⇔ no trustworthy backup was created in [latest slot ≤ now, …)
 //! ```
-//! What was made is asked of the folder each time, so a restart forgets nothing; after any gap, and any jump of the
-//! clock, exactly one backup is due, for the latest slot.
+//! The creation times are read from the backup folder each time, so that a restart of the console loses nothing. After
+//! a gap of any length, or a jump of the clock, exactly one backup is due: the backup for the latest slot.
 
 use std::str::FromStr;
 
@@ -14,7 +14,6 @@ use jiff::{SignedDuration, Timestamp, ToSpan, civil::Time, tz::TimeZone};
 use seqbac_header::Id;
 use volume::error::{Error, Result};
 
-/// When nobody has said.
 const DEFAULT: Time = jiff::civil::time(3, 0, 0, 0);
 
 /// The daily slot.
@@ -33,11 +32,11 @@ impl Default for Schedule {
 impl FromStr for Schedule {
     type Err = Error;
 
-    /// `03:00`, or `03:00:00`; what Seq has for a time of day.
+    /// Parses `03:00` or `03:00:00`, the format of Seq's times of day.
     fn from_str(text: &str) -> Result<Self> {
         let wrong = || {
-            Error::usage(format!("{text:?} is no time of day"))
-                .hint("say hours and minutes of UTC, such as 03:00 or 14:30")
+            Error::usage(format!("{text:?} is not a time of day"))
+                .hint("enter hours and minutes in UTC, such as 03:00 or 14:30")
         };
         let parts: Vec<&str> = text.trim().split(':').collect();
         if !(2..=3).contains(&parts.len()) {
@@ -55,7 +54,8 @@ impl FromStr for Schedule {
 }
 
 impl Schedule {
-    /// The same, later by up to `jitter`: by as much on every day, and by another time for every instance.
+    /// Delays the slot by up to `jitter`. The delay is derived from the instance's id: it is the same on every day, and
+    /// differs between instances.
     #[must_use]
     pub fn with_jitter(self, jitter: SignedDuration, instance: Id) -> Self {
         let hash = blake3::derive_key("moorline backup jitter v1", &instance.0);
@@ -65,7 +65,7 @@ impl Schedule {
         Self { offset: SignedDuration::from_secs(offset), ..self }
     }
 
-    /// The time of day that was asked for.
+    /// The time of day without the delay.
     #[must_use]
     pub const fn at(&self) -> Time {
         self.at
@@ -84,13 +84,13 @@ impl Schedule {
         self.latest_slot(now).checked_add(SignedDuration::from_secs(DAY)).unwrap_or(Timestamp::MAX)
     }
 
-    /// Whether a backup is due, where the newest that can be believed is this.
+    /// Whether a backup is due if `newest` is the creation time of the newest trustworthy backup.
     #[must_use]
     pub fn is_due(&self, now: Timestamp, newest: Option<Timestamp>) -> bool {
         newest.is_none_or(|newest| newest < self.latest_slot(now))
     }
 
-    /// The slot on the day that `now`, without the offset, is on.
+    /// The slot of the day that contains `now` minus the offset.
     fn slot_of_day(&self, now: Timestamp) -> Timestamp {
         let without = now.checked_sub(self.offset).unwrap_or(now);
         let day = TimeZone::UTC.to_datetime(without).date();
@@ -99,11 +99,11 @@ impl Schedule {
     }
 }
 
-/// UTC as POSIX counts it: every day has as many seconds.
+/// Seconds per day. POSIX time has no leap seconds, so that all days have the same length.
 const DAY: i64 = 86_400;
 
-/// Days, the latest first: `today` and those before it.
-pub fn days_back(today: jiff::civil::Date) -> impl Iterator<Item = jiff::civil::Date> {
+/// `today` and all days before it, latest first.
+pub(crate) fn days_back(today: jiff::civil::Date) -> impl Iterator<Item = jiff::civil::Date> {
     (0..).map_while(move |days: i64| today.checked_sub(days.days()).ok())
 }
 
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_is_the_time_of_day_of_today_or_of_yesterday() {
+    fn the_latest_slot_is_today_or_yesterday_at_the_time_of_day() {
         let schedule: Schedule = "03:00".parse().expect("a time of day");
         assert_eq!(schedule, Schedule::default());
         assert_eq!(schedule.latest_slot(at("2026-03-01T02:59:59.999Z")), at("2026-02-28T03:00:00Z"));
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn one_backup_is_due_for_a_slot_however_many_were_missed() {
+    fn one_backup_is_due_however_many_slots_were_missed() {
         let schedule = Schedule::default();
         let now = at("2026-03-10T12:00:00Z");
         assert!(schedule.is_due(now, None));
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn another_time_of_day_holds_at_once() {
+    fn a_new_time_of_day_takes_effect_immediately() {
         let newest = Some(at("2026-03-10T03:00:01Z"));
         let later: Schedule = "12:00:00".parse().expect("a time of day");
         assert!(!later.is_due(at("2026-03-10T11:00:00Z"), newest));
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_of_day_is_said_to_be_none() {
+    fn other_text_is_refused_with_an_example() {
         for text in ["", "3", "24:00", "12:60", "-1:00", "+1:00", "12:00:00:00", "noon", "1.5:00", "12:00 PM", "003:00"]
         {
             let error = Schedule::from_str(text).expect_err(text);
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn jitter_is_the_same_every_day_and_another_for_each_instance() {
+    fn jitter_is_the_same_every_day_and_differs_between_instances() {
         let jitter = SignedDuration::from_mins(30);
         let one = Schedule::default().with_jitter(jitter, Id([1; 16]));
         assert_eq!(one, Schedule::default().with_jitter(jitter, Id([1; 16])));

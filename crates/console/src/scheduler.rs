@@ -1,14 +1,14 @@
-//! The scheduler: takes the daily backup, and verifies in full what is kept, every week.
+//! The scheduler: takes the daily backup, and verifies all kept backups in full every week.
 //!
 //! ```text
-//! look: latest slot, newest backup, state, unfinished restore → a step → do it by a child → look again
+//! observe: latest slot, newest backup, state, unfinished restore → next step → child process → observe again
 //! ```
-//! What to do next is decided by [`Decider`], from what is there and what time it is; here is only the doing. It wakes up
-//! once a minute at least, because a clock may have been set. What the backup itself has to tell (complete, failed) is
-//! recorded by the child that makes it; that there is none, here.
+//! [`Decider`] chooses the next step from an observation and the time; this module executes it. The loop wakes up at
+//! least once a minute, because the clock may have been set. The child process that takes a backup records the events
+//! `BackupComplete` and `BackupFailed`; this module records `BackupMissed`.
 
 mod decide;
-mod sight;
+mod observation;
 mod verification;
 
 use std::{sync::Arc, time::Duration};
@@ -18,7 +18,7 @@ use serde_json::Value;
 
 pub use self::{
     decide::{Decider, Step},
-    sight::Sight,
+    observation::Observation,
 };
 use super::{Console, schedule::Schedule};
 use engine::metastore;
@@ -29,20 +29,17 @@ use volume::{
     events::{self, Event, Kind},
 };
 
-/// The setting that says when, as `api/settings` calls it.
-pub const TIME_OF_DAY: &str = "BackupUtcTimeOfDay";
+/// The name of the setting in `api/settings`.
+const TIME_OF_DAY: &str = "BackupUtcTimeOfDay";
 
-/// The variable with the longest that a slot may be late, so that many instances do not back up in the same second.
-pub const JITTER: &str = "MOORLINE_BACKUP_JITTER";
+/// The maximum delay of a slot, so that many instances do not back up in the same second.
+const JITTER: &str = "MOORLINE_BACKUP_JITTER";
 
-/// The longest time without a look at the clock.
+/// The clock is read at least this often.
 const LONGEST_SLEEP: SignedDuration = SignedDuration::from_mins(1);
 
-/// Looked back in events to see whether a missed slot was told of already.
-const TOLD: usize = 1;
-
 /// Runs until it is dropped.
-pub async fn run(console: Arc<Console>) {
+pub(crate) async fn run(console: Arc<Console>) {
     let mut changed = console.settings.subscribe();
     let mut decider = Decider::default();
     let mut schedule = Schedule::default();
@@ -53,20 +50,20 @@ pub async fn run(console: Arc<Console>) {
         } else {
             changed.mark_unchanged();
             schedule = schedule_now(&console).await;
-            let (back, step) = look(Arc::clone(&console), decider, schedule, now).await;
-            decider = back;
+            let (returned, step) = next_step(Arc::clone(&console), decider, schedule, now).await;
+            decider = returned;
             step
         };
         match step {
             Step::BackUp => back_up(&console, &mut decider).await,
             Step::Verify => verify(&console, &mut decider).await,
-            Step::Missed { due, newest } => missed(&console, due, newest),
+            Step::Missed { due, newest } => report_missed(&console, due, newest),
             Step::Rest => {
-                let until = decider.next_look(now, &schedule).duration_since(now).min(LONGEST_SLEEP);
+                let until = decider.next_observation(now, &schedule).duration_since(now).min(LONGEST_SLEEP);
                 let sleep = Duration::try_from(until).unwrap_or_default().max(Duration::from_secs(1));
                 tokio::select! {
                     () = tokio::time::sleep(sleep) => {}
-                    _ = changed.changed() => decider.look_again(),
+                    _ = changed.changed() => decider.forget_observation(),
                 }
             }
         }
@@ -74,23 +71,23 @@ pub async fn run(console: Arc<Console>) {
 }
 
 /// When the next scheduled backup is due.
-pub async fn next_run(console: &Console) -> Timestamp {
+pub(crate) async fn next_run(console: &Console) -> Timestamp {
     schedule_now(console).await.next_slot(Timestamp::now())
 }
 
-/// The volume's schedule: what the environment says, else the setting, else 03:00; and its jitter.
-pub async fn schedule_now(console: &Console) -> Schedule {
+async fn schedule_now(console: &Console) -> Schedule {
     schedule_of(console).await.unwrap_or_else(|error| {
-        log::warn!("the daily backup is taken at 03:00 UTC: {error}");
+        log::warn!("cannot determine the schedule, using 03:00 UTC: {error}");
         Schedule::default()
     })
 }
 
+/// The time of day comes from the environment, else from the setting, else it is 03:00.
 async fn schedule_of(console: &Console) -> Result<Schedule> {
     let value = match console.fixed.get(TIME_OF_DAY) {
         Some(fixed) => Some(fixed.clone()),
         None => stored_time_of_day(console).await.or_else(|error| {
-            log::warn!("the schedule is as it last was: {error}");
+            log::warn!("cannot read the schedule from the metastore, using its copy in settings.json: {error}");
             mirrored_time_of_day(console)
         })?,
     };
@@ -118,35 +115,32 @@ fn mirrored_time_of_day(console: &Console) -> Result<Option<Value>> {
     Ok(Settings::load(&console.volume)?.backup_utc_time_of_day.map(Value::String))
 }
 
-/// By how much the slot may be late.
-///
-/// # Errors
-/// `Usage` where the setting is no duration.
-pub fn jitter(console: &Console) -> Result<SignedDuration> {
+fn jitter(console: &Console) -> Result<SignedDuration> {
     let Some(text) = console.environment.get(JITTER) else { return Ok(SignedDuration::ZERO) };
-    let wrong = || Error::usage(format!("{JITTER} is {:?}: say a duration, such as 30m", text.display()));
+    let wrong =
+        || Error::usage(format!("{JITTER}={:?} is not a duration", text.display())).hint("set a duration such as 30m");
     duration::parse_duration(text.to_str().ok_or_else(wrong)?).map_err(|_| wrong())
 }
 
-/// Files are looked at on a thread of their own: a volume may be a slow network's.
-async fn look(console: Arc<Console>, mut decider: Decider, schedule: Schedule, now: Timestamp) -> (Decider, Step) {
+/// Observes the volume on a blocking thread, because it may be on a slow network.
+async fn next_step(console: Arc<Console>, mut decider: Decider, schedule: Schedule, now: Timestamp) -> (Decider, Step) {
     let fresh = Decider::default();
-    let looked = tokio::task::spawn_blocking(move || {
-        let step = decider.next(now, &schedule, || Sight::of(&console.volume, &console.profile, &console.key, now));
-        let step = step.unwrap_or_else(|error| {
-            log::warn!("it cannot be told whether a backup is due: {error}");
+    let decided = tokio::task::spawn_blocking(move || {
+        let observe = || Observation::of(&console.volume, &console.profile, &console.key, now);
+        let step = decider.next(now, &schedule, observe).unwrap_or_else(|error| {
+            log::warn!("cannot determine whether a backup is due: {error}");
             Step::Rest
         });
         (decider, step)
     });
-    looked.await.unwrap_or((fresh, Step::Rest))
+    decided.await.unwrap_or((fresh, Step::Rest))
 }
 
 async fn back_up(console: &Console, decider: &mut Decider) {
     let done = console.jobs.back_up(console, true).await;
     decider.backed_up(Timestamp::now(), done.is_ok());
     if let (Err(error), Some(again)) = (done, decider.retry_at()) {
-        log::error!("the scheduled backup failed, and is tried again at {again:.0}: {error}");
+        log::error!("the scheduled backup failed, next attempt at {again:.0}: {error}");
     }
 }
 
@@ -154,20 +148,20 @@ async fn verify(console: &Console, decider: &mut Decider) {
     let done = verification::run(console).await;
     decider.verified(Timestamp::now(), done.is_ok());
     if let Err(error) = done {
-        log::warn!("what is kept was not verified, and is tried again in an hour: {error}");
+        log::warn!("the weekly verification of the kept backups failed, next attempt in an hour: {error}");
     }
 }
 
-/// Tells of a slot without a backup, once, whatever restarts there are.
-fn missed(console: &Console, due: Timestamp, newest: Option<Timestamp>) {
+/// Records that a slot has no backup, once per slot, even if the console is restarted in between.
+fn report_missed(console: &Console, due: Timestamp, newest: Option<Timestamp>) {
     let due = due.to_string();
     let same = |event: &events::Stored| {
         event.kind() == Kind::BackupMissed.name() && event.fields.get("Due").and_then(Value::as_str) == Some(&due)
     };
-    if events::read_before(&console.volume, None, TOLD, &same).is_ok_and(|told| !told.is_empty()) {
+    if events::read_before(&console.volume, None, 1, &same).is_ok_and(|recorded| !recorded.is_empty()) {
         return;
     }
     let newest = newest.map_or_else(|| "never".to_owned(), |newest| newest.to_string());
-    log::error!("no backup was made for {due}: the newest is of {newest}");
+    log::error!("the backup that was due at {due} was not taken; newest backup: {newest}");
     events::record(&console.volume, &Event::new(Kind::BackupMissed).with("Due", due).with("Newest", newest));
 }

@@ -1,4 +1,4 @@
-//! Whether a test holds for an event: yes, no, or it cannot be told.
+//! Evaluates a filter for one event, in three-valued logic: true, false or unknown.
 
 use std::{borrow::Cow, cmp::Ordering};
 
@@ -11,18 +11,18 @@ use super::{
 };
 use volume::events::Stored;
 
-/// A value that can be compared.
+/// The value of an operand for one event.
 enum Value<'a> {
     Text(Cow<'a, str>),
     Number(f64),
     Bool(bool),
     Time(Timestamp),
     Null,
-    /// A list or an object, which is equal to nothing.
+    /// A list or an object. It does not equal anything.
     Other,
 }
 
-/// Three-valued logic: `None` is neither.
+/// `None` means unknown.
 pub(super) fn holds(test: &Test, event: &Stored) -> Option<bool> {
     match test {
         Test::All(tests) => join(tests, event, false),
@@ -52,7 +52,7 @@ pub(super) fn holds(test: &Test, event: &Stored) -> Option<bool> {
     }
 }
 
-/// `or` where one that holds decides, `and` where one that does not.
+/// Joins the tests by `or` if `deciding` is true, else by `and`.
 fn join(tests: &[Test], event: &Stored, deciding: bool) -> Option<bool> {
     let mut unknown = false;
     for test in tests {
@@ -65,7 +65,7 @@ fn join(tests: &[Test], event: &Stored, deciding: bool) -> Option<bool> {
     (!unknown).then_some(!deciding)
 }
 
-/// The value, if the event has it.
+/// Returns `None` if the event lacks the property.
 fn value<'a>(operand: &'a Operand, event: &'a Stored) -> Option<Value<'a>> {
     Some(match operand {
         Operand::Text(text) => Value::Text(text.into()),
@@ -96,7 +96,7 @@ fn of_json(value: &Json) -> Value<'_> {
     }
 }
 
-/// Values of two kinds are different, and have no order; null is like itself.
+/// Values of different types are unequal and have no order. Null equals null.
 fn compare(left: &Value<'_>, how: Compare, right: &Value<'_>, ignore_case: bool) -> Option<bool> {
     let order = match (left, right) {
         (Value::Text(left), Value::Text(right)) if ignore_case => Some(left.to_lowercase().cmp(&right.to_lowercase())),

@@ -1,6 +1,5 @@
-//! `like`: `%` stands for any text, `_` for one character; doubled they stand for themselves.
+//! Patterns of `like`: `%` matches any text, `_` one character; doubled, they match themselves.
 
-/// A pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Pattern {
     parts: Vec<Part>,
@@ -30,7 +29,7 @@ impl Pattern {
         Self { parts, ignore_case }
     }
 
-    /// Goes back to the last `%` only, so that no pattern takes more than its length times that of the text.
+    /// Backtracks to the last `%` only, so that the time is at most proportional to pattern length × text length.
     pub(super) fn matches(&self, text: &str) -> bool {
         let text: Vec<char> =
             if self.ignore_case { text.to_lowercase().chars().collect() } else { text.chars().collect() };
@@ -60,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wildcards_and_doubled_ones() {
+    fn wildcards_match_text_and_doubled_wildcards_match_themselves() {
         for (pattern, text, expected) in [
             ("", "", true),
             ("", "a", false),

@@ -1,17 +1,18 @@
-//! A filter's tokens as a tree. Chains of `and` and `or` are flat, so that depth is only what parentheses and `not` make.
+//! Parses the tokens of a filter into a tree. Chains of `and` and `or` are flat nodes, so that only parentheses and `not`
+//! add depth.
 
 use super::{
     like::Pattern,
     token::{Compare, Mistake, Placed, Token, tokens},
 };
 
-/// No deeper.
+/// Maximum nesting depth, because the parser is recursive.
 const DEEPEST: usize = 32;
 
 const EXAMPLE: &str = "such as @Level = 'Error', or FileName like 'seq_%'";
 const VALUE: &str = "write a value: a property, 'text', a number, true, false or null";
 
-/// What Seq calls built-in properties.
+/// Seq's built-in properties.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BuiltIn {
     Level,
@@ -21,7 +22,7 @@ pub(super) enum BuiltIn {
     Timestamp,
 }
 
-/// Something that an event has, or that was written down.
+/// A literal, a property of the event, or a test in parentheses.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Operand {
     Text(String),
@@ -29,13 +30,12 @@ pub(super) enum Operand {
     Bool(bool),
     Null,
     BuiltIn(BuiltIn),
-    /// Its names, outermost first.
+    /// The path of names, outermost first.
     Property(Vec<String>),
-    /// Whether that is so.
     Test(Box<Test>),
 }
 
-/// Something that is so, is not, or cannot be told.
+/// An expression that is true, false or unknown for an event.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Test {
     All(Vec<Self>),
@@ -48,20 +48,17 @@ pub(super) enum Test {
     IsNull(Operand),
 }
 
-/// Reads a filter.
 pub(super) fn parse(text: &str) -> Result<Test, Mistake> {
     let tokens = tokens(text)?;
     if tokens.is_empty() {
-        return Err(Mistake::new(0, "it is empty", format!("say which events are meant, {EXAMPLE}")));
+        return Err(Mistake::new(0, "the filter is empty", format!("describe the events to select, {EXAMPLE}")));
     }
     let mut parser = Parser { tokens, next: 0, depth: 0, end: text.len() };
     let test = parser.any()?;
     match parser.peek() {
         None => Ok(test),
-        Some(Token::Close) => Err(parser.mistake("there is no ( for this )", "write ( before what it encloses")),
-        Some(_) => {
-            Err(parser.mistake("the filter should end here, or go on with and or or", "join two tests by and or or"))
-        }
+        Some(Token::Close) => Err(parser.mistake("this ) has no matching (", "add the ( or remove the )")),
+        Some(_) => Err(parser.mistake("expected the end of the filter, `and` or `or`", "join two tests with and or or")),
     }
 }
 
@@ -81,8 +78,8 @@ impl Parser {
         self.tokens.get(self.next).map_or(self.end, |(at, _)| *at)
     }
 
-    fn mistake(&self, what: &str, say: &str) -> Mistake {
-        Mistake::new(self.at(), what, say)
+    fn mistake(&self, problem: &str, hint: &str) -> Mistake {
+        Mistake::new(self.at(), problem, hint)
     }
 
     fn take(&mut self, token: &Token) -> bool {
@@ -103,7 +100,7 @@ impl Parser {
 
     fn deeper<T>(&mut self, parse: impl FnOnce(&mut Self) -> Result<T, Mistake>) -> Result<T, Mistake> {
         if self.depth == DEEPEST {
-            return Err(self.mistake("it is nested too deeply here", "use fewer parentheses, or fewer nots"));
+            return Err(self.mistake("the filter is nested too deeply", "use fewer parentheses or fewer nots"));
         }
         self.depth += 1;
         let parsed = parse(self);
@@ -149,9 +146,10 @@ impl Parser {
         } else if self.keyword("in") {
             self.list(left)?
         } else if negated {
-            return Err(
-                self.mistake("after not there is like or in here", "say not like, not in, or put not before it all")
-            );
+            return Err(self.mistake(
+                "expected `like` or `in` after `not`",
+                "write not like or not in, or put not before the whole test",
+            ));
         } else {
             return Ok(match left {
                 Operand::Test(test) => *test,
@@ -167,11 +165,11 @@ impl Parser {
         let right = self.operand()?;
         let of_level = [&left, &right].contains(&&Operand::BuiltIn(BuiltIn::Level));
         if of_level && !matches!(how, Compare::Equal | Compare::Different) {
-            let say = "say which levels are meant: @Level in ['Warning', 'Error']";
-            return Err(Mistake::new(sign, "levels are text, and have no order", say));
+            let hint = "list the levels: @Level in ['Warning', 'Error']";
+            return Err(Mistake::new(sign, "levels are text and have no order", hint));
         }
         let ignore_case = self.keyword("ci");
-        // As in Seq, `(a = 1) is not null` and the like may follow.
+        // As in Seq, `is null` or `is not null` may follow: `(a = 1) is not null`.
         let test = Test::Compare { left, how, right, ignore_case };
         if self.keyword("is") { self.is_null(Operand::Test(Box::new(test))) } else { Ok(test) }
     }
@@ -179,7 +177,9 @@ impl Parser {
     fn is_null(&mut self, left: Operand) -> Result<Test, Mistake> {
         let negated = self.keyword("not");
         if !self.keyword("null") {
-            return Err(self.mistake("after is there is null or not null", "say is null, is not null, or = to compare"));
+            return Err(
+                self.mistake("expected `null` or `not null` after `is`", "write is null, is not null, or = to compare")
+            );
         }
         let test = Test::IsNull(left);
         Ok(if negated { Test::Not(Box::new(test)) } else { test })
@@ -187,7 +187,7 @@ impl Parser {
 
     fn like(&mut self, operand: Operand) -> Result<Test, Mistake> {
         let Some(Token::Text(pattern)) = self.peek() else {
-            return Err(self.mistake("after like there is a text", "write it in quotes: like 'seq_%'"));
+            return Err(self.mistake("expected a text after `like`", "write the text in quotes: like 'seq_%'"));
         };
         let pattern = pattern.clone();
         self.next += 1;
@@ -197,23 +197,21 @@ impl Parser {
 
     fn list(&mut self, operand: Operand) -> Result<Test, Mistake> {
         if !self.take(&Token::OpenList) {
-            return Err(self.mistake("after in there is a list", "write it in [ and ]: in ['a', 'b']"));
+            return Err(self.mistake("expected a list after `in`", "write the list in [ and ]: in ['a', 'b']"));
         }
         let mut list = vec![self.operand()?];
         while self.take(&Token::Comma) {
             list.push(self.operand()?);
         }
         if !self.take(&Token::CloseList) {
-            return Err(
-                self.mistake("the list should go on or end here", "write , before another value, or ] at its end")
-            );
+            return Err(self.mistake("expected `,` or `]`", "write , before the next value, or ] after the last"));
         }
         let ignore_case = self.keyword("ci");
         Ok(Test::In { operand, list, ignore_case })
     }
 
     fn operand(&mut self) -> Result<Operand, Mistake> {
-        let missing = self.mistake("there should be a value here", VALUE);
+        let missing = self.mistake("expected a value", VALUE);
         let at = self.at();
         let token = self.peek().cloned().ok_or_else(|| missing.clone())?;
         self.next += 1;
@@ -225,7 +223,7 @@ impl Parser {
             Token::Open => self.deeper(|parser| {
                 let test = parser.any()?;
                 if !parser.take(&Token::Close) {
-                    return Err(parser.mistake("there is no ) for a ( before", "write ) behind what it encloses"));
+                    return Err(parser.mistake("an earlier ( has no matching )", "add the )"));
                 }
                 Ok(match test {
                     Test::Is(operand) => operand,
@@ -247,7 +245,7 @@ impl Parser {
         let mut names = vec![word];
         while self.take(&Token::Dot) {
             let Some(Token::Word(name)) = self.peek() else {
-                return Err(self.mistake("after the point there is a name", "write the name of the inner property"));
+                return Err(self.mistake("expected a name after the dot", "write the name of the inner property"));
             };
             names.push(name.clone());
             self.next += 1;
@@ -275,8 +273,8 @@ fn built_in(name: &str, at: usize) -> Result<BuiltIn, Mistake> {
         "@Timestamp" | "@t" => Ok(BuiltIn::Timestamp),
         _ => Err(Mistake::new(
             at,
-            format!("there is no {name}"),
-            "there are @Level, @EventType, @Message, @MessageTemplate and @Timestamp",
+            format!("unknown property {name}"),
+            "use @Level, @EventType, @Message, @MessageTemplate or @Timestamp",
         )),
     }
 }

@@ -1,28 +1,28 @@
-//! A filter's text in words and signs, each with its place.
+//! Splits the text of a filter into tokens, each with its position.
 
 use volume::error::Error;
 
-/// A mistake: at which byte, what is wrong, what to say.
+/// A syntax error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mistake {
+    /// Byte offset in the filter.
     pub at: usize,
-    pub what: String,
-    pub say: String,
+    pub problem: String,
+    pub hint: String,
 }
 
 impl Mistake {
-    pub(super) fn new(at: usize, what: impl Into<String>, say: impl Into<String>) -> Self {
-        Self { at, what: what.into(), say: say.into() }
+    pub(super) fn new(at: usize, problem: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { at, problem: problem.into(), hint: hint.into() }
     }
 
-    /// For the person who wrote the filter, who counts characters.
+    /// Converts the byte offset to a character position, because users count characters.
     pub(super) fn explain(&self, text: &str) -> Error {
         let character = text.get(..self.at).map_or(0, |before| before.chars().count()) + 1;
-        Error::usage(format!("the filter is wrong at character {character}: {}", self.what)).hint(self.say.clone())
+        Error::usage(format!("invalid filter at character {character}: {}", self.problem)).hint(self.hint.clone())
     }
 }
 
-/// How two values are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Compare {
     Equal,
@@ -33,10 +33,9 @@ pub(super) enum Compare {
     MoreOrEqual,
 }
 
-/// One word or sign.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Token {
-    /// A word, as it was written: a keyword, or a property's name.
+    /// A keyword or the name of a property, as written.
     Word(String),
     /// A word that starts with `@`.
     BuiltIn(String),
@@ -51,10 +50,9 @@ pub(super) enum Token {
     Dot,
 }
 
-/// A token and the byte it starts at.
+/// The byte offset of a token, and the token.
 pub(super) type Placed = (usize, Token);
 
-/// Splits a text.
 pub(super) fn tokens(text: &str) -> Result<Vec<Placed>, Mistake> {
     let mut tokens = Vec::new();
     let mut at = 0;
@@ -102,24 +100,24 @@ fn token(rest: &str, at: usize) -> Result<(Token, usize), Mistake> {
         }
         other => {
             let sign = other.map(String::from).unwrap_or_default().escape_debug().to_string();
-            Err(Mistake::new(at, format!("{sign} means nothing here"), "text is written in single quotes: 'like this'"))
+            Err(Mistake::new(at, format!("unexpected {sign}"), "write text in single quotes: 'like this'"))
         }
     }
 }
 
-/// What people write who know another language.
+/// Refuses operators of other languages and names the operator to use instead.
 fn refuse_other_languages(rest: &str, at: usize) -> Result<(), Mistake> {
     let others = [
-        ("==", "say = to compare"),
-        ("!=", "say <> to compare"),
-        ("!", "say not"),
-        ("&&", "say and"),
-        ("||", "say or"),
+        ("==", "use = to compare"),
+        ("!=", "use <> to compare"),
+        ("!", "use not"),
+        ("&&", "use and"),
+        ("||", "use or"),
         ("\"", "write text in single quotes: 'like this'"),
         ("`", "write text in single quotes: 'like this'"),
     ];
     match others.into_iter().find(|(sign, _)| rest.starts_with(sign)) {
-        Some((sign, say)) => Err(Mistake::new(at, format!("{sign} is not of this language"), say)),
+        Some((sign, hint)) => Err(Mistake::new(at, format!("unknown operator {sign}"), hint)),
         None => Ok(()),
     }
 }
@@ -136,7 +134,7 @@ fn quoted(rest: &str, at: usize) -> Result<(Token, usize), Mistake> {
             return Ok((Token::Text(text), offset + 1));
         }
     }
-    Err(Mistake::new(at, "this text has no end", "a text ends in a quote, and a quote in it is doubled: 'it''s'"))
+    Err(Mistake::new(at, "unterminated text", "a text ends with a quote, and a quote inside it is doubled: 'it''s'"))
 }
 
 fn number(rest: &str, at: usize) -> Result<(Token, usize), Mistake> {
@@ -146,11 +144,11 @@ fn number(rest: &str, at: usize) -> Result<(Token, usize), Mistake> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-'));
     match text.parse::<f64>() {
         Ok(number) if plain && number.is_finite() => Ok((Token::Number(number), length)),
-        _ => Err(Mistake::new(at, format!("{text} is no number"), "write 5, -5 or 0.5, or text in single quotes")),
+        _ => Err(Mistake::new(at, format!("{text} is not a number"), "write 5, -5 or 0.5, or text in single quotes")),
     }
 }
 
-/// How long the word is that a text starts with.
+/// Length in bytes of the word at the start of the text.
 fn word(rest: &str) -> usize {
     rest.find(|char: char| !char.is_alphanumeric() && char != '_').unwrap_or(rest.len())
 }

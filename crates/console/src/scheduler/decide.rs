@@ -1,118 +1,124 @@
-//! What is to be done next: a decision over what is there and what time it is. It has no clock, and touches nothing.
+//! Decides the scheduler's next step from an observation and the time. Pure: it reads neither the clock nor files.
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Sight;
+use super::Observation;
 use crate::schedule::Schedule;
 use volume::error::Result;
 
-/// How long after a failure it is tried again; then always as long as the last.
+/// Delays after consecutive failures. The last one repeats.
 const RETRIES: [SignedDuration; 3] =
     [SignedDuration::from_mins(5), SignedDuration::from_mins(15), SignedDuration::from_hours(1)];
 
-/// A slot with no backup for this long was missed. (`/health` is degraded two hours after a slot as well.)
+/// A slot that has no backup after this time is missed. `/health` becomes degraded after the same time.
 const MISSED_AFTER: SignedDuration = SignedDuration::from_hours(2);
 
-/// How often what is kept is verified in full.
 const VERIFY_EVERY: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// What was seen is believed for so long.
-const BELIEVED: SignedDuration = SignedDuration::from_hours(1);
+/// Maximum age of an observation, and the longest retry delay.
+const MAX_AGE: SignedDuration = SignedDuration::from_hours(1);
 
-/// What is to be done.
+/// The next thing to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// Take the scheduled backup.
     BackUp,
-    /// Verify what is kept.
+    /// Verify all kept backups in full.
     Verify,
-    /// Tell that there is no backup for a slot.
+    /// Report that a slot has no backup.
     Missed {
         /// The slot.
         due: Timestamp,
-        /// The newest backup.
+        /// Creation time of the newest backup.
         newest: Option<Timestamp>,
     },
-    /// Nothing.
+    /// Wait.
     Rest,
 }
 
-/// What it remembers: failures, and what it needs not look at again. Nothing of it has to outlive a restart.
+/// Memory of failures and of the last observation. It need not survive a restart.
 #[derive(Debug, Default)]
 pub struct Decider {
     failures: usize,
     retry_at: Option<Timestamp>,
     verify_at: Option<Timestamp>,
+    /// The slot last reported as missed.
     missed: Option<Timestamp>,
-    /// The newest backup that was ever seen.
-    seen: Option<Timestamp>,
-    /// When the instance was made.
+    /// Creation time of the newest backup in any observation.
+    newest_seen: Option<Timestamp>,
+    /// Creation time of the instance.
     created: Option<Timestamp>,
-    /// Since when it cannot be seen what is there.
+    /// Time of the first of the consecutive failed observations.
     blind_since: Option<Timestamp>,
-    /// When and for which slot nothing was to be done.
+    /// Time and slot of the last decision to rest.
     rested: Option<(Timestamp, Timestamp)>,
 }
 
 impl Decider {
-    /// Whether nothing has changed since it was last seen that nothing is to be done.
+    /// Whether the last decision to rest still applies, so that no new observation is needed.
     #[must_use]
     pub fn may_rest(&self, now: Timestamp, schedule: &Schedule) -> bool {
         self.rested.is_some_and(|(at, slot)| {
             let age = now.duration_since(at);
-            slot == schedule.latest_slot(now) && age >= SignedDuration::ZERO && age < BELIEVED
+            slot == schedule.latest_slot(now) && age >= SignedDuration::ZERO && age < MAX_AGE
         })
     }
 
-    /// What is to be done now.
+    /// Decides the next step from what `observe` returns.
     ///
     /// # Errors
-    /// Where it cannot be seen what is there. When that has been so for as long as a slot may be late, the slot is missed.
-    pub fn next(&mut self, now: Timestamp, schedule: &Schedule, look: impl FnOnce() -> Result<Sight>) -> Result<Step> {
+    /// `observe` fails. If it keeps failing for two hours, the result is `Step::Missed` instead, once per slot.
+    pub fn next(
+        &mut self,
+        now: Timestamp,
+        schedule: &Schedule,
+        observe: impl FnOnce() -> Result<Observation>,
+    ) -> Result<Step> {
         self.rested = None;
-        let sight = match look() {
-            Ok(sight) => sight,
-            Err(error) => return self.missed_in_the_dark(now, schedule).ok_or(error),
+        let observed = match observe() {
+            Ok(observed) => observed,
+            Err(error) => return self.missed_while_blind(now, schedule).ok_or(error),
         };
         self.blind_since = None;
-        self.seen = sight.newest.or(self.seen);
-        self.created = sight.created.or(self.created);
+        self.newest_seen = observed.newest.or(self.newest_seen);
+        self.created = observed.created.or(self.created);
         let slot = schedule.latest_slot(now);
-        if sight.has_state && schedule.is_due(now, sight.newest) {
-            if !sight.unfinished && !is_ahead(self.retry_at, now) {
+        if observed.has_state && schedule.is_due(now, observed.newest) {
+            if !observed.unfinished && !is_ahead(self.retry_at, now) {
                 return Ok(Step::BackUp);
             }
             return Ok(self.missed(now, schedule).unwrap_or(Step::Rest));
         }
-        if sight.unverified_since.is_some_and(|since| verification_is_due(since, now)) && !is_ahead(self.verify_at, now)
-        {
+        let verify = observed.unverified_since.is_some_and(|since| verification_is_due(since, now));
+        if verify && !is_ahead(self.verify_at, now) {
             return Ok(Step::Verify);
         }
-        // State may appear at any moment, and is then to be backed up.
-        self.rested = sight.has_state.then_some((now, slot));
+        // Without state we must observe again soon, because state may appear at any moment.
+        self.rested = observed.has_state.then_some((now, slot));
         Ok(Step::Rest)
     }
 
-    /// That the latest slot was missed, if that is news. (What was seen in a folder that is gone was made all the same.)
+    /// Reports the latest slot as missed, once. Backups in a folder that has disappeared since count, because they were
+    /// taken.
     fn missed(&mut self, now: Timestamp, schedule: &Schedule) -> Option<Step> {
         let slot = schedule.latest_slot(now);
-        let is_late = now.duration_since(slot) > MISSED_AFTER && schedule.is_due(now, self.seen);
+        let is_late = now.duration_since(slot) > MISSED_AFTER && schedule.is_due(now, self.newest_seen);
         let is_older = self.created.is_some_and(|created| created > slot);
         if !is_late || is_older || self.missed == Some(slot) {
             return None;
         }
         self.missed = Some(slot);
-        Some(Step::Missed { due: slot, newest: self.seen })
+        Some(Step::Missed { due: slot, newest: self.newest_seen })
     }
 
-    fn missed_in_the_dark(&mut self, now: Timestamp, schedule: &Schedule) -> Option<Step> {
-        // A clock may have been set back.
+    fn missed_while_blind(&mut self, now: Timestamp, schedule: &Schedule) -> Option<Step> {
+        // The clock may have been set back.
         let since = self.blind_since.filter(|since| *since <= now).unwrap_or(now);
         self.blind_since = Some(since);
         if now.duration_since(since) > MISSED_AFTER { self.missed(now, schedule) } else { None }
     }
 
-    /// A backup was taken, or was not.
+    /// Notes the result of `Step::BackUp`.
     pub fn backed_up(&mut self, now: Timestamp, done: bool) {
         if done {
             (self.failures, self.retry_at) = (0, None);
@@ -123,74 +129,74 @@ impl Decider {
         self.retry_at = now.checked_add(delay).ok();
     }
 
-    /// What is kept was verified, or could not be.
+    /// Notes the result of `Step::Verify`.
     pub fn verified(&mut self, now: Timestamp, done: bool) {
-        self.verify_at = if done { None } else { now.checked_add(BELIEVED).ok() };
+        self.verify_at = if done { None } else { now.checked_add(MAX_AGE).ok() };
     }
 
-    /// When a backup that failed is tried again.
+    /// Time of the next attempt after a failed backup.
     #[must_use]
     pub const fn retry_at(&self) -> Option<Timestamp> {
         self.retry_at
     }
 
-    /// When there is next something to look for, as far as is known.
+    /// The time by which a new observation is useful: the next retry or the next slot.
     #[must_use]
-    pub fn next_look(&self, now: Timestamp, schedule: &Schedule) -> Timestamp {
+    pub fn next_observation(&self, now: Timestamp, schedule: &Schedule) -> Timestamp {
         let retry = self.retry_at.filter(|at| *at > now);
         schedule.next_slot(now).min(retry.unwrap_or(Timestamp::MAX))
     }
 
-    /// Something has changed: what was seen is not believed any more.
-    pub const fn look_again(&mut self) {
+    /// Forces a new observation, for example after a changed setting.
+    pub const fn forget_observation(&mut self) {
         self.rested = None;
     }
 }
 
-/// Whether that time is still to come. One that is further away than any retry is of a clock that was set back.
+/// Whether a retry is still to come. A time further ahead than any retry delay means that the clock was set back.
 fn is_ahead(at: Option<Timestamp>, now: Timestamp) -> bool {
-    at.is_some_and(|at| at > now && at.duration_since(now) <= BELIEVED)
+    at.is_some_and(|at| at > now && at.duration_since(now) <= MAX_AGE)
 }
 
 fn verification_is_due(since: Timestamp, now: Timestamp) -> bool {
-    // Of a clock that was wrong: nobody knows when it was.
-    now.duration_since(since) >= VERIFY_EVERY || since.duration_since(now) > BELIEVED
+    // A time in the future comes from a wrong clock, so that the real time of the verification is unknown.
+    now.duration_since(since) >= VERIFY_EVERY || since.duration_since(now) > MAX_AGE
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const SIGHT: Sight =
-        Sight { newest: None, has_state: true, unfinished: false, created: None, unverified_since: None };
+    const OBSERVATION: Observation =
+        Observation { newest: None, has_state: true, unfinished: false, created: None, unverified_since: None };
 
     fn at(text: &str) -> Timestamp {
         text.parse().expect("a time")
     }
 
-    fn next(decider: &mut Decider, now: &str, sight: Sight) -> Step {
-        decider.next(at(now), &Schedule::default(), || Ok(sight)).expect("a step")
+    fn next(decider: &mut Decider, now: &str, observed: Observation) -> Step {
+        decider.next(at(now), &Schedule::default(), || Ok(observed)).expect("a step")
     }
 
     #[test]
-    fn a_failure_is_tried_again_later_and_later_and_told_of_once() {
+    fn a_failed_backup_is_retried_with_growing_delays_and_reported_as_missed_once() {
         let mut decider = Decider::default();
         let mut tries = Vec::new();
-        let mut told = Vec::new();
+        let mut missed = Vec::new();
         let mut now = at("2026-03-10T03:00:00Z");
         while now < at("2026-03-10T07:00:00Z") {
-            match next(&mut decider, &now.to_string(), SIGHT) {
+            match next(&mut decider, &now.to_string(), OBSERVATION) {
                 Step::BackUp => {
                     tries.push(now.strftime("%H:%M").to_string());
                     decider.backed_up(now, false);
                 }
-                Step::Missed { due, newest: None } => told.push((due, now.strftime("%H:%M").to_string())),
+                Step::Missed { due, newest: None } => missed.push((due, now.strftime("%H:%M").to_string())),
                 Step::Rest => now = now.checked_add(SignedDuration::from_mins(1)).expect("a time"),
                 other => unreachable!("{other:?}"),
             }
         }
         assert_eq!(tries, ["03:00", "03:05", "03:20", "04:20", "05:20", "06:20"]);
-        assert_eq!(told, [(at("2026-03-10T03:00:00Z"), "05:01".to_owned())]);
+        assert_eq!(missed, [(at("2026-03-10T03:00:00Z"), "05:01".to_owned())]);
         decider.backed_up(now, true);
         assert_eq!(decider.retry_at(), None);
     }
@@ -198,85 +204,85 @@ mod tests {
     #[test]
     fn nothing_is_backed_up_without_state_or_while_a_restore_is_unfinished() {
         let mut decider = Decider::default();
-        assert_eq!(next(&mut decider, "2026-03-10T04:00:00Z", Sight { has_state: false, ..SIGHT }), Step::Rest);
-        let unfinished = Sight { unfinished: true, ..SIGHT };
+        assert_eq!(next(&mut decider, "2026-03-10T04:00:00Z", Observation { has_state: false, ..OBSERVATION }), Step::Rest);
+        let unfinished = Observation { unfinished: true, ..OBSERVATION };
         assert_eq!(next(&mut decider, "2026-03-10T04:00:00Z", unfinished), Step::Rest);
         assert!(matches!(next(&mut decider, "2026-03-10T06:00:00Z", unfinished), Step::Missed { .. }));
-        assert_eq!(next(&mut decider, "2026-03-10T06:00:00Z", unfinished), Step::Rest, "told once");
-        assert_eq!(next(&mut decider, "2026-03-10T06:01:00Z", SIGHT), Step::BackUp);
+        assert_eq!(next(&mut decider, "2026-03-10T06:00:00Z", unfinished), Step::Rest, "reported once");
+        assert_eq!(next(&mut decider, "2026-03-10T06:01:00Z", OBSERVATION), Step::BackUp);
     }
 
     #[test]
-    fn a_slot_of_before_the_instance_was_not_missed_by_it() {
+    fn slots_before_the_creation_of_the_instance_are_not_missed() {
         let mut decider = Decider::default();
-        let young = Sight { unfinished: true, created: Some(at("2026-03-10T05:00:00Z")), ..SIGHT };
+        let young = Observation { unfinished: true, created: Some(at("2026-03-10T05:00:00Z")), ..OBSERVATION };
         assert_eq!(next(&mut decider, "2026-03-10T06:00:00Z", young), Step::Rest);
         assert!(matches!(next(&mut decider, "2026-03-11T06:00:00Z", young), Step::Missed { .. }));
     }
 
     #[test]
-    fn a_slot_is_missed_where_nothing_can_be_seen_for_two_hours() {
+    fn a_slot_is_missed_after_two_hours_of_failed_observations() {
         let mut decider = Decider::default();
         let mut blind = |now: &str| {
-            let look = || Err(volume::error::Error::new(volume::error::Code::Unexpected, "stale file handle"));
-            decider.next(at(now), &Schedule::default(), look)
+            let observe = || Err(volume::error::Error::new(volume::error::Code::Unexpected, "stale file handle"));
+            decider.next(at(now), &Schedule::default(), observe)
         };
         assert!(blind("2026-03-10T06:00:00Z").is_err());
         assert!(blind("2026-03-10T08:00:00Z").is_err());
         let missed = Step::Missed { due: at("2026-03-10T03:00:00Z"), newest: None };
         assert_eq!(blind("2026-03-10T08:01:00Z").expect("a step"), missed);
-        assert!(blind("2026-03-10T08:02:00Z").is_err(), "told once");
+        assert!(blind("2026-03-10T08:02:00Z").is_err(), "reported once");
         let missed = Step::Missed { due: at("2026-03-11T03:00:00Z"), newest: None };
         assert_eq!(blind("2026-03-11T05:00:01Z").expect("a step"), missed);
-        assert_eq!(next(&mut decider, "2026-03-11T05:01:00Z", SIGHT), Step::BackUp);
+        assert_eq!(next(&mut decider, "2026-03-11T05:01:00Z", OBSERVATION), Step::BackUp);
     }
 
     #[test]
-    fn a_backup_that_was_seen_was_not_missed_when_its_folder_goes() {
+    fn a_backup_that_was_seen_counts_after_its_folder_has_disappeared() {
         let mut decider = Decider::default();
         let newest = Some(at("2026-03-10T03:00:01Z"));
-        assert_eq!(next(&mut decider, "2026-03-10T03:01:00Z", Sight { newest, ..SIGHT }), Step::Rest);
-        assert_eq!(next(&mut decider, "2026-03-10T06:00:00Z", SIGHT), Step::BackUp);
+        assert_eq!(next(&mut decider, "2026-03-10T03:01:00Z", Observation { newest, ..OBSERVATION }), Step::Rest);
+        assert_eq!(next(&mut decider, "2026-03-10T06:00:00Z", OBSERVATION), Step::BackUp);
         decider.backed_up(at("2026-03-10T06:00:00Z"), false);
-        assert_eq!(next(&mut decider, "2026-03-10T06:01:00Z", SIGHT), Step::Rest);
+        assert_eq!(next(&mut decider, "2026-03-10T06:01:00Z", OBSERVATION), Step::Rest);
         decider.backed_up(at("2026-03-11T05:00:01Z"), false);
         let missed = Step::Missed { due: at("2026-03-11T03:00:00Z"), newest };
-        assert_eq!(next(&mut decider, "2026-03-11T05:00:02Z", SIGHT), missed);
+        assert_eq!(next(&mut decider, "2026-03-11T05:00:02Z", OBSERVATION), missed);
     }
 
     #[test]
-    fn a_clock_that_was_set_back_does_not_hold_up_a_retry() {
+    fn a_clock_that_was_set_back_does_not_delay_a_retry() {
         let mut decider = Decider::default();
         decider.backed_up(at("2027-03-10T04:00:00Z"), false);
-        assert_eq!(next(&mut decider, "2026-03-10T04:00:00Z", SIGHT), Step::BackUp);
+        assert_eq!(next(&mut decider, "2026-03-10T04:00:00Z", OBSERVATION), Step::BackUp);
     }
 
     #[test]
-    fn what_is_kept_is_verified_every_week_after_the_backup_of_the_day() {
+    fn kept_backups_are_verified_every_week_after_the_daily_backup() {
         let mut decider = Decider::default();
-        let made = Sight { newest: Some(at("2026-03-10T03:00:01Z")), ..SIGHT };
-        let since = |text| Sight { unverified_since: Some(at(text)), ..made };
+        let backed_up = Observation { newest: Some(at("2026-03-10T03:00:01Z")), ..OBSERVATION };
+        let since = |text| Observation { unverified_since: Some(at(text)), ..backed_up };
         let now = "2026-03-10T04:00:00Z";
-        assert_eq!(next(&mut decider, now, made), Step::Rest, "nothing is kept");
+        assert_eq!(next(&mut decider, now, backed_up), Step::Rest, "no kept backups");
         assert_eq!(next(&mut decider, now, since("2026-03-03T04:00:01Z")), Step::Rest);
         assert_eq!(next(&mut decider, now, since("2026-03-03T04:00:00Z")), Step::Verify);
-        assert_eq!(next(&mut decider, now, since("2027-01-01T00:00:00Z")), Step::Verify, "of a wrong clock");
-        assert_eq!(next(&mut decider, now, Sight { newest: None, ..since("2026-01-01T00:00:00Z") }), Step::BackUp);
+        assert_eq!(next(&mut decider, now, since("2027-01-01T00:00:00Z")), Step::Verify, "a wrong clock");
+        assert_eq!(next(&mut decider, now, Observation { newest: None, ..since("2026-01-01T00:00:00Z") }), Step::BackUp);
         decider.verified(at(now), false);
         assert_eq!(next(&mut decider, now, since("2026-01-01T00:00:00Z")), Step::Rest);
         assert_eq!(next(&mut decider, "2026-03-10T05:00:00Z", since("2026-01-01T00:00:00Z")), Step::Verify);
     }
 
     #[test]
-    fn what_was_seen_is_believed_for_an_hour_of_the_same_slot() {
+    fn an_observation_is_valid_for_an_hour_within_the_same_slot() {
         let mut decider = Decider::default();
         let schedule = Schedule::default();
-        let made = Sight { newest: Some(at("2026-03-10T03:00:01Z")), ..SIGHT };
-        assert_eq!(next(&mut decider, "2026-03-11T02:30:00Z", made), Step::Rest);
+        let backed_up = Observation { newest: Some(at("2026-03-10T03:00:01Z")), ..OBSERVATION };
+        assert_eq!(next(&mut decider, "2026-03-11T02:30:00Z", backed_up), Step::Rest);
         assert!(decider.may_rest(at("2026-03-11T02:59:00Z"), &schedule));
         assert!(!decider.may_rest(at("2026-03-11T03:00:00Z"), &schedule), "another slot");
         assert!(!decider.may_rest(at("2026-03-11T02:29:00Z"), &schedule), "a clock that was set back");
-        decider.look_again();
+        decider.forget_observation();
         assert!(!decider.may_rest(at("2026-03-11T02:59:00Z"), &schedule));
     }
 }

@@ -1,4 +1,4 @@
-//! The weekly verification: every backup of this instance that is kept, read to its last byte, its databases checked.
+//! The weekly verification: reads all kept backups of this instance in full and checks their databases.
 
 use std::{
     collections::BTreeMap,
@@ -16,31 +16,30 @@ use volume::{
     error::{Code, Result},
 };
 
-/// A backup to verify.
 struct Kept {
     file: PathBuf,
-    /// Unknown if its header is damaged.
+    /// `None` if the header is damaged.
     id: Option<Id>,
-    /// Whether its databases had no fault when it was made.
+    /// Whether the databases had no fault when the backup was taken.
     was_sound: bool,
 }
 
-/// Verifies all of them, and remembers what was found. The child tells of it.
+/// Verifies all kept backups and stores the result. The child process records the events.
 pub(super) async fn run(console: &Console) -> Result<()> {
     let kept = kept(console)?;
     let files: Vec<&str> = kept.iter().filter_map(|one| one.file.to_str()).collect();
     let found = if files.is_empty() {
         Value::Null
     } else {
-        let verb = [&["verify", "--full", "--json"], files.as_slice()].concat();
-        console.jobs.verb(console, &verb).await?
+        let command = [&["verify", "--full", "--json"], files.as_slice()].concat();
+        console.jobs.command(console, &command).await?
     };
     let failed = failed(&found, &kept);
     Verifications { at: Some(Timestamp::now()), failed }.save(&console.volume)
 }
 
-/// The backups that are this instance's and sealed with its key, those that are too damaged to be listed included. What is
-/// somebody else's is not ours to verify.
+/// The backups of this instance that its secret key opens, including files too damaged to be listed. Backups of other
+/// instances are not verified.
 fn kept(console: &Console) -> Result<Vec<Kept>> {
     let Some(instance) = Instance::load(&console.volume)? else { return Ok(Vec::new()) };
     let listed = backup::list(&console.volume.backups(), Some(&console.key))?;
@@ -52,7 +51,7 @@ fn kept(console: &Console) -> Result<Vec<Kept>> {
     Ok(ours.chain(damaged).collect())
 }
 
-/// Those that are not what they were, each with why. One without an id is in the child's events only.
+/// The backups with new damage, and the reason of each. A backup without an id is reported by the child's events only.
 fn failed(found: &Value, kept: &[Kept]) -> BTreeMap<Id, String> {
     let reports = found.get("backups").and_then(Value::as_array).into_iter().flatten();
     let failed = reports.filter_map(|report| {
@@ -65,15 +64,15 @@ fn failed(found: &Value, kept: &[Kept]) -> BTreeMap<Id, String> {
 
 fn fault(report: &Value, backup: &Kept) -> Option<String> {
     if let Some(error) = report.get("error") {
-        // Any other says nothing of the backup: it was removed meanwhile, or there was no space to check it in.
+        // Other codes do not mean damage: the backup may have been removed meanwhile, or the disk may be full.
         let of_the_file = u64::from(Code::NotABackup.exit())..=u64::from(Code::Unverified.exit());
         let is_fault = error.get("exit").and_then(Value::as_u64).is_some_and(|exit| of_the_file.contains(&exit));
         return is_fault.then(|| error.get("error").and_then(Value::as_str).unwrap_or("unknown").to_owned());
     }
     let finding = report.get("report")?.get("findings")?.get(0)?;
-    // Faults that a database had when it was backed up are no news.
-    let news = Some(finding).filter(|_| backup.was_sound)?;
-    let part = |name| news.get(name).and_then(Value::as_str).unwrap_or_default();
+    // Faults that the database already had when it was backed up do not count.
+    let new = Some(finding).filter(|_| backup.was_sound)?;
+    let part = |name| new.get(name).and_then(Value::as_str).unwrap_or_default();
     Some(format!("{} has a fault: {}", part("path"), part("finding")))
 }
 
@@ -91,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_what_it_was_has_failed() {
+    fn damage_and_new_faults_are_failures() {
         let fault = serde_json::json!([{"path": "a.db", "finding": "page 3 is never used"}]);
         let found = serde_json::json!({"backups": [
             {"file": "/b/seq_1.seqbac", "report": {"findings": []}},
@@ -106,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_looked_at_has_not_failed() {
+    fn a_backup_that_could_not_be_read_has_not_failed() {
         let error = |exit: Code| serde_json::json!({"error": "x", "exit": exit.exit()});
         let found = serde_json::json!({"backups": [
             {"file": "/b/seq_1.seqbac", "error": error(Code::TryAgain)},

@@ -1,5 +1,6 @@
-//! What the scheduler looks at: the folder of backups, the state, restores.
+//! The facts that the scheduler decides on: kept backups, state, restores.
 
+use engine::store::Matcher;
 use jiff::Timestamp;
 
 use engine::{
@@ -11,26 +12,27 @@ use profile::{Choice, Profile};
 use seqbac_header::SecretKey;
 use volume::{Instance, Volume, error::Result};
 
-/// What there is.
+/// A snapshot of the volume, as far as the scheduler needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sight {
-    /// When the newest scheduled backup of this instance was made.
+pub struct Observation {
+    /// Creation time of the newest scheduled backup of this instance.
     pub newest: Option<Timestamp>,
-    /// Whether there is anything to back up.
+    /// Whether the volume holds anything to back up.
     pub has_state: bool,
     /// Whether a restore is unfinished.
     pub unfinished: bool,
-    /// When the instance was made: what was due before was not its to make.
+    /// Creation time of the instance, because earlier slots do not count as missed.
     pub created: Option<Timestamp>,
-    /// Since when what is kept was not verified in full: the last time, or the oldest backup. None where nothing is kept.
+    /// Time of the last full verification, or else creation time of the oldest kept backup. `None` if this instance has
+    /// no kept backup.
     pub unverified_since: Option<Timestamp>,
 }
 
-impl Sight {
-    /// Looks.
+impl Observation {
+    /// Observes the volume.
     ///
     /// # Errors
-    /// Where something cannot be read.
+    /// The profile, the instance, the restore sets or the backup folder cannot be read.
     pub fn of(volume: &Volume, profile: &Choice, key: &SecretKey, now: Timestamp) -> Result<Self> {
         let unfinished = volume::restores::unfinished(volume)?;
         let profile = profile.load(volume.root())?;
@@ -38,7 +40,7 @@ impl Sight {
         let Some(instance) = Instance::load(volume)? else {
             return Ok(Self { newest: None, has_state, unfinished, created: None, unverified_since: None });
         };
-        // Without its folder, a backup is tried all the same: it is the attempt that fails, for all to see.
+        // If the backup folder is missing, a backup is due: the failing attempt makes the problem visible.
         let newest = match volume.refuse_missing_backups() {
             Ok(()) => backup::newest_scheduled(&volume.backups(), key, instance.id, now)?,
             Err(_) => None,
@@ -55,9 +57,9 @@ impl Sight {
     }
 }
 
-/// Where no profile says what the server's state is, the console's own is state enough: it may be the server itself.
-/// Where one does, a backup is not tried before the server has made it.
+/// Without a profile, the console's metastore counts as state, because the console may be the server itself. With a
+/// profile, no backup is due before the server has created its state.
 fn has_state(volume: &Volume, profile: &Profile) -> Result<bool> {
     let own = profile.scope.discover && metastore::is_there(volume)?;
-    Ok(own || holds_state(volume.root(), &profile.scope.compile()?)?)
+    Ok(own || holds_state(volume.root(), &Matcher::of(&profile.scope)?)?)
 }
