@@ -120,7 +120,7 @@ impl Context {
 
     /// The volume's profile.
     fn profile(&self, volume: &Volume) -> Result<Profile> {
-        self.profile.load(volume.root())
+        ::engine::finds::load(&self.profile, volume.root())
     }
 }
 

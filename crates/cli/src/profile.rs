@@ -114,6 +114,7 @@ struct OnVolume {
 impl Check {
     fn run(self, context: &Context) -> Result<ExitCode> {
         let written = chosen(&self.named)?.read()?.ok_or_else(unnamed)?;
+        finds::check(&written)?;
         let (volume, problems) = self.look(&written, context)?;
         if self.json {
             let steps = written.steps.iter().map(shown).collect();

@@ -1,5 +1,5 @@
-//! Whether a profile fits: what each of its stores finds on a volume, and whether its steps act on what those hold.
-//! Looks, and changes nothing.
+//! Whether a profile fits a volume: what each of its stores matches, and whether its steps act on files outside the
+//! state. Reads only.
 
 use crate::store::Matcher;
 use std::path::Path;
@@ -9,29 +9,25 @@ use serde::Serialize;
 use crate::store::{Survey, SurveyEntry};
 use profile::{PathKind, Scope, scope::plain};
 use profile::{
-    Profile,
+    Choice, Profile, Written,
     step::{Action, Step},
 };
 use seqbac_header::RelPath;
 use volume::error::{Error, Result};
 
-/// What one glob of `[state]` finds, or discovery.
+/// The matches of one glob of `[state]`, or of discovery.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StoreFinds {
     /// `sqlite`, `files` or `discovery`.
     pub store: &'static str,
-    /// The glob; discovery has none.
+    /// `None` for discovery.
     pub glob: Option<String>,
-    /// Databases.
     pub databases: Vec<RelPath>,
-    /// Files and links.
+    /// Plain files and links.
     pub files: Vec<RelPath>,
 }
 
-/// What each store finds, in the order of the profile, of all that a survey of the volume by this profile found.
-///
-/// # Errors
-/// Where a glob makes no sense.
+/// The matches of each store, in the order of the profile, among everything that `survey` found.
 pub fn stores(profile: &Profile, survey: &Survey) -> Result<Vec<StoreFinds>> {
     let Scope { sqlite, files, discover, .. } = &profile.scope;
     if *discover {
@@ -49,13 +45,11 @@ fn of_glob(store: &'static str, glob: Option<String>, scope: &Scope, survey: &Su
     Ok(StoreFinds { store, glob, databases: paths(&survey.databases), files: paths(&survey.files) })
 }
 
-/// Each step that names a file which is no part of the state: no restore would bring it, so the step would fail.
-///
-/// # Errors
-/// Where a glob makes no sense.
+/// An error for each step that names a file outside the state: because no restore brings that file, the step would
+/// fail.
 pub fn outside_state(scope: &Scope, steps: &[Step]) -> Result<Vec<Error>> {
     let matcher = Matcher::of(&scope)?;
-    // A name without wildcards may be a directory's, and stand for all in it.
+    // A glob without wildcards may name a directory, and stand for everything in it.
     let may_hold = |path: &RelPath, kind| matcher.takes(path, kind) || (matcher.reaches_below(path) && !scope.discover);
     let named = steps.iter().filter_map(|step| match &step.action {
         Action::Sqlite(rows) => Some((step, &rows.database, PathKind::Database)),
@@ -78,10 +72,27 @@ fn is_outside(step: &str, path: &RelPath, kind: PathKind) -> Error {
     .hint(format!("add it to `{store}` below [state], and leave it out of `exclude` and .moorlineignore"))
 }
 
-/// What there is on the volume mounted at `root`, by this profile.
-///
-/// # Errors
-/// Where it cannot be read.
+/// Walks the volume mounted at `root`, by this profile.
 pub fn survey(profile: &Profile, root: &Path) -> Result<Survey> {
     crate::store::survey(root, &Matcher::of(&profile.scope)?)
+}
+
+/// The profile of the volume mounted at `root`: the chosen one, or what discovery finds.
+pub fn load(choice: &Choice, root: &Path) -> Result<Profile> {
+    let profile = match choice.read()? {
+        Some(written) => {
+            check(&written)?;
+            written.on(root)?
+        }
+        None => Profile::discover(root)?,
+    };
+    Matcher::of(&profile.scope)?;
+    Ok(profile)
+}
+
+/// Checks what needs globs to be matched: that no database is both named and excluded.
+pub fn check(written: &Written) -> Result<()> {
+    let Some(scope) = &written.state else { return Ok(()) };
+    let matcher = Matcher::of(scope)?;
+    written.refuse_excluded(|path| matcher.excludes(path, false))
 }

@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Profile, builtin, written::Written};
+use super::{builtin, written::Written};
 use volume::error::{Code, Error, IoContext, Result};
 
 /// The variable that names a profile.
@@ -80,17 +80,6 @@ impl Choice {
                     _ => read(image).map(Some),
                 }
             }
-        }
-    }
-
-    /// The profile of the volume mounted at `root`.
-    ///
-    /// # Errors
-    /// As [`Self::read`], and as discovery has them.
-    pub fn load(&self, root: &Path) -> Result<Profile> {
-        match self.read()? {
-            Some(written) => written.on(root),
-            None => Profile::discover(root),
         }
     }
 }

@@ -25,44 +25,24 @@ pub fn discovered(root: &Path) -> Result<Scope> {
         .map_err(|error| error.with_code(volume::error::Code::Usage))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let scope = Scope { ignore: text.lines().map(str::to_owned).collect(), ..Scope::everything() };
-    scope.compile()?;
     Ok(scope)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{PathKind, scope::Matcher};
-    use seqbac_header::RelPath;
     use volume::error::Code;
 
-    fn with(ignore: &[u8]) -> Result<Matcher> {
+    fn with(ignore: &[u8]) -> Result<Scope> {
         let dir = tempfile::tempdir().expect("a folder");
         fs::write(dir.path().join(IGNORE_FILE), ignore).expect("writes");
-        discovered(dir.path())?.compile()
-    }
-
-    fn takes(matcher: &Matcher, path: &str) -> bool {
-        matcher.takes(&RelPath::new(path).expect("a plain path"), PathKind::File)
+        discovered(dir.path())
     }
 
     #[test]
     fn without_an_ignore_file_all_is_state() {
         let dir = tempfile::tempdir().expect("a folder");
         assert_eq!(discovered(dir.path()).expect("discovers"), Scope::everything());
-    }
-
-    #[test]
-    fn an_ignore_file_from_windows_is_read() {
-        let matcher = with(b"\xef\xbb\xbfcache/\r\n*.tmp\r\n").expect("reads");
-        assert!(!takes(&matcher, "cache/x") && !takes(&matcher, "a.tmp") && takes(&matcher, "a"));
-    }
-
-    #[test]
-    fn a_bad_line_is_named_by_its_number() {
-        let error = with(b"# caches\n\n[z-a]\n").expect_err("refuses");
-        assert_eq!(error.code(), Code::Usage);
-        assert!(error.message().contains("line 3"), "{error}");
     }
 
     #[test]

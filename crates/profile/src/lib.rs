@@ -23,7 +23,7 @@ use self::step::Step;
 pub use self::{
     choice::Choice,
     health::Health,
-    scope::{Matcher, PathKind, Scope},
+    scope::{PathKind, Scope},
     written::Written,
 };
 use volume::error::Result;

@@ -317,7 +317,7 @@ fn glob(table: &Table<'_>, key: &str) -> Result<String> {
     const INSTEAD: &str = "write a path relative to the storage root; * and ** stand for parts of it";
     let glob = table.needs(key, example(key))?;
     let alone = Scope { files: vec![glob.to_owned()], ..Scope::default() };
-    alone.compile().map_err(|error| table.fault(key, format!("makes no sense: {}", error.message()), INSTEAD))?;
+    alone.check_globs().map_err(|error| table.fault(key, format!("is invalid: {}", error.message()), INSTEAD))?;
     // Of what is ours, the console's database alone has apps.
     match scope::is_own_glob(glob) && !(key == "sqlite" && glob == METASTORE) {
         true => Err(table.fault(key, format!("is {glob:?}, and that is never part of a backup"), INSTEAD)),

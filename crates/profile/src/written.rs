@@ -12,7 +12,8 @@ use crate::{
     Scope,
     scope::{is_own_glob, plain},
 };
-use volume::error::Result;
+use seqbac_header::RelPath;
+use volume::error::{Error, Result};
 
 const KEYS: [&str; 6] = ["name", "prefix", "apps", "state", "health", "quarantine"];
 const STATE: [&str; 3] = ["sqlite", "files", "exclude"];
@@ -22,7 +23,7 @@ const HEALTH: [&str; 3] = ["http", "tcp", "alive"];
 const LONGEST_PREFIX: usize = 64;
 
 /// What a profile says of itself, whatever the volume.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Written {
     /// Its name.
     pub name: String,
@@ -30,6 +31,7 @@ pub struct Written {
     pub prefix: String,
     /// Its stores; `None` where it leaves that to discovery.
     pub state: Option<Scope>,
+    if_excluded: Vec<(RelPath, Error)>,
     /// When its server counts as healthy.
     pub health: Option<Health>,
     /// What its apps are.
@@ -49,15 +51,27 @@ impl Written {
         let top = Table::of_document(source, &document);
         top.only(&KEYS, belongs)?;
         let state = top.table("state", "[state]", "a line [state], and below it its keys")?;
-        let scope = state.as_ref().map(scope).transpose()?;
+        let (scope, if_excluded) = state.as_ref().map(scope).transpose()?.unzip();
         Ok(Self {
             name: name(&top)?,
             prefix: prefix(&top)?,
             state: scope,
+            if_excluded: if_excluded.unwrap_or_default(),
             health: health(&top)?,
             apps: apps(&top)?,
             steps: quarantine::steps(top.tables("quarantine")?)?,
         })
+    }
+
+    /// Refuses a profile that names a database which it also excludes. Only a caller that can match globs can ask this.
+    ///
+    /// # Errors
+    /// `Usage`, with the line that names the database.
+    pub fn refuse_excluded(&self, excludes: impl Fn(&RelPath) -> bool) -> Result<()> {
+        match self.if_excluded.iter().find(|(path, _)| excludes(path)) {
+            Some((_, error)) => Err(error.clone()),
+            None => Ok(()),
+        }
     }
 
     /// The profile of the volume mounted at `root`.
@@ -119,7 +133,8 @@ fn apps(top: &Table<'_>) -> Result<Apps> {
     }
 }
 
-fn scope(state: &Table<'_>) -> Result<Scope> {
+/// The globs, and for each database that is named the error to report if `exclude` leaves it out.
+fn scope(state: &Table<'_>) -> Result<(Scope, Vec<(RelPath, Error)>)> {
     state.only(&STATE, |_| None)?;
     let globs = |key: &str, example: &str| -> Result<Vec<(String, Place)>> {
         let found = state.texts(key, example)?.unwrap_or_default();
@@ -140,14 +155,12 @@ fn scope(state: &Table<'_>) -> Result<Scope> {
         ));
     }
     let scope = Scope { sqlite: texts(&sqlite), files: texts(&files), exclude: texts(&exclude), ..Scope::default() };
-    let matcher = scope.compile()?;
-    for (glob, place) in &sqlite {
-        if let Some(path) = plain(glob).filter(|path| matcher.excludes(path, false)) {
-            let what = format!("`sqlite` names {path}, which `exclude` leaves out, or which is moorline's own");
-            return Err(state.source.fault(place, what, "take it out of one of them: `exclude` wins"));
-        }
-    }
-    Ok(scope)
+    let named = sqlite.iter().filter_map(|(glob, place)| {
+        let path = plain(glob)?;
+        let what = format!("`sqlite` names {path}, which `exclude` leaves out, or which is moorline's own");
+        Some((path, state.source.fault(place, what, "take it out of one of them: `exclude` wins")))
+    });
+    Ok((scope, named.collect()))
 }
 
 fn makes_sense(state: &Table<'_>, key: &str, glob: &str, place: &Place) -> Result<()> {
@@ -158,7 +171,7 @@ fn makes_sense(state: &Table<'_>, key: &str, glob: &str, place: &Place) -> Resul
         _ => Scope { exclude: one(), ..Scope::default() },
     };
     let instead = "write a path relative to the storage root; * and ? stand for what is not a /, ** for all";
-    if let Err(error) = alone.compile() {
+    if let Err(error) = alone.check_globs() {
         return Err(state.source.fault(place, error.message(), instead));
     }
     match is_own_glob(glob) && key != "exclude" {

@@ -1,8 +1,9 @@
-//! Which paths move, so that the volume holds exactly the new state within the scope, and all else stays.
+//! Which paths move, so that within the scope the volume contains exactly the new state, and everything else stays.
 //!
-//! The tree on the volume and the staged tree are walked together. A directory that both have is entered; it is moved
-//! whole only if nothing in it is excluded or foreign. What only the volume has is moved aside if every scope takes
-//! it. A database's `-wal`, `-shm` and `-journal` go with it: left behind, SQLite replays them over the new pages.
+//! We walk the tree on the volume and the staged tree together. A directory that exists in both is entered; it is moved as
+//! a whole only if nothing in it is excluded or foreign. A path that exists only on the volume is moved away if every scope
+//! includes it. The `-wal`, `-shm` and `-journal` of a database move with it, because SQLite would replay them over the new
+//! pages.
 
 use std::{
     collections::BTreeSet,
@@ -15,14 +16,15 @@ use volume::presence;
 
 use super::{Move, set::RestoreSet, set::is_own};
 use crate::store::{is_backup, is_database, sidecar_base};
-use profile::{Matcher, PathKind, Scope};
+use crate::store::Matcher;
+use profile::{PathKind, Scope};
 use seqbac_header::RelPath;
 use volume::{
     Volume,
     error::{Code, Error, IoContext, Result},
 };
 
-/// The scopes that a restore is exact within: the backup's and the volume's.
+/// The scopes within which a restore is exact: those of the backup and of the volume.
 #[derive(Debug)]
 pub struct Scopes {
     all: Vec<Matcher>,
@@ -31,24 +33,22 @@ pub struct Scopes {
 }
 
 impl Scopes {
-    /// Of a backup and a volume.
     pub fn new(backup: &Scope, volume: &Scope) -> Result<Self> {
         Self::all(&[backup.clone(), volume.clone()])
     }
 
-    /// Of a journal.
     pub fn all(scopes: &[Scope]) -> Result<Self> {
-        let all = scopes.iter().map(Scope::compile).collect::<Result<_>>()?;
+        let all = scopes.iter().map(Matcher::of).collect::<Result<_>>()?;
         Ok(Self { all, beyond: BTreeSet::new(), whole: Vec::new() })
     }
 
-    /// The same, and these paths beside.
+    /// Adds single paths.
     #[must_use]
     pub fn and(self, beyond: &[RelPath]) -> Self {
         Self { beyond: beyond.iter().cloned().collect(), ..self }
     }
 
-    /// The same, and these files beside, or directories with all in them.
+    /// Adds files, and directories with everything in them.
     #[must_use]
     pub fn and_all_in(self, whole: Vec<RelPath>) -> Self {
         Self { whole, ..self }
@@ -61,7 +61,7 @@ impl Scopes {
             || self.all.iter().all(|matcher| matcher.takes(path, kind))
     }
 
-    /// Whether anything below this directory could be taken: where none leads, nobody needs to be able to look.
+    /// Whether anything below this directory could be included. If not, we need no permission to list it.
     fn reach_below(&self, directory: &RelPath) -> bool {
         let leads = |path: &RelPath| path.as_path().starts_with(directory.as_path());
         self.all.iter().all(|matcher| matcher.reaches_below(directory))
@@ -69,8 +69,8 @@ impl Scopes {
             || self.whole.iter().any(|path| leads(path) || directory.as_path().starts_with(path.as_path()))
     }
 
-    /// Of the paths in the tree at `source`, those that no scope lets go again, and that nothing on the volume makes
-    /// way for: a backup may hold what the volume ignores by now, and taking the restore back must take it away.
+    /// The paths in the tree at `source` that a scope excludes and that do not exist on the volume. A backup may
+    /// contain files that the volume ignores by now; undoing the restore must remove them.
     pub fn beyond(&self, volume: &Volume, source: &Path) -> Result<Vec<RelPath>> {
         let mut beyond = Vec::new();
         let mut waiting: Vec<RelPath> = top(source)?.into_iter().filter(|path| !is_own(path)).collect();
@@ -95,8 +95,8 @@ impl Scopes {
     }
 }
 
-/// The moves that put the tree at `source` in place of the state on the volume. `source` is a folder of some restore
-/// set; what is replaced goes into `set`.
+/// The moves that replace the state on the volume with the tree at `source`. `source` is a folder of some restore set;
+/// the replaced paths go into `set`.
 pub fn of_tree(volume: &Volume, set: &RestoreSet, source: &Path, scopes: &Scopes) -> Result<Vec<Move>> {
     let plan = Plan { volume, set, source, scopes };
     let mut moves = Vec::new();
@@ -111,16 +111,16 @@ struct Plan<'a> {
     scopes: &'a Scopes,
 }
 
-/// How much of a path on the volume may be moved aside.
+/// How much of a path on the volume may be moved away.
 enum Sweep {
-    /// All of it, in one move.
+    /// Everything, in one move.
     Whole,
-    /// These paths below it, and not itself.
+    /// Only these paths below it.
     Parts(Vec<RelPath>),
 }
 
 impl Plan<'_> {
-    /// Merges one directory that both trees have; `None` is the storage root.
+    /// Merges a directory that exists in both trees; `None` is the storage root.
     fn merge(&self, folder: Option<&RelPath>, moves: &mut Vec<Move>) -> Result<()> {
         let (live, staged) = match folder {
             Some(folder) => (folder.under(self.volume.root()), folder.under(self.source)),
@@ -183,7 +183,7 @@ impl Plan<'_> {
         Ok(if whole { Sweep::Whole } else { Sweep::Parts(parts) })
     }
 
-    /// Whether what is not a directory is moved aside when the new state has nothing of its name.
+    /// Whether to move away a file that the new state does not contain.
     fn goes(&self, path: &RelPath, live: &Path) -> Result<bool> {
         let kind = live.symlink_metadata().on("look at", live)?.file_type();
         if kind.is_symlink() {
@@ -205,7 +205,7 @@ impl Plan<'_> {
         Ok(self.scopes.take(path, kind))
     }
 
-    /// A sidecar may have outlived its database: then the one that comes counts.
+    /// A sidecar may have outlived its database on the volume, so the incoming database counts too.
     fn is_database(&self, path: &RelPath) -> Result<bool> {
         let database = |path: PathBuf| -> Result<bool> {
             let is_file = presence::entry(&path)?.is_some_and(|meta| meta.is_file());

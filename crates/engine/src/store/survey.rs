@@ -18,7 +18,8 @@ use std::{
 
 pub use self::entry::{Note, SurveyEntry};
 use self::walk::{Seen, walk};
-use profile::{Matcher, PathKind};
+use super::Matcher;
+use profile::PathKind;
 use seqbac_header::RelPath;
 use volume::error::Result;
 

@@ -14,7 +14,8 @@ use std::{
 };
 
 use super::{Note, SEQBAC_MAGIC, SIDECARS, SMALLEST_DATABASE, SQLITE_HEADER, SurveyEntry};
-use profile::{Matcher, PathKind};
+use crate::store::Matcher;
+use profile::PathKind;
 use seqbac_header::RelPath;
 use volume::error::{Error, IoContext, Result};
 
