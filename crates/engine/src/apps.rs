@@ -1,14 +1,14 @@
 //! Quarantine without a restore: the apps of the volume itself, switched off and on while no server runs.
 //!
 //! ```text
-//! request    a server runs: written down, and carried out by the next start
-//! disable    memory, durable and `pending` → the changes → memory
-//! release    the changes → memory, store by store
-//! settle     at a start, before the server: what is `pending` is done again, what was asked for is released
+//! request         a server runs: recorded, and carried out by the next start
+//! disable         record with `pending`, durable → the changes → record
+//! release         the changes → record, store by store
+//! apply_pending   at a start, before the server: repeat what is `pending`, release what was requested
 //! ```
-//! Whoever changes the memory holds [`AppsLock`], so that no request is lost; whoever changes the state holds the
-//! volume's lock, which the caller shows. A person's verb refuses to run beside a backup; a start does not wait for one,
-//! and the backup notices.
+//! Locks: a change to the record needs [`AppsLock`], so that no request is lost; a change to the state needs the volume's
+//! lock, which callers pass in. Commands that a user runs refuse while a backup runs, because the backup must record as
+//! quarantined every app that it reads as off. A start does not wait for a backup; the backup notices the start.
 
 use crate::store::Matcher;
 use std::{collections::BTreeSet, os::fd::OwnedFd};
@@ -27,42 +27,42 @@ use volume::{
     error::{Code, Error, Result},
 };
 
-/// Apps that were switched off without a restore.
 #[derive(Debug, Serialize)]
 pub struct Disabled {
-    /// All that are off now.
+    /// All apps that are off now.
     pub apps: Vec<App>,
-    /// How many of them had been on until now.
+    /// How many of them were on until now.
     pub switched_off: usize,
-    /// What a person should know.
+    /// Warnings for the user.
     pub notes: Vec<String>,
 }
 
-/// What was done before the server starts.
+/// The changes that [`apply_pending`] made before the server starts.
 #[derive(Debug)]
 pub struct AppliedPending {
-    /// Whether apps were switched off that a crash had kept from it.
+    /// Whether it finished a `disable` that a crash interrupted.
     pub resumed: bool,
-    /// What came of the release that was asked for.
+    /// The result of the requested release, if one was requested.
     pub release: Option<Release>,
-    /// What a person should know.
+    /// Warnings for the user.
     pub notes: Vec<String>,
 }
 
-/// Switches all apps off that the profile finds on.
+/// Switches off all apps that the profile finds on.
 ///
 /// # Errors
-/// `AppsUnknown` where nobody has said what they are, or a step fails; `TryAgain` while a database of the state is in use,
-/// or a backup is being made.
+///
+/// `AppsUnknown` if no profile lists the apps, or a step fails. `TryAgain` while a database of the state is in use, or
+/// a backup runs.
 pub fn disable(volume: &Volume, profile: &Profile, _held: &Lock) -> Result<Disabled> {
     let _locks = (no_backup(volume)?, AppsLock::take(volume)?);
-    // Whoever switches everything off does not want released what was asked for before.
+    // To switch everything off cancels the releases that were requested before.
     let before = QuarantineRecord::load(volume)?.map(QuarantineRecord::without_requests);
     let console = metastore::is_there(volume)?;
     let steps = match (profile.apps, &before) {
         (Apps::Listed, _) => profile.steps.clone(),
         (Apps::None, _) => Vec::new(),
-        (Apps::Unknown, Some(memory)) => steps_of(memory),
+        (Apps::Unknown, Some(record)) => steps_of(record),
         (Apps::Unknown, None) if is_only_console(volume, profile)? => Vec::new(),
         (Apps::Unknown, None) => return Err(unknown()),
     };
@@ -70,18 +70,14 @@ pub fn disable(volume: &Volume, profile: &Profile, _held: &Lock) -> Result<Disab
     let console_held = console.then(|| MetastoreLock::alone(volume)).transpose()?;
     no_database_in_use(volume, std::slice::from_ref(&profile.scope))?;
     let known: BTreeSet<_> = before.iter().flat_map(QuarantineRecord::apps).map(|app| app.id).collect();
-    let (memory, notes) = switch_off(volume, &steps, before, console_held.as_ref())?;
-    let apps: Vec<App> = memory.apps().collect();
+    let (record, notes) = switch_off(volume, &steps, before, console_held.as_ref())?;
+    let apps: Vec<App> = record.apps().collect();
     let switched_off = apps.iter().filter(|app| !known.contains(&app.id)).count();
     events::switched_off(volume, switched_off);
     Ok(Disabled { apps, switched_off, notes })
 }
 
-/// What steps would find that are on, where quarantine is not in force; `None` where nobody knows what the server's apps
-/// are.
-///
-/// # Errors
-/// Where the volume cannot be read, or a step makes no sense.
+/// A dry run of [`disable`], without regard to an earlier quarantine. Returns `None` if no profile lists the apps.
 pub fn inspect(volume: &Volume, profile: &Profile) -> Result<Option<Vec<StepInspection>>> {
     let steps = match profile.apps {
         Apps::Listed => profile.steps.clone(),
@@ -94,47 +90,48 @@ pub fn inspect(volume: &Volume, profile: &Profile) -> Result<Option<Vec<StepInsp
     apps::inspect(volume.root(), &apps::with_console(steps, console)?).map(Some)
 }
 
-/// Whether the console is the server: it has state, and nobody else has.
+/// Whether the console is the server: the volume has a console's database, and no other state.
 fn is_only_console(volume: &Volume, profile: &Profile) -> Result<bool> {
     Ok(metastore::is_there(volume)? && !holds_state(volume.root(), &Matcher::of(&profile.scope)?)?)
 }
 
-/// What came of the wish to put apps back on.
+/// The result of `apps release`.
 #[derive(Debug, Serialize)]
 pub struct ReleaseResult {
-    /// Those that are on again, or were left as they are, step by step.
+    /// Chosen apps that are on again or that could not be released, by step.
     pub released: Vec<ReleasedStep>,
-    /// All that is asked of the next start by now; null where this left nothing for it.
+    /// All requests that wait for the next start; `None` if this command left nothing for it.
     pub requested: Option<Requests>,
-    /// Who keeps the server's state from being changed now, where something is left for the next start.
+    /// Why the server's apps cannot be released now; `None` unless something was left for the next start.
     pub because: Option<String>,
-    /// What is off still.
+    /// Apps that are still off.
     pub left_off: Vec<App>,
-    /// What a person should know.
+    /// Warnings for the user.
     pub warnings: Vec<String>,
 }
 
 impl ReleaseResult {
-    fn of(release: Release, memory: &QuarantineRecord) -> Self {
+    fn of(release: Release, record: &QuarantineRecord) -> Self {
         Self {
             released: release.steps,
             requested: None,
             because: None,
-            left_off: memory.apps().collect(),
+            left_off: record.apps().collect(),
             warnings: release.warnings,
         }
     }
 }
 
-/// Puts the chosen apps back on: now, where no server runs. Otherwise the console's own are put back on now, and the
-/// server's by its next start, for which it is written down. `inherited` is the descriptor of the volume's lock that a
-/// parent left to this process.
+/// Releases the chosen apps: now, if no server runs. Otherwise the console's own are released now, and those of the
+/// server are recorded as requests for the next start. `inherited` is the descriptor of the volume's lock, if the
+/// parent process passed one on.
 ///
-/// The console may call it, while nobody waits for its database: that is let go of first, within seconds.
+/// The console may call it, unless it holds its own database open: we wait for that lock for 20 s.
 ///
 /// # Errors
-/// `NotFound` where there is no quarantine, or no such app. `TryAgain` while a restore is unfinished or a backup is being
-/// made. Where an app cannot be put back: what could be until then is, and the rest is still remembered.
+///
+/// `NotFound` if the volume is not in quarantine, or an app does not exist. `TryAgain` while a restore is unfinished or
+/// a backup runs. If one app fails, the apps released before it stay released, and all others stay recorded.
 pub fn release(volume: &Volume, profile: &Profile, chosen: &Chosen, inherited: Option<OwnedFd>) -> Result<ReleaseResult> {
     let _held = match Lock::try_take(volume, "apps release", inherited)? {
         Ok(lock) => lock,
@@ -151,51 +148,52 @@ pub fn release(volume: &Volume, profile: &Profile, chosen: &Chosen, inherited: O
 
 fn release_now(volume: &Volume, chosen: &Chosen) -> Result<ReleaseResult> {
     let _locks = (no_backup(volume)?, AppsLock::take(volume)?);
-    let mut memory = load(volume, chosen)?;
-    let console = console_closed(volume, &memory)?;
-    if memory.pending {
-        let steps = steps_of(&memory);
-        memory = switch_off(volume, &steps, Some(memory), console.as_ref())?.0;
+    let mut record = load(volume, chosen)?;
+    let console = console_closed(volume, &record)?;
+    if record.pending {
+        let steps = steps_of(&record);
+        record = switch_off(volume, &steps, Some(record), console.as_ref())?.0;
     }
-    let released = switch_on(volume, &mut memory, chosen, console.as_ref())?;
-    forget_requests(&mut memory);
-    memory.save(volume)?;
-    events::released(volume, &released, &memory);
-    Ok(ReleaseResult::of(released, &memory))
+    let released = switch_on(volume, &mut record, chosen, console.as_ref())?;
+    forget_requests(&mut record);
+    record.save(volume)?;
+    events::released(volume, &released, &record);
+    Ok(ReleaseResult::of(released, &record))
 }
 
-/// Beside a server, which is why the rest has to wait.
+/// Releases the console's apps, and records the others as requests because a server may be running.
 fn release_beside(volume: &Volume, chosen: &Chosen, because: &str) -> Result<ReleaseResult> {
     refuse_unfinished(volume)?;
-    // A backup that is being made is no reason not to write down what the next start is to do.
+    // A running backup prevents changes to the console's database, but not that we record requests.
     let (backup, _apps) = (no_backup(volume), AppsLock::take(volume)?);
-    let mut memory = load(volume, chosen)?;
-    // What was cut off while apps were switched off is finished by the next start before anything is switched on.
-    let (ours, others) = if memory.pending { (None, Some(chosen.clone())) } else { divide(&memory, chosen) };
+    let mut record = load(volume, chosen)?;
+    // If `disable` was interrupted, the next start finishes it before anything is switched on, so everything has to
+    // wait.
+    let (ours, others) = if record.pending { (None, Some(chosen.clone())) } else { divide(&record, chosen) };
     if let Some(others) = &others {
-        memory.requested.add(others);
+        record.requested.add(others);
     }
     let release = match ours {
         Some(ours) => {
             let _backup = backup?;
-            release_console(volume, &mut memory, &ours)?
+            release_console(volume, &mut record, &ours)?
         }
         None => Release::default(),
     };
-    forget_requests(&mut memory);
-    memory.save(volume)?;
-    events::released(volume, &release, &memory);
-    let mut answer = ReleaseResult::of(release, &memory);
+    forget_requests(&mut record);
+    record.save(volume)?;
+    events::released(volume, &release, &record);
+    let mut answer = ReleaseResult::of(release, &record);
     if others.is_some() {
-        answer.requested = Some(memory.requested);
+        answer.requested = Some(record.requested);
         answer.because = Some(because.to_owned());
     }
     Ok(answer)
 }
 
-/// Which of the chosen are the console's apps, and which the server's.
-fn divide(memory: &QuarantineRecord, chosen: &Chosen) -> (Option<Chosen>, Option<Chosen>) {
-    let mut server = memory.clone();
+/// Divides the chosen apps into the console's and the server's.
+fn divide(record: &QuarantineRecord, chosen: &Chosen) -> (Option<Chosen>, Option<Chosen>) {
+    let mut server = record.clone();
     let console = server.take_console();
     let among = |part: &QuarantineRecord| match chosen {
         Chosen::All => part.apps().next().map(|_| Chosen::All),
@@ -207,25 +205,25 @@ fn divide(memory: &QuarantineRecord, chosen: &Chosen) -> (Option<Chosen>, Option
     (among(&console), among(&server))
 }
 
-/// The console's apps, in its database, while a server may be running. A crash may leave them on and remembered: that
-/// they are as they were is seen when they are released again.
-fn release_console(volume: &Volume, memory: &mut QuarantineRecord, chosen: &Chosen) -> Result<Release> {
+/// Releases the console's apps while a server may be running. A crash can leave them on and still recorded; the next
+/// release then finds that they have their old values already.
+fn release_console(volume: &Volume, record: &mut QuarantineRecord, chosen: &Chosen) -> Result<Release> {
     let alone = MetastoreLock::alone(volume)?;
-    let mut console = memory.take_console();
+    let mut console = record.take_console();
     let done = release_part(volume, &mut console, chosen, &mut |console| {
-        let mut whole = memory.clone();
+        let mut whole = record.clone();
         whole.put_console(console.clone());
         save(volume, &whole, Some(&alone))
     });
-    memory.put_console(console);
+    record.put_console(console);
     done
 }
 
-/// Where backups are kept may have been switched off or on. That is written down first: what a crash leaves undone is
-/// still in the memory, and done by whoever asks again.
-fn save(volume: &Volume, memory: &QuarantineRecord, console: Option<&MetastoreLock>) -> Result<()> {
+/// Writes `settings.json` first, because a step may have changed where backups are kept. After a crash in between, the
+/// record still holds the change, and the next attempt repeats it.
+fn save(volume: &Volume, record: &QuarantineRecord, console: Option<&MetastoreLock>) -> Result<()> {
     mirror(volume, console)?;
-    memory.save(volume)
+    record.save(volume)
 }
 
 fn mirror(volume: &Volume, console: Option<&MetastoreLock>) -> Result<()> {
@@ -236,44 +234,45 @@ fn mirror(volume: &Volume, console: Option<&MetastoreLock>) -> Result<()> {
 }
 
 fn load(volume: &Volume, chosen: &Chosen) -> Result<QuarantineRecord> {
-    let memory = QuarantineRecord::load(volume)?.ok_or_else(|| not_in_quarantine(volume))?;
-    apps::refuse_unknown(&memory, chosen)?;
-    Ok(memory)
+    let record = QuarantineRecord::load(volume)?.ok_or_else(|| not_in_quarantine(volume))?;
+    apps::refuse_unknown(&record, chosen)?;
+    Ok(record)
 }
 
-/// Where apps of the console's are to be changed: nobody has its database open meanwhile.
-fn console_closed(volume: &Volume, memory: &QuarantineRecord) -> Result<Option<MetastoreLock>> {
-    let concerned = memory.has_console_apps() || (memory.pending && metastore::is_there(volume)?);
+/// Locks the console's database exclusively if any of its apps are about to change.
+fn console_closed(volume: &Volume, record: &QuarantineRecord) -> Result<Option<MetastoreLock>> {
+    let concerned = record.has_console_apps() || (record.pending && metastore::is_there(volume)?);
     concerned.then(|| MetastoreLock::alone(volume)).transpose()
 }
 
-/// Makes the volume ready for the server: what a crash cut off is done again, and what was asked for is released.
+/// Prepares the volume for the server: finishes an interrupted `disable`, and releases the requested apps.
 ///
 /// # Errors
-/// Where that fails: the server must not start then, and the next start tries again.
+///
+/// If it fails, the server must not start. The next start tries again.
 pub fn apply_pending(volume: &Volume, _held: &Lock) -> Result<AppliedPending> {
     let _lock = AppsLock::take(volume)?;
     let mut settled = AppliedPending { resumed: false, release: None, notes: Vec::new() };
-    let Some(mut memory) = QuarantineRecord::load(volume)? else { return Ok(settled) };
-    let due = memory.pending || !memory.requested.is_empty();
-    let console = if due { console_closed(volume, &memory)? } else { None };
-    if memory.pending {
-        let steps = steps_of(&memory);
-        (memory, settled.notes) = switch_off(volume, &steps, Some(memory), console.as_ref())?;
+    let Some(mut record) = QuarantineRecord::load(volume)? else { return Ok(settled) };
+    let due = record.pending || !record.requested.is_empty();
+    let console = if due { console_closed(volume, &record)? } else { None };
+    if record.pending {
+        let steps = steps_of(&record);
+        (record, settled.notes) = switch_off(volume, &steps, Some(record), console.as_ref())?;
         settled.resumed = true;
     }
-    // An earlier start may have been cut off when it had carried out half of it.
-    forget_requests(&mut memory);
-    if let Some(chosen) = asked_for(&memory.requested) {
-        settled.release = Some(switch_on(volume, &mut memory, &chosen, console.as_ref())?);
+    // An earlier start may have been interrupted after it carried out some of the requests.
+    forget_requests(&mut record);
+    if let Some(chosen) = asked_for(&record.requested) {
+        settled.release = Some(switch_on(volume, &mut record, &chosen, console.as_ref())?);
     }
-    memory.requested = Requests::default();
-    memory.save(volume)?;
-    settled.release.iter().for_each(|release| events::released(volume, release, &memory));
+    record.requested = Requests::default();
+    record.save(volume)?;
+    settled.release.iter().for_each(|release| events::released(volume, release, &record));
     Ok(settled)
 }
 
-/// What a backup has read as off must still be remembered when it ends.
+/// Every app that a backup read as off must still be recorded when the backup ends.
 fn no_backup(volume: &Volume) -> Result<BackupLock> {
     BackupLock::take(volume).map_err(|error| error.context("no app is switched off or on beside a backup"))
 }
@@ -285,11 +284,11 @@ fn switch_off(
     console: Option<&MetastoreLock>,
 ) -> Result<(QuarantineRecord, Vec<String>)> {
     let mut kept = false;
-    let mut keep = |memory: &QuarantineRecord| {
+    let mut persist = |record: &QuarantineRecord| {
         kept = true;
-        save(volume, memory, console)
+        save(volume, record, console)
     };
-    let done = apps::quarantine(volume.root(), steps, before, &mut keep).map_err(failed);
+    let done = apps::quarantine(volume.root(), steps, before, &mut persist).map_err(failed);
     done.map_err(|error| match kept {
         true => {
             error.hint("apps may be half off: the next start goes on with it, and starts no server before it is done")
@@ -298,20 +297,21 @@ fn switch_off(
     })
 }
 
-/// What cannot be put back is forgotten, so that quarantine can end; a copy of the memory keeps it for a person.
+/// Apps that cannot be released are removed from the record, because quarantine could never end otherwise; a copy of
+/// the record keeps them for the user.
 fn switch_on(
     volume: &Volume,
-    memory: &mut QuarantineRecord,
+    record: &mut QuarantineRecord,
     chosen: &Chosen,
     console: Option<&MetastoreLock>,
 ) -> Result<Release> {
-    release_part(volume, memory, chosen, &mut |memory| save(volume, memory, console))
+    release_part(volume, record, chosen, &mut |record| save(volume, record, console))
 }
 
-/// The same of a memory that is not kept as it is.
-fn release_part(volume: &Volume, memory: &mut QuarantineRecord, chosen: &Chosen, keep: Persist<'_>) -> Result<Release> {
-    let before = memory.to_bytes()?;
-    let mut release = apps::release(volume.root(), memory, chosen, keep).map_err(failed)?;
+/// Releases apps of a record that `persist` does not store as it is.
+fn release_part(volume: &Volume, record: &mut QuarantineRecord, chosen: &Chosen, persist: Persist<'_>) -> Result<Release> {
+    let before = record.to_bytes()?;
+    let mut release = apps::release(volume.root(), record, chosen, persist).map_err(failed)?;
     if release.steps.iter().flat_map(|step| &step.left).any(|left| !left.remembered) {
         let path = volume.own().join(format!("quarantine-{}.json", jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ")));
         durable::write_new(&path, &before, 0o600)?;
@@ -320,14 +320,14 @@ fn release_part(volume: &Volume, memory: &mut QuarantineRecord, chosen: &Chosen,
     Ok(release)
 }
 
-fn steps_of(memory: &QuarantineRecord) -> Vec<Step> {
-    memory.steps.iter().map(|remembered| remembered.step.clone()).collect()
+fn steps_of(record: &QuarantineRecord) -> Vec<Step> {
+    record.steps.iter().map(|remembered| remembered.step.clone()).collect()
 }
 
-/// Those that are of nothing that is off any more.
-fn forget_requests(memory: &mut QuarantineRecord) {
-    let names = std::mem::take(&mut memory.requested.named);
-    memory.requested.named = names.into_iter().filter(|name| is_off(memory, name)).collect();
+/// Drops requests that name no app that is still off.
+fn forget_requests(record: &mut QuarantineRecord) {
+    let names = std::mem::take(&mut record.requested.named);
+    record.requested.named = names.into_iter().filter(|name| is_off(record, name)).collect();
 }
 
 fn asked_for(requests: &Requests) -> Option<Chosen> {
@@ -338,11 +338,10 @@ fn asked_for(requests: &Requests) -> Option<Chosen> {
     }
 }
 
-fn is_off(memory: &QuarantineRecord, name: &str) -> bool {
-    memory.apps().any(|app| app.id == name || app.step == name)
+fn is_off(record: &QuarantineRecord, name: &str) -> bool {
+    record.apps().any(|app| app.id == name || app.step == name)
 }
 
-/// That a volume is not in quarantine.
 fn not_in_quarantine(volume: &Volume) -> Error {
     Error::new(Code::NotFound, format!("{} is not in quarantine: no app was switched off", volume.root().display()))
         .hint("`moorline apps` shows what `moorline apps disable --all` would switch off")

@@ -1,15 +1,59 @@
-//! The engine: what happens to a server's state. A library without a terminal and without an environment.
+//! The engine: everything that moorline does with a server's state. It reads no environment variable, prints nothing, and
+//! parses no command line: `moorline-engine` (crates/cli) and the console (crates/console) call it. It does not supervise
+//! the server (root package), define the layout of `.moorline/` (crates/volume), parse profiles (crates/profile), or
+//! encode `.seqbac` files (crates/seqbac).
 //!
 //! A module never imports from one above it in this list.
 //!
-//! - [`apps`]: what a person asks about apps: look, disable, release, carry out what is pending
-//! - [`restore`]: a backup onto the volume, completely or not at all; rollback
-//! - [`backup`]: a backup taken, read back, listed, kept
-//! - [`quarantine`]: apps switched off in a copy, recorded, released
-//! - [`metastore`]: the console's own database, which travels with backups
-//! - [`finds`]: what each store of a profile finds on a volume
-//! - [`store`]: databases and files, off the volume and back onto it
-//! - [`sealed`]: small secrets, sealed with the secret key
+//! - `apps.rs`: `moorline apps` on the volume itself: list what is on, disable, release, carry out what is pending at a
+//!   start
+//! - `restore.rs`: a backup restored onto the volume, atomically. In `restore/`:
+//!   - `preflight.rs`: checks before anything changes: free space, mounts, links, permissions, databases in use
+//!   - `stage.rs`: members unpacked into the restore set and checked there
+//!   - `console.rs`: the console's database in restores and rollbacks
+//!   - `settings.rs`: `settings.json` in restores and rollbacks
+//!   - `apps_policy.rs`: whether the flags and the backup mean "apps off" or "apps as they were", and the apps that no
+//!     backup contains
+//!   - `plan.rs`: which paths move
+//!   - `journal.rs`: `journal.json`, the list of moves and their state
+//!   - `commit.rs`: the moves carried out, finished after a crash, or reversed
+//!   - `set.rs`: restore sets: create, list, discard, prune
+//!   - `rollback.rs`: a restore undone
+//!   - `preview.rs`: `restore --dry-run`: what a restore would change
+//!   - `events.rs`: the events of restores, rollbacks and quarantine
+//! - `backup.rs`: a backup taken, verified, listed and pruned. In `backup/`:
+//!   - `take.rs`: one backup, from the first lock to the final name
+//!   - `stores.rs`: stores that must not be missing; `suspect.rs`: stores that are suddenly empty
+//!   - `manifest.rs`: `manifest.json`; `name.rs`: file names; `temporary.rs`: files that are not complete yet
+//!   - `quarantine.rs`: the quarantine record as a member of a backup
+//!   - `verify.rs`: a backup read back; `verifications.rs`: when that was last done; `damaged.rs`: backups that failed it
+//!   - `catalog.rs`: the backups in a folder; `inspect.rs`: the content of one; `extract.rs`: single members
+//!   - `retention.rs`: which backups to remove
+//!   - `progress.rs`, `totals.rs`: progress and the bytes to expect
+//! - `quarantine.rs`: apps switched off in a tree of files, recorded, and released. It knows nothing of restores or locks.
+//!   In `quarantine/`:
+//!   - `switch_off.rs`: entering quarantine; `release.rs`: leaving it (`release/rows.rs`: database rows;
+//!     `release/covers.rs`: apps that a later step changed as well)
+//!   - `inspect.rs`: a dry run of steps
+//!   - `record.rs`: `.moorline/quarantine.json`
+//!   - `align.rs`: the steps of an earlier quarantine matched with the current ones; `choose.rs`: which apps a name means
+//!   - `console.rs`: the steps for the console's own notifications
+//!   - `sqlite.rs`, `sqlite/`: steps on rows (`update.rs`, `delete.rs`, `insert.rs`, `undo.rs`, `inspect.rs`), rows as
+//!     recorded (`row.rs`), and the columns that identify a row (`table.rs`); `value.rs`: SQLite values as JSON;
+//!     `databases.rs`: all open transactions; `tree.rs`: which databases exist
+//!   - `json.rs`, `json/`: steps on nodes of JSON files: pointers (`pointer.rs`), `where` (`condition.rs`), edits that
+//!     keep every other byte (`edit.rs`), identity of nodes (`identify.rs`), parsing in place (`text.rs`)
+//!   - `file.rs`: steps on whole files; `paths.rs`: the globs of steps
+//! - `metastore.rs`: the console's own database: open, errors. In `metastore/`: `schema.rs` (tables, versions), `lock.rs`,
+//!   `copy.rs` (a copy adopted by another volume), `mirror.rs` (`settings.json`)
+//! - `finds.rs`: whether a profile fits a volume: what each store matches, and steps outside the state
+//! - `store.rs`: databases and files, read from the volume and written back. In `store/`:
+//!   - `survey.rs`, `survey/`: one walk over the volume; which files are databases
+//!   - `sqlite.rs`, `sqlite/`: consistent snapshots of live databases, their facts, and checks
+//!   - `files.rs`: plain files, read until they stop changing; `spool.rs`: temporary files without a name
+//!   - `stage.rs`, `beneath.rs`: members written below a folder, never through a link
+//!   - `compare.rs`, `compare/`: which rows of two databases differ
+//! - `sealed.rs`: small secrets, encrypted with the secret key
 
 pub mod apps;
 pub mod backup;

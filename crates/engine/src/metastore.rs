@@ -1,10 +1,11 @@
-//! The console's own state: users, API keys, signals, apps and settings, in one SQLite database, `.moorline/metastore.db`.
+//! The console's own state: users, API keys, signals, notifications and settings, in one SQLite database,
+//! `.moorline/metastore.db`.
 //!
-//! It is part of every backup, as the member `moorline/metastore.db`, and comes back with every restore. What only this
-//! running console needs (sessions) is left out of the copy; what is sealed with the secret key is sealed anew.
+//! It is part of every backup, as the member `moorline/metastore.db`, and every restore brings it back. Sessions are left
+//! out of the copy, because only the running console needs them; secrets are sealed again with the volume's key.
 //!
-//! Nobody keeps it open: whoever uses it holds [`MetastoreLock`], shared, from before it is opened until it is closed. A
-//! restore takes it alone, because it puts another database in its place.
+//! Every process that opens it holds a shared [`MetastoreLock`] until it is closed, and keeps it open only briefly. A
+//! restore takes the lock exclusively, because it replaces the database.
 
 mod copy;
 mod lock;
@@ -32,42 +33,40 @@ use volume::{
     error::{Code, Error, Result},
 };
 
-/// Where it is, below the storage root.
+/// Its path, relative to the storage root.
 pub const PATH: &str = METASTORE;
 
-/// The member of a backup that it is.
+/// Its name in a backup.
 pub const MEMBER: &str = "moorline/metastore.db";
 
-/// How long another process of ours is waited for.
+/// Another moorline process may hold SQLite's lock for a moment.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// With less than this it cannot be opened: its `-shm` takes half of it.
+/// With less free space it cannot be opened, because its `-shm` alone takes half of this.
 const LEAST_SPACE: u64 = 64 << 10;
 
-/// Where it is, below the storage root.
+/// Its path, relative to the storage root.
 #[must_use]
 pub fn path() -> RelPath {
     RelPath::new(PATH).expect("two plain names make a relative path")
 }
 
-/// Its file.
+/// Its absolute path.
 #[must_use]
 pub fn file(volume: &Volume) -> PathBuf {
     path().under(volume.root())
 }
 
-/// Whether there is one.
-///
-/// # Errors
-/// Where that cannot be told.
+/// Whether the volume has one.
 pub fn is_there(volume: &Volume) -> Result<bool> {
     presence::exists(&file(volume))
 }
 
-/// Opens it; makes it where there is none, and brings its tables up to what this version knows.
+/// Opens it. Creates it if it does not exist, and migrates its tables to this version.
 ///
 /// # Errors
-/// Where it cannot be opened, or was written by a newer version.
+///
+/// If it cannot be opened, or a newer version wrote it.
 pub fn open(volume: &Volume, _held: &MetastoreLock) -> Result<Connection> {
     let path = file(volume);
     let failed = |cause: rusqlite::Error| explain(&path, &cause);
@@ -89,9 +88,6 @@ pub fn open(volume: &Volume, _held: &MetastoreLock) -> Result<Connection> {
 }
 
 /// The value of a setting, as JSON.
-///
-/// # Errors
-/// Where the database cannot be read.
 pub fn setting(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
     connection
         .query_row("SELECT value FROM settings WHERE name = ?1", [name], |row| row.get(0))
@@ -99,7 +95,7 @@ pub fn setting(connection: &Connection, name: &str) -> rusqlite::Result<Option<S
         .map(Option::flatten)
 }
 
-/// The failure, for a person.
+/// Turns an error of SQLite into a message with a hint.
 #[must_use]
 pub fn explain(path: &Path, cause: &rusqlite::Error) -> Error {
     let says =
@@ -115,7 +111,8 @@ pub fn explain(path: &Path, cause: &rusqlite::Error) -> Error {
     }
 }
 
-/// Even to read it, SQLite makes files beside it. Where it cannot, it seldom says why; the file system does.
+/// SQLite creates files beside a database even to read it. If the disk is full, its error seldom says so; `statvfs`
+/// does.
 fn lacks_space(path: &Path, cause: &rusqlite::Error) -> bool {
     match cause.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => true,

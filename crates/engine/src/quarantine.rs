@@ -1,18 +1,19 @@
-//! Apps switched off in a restored copy, remembered, and put back on when a person says so.
+//! Apps switched off in a tree of files, recorded, and released when the user asks for it.
 //!
 //! ```text
-//! quarantine   every step acts in memory or inside an open transaction: databases, JSON documents, files
-//!              what had been on is handed to the caller to keep       a crash up to here leaves all as it was
-//!              commit, store by store                                 a crash in here is made good by doing it again
+//! quarantine   every step acts in memory or in an open transaction: databases, JSON documents, files
+//!              the caller persists what was on before                 a crash up to here leaves everything as it was
+//!              commit, store by store                                 after a crash in here, run it again
 //! release      the steps that run at release, then the others undone, last step first
-//!              commit, store by store; after each, what is left is handed to the caller to keep
+//!              commit, store by store; after each, the caller persists what is left
 //! ```
-//! The invariant: **nothing is changed before what it was is kept.** What is kept says all that release needs, the steps
-//! included: the profile may be another one by then, or gone. Either may be done again after a crash, and comes to the
-//! same: what is off already is not remembered anew, and what has its old value already counts as released.
+//! The invariant: **nothing changes before its previous value is durable.** The record contains everything that release
+//! needs, including the steps, because the profile may be another one by then, or gone. Both operations are idempotent
+//! after a crash: an app that is off already is not recorded again, and one that has its old value already counts as
+//! released.
 //!
-//! This room knows no server, takes no lock, and prints nothing. That no server has the state open is the caller's
-//! business.
+//! This module does not know restores, takes no lock, and prints nothing. The caller ensures that no server has the state
+//! open.
 
 mod align;
 mod choose;
@@ -43,52 +44,50 @@ pub use self::{
 use profile::step::Moment;
 use volume::error::Result;
 
-/// Which apps.
+/// Which apps to release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Chosen {
-    /// All of them.
     All,
-    /// Those with these ids, and those of the steps with these names.
+    /// Apps with these ids, and all apps of steps with these names.
     Named(Vec<String>),
 }
 
-/// Hands over what is to be kept, to be durable before it returns.
+/// Makes the record durable before it returns.
 pub type Persist<'a> = &'a mut dyn FnMut(&QuarantineRecord) -> Result<()>;
 
-/// What a release came to.
+/// The result of a release.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Release {
-    /// Step by step, in the order in which they were undone.
+    /// In the order in which the steps were undone.
     pub steps: Vec<ReleasedStep>,
-    /// What a person should know besides.
+    /// Other warnings for the user.
     pub warnings: Vec<String>,
 }
 
-/// What became of the apps of one step.
+/// The released apps of one step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ReleasedStep {
-    /// The step's name.
     pub step: String,
-    /// How many are as they were before quarantine.
+    /// How many apps are as they were before quarantine.
     pub released: usize,
-    /// Of how many that were chosen.
+    /// How many apps were chosen.
     pub of: usize,
-    /// Those that are not.
+    /// Chosen apps that were not released.
     pub left: Vec<Left>,
 }
 
-/// An app that was left as it is.
+/// A chosen app that was not released.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Left {
-    /// Its id.
     pub id: String,
-    /// Why.
+    /// The reason, for the user.
     pub why: String,
-    /// Whether it can still be released: otherwise it was forgotten, so that quarantine can end.
+    /// Whether it can still be released. If not, it was removed from the record, because quarantine could never end
+    /// otherwise.
     pub remembered: bool,
 }
 
-/// What became of one app when it was to be put back.
+/// What happened to one app that was to be released.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// It is as it was before quarantine.
@@ -97,19 +96,17 @@ pub enum Outcome {
     Left(String),
 }
 
-/// What a step finds, where it would only look.
+/// The result of a dry run of one step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StepInspection {
-    /// The step's name.
+    /// The name of the step.
     pub step: String,
-    /// When it acts.
     pub at: Moment,
     /// The ids of the apps that it would switch off.
     pub apps: Vec<String>,
-    /// What is not there that it needs; of no consequence where the step is optional.
+    /// What it needs and does not find. No fault if the step is optional.
     pub missing: Vec<String>,
-    /// Whether the step may do without.
     pub optional: bool,
-    /// Whether its `when` says that it does not exist here.
+    /// Whether its `when` is false here.
     pub absent: bool,
 }

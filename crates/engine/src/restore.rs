@@ -1,18 +1,18 @@
-//! A backup onto the volume, whole or not at all.
+//! Restores a backup onto the volume, atomically.
 //!
 //! ```text
 //! open and authenticate the whole backup          nothing is written
-//! look for what stands in the way                 space, mounts, links, other processes
+//! preflight checks                                space, mounts, links, other processes
 //! stage every store under .moorline/restores/ID/  flushed; a crash up to here leaves the old state
 //! check each staged database
 //! switch the apps off in the staged copy          unless a flag says otherwise
-//! journal `commit`: a list of moves               a crash from here on is finished at the next start
-//! make the moves                                  an error reverses them: `undone`
+//! journal `commit`: a list of moves               after a crash from here on, the next start finishes the restore
+//! carry out the moves                             an error reverses them: `undone`
 //! journal `done`
 //! ```
 //!
-//! What it replaced stays in the restore set until [`prune`] or [`discard`]; [`rollback`] brings it back by the same
-//! machinery. The caller holds the volume's lock throughout.
+//! The replaced state stays in the restore set until [`prune`] or [`discard`]; [`rollback`] brings it back by the same
+//! means. The caller holds the volume's lock throughout.
 
 mod apps_policy;
 mod commit;
@@ -54,59 +54,55 @@ use volume::{
     error::{Error, Result},
 };
 
-/// What is to be restored, and how.
+/// The parameters of a restore.
 #[derive(Debug)]
 pub struct Request<'a> {
-    /// The backup.
     pub backup: &'a Path,
-    /// The key that opens it.
+    /// The key that decrypts the backup.
     pub key: &'a SecretKey,
-    /// The volume's own key once the restore is done: what the console keeps sealed is sealed with it.
+    /// The volume's own key after the restore. The console's secrets are sealed with it.
     pub own_key: &'a SecretKey,
-    /// Whether the volume, having no key at all, takes this one as its own.
+    /// Whether the volume has no key yet and adopts `key`.
     pub adopt_key: bool,
-    /// What was said about the apps.
     pub apps: AppsPolicy,
-    /// Whether a backup of another profile is accepted.
+    /// Whether to accept a backup that was taken with another profile.
     pub accept_other_profile: bool,
-    /// Who owns what is restored, unless the archive says.
+    /// Owner and group of all restored files; `None` takes them from the backup.
     pub owner: Option<(u32, u32)>,
-    /// The init script's command that asked, if one did.
+    /// The command of an init script that requested this restore.
     pub script: Option<ScriptStep>,
 }
 
-/// A restore that is done.
+/// A finished restore.
 #[derive(Debug, Serialize)]
 pub struct Restored {
-    /// The restore set.
+    /// The id of the restore set.
     pub id: Id,
-    /// The backup's file.
+    /// The path of the backup file.
     #[serde(serialize_with = "relpath::as_json")]
     pub backup: PathBuf,
-    /// The backup's id.
     pub backup_id: Id,
-    /// When it was made.
+    /// When the backup was taken.
     pub backup_created: jiff::Timestamp,
-    /// The volume's instance id.
+    /// The volume's instance id after the restore.
     pub instance_id: Id,
-    /// What became of the apps.
     pub apps: AppsState,
-    /// The apps that are off.
     pub apps_off: Vec<App>,
-    /// Whether the volume took the backup's key as its own.
+    /// Whether the volume adopted the backup's key.
     pub key_adopted: bool,
-    /// How many members were put in place.
+    /// How many members were restored.
     pub restored: usize,
-    /// How many paths were moved aside, and can be brought back.
+    /// How many paths were moved into the restore set, from where a rollback brings them back.
     pub replaced: usize,
-    /// What a person should know.
+    /// Warnings for the user.
     pub notes: Vec<String>,
 }
 
-/// Restores a backup. The volume's lock is held by the caller, and interrupted restores are recovered.
+/// Restores a backup. The caller holds the volume's lock and has called [`recover`].
 ///
 /// # Errors
-/// Whatever fails, the old state is untouched or has been put back, and the error says what to do.
+///
+/// After any error the old state is untouched, or back in place.
 pub fn restore(volume: &Volume, profile: &Profile, request: Request, progress: &mut dyn Progress) -> Result<Restored> {
     let backup = request.backup;
     put_in_place(volume, profile, &request, progress).inspect_err(|error| events::restore_failed(volume, backup, error))
@@ -120,8 +116,8 @@ fn put_in_place(
 ) -> Result<Restored> {
     let (manifest, contents) = read_whole(request.backup, request.key, progress)?;
     accept(&manifest, profile, request)?;
-    // Nobody asks for a release of what is about to be replaced, and is told that it will be carried out.
-    let _memory = AppsLock::take(volume)?;
+    // Otherwise `apps release` could accept a request for a record that this restore is about to replace.
+    let _apps_lock = AppsLock::take(volume)?;
     let remembered = QuarantineRecord::load(volume)?;
     let quarantine = Quarantine { policy: request.apps, profile, manifest: &manifest, volume: remembered.as_ref() };
     quarantine.refuse_unknown(&contents.members)?;
@@ -133,7 +129,8 @@ fn put_in_place(
     let abandon = |error: Error| set.abandon(error);
     let staged = Staged::of(volume, &set, &quarantine, request, MetastoreLock::alone, progress).map_err(abandon)?;
     let beyond = scopes.beyond(volume, &set.stage()).map_err(abandon)?;
-    // Ours first: a backup that is being made tells by the instance that it may have read half of each state.
+    // Our own files move first: from the changed instance, a running backup learns that it may have read half of each
+    // state.
     let mut moves = staged.own_files();
     let scopes = scopes.and_all_in(put_away(remembered.as_ref()));
     moves.extend(plan::of_tree(volume, &set, &set.stage(), &scopes).map_err(abandon)?);
@@ -166,7 +163,7 @@ fn put_in_place(
         backup_created: manifest.created,
         instance_id: staged.instance.id,
         apps: staged.outcome.after,
-        apps_off: staged.outcome.memory.as_ref().map(|memory| memory.apps().collect()).unwrap_or_default(),
+        apps_off: staged.outcome.record.as_ref().map(|record| record.apps().collect()).unwrap_or_default(),
         key_adopted: staged.key_adopted,
         restored: staged.members,
         replaced: journal.moves.iter().filter(|change| change.old.is_some() && !set::is_own(&change.path)).count(),
@@ -174,13 +171,12 @@ fn put_in_place(
     })
 }
 
-/// What quarantine took away and keeps under other names goes with the state that it was taken from, whatever the globs
-/// say.
-fn put_away(memory: Option<&QuarantineRecord>) -> Vec<RelPath> {
-    memory.map(QuarantineRecord::files).unwrap_or_default()
+/// Files that quarantine renamed belong to the state from which they were taken, even if no glob matches their new
+/// names.
+fn put_away(record: Option<&QuarantineRecord>) -> Vec<RelPath> {
+    record.map(QuarantineRecord::files).unwrap_or_default()
 }
 
-/// Whether this backup may be restored here at all.
 fn accept(manifest: &Manifest, profile: &Profile, request: &Request) -> Result<()> {
     if manifest.profile != profile.name && !request.accept_other_profile {
         let name = |name: &Option<String>| name.clone().unwrap_or_else(|| "none".to_owned());
@@ -194,11 +190,11 @@ fn accept(manifest: &Manifest, profile: &Profile, request: &Request) -> Result<(
     Ok(())
 }
 
-/// The instance that the volume is once the restore is done.
+/// The volume's instance after the restore.
 fn instance_after(volume: &Volume, request: &Request, backup_id: Id) -> Result<Instance> {
     let mut instance = Instance::load(volume)?.map_or_else(Instance::new, Ok)?;
     if request.apps == AppsPolicy::Copy {
-        // A copy is somebody else: it neither prunes nor uploads over what its original made.
+        // A copy is a new instance, so that it neither prunes nor overwrites the backups of its original.
         instance.id = Id::random()?;
     }
     instance.restore_epoch += 1;

@@ -1,10 +1,10 @@
-//! Small secrets sealed with the secret key: passwords and tokens that the console keeps for apps.
+//! Small secrets, encrypted with the secret key: passwords and tokens that the console stores for notifications.
 //!
 //! ```text
 //! sealed:v1:<fingerprint of the key, 32 hexadecimal digits>:<base64 of nonce(12) ‖ AES-256-GCM ciphertext ‖ tag(16)>
 //! ```
-//! The AES key is HKDF-SHA256(secret key, salt none, info `moorline/sealed/v1`); the associated data is the name of the
-//! secret, so that one is never taken for another.
+//! The AES key is HKDF-SHA256(secret key, salt none, info `moorline/sealed/v1`). The associated data is the name of the
+//! secret, so that one sealed text cannot be substituted for another.
 
 use aes_gcm::{
     Aes256Gcm, KeyInit,
@@ -19,18 +19,20 @@ use volume::error::{Code, Error, Result};
 const PREFIX: &str = "sealed:v1:";
 const NONCE: usize = 12;
 
-/// Small texts, sealed with the secret key.
+/// Authenticated encryption of short texts.
 pub trait Seal {
-    /// Seals a text under a name.
+    /// Encrypts `text`, bound to `name`.
     ///
     /// # Errors
-    /// Where the kernel has no random numbers.
+    ///
+    /// If the kernel provides no random numbers.
     fn seal(&self, name: &str, text: &str) -> Result<String>;
 
-    /// Opens what was sealed under a name.
+    /// Decrypts a text that was sealed under `name`.
     ///
     /// # Errors
-    /// `WrongKey` where another key sealed it; `ContentMismatch` where it was changed.
+    ///
+    /// `WrongKey` if another key sealed it; `ContentMismatch` if it is damaged or has another name.
     fn unseal(&self, name: &str, sealed: &str) -> Result<Zeroizing<String>>;
 }
 
@@ -69,11 +71,11 @@ impl Seal for SecretKey {
 }
 
 fn cipher(key: &SecretKey) -> Aes256Gcm {
-    // HKDF without a salt and with an empty one are the same (RFC 5869, 2.2).
+    // HKDF gives the same key for no salt and for an empty one (RFC 5869, 2.2).
     Aes256Gcm::new((&*key.derive(&[], b"moorline/sealed/v1")).into())
 }
 
-/// The key that a text was sealed with; `None` where it is not a sealed text.
+/// The fingerprint of the key that sealed a text; `None` if the text is not sealed.
 #[must_use]
 pub fn sealed_with(sealed: &str) -> Option<&str> {
     sealed.strip_prefix(PREFIX)?.split_once(':').map(|(fingerprint, _)| fingerprint)

@@ -1,5 +1,5 @@
-//! A copy of a metastore made ready for the volume that it is restored onto: nobody is logged in, and every secret is
-//! sealed with the key that the volume has.
+//! Makes a restored copy of the metastore the volume's own: deletes all sessions, and seals every secret with the
+//! volume's key.
 
 use std::{path::Path, time::Duration};
 
@@ -13,11 +13,12 @@ use crate::{
 use seqbac_header::SecretKey;
 use volume::error::{Code, Error, Result};
 
-/// Changes the copy at `path`, which nobody else knows of. `backup` is the key of the backup that it came from, `own` the
-/// volume's. What a person should know, a line each: a secret that cannot be opened is taken out.
+/// Adopts the copy at `path`, which no other process knows. `backup` is the key of the backup that contained it, `own`
+/// that of the volume. Returns a note for each secret that could not be opened and was therefore removed.
 ///
 /// # Errors
-/// Where it is no metastore that this version knows, or cannot be changed.
+///
+/// If the copy is damaged or newer than this version.
 pub fn adopt(path: &Path, backup: &SecretKey, own: &SecretKey) -> Result<Vec<String>> {
     let edit = Edit::begin(path, Duration::ZERO)?;
     let changed = change(edit.connection(), backup, own)?;

@@ -1,4 +1,4 @@
-//! Who may have the metastore open.
+//! The lock on the metastore: shared to open it, exclusive to replace it.
 
 use std::{
     fs::{File, OpenOptions},
@@ -14,28 +14,30 @@ use volume::{
     lock,
 };
 
-/// Longer than a console goes on with the database open.
+/// Longer than a console keeps the database open.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Held while the metastore is open, by any number of processes; or by the one that puts another in its place.
+/// Held while the metastore is open (shared) or replaced (exclusive).
 #[derive(Debug)]
 pub struct MetastoreLock {
     _file: File,
 }
 
 impl MetastoreLock {
-    /// To open it.
+    /// Locks it to open it.
     ///
     /// # Errors
-    /// `TryAgain` while a restore puts another in its place.
+    ///
+    /// `TryAgain` while a restore replaces it.
     pub fn shared(volume: &Volume) -> Result<Self> {
         Self::take(volume, FlockOperation::NonBlockingLockShared, "a restore replaces it")
     }
 
-    /// To put another in its place.
+    /// Locks it to replace or change it.
     ///
     /// # Errors
-    /// `TryAgain` where a console does not let go of it.
+    ///
+    /// `TryAgain` if a console keeps it open for longer than 20 s.
     pub fn alone(volume: &Volume) -> Result<Self> {
         Self::take(volume, FlockOperation::NonBlockingLockExclusive, "`moorline serve` has it open")
     }

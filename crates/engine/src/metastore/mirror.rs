@@ -1,4 +1,5 @@
-//! Settings that every verb needs, written where it finds them without the metastore.
+//! `settings.json`: the settings that every command needs, mirrored outside the metastore so that commands and starts
+//! do not have to open it.
 
 use std::{
     path::{Path, PathBuf},
@@ -12,20 +13,14 @@ use super::{MetastoreLock, explain, file, setting};
 use crate::store::sqlite::Source;
 use volume::{Settings, Volume, error::Result};
 
-/// Writes down what the metastore says, where that is not what is written down.
-///
-/// # Errors
-/// Where the metastore cannot be read, or the settings not be written.
+/// Updates `settings.json` from the metastore, if it differs.
 pub fn mirror(connection: &Connection, volume: &Volume) -> Result<()> {
     let written = Settings::sensible(volume)?.unwrap_or_default();
     write(&fitting(connection, &file(volume), written)?, volume)
 }
 
-/// The same of a metastore that nobody else changes. Its tables are read as they are: it may be in the middle of an edit
-/// of ours.
-///
-/// # Errors
-/// As [`mirror`].
+/// Does the same for a metastore that is locked exclusively. It reads the tables as they are, because one of our own
+/// transactions may be open.
 pub fn mirror_now(volume: &Volume, _held: &MetastoreLock) -> Result<()> {
     write(&settings_of(&file(volume), volume)?, volume)
 }
@@ -35,16 +30,14 @@ fn write(settings: &Settings, volume: &Volume) -> Result<()> {
     if is_written { Ok(()) } else { settings.save(volume) }
 }
 
-/// What [`mirror`] would write if the metastore at `path` were the volume's. Nobody has that open.
-///
-/// # Errors
-/// Where it cannot be read.
+/// The settings that [`mirror`] would write if the metastore at `path` were the volume's. No other process may have
+/// that open.
 pub fn settings_of(path: &Path, volume: &Volume) -> Result<Settings> {
     let source = Source::open(path, Duration::ZERO)?;
     fitting(&source.connection, path, Settings::sensible(volume)?.unwrap_or_default())
 }
 
-/// The settings as the metastore at `path` says them, and what it does not say as it was.
+/// Replaces the settings that the metastore contains, and keeps the others.
 fn fitting(connection: &Connection, path: &Path, mut settings: Settings) -> Result<Settings> {
     let location = value::<PathBuf>(connection, path, "BackupLocation")?;
     settings.backup_location = location.filter(|path| path.is_absolute());
@@ -53,7 +46,7 @@ fn fitting(connection: &Connection, path: &Path, mut settings: Settings) -> Resu
     Ok(settings)
 }
 
-/// What makes no sense is not there: whoever sets it checks it.
+/// Treats a malformed value as absent, because the console validates every value that it stores.
 fn value<T: DeserializeOwned>(connection: &Connection, path: &Path, name: &str) -> Result<Option<T>> {
     let text = setting(connection, name).map_err(|cause| explain(path, &cause))?;
     Ok(text.and_then(|text| serde_json::from_str(&text).ok()))

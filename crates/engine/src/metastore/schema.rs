@@ -1,9 +1,8 @@
-//! The metastore's tables. A version is a list of statements, is never changed once it was released, and is followed by
-//! the next.
+//! The tables of the metastore, as a list of versions. A released version is never changed; changes are appended as a
+//! new one.
 
 use rusqlite::{Connection, TransactionBehavior};
 
-/// `PRAGMA application_id`: "moor".
 const APPLICATION: i32 = 0x6d6f_6f72;
 
 const VERSIONS: &[&str] = &["CREATE TABLE users (
@@ -29,12 +28,10 @@ const VERSIONS: &[&str] = &["CREATE TABLE users (
          token_hash TEXT PRIMARY KEY, user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
          csrf_token TEXT NOT NULL, created TEXT NOT NULL, expires TEXT NOT NULL) STRICT;"];
 
-/// The version that this program writes.
 pub(super) fn newest() -> u32 {
     u32::try_from(VERSIONS.len()).unwrap_or(u32::MAX)
 }
 
-/// Why a database cannot be the metastore.
 #[derive(Debug)]
 pub(super) enum Unusable {
     Sqlite(rusqlite::Error),
@@ -47,7 +44,7 @@ impl From<rusqlite::Error> for Unusable {
     }
 }
 
-/// Sets the connection up, and the tables.
+/// Configures the connection, and migrates the tables.
 pub(super) fn prepare(connection: &mut Connection) -> Result<(), Unusable> {
     connection.execute_batch(
         "PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF; PRAGMA cache_size = -256",
@@ -61,7 +58,7 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), Unusable> {
     }
     connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    // Another process may have been quicker.
+    // Another process may have migrated them first.
     for statements in VERSIONS.iter().skip(version(&transaction)? as usize) {
         transaction.execute_batch(statements)?;
     }

@@ -1,13 +1,13 @@
-//! The steps of now, each with what it is remembered to have done before.
+//! Matches the current steps with those of an earlier quarantine.
 
 use super::record::StepRecord;
 use profile::step::{Action, Moment, Step};
 
-/// One entry for each of `steps`, in their order, with the apps that `before` remembers of it. What is left of `before`
-/// comes first, to be undone last: the steps of another profile, which had their turn before these. As long as any of
-/// their apps is off, so much of it as acts at release is kept, too.
+/// One entry per step in `steps`, in their order, with the apps that `before` recorded for it. Unmatched entries of
+/// `before` come first, so that they are undone last, because these steps of another profile acted earlier. They are
+/// kept as long as any of their apps is off, together with the old steps that act at release.
 ///
-/// A step is the same where all of it is; else where its name is, and what it acts on.
+/// Two steps match if they are equal; otherwise if they have the same name and act on the same target.
 pub fn align(steps: &[Step], mut before: Vec<StepRecord>) -> Vec<StepRecord> {
     let mut aligned: Vec<Option<StepRecord>> = steps.iter().map(|step| take(&mut before, |old| old == step)).collect();
     for (slot, step) in aligned.iter_mut().zip(steps) {

@@ -1,4 +1,4 @@
-//! Which apps a person means.
+//! Which apps a name means.
 
 use super::{
     Chosen, QuarantineRecord,
@@ -6,36 +6,38 @@ use super::{
 };
 use volume::error::{Code, Error, Result};
 
-/// How many names an error lists.
+/// How many suggestions an error lists.
 const NEAR: usize = 5;
 
-/// Which apps of which steps, in the order of the memory.
-pub fn choose(memory: &QuarantineRecord, chosen: &Chosen) -> Result<Vec<Vec<bool>>> {
-    refuse_unknown(memory, chosen)?;
+/// For each step of the record, for each of its apps: whether it is chosen.
+pub fn choose(record: &QuarantineRecord, chosen: &Chosen) -> Result<Vec<Vec<bool>>> {
+    refuse_unknown(record, chosen)?;
     let is_chosen = |remembered: &StepRecord, kept: &AppRecord| match chosen {
         Chosen::All => true,
         Chosen::Named(names) => names.iter().any(|name| remembered.is_named(kept, name)),
     };
-    let steps = memory.steps.iter();
+    let steps = record.steps.iter();
     Ok(steps.map(|remembered| remembered.apps.iter().map(|kept| is_chosen(remembered, kept)).collect()).collect())
 }
 
-/// Refuses what is no app that is off, and what may mean one app or another.
+/// Refuses names of no quarantined app, and ambiguous names.
 ///
 /// # Errors
-/// `NotFound`, naming those that are near; `Usage` for a name of two.
-pub fn refuse_unknown(memory: &QuarantineRecord, chosen: &Chosen) -> Result<()> {
+///
+/// `NotFound`, with similar names; `Usage` for an ambiguous one.
+pub fn refuse_unknown(record: &QuarantineRecord, chosen: &Chosen) -> Result<()> {
     let Chosen::Named(names) = chosen else { return Ok(()) };
-    let is_app = |name: &&String| memory.steps.iter().any(|remembered| remembered.answers_to(name));
+    let is_app = |name: &&String| record.steps.iter().any(|remembered| remembered.answers_to(name));
     if let Some(unknown) = names.iter().find(|name| !is_app(name)) {
-        return Err(no_such_app(memory, unknown));
+        return Err(no_such_app(record, unknown));
     }
-    names.iter().try_for_each(|name| refuse_ambiguous(memory, name))
+    names.iter().try_for_each(|name| refuse_ambiguous(record, name))
 }
 
-/// More would be on again than was meant. The name of a step is all of its apps; the rest is about ids.
-fn refuse_ambiguous(memory: &QuarantineRecord, name: &str) -> Result<()> {
-    let with_apps = memory.steps.iter().filter(|remembered| !remembered.apps.is_empty());
+/// An ambiguous name would release more than the user meant. The name of a step means all of its apps, so only ids of
+/// other steps can conflict.
+fn refuse_ambiguous(record: &QuarantineRecord, name: &str) -> Result<()> {
+    let with_apps = record.steps.iter().filter(|remembered| !remembered.apps.is_empty());
     let is_step = with_apps.clone().any(|remembered| remembered.step.name == name);
     let others = with_apps.filter(|remembered| remembered.step.name != name);
     let ids: Vec<&str> = others
@@ -51,9 +53,9 @@ fn refuse_ambiguous(memory: &QuarantineRecord, name: &str) -> Result<()> {
         .hint("release a whole step by its name, or all with --all; give the steps other names in the profile"))
 }
 
-fn no_such_app(memory: &QuarantineRecord, name: &str) -> Error {
+fn no_such_app(record: &QuarantineRecord, name: &str) -> Error {
     let error = Error::new(Code::NotFound, format!("no app that is off is called \"{name}\""));
-    let with_apps = memory.steps.iter().filter(|remembered| !remembered.apps.is_empty());
+    let with_apps = record.steps.iter().filter(|remembered| !remembered.apps.is_empty());
     let steps: Vec<&str> = with_apps.clone().map(|remembered| &*remembered.step.name).collect();
     let ids = with_apps.flat_map(|remembered| remembered.apps.iter().map(|kept| &*kept.id));
     let mut near: Vec<&str> = steps.iter().copied().chain(ids).filter(|known| is_near(known, name)).collect();

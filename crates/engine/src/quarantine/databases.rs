@@ -1,6 +1,6 @@
-//! Every database that steps act on, each in its own transaction, all open at once.
+//! All databases that steps act on, each in its own transaction, all open at once.
 //!
-//! While they are, no other descriptor of any of them is opened or closed.
+//! Until they are closed, this process must not open or close another descriptor of any of them (see `store`).
 
 use std::{
     collections::BTreeMap,
@@ -13,42 +13,40 @@ use crate::store::sqlite::{Edit, words};
 use seqbac_header::RelPath;
 use volume::error::{Code, Error, IoContext, Result};
 
-/// A server that was stopped a moment ago may still be closing its databases.
+/// A server that just stopped may still be closing its databases.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Open databases. What is not committed is rolled back when this is dropped.
+/// Open transactions. Dropping this rolls back those that are not committed.
 #[derive(Debug)]
 pub struct Databases {
     open: BTreeMap<RelPath, Edit>,
 }
 
 impl Databases {
-    /// Begins a transaction on each.
     pub fn begin(root: &Path, paths: impl IntoIterator<Item = RelPath>) -> Result<Self> {
-        // SQLite is told to follow no links: those above the root are none of its business.
+        // SQLite is told to follow no links, so we resolve those above the root here.
         let root: PathBuf = root.canonicalize().on("find", root)?;
         let begin = |path: RelPath| Ok((path.clone(), Edit::begin(&path.under(&root), BUSY_TIMEOUT)?));
         Ok(Self { open: paths.into_iter().map(begin).collect::<Result<_>>()? })
     }
 
-    /// The connection to one.
     pub fn connection(&self, path: &RelPath) -> Result<&rusqlite::Connection> {
         let open = self.open.get(path).map(Edit::connection);
         open.ok_or_else(|| Error::new(Code::Bug, format!("{path} was not opened before a step acted on it")))
     }
 
-    /// Makes the changes to one, and closes it.
+    /// Commits one transaction and closes its database.
     pub fn commit(&mut self, path: &RelPath) -> Result<()> {
         self.open.remove(path).map_or(Ok(()), Edit::commit)
     }
 
-    /// Those that are open, sorted.
+    /// The open databases, sorted.
     pub fn paths(&self) -> Vec<RelPath> {
         self.open.keys().cloned().collect()
     }
 }
 
-/// Why a step did not act on this database, for a person.
+/// Turns the failure of a step on this database into a message with a hint.
 pub fn explain(path: &RelPath, failure: &Failure) -> Error {
     let says = |what: &str| Error::new(Code::AppsUnknown, format!("{path}: {what}"));
     match failure {

@@ -1,14 +1,14 @@
-//! Steps that put whole files file, as `<name>.quarantined`, and leave something else in their place or nothing.
+//! Steps that rename whole files to `<name>.quarantined`, and optionally write a replacement.
 //!
 //! ```text
-//! prepare    which files, and the name that each is kept under       changes nothing
-//! commit     rename x to x.quarantined; write the content as x       each may be done already
-//! release    rename x.quarantined to x                               if x is what was left there
+//! prepare    which files, and the name that each gets                changes nothing
+//! commit     rename x to x.quarantined; write the content as x       either may be done already
+//! release    rename x.quarantined to x                               if x is still the replacement
 //! ```
-//! Invariants: nothing is ever written over or removed but what quarantine itself left, and which step comes next is
-//! told by what is there, so that all of it may be done again after a crash. A name that is taken is given a number:
-//! what was put aside first is what release brings back. Without content, a directory that the glob names goes whole; an
-//! empty one is nothing, because servers make those that they miss.
+//! Invariants: we never overwrite or remove anything but quarantine's own replacement, and the existing files alone
+//! determine the next step, so that everything can be repeated after a crash. If a name is taken, a number is appended:
+//! release always brings back the file that was renamed first. Without content, a directory that the glob names is renamed
+//! as a whole; an empty one counts as missing, because servers create the folders that they miss.
 
 use std::{
     collections::HashSet,
@@ -31,19 +31,18 @@ use volume::{
     error::{Code, Error, IoContext, Result},
 };
 
-/// The longest name that Linux's file systems take.
+/// The longest file name on Linux's file systems, in bytes.
 const LONGEST_NAME: usize = 255;
 
-/// A file that was put file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MovedFile {
-    /// Where it was.
+    /// The original path.
     pub path: RelPath,
-    /// Where it is.
+    /// The path while it is quarantined.
     pub kept: RelPath,
 }
 
-/// What stands where a file was.
+/// What exists at the original path of a file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum FileState {
     Missing,
@@ -51,11 +50,8 @@ enum FileState {
     Other,
 }
 
-/// Finds what the step is to put file, and returns all that it has off: one app, or none. What `before` remembers
-/// stands. To be done before this process opens any database: it looks at headers.
-///
-/// # Errors
-/// `AppsUnknown` where there is no such file and the step is not `optional`, and for a database.
+/// Finds the files of the step, and returns its apps: one, or none. Entries in `before` are kept. Call it before this
+/// process opens any database, because it reads headers.
 pub fn prepare(root: &Path, step: &str, files: &Files, optional: bool, before: Vec<AppRecord>) -> Result<Vec<AppRecord>> {
     let mut moved: Vec<MovedFile> = before.into_iter().flat_map(|kept| kept.was.into_files()).collect();
     let found = find(root, files)?;
@@ -75,10 +71,8 @@ pub fn prepare(root: &Path, step: &str, files: &Files, optional: bool, before: V
     Ok(vec![AppRecord { id: step.to_owned(), was: Before::Files(moved) }])
 }
 
-/// Puts the files file, durably, as far as that is not done yet. Returns what a person should know.
-///
-/// # Errors
-/// Where a name cannot be changed, or the content not written.
+/// Renames the files durably, and writes their replacements, as far as that is not done yet. Returns warnings for the
+/// user.
 pub fn commit(root: &Path, files: &Files, moved: &[MovedFile]) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
     for MovedFile { path, kept } in moved {
@@ -92,7 +86,8 @@ pub fn commit(root: &Path, files: &Files, moved: &[MovedFile]) -> Result<Vec<Str
             FileState::Missing => {}
             FileState::Other if !is_kept => put_aside(root, path, kept)?,
             FileState::Other => {
-                // It was switched on again, or the server wrote one of its own. The first is what comes back.
+                // The user switched it on again, or the server wrote a file of its own. Release still brings back the
+                // first one.
                 let name = free_name(root, path)?;
                 put_aside(root, path, &name)?;
                 warnings.push(format!("{path} was there again, and is now {name}; release brings back {kept}"));
@@ -107,10 +102,7 @@ pub fn commit(root: &Path, files: &Files, moved: &[MovedFile]) -> Result<Vec<Str
     Ok(warnings)
 }
 
-/// Brings the files back, durably, as far as that is not done yet.
-///
-/// # Errors
-/// Where a name cannot be changed.
+/// Brings the files back durably, as far as that is not done yet.
 pub fn put_back(root: &Path, files: &Files, moved: &[MovedFile]) -> Result<Outcome> {
     let mut left = Vec::new();
     for MovedFile { path, kept } in moved.iter().rev() {
@@ -132,10 +124,7 @@ pub fn put_back(root: &Path, files: &Files, moved: &[MovedFile]) -> Result<Outco
     Ok(if left.is_empty() { Outcome::Released } else { Outcome::Left(left.join("; ")) })
 }
 
-/// The files that the step would put file.
-///
-/// # Errors
-/// As [`prepare`]; files that are missing are no error.
+/// The files that the step would rename. Missing files are not an error here.
 pub fn inspect(root: &Path, files: &Files) -> Result<Vec<RelPath>> {
     let kept = prepare(root, "", files, true, Vec::new())?;
     Ok(kept.into_iter().flat_map(|kept| kept.was.into_files()).map(|file| file.path).collect())
@@ -165,7 +154,7 @@ fn file_state(root: &Path, path: &RelPath, files: &Files) -> Result<FileState> {
         return Ok(if files.content.is_some() { FileState::Missing } else { FileState::AsLeft });
     }
     let meta = full.symlink_metadata().on("look at", &full)?;
-    // Servers make the folders that they miss.
+    // Servers create the folders that they miss.
     if files.content.is_none() && meta.is_dir() && fs::read_dir(&full).on("list", &full)?.next().is_none() {
         return Ok(FileState::AsLeft);
     }
@@ -200,7 +189,7 @@ fn put_aside(root: &Path, path: &RelPath, name: &RelPath) -> Result<()> {
     rename_new(path.under(root), name.under(root))
 }
 
-/// What was left gives way in the same moment.
+/// Replaces quarantine's own replacement in one rename.
 fn bring_back(root: &Path, path: &RelPath, kept: &RelPath) -> Result<()> {
     let is_left = exists(root, path);
     let (path, kept) = (path.under(root), kept.under(root));
@@ -326,7 +315,7 @@ mod tests {
             let files = step("x", content);
             let tree = Tree::new(&[("x", "on")]);
             let kept = prepare(tree.root(), "step", &files, false, Vec::new()).expect("prepares");
-            // AppRecord, and nothing done; then renamed, and nothing left in its place.
+            // First only recorded; then renamed, and the replacement not written yet.
             for moment in 0..2 {
                 if moment == 1 {
                     fs::rename(tree.root().join("x"), tree.root().join("x.quarantined")).expect("renamed");

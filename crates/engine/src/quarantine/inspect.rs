@@ -1,4 +1,4 @@
-//! What steps would find, on a volume that a server may be using.
+//! A dry run of steps, on a volume that a server may be using.
 
 use std::{path::Path, time::Duration};
 
@@ -19,25 +19,18 @@ use profile::step::{Action, Moment, Rows, Step};
 use seqbac_header::RelPath;
 use volume::error::{IoContext, Result};
 
-/// A running server holds its locks only for moments.
+/// A running server holds its locks only briefly.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What each step finds in the tree at `root` as it is now: what an earlier step would change, a later one does not
-/// see. Reads only; a server may be running.
-///
-/// # Errors
-/// Where something cannot be read, or a step's SQL makes no sense.
+/// What each step would switch off in the tree at `root`. A step does not see the changes of the steps before it.
 pub fn inspect(root: &Path, steps: &[Step]) -> Result<Vec<StepInspection>> {
     let tree = Tree::of(root, steps.iter())?;
     let root = root.canonicalize().on("find", root)?;
     steps.iter().map(|step| inspect_step(&root, &tree, step).map_err(|error| of_step(step, error))).collect()
 }
 
-/// What steps find on a volume in files and databases that a restore does not replace: what the copy's server would act
-/// on, and no step on the copy has seen. The step's name, and the path.
-///
-/// # Errors
-/// As [`look`].
+/// Apps that are on in files and databases that a restore does not replace. The copy's server would act on them,
+/// although no step has seen them. Returns the names of the steps, and the paths.
 pub fn inspect_unreplaced(
     root: &Path,
     steps: &[Step],
@@ -66,7 +59,7 @@ pub fn inspect_unreplaced(
     Ok(found)
 }
 
-/// The step, on one path.
+/// The step, restricted to one path.
 fn only(step: &Step, path: String) -> Step {
     let mut step = Step { optional: true, ..step.clone() };
     match &mut step.action {
@@ -119,7 +112,7 @@ fn inspect_rows(root: &Path, tree: &Tree, step: &Step, rows: &Rows, look: &mut S
     }
     for path in &paths {
         let source = Source::open(&path.under(root), BUSY_TIMEOUT)?;
-        // As where steps act: a name in double quotes is no text.
+        // As when steps act: a name in double quotes is not a string.
         let strict = source.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false);
         strict.map_err(|cause| explain(path, &cause.into()))?;
         let place = (paths.len() > 1).then_some(path);

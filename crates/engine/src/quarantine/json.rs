@@ -1,15 +1,15 @@
-//! Steps that act on nodes of JSON files.
+//! Steps on nodes of JSON files.
 //!
 //! ```text
-//! files of the glob → nodes of the pointer → those whose members are what `where` says → `set`, in memory
-//! commit: each file that changed, once, whole or not at all
+//! files of the glob → nodes of the pointer → those whose members match `where` → `set`, in memory
+//! commit: each changed file once, atomically
 //! ```
-//! A draft is a file as it will be; several steps may edit one. Every byte that no step touches is the same: order,
-//! spelling of numbers, indentation, line ends, byte order mark. What release puts back is what was there, as it was
-//! spelt; a file that nobody else changed is the same file again.
+//! A draft is the future content of a file; several steps may edit the same one. Every byte that no step touches stays the
+//! same: order, spelling of numbers, indentation, line ends, byte order mark. Release restores the original spelling, so
+//! that a file that only quarantine changed is identical afterwards.
 //!
-//! A node is known again by its `key` member among all that the pointer leads to, wherever it stands by then; one that
-//! has no key, by its pointer. Owner and mode of a file stay; its access lists and extended attributes do not.
+//! A node is identified by its `key` member among all nodes of the pointer, wherever it is by then; without a key, by its
+//! pointer. A changed file keeps its owner and mode, but not its access lists and extended attributes.
 
 mod identify;
 mod condition;
@@ -42,14 +42,13 @@ use volume::{
 /// A node that was switched off.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Node {
-    /// The file that it is in.
+    /// The file that contains it.
     pub file: RelPath,
-    /// Where it was in it.
     pointer: String,
-    /// Its `key` member, as it was spelt.
+    /// The source text of its `key` member.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     key: Option<String>,
-    /// What its members were, in the order in which they were set.
+    /// The previous members, in the order in which they were set.
     members: Vec<OldMember>,
 }
 
@@ -57,12 +56,12 @@ pub struct Node {
 struct OldMember {
     name: String,
     was: Old,
-    /// What quarantine wrote, as JSON; none where it took the member away.
+    /// The JSON that quarantine wrote; `None` if it removed the member.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     wrote: Option<String>,
 }
 
-/// Files as they will be. Nothing is written before [`Self::commit`].
+/// Edited files. Nothing is written before [`Self::commit`].
 #[derive(Debug, Default)]
 pub struct Drafts {
     drafts: BTreeMap<RelPath, Draft>,
@@ -80,7 +79,7 @@ impl std::fmt::Debug for Draft {
     }
 }
 
-/// A stretch of a file, and what is to stand there.
+/// A range of a file, and the text that replaces it.
 struct Splice {
     start: usize,
     end: usize,
@@ -88,12 +87,13 @@ struct Splice {
 }
 
 impl Drafts {
-    /// Switches off, in the drafts, what the step finds on, and returns all that it has off: what `before` remembers,
-    /// which stands, and what is new.
+    /// Switches off, in the drafts, everything that the step finds on. Returns all apps of the step: those in `before`,
+    /// unchanged, and new ones.
     ///
     /// # Errors
-    /// `AppsUnknown` where there is no such file and the step is not `optional`, where one is no JSON, where a name that
-    /// matters stands twice, and for a node that is no object.
+    ///
+    /// `AppsUnknown` if no file matches and the step is not `optional`, a file is not JSON, a member that matters is
+    /// duplicated, or a node is not an object.
     pub fn switch_off(
         &mut self,
         root: &Path,
@@ -118,19 +118,17 @@ impl Drafts {
         Ok(known.kept)
     }
 
-    /// The keys of the nodes that the step would switch off, as [`Self::switch_off`] names them.
-    ///
-    /// # Errors
-    /// As there; files that are missing are no error.
+    /// The ids of the apps that the step would switch off. Missing files are not an error here.
     pub fn inspect(root: &Path, step: &str, nodes: &Nodes) -> Result<Vec<String>> {
         let kept = Self::default().switch_off(root, step, nodes, true, Vec::new())?;
         Ok(kept.into_iter().map(|kept| kept.id).collect())
     }
 
-    /// Puts the nodes back as they were, in the drafts; what became of each, in their order.
+    /// Restores the nodes in the drafts. Returns the outcome of each, in their order.
     ///
     /// # Errors
-    /// `AppsUnknown` where a file is no JSON any more, or what is remembered is damaged.
+    ///
+    /// `AppsUnknown` if a file is not JSON any more, or the record is damaged.
     pub fn put_back(&mut self, root: &Path, nodes: &Nodes, apps: &[&Node]) -> Result<Vec<Outcome>> {
         let mut outcomes = vec![Outcome::Released; apps.len()];
         let mut by_file: BTreeMap<&RelPath, Vec<usize>> = BTreeMap::new();
@@ -160,10 +158,11 @@ impl Drafts {
         self.drafts.iter().filter(|(_, draft)| draft.changed).map(|(file, _)| file)
     }
 
-    /// Writes what changed, file by file, each whole or not at all.
+    /// Writes the changed files, each atomically.
     ///
     /// # Errors
-    /// Where one cannot be written, or its owner not kept; those before it are written.
+    ///
+    /// If a file cannot be written, or its owner not kept. The files before it are written then.
     pub fn commit(&mut self, root: &Path) -> Result<()> {
         let mut changed: Vec<_> = self.drafts.iter_mut().filter(|(_, draft)| draft.changed).collect();
         changed.sort_by_key(|(_, draft)| !draft.first);
@@ -174,12 +173,12 @@ impl Drafts {
         Ok(())
     }
 
-    /// From here on, what has changed until now is written before what has not.
+    /// Makes [`Self::commit`] write the files that have changed so far before all others.
     pub fn these_first(&mut self) {
         self.drafts.values_mut().for_each(|draft| draft.first = draft.changed);
     }
 
-    /// The draft of a file; none where it is gone.
+    /// The draft of a file; `None` if the file does not exist.
     fn open(&mut self, root: &Path, file: &RelPath) -> Result<Option<&mut Draft>> {
         if !self.drafts.contains_key(file) {
             let full = file.under(root);
@@ -201,16 +200,15 @@ impl Drafts {
 }
 
 impl Node {
-    /// Each member that was set, by the pointer that it had.
+    /// The pointer of each member that was set.
     pub fn places(&self) -> impl Iterator<Item = String> {
         self.members.iter().map(|member| format!("{}/{}", self.pointer, pointer::escaped(&member.name)))
     }
 }
 
-/// Where it was.
 impl std::fmt::Display for Node {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Without a key, its id says where.
+        // Without a key, the id of the app already contains the pointer.
         match self.key.is_none() {
             true => self.file.fmt(f),
             false => write!(f, "{} in {}", self.pointer, self.file),
@@ -231,14 +229,14 @@ impl Draft {
             at = splice.end;
         }
         bytes.extend_from_slice(self.bytes.get(at..).unwrap_or_default());
-        // What is written is what a server reads next: it is judged as what was read.
+        // The server reads this next, so we validate it like the text that we read.
         document(&bytes).map_err(|error| error.with_code(Code::Bug).context("the edited text"))?;
         (self.bytes, self.changed) = (bytes, true);
         Ok(())
     }
 }
 
-/// What is on, and how it is switched off.
+/// The nodes that are on, and the edits that switch them off.
 fn off(bytes: &[u8], file: &RelPath, nodes: &Nodes) -> Result<(Vec<Node>, Vec<Splice>)> {
     let (mut found, mut splices) = (Vec::new(), Vec::new());
     for node in Pointer::new(&nodes.each)?.nodes(document(bytes)?)? {
@@ -271,7 +269,7 @@ fn set_all(node: &FoundNode<'_>, nodes: &Nodes) -> Result<(String, Vec<OldMember
     Ok((object, members))
 }
 
-/// How what was on is put back.
+/// The edits that restore nodes.
 fn on(bytes: &[u8], nodes: &Nodes, chosen: &[&Node]) -> Result<(Vec<Outcome>, Vec<Splice>)> {
     let there = Pointer::new(&nodes.each)?.nodes(document(bytes)?)?;
     let index = Index::of(&there, nodes)?;
@@ -279,7 +277,7 @@ fn on(bytes: &[u8], nodes: &Nodes, chosen: &[&Node]) -> Result<(Vec<Outcome>, Ve
     let mut met = HashSet::new();
     for old in chosen {
         let found = match index.find(old) {
-            // Two that have become one: what the second was cannot be told from what the first was.
+            // Two nodes have become one, so we cannot tell which of the two previous values it should get.
             Ok(at) if !met.insert(at) => Err("it cannot be told from another app by now".to_owned()),
             other => other,
         };

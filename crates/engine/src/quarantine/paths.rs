@@ -1,7 +1,8 @@
-//! What a step's glob finds below a root, with nothing of moorline's own and no way out through a link.
+//! The globs of steps: which files they match below a root, never moorline's own files, and never outside the root
+//! through a link.
 //!
-//! `*` and `?` do not cross a `/`, `**` does. A glob is matched whole: one that names a directory means the directory,
-//! not what is in it. What quarantine put aside (`….quarantined`) is never found again.
+//! `*` and `?` do not match a `/`, `**` does. A glob matches whole paths: one that names a directory means the
+//! directory, not its content. Files that quarantine renamed (`….quarantined`) never match.
 
 use std::{
     fs::{self, FileType},
@@ -19,13 +20,14 @@ use volume::{
     error::{Code, Error, IoContext, Result},
 };
 
-/// What is added to the name of a file that quarantine put aside.
+/// Appended to the name of a quarantined file.
 pub const SUFFIX: &str = ".quarantined";
 
-/// The regular files that `glob` finds, sorted; a link stands for the file below `root` that it leads to.
+/// The regular files that `glob` matches, sorted. A link counts as the file below `root` that it points to.
 ///
 /// # Errors
-/// `AppsUnknown` for a link that leads out of `root`, or to nothing; `Usage` for a glob that makes no sense.
+///
+/// `AppsUnknown` for a link that points out of `root` or to nothing; `Usage` for an invalid glob.
 pub fn files(root: &Path, glob: &str) -> Result<Vec<RelPath>> {
     let mut files = Vec::new();
     for (path, kind) in entries(root, glob, Directories::Entered)? {
@@ -40,19 +42,16 @@ pub fn files(root: &Path, glob: &str) -> Result<Vec<RelPath>> {
     Ok(files)
 }
 
-/// What becomes of a directory that a glob names.
+/// How to treat a directory that a glob matches.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Directories {
-    /// It is found, and what is in it is not looked at.
+    /// It is a match, and is not entered.
     Whole,
-    /// It is not found; what is in it may be.
+    /// It is not a match, but is entered.
     Entered,
 }
 
-/// Whatever `glob` finds, with what it is, sorted.
-///
-/// # Errors
-/// `Usage` for a glob that makes no sense.
+/// All paths that `glob` matches, with their file types, sorted.
 pub fn entries(root: &Path, glob: &str, directories: Directories) -> Result<Vec<(RelPath, FileType)>> {
     let glob = Glob::new(glob)?;
     let mut found = Vec::new();
@@ -82,18 +81,12 @@ pub fn entries(root: &Path, glob: &str, directories: Directories) -> Result<Vec<
     Ok(found)
 }
 
-/// Whether `glob` finds nothing at all, be it file, link or directory.
-///
-/// # Errors
-/// `Usage` for a glob that makes no sense.
+/// Whether `glob` matches nothing, neither a file nor a link nor a directory.
 pub fn is_nothing(root: &Path, glob: &str) -> Result<bool> {
     Ok(entries(root, glob, Directories::Whole)?.is_empty() && entries(root, glob, Directories::Entered)?.is_empty())
 }
 
-/// A database is never opened through a link: that one is there is said, and not that there is nothing.
-///
-/// # Errors
-/// `AppsUnknown` for a link that `glob` finds.
+/// Refuses a link to a database, because we never open a database through a link and must not report it as missing.
 pub fn refuse_link(root: &Path, glob: &str) -> Result<()> {
     match entries(root, glob, Directories::Entered)?.into_iter().find(|(_, kind)| kind.is_symlink()) {
         None => Ok(()),
@@ -104,10 +97,7 @@ pub fn refuse_link(root: &Path, glob: &str) -> Result<()> {
     }
 }
 
-/// Whether every directory above `path` is one, and not a link that leads elsewhere.
-///
-/// # Errors
-/// Where that cannot be told.
+/// Whether every directory above `path` exists and is not a link.
 pub fn is_reached(root: &Path, path: &RelPath) -> Result<bool> {
     let mut above = path.parent();
     while let Some(directory) = above {
@@ -119,7 +109,6 @@ pub fn is_reached(root: &Path, path: &RelPath) -> Result<bool> {
     Ok(true)
 }
 
-/// The error for a glob that found nothing.
 pub fn missing(glob: &str) -> Error {
     Error::new(Code::AppsUnknown, format!("there is no file {glob}"))
         .hint("correct the path in the profile; where a server may lack the file, say `optional = true`")
@@ -128,7 +117,7 @@ pub fn missing(glob: &str) -> Error {
 struct Glob<'a> {
     text: &'a str,
     matcher: GlobMatcher,
-    /// How many names deep what it finds is, where that is certain.
+    /// How many names deep the matches are, if that is certain.
     levels: Option<usize>,
 }
 
@@ -144,10 +133,11 @@ impl<'a> Glob<'a> {
         Ok(Self { text, matcher, levels: certain.then(|| text.split('/').count()) })
     }
 
-    /// The directory that all it can find is in, and how deep that is; none where there is no such directory.
+    /// The directory that contains all matches, with its depth; `None` if it does not exist.
     ///
     /// # Errors
-    /// `AppsUnknown` where the way there is a link: what lies behind it would go unseen.
+    ///
+    /// `AppsUnknown` if a link is on the way there, because we would miss everything behind it.
     fn start(&self, root: &Path) -> Result<Option<(Option<RelPath>, usize)>> {
         let mut start: Option<RelPath> = None;
         let mut depth = 0;

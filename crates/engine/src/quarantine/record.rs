@@ -1,13 +1,13 @@
-//! What quarantine remembers: `.moorline/quarantine.json`, 0600. It may hold anything that was in a row.
+//! The quarantine record, `.moorline/quarantine.json`. Its mode is 0600, because it may contain anything from a row.
 //!
 //! ```text
 //! { "format": 1, "since": "…", "restore": "…", "pending": false, "requested": { "all": false, "named": [] },
 //!   "steps": [ { "step": { … }, "apps": [ { "id": "push notifications 3", "was": { … } } ] } ] }
 //! ```
-//! One entry per step, in the order in which they acted, each with the whole step, so that release needs no profile. An
-//! app that is released is taken out. Where there is no such file, there is no quarantine.
+//! One entry per step, in the order in which they acted. Each contains the whole step, so that release needs no profile. A
+//! released app is removed. If the file does not exist, the volume is not in quarantine.
 //!
-//! Members that a newer moorline adds are passed over; a file of another `format` is refused.
+//! Unknown members, which a newer moorline may add, are ignored; a file of another `format` is refused.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -29,84 +29,80 @@ use volume::{
 
 pub use volume::quarantine::FILE_NAME;
 
-/// What had been on before quarantine began.
+/// The apps that are off, and how each was before.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct QuarantineRecord {
     format: u32,
     /// When quarantine began.
     pub since: Timestamp,
-    /// The restore that it began with; none where apps were switched off without one.
+    /// The restore that began it; `None` if `apps disable` did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore: Option<Id>,
-    /// Whether the changes are still to be made, or only some of them are.
+    /// Whether the changes are not complete yet.
     #[serde(default)]
     pub pending: bool,
-    /// What the next start is to release.
+    /// What the next start releases.
     #[serde(default)]
     pub requested: Requests,
-    /// The steps, and what each of them changed.
+    /// The steps, in the order in which they acted.
     pub steps: Vec<StepRecord>,
 }
 
-/// A step, and the apps that it switched off and that are not released yet.
+/// A step, and its apps that are still off.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepRecord {
     /// The step as it was when it acted.
     pub step: Step,
-    /// Its apps. A step that acts at release has none.
+    /// Empty for a step that acts at release.
     #[serde(default)]
     pub apps: Vec<AppRecord>,
 }
 
-/// One app.
+/// An app that is off.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AppRecord {
-    /// Its id.
+    /// Unique within its step.
     pub id: String,
-    /// What it was.
+    /// Its previous state.
     pub was: Before,
 }
 
-/// What an app was, and what quarantine made of it.
+/// The previous state of an app, and the change that quarantine made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Before {
-    /// A row of a database.
     Row(RowBefore),
-    /// Something that the server is given as long as quarantine lasts.
+    /// Variables or arguments that the server gets during quarantine.
     Given,
-    /// A node of a JSON file.
     Node(Node),
-    /// Files, each put aside under another name.
+    /// Files, each renamed.
     Files(Vec<MovedFile>),
 }
 
 impl Before {
-    /// The files that were put aside.
     pub(super) fn into_files(self) -> Vec<MovedFile> {
         if let Self::Files(files) = self { files } else { Vec::new() }
     }
 }
 
-/// What a person asked to have released while the server was running.
+/// Apps whose release was requested while the server was running.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Requests {
-    /// Everything.
+    /// Whether everything was requested.
     #[serde(default)]
     pub all: bool,
-    /// Ids and names of steps.
+    /// Ids, and names of steps.
     #[serde(default)]
     pub named: BTreeSet<String>,
 }
 
 impl Requests {
-    /// Whether nothing was asked for.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         !self.all && self.named.is_empty()
     }
 
-    /// Adds what is asked for now.
+    /// Adds a request.
     pub fn add(&mut self, chosen: &Chosen) {
         match chosen {
             Chosen::All => self.all = true,
@@ -114,7 +110,6 @@ impl Requests {
         }
     }
 
-    /// What was asked for, if anything was.
     #[must_use]
     pub fn chosen(&self) -> Option<Chosen> {
         match self.all {
@@ -125,37 +120,31 @@ impl Requests {
     }
 }
 
-/// An app that is off, as a list shows it.
+/// An app that is off, for lists.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct App {
-    /// Its id.
     pub id: String,
     /// The name of its step.
     pub step: String,
-    /// What it is.
     pub kind: AppKind,
     /// Where it is.
     pub detail: String,
 }
 
-/// What an app is.
+/// The type of an app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AppKind {
-    /// A row of a SQLite database.
     Sqlite,
-    /// A node of a JSON file.
     Json,
-    /// A file, or several.
+    /// One or more files.
     File,
-    /// Variables of the server's environment.
     Env,
-    /// Arguments of the server.
     Args,
 }
 
 impl QuarantineRecord {
-    /// One that remembers nothing yet, of a quarantine that begins now.
+    /// An empty record of a quarantine that begins now.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -168,23 +157,22 @@ impl QuarantineRecord {
         }
     }
 
-    /// The same, of which nothing is asked for.
     #[must_use]
     pub fn without_requests(mut self) -> Self {
         self.requested = Requests::default();
         self
     }
 
-    /// Where a volume keeps it.
     #[must_use]
     pub fn path(volume: &Volume) -> PathBuf {
         volume.own().join(FILE_NAME)
     }
 
-    /// The volume's, if it is in quarantine.
+    /// Reads the record of a volume; `None` if it is not in quarantine.
     ///
     /// # Errors
-    /// Where it is there, but cannot be read or understood: it is never taken for none.
+    ///
+    /// If the file exists but cannot be read or parsed: that is never taken for "not in quarantine".
     pub fn load(volume: &Volume) -> Result<Option<Self>> {
         let path = Self::path(volume);
         let bytes = match fs::read(&path) {
@@ -194,10 +182,7 @@ impl QuarantineRecord {
         Self::from_bytes(&bytes, &path).map(Some)
     }
 
-    /// Writes it, durably; removes it when quarantine is over.
-    ///
-    /// # Errors
-    /// Where it cannot be written.
+    /// Writes the record durably, or removes the file if quarantine is over.
     pub fn save(&self, volume: &Volume) -> Result<()> {
         let path = Self::path(volume);
         match self.is_over() {
@@ -206,10 +191,6 @@ impl QuarantineRecord {
         }
     }
 
-    /// As it is in the file.
-    ///
-    /// # Errors
-    /// None in practice.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let mut text = serde_json::to_vec(self)
             .map_err(|cause| Error::new(Code::Bug, format!("{FILE_NAME} cannot be written: {cause}")))?;
@@ -217,10 +198,11 @@ impl QuarantineRecord {
         Ok(text)
     }
 
-    /// Reads what `to_bytes` wrote; `path` says where that was.
+    /// Parses the output of `to_bytes`; `path` is for messages.
     ///
     /// # Errors
-    /// `AppsUnknown` where it makes no sense, or is of a newer version.
+    ///
+    /// `AppsUnknown` if it is damaged, or of a newer format.
     pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self> {
         status::check_format(bytes, path)?;
         serde_json::from_slice(bytes).map_err(|cause| status::damaged(path, &cause))
@@ -231,13 +213,13 @@ impl QuarantineRecord {
         self.steps.iter().flat_map(|remembered| remembered.apps.iter().map(|kept| kept.describe(&remembered.step)))
     }
 
-    /// Whether nothing is left to be released. Steps that act at release do not keep a quarantine going.
+    /// Whether no app is off any more. Steps that act at release do not prolong a quarantine.
     #[must_use]
     pub fn is_over(&self) -> bool {
         !self.pending && self.steps.iter().all(|remembered| remembered.apps.is_empty())
     }
 
-    /// What the server's environment is given; a later step wins.
+    /// Variables that the server gets; a later step wins.
     #[must_use]
     pub fn env(&self) -> BTreeMap<String, String> {
         let given = self.given().filter_map(|action| match action {
@@ -247,7 +229,7 @@ impl QuarantineRecord {
         given.flatten().collect()
     }
 
-    /// What is put behind the server's own arguments.
+    /// Arguments that the server gets after its own.
     #[must_use]
     pub fn args(&self) -> Vec<String> {
         let given = self.given().filter_map(|action| match action {
@@ -257,7 +239,7 @@ impl QuarantineRecord {
         given.flatten().collect()
     }
 
-    /// The files that hold what was taken away, as `<name>.quarantined`.
+    /// The quarantined files, by their current names.
     #[must_use]
     pub fn files(&self) -> Vec<RelPath> {
         let kept = self.steps.iter().flat_map(|remembered| &remembered.apps);
@@ -281,13 +263,13 @@ impl Default for QuarantineRecord {
 }
 
 impl StepRecord {
-    /// Whether any of its apps goes by this name: its own id, or the step's name.
+    /// Whether any of its apps has this name: its own id, or the name of the step.
     #[must_use]
     pub fn answers_to(&self, name: &str) -> bool {
         self.apps.iter().any(|kept| self.is_named(kept, name))
     }
 
-    /// Whether one of its apps goes by this name.
+    /// Whether this app has this name.
     #[must_use]
     pub fn is_named(&self, kept: &AppRecord, name: &str) -> bool {
         kept.id == name || self.step.name == name
@@ -295,7 +277,7 @@ impl StepRecord {
 }
 
 impl AppRecord {
-    /// The row that it is, by its key, if it is one of this database.
+    /// The key and the record of its row, if it is a row of this database.
     pub(super) fn row_in_database(&self, path: &RelPath) -> Option<(&[(String, ColumnValue)], &RowBefore)> {
         match &self.was {
             Before::Row(was) if was.database == *path => Some((&*was.key, was)),
@@ -329,7 +311,7 @@ impl AppRecord {
     }
 }
 
-/// A full disk may pass; whatever else it is, the apps are not off.
+/// Lets errors through that may pass, such as a full disk. Any other error means that apps are still on.
 pub fn failed(error: Error) -> Error {
     if error.code().may_pass() { error } else { error.with_code(Code::AppsUnknown) }
 }

@@ -1,11 +1,11 @@
-//! Apps put back as they were: the steps that act at release, then the others undone, last step first.
+//! Release: the steps that act at release run, then the other steps are undone, last step first.
 //!
 //! ```text
 //! JSON documents   in memory                        read before any database is opened
 //! databases        in open transactions
-//! committed        first of all what drops a queue; then databases, documents, and files, app by app
+//! commit order     first the steps that empty a queue; then databases, documents, and files, app by app
 //! ```
-//! A crash in between leaves the memory of what is not done; to begin again is to go on.
+//! After a crash, the record contains everything that is not released yet, so that release can simply run again.
 
 mod covers;
 mod rows;
@@ -30,33 +30,32 @@ use profile::step::{Action, Moment, Step};
 use seqbac_header::RelPath;
 use volume::error::Result;
 
-/// Puts the chosen apps back as they were, in the tree at `root`: the steps that run at release in order, then the
-/// others in reverse. What is put back, and what cannot be, is taken out of the memory; `keep` is called with it after
-/// each database, after the JSON documents, and after each step on files.
+/// Releases the chosen apps in the tree at `root`. Apps that are released, and those that cannot be, are removed from
+/// the record. Calls `persist` after each database, after the JSON documents, and after each app of files.
 ///
 /// # Errors
-/// `NotFound` where something chosen is no app, naming those that are near. Where something cannot be read or
-/// written: what was done until then is done, and kept.
-pub fn release(root: &Path, memory: &mut QuarantineRecord, chosen: &Chosen, keep: Persist<'_>) -> Result<Release> {
-    let whole = memory.clone();
+///
+/// `NotFound` for an unknown name, with similar ones. After an I/O error, everything released before it is done and
+/// persisted.
+pub fn release(root: &Path, record: &mut QuarantineRecord, chosen: &Chosen, persist: Persist<'_>) -> Result<Release> {
+    let whole = record.clone();
     let mut plan = Plan::new(root, &whole, choose(&whole, chosen)?);
     if plan.chosen.iter().flatten().any(|&chosen| chosen) {
         plan.documents()?;
         let mut databases = plan.databases()?;
         plan.undo_rows(&databases)?;
-        plan.commit(&mut databases, memory, keep)?;
+        plan.commit(&mut databases, record, persist)?;
     }
     Ok(plan.report())
 }
 
-/// The number of a step, and that of one of its apps.
+/// The index of a step, and that of one of its apps.
 type At = (usize, usize);
 
 #[derive(Debug)]
 enum Verdict {
-    /// It is put back, or is not.
     Outcome(Outcome),
-    /// Another step, of this name, changed the same row later, and is to be undone first.
+    /// The step of this name changed the same row later, and must be undone first.
     Covered(String),
 }
 
@@ -66,9 +65,10 @@ struct Plan<'m> {
     chosen: Vec<Vec<bool>>,
     drafts: Drafts,
     verdicts: HashMap<At, Verdict>,
-    /// Apps whose verdict is final: they are forgotten.
+    /// Apps that are removed from the record.
     done: BTreeSet<At>,
-    /// Databases in which a queue may have been dropped: to be final before what would have sent it is on.
+    /// Databases in which a step may have emptied a queue. We commit them first, because the apps that send its content
+    /// must not be on before.
     first: BTreeSet<RelPath>,
     warnings: Vec<String>,
 }
@@ -91,19 +91,19 @@ impl<'m> Plan<'m> {
         self.whole.steps.iter().map(|remembered| &remembered.step).filter(|step| step.at == Moment::Release)
     }
 
-    /// The chosen apps of a step, the last first.
+    /// The chosen apps of a step, last one first.
     fn apps(&self, number: usize) -> Vec<(usize, &'m AppRecord)> {
         let chosen = |at: usize| self.chosen.get(number).and_then(|apps| apps.get(at)).is_some_and(|chosen| *chosen);
         let apps = self.whole.steps.get(number).map_or(&[][..], |remembered| &remembered.apps);
         apps.iter().enumerate().rev().filter(|(at, _)| chosen(*at)).collect()
     }
 
-    /// Steps, the last first, with their numbers.
+    /// The steps with their indices, last one first.
     fn steps(&self) -> impl Iterator<Item = (usize, &'m StepRecord)> + use<'m> {
         self.whole.steps.iter().enumerate().rev()
     }
 
-    /// All that concerns JSON, in memory; and what takes no more than to be forgotten.
+    /// Handles JSON documents, in memory, and the apps that only have to be removed from the record.
     fn documents(&mut self) -> Result<()> {
         for step in self.steps_of_the_moment() {
             if let Action::Json(nodes) = &step.action {
@@ -140,7 +140,7 @@ impl<'m> Plan<'m> {
         Ok(())
     }
 
-    /// Opens every database that is concerned, and lets the steps of the moment act.
+    /// Opens all databases involved, and runs the steps that act at release.
     fn databases(&mut self) -> Result<Databases> {
         let tree = Tree::of(self.root, self.steps_of_the_moment())?;
         self.first = tree.all_databases(self.steps_of_the_moment())?;
@@ -183,32 +183,32 @@ impl<'m> Plan<'m> {
         Ok(())
     }
 
-    /// Makes it final, store by store, and forgets what is done.
-    fn commit(&mut self, databases: &mut Databases, memory: &mut QuarantineRecord, keep: Persist<'_>) -> Result<()> {
+    /// Commits store by store, and removes released apps from the record.
+    fn commit(&mut self, databases: &mut Databases, record: &mut QuarantineRecord, persist: Persist<'_>) -> Result<()> {
         self.drop_files()?;
         let (first, others): (Vec<_>, Vec<_>) =
             databases.paths().into_iter().partition(|path| self.first.contains(path));
-        self.commit_all(first, databases, memory, keep)?;
+        self.commit_all(first, databases, record, persist)?;
         if self.drafts.changed().next().is_some() {
             self.drafts.commit(self.root)?;
-            self.forget(|was| matches!(was, Before::Node(_)), memory, keep)?;
+            self.forget(|was| matches!(was, Before::Node(_)), record, persist)?;
         }
-        self.commit_all(others, databases, memory, keep)?;
-        self.files(memory, keep)?;
-        // What needed no store, or has none any more.
-        self.forget(|_| true, memory, keep)
+        self.commit_all(others, databases, record, persist)?;
+        self.files(record, persist)?;
+        // Apps without a store, or whose store does not exist any more.
+        self.forget(|_| true, record, persist)
     }
 
     fn commit_all(
         &mut self,
         paths: Vec<RelPath>,
         databases: &mut Databases,
-        memory: &mut QuarantineRecord,
-        keep: Persist<'_>,
+        record: &mut QuarantineRecord,
+        persist: Persist<'_>,
     ) -> Result<()> {
         for path in paths {
             databases.commit(&path)?;
-            self.forget(|was| matches!(was, Before::Row(row) if row.database == path), memory, keep)?;
+            self.forget(|was| matches!(was, Before::Row(row) if row.database == path), record, persist)?;
         }
         Ok(())
     }
@@ -225,7 +225,7 @@ impl<'m> Plan<'m> {
         Ok(())
     }
 
-    fn files(&mut self, memory: &mut QuarantineRecord, keep: Persist<'_>) -> Result<()> {
+    fn files(&mut self, record: &mut QuarantineRecord, persist: Persist<'_>) -> Result<()> {
         for (number, remembered) in self.steps() {
             let Action::File(files) = &remembered.step.action else { continue };
             for (at, kept) in self.apps(number) {
@@ -233,33 +233,32 @@ impl<'m> Plan<'m> {
                     let outcome = file::put_back(self.root, files, moved);
                     let outcome = outcome.map_err(|error| of_step(&remembered.step, error))?;
                     self.verdicts.insert((number, at), Verdict::Outcome(outcome));
-                    self.forget(|was| was == &kept.was, memory, keep)?;
+                    self.forget(|was| was == &kept.was, record, persist)?;
                 }
             }
         }
         Ok(())
     }
 
-    /// Takes apps out of the memory that have their outcome, and keeps what is left.
+    /// Removes apps with an outcome from the record, and persists it.
     fn forget(
         &mut self,
         is_final: impl Fn(&Before) -> bool,
-        memory: &mut QuarantineRecord,
-        keep: Persist<'_>,
+        record: &mut QuarantineRecord,
+        persist: Persist<'_>,
     ) -> Result<()> {
         for (number, remembered) in self.steps() {
             let has_outcome = |at: usize| matches!(self.verdicts.get(&(number, at)), Some(Verdict::Outcome(_)));
             let apps = remembered.apps.iter().enumerate().filter(|(at, kept)| has_outcome(*at) && is_final(&kept.was));
             self.done.extend(apps.map(|(at, _)| (number, at)));
         }
-        for (number, (remembered, left)) in self.whole.steps.iter().zip(&mut memory.steps).enumerate() {
+        for (number, (remembered, left)) in self.whole.steps.iter().zip(&mut record.steps).enumerate() {
             let apps = remembered.apps.iter().enumerate().filter(|(at, _)| !self.done.contains(&(number, *at)));
             left.apps = apps.map(|(_, kept)| kept.clone()).collect();
         }
-        keep(memory)
+        persist(record)
     }
 
-    /// In the order in which they were undone.
     fn report(self) -> Release {
         let steps = self.steps().filter_map(|(number, remembered)| {
             let mut step = ReleasedStep { step: remembered.step.name.clone(), released: 0, of: 0, left: Vec::new() };
@@ -278,7 +277,7 @@ impl<'m> Plan<'m> {
 }
 
 impl Verdict {
-    /// Why the app is left as it is, and whether it is still remembered.
+    /// Why the app was not released, and whether it is still recorded.
     fn left(&self) -> Option<(String, bool)> {
         match self {
             Self::Outcome(Outcome::Released) => None,

@@ -1,13 +1,13 @@
-//! Steps on the rows of a SQLite database, inside a transaction that somebody else began.
+//! Steps on the rows of a SQLite database, within the caller's transaction.
 //!
 //! ```text
-//! act     which rows fulfil the condition, less those that are off already → what they are → changed as one statement,
-//!         as a person would write it → what they are now, as SQLite stored it
-//! undo    one row: only where it still is what was written
-//! look    which rows fulfil the condition
+//! act       find the rows that match, except those off already → read → change them in one plain SQL statement → read
+//!           them again, as SQLite stored them
+//! undo      restore one row, if it still is as we left it
+//! inspect   find the rows that match
 //! ```
-//! What was written is read back and not computed: a column's type may make another value of it, and it must compare
-//! equal at release.
+//! We read the new values back instead of computing them, because a column's affinity may convert a value, and the values
+//! must compare equal at release.
 
 mod delete;
 mod insert;
@@ -31,14 +31,13 @@ use crate::store::sqlite::words;
 use profile::step::{Change, Rows, Scalar};
 use seqbac_header::RelPath;
 
-/// Why a step did not act on a database.
+/// Why a step failed on a database.
 #[derive(Debug)]
 pub enum Failure {
-    /// Something that it needs is not there: a table, a column.
+    /// A table or column that it needs does not exist.
     Missing(String),
-    /// It makes no sense here.
+    /// The step cannot act on this database.
     Refused(String),
-    /// SQLite says no.
     Sql(rusqlite::Error),
 }
 
@@ -46,7 +45,7 @@ impl From<rusqlite::Error> for Failure {
     fn from(cause: rusqlite::Error) -> Self {
         let says = words(&cause);
         let is_name = ["no such column: ", "no such table: "].iter().any(|start| says.starts_with(start));
-        // A text in double quotes is a mistake in the profile, and nothing that another version may lack.
+        // A string in double quotes is a mistake in the profile. No other version of the server would have that column.
         match is_name && !says.contains("should this be a string literal") {
             true => Self::Missing(says),
             false => Self::Sql(cause),
@@ -54,21 +53,21 @@ impl From<rusqlite::Error> for Failure {
     }
 }
 
-/// What a step did to a database.
+/// The effect of a step on a database.
 #[derive(Debug, Default)]
 pub struct StepEffect {
-    /// How many rows fulfil its condition.
+    /// How many rows match.
     pub matched: usize,
-    /// Those that it changed: new ones, and known ones as they are to be remembered from now on.
+    /// The rows that it changed. For rows that were recorded before, the entries that replace the old ones.
     pub rows: Vec<RowBefore>,
-    /// What a person should know.
+    /// Warnings for the user.
     pub warnings: Vec<String>,
 }
 
-/// Rows of one database that a step has switched off before, by their keys.
+/// Rows of one database that the step switched off earlier, by key.
 pub type KnownRows<'a> = HashMap<&'a [(String, ColumnValue)], &'a RowBefore>;
 
-/// Whether the step exists in a database of this schema.
+/// Whether `when` holds for this database.
 pub fn exists(connection: &Connection, rows: &Rows) -> Result<bool, Failure> {
     match &rows.when {
         None => Ok(true),
@@ -76,7 +75,6 @@ pub fn exists(connection: &Connection, rows: &Rows) -> Result<bool, Failure> {
     }
 }
 
-/// Lets a step act on the database at `path`.
 pub fn act(connection: &Connection, path: &RelPath, rows: &Rows, known: &KnownRows<'_>) -> Result<StepEffect, Failure> {
     let context = StepContext { connection, path, rows, known };
     match &rows.change {
@@ -87,7 +85,7 @@ pub fn act(connection: &Connection, path: &RelPath, rows: &Rows, known: &KnownRo
     }
 }
 
-/// A step on a database.
+/// A step on one database.
 struct StepContext<'a> {
     connection: &'a Connection,
     path: &'a RelPath,
@@ -96,7 +94,7 @@ struct StepContext<'a> {
 }
 
 impl StepContext<'_> {
-    /// What a row fulfils to be acted on. On a line of its own, so that a comment in it ends where it ends.
+    /// The `where` of the step. Callers put a line break after it, because it may end with a comment.
     fn condition(&self) -> &str {
         condition(self.rows)
     }
@@ -110,7 +108,7 @@ fn condition(rows: &Rows) -> &str {
     rows.filter.as_deref().unwrap_or("TRUE")
 }
 
-/// A value as a profile writes it.
+/// A value from a profile.
 struct SqlScalar<'a>(&'a Scalar);
 
 impl rusqlite::ToSql for SqlScalar<'_> {
@@ -124,7 +122,7 @@ impl rusqlite::ToSql for SqlScalar<'_> {
     }
 }
 
-/// JSON has no word for infinity: it could not be remembered what the step is.
+/// JSON cannot represent infinity, so we could not record the step.
 fn refuse_infinite<'a>(mut values: impl Iterator<Item = &'a Scalar>) -> Result<(), Failure> {
     match values.any(|value| matches!(value, Scalar::Real(number) if !number.is_finite())) {
         true => Err(Failure::Refused("a value is no finite number".to_owned())),

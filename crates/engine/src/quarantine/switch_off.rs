@@ -1,4 +1,4 @@
-//! Apps switched off: every step acts, what had been on is kept, and only then is anything changed.
+//! Apps switched off: every step acts, the previous values are persisted, and only then is anything committed.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -20,39 +20,39 @@ use profile::step::{Action, Moment, Rows, Step};
 use seqbac_header::RelPath;
 use volume::error::{Code, Error, Result};
 
-/// Switches off, in the tree at `root`, the apps that the steps find, in their order. `root` is a restore's stage or the
-/// storage root.
+/// Switches off the apps that the steps find in the tree at `root`, which is a restore's stage or the storage root.
 ///
-/// `before` is what a quarantine of this very state remembered; where it remembers an app already, that stands. `keep`
-/// is called twice: with `pending` once all is prepared and nothing is changed, and without it when all is done. Returns
-/// what was kept last, and what a person should know, a line each.
+/// `before` is the record of an earlier quarantine of the same state; its entries stay. Calls `persist` twice: with
+/// `pending` when everything is prepared and nothing changed yet, and without it when everything is done. Returns the
+/// final record, and warnings for the user.
 ///
 /// # Errors
-/// `AppsUnknown`, naming the step: a table, column or file that it needs is not there, or the change cannot be made.
-/// Nothing was changed then, unless `keep` has been called.
+///
+/// `AppsUnknown`, with the step's name, if a table, column or file does not exist, or a change fails. Nothing was
+/// changed then, unless `persist` has been called.
 pub fn quarantine(
     root: &Path,
     steps: &[Step],
     before: Option<QuarantineRecord>,
-    keep: Persist<'_>,
+    persist: Persist<'_>,
 ) -> Result<(QuarantineRecord, Vec<String>)> {
-    let mut memory = before.unwrap_or_default();
-    memory.steps = align(steps, std::mem::take(&mut memory.steps));
-    // What only another profile knew acts as well: its apps may be on, by hand or because it was cut off. That what it
-    // acted on is gone by now is no failure of these steps.
-    let before_now = memory.steps.len() - steps.len();
-    memory.steps.iter_mut().take(before_now).for_each(|remembered| remembered.step.optional = true);
+    let mut record = before.unwrap_or_default();
+    record.steps = align(steps, std::mem::take(&mut record.steps));
+    // Steps of an earlier profile act again, because their apps may have been switched on by hand, or the earlier run
+    // was interrupted. They are optional now, because their targets may be gone.
+    let before_now = record.steps.len() - steps.len();
+    record.steps.iter_mut().take(before_now).for_each(|remembered| remembered.step.optional = true);
     let mut acting = Switching { root, drafts: Drafts::default(), warnings: BTreeMap::new() };
-    let mut databases = acting.all(&mut memory.steps)?;
-    memory.pending = true;
-    keep(&memory)?;
-    acting.commit(&mut databases, &memory.steps)?;
-    memory.pending = false;
-    keep(&memory)?;
-    Ok((memory, acting.warnings.into_values().flatten().collect()))
+    let mut databases = acting.all(&mut record.steps)?;
+    record.pending = true;
+    persist(&record)?;
+    acting.commit(&mut databases, &record.steps)?;
+    record.pending = false;
+    persist(&record)?;
+    Ok((record, acting.warnings.into_values().flatten().collect()))
 }
 
-/// The same failure, with the step's name in front.
+/// Puts the step's name in front of an error.
 pub fn of_step(step: &Step, error: Error) -> Error {
     quarantine_failed(error).context(format!("the step \"{}\"", step.name))
 }
@@ -64,16 +64,17 @@ fn quarantine_failed(error: Error) -> Error {
     }
 }
 
-/// What the steps have done so far, none of it final.
+/// What the steps have done so far, none of it committed.
 struct Switching<'a> {
     root: &'a Path,
     drafts: Drafts,
-    /// By the number of the step.
+    /// By index of the step.
     warnings: BTreeMap<usize, Vec<String>>,
 }
 
 impl Switching<'_> {
-    /// Lets every step act: those on files first, which look at headers, before any database is open.
+    /// Runs every step. Steps on files come first, because they read headers, which must happen before any database is
+    /// open.
     fn all(&mut self, steps: &mut [StepRecord]) -> Result<Databases> {
         for (number, StepRecord { step, apps }) in steps.iter_mut().enumerate() {
             self.without_database(number, step, apps).map_err(|error| of_step(step, error))?;
@@ -104,7 +105,7 @@ impl Switching<'_> {
                 *apps = self.drafts.switch_off(root, name, nodes, optional, std::mem::take(apps))?;
             }
             Action::File(files) if is_now => *apps = file::prepare(root, name, files, optional, std::mem::take(apps))?,
-            // It acts later; that it could is to be known now.
+            // It acts at release; check now that it can.
             Action::Json(nodes) => drop(Drafts::default().switch_off(root, name, nodes, optional, Vec::new())?),
             Action::File(files) => drop(file::prepare(root, name, files, optional, Vec::new())?),
             Action::Env(_) | Action::Args(_) if is_now && apps.is_empty() => {
@@ -123,7 +124,7 @@ impl Switching<'_> {
         Ok(())
     }
 
-    /// What was done to such a file could not be undone step by step.
+    /// We could not undo both steps one after the other.
     fn none_is_edited_and_put_aside(&self, steps: &[StepRecord]) -> Result<()> {
         for (step, aside) in steps.iter().flat_map(moved_files_of) {
             if let Some(file) = self.drafts.changed().find(|file| file.as_path().starts_with(aside.path.as_path())) {
@@ -203,14 +204,14 @@ impl DatabaseStep<'_> {
         Ok(())
     }
 
-    /// `None` where the step does not exist in this database.
+    /// `None` if the step does not apply to this database.
     fn on(&self, path: &RelPath, apps: &[AppRecord]) -> std::result::Result<Option<sqlite::StepEffect>, Failure> {
         let connection = self.databases.connection(path).map_err(|bug| Failure::Refused(bug.to_string()))?;
         if !sqlite::exists(connection, self.rows)? {
             return Ok(None);
         }
         if self.step.at == Moment::Release {
-            // It acts later; that it could is to be known now.
+            // It acts at release; check now that it can.
             return sqlite::inspect(connection, self.rows).map(|_| Some(sqlite::StepEffect::default()));
         }
         let known: KnownRows<'_> = apps.iter().filter_map(|kept| kept.row_in_database(path)).collect();
@@ -220,7 +221,7 @@ impl DatabaseStep<'_> {
 
 type Index = HashMap<(RelPath, Vec<(String, ColumnValue)>), usize>;
 
-/// Where each row is among the apps of a step.
+/// The position of each row among the apps of a step.
 fn index(apps: &[AppRecord]) -> Index {
     let rows = apps.iter().enumerate().filter_map(|(at, kept)| match &kept.was {
         Before::Row(row) => Some(((row.database.clone(), row.key.clone()), at)),
@@ -229,7 +230,7 @@ fn index(apps: &[AppRecord]) -> Index {
     rows.collect()
 }
 
-/// Where it is remembered already, it keeps its id.
+/// A row that was recorded before keeps its id.
 fn remember(apps: &mut Vec<AppRecord>, index: &Index, step: &Step, place: Option<&RelPath>, row: sqlite::RowBefore) {
     match index.get(&(row.database.clone(), row.key.clone())).and_then(|&at| apps.get_mut(at)) {
         Some(kept) => kept.was = Before::Row(row),
@@ -240,7 +241,7 @@ fn remember(apps: &mut Vec<AppRecord>, index: &Index, step: &Step, place: Option
     }
 }
 
-/// The keys `a,b` `c` and `a` `b,c` look the same: one of the rows goes by a number more.
+/// The keys `a,b` `c` and `a` `b,c` look the same, so a number is appended to one of the ids.
 fn free(id: String, apps: &[AppRecord]) -> String {
     let is_free = |id: &String| apps.iter().all(|kept| kept.id != *id);
     let numbered = (2..).map(|number| format!("{id}-{number}"));

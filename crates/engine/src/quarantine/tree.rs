@@ -1,7 +1,7 @@
-//! The databases that steps name, found in one walk before any is opened.
+//! Which databases exist that steps name, found in one walk before any of them is opened.
 //!
-//! They are told by their header, as in a backup; a file that a step names and that is none is an error. Of what is ours
-//! the console's database alone is found, and only by its own name.
+//! Databases are recognised by their header, as in a backup. A file that a step names as a database and that is not one
+//! is an error. Among moorline's own files, only the console's database is found, and only by its exact path.
 
 use crate::store::Matcher;
 use std::{collections::BTreeSet, path::Path};
@@ -18,7 +18,6 @@ use profile::{
 use seqbac_header::RelPath;
 use volume::error::{Code, Error, IoContext, Result};
 
-/// The databases below a root that any step asks for.
 #[derive(Debug)]
 pub struct Tree {
     survey: Survey,
@@ -26,7 +25,7 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Walks over all below `root`, for these steps. It looks at headers.
+    /// Walks everything below `root` that these steps may name, and reads headers.
     pub fn of<'a>(root: &Path, steps: impl Iterator<Item = &'a Step>) -> Result<Self> {
         let (mut scope, mut metastore) = (Scope::default(), None);
         for step in steps {
@@ -42,7 +41,8 @@ impl Tree {
             return Ok(Self { survey: Survey::default(), metastore });
         }
         let survey = survey(root, &Matcher::of(&scope)?)?;
-        // Not the same as one that is missing, which an optional step may do without: its server can read it.
+        // Unlike a missing database, this is an error even for an optional step, because the server can probably read
+        // it.
         match survey.not_databases.first() {
             Some(path) => Err(not_a_database(path)),
             None => Ok(Self { survey, metastore }),
@@ -59,7 +59,6 @@ impl Tree {
         Ok(found.filter(|path| matcher.takes(path, PathKind::Database)).cloned().collect())
     }
 
-    /// All databases that any of these steps acts on.
     pub fn all_databases<'a>(&self, steps: impl Iterator<Item = &'a Step>) -> Result<BTreeSet<RelPath>> {
         let mut all = BTreeSet::new();
         for step in steps {
@@ -71,15 +70,16 @@ impl Tree {
     }
 }
 
-/// Whether the database that an app was in is there. To be asked before any is open.
+/// Whether the database of a recorded app exists. Call it before any database is open.
 ///
 /// # Errors
-/// Where there is something else: what had been on is not to be forgotten for that.
+///
+/// If something else is at its path. We must not drop the app's record because of that.
 pub fn is_there(root: &Path, path: &RelPath) -> Result<bool> {
     let full = path.under(root);
     match presence::entry(&full)? {
         None => Ok(false),
-        // To SQLite a file of no bytes is a database.
+        // To SQLite, an empty file is a database.
         Some(meta) if meta.is_file() && (meta.len() == 0 || is_database(&full).on("read", &full)?) => Ok(true),
         Some(_) => Err(not_a_database(path)),
     }

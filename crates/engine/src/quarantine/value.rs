@@ -1,9 +1,9 @@
-//! A value of SQLite's, kept in JSON so that it comes back bit for bit.
+//! A SQLite value, stored in JSON without loss.
 //!
 //! ```text
 //! "null"  {"integer": -1}  {"real": "0.1"}  {"text": "…"}  {"text_base64": "…"}  {"blob": "…"}
 //! ```
-//! A real is written as the shortest digits that stand for it, as text, so that no reader of JSON rounds it; infinity is
+//! A real is stored as text, in the shortest digits that identify it, so that JSON parsers do not round it; infinity is
 //! `inf`. Text that is not UTF-8, and every blob, is standard base64.
 
 use std::fmt;
@@ -12,19 +12,16 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use serde::{Deserialize, Serialize};
 
-/// A value of SQLite's. Two are equal where SQLite stores the same bytes.
+/// A SQLite value. Two are equal if SQLite stores the same bytes.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "Json", try_from = "Json")]
 pub enum ColumnValue {
-    /// NULL.
     Null,
-    /// An integer.
     Integer(i64),
-    /// A real, by its bits.
+    /// The bits of a double.
     Real(u64),
-    /// Text, in the bytes that SQLite hands out, which need not be UTF-8.
+    /// The bytes of a text, which may not be UTF-8.
     Text(Vec<u8>),
-    /// A blob.
     Blob(Vec<u8>),
 }
 
@@ -97,7 +94,7 @@ impl ToSql for ColumnValue {
     }
 }
 
-/// As part of an app's id: what a person would type.
+/// As part of an app's id, which users type.
 impl fmt::Display for ColumnValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -110,7 +107,7 @@ impl fmt::Display for ColumnValue {
     }
 }
 
-/// A terminal is not to obey what stands in a row.
+/// Escapes control characters, because a row must not control the terminal.
 fn printable(text: &str) -> String {
     let escape = |character: char| match character.is_control() {
         true => character.escape_default().to_string(),
@@ -119,7 +116,7 @@ fn printable(text: &str) -> String {
     text.chars().map(escape).collect()
 }
 
-/// What is in a row may be a secret: never in a log by accident.
+/// Rows may contain secrets, which must not reach a log through `Debug`.
 impl fmt::Debug for ColumnValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

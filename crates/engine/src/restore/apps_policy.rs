@@ -1,10 +1,11 @@
-//! What becomes of the apps of a staged copy, before the server can see it. The flags alone decide.
+//! Whether the apps of a staged copy are off or on, decided by the flags and the backup alone, before the server can see
+//! the copy.
 //!
-//! | said | the backup was not in quarantine | it was |
+//! | flag | backup not in quarantine | backup in quarantine |
 //! | --- | --- | --- |
-//! | nothing: a copy | off | stays off, and what is on besides goes off |
-//! | `--from-latest` | as they were; off where the volume is in quarantine | as for a copy |
-//! | `--enable-apps` | as they were | what had been on is on again |
+//! | none: a copy | off | stay off; any others that are on go off |
+//! | `--from-latest` | as they were; off if the volume is in quarantine | as for a copy |
+//! | `--enable-apps` | as they were | released |
 
 use std::{fmt, path::Path};
 
@@ -22,14 +23,14 @@ use volume::{
     error::{Code, Error, Result},
 };
 
-/// What was said about the apps on the command line.
+/// Which flag about apps was passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AppsPolicy {
-    /// Nothing: this is a copy.
+    /// Neither flag: the result is a copy, with its apps off.
     Copy,
-    /// `--from-latest`: the same volume, some time ago.
+    /// `--from-latest`: the same volume at an earlier time.
     FromLatest,
-    /// `--enable-apps`: this takes the place of the original.
+    /// `--enable-apps`: the result replaces the original server.
     EnableApps,
 }
 
@@ -43,42 +44,39 @@ impl fmt::Display for AppsPolicy {
     }
 }
 
-/// What became of the server's apps.
+/// Whether the server's apps are off after a restore.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AppsState {
-    /// Switched off: the copy is in quarantine, unless there was nothing to switch off.
+    /// Switched off: the copy is in quarantine, unless it has no app that was on.
     Off,
-    /// As they were when the original ran.
+    /// As they were in the original server.
     AsTheyWere,
 }
 
-/// The apps of a staged copy, outcome with.
+/// The result of applying the policy to a staged copy.
 #[derive(Debug)]
 pub struct QuarantineOutcome {
-    /// What became of them.
     pub after: AppsState,
-    /// What quarantine remembers; `None` where there is no quarantine.
-    pub memory: Option<QuarantineRecord>,
-    /// What a person should know.
+    /// `None` if the copy is not in quarantine.
+    pub record: Option<QuarantineRecord>,
+    /// Warnings for the user.
     pub notes: Vec<String>,
 }
 
-/// What quarantine depends on.
+/// Everything that the policy depends on.
 #[derive(Debug)]
 pub struct Quarantine<'a> {
-    /// What was said.
     pub policy: AppsPolicy,
-    /// What the volume's profile says of apps.
+    /// The profile of the volume.
     pub profile: &'a Profile,
-    /// What the backup says of itself.
+    /// The manifest of the backup.
     pub manifest: &'a Manifest,
-    /// What is remembered on the volume now.
+    /// The quarantine record of the volume before the restore.
     pub volume: Option<&'a QuarantineRecord>,
 }
 
 impl Quarantine<'_> {
-    /// What is to become of the apps.
     pub const fn after(&self) -> AppsState {
         match self.policy {
             AppsPolicy::EnableApps => AppsState::AsTheyWere,
@@ -87,14 +85,11 @@ impl Quarantine<'_> {
         }
     }
 
-    /// Refuses, before anything is unpacked, a copy whose apps nobody knows.
-    ///
-    /// # Errors
-    /// `AppsUnknown`.
+    /// Refuses a copy if no profile lists its apps. Called before anything is unpacked.
     pub fn refuse_unknown(&self, members: &[DigestEntry]) -> Result<()> {
         let remembered = self.manifest.quarantined || (self.policy == AppsPolicy::FromLatest && self.volume.is_some());
         let is_ours = |member: &DigestEntry| [metastore_member(), quarantine_member()].contains(&member.path);
-        // Then the console is the server, and its apps are known.
+        // Then the console is the server, whose apps we know.
         let only_console = self.manifest.has_metastore() && members.iter().all(is_ours);
         let known =
             self.profile.apps != Apps::Unknown || self.manifest.apps == Apps::None || remembered || only_console;
@@ -111,11 +106,8 @@ impl Quarantine<'_> {
         ))
     }
 
-    /// Switches apps off or on in the staged copy. `backup` is what was remembered when the backup was made; `console`,
-    /// whether the console's database is in the stage.
-    ///
-    /// # Errors
-    /// `AppsUnknown` where a step fails: the copy is worth nothing then.
+    /// Switches apps off or on in the staged copy. `backup` is the quarantine record in the backup; `console` says
+    /// whether the stage contains the console's database.
     pub fn apply(
         &self,
         stage: &Path,
@@ -126,9 +118,9 @@ impl Quarantine<'_> {
         let backup = backup.map(QuarantineRecord::without_requests);
         match (self.after(), backup) {
             (AppsState::Off, backup) => self.switch_off(stage, restore, backup, console),
-            (AppsState::AsTheyWere, Some(memory)) => switch_on(stage, memory),
+            (AppsState::AsTheyWere, Some(record)) => switch_on(stage, record),
             (AppsState::AsTheyWere, None) => {
-                Ok(QuarantineOutcome { after: AppsState::AsTheyWere, memory: None, notes: Vec::new() })
+                Ok(QuarantineOutcome { after: AppsState::AsTheyWere, record: None, notes: Vec::new() })
             }
         }
         .map_err(failed)
@@ -142,18 +134,15 @@ impl Quarantine<'_> {
         console: bool,
     ) -> Result<QuarantineOutcome> {
         let steps = self.steps(backup.as_ref(), console)?;
-        // PastRestore by the journal: until that is committed, a crash leaves nothing of the copy.
-        let (mut memory, notes) = apps::quarantine(stage, &steps, backup, &mut |_| Ok(()))?;
-        memory.restore = Some(restore);
-        let memory = Some(memory).filter(|memory| !memory.is_over());
-        Ok(QuarantineOutcome { after: AppsState::Off, memory, notes })
+        // There is nothing to persist yet: until the journal is committed, a crash discards the whole copy.
+        let (mut record, notes) = apps::quarantine(stage, &steps, backup, &mut |_| Ok(()))?;
+        record.restore = Some(restore);
+        let record = Some(record).filter(|record| !record.is_over());
+        Ok(QuarantineOutcome { after: AppsState::Off, record, notes })
     }
 
-    /// Refuses where the server of the copy would find apps on the volume that are in no backup, so that nobody has
-    /// switched them off.
-    ///
-    /// # Errors
-    /// `AppsUnknown`, naming the first.
+    /// Refuses the restore if the copy's server would find apps on the volume that this restore does not replace,
+    /// because no step has switched them off.
     pub fn refuse_unreplaced_apps(
         &self,
         volume: &Volume,
@@ -163,7 +152,7 @@ impl Quarantine<'_> {
         if outcome.after == AppsState::AsTheyWere {
             return Ok(());
         }
-        let steps = self.steps(outcome.memory.as_ref(), true)?;
+        let steps = self.steps(outcome.record.as_ref(), true)?;
         match apps::inspect_unreplaced(volume.root(), &steps, is_replaced)?.first() {
             None => Ok(()),
             Some((step, path)) => Err(Error::new(
@@ -174,11 +163,11 @@ impl Quarantine<'_> {
         }
     }
 
-    /// The profile's; where it has none, those that quarantined this state before: they are what was meant then. And the
-    /// console's.
+    /// The steps of the profile. If it has none, those that quarantined this state before, because they describe the
+    /// same apps. In both cases also the console's.
     fn steps(&self, backup: Option<&QuarantineRecord>, console: bool) -> Result<Vec<Step>> {
-        let of = |memory: &QuarantineRecord| {
-            let steps = memory.steps.iter().map(|remembered| remembered.step.clone());
+        let of = |record: &QuarantineRecord| {
+            let steps = record.steps.iter().map(|remembered| remembered.step.clone());
             steps.filter(|step| !apps::is_of_console(step)).collect::<Vec<_>>()
         };
         let steps = match self.profile.apps {
@@ -193,8 +182,8 @@ impl Quarantine<'_> {
     }
 }
 
-fn switch_on(stage: &Path, mut memory: QuarantineRecord) -> Result<QuarantineOutcome> {
-    let release = apps::release(stage, &mut memory, &Chosen::All, &mut |_| Ok(()))?;
+fn switch_on(stage: &Path, mut record: QuarantineRecord) -> Result<QuarantineOutcome> {
+    let release = apps::release(stage, &mut record, &Chosen::All, &mut |_| Ok(()))?;
     let mut notes = release.warnings;
     for step in release.steps {
         notes.push(format!("{}: {} of {} are on again that were off in the backup", step.step, step.released, step.of));
@@ -202,5 +191,5 @@ fn switch_on(stage: &Path, mut memory: QuarantineRecord) -> Result<QuarantineOut
             step.left.into_iter().map(|left| format!("{} was left as it is in the backup: {}", left.id, left.why)),
         );
     }
-    Ok(QuarantineOutcome { after: AppsState::AsTheyWere, memory: None, notes })
+    Ok(QuarantineOutcome { after: AppsState::AsTheyWere, record: None, notes })
 }

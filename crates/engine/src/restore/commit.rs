@@ -1,11 +1,11 @@
-//! The moves made, finished after a crash, or reversed after an error.
+//! Carries out the moves of a journal, finishes them after a crash, and reverses them after an error.
 //!
 //! ```text
 //! for each move:  live path -> set/replaced/…    done exactly when the latter exists
 //!                 set/stage/… -> live path       done exactly when the former is gone
 //! ```
-//! Nobody but us changes the restore set, so each rename can be told done or not from there, whatever happened to
-//! the live path; the old state is complete until the first rename, and the new one after the last.
+//! Only this module changes a committed restore set, so the set alone shows which renames are done, whatever happened to
+//! the live path meanwhile. The old state is complete until the first rename, and the new one after the last.
 
 use std::{
     fs,
@@ -28,7 +28,7 @@ use volume::{
     error::{Code, Error, IoContext, Result},
 };
 
-/// Commits: from the moment that the journal is written, the restore will be finished. `last_check` may still refuse.
+/// Commits: once the journal is written, the restore will be finished. `last_check` is the last chance to refuse.
 pub fn commit(
     volume: &Volume,
     set: &RestoreSet,
@@ -47,10 +47,11 @@ pub fn commit(
     Ok(journal)
 }
 
-/// Finishes or undoes what a crash interrupted, and deletes stages that were never committed. What it did, in words.
+/// Finishes or undoes interrupted restores, and deletes stages that were never committed. Returns a log line for each.
 ///
 /// # Errors
-/// Where a restore can be neither finished nor undone: nothing may be started on the volume then.
+///
+/// If a restore can be neither finished nor undone. Nothing may run on the volume then.
 pub fn recover(volume: &Volume) -> Result<Vec<String>> {
     let mut done = Vec::new();
     for (folder, journal) in journals(volume)? {
@@ -79,7 +80,7 @@ pub fn recover(volume: &Volume) -> Result<Vec<String>> {
     Ok(done)
 }
 
-/// Makes the moves that are not made yet; an error reverses all of them.
+/// Carries out the remaining moves. An error reverses all of them.
 fn finish(volume: &Volume, journal: &mut Journal) -> Result<()> {
     let moved = journal.moves.iter().try_for_each(|change| apply_move(volume, change));
     match moved.and_then(|()| durable::sync_filesystem(volume.root())) {
@@ -105,8 +106,8 @@ fn undo(volume: &Volume, journal: &mut Journal) -> Result<()> {
     journal.moves.iter().rev().try_for_each(|change| reverse_move(volume, change))?;
     durable::sync_filesystem(volume.root())?;
     journal.save(set.folder(), JournalState::Undone)?;
-    // What is in it was there when the moves began (`refuse_other`), so it is the backup's; kept at every attempt, it would
-    // fill the disk.
+    // Everything in the stage existed when the moves began (`refuse_other`), so the backup still contains it. If every
+    // failed attempt kept its stage, the disk would fill up.
     drop(durable::remove_tree(&set.stage()));
     Ok(())
 }
@@ -145,8 +146,9 @@ fn reverse_move(volume: &Volume, change: &Move) -> Result<()> {
     Ok(())
 }
 
-/// In the moment in which there is none, because what was there is kept, a backup that has just begun makes an
-/// `instance.json`: it is nobody's. Where nothing was kept, what is there is the only one.
+/// While the old `instance.json` is moved away and the new one not yet in place, a backup that just started may create
+/// one. It belongs to neither state, so we overwrite it. If there was no old file to keep, the existing one may be the
+/// only copy.
 fn place(from: &Path, live: &Path, change: &Move, other_is_kept: bool) -> Result<()> {
     let path = &change.path;
     if !is_own(path) {
@@ -167,15 +169,15 @@ fn rename(from: &Path, to: &Path) -> Result<()> {
     .hint("make sure that nothing else writes to the volume"))
 }
 
-/// Refuses a move of what is not there, or onto what is: from the journal on, what a rename did is told from what exists,
-/// and whatever the plan missed would be lost in it.
+/// Refuses a move whose source is missing or whose target exists. After the commit we infer from existing files which
+/// renames are done, so we would lose a file that the plan does not know.
 fn refuse_other(volume: &Volume, change: &Move, all: &[Move]) -> Result<()> {
     let in_sets = |path: &RelPath| path.under(&volume.restores());
     let live = change.path.under(volume.root());
     let mut there = vec![(live, change.old.is_some())];
     there.extend(change.old.as_ref().map(|old| (in_sets(old), false)));
     there.extend(change.new.as_ref().map(|new| (in_sets(new), true)));
-    // One move may clear the place for another.
+    // Another move may clear the target first.
     let is_cleared = |path: &Path| {
         let clears = |other: &Move| other.old.is_some() && other.path.under(volume.root()) == *path;
         change.old.is_none() && all.iter().any(clears)
@@ -193,8 +195,8 @@ fn refuse_other(volume: &Volume, change: &Move, all: &[Move]) -> Result<()> {
     Ok(())
 }
 
-/// Deletes a set without a journal: its stage, and what is beside it. Where it holds replaced files all the same, its
-/// journal was lost, and they may be the only copy.
+/// Deletes a set without a journal. If it contains replaced files nevertheless, its journal was lost, and we keep them
+/// because they may be the only copy.
 fn remove_uncommitted(folder: &Path) -> Result<String> {
     durable::remove_tree(&folder.join("stage"))?;
     if let Some(left) = folders::remove_empty(&folder.join("replaced"))?.first() {
@@ -205,7 +207,7 @@ fn remove_uncommitted(folder: &Path) -> Result<String> {
     Ok("removed a restore that was cut off before it changed anything".to_owned())
 }
 
-/// Removes folders whose content was moved to its place. That they cannot be removed does not make that fail.
+/// Removes the empty folders of a tree whose files were moved away. A failure is only logged.
 pub fn remove_emptied(folder: &Path) {
     match folders::remove_empty(folder) {
         Ok(left) => {
@@ -217,8 +219,8 @@ pub fn remove_emptied(folder: &Path) {
     }
 }
 
-/// The folders that replaced paths go into, with the owner, mode and time of those they come from: brought back, they
-/// are what was there.
+/// Creates the folders that replaced paths move into, with the owner, mode and times of the originals, so that a
+/// rollback restores those as well.
 fn make_folders(volume: &Volume, moves: &[Move]) -> Result<()> {
     for old in moves.iter().filter_map(|change| change.old.as_ref().map(|old| (&change.path, old))) {
         make_folder(volume, old.0.parent().as_ref(), old.1.parent().as_ref())?;
@@ -237,7 +239,7 @@ fn make_folder(volume: &Volume, live: Option<&RelPath>, folder: Option<&RelPath>
     let meta = fs::metadata(&model).on("look at", &model)?;
     fs::create_dir(&path).on("create", &path)?;
     let is_root = nix::unistd::geteuid().is_root();
-    // What only root may fill whatever its mode, others must be able to write to.
+    // Root may write to a folder of any mode; other users need the permission.
     let mode = if is_root { meta.mode() } else { meta.mode() | 0o700 };
     fs::set_permissions(&path, fs::Permissions::from_mode(mode & 0o7777)).on("change the mode of", &path)?;
     if is_root {

@@ -1,11 +1,11 @@
-//! The console's database in a restore, and in a rollback.
+//! The console's database in restores and rollbacks.
 //!
-//! Staged and checked with the rest, it gets the volume's key and loses its sessions. It is moved by a move of our own, and
-//! what SQLite left beside the old one is moved aside first: left behind, it would be replayed. From before it is staged
-//! until it is in its place, its lock is held: nothing is written into a database that is about to go.
+//! It is staged and checked with the rest, gets the volume's key, and loses its sessions. Its move comes after those of the
+//! old `-wal`, `-shm` and `-journal`, because SQLite would replay them over the new database. We hold its lock from before
+//! staging until it is in place, so that nothing is written to a database that is about to be replaced.
 //!
-//! A backup without one leaves the volume's as it is; unless apps are to be off and its apps are on, or they are off and
-//! what quarantine remembers of them is replaced. Then a copy of it is staged and treated like any other.
+//! A backup without one leaves the volume's database as it is, with two exceptions: apps have to be switched off in it, or
+//! the record of its quarantined apps is about to be replaced. Then a copy of it is staged and treated like any other.
 
 use std::{
     fs::{self, OpenOptions},
@@ -35,51 +35,51 @@ use volume::{
     error::{Code, Error, IoContext, Result},
 };
 
-/// What it is called in `.moorline/`.
+/// Its name in `.moorline/`.
 const NAME: &str = "metastore.db";
 
-/// Who has it open lets go of it soon, or is none of ours.
+/// A process of ours that holds SQLite's lock releases it within this time.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How its lock is taken: alone by a restore, shared by one that only looks.
+/// How to take its lock: a restore takes it exclusively, a preview shared.
 pub type TakeLock = fn(&Volume) -> Result<MetastoreLock>;
 
-/// What became of the console's database in a stage.
+/// The console's database in a stage.
 #[derive(Debug)]
 pub struct ConsoleDatabase {
     _held: MetastoreLock,
-    /// Whether there is one in the stage.
+    /// Whether the stage contains one.
     pub staged: bool,
-    /// What a person should know.
+    /// Warnings for the user.
     pub notes: Vec<String>,
 }
 
 impl ConsoleDatabase {
-    /// Makes what was unpacked into the stage the volume's own, or stages a copy of the volume's. What is remembered of
-    /// its apps changes to what fits.
+    /// Adopts the database that was unpacked into the stage, or stages a copy of the volume's. Adjusts `record` so that
+    /// its console entries match the staged database.
     pub fn prepare(
         volume: &Volume,
         set: &RestoreSet,
         quarantine: &Quarantine,
         request: &Request,
         take_lock: TakeLock,
-        memory: &mut Option<QuarantineRecord>,
+        record: &mut Option<QuarantineRecord>,
     ) -> Result<Self> {
         let mut console = Self { _held: take_lock(volume)?, staged: quarantine.manifest.has_metastore(), notes: Vec::new() };
         if console.staged {
             console.adopt(set, quarantine, request)?;
         }
         if !console.staged {
-            let remembered = quarantine.volume.map(|memory| memory.clone().take_console());
+            let remembered = quarantine.volume.map(|record| record.clone().take_console());
             let remembered = remembered.filter(QuarantineRecord::has_console_apps);
-            if let Some(memory) = memory.as_mut() {
-                drop(memory.take_console());
+            if let Some(record) = record.as_mut() {
+                drop(record.take_console());
             }
             if remembered.is_some() || (quarantine.after() == AppsState::Off && has_apps_on(volume)?) {
                 console.staged = copy(volume, set)?;
             }
             if let Some(remembered) = remembered.filter(|_| console.staged) {
-                memory.get_or_insert_with(QuarantineRecord::new).put_console(remembered);
+                record.get_or_insert_with(QuarantineRecord::new).put_console(remembered);
             }
         }
         Ok(console)
@@ -104,7 +104,7 @@ impl ConsoleDatabase {
         Ok(())
     }
 
-    /// The moves that put the staged one in its place.
+    /// The moves that put the staged database in place.
     pub fn moves(&self, volume: &Volume, set: &RestoreSet) -> Result<Vec<Move>> {
         if !self.staged {
             return Ok(Vec::new());
@@ -123,12 +123,11 @@ impl ConsoleDatabase {
     }
 }
 
-/// Whether it had faults when it was backed up.
+/// Whether it already had faults when it was backed up.
 fn was_faulty(quarantine: &Quarantine) -> bool {
     quarantine.manifest.database(&metastore::path()).is_some_and(|facts| !facts.findings.is_empty())
 }
 
-/// Whether the volume's own has apps that are on.
 fn has_apps_on(volume: &Volume) -> Result<bool> {
     if !metastore::is_there(volume)? {
         return Ok(false);
@@ -137,7 +136,7 @@ fn has_apps_on(volume: &Volume) -> Result<bool> {
     Ok(looks.iter().any(|look| !look.apps.is_empty()))
 }
 
-/// Stages a copy of the volume's own. Whether there is one.
+/// Stages a copy of the volume's own database. Returns false if the volume has none.
 fn copy(volume: &Volume, set: &RestoreSet) -> Result<bool> {
     let path = metastore::path();
     let Some(found) = SurveyEntry::database(volume.root(), &path)? else { return Ok(false) };
@@ -156,7 +155,7 @@ fn copy(volume: &Volume, set: &RestoreSet) -> Result<bool> {
     Ok(true)
 }
 
-/// `.moorline/` in the stage.
+/// Creates `.moorline/` in the stage.
 pub fn make_folder(set: &RestoreSet) -> Result<()> {
     let folder = set.stage().join(".moorline");
     match presence::is_dir(&folder)? {
@@ -165,7 +164,7 @@ pub fn make_folder(set: &RestoreSet) -> Result<()> {
     }
 }
 
-/// The moves that bring back what a restore replaced, where it replaced or brought one.
+/// The moves that bring back the database that a restore replaced or removed.
 pub fn comes_back(volume: &Volume, set: &RestoreSet, from: &RestoreSet, journal: &Journal) -> Result<Vec<Move>> {
     if !is_moved(&journal.moves) {
         return Ok(Vec::new());
@@ -181,13 +180,13 @@ pub fn comes_back(volume: &Volume, set: &RestoreSet, from: &RestoreSet, journal:
     Ok(moves)
 }
 
-/// Whether moves concern it, so that its lock is to be held while they are made.
+/// Whether moves change it, so that its lock must be held during them.
 pub fn is_moved(moves: &[Move]) -> bool {
     moves.iter().any(|change| change.path == metastore::path())
 }
 
-/// Before another database comes to a place: what somebody of ours left there who opened one between two moves that a
-/// crash tore apart. It is of a database that is gone.
+/// Removes the sidecars of the previous database before another one takes its place. They exist if a process of ours
+/// opened the database between two moves that a crash separated.
 pub fn clear_beside(live: &Path, path: &RelPath) -> Result<()> {
     if *path != metastore::path() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! What a restore, a rollback, and quarantine without either tell the console.
+//! The events of restores, rollbacks and quarantine.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use volume::{
     events::{Event, Kind, record},
 };
 
-/// The new state is in its place.
+/// Records that the new state is in place.
 pub fn done(volume: &Volume, journal: &Journal) {
     match &journal.source {
         RestoreSource::Backup { file, created, apps } => {
@@ -31,7 +31,7 @@ pub fn done(volume: &Volume, journal: &Journal) {
     }
 }
 
-/// The old state is in its place.
+/// Records that a committed restore or rollback was undone.
 pub fn failed(volume: &Volume, source: &RestoreSource, error: &Error) {
     match source {
         RestoreSource::Backup { file, .. } => restore_failed(volume, Path::new(file), error),
@@ -39,25 +39,24 @@ pub fn failed(volume: &Volume, source: &RestoreSource, error: &Error) {
     }
 }
 
-/// A restore failed before its commit.
+/// Records a restore that failed before its commit.
 pub fn restore_failed(volume: &Volume, file: &Path, error: &Error) {
     let event = Event::new(Kind::RestoreFailed).about(file);
     record(volume, &event.with("Error", without_keys(error.message())));
 }
 
-/// A rollback failed.
 pub fn rollback_failed(volume: &Volume, error: &Error) {
     record(volume, &Event::new(Kind::RollbackFailed).with("Error", without_keys(error.message())));
 }
 
-/// Apps are off.
+/// Records that quarantine began; nothing if no app was switched off.
 pub fn switched_off(volume: &Volume, count: usize) {
     if count > 0 {
         record(volume, &Event::new(Kind::QuarantineEntered).with("Count", count));
     }
 }
 
-/// Apps are on again.
+/// Records a release; nothing if no app was released.
 pub fn released(volume: &Volume, release: &Release, left: &QuarantineRecord) {
     let count: usize = release.steps.iter().map(|step| step.released).sum();
     if count > 0 {

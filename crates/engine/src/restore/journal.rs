@@ -1,8 +1,7 @@
-//! `journal.json` of a restore set: what is to be moved, and how far it got.
+//! `journal.json` of a restore set: the list of moves, and how far it is.
 //!
-//! A journal is written whole at each change of state. Every move in it is at most two renames, each of which can be
-//! told done or not done from what exists in the restore set, so that both doing and undoing the list may be started
-//! again after a crash.
+//! The journal is rewritten at each change of state. A move is at most two renames. The files that exist in the restore set
+//! show for each rename whether it is done, so that carrying out the list and undoing it are both idempotent after a crash.
 
 use std::{fs, path::Path};
 
@@ -21,64 +20,55 @@ use volume::{
 /// One path that changes. `old` and `new` are relative to `.moorline/restores/`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Move {
-    /// The path below the storage root.
+    /// Relative to the storage root.
     pub path: RelPath,
-    /// Where what is there now goes; absent where nothing is there.
+    /// Where the existing file moves to; `None` if the path does not exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub old: Option<RelPath>,
-    /// Where what comes there is; absent where nothing comes.
+    /// Where the new file comes from; `None` if there is no new one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new: Option<RelPath>,
 }
 
-/// Where the new state came from.
+/// Where the new state of a restore set came from.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RestoreSource {
-    /// A backup.
+    /// A backup was restored.
     Backup {
-        /// Its file, as it was named.
+        /// The backup file, as the user named it.
         file: String,
-        /// When it was made.
+        /// When the backup was taken.
         created: jiff::Timestamp,
-        /// What became of the apps.
+        /// Whether apps were switched off.
         apps: AppsState,
     },
-    /// What another restore had replaced.
+    /// The state that another restore had replaced.
     Rollback {
-        /// That restore's set.
+        /// The id of that restore.
         of: Id,
     },
 }
 
-/// The journal.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Journal {
-    /// The restore set's id.
     pub id: Id,
-    /// How far it is.
     pub state: JournalState,
-    /// When it was committed.
     pub committed: jiff::Timestamp,
-    /// Where the new state came from.
     pub source: RestoreSource,
-    /// The init script's command that asked for it.
+    /// The command of an init script that requested it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub script: Option<ScriptStep>,
-    /// The scopes that it was exact within: a path is in it if each of them takes it.
+    /// The scopes within which the restore was exact. A path is in it if every scope includes it.
     pub scopes: Vec<Scope>,
-    /// Paths that it brought although a scope leaves them out.
+    /// Paths that the restore created although a scope excludes them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub beyond: Vec<RelPath>,
-    /// The list.
     pub moves: Vec<Move>,
 }
 
 impl Journal {
-    /// The journal in a set's folder; `None` where there is none yet.
-    ///
-    /// # Errors
-    /// Where it cannot be read: a person has to look then.
+    /// Reads the journal in a set's folder; `None` if it does not exist yet.
     pub fn load(folder: &Path) -> Result<Option<Self>> {
         let path = folder.join("journal.json");
         let text = match fs::read(&path) {
@@ -88,10 +78,7 @@ impl Journal {
         serde_json::from_slice(&text).map(Some).map_err(|cause| damaged(&path, &cause))
     }
 
-    /// Writes it, durably, in another state.
-    ///
-    /// # Errors
-    /// Where it cannot be written.
+    /// Writes the journal durably, in another state.
     pub fn save(&mut self, folder: &Path, state: JournalState) -> Result<()> {
         self.state = state;
         let text = serde_json::to_vec_pretty(self)

@@ -1,4 +1,4 @@
-//! What may stand in the way of a restore, looked for while nothing has been changed.
+//! Preflight checks of a restore, before anything is changed.
 
 use crate::store::Matcher;
 use std::{
@@ -23,10 +23,9 @@ use volume::{
     error::{Code, Error, IoContext, Result},
 };
 
-/// Room that is left free beyond what is staged: journal, folders, the server's first steps.
+/// Bytes that must remain free after staging, for the journal, folders, and the server's first writes.
 const MARGIN: u64 = 16 << 20;
 
-/// Refuses where there is not room for all members.
 pub fn space(volume: &Volume, sizes: impl Iterator<Item = u64>) -> Result<()> {
     let root = volume.root();
     let stat = statvfs(root).on("look at the free space of", root)?;
@@ -54,7 +53,7 @@ pub fn space(volume: &Volume, sizes: impl Iterator<Item = u64>) -> Result<()> {
     .hint(hint))
 }
 
-/// Refuses where another process has a database of the state open.
+/// Refuses if another process has a database of the state open.
 pub fn no_database_in_use(volume: &Volume, scopes: &[Scope]) -> Result<()> {
     let mut databases = BTreeSet::new();
     for scope in scopes {
@@ -70,7 +69,7 @@ pub fn no_database_in_use(volume: &Volume, scopes: &[Scope]) -> Result<()> {
     Ok(())
 }
 
-/// Refuses moves that cannot be single renames.
+/// Refuses moves that are not single renames.
 pub fn moves(volume: &Volume, moves: &[Move]) -> Result<()> {
     let device = fs::metadata(volume.restores()).on("look at", &volume.restores())?.dev();
     let mounts = mount_points();
@@ -88,12 +87,12 @@ pub fn moves(volume: &Volume, moves: &[Move]) -> Result<()> {
     Ok(())
 }
 
-/// Refuses a folder that we may not rename in.
+/// Refuses a folder in which we may not rename.
 pub fn writable(folder: &Path) -> Result<()> {
     access(folder, AccessFlags::W_OK | AccessFlags::X_OK).on("write in", folder)
 }
 
-/// Every folder on the way is a folder, and not a link to one. The last of them.
+/// Refuses links among the parent folders. Returns the innermost folder.
 fn parents_are_real(volume: &Volume, path: &RelPath) -> Result<PathBuf> {
     let mut folder = volume.root().to_owned();
     let Some(parent) = path.parent() else { return Ok(folder) };
@@ -115,7 +114,7 @@ fn elsewhere(path: &Path, why: &str) -> Error {
     .hint("leave it out with a line in .moorlineignore, or mount the whole state as one volume; nothing was changed")
 }
 
-/// Where something is mounted; empty where /proc is missing (a mount then shows by its device).
+/// All mount points. Empty without /proc; a mount is then recognised only by its device number.
 fn mount_points() -> Vec<PathBuf> {
     let text = fs::read("/proc/self/mountinfo").unwrap_or_default();
     let fields = text.split(|byte| *byte == b'\n').filter_map(|line| line.split(|byte| *byte == b' ').nth(4));

@@ -1,4 +1,5 @@
-//! What a restore would change, store by store: staged and planned as it would be, looked at, and thrown away.
+//! What a restore would change, store by store: stages and plans the restore, compares both states, and discards the
+//! stage.
 
 use std::{
     collections::BTreeSet,
@@ -26,76 +27,69 @@ use volume::{
     error::{IoContext, Result},
 };
 
-/// How long to wait for a server that has locked a database for itself.
+/// How long to wait for a server that has locked a database exclusively.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What would change.
+/// The result of a dry run.
 #[derive(Debug, Serialize)]
 pub struct Preview {
-    /// The backup's file.
+    /// The path of the backup file.
     #[serde(serialize_with = "relpath::as_json")]
     pub backup: PathBuf,
-    /// When it was made.
+    /// When the backup was taken.
     pub backup_created: jiff::Timestamp,
-    /// What would become of the apps.
     pub apps: super::AppsState,
-    /// The apps that would be off then, step by step.
+    /// The apps that would be off, by step.
     pub switched_off: Vec<SwitchedOff>,
     /// Databases that differ.
     pub databases: Vec<DatabaseDiffers>,
     /// Files that differ.
     pub files: FileChanges,
-    /// What a person should know.
+    /// Warnings for the user.
     pub notes: Vec<String>,
 }
 
-/// What one step would switch off, or has switched off in the backup already.
+/// Apps that one step would switch off, or that are already off in the backup.
 #[derive(Debug, Serialize)]
 pub struct SwitchedOff {
-    /// The step's name.
     pub step: String,
-    /// The ids of its apps.
     pub apps: Vec<String>,
 }
 
-/// One database that differs.
+/// A database that differs.
 #[derive(Debug, Serialize)]
 pub struct DatabaseDiffers {
-    /// The database.
     pub path: RelPath,
-    /// What would become of it.
     pub change: DatabaseChange,
 }
 
-/// What would become of one database.
+/// The difference between the two states of a database.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DatabaseChange {
-    /// It is only in the backup.
+    /// Only the backup contains it.
     Appears,
-    /// It is only on the volume, and would be moved aside.
+    /// Only the volume contains it, and the restore would move it away.
     Vanishes,
-    /// Rows that would appear, change and vanish, by table.
+    /// Rows that would appear, change or vanish, by table.
     Changes(Vec<TableChange>),
 }
 
-/// Paths of files that would appear, change and vanish (be moved aside).
+/// Files that would appear, change or vanish (be moved away).
 #[derive(Debug, Default, Serialize)]
 pub struct FileChanges {
-    /// Only in the backup.
     pub appear: Vec<RelPath>,
-    /// In both, with other content.
     pub change: Vec<RelPath>,
-    /// Only on the volume.
     pub vanish: Vec<RelPath>,
-    /// How many are in both and the same.
+    /// How many files are identical in both.
     pub same: usize,
 }
 
-/// Says what [`super::restore`] would do, and changes nothing but a scratch folder, which is gone afterwards.
+/// Does a dry run of [`super::restore`]. It changes nothing but a scratch folder, which it deletes.
 ///
 /// # Errors
-/// As the restore would fail, but for what only a stopped server shows.
+///
+/// Like the restore, except for errors that show only while no server runs.
 pub fn preview(volume: &Volume, profile: &Profile, request: &Request, progress: &mut dyn Progress) -> Result<Preview> {
     let (manifest, contents) = read_whole(request.backup, request.key, progress)?;
     accept(&manifest, profile, request)?;
@@ -113,7 +107,7 @@ pub fn preview(volume: &Volume, profile: &Profile, request: &Request, progress: 
             backup: request.backup.to_owned(),
             backup_created: manifest.created,
             apps: staged.outcome.after,
-            switched_off: switched_off(staged.outcome.memory.as_ref()),
+            switched_off: switched_off(staged.outcome.record.as_ref()),
             databases: Vec::new(),
             files: FileChanges::default(),
             notes: std::mem::take(&mut staged.notes),
@@ -128,8 +122,8 @@ pub fn preview(volume: &Volume, profile: &Profile, request: &Request, progress: 
     looked
 }
 
-fn switched_off(memory: Option<&QuarantineRecord>) -> Vec<SwitchedOff> {
-    let steps = memory.into_iter().flat_map(|memory| &memory.steps).filter(|remembered| !remembered.apps.is_empty());
+fn switched_off(record: Option<&QuarantineRecord>) -> Vec<SwitchedOff> {
+    let steps = record.into_iter().flat_map(|record| &record.steps).filter(|remembered| !remembered.apps.is_empty());
     steps
         .map(|remembered| SwitchedOff {
             step: remembered.step.name.clone(),
@@ -159,7 +153,7 @@ fn look(live: &Path, staged: &Path, path: &RelPath, preview: &mut Preview) -> Re
     let database = |path: &Path, kind: Option<fs::FileType>| -> Result<bool> {
         Ok(kind.is_some_and(|kind| kind.is_file()) && is_database(path).on("read", path)?)
     };
-    // A sidecar's content is in the rows of its database.
+    // The rows of the database already include the content of its sidecars.
     if let Some(base) = sidecar_base(path).map(|base| base.under(live))
         && database(&base, kind(&base)?)?
     {

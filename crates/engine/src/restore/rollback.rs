@@ -1,4 +1,4 @@
-//! What a restore replaced, brought back by the same machinery.
+//! Undoes a restore: brings back the replaced state, by the same means as a restore.
 
 use std::{fs, path::Path};
 
@@ -25,30 +25,31 @@ use volume::{
     error::{Code, Error, IoContext, Result},
 };
 
-/// A rollback that is done.
+/// A finished rollback.
 #[derive(Debug, Serialize)]
 pub struct RolledBack {
-    /// Its own restore set: rolling that back restores again.
+    /// The id of its own restore set. A rollback of that one repeats the restore.
     pub id: Id,
-    /// The restore that was taken back.
+    /// The id of the restore that was undone.
     pub restore: Id,
-    /// When that had been made.
+    /// When that restore was committed.
     pub restored: jiff::Timestamp,
     /// How many paths changed.
     pub changed: usize,
 }
 
-/// Takes a restore back: this one, or the newest that can be. The volume's lock is held by the caller.
+/// Undoes the restore `id`, or the newest one that can be undone. The caller holds the volume's lock.
 ///
 /// # Errors
-/// `NotFound` where nothing can be taken back. Whatever fails, the present state stays.
+///
+/// `NotFound` if no restore can be undone. After any error the present state stays in place.
 pub fn rollback(volume: &Volume, id: Option<Id>, script: Option<ScriptStep>) -> Result<RolledBack> {
     put_back(volume, id, script).inspect_err(|error| events::rollback_failed(volume, error))
 }
 
 fn put_back(volume: &Volume, id: Option<Id>, script: Option<ScriptStep>) -> Result<RolledBack> {
     let _lock = RestoresLock::take(volume)?;
-    let _memory = AppsLock::take(volume)?;
+    let _apps_lock = AppsLock::take(volume)?;
     let journal = choose(volume, id)?;
     let from = RestoreSet::of(volume, &journal);
     preflight::no_database_in_use(volume, &journal.scopes)?;
@@ -93,7 +94,7 @@ fn choose(volume: &Volume, id: Option<Id>) -> Result<Journal> {
     .hint("`moorline rollback --list` shows what is kept"))
 }
 
-/// Deletes those of our own files that a rollback writes anew from what was replaced, instead of moving them back.
+/// Deletes our own files that a rollback rewrites instead of moving them back.
 fn remove_superseded(source: &Path) {
     for name in ["instance.json", SETTINGS] {
         if let Err(error) = durable::remove_file(&source.join(".moorline").join(name)) {
@@ -113,9 +114,9 @@ fn plan_moves(
     let beyond = scopes.beyond(volume, &source)?;
     let instance = instance_after(volume, &source)?;
     let mut moves = vec![stage_own(volume, set, "instance.json", &instance.to_bytes()?, 0o644)?];
-    // It belongs to the state: what it remembers is what was changed in that.
+    // The record belongs to the state whose changes it describes.
     moves.extend(own_comes_back(volume, set, from, QUARANTINE)?);
-    // Read before its sidecars are listed: to read a database may make one.
+    // Before the sidecars are listed, because reading the database may create one.
     moves.extend(settings::comes_back(volume, set, from, journal)?);
     moves.extend(console::comes_back(volume, set, from, journal)?);
     let scopes = scopes.and(&journal.beyond).and_all_in(put_away(QuarantineRecord::load(volume)?.as_ref()));
@@ -124,7 +125,8 @@ fn plan_moves(
     Ok((beyond, moves))
 }
 
-/// The volume is again who it was; only its key stays, for the backups that were made meanwhile.
+/// The volume becomes the previous instance again. Only its key stays, because it encrypts the backups that were taken
+/// meanwhile.
 fn instance_after(volume: &Volume, source: &Path) -> Result<Instance> {
     let now = Instance::load(volume)?.map_or_else(Instance::new, Ok)?;
     let path = source.join(".moorline").join("instance.json");

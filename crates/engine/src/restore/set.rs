@@ -1,10 +1,10 @@
-//! Restore sets: `.moorline/restores/ID/` with its journal, the staged new state and the replaced old one.
+//! Restore sets: `.moorline/restores/ID/` with its journal, the staged new state, and the replaced old state.
 //!
 //! ```text
-//! ID/journal.json   absent while staging
-//! ID/stage/…        the new state, by its path below the storage root; empty once committed
-//! ID/replaced/…     the old state, the same way; kept until it is pruned, discarded or rolled back
-//! ID/discarded/…    what is being deleted of it
+//! ID/journal.json   does not exist during staging
+//! ID/stage/…        the new state, by path below the storage root; empty after the commit
+//! ID/replaced/…     the old state, likewise; kept until it is pruned, discarded or rolled back
+//! ID/discarded/…    the part of it that is being deleted
 //! ```
 
 use std::{
@@ -23,7 +23,6 @@ use volume::{
     error::{Code, Error, IoContext, Result},
 };
 
-/// One restore set.
 #[derive(Debug)]
 pub struct RestoreSet {
     id: Id,
@@ -31,18 +30,11 @@ pub struct RestoreSet {
 }
 
 impl RestoreSet {
-    /// A new, empty one.
-    ///
-    /// # Errors
-    /// Where the volume cannot be written.
     pub fn create(volume: &Volume) -> Result<Self> {
         Self::create_in(&volume.restores())
     }
 
-    /// A new one that is only looked at: no start takes it for a restore.
-    ///
-    /// # Errors
-    /// Where the volume cannot be written.
+    /// Creates a set for a preview, in a folder where no start looks for restores.
     pub fn scratch(volume: &Volume) -> Result<Self> {
         Self::create_in(&volume.spool())
     }
@@ -56,17 +48,15 @@ impl RestoreSet {
         Ok(set)
     }
 
-    /// The one that a journal belongs to.
+    /// The set of a journal.
     pub fn of(volume: &Volume, journal: &Journal) -> Self {
         Self { id: journal.id, folder: volume.restores().join(journal.id.to_string()) }
     }
 
-    /// Its id.
     pub const fn id(&self) -> Id {
         self.id
     }
 
-    /// Its folder.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -76,12 +66,12 @@ impl RestoreSet {
         self.folder.join("stage")
     }
 
-    /// The name, relative to the folder of all sets, of a staged path.
+    /// The name of a staged path, relative to the folder of all sets.
     pub fn staged(&self, path: &RelPath) -> RelPath {
         self.inner("stage", path)
     }
 
-    /// The name, relative to the folder of all sets, of a replaced path.
+    /// The name of a replaced path, relative to the folder of all sets.
     pub fn replaced(&self, path: &RelPath) -> RelPath {
         self.inner("replaced", path)
     }
@@ -91,10 +81,10 @@ impl RestoreSet {
         name.expect("an id, a word and a relative path make a relative path")
     }
 
-    /// Throws an uncommitted set away, because of this.
+    /// Deletes an uncommitted set after an error, which is returned.
     pub fn abandon(&self, error: Error) -> Error {
-        // The journal first: written, but not known to be flushed, it would have the next start move aside the old state
-        // for a new one that is half deleted. What is left without one is deleted by the next start.
+        // The journal first: if it survived a crash here, the next start would move the old state away for a new one
+        // that is half deleted. The next start deletes a set without a journal.
         if durable::remove_file(&self.folder.join("journal.json")).is_ok() {
             drop(durable::remove_tree(&self.folder));
         }
@@ -102,32 +92,27 @@ impl RestoreSet {
     }
 }
 
-/// Whether a path is one of our own, which no backup may name.
+/// Whether a path is moorline's own, so that no backup may contain it as state.
 pub fn is_own(path: &RelPath) -> bool {
     OWN_NAMES.iter().any(|own| path.first() == *own)
 }
 
-/// A restore that was made, and what is kept of the state that it replaced.
+/// A past restore or rollback, and what is left of the state that it replaced.
 #[derive(Debug, Serialize)]
 pub struct PastRestore {
-    /// The restore set.
+    /// The id of the restore set.
     pub id: Id,
-    /// When it was made.
+    /// When it was committed.
     pub restored: jiff::Timestamp,
-    /// How far it got.
     pub state: JournalState,
-    /// Where the new state came from.
     pub source: RestoreSource,
-    /// Whether there is anything to bring back.
+    /// Whether the replaced state is still there and was not brought back yet.
     pub can_roll_back: bool,
-    /// How much room it takes.
+    /// Disk usage of the replaced state, in bytes.
     pub bytes: u64,
 }
 
-/// All restores that the volume remembers, newest first.
-///
-/// # Errors
-/// Where a journal cannot be read.
+/// All restores and rollbacks that the volume has recorded, newest first.
 pub fn history(volume: &Volume) -> Result<Vec<PastRestore>> {
     let mut kept = Vec::new();
     let journals: Vec<Journal> = journals(volume)?.into_iter().filter_map(|(_, journal)| journal).collect();
@@ -146,10 +131,7 @@ pub fn history(volume: &Volume) -> Result<Vec<PastRestore>> {
     Ok(kept)
 }
 
-/// A restore can be taken back while its old state is there, even where that was nothing at all; and once.
-///
-/// # Errors
-/// Where it cannot be told whether the old state is there.
+/// A restore can be undone once, and only while its replaced state exists, which may be an empty folder.
 pub fn can_roll_back(journal: &Journal, set: &RestoreSet, all: &[Journal]) -> Result<bool> {
     let taken_back = |other: &Journal| {
         other.state == JournalState::Done && matches!(other.source, RestoreSource::Rollback { of } if of == journal.id)
@@ -160,12 +142,14 @@ pub fn can_roll_back(journal: &Journal, set: &RestoreSet, all: &[Journal]) -> Re
     presence::is_dir(&set.folder().join("replaced"))
 }
 
-/// Deletes what a restore replaced. Its journal stays, as the volume's memory of it.
+/// Deletes the replaced state of a restore, and returns its size in bytes. The journal stays as a record of the
+/// restore.
 ///
 /// # Errors
-/// `NotFound` where there is no such set; `TryAgain` while a restore is unfinished or a rollback is being made.
+///
+/// `NotFound` if the set does not exist; `TryAgain` while a restore is unfinished or a rollback runs.
 pub fn discard(volume: &Volume, id: Id) -> Result<u64> {
-    // After a verified backup the volume's lock is not held: nobody may be bringing back what is deleted.
+    // After a backup we do not hold the volume's lock, so a rollback could be using what we delete.
     let _lock = RestoresLock::take(volume)?;
     refuse_unfinished(volume)?;
     let folder = volume.restores().join(id.to_string());
@@ -174,7 +158,7 @@ pub fn discard(volume: &Volume, id: Id) -> Result<u64> {
     let (replaced, discarded) = (folder.join("replaced"), folder.join("discarded"));
     durable::remove_tree(&discarded)?;
     if presence::is_dir(&replaced)? {
-        // At once: half of it must never be brought back.
+        // In one rename, because a half-deleted state must never be rolled back to.
         durable::rename(&replaced, &discarded)?;
     }
     durable::remove_tree(&discarded)?;
@@ -182,10 +166,8 @@ pub fn discard(volume: &Volume, id: Id) -> Result<u64> {
     Ok(bytes)
 }
 
-/// Discards what finished restores replaced longer than `keep` ago. Call it after a backup was verified.
-///
-/// # Errors
-/// Where a journal cannot be read or a set not be removed.
+/// Discards the replaced states of finished restores that are older than `keep`. Call it after a verified backup, which
+/// makes them dispensable.
 pub fn prune(volume: &Volume, keep: jiff::SignedDuration) -> Result<()> {
     for old in history(volume)? {
         let age = jiff::Timestamp::now().duration_since(old.restored);
@@ -205,7 +187,8 @@ pub fn prune(volume: &Volume, keep: jiff::SignedDuration) -> Result<()> {
 /// Refuses a volume whose state is half old and half new.
 ///
 /// # Errors
-/// `TryAgain` where a restore was cut off or is being made, and where a journal cannot be read.
+///
+/// `TryAgain` if a restore was interrupted or is running; also if a journal cannot be read.
 pub fn refuse_unfinished(volume: &Volume) -> Result<()> {
     if !volume::restores::unfinished(volume)? {
         return Ok(());
@@ -214,10 +197,7 @@ pub fn refuse_unfinished(volume: &Volume) -> Result<()> {
         .hint("start the container once: the next start finishes it"))
 }
 
-/// Every set's folder, with its journal if it has one, oldest first.
-///
-/// # Errors
-/// Where the folder or a journal cannot be read.
+/// The folder of every set with its journal, if it has one; oldest first.
 pub fn journals(volume: &Volume) -> Result<Vec<(PathBuf, Option<Journal>)>> {
     let folder = volume.restores();
     let entries = match fs::read_dir(&folder) {
@@ -236,19 +216,16 @@ pub fn journals(volume: &Volume) -> Result<Vec<(PathBuf, Option<Journal>)>> {
     Ok(sets)
 }
 
-/// When the next restore is made: now, but after every other one and after `at_least`. A clock that stands in the past
-/// (there are machines without one of their own) must neither have an older restore taken back in place of the newest,
-/// nor, once it is set, have what was just replaced pruned as old.
-///
-/// # Errors
-/// Where a journal cannot be read.
+/// The commit time of the next restore: now, but later than every other one and not before `at_least`. The clock may be
+/// wrong, because some machines have none that keeps time while they are off. A clock in the past must not make us undo
+/// an older restore instead of the newest; and once it is corrected, we must not prune the state that was just
+/// replaced.
 pub fn time_of_next(volume: &Volume, at_least: jiff::Timestamp) -> Result<jiff::Timestamp> {
     let others = journals(volume)?.into_iter().filter_map(|(_, journal)| journal);
     let after = others.filter_map(|other| other.committed.checked_add(jiff::SignedDuration::from_millis(1)).ok()).max();
     Ok(jiff::Timestamp::now().max(at_least).max(after.unwrap_or(at_least)))
 }
 
-/// That a set is not there.
 pub fn no_such_set(id: Id) -> Error {
     Error::new(Code::NotFound, format!("there is no restore {id}"))
         .hint("`moorline rollback --list` shows those there are")

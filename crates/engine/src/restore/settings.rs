@@ -1,7 +1,7 @@
-//! `settings.json` in a restore, and in a rollback: the mirror of the console's database moves with it.
+//! `settings.json` in restores and rollbacks: it mirrors the console's database, so it moves together with that.
 //!
-//! Whoever comes to the volume with a database of its own backs up where that says, from the first moment: not where the
-//! one before did.
+//! A volume that gets another console's database uses the backup location in that database from the first moment, not the
+//! previous one.
 
 use super::AppsState;
 use super::{
@@ -14,13 +14,14 @@ use crate::metastore;
 use volume::presence;
 use volume::{Settings, Volume, error::Result, settings::FILE_NAME};
 
-/// The move that a restore makes. `console` is whether the console's database is in the stage, as it will be.
+/// The move of a restore. `console` says whether the stage contains the console's database, which is then final.
 pub fn after(volume: &Volume, set: &RestoreSet, apps: AppsState, console: bool) -> Result<Option<Move>> {
     if console {
         let settings = metastore::settings_of(&metastore::path().under(&set.stage()), volume)?;
         return stage(volume, set, &settings).map(Some);
     }
-    // Where the volume's own backups were kept is where the original's are, if the volume is a clone of it.
+    // The volume may be a clone of the original. Then its backup location is that of the original, where a copy must
+    // not write.
     if apps == AppsState::Off
         && let Some(mut settings) = Settings::sensible(volume)?
         && settings.backup_location.take().is_some()
@@ -30,8 +31,8 @@ pub fn after(volume: &Volume, set: &RestoreSet, apps: AppsState, console: bool) 
     Ok(None)
 }
 
-/// The move that takes it back: they fit the database that comes back with them. Where none does, and none stays, they
-/// are those that the restore replaced.
+/// The move of a rollback. The settings match the database that comes back. If no database comes back and none stays,
+/// we bring back the settings that the restore replaced.
 pub fn comes_back(volume: &Volume, set: &RestoreSet, from: &RestoreSet, journal: &Journal) -> Result<Option<Move>> {
     let is_moved = console::is_moved(&journal.moves);
     if !is_moved && metastore::is_there(volume)? {

@@ -1,4 +1,4 @@
-//! A backup's members put into a restore set, and checked there, before anything on the volume changes.
+//! Unpacks the members of a backup into a restore set and checks them, before anything on the volume changes.
 
 use std::path::Path;
 use volume::presence;
@@ -26,28 +26,25 @@ use volume::{
     key as source,
 };
 
-/// A restore's new state, staged.
+/// The staged new state of a restore.
 pub struct Staged {
-    /// The backup's id.
     pub backup_id: Id,
-    /// The instance that the volume will be.
+    /// The volume's instance after the restore.
     pub instance: Instance,
-    /// Whether the volume takes the backup's key.
+    /// Whether the volume adopts the backup's key.
     pub key_adopted: bool,
-    /// How many members there are.
     pub members: usize,
-    /// What became of the apps.
     pub outcome: QuarantineOutcome,
-    /// What a person should know.
+    /// Warnings for the user.
     pub notes: Vec<String>,
     own: Vec<Move>,
-    /// As long as this is there, nobody opens the console's database on the volume.
+    /// Keeps every other process from opening the console's database on the volume.
     _console: ConsoleDatabase,
 }
 
 impl Staged {
-    /// Stages a backup into a set, checks every database in it, and switches the apps off in it. `take_lock` is how the
-    /// console's database is kept from changing until that is done with.
+    /// Stages a backup into a set, checks every database in it, and applies the apps policy. `take_lock` locks the
+    /// console's database.
     pub fn of(
         volume: &Volume,
         set: &RestoreSet,
@@ -59,16 +56,16 @@ impl Staged {
         let mut unpacked = unpack_members(volume, set, quarantine.manifest, request, progress)?;
         let (backup_id, members) = (unpacked.backup_id, unpacked.members);
         check(set, quarantine.manifest)?;
-        let mut console = ConsoleDatabase::prepare(volume, set, quarantine, request, take_lock, &mut unpacked.memory)?;
-        let mut outcome = quarantine.apply(&set.stage(), set.id(), unpacked.memory, console.staged)?;
+        let mut console = ConsoleDatabase::prepare(volume, set, quarantine, request, take_lock, &mut unpacked.record)?;
+        let mut outcome = quarantine.apply(&set.stage(), set.id(), unpacked.record, console.staged)?;
         let notes = [unpacked.notes, std::mem::take(&mut console.notes), std::mem::take(&mut outcome.notes)].concat();
         let instance = instance_after(volume, request, backup_id)?;
         let mut own = vec![stage_own(volume, set, "instance.json", &instance.to_bytes()?, 0o644)?];
         if request.adopt_key {
             own.push(stage_own(volume, set, "secret.key", &source::file_content(request.key), 0o600)?);
         }
-        own.extend(match &outcome.memory {
-            Some(memory) => Some(stage_own(volume, set, QUARANTINE, &memory.to_bytes()?, 0o600)?),
+        own.extend(match &outcome.record {
+            Some(record) => Some(stage_own(volume, set, QUARANTINE, &record.to_bytes()?, 0o600)?),
             None => own_goes(volume, set, QUARANTINE)?,
         });
         own.extend(console.moves(volume, set)?);
@@ -76,17 +73,16 @@ impl Staged {
         Ok(Self { backup_id, instance, key_adopted: request.adopt_key, members, outcome, notes, own, _console: console })
     }
 
-    /// The moves of what is our own.
+    /// The moves of moorline's own files.
     pub fn own_files(&self) -> Vec<Move> {
         self.own.clone()
     }
 }
 
-/// What was unpacked.
 struct Unpacked {
     backup_id: Id,
     members: usize,
-    memory: Option<QuarantineRecord>,
+    record: Option<QuarantineRecord>,
     notes: Vec<String>,
 }
 
@@ -101,12 +97,12 @@ fn unpack_members(
     let (mut reader, _) = open_file(request.backup, request.key)?;
     let backup_id = reader.header().id;
     let mut stager = Stager::new(&set.stage(), Owners { given: request.owner, live: Some(volume.root().to_owned()) })?;
-    let (mut members, mut memory) = (0, None);
+    let (mut members, mut record) = (0, None);
     progress.begin("staging", bytes_of_members(request.backup, request.key, manifest));
     while let Some(mut member) = reader.next_member().map_err(damaged)? {
         let mut entry = member.entry().clone();
         if entry.path == quarantine_member() {
-            memory = Some(read_memory(request.backup, &entry, &mut Counted { inner: &mut member, progress })?);
+            record = Some(read_memory(request.backup, &entry, &mut Counted { inner: &mut member, progress })?);
             continue;
         }
         let is_ours_to_put = |path: &RelPath| !is_own(path) || *path == metastore::path();
@@ -115,7 +111,7 @@ fn unpack_members(
         stager.put(&entry, &mut Counted { inner: &mut member, progress })?;
     }
     let verified = reader.finish().map_err(damaged)?;
-    if memory.is_some() != manifest.quarantined {
+    if record.is_some() != manifest.quarantined {
         return Err(Error::new(
             Code::ContentMismatch,
             "the backup's manifest and its members disagree on whether it is in quarantine; nothing was changed",
@@ -130,10 +126,10 @@ fn unpack_members(
     notes.extend(faulty.map(|(path, finding)| format!("{path} had a fault when it was backed up: {finding}")));
     notes.extend(stager.finish()?);
     progress.end();
-    Ok(Unpacked { backup_id, members, memory, notes })
+    Ok(Unpacked { backup_id, members, record, notes })
 }
 
-/// Every database is what the manifest says, and has no fault that was not recorded when it was captured.
+/// Checks that every database matches the manifest, and has only faults that were recorded when it was captured.
 fn check(set: &RestoreSet, manifest: &Manifest) -> Result<()> {
     for facts in &manifest.databases {
         let findings = check_image(&facts.path.under(&set.stage()), facts)?;
@@ -148,7 +144,7 @@ fn check(set: &RestoreSet, manifest: &Manifest) -> Result<()> {
     Ok(())
 }
 
-/// Writes a file of our own into the stage, and says how it gets to its place.
+/// Writes one of our own files into the stage, and returns its move.
 pub fn stage_own(volume: &Volume, set: &RestoreSet, name: &str, content: &[u8], mode: u32) -> Result<Move> {
     let path = own_path(name)?;
     let staged = path.under(&set.stage());
@@ -158,13 +154,14 @@ pub fn stage_own(volume: &Volume, set: &RestoreSet, name: &str, content: &[u8], 
     Ok(Move { old: old_of(volume, set, &path)?, new, path })
 }
 
-/// A file of our own that nothing takes the place of; `None` where there is none.
+/// The move that removes one of our own files; `None` if it does not exist.
 pub fn own_goes(volume: &Volume, set: &RestoreSet, name: &str) -> Result<Option<Move>> {
     let path = own_path(name)?;
     Ok(old_of(volume, set, &path)?.map(|old| Move { path, old: Some(old), new: None }))
 }
 
-/// A file of our own that another restore replaced, back in its place; gone, where that replaced none.
+/// The move that brings back one of our own files that another restore replaced, or removes it if that restore created
+/// it.
 pub fn own_comes_back(volume: &Volume, set: &RestoreSet, from: &RestoreSet, name: &str) -> Result<Option<Move>> {
     let path = own_path(name)?;
     let replaced = from.replaced(&path);
@@ -174,7 +171,6 @@ pub fn own_comes_back(volume: &Volume, set: &RestoreSet, from: &RestoreSet, name
     Ok(Some(Move { old: old_of(volume, set, &path)?, new: Some(replaced), path }))
 }
 
-/// The path of a file of our own.
 pub fn own_path(name: &str) -> Result<RelPath> {
     RelPath::new(Path::new(".moorline").join(name)).map_err(|cause| Error::new(Code::Bug, cause.to_string()))
 }

@@ -1,7 +1,7 @@
-//! Whether a node is an app that is on: what its members must be.
+//! `where`: whether the members of a node show that it is an app that is on.
 //!
-//! Values are compared by what they mean, not by how they are written: `1`, `1.0` and `1e0` are the same number, the
-//! order of members does not count, an escape is the character. A number is never rounded to become equal.
+//! Values are compared by meaning: `1`, `1.0` and `1e0` are the same number, the order of members does not matter, and
+//! an escape equals its character. Numbers are never rounded to become equal.
 
 use std::collections::BTreeMap;
 
@@ -14,13 +14,14 @@ use super::{
 use profile::step::Condition;
 use volume::error::Result;
 
-/// Integers up to here are exact in a double.
+/// Integers up to this are exact in a double.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// Whether the members of a node are all what they must be. What is no object has none.
+/// Whether the members of a node match all conditions. A value that is not an object has no members.
 ///
 /// # Errors
-/// `AppsUnknown` where a member that counts stands twice.
+///
+/// `AppsUnknown` if a member that matters is duplicated.
 pub fn holds(conditions: &BTreeMap<String, Condition>, node: RawValue<'_>, pointer: &str) -> Result<bool> {
     for (name, condition) in conditions {
         let member = member(node, name).map_err(|DuplicateName| duplicate_name(name, pointer))?;
@@ -44,7 +45,7 @@ fn is(condition: &Condition, value: Option<RawValue<'_>>) -> bool {
     }
 }
 
-/// Whether a value means this.
+/// Whether two values mean the same.
 pub fn same(wanted: &Wanted, value: RawValue<'_>) -> bool {
     match (wanted, value.shape()) {
         (Wanted::Null, Shape::Word) => value.source() == "null",

@@ -1,12 +1,12 @@
-//! One member of an object written or taken away, and put back so that not a byte tells.
+//! One member of an object set or removed, and restored byte for byte.
 //!
 //! ```text
-//! value written over     its text gives way to the new one             back: the old text, as it was spelt
-//! member put in          behind the last, spaced as the last is        back: cut from the end of the one before
-//! member taken away      with the comma and the space beside it        back: beside the same neighbour
+//! value replaced     the new text replaces the old one               undo: the old text, in its original spelling
+//! member added       after the last one, with the same spacing       undo: cut from the end of the one before
+//! member removed     with the comma and the space beside it          undo: beside the same neighbour
 //! ```
-//! Changes to one object are undone last first. Where the server has rewritten the object since, what is put back is
-//! valid JSON and has the same meaning; only its spacing may be another.
+//! Changes to one object are undone in reverse order. If the server has rewritten the object since, the result is valid
+//! JSON with the same meaning; only the spacing may differ.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Wanted;
@@ -18,26 +18,24 @@ use super::{
 };
 use volume::error::{Code, Error, Result};
 
-/// What a member was.
+/// The previous state of a member.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Old {
-    /// Not there.
     Absent,
-    /// This value, as it was spelt.
+    /// The source text of its value.
     Value(String),
-    /// There; it was taken away.
+    /// It existed, and was removed.
     Taken(RemovedMember),
 }
 
-/// A member that was taken away.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RemovedMember {
-    /// Name and value, as they were spelt.
+    /// The source text of name and value.
     member: String,
-    /// What went with it, in front of it.
+    /// The text before it that was removed with it.
     lead: String,
-    /// And behind it.
+    /// The text after it that was removed with it.
     trail: String,
     place: Position,
 }
@@ -47,26 +45,25 @@ pub struct RemovedMember {
 enum Position {
     Only,
     First,
-    /// Behind the member with this name, as it is spelt.
+    /// After the member whose name has this source text.
     After(String),
 }
 
-/// What came of putting a member back.
+/// The result of restoring a member.
 pub enum Undone {
-    /// The object as it is with it.
+    /// The new text of the object.
     Done(String),
-    /// It has its old value already.
+    /// It already has its old value.
     Already,
-    /// It is no longer what quarantine made of it.
+    /// It no longer has the value that quarantine wrote.
     Changed,
 }
 
-/// The error for a memory that makes no sense.
 pub fn damaged() -> Error {
     Error::new(Code::AppsUnknown, "what quarantine remembers of it is damaged")
 }
 
-/// What is in a file may be a secret: never in a log by accident.
+/// Files may contain secrets, which must not reach a log through `Debug`.
 impl std::fmt::Debug for Old {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -77,7 +74,7 @@ impl std::fmt::Debug for Old {
     }
 }
 
-/// Writes a member of the object, or takes it away; `None` where that changes nothing.
+/// Sets a member of the object, or removes it; `None` if that changes nothing.
 pub fn set(object: &str, name: &str, value: Option<&Wanted>) -> Unambiguous<Option<(String, Old)>> {
     let found = member(RawValue::whole(object), name)?;
     Ok(match (found, value) {
@@ -96,7 +93,7 @@ pub fn set(object: &str, name: &str, value: Option<&Wanted>) -> Unambiguous<Opti
     })
 }
 
-/// Puts a member back to what it was, if it still is what `wrote` made of it.
+/// Restores a member, if it still is as `wrote` left it.
 pub fn put_back(object: &str, name: &str, wrote: Option<&Wanted>, old: &Old) -> Unambiguous<Undone> {
     let found = member(RawValue::whole(object), name)?;
     Ok(match (old, found) {
@@ -114,7 +111,7 @@ pub fn put_back(object: &str, name: &str, wrote: Option<&Wanted>, old: &Old) -> 
 }
 
 impl Old {
-    /// Whether it was this, however that is spelt.
+    /// Whether the previous value has the same meaning as this one.
     fn means(&self, value: RawValue<'_>) -> bool {
         let equals = |source: &str| serde_json::from_str(source).is_ok_and(|old: Wanted| same(&old, value));
         match self {
@@ -124,10 +121,7 @@ impl Old {
         }
     }
 
-    /// Whether what was kept can be put into a JSON text: the memory of quarantine is a file like any other.
-    ///
-    /// # Errors
-    /// `AppsUnknown` where it cannot.
+    /// Checks that the recorded texts are valid JSON, because the record is a file that anything could have damaged.
     pub fn check(&self) -> Result<()> {
         let sound = match self {
             Self::Absent => true,
@@ -170,7 +164,7 @@ impl RemovedMember {
         }
     }
 
-    /// Hands over name and value as they are spelt.
+    /// Calls `with` with the source texts of name and value.
     fn parts<T>(&self, with: impl FnOnce(&str, &str) -> T) -> Option<T> {
         let object = format!("{{{}}}", self.member);
         let whole = document(object.as_bytes()).ok()?;
@@ -180,7 +174,7 @@ impl RemovedMember {
     }
 }
 
-/// Puts a member behind the last one, spaced as that one is.
+/// Appends a member, with the spacing of the last one.
 fn put_in(object: &str, name: &str, value: &str) -> String {
     let mut members = RawValue::whole(object).members();
     let (mut before, mut last) = (None, members.next());
@@ -191,19 +185,19 @@ fn put_in(object: &str, name: &str, value: &str) -> String {
     let colon = object.get(last.name.end..last.value.start).unwrap_or(": ");
     let in_front = object.get(..last.name.start).unwrap_or_default();
     let space = match in_front.get(in_front.trim_ascii_end().len()..).unwrap_or_default() {
-        // `{"a": 1}`: who puts a space behind the colon puts one behind the comma.
+        // `{"a": 1}`: a file with a space after the colon gets one after the comma.
         "" if before.is_none() && colon.ends_with(' ') => " ",
         space => space,
     };
     replaced(object, last.value.end, last.value.end, &format!(",{space}{name}{colon}{value}"))
 }
 
-/// Takes out a member that [`put_in`] put in.
+/// Removes a member that [`put_in`] added.
 fn without(object: &str, member: &Member<'_>) -> String {
     let (start, end) = match neighbours(object, member) {
         (Some(before), _) => (before.value.end, member.value.end),
         (None, Some(after)) => (member.name.start, after.name.start),
-        // It stands where it was put into an empty object: what follows was there.
+        // It was added to an empty object, so the text after it was there before.
         (None, None) if member.name.start == 1 => (1, member.value.end),
         (None, None) => (1, object.len() - 1),
     };
@@ -234,7 +228,7 @@ mod tests {
 
     use super::{super::pointer::DuplicateName, *};
 
-    /// Sets, compares, and undoes last first.
+    /// Makes the changes, compares, and undoes them in reverse order.
     #[track_caller]
     fn there_and_back(object: &str, sets: &[(&str, Option<Wanted>)], expected: &str) {
         let mut text = object.to_owned();

@@ -1,7 +1,8 @@
-//! Nodes known again: when quarantine begins once more, and when it ends.
+//! The identity of nodes: when quarantine is entered again, and at release.
 //!
-//! A node is its `key` member, a string or a number, wherever it stands; of several with the same key the one among the
-//! same siblings; of several there the one at the same place. A node that has no key is its pointer.
+//! A node is identified by its `key` member, a string or a number, wherever it is. If several nodes have the same key,
+//! we prefer the one with the same parent, and among those the one with the same pointer. A node without a key is
+//! identified by its pointer.
 
 use std::collections::{HashMap, HashSet};
 
@@ -15,7 +16,7 @@ use profile::step::Nodes;
 use seqbac_header::RelPath;
 use volume::error::Result;
 
-/// The nodes that are there, by what they are known again by.
+/// The current nodes, by key and by pointer.
 pub struct Index<'a> {
     there: &'a [FoundNode<'a>],
     by_key: HashMap<String, Vec<usize>>,
@@ -23,7 +24,6 @@ pub struct Index<'a> {
 }
 
 impl<'a> Index<'a> {
-    /// Those that are there.
     pub fn of(there: &'a [FoundNode<'a>], nodes: &Nodes) -> Result<Self> {
         let mut by_key: HashMap<String, Vec<usize>> = HashMap::new();
         for (at, node) in (0..).zip(there) {
@@ -35,7 +35,7 @@ impl<'a> Index<'a> {
         Ok(Self { there, by_key, by_pointer })
     }
 
-    /// Where a node is by now, or why that cannot be told.
+    /// Where a recorded node is now, or why we cannot say.
     pub fn find(&self, old: &Node) -> std::result::Result<usize, String> {
         let gone = || "it is gone".to_owned();
         let Some(key) = &old.key else {
@@ -58,17 +58,16 @@ fn parent(pointer: &str) -> &str {
     pointer.rsplit_once('/').map_or("", |(parent, _)| parent)
 }
 
-/// What is off, each under an id of its own.
+/// The apps of one step, each with a unique id.
 pub struct KnownNodes {
     /// In the order in which they were found.
     pub kept: Vec<AppRecord>,
     ids: HashSet<String>,
-    /// What an earlier quarantine switched off: where each is among `kept`.
+    /// Nodes of an earlier quarantine: the position of each in `kept`.
     before: HashMap<(RelPath, String), Vec<usize>>,
 }
 
 impl KnownNodes {
-    /// What an earlier quarantine remembers.
     pub fn new(kept: Vec<AppRecord>) -> Self {
         let ids = kept.iter().map(|kept| kept.id.clone()).collect();
         let mut before: HashMap<_, Vec<usize>> = HashMap::new();
@@ -80,7 +79,7 @@ impl KnownNodes {
         Self { kept, ids, before }
     }
 
-    /// Adds a node that is switched off now; `file` is shown where there are several.
+    /// Adds a node that was switched off now. `file` is shown if the step has several files.
     pub fn add(&mut self, step: &str, file: Option<&RelPath>, node: Node) {
         match self.remembered(&node) {
             Some(known) => {
@@ -98,11 +97,11 @@ impl KnownNodes {
         }
     }
 
-    /// What an earlier quarantine remembers of a node: that stands.
+    /// The entry of an earlier quarantine for this node, whose previous values stay.
     fn remembered(&mut self, node: &Node) -> Option<&mut Node> {
         let candidates = self.before.get_mut(&node.place())?;
         let is_there = |&at: &usize| matches!(&self.kept[at].was, Before::Node(known) if known.pointer == node.pointer);
-        // Of several that have the same key, the one that stands where this one does.
+        // Of several with the same key, the one with the same pointer.
         let chosen = candidates.iter().position(is_there).unwrap_or_default();
         let at = (chosen < candidates.len()).then(|| candidates.remove(chosen))?;
         match &mut self.kept[at].was {
@@ -113,7 +112,7 @@ impl KnownNodes {
 
     fn new_id(&mut self, step: &str, file: Option<&RelPath>, node: &Node) -> String {
         let key = node.key.as_deref().map_or_else(|| node.pointer.clone(), |key| plain_key(RawValue::whole(key)));
-        // The document has no other name than its file's.
+        // A document as a whole is identified by the name of its file.
         let file = file.filter(|_| !key.is_empty()).map(|file| format!("{file} ")).unwrap_or_default();
         let key = if key.is_empty() { node.file.to_string() } else { key };
         let mut id = format!("{step} {file}{key}");
@@ -125,7 +124,7 @@ impl KnownNodes {
 }
 
 impl Node {
-    /// What tells it from all others when quarantine begins again.
+    /// Identifies the node when quarantine is entered again.
     fn place(&self) -> (RelPath, String) {
         let key = self.key.as_deref().map(|key| plain_key(RawValue::whole(key)));
         let parent = parent(&self.pointer);
@@ -133,7 +132,7 @@ impl Node {
     }
 }
 
-/// The key of a node, if it is one: a string or a number.
+/// The key of a node, if it is a string or a number.
 pub fn key_of<'a>(node: &FoundNode<'a>, nodes: &Nodes) -> Result<Option<RawValue<'a>>> {
     let Some(name) = &nodes.key else { return Ok(None) };
     let key = member(node.value, name).map_err(|DuplicateName| duplicate_name(name, &node.pointer))?;
@@ -141,7 +140,7 @@ pub fn key_of<'a>(node: &FoundNode<'a>, nodes: &Nodes) -> Result<Option<RawValue
     Ok(key.filter(|key| matches!(key.shape(), Shape::Text | Shape::Number)))
 }
 
-/// A key as a person would type it, the same however it is spelt.
+/// A key as a user would type it, independent of its spelling in the file.
 fn plain_key(key: RawValue<'_>) -> String {
     let said = key.decoded().and_then(|said| String::from_utf8(said.into_owned()).ok());
     let plain = said.filter(|said| !said.is_empty() && !said.chars().any(char::is_control));

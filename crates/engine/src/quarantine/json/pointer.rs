@@ -1,14 +1,13 @@
-//! JSON pointers (RFC 6901) in which a part may be `*`: any element of an array, any member of an object.
+//! JSON pointers (RFC 6901) in which a part may be `*`: any element of an array, or any member of an object.
 //!
-//! A pointer that leads to nothing has no nodes. A member whose name stands twice in its object has two values, and which
-//! of them a server goes by is unknown: that is an error, but only where a pointer passes it.
+//! A pointer that matches nothing has no nodes. If a member is duplicated in its object, we cannot know which of the
+//! two the server uses. That is an error, but only if a pointer passes through it.
 
 use std::{collections::HashSet, fmt};
 
 use super::text::{Member, Shape, RawValue};
 use volume::error::{Code, Error, Result};
 
-/// A pointer to any number of nodes.
 #[derive(Debug, Clone)]
 pub struct Pointer {
     parts: Vec<Part>,
@@ -20,20 +19,15 @@ enum Part {
     Name(String),
 }
 
-/// A node, and the pointer that leads to it alone.
+/// A node, and its own pointer.
 #[derive(Debug)]
 pub struct FoundNode<'a> {
-    /// Where it is.
     pub pointer: String,
-    /// What it is.
     pub value: RawValue<'a>,
 }
 
 impl Pointer {
-    /// Reads a pointer: empty for the document itself, else parts that begin with `/` each.
-    ///
-    /// # Errors
-    /// `Usage`, saying what makes no sense in it.
+    /// Parses a pointer: empty for the document itself, otherwise parts that each begin with `/`.
     pub fn new(text: &str) -> Result<Self> {
         let refused = |why: &str| Error::usage(format!("the JSON pointer {text:?} makes no sense: {why}"));
         if text.is_empty() {
@@ -49,10 +43,11 @@ impl Pointer {
         Ok(Self { parts: rest.split('/').map(part).collect::<Result<_>>()? })
     }
 
-    /// The nodes that it leads to, in the order in which they stand.
+    /// The nodes that match, in document order.
     ///
     /// # Errors
-    /// `AppsUnknown` for a name on the way that stands twice in its object.
+    ///
+    /// `AppsUnknown` for a duplicate name on the way.
     pub fn nodes<'a>(&self, document: RawValue<'a>) -> Result<Vec<FoundNode<'a>>> {
         let mut nodes = vec![FoundNode { pointer: String::new(), value: document }];
         for part in &self.parts {
@@ -107,17 +102,15 @@ impl<'a> FoundNode<'a> {
 #[derive(Debug)]
 pub struct DuplicateName;
 
-/// What is only clear where each name stands once.
 pub type Unambiguous<T> = std::result::Result<T, DuplicateName>;
 
-/// The member of an object that has this name.
+/// The member with this name.
 pub fn member<'a>(object: RawValue<'a>, name: &str) -> Unambiguous<Option<Member<'a>>> {
     let mut named = object.members().filter(|member| member.name.text_is(name));
     let first = named.next();
     if named.next().is_some() { Err(DuplicateName) } else { Ok(first) }
 }
 
-/// The error for a name that stands twice in the object at `pointer`.
 pub fn duplicate_name(name: &str, pointer: &str) -> Error {
     let place = if pointer.is_empty() { "the document" } else { pointer };
     Error::new(Code::AppsUnknown, format!("{place} has two members {name:?}"))

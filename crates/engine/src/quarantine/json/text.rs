@@ -1,10 +1,10 @@
-//! JSON read where it lies: the places of values in a text, and nothing copied.
+//! JSON parsed in place: ranges of values in a text, without copies.
 //!
-//! serde_json judges the text once, from end to end and without recursion; what is found in it afterwards is found by
-//! skipping over strings and brackets, which on a valid text needs no grammar. The two together keep every byte, any
-//! depth, and the digits of any number. A tree that keeps the spelling (jsonc-parser's) would need a heap cell for each
-//! token, thirty times the text, and can neither say "exactly where it was" of a member taken away nor refuse what is
-//! JSON only to itself.
+//! serde_json validates the whole text once, without recursion. After that, skipping over strings and brackets is
+//! enough to find a value, because the text is valid. Together they keep every byte, any depth, and all digits of a
+//! number. A syntax tree that preserves the text (jsonc-parser) would need a heap allocation per token, thirty times
+//! the size of the text; it can neither restore a removed member at its exact place nor reject its own extensions of
+//! JSON.
 
 use std::{borrow::Cow, fmt};
 
@@ -14,26 +14,22 @@ use volume::error::{Code, Error, Result};
 
 const BOM: &str = "\u{feff}";
 
-/// A value, in the text that it is in.
+/// A value, as a range of the text that contains it.
 #[derive(Clone, Copy)]
 pub struct RawValue<'a> {
     text: &'a str,
-    /// Where it begins.
     pub start: usize,
-    /// The first byte behind it.
+    /// The first byte after it.
     pub end: usize,
 }
 
-/// A member of an object.
 #[derive(Clone, Copy)]
 pub struct Member<'a> {
-    /// Its name, a string.
     pub name: RawValue<'a>,
-    /// Its value.
     pub value: RawValue<'a>,
 }
 
-/// What a value is, by its first byte.
+/// The type of a value, by its first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
     Object,
@@ -44,10 +40,11 @@ pub enum Shape {
     Word,
 }
 
-/// The document in `bytes`.
+/// Parses a document.
 ///
 /// # Errors
-/// `AppsUnknown` where it is not JSON, as RFC 8259 has it, in UTF-8. A byte order mark in front is passed over.
+///
+/// `AppsUnknown` if it is not JSON (RFC 8259) in UTF-8. A leading byte order mark is ignored.
 pub fn document(bytes: &[u8]) -> Result<RawValue<'_>> {
     let unusable = |why: String| Error::new(Code::AppsUnknown, why).hint("mend the file, or take another backup");
     let text = str::from_utf8(bytes).map_err(|cause| {
@@ -64,12 +61,12 @@ pub fn document(bytes: &[u8]) -> Result<RawValue<'_>> {
 }
 
 impl<'a> RawValue<'a> {
-    /// A text that is one value, known to be valid, without space around it.
+    /// A text that is exactly one valid value, without surrounding space.
     pub fn whole(text: &'a str) -> Self {
         RawValue { text, start: 0, end: text.len() }
     }
 
-    /// How it is written.
+    /// Its source text.
     pub fn source(self) -> &'a str {
         self.text.get(self.start..self.end).unwrap_or_default()
     }
@@ -84,18 +81,18 @@ impl<'a> RawValue<'a> {
         }
     }
 
-    /// The members of an object, in order; none of anything else.
+    /// The members of an object, in order; nothing for other types.
     pub fn members(self) -> impl Iterator<Item = Member<'a>> {
         let mut parts = self.parts(Shape::Object);
         std::iter::from_fn(move || Some(Member { name: parts.next()?, value: parts.next()? }))
     }
 
-    /// The elements of an array, in order; none of anything else.
+    /// The elements of an array, in order; nothing for other types.
     pub fn elements(self) -> impl Iterator<Item = RawValue<'a>> {
         self.parts(Shape::Array)
     }
 
-    /// What a string says, `None` of anything else. In UTF-8, but for surrogates that stand alone: three bytes each.
+    /// The content of a string, `None` for other types. It is UTF-8, except that an unpaired surrogate is three bytes.
     pub fn decoded(self) -> Option<Cow<'a, [u8]>> {
         if self.shape() != Shape::Text {
             return None;
@@ -108,12 +105,12 @@ impl<'a> RawValue<'a> {
         reader.deserialize_bytes(Bytes).ok().map(Cow::Owned)
     }
 
-    /// Whether it is a string that says this.
+    /// Whether it is a string with this content.
     pub fn text_is(self, text: &str) -> bool {
         self.decoded().is_some_and(|said| *said == *text.as_bytes())
     }
 
-    /// What is separated by commas and colons in it.
+    /// The parts that commas and colons separate.
     fn parts(self, shape: Shape) -> impl Iterator<Item = RawValue<'a>> {
         let text = self.text;
         let mut at = if self.shape() == shape { self.start + 1 } else { self.end };
@@ -134,14 +131,14 @@ impl<'a> RawValue<'a> {
     }
 }
 
-/// What is in a file may be a secret: never in a log by accident.
+/// Files may contain secrets, which must not reach a log through `Debug`.
 impl fmt::Debug for RawValue<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?} {}..{}", self.shape(), self.start, self.end)
     }
 }
 
-/// The byte at `at`; behind the end a NUL, which is in no JSON.
+/// The byte at `at`; NUL after the end, because NUL never occurs in JSON.
 fn byte(text: &str, at: usize) -> u8 {
     text.as_bytes().get(at).copied().unwrap_or_default()
 }
@@ -199,7 +196,7 @@ fn skip_brackets(text: &str, mut at: usize) -> usize {
     bytes.len()
 }
 
-/// A string as bytes: serde_json hands out surrogates that stand alone only so.
+/// Decodes a string as bytes, because serde_json supports unpaired surrogates only this way.
 struct Bytes;
 
 impl Visitor<'_> for Bytes {
@@ -225,7 +222,7 @@ mod tests {
 
     use super::*;
 
-    /// A whole tree, by the spans alone.
+    /// Builds a whole tree from the ranges alone.
     fn rebuilt(value: RawValue<'_>) -> Json {
         let said =
             |value: RawValue<'_>| String::from_utf8(value.decoded().expect("a string").into_owned()).expect("UTF-8");
@@ -270,7 +267,7 @@ mod tests {
             match (document(&bytes), serde_json::from_slice::<Json>(json)) {
                 (Ok(value), Ok(tree)) => prop_assert_eq!(rebuilt(value), tree),
                 (Err(_), Ok(tree)) => prop_assert!(false, "{tree} was refused"),
-                // Surrogates that stand alone and numbers that no double holds are JSON that makes no tree.
+                // Unpaired surrogates, and numbers too large for a double, are JSON that cannot become a tree.
                 (Ok(value), Err(cause)) => {
                     let words = cause.to_string();
                     prop_assert!(words.contains("surrogate") || words.contains("hex escape") || words.contains("out of range"), "{}", words);

@@ -1,5 +1,5 @@
-//! Rows, and members of JSON nodes, that a later step has changed, too, and that is not to be undone now: what was
-//! changed before it cannot be put back beneath it.
+//! Rows and members of JSON nodes that a later step has changed as well. While that step is not undone, the change
+//! before it cannot be undone either.
 
 use std::collections::HashMap;
 
@@ -14,11 +14,11 @@ use seqbac_header::RelPath;
 /// Database, table and key.
 type RowId = (RelPath, String, Vec<(String, ColumnValue)>);
 
-/// What stays as it is, each with the name of the step that changed it last.
+/// What stays changed, with the name of the last step that changed it.
 #[derive(Default)]
 pub struct Covers {
     rows: HashMap<RowId, String>,
-    /// Members, by file and pointer.
+    /// By file and pointer.
     members: HashMap<(RelPath, String), String>,
 }
 
@@ -44,7 +44,7 @@ impl Covers {
         self.rows.get(&row_id(remembered, kept)?).map(String::as_str)
     }
 
-    /// The step that changed a member of the same node later, or replaced something that it is in.
+    /// The step that later changed a member of the same node, or replaced a value that contains it.
     pub fn name_of_node(&self, node: &Node) -> Option<&str> {
         if self.members.is_empty() {
             return None;

@@ -1,4 +1,4 @@
-//! The rows of a release: what acts at release, and what is undone, in open transactions.
+//! Database rows at release: steps that act then, and rows that are restored, in open transactions.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -12,8 +12,8 @@ use profile::step::{Rows, Step};
 use seqbac_header::RelPath;
 use volume::error::Result;
 
-/// Lets a step act on every database that it names. What it needs may be gone in a newer version of the server, so that
-/// there is nothing to act on: that is told.
+/// Runs a step on every database that it names. A newer version of the server may lack what it needs; then there is
+/// nothing to do, and we only warn.
 pub fn act(databases: &Databases, tree: &Tree, step: &Step, rows: &Rows, warnings: &mut Vec<String>) -> Result<()> {
     let paths = tree.databases(&rows.database)?;
     if paths.is_empty() && !step.optional {
@@ -36,22 +36,20 @@ fn act_on(connection: &rusqlite::Connection, path: &RelPath, rows: &Rows) -> std
     Ok(())
 }
 
-/// The rows of one step, put back one after the other.
+/// Restores the rows of one step.
 pub struct TableUndo<'d> {
     databases: &'d Databases,
     open: BTreeSet<RelPath>,
     rows: &'d Rows,
-    /// By database; where there is no such table any more, that.
+    /// By database; an error message if the table does not exist any more.
     tables: HashMap<RelPath, std::result::Result<Undo<'d>, String>>,
 }
 
 impl<'d> TableUndo<'d> {
-    /// Those of a step.
     pub fn of(databases: &'d Databases, rows: &'d Rows) -> Self {
         Self { databases, open: databases.paths().into_iter().collect(), rows, tables: HashMap::new() }
     }
 
-    /// Puts one back.
     pub fn row(&mut self, row: &RowBefore) -> Result<Outcome> {
         if !self.open.contains(&row.database) {
             return Ok(Outcome::Left(format!("{} is gone", row.database)));

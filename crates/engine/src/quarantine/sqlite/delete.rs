@@ -1,4 +1,4 @@
-//! Rows taken out: remembered whole, or gone for good.
+//! Rows deleted: recorded completely, or for good.
 
 use super::{
     StepEffect, Failure, StepContext, RowBefore, RowChange,
@@ -28,14 +28,14 @@ pub fn act(context: &StepContext<'_>) -> Result<StepEffect, Failure> {
     Ok(acted)
 }
 
-/// Takes rows out that are not to come back.
+/// Deletes rows for good.
 pub fn discard(context: &StepContext<'_>) -> Result<StepEffect, Failure> {
     let table = Table::open(context.connection, &context.rows.table)?;
     let sql = format!("DELETE FROM {} WHERE ({}\n)", table.sql, context.condition());
     Ok(StepEffect { matched: context.connection.execute(&sql, [])?, ..StepEffect::default() })
 }
 
-/// The rows that fulfil the condition, each with what locates it.
+/// The rows that match, each with its locator.
 fn matching(context: &StepContext<'_>, table: &Table, key: &Key) -> rusqlite::Result<Vec<(Vec<ColumnValue>, RowBefore)>> {
     let (locator, names) = (table.locator(), table.stored());
     let (located, keyed) = (locator.len(), locator.len() + key.len());

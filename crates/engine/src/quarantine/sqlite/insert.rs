@@ -1,4 +1,4 @@
-//! A row put in: a dummy mail server, a banner.
+//! A row inserted, such as a dummy mail server or a banner.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ pub fn act(context: &StepContext<'_>, row: &BTreeMap<String, Scalar>) -> Result<
     Ok(StepEffect { rows: vec![was], ..there })
 }
 
-/// What the row with this key holds, if there is one.
+/// The values of the row with this key.
 fn find(context: &StepContext<'_>, table: &Table, key: &Key, is: &[ColumnValue]) -> rusqlite::Result<Option<Vec<ColumnValue>>> {
     let (all, sql, count) = (table.all_columns(), &table.sql, table.stored().len());
     let mut select = context.connection.prepare(&format!("SELECT {all} FROM {sql} WHERE {}", key.is(1)))?;
@@ -44,7 +44,7 @@ fn key_values(was: &RowBefore) -> Vec<ColumnValue> {
     was.key.iter().map(|(_, value)| value.clone()).collect()
 }
 
-/// A row as the profile gives it.
+/// The row as the profile describes it.
 struct Row<'a> {
     columns: Vec<String>,
     values: Vec<&'a Scalar>,
@@ -68,7 +68,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// Whether the row is there already, as the server's own. One with its key, and something else in it, is in the way.
+    /// Whether the server already has this row. Refuses a row with the same key and other values.
     fn is_there(&self, context: &StepContext<'_>, table: &Table, key: &Key) -> Result<bool, Failure> {
         let Some(values) = key.names.iter().map(|name| self.value(name)).collect::<Option<Vec<_>>>() else {
             return Ok(false);

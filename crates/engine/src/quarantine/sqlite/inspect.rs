@@ -1,4 +1,4 @@
-//! Which rows a step would act on, without acting.
+//! Which rows a step would act on.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::{
 use crate::quarantine::ColumnValue;
 use profile::step::{Change, Rows, Scalar};
 
-/// The keys of the rows that a step would act on now, their values with commas.
+/// The keys of the rows that a step would act on now; values separated by commas.
 pub fn inspect(connection: &Connection, rows: &Rows) -> Result<Vec<String>, Failure> {
     match &rows.change {
         Change::Update { set, expr } => {
@@ -31,7 +31,7 @@ pub fn inspect(connection: &Connection, rows: &Rows) -> Result<Vec<String>, Fail
     }
 }
 
-/// The key of the row that would be inserted, as far as the profile says it.
+/// The key of the row that would be inserted, as far as the profile defines it.
 fn insert(connection: &Connection, rows: &Rows, row: &BTreeMap<String, Scalar>) -> Result<Vec<String>, Failure> {
     let table = Table::open(connection, &rows.table)?;
     for name in row.keys() {

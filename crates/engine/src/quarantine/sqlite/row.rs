@@ -1,61 +1,52 @@
-//! What is remembered of a row.
+//! A row as the quarantine record stores it.
 
 use serde::{Deserialize, Serialize};
 
 use crate::quarantine::ColumnValue;
 use seqbac_header::RelPath;
 
-/// One row, and what quarantine made of it.
+/// A row, and the change that quarantine made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RowBefore {
-    /// The database.
     pub database: RelPath,
-    /// The columns that tell it from all others, and what is in them.
+    /// The columns that identify it, with their values.
     pub key: Vec<(String, ColumnValue)>,
-    /// What was done to it.
     pub change: RowChange,
 }
 
-/// What was done to a row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RowChange {
-    /// Columns were written.
     Updated(Vec<ColumnWas>),
-    /// It was taken out.
     Deleted {
-        /// Its number, where it has one.
+        /// Its rowid, if it has one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rowid: Option<i64>,
-        /// All that was in it.
+        /// All columns.
         columns: Vec<(String, ColumnValue)>,
     },
-    /// It was put in.
     Inserted {
-        /// All that was in it then.
+        /// All columns, as SQLite stored them.
         columns: Vec<(String, ColumnValue)>,
     },
 }
 
-/// A column that was written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ColumnWas {
-    /// Its name.
     pub name: String,
-    /// What was in it.
     pub old: ColumnValue,
-    /// What is in it since, as SQLite stored it.
+    /// The new value, as SQLite stored it.
     pub new: ColumnValue,
 }
 
 impl RowBefore {
-    /// The values of its key, with commas.
+    /// The values of its key, separated by commas.
     #[must_use]
     pub fn name(&self) -> String {
         self.key.iter().map(|(_, value)| value.to_string()).collect::<Vec<_>>().join(",")
     }
 
-    /// What was done to it, in words.
+    /// A description of the change.
     #[must_use]
     pub fn detail(&self) -> String {
         match &self.change {
@@ -70,7 +61,6 @@ impl RowBefore {
 }
 
 impl ColumnWas {
-    /// Whether anything else is in it since.
     #[must_use]
     pub fn is_changed(&self) -> bool {
         self.old != self.new

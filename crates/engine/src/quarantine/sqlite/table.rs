@@ -1,8 +1,7 @@
-//! A table: its columns, and what tells its rows apart.
+//! A table: its columns, and the key that identifies its rows.
 //!
-//! Rows are found again by the step's `key`; by default the primary key, or where there is none, or one with NULLs in it,
-//! the `rowid`. No promise where it is the latter: a `VACUUM` may give the rows of a table without an
-//! `INTEGER PRIMARY KEY` other ones.
+//! Rows are identified by the step's `key`. The default is the primary key; if none exists, or it contains NULLs, the
+//! `rowid`. That is best effort, because a `VACUUM` may renumber the rows of a table without an `INTEGER PRIMARY KEY`.
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
@@ -12,32 +11,32 @@ use crate::{quarantine::ColumnValue, store::sqlite::quoted};
 /// A table of the main database.
 #[derive(Debug)]
 pub struct Table {
-    /// Its name, as SQL takes it.
+    /// Its quoted name.
     pub sql: String,
-    /// Stored columns, in order: those that are computed follow from them.
+    /// Stored columns, in order. Generated ones are left out, because they follow from the others.
     columns: Vec<Column>,
-    /// The name that `rowid` goes by, if it has one that no column has taken.
+    /// A name for `rowid` that is not also the name of a column.
     rowid: Option<&'static str>,
 }
 
 #[derive(Debug)]
 struct Column {
     name: String,
-    /// From one up, of the primary key.
+    /// Position in the primary key, from 1; 0 if it is not part of it.
     key: i64,
 }
 
-/// The columns that tell rows apart.
+/// The columns that identify rows.
 #[derive(Debug, Clone)]
 pub struct Key {
-    /// As they are remembered.
+    /// As they are recorded.
     pub names: Vec<String>,
-    /// As SQL takes them.
+    /// Quoted.
     sql: Vec<String>,
 }
 
 impl Table {
-    /// The table of this name. That it is not there is `Missing`.
+    /// Finds a table by name; `Missing` if it does not exist.
     pub fn open(connection: &Connection, name: &str) -> Result<Self, Failure> {
         let found = connection
             .query_row(
@@ -66,24 +65,23 @@ impl Table {
         Ok(Self { sql: format!("main.{}", quoted(name)), columns, rowid })
     }
 
-    /// The columns that the primary key consists of, in its order.
+    /// The columns of the primary key, in its order.
     pub fn primary(&self) -> Vec<String> {
         let mut key: Vec<_> = self.columns.iter().filter(|column| column.key > 0).collect();
         key.sort_by_key(|column| column.key);
         key.into_iter().map(|column| column.name.clone()).collect()
     }
 
-    /// Its stored columns.
     pub fn stored(&self) -> Vec<String> {
         self.columns.iter().map(|column| column.name.clone()).collect()
     }
 
-    /// What is selected to read every stored column.
+    /// The select list of all stored columns.
     pub fn all_columns(&self) -> String {
         list(self.columns.iter().map(|column| quoted(&column.name)))
     }
 
-    /// As the table spells it. That it is not there, or is computed, is `Missing`.
+    /// The column's name as the table spells it; `Missing` if it does not exist or is generated.
     pub fn column(&self, name: &str) -> Result<String, Failure> {
         let found = self.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name));
         found
@@ -91,12 +89,12 @@ impl Table {
             .ok_or_else(|| Failure::Missing(format!("there is no column {name} in {}", self.plain())))
     }
 
-    /// Its name.
+    /// Its name without quotes.
     fn plain(&self) -> &str {
         self.sql.trim_start_matches("main.").trim_matches('"')
     }
 
-    /// What finds a row for as long as a step acts: the `rowid`, or where there is none, the primary key.
+    /// What identifies a row while a step acts: the `rowid`, or the primary key of a table that has none.
     pub fn locator(&self) -> Key {
         match self.rowid {
             Some(rowid) => Key { names: vec![rowid.to_owned()], sql: vec![rowid.to_owned()] },
@@ -107,16 +105,16 @@ impl Table {
         }
     }
 
-    /// The name under which its `rowid` is remembered with a row, where no column of the key holds it already.
+    /// The name of its `rowid`, if a row can be recorded with it.
     pub fn rowid(&self) -> Option<&'static str> {
         self.rowid
     }
 
-    /// These columns as a key; `rowid` is the row's number, unless a column has that name.
+    /// These columns as a key. `rowid` means the row's number, unless a column has that name.
     pub fn key_of(&self, connection: &Connection, names: &[String]) -> Result<Key, Failure> {
         let mut key = self.resolve(names)?;
         let (table, is) = (&self.sql, key.is(1));
-        // Where only the server knows the column's order, bytes tell equal from unequal just as well, if not as fast.
+        // Without the server's own collation we can still compare bytes, only without an index.
         if !names.is_empty() && connection.prepare(&format!("SELECT 1 FROM {table} WHERE {is}")).is_err() {
             key.sql.iter_mut().for_each(|column| column.push_str(" COLLATE BINARY"));
         }
@@ -134,7 +132,7 @@ impl Table {
                 }
                 (Err(_), Some(rowid)) if is_rowid => {
                     key.sql.push(rowid.to_owned());
-                    // Under a name that no column has: `rowid` may be one.
+                    // Under a name that is not a column's, because `rowid` may be one.
                     key.names.push(rowid.to_owned());
                 }
                 (Err(missing), _) => return Err(missing),
@@ -143,8 +141,7 @@ impl Table {
         Ok(key)
     }
 
-    /// The key of a step that names `given`, or leaves it to us, for the rows that fulfil `condition`. It is checked
-    /// that it tells them from all others.
+    /// The key of a step: `given`, or one that we choose. Checks that it identifies the rows that match `condition`.
     pub fn key(&self, connection: &Connection, given: &[String], condition: &str) -> Result<Key, Failure> {
         if !given.is_empty() {
             let key = self.key_of(connection, given)?;
@@ -158,7 +155,8 @@ impl Table {
             return Ok(key);
         }
         let primary = self.key_of(connection, &self.primary())?;
-        // A primary key of a table with `rowid` may have NULLs, for the sake of an old mistake of SQLite's.
+        // The primary key of a table with `rowid` may contain NULLs, because of an old bug that SQLite keeps for
+        // compatibility.
         if primary.names.is_empty() || (self.rowid.is_some() && self.has_null(connection, &primary, condition)?) {
             return Ok(self.locator());
         }
@@ -182,44 +180,40 @@ impl Table {
 }
 
 impl Key {
-    /// What is selected to read it.
+    /// Its select list.
     pub fn columns(&self) -> String {
         list(self.sql.iter().cloned())
     }
 
-    /// How many columns it has.
     pub fn len(&self) -> usize {
         self.sql.len()
     }
 
-    /// What is true of the row whose key is bound from parameter `first` on.
+    /// A condition for the row whose key is bound to the parameters from `first` on.
     pub fn is(&self, first: usize) -> String {
         let equal = self.sql.iter().zip(first..).map(|(column, parameter)| format!("{column} IS ?{parameter}"));
         equal.collect::<Vec<_>>().join(" AND ")
     }
 
-    /// What is true of the rows whose keys a table holds.
+    /// A condition for the rows whose keys are in `table`.
     pub fn is_in(&self, table: &str) -> String {
         format!("({}) IN (SELECT * FROM {table})", self.columns())
     }
 
-    /// Whether it has this column.
     pub fn has(&self, column: &str) -> bool {
         self.names.iter().any(|name| name.eq_ignore_ascii_case(column))
     }
 
-    /// Its columns with the values that a row has in them.
+    /// Pairs its columns with the values of a row.
     pub fn with(&self, values: Vec<ColumnValue>) -> Vec<(String, ColumnValue)> {
         self.names.iter().cloned().zip(values).collect()
     }
 }
 
-/// With commas.
 pub fn list(columns: impl Iterator<Item = String>) -> String {
     columns.collect::<Vec<_>>().join(", ")
 }
 
-/// Some columns of a row.
 pub fn values(row: &Row<'_>, columns: std::ops::Range<usize>) -> rusqlite::Result<Vec<ColumnValue>> {
     columns.map(|column| row.get_ref(column).map(ColumnValue::from)).collect()
 }

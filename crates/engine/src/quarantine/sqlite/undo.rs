@@ -1,7 +1,7 @@
-//! One row put back as it was, where it still is what was written.
+//! One row restored, if it still is as quarantine left it.
 //!
-//! A column is put back where it still is what quarantine wrote; one that is what it was before already counts as put
-//! back, so that to undo twice comes to the same. A row that was taken out comes back whole or not at all.
+//! A column is restored if it still has the value that quarantine wrote. A column that already has its old value counts
+//! as restored, so that undoing is idempotent. A deleted row comes back completely or not at all.
 
 use std::collections::HashMap;
 
@@ -16,7 +16,7 @@ use crate::{
     store::sqlite::{quoted, words},
 };
 
-/// The rows of one table, to be put back.
+/// Restores the rows of one table.
 #[derive(Debug)]
 pub struct Undo<'a> {
     connection: &'a Connection,
@@ -27,12 +27,10 @@ pub struct Undo<'a> {
 type Columns = [(String, ColumnValue)];
 
 impl<'a> Undo<'a> {
-    /// The table of this name; `Missing` where it is gone.
     pub fn of(connection: &'a Connection, table: &str) -> Result<Self, Failure> {
         Ok(Self { connection, table: Table::open(connection, table)?, keys: HashMap::new() })
     }
 
-    /// Puts one row back.
     pub fn row(&mut self, was: &RowBefore) -> Result<Outcome, Failure> {
         let done = match &was.change {
             RowChange::Updated(columns) => self.updated(was, columns),
@@ -40,7 +38,7 @@ impl<'a> Undo<'a> {
             RowChange::Inserted { columns } => self.inserted(was, columns),
         };
         match done {
-            // A newer version of the server may have other columns, and other ideas of what a row must be.
+            // A newer version of the server may have other columns and other constraints.
             Err(Failure::Missing(what)) => Ok(Outcome::Left(what)),
             Err(Failure::Sql(cause)) if is_constraint(&cause) => Ok(Outcome::Left(words(&cause))),
             other => other,
@@ -103,7 +101,7 @@ impl<'a> Undo<'a> {
         Ok(())
     }
 
-    /// Where the number is not the key, another row may have it by now; then this one gets a new one.
+    /// Another row may have the same `rowid` by now, unless that is the key. Then this row gets a new one.
     fn is_free(&self, rowid: &str, number: &ColumnValue) -> rusqlite::Result<bool> {
         let sql = format!("SELECT NOT EXISTS (SELECT 1 FROM {} WHERE {rowid} = ?1)", self.table.sql);
         self.connection.prepare_cached(&sql)?.query_row([number], |row| row.get(0))
@@ -123,7 +121,7 @@ impl<'a> Undo<'a> {
         }
     }
 
-    /// These columns of the rows that have its key: one, unless something has happened.
+    /// The given columns of the rows with this key. More than one row is a conflict.
     fn read<'n>(
         &mut self,
         was: &RowBefore,

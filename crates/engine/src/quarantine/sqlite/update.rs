@@ -1,4 +1,4 @@
-//! Columns written: `set` and `expr`.
+//! Columns updated: `set` and `expr`.
 
 use std::collections::BTreeMap;
 
@@ -11,24 +11,22 @@ use super::{
 use crate::{quarantine::ColumnValue, store::sqlite::quoted};
 use profile::step::{Rows, Scalar};
 
-/// Where rows are remembered while a step acts.
+/// A temporary table of the rows that a step acts on.
 pub const SELECTED: &str = "temp.moorline_selected";
 
-/// What is written, and where.
+/// What to write, and where.
 pub struct UpdatePlan {
-    /// The table.
     pub table: Table,
-    /// What tells its rows apart.
     pub key: Key,
-    /// The columns that are written, as the table spells them.
+    /// The columns to write, as the table spells them.
     columns: Vec<String>,
-    /// What is written into each: SQL, in which `?1` is the first of `given`.
+    /// What to write into each: SQL, in which `?1` is the first of `given`.
     expressions: Vec<String>,
-    /// Its parameters.
+    /// The parameters of `expressions`.
     given: Vec<Scalar>,
 }
 
-/// A row before it is changed.
+/// A row before the change.
 struct Row {
     locator: Vec<ColumnValue>,
     key: Vec<(String, ColumnValue)>,
@@ -43,7 +41,8 @@ pub fn act(
     let plan = UpdatePlan::new(context.connection, context.rows, set, expr)?;
     let mut rows = plan.matching(context)?;
     let matched = rows.len();
-    // What is as quarantine left it is off, whatever the condition says: `expr` is not to act on its own result.
+    // A row that still is as quarantine left it is off, even if it matches again: `expr` must not act on its own
+    // result.
     rows.retain(|row| !context.known.get(&*row.key).is_some_and(|was| plan.is_done(was, &row.old)));
     select(context.connection, &plan.table.locator(), rows.iter().map(|row| &row.locator))?;
     plan.write(context.connection)?;
@@ -52,7 +51,7 @@ pub fn act(
     Ok(StepEffect { matched, rows: changed.collect(), warnings: Vec::new() })
 }
 
-/// Remembers, for the statements that follow, the rows with these locators.
+/// Stores the locators of these rows in [`SELECTED`], for the statements that follow.
 pub fn select<'a>(
     connection: &Connection,
     locator: &Key,
@@ -71,7 +70,6 @@ pub fn select<'a>(
 }
 
 impl UpdatePlan {
-    /// What a step would write into this database.
     pub fn new(
         connection: &Connection,
         rows: &Rows,
@@ -109,13 +107,12 @@ impl UpdatePlan {
         Ok(())
     }
 
-    /// What is true of the rows that it would change. Its parameters are [`Self::given`].
+    /// A condition for the rows that would change. Its parameters are [`Self::given`].
     pub fn differs(&self) -> String {
         let differs = self.columns.iter().zip(&self.expressions);
         differs.map(|(column, to)| format!("{} IS NOT {to}", quoted(column))).collect::<Vec<_>>().join(" OR ")
     }
 
-    /// The parameters of what it writes.
     pub fn given(&self) -> impl Iterator<Item = SqlScalar<'_>> {
         self.given.iter().map(SqlScalar)
     }
@@ -141,7 +138,7 @@ impl UpdatePlan {
         list(self.columns.iter().map(|column| quoted(column)))
     }
 
-    /// Whether a row that is known still has all that a step of the same columns wrote into it.
+    /// Whether a recorded row still has every value that a step on the same columns wrote.
     fn is_done(&self, was: &RowBefore, current: &[ColumnValue]) -> bool {
         let RowChange::Updated(known) = &was.change else { return false };
         self.columns.iter().zip(current).all(|(column, current)| {
@@ -149,7 +146,7 @@ impl UpdatePlan {
         })
     }
 
-    /// One statement, so that an expression sees the table as it was.
+    /// In one statement, so that an expression sees the table as it was.
     fn write(&self, connection: &Connection) -> rusqlite::Result<()> {
         let set = self.columns.iter().zip(&self.expressions).map(|(column, to)| format!("{} = {to}", quoted(column)));
         let (table, set, selected) = (&self.table.sql, list(set), self.table.locator().is_in(SELECTED));
@@ -165,7 +162,7 @@ impl UpdatePlan {
         rows.iter().map(read).collect()
     }
 
-    /// What is to be remembered of a row: of one that is known, what it was at first.
+    /// The record of a row. If it was recorded before, its first values stay.
     fn changed(&self, context: &StepContext<'_>, row: Row, new: Vec<ColumnValue>) -> Option<RowBefore> {
         let columns = self.columns.iter().zip(row.old).zip(new);
         let mut columns: Vec<_> =
