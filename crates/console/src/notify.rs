@@ -1,16 +1,17 @@
-//! Notifications: events are sent to apps whose signal they match, by HTTP or by mail.
+//! Notifications: sends events by HTTP or mail, if they match a notification's signal.
 //!
 //! ```text
-//! .moorline/events/ ─ inotify → manager: which apps are on → a worker for each
-//! worker: events after its position → signal? → suppressed? → send, up to five times → position
+//! .moorline/events/ ─ inotify → manager: enabled notifications → one worker each
+//! worker: events after its position → signal? → rate limit? → send, up to five attempts → new position
 //! ```
-//! A position is the last event that an app is done with, in `.moorline/events/positions.json`: a restart neither loses
-//! an event nor repeats one, but for the one that was being sent when the process was killed. What happens while an app
-//! is off is not sent to it later. An app has one delivery at a time.
+//! A position is the last event that a notification has handled, stored in `.moorline/events/positions.json`, so that a
+//! restart neither loses nor repeats an event. The only exception is the event that was being sent when the process was
+//! killed. Events that happen while a notification is off are not sent later. Each notification has at most one delivery
+//! in progress. In the API a notification is an app instance, as in Seq.
 
 mod attempt;
 mod http;
-pub mod instances;
+mod notification;
 pub mod kinds;
 mod mail;
 mod positions;
@@ -22,47 +23,47 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::{sync::watch, task::JoinHandle};
 
-use self::{attempt::Outcome, instances::App, positions::Positions, suppression::Window, tail::Tail};
+use self::{attempt::Outcome, notification::Notification, positions::Positions, suppression::Window, tail::Tail};
 use super::Console;
 use volume::{
     error::Result,
     events::{self, Kind, Place, Stored},
 };
 
-/// Events that are looked at in one go.
+/// Events read per round.
 const BATCH: usize = 64;
 
-/// After this time it is looked whether there is something new, though nobody said so.
-const LOOK: Duration = Duration::from_secs(60);
+/// The manager refreshes at least this often, because a change of the notifications does not write to the events.
+const REFRESH: Duration = Duration::from_secs(60);
 
-/// After this time what could not be read is tried again.
-const AGAIN: Duration = Duration::from_secs(60);
+/// Delay after a failed read.
+const RETRY: Duration = Duration::from_secs(60);
 
-/// Runs until it is dropped; so do the workers.
-pub async fn run(console: Arc<Console>) {
+/// Runs until it is dropped. The workers end with it.
+pub(crate) async fn run(console: Arc<Console>) {
     let mut tail = Tail::open(&console.volume);
     let mut manager = Manager::new(console);
     loop {
-        let patience = match manager.look().await {
-            Ok(()) => LOOK,
+        let timeout = match manager.refresh().await {
+            Ok(()) => REFRESH,
             Err(error) => {
-                log::warn!("apps are not told of events for now: {error}");
-                AGAIN
+                log::warn!("cannot read the notifications, next attempt in 60 s: {error}");
+                RETRY
             }
         };
-        let _ = tokio::time::timeout(patience, tail.changed()).await;
+        let _ = tokio::time::timeout(timeout, tail.changed()).await;
     }
 }
 
-/// Which apps are on, and who works for them.
+/// Runs one worker for each enabled notification.
 struct Manager {
     console: Arc<Console>,
     positions: Arc<Positions>,
     workers: BTreeMap<String, JoinHandle<()>>,
     wake: watch::Sender<()>,
-    /// The newest event when it was last looked: what an app that appears now has not missed.
+    /// The newest event at the last refresh. A notification that is switched on later starts after it.
     seen: Option<Place>,
-    /// Whether nothing is known of any app yet.
+    /// Whether the volume has no stored positions yet.
     first: bool,
 }
 
@@ -74,20 +75,20 @@ impl Manager {
         Self { console, positions: Arc::new(positions), workers: BTreeMap::new(), wake, seen, first }
     }
 
-    async fn look(&mut self) -> Result<()> {
-        let on = instances::on(&self.console).await?;
+    async fn refresh(&mut self) -> Result<()> {
+        let enabled = notification::enabled(&self.console).await?;
         self.workers.retain(|id, worker| {
-            let keep = on.contains(id) && !worker.is_finished();
+            let keep = enabled.contains(id) && !worker.is_finished();
             if !keep {
                 worker.abort();
             }
             keep
         });
-        self.positions.keep_only(&on);
-        let start = if self.first { positions::of_last_day(&self.console.volume) } else { self.seen.clone() };
-        for id in on {
+        self.positions.keep_only(&enabled);
+        let start = if self.first { positions::a_day_ago(&self.console.volume) } else { self.seen.clone() };
+        for id in enabled {
             if !self.workers.contains_key(&id) {
-                self.positions.start(&id, start.clone());
+                self.positions.start_at(&id, start.clone());
                 let worker =
                     work(Arc::clone(&self.console), id.clone(), Arc::clone(&self.positions), self.wake.subscribe());
                 self.workers.insert(id, tokio::spawn(worker));
@@ -112,64 +113,68 @@ fn newest(console: &Console) -> Option<Place> {
     newest.into_iter().next().map(|event| event.place)
 }
 
-/// Sends one app its events, until it is off.
+/// Sends the events of one notification until it is switched off.
 async fn work(console: Arc<Console>, id: String, positions: Arc<Positions>, mut wake: watch::Receiver<()>) {
     let mut window = Window::default();
     loop {
         wake.mark_unchanged();
-        let patience = match batch(&console, &id, &positions, &mut window).await {
-            Ok(Batch::All) => Duration::MAX,
-            Ok(Batch::Some) => Duration::ZERO,
-            Ok(Batch::Off) => return,
+        let timeout = match handle_batch(&console, &id, &positions, &mut window).await {
+            Ok(Progress::CaughtUp) => Duration::MAX,
+            Ok(Progress::MoreEvents) => Duration::ZERO,
+            Ok(Progress::Off) => return,
             Err(error) => {
-                log::warn!("an app is not told of events for now: {error}");
-                AGAIN
+                log::warn!("notification {id} cannot send events, next attempt in 60 s: {error}");
+                RETRY
             }
         };
-        if patience > Duration::ZERO && matches!(tokio::time::timeout(patience, wake.changed()).await, Ok(Err(_))) {
+        if timeout > Duration::ZERO && matches!(tokio::time::timeout(timeout, wake.changed()).await, Ok(Err(_))) {
             return;
         }
     }
 }
 
-/// How far a worker got.
-enum Batch {
-    /// It has seen all events.
-    All,
-    /// There may be more.
-    Some,
-    /// Its app is off.
+enum Progress {
+    CaughtUp,
+    /// There may be more events to read.
+    MoreEvents,
+    /// The notification is off.
     Off,
 }
 
-async fn batch(console: &Arc<Console>, id: &str, positions: &Arc<Positions>, window: &mut Window) -> Result<Batch> {
+async fn handle_batch(
+    console: &Arc<Console>,
+    id: &str,
+    positions: &Arc<Positions>,
+    window: &mut Window,
+) -> Result<Progress> {
     let events = events::read_after(&console.volume, positions.get(id).as_ref(), BATCH)?;
     if events.is_empty() {
-        return Ok(Batch::All);
+        return Ok(Progress::CaughtUp);
     }
     for event in events {
-        let Some(app) = instances::find(console, id).await? else {
-            positions.forget(id);
-            return Ok(Batch::Off);
+        let Some(notification) = notification::find(console, id).await? else {
+            positions.remove(id);
+            return Ok(Progress::Off);
         };
-        if wants(&app, &event)
-            && window.lets_pass(&app, &event)
+        if wants(&notification, &event)
+            && window.allows(&notification, &event)
             && attempt::send(console, id, &event, positions).await? == Outcome::Off
         {
-            positions.forget(id);
-            return Ok(Batch::Off);
+            positions.remove(id);
+            return Ok(Progress::Off);
         }
         positions.set(id, event.place);
         positions.save(&console.volume);
     }
-    Ok(Batch::Some)
+    Ok(Progress::MoreEvents)
 }
 
-/// Whether an app is to have an event: what another app's failure was about goes round and round otherwise.
-fn wants(app: &App, event: &Stored) -> bool {
+/// A notification receives neither its own `AppFailed` events nor failures to deliver an `AppFailed` event, because two
+/// failing notifications would otherwise report each other forever.
+fn wants(notification: &Notification, event: &Stored) -> bool {
     let field = |name: &str| event.fields.get(name).and_then(serde_json::Value::as_str);
     let failed = event.kind() == Kind::AppFailed.name();
-    let about_itself = failed && field("AppInstanceId") == Some(&app.id);
+    let about_itself = failed && field("AppInstanceId") == Some(&notification.id);
     let about_a_failure = failed && field("EventType") == Some(Kind::AppFailed.name());
-    !about_itself && !about_a_failure && app.matches(event)
+    !about_itself && !about_a_failure && notification.matches(event)
 }

@@ -1,4 +1,4 @@
-//! One event sent to one app: up to five times, then told of.
+//! Delivers one event of one notification: up to five attempts, then an `AppFailed` event.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,7 +6,7 @@ use tokio::sync::Semaphore;
 
 use super::{
     http,
-    instances::{self, App},
+    notification::{self, Notification},
     kinds, mail,
     positions::Positions,
 };
@@ -16,26 +16,24 @@ use volume::{
     events::{self, Event, Kind, Stored},
 };
 
-/// How long to wait after each try but the last.
+/// Delays between the attempts.
 const WAITS: [Duration; 4] =
     [Duration::from_secs(5), Duration::from_secs(30), Duration::from_secs(120), Duration::from_secs(600)];
 
-/// Deliveries at a time: the threads that they wait on are those of logins and pages, too.
-const AT_A_TIME: usize = 3;
-static SENDING: Semaphore = Semaphore::const_new(AT_A_TIME);
+/// Limit on concurrent deliveries, because they occupy the blocking threads that logins and pages need, too.
+const CONCURRENT: usize = 3;
+static SENDING: Semaphore = Semaphore::const_new(CONCURRENT);
 
-/// What became of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// It was sent.
     Sent,
-    /// It was not, and that was told.
+    /// All attempts failed, and an `AppFailed` event was recorded.
     Failed,
-    /// The app is off by now.
+    /// The notification was switched off meanwhile.
     Off,
 }
 
-/// Sends an event. The app's settings are read anew for each try: it may be mended, or off, meanwhile.
+/// Reads the notification again for each attempt, because a user may have corrected it or switched it off meanwhile.
 pub(super) async fn send(
     console: &Arc<Console>,
     id: &str,
@@ -44,9 +42,9 @@ pub(super) async fn send(
 ) -> Result<Outcome> {
     let mut waits = WAITS.into_iter();
     loop {
-        let Some(app) = instances::find(console, id).await? else { return Ok(Outcome::Off) };
-        let title = app.title.clone();
-        let Err(error) = try_once(console, app, event.clone(), Arc::clone(positions)).await else {
+        let Some(notification) = notification::find(console, id).await? else { return Ok(Outcome::Off) };
+        let title = notification.title.clone();
+        let Err(error) = try_once(console, notification, event.clone(), Arc::clone(positions)).await else {
             return Ok(Outcome::Sent);
         };
         let Some(wait) = waits.next().filter(|_| error.code() == Code::TryAgain) else {
@@ -59,29 +57,29 @@ pub(super) async fn send(
             events::record(&console.volume, &failed);
             return Ok(Outcome::Failed);
         };
-        log::warn!("app {title:?} could not send {}, and tries again in {wait:?}: {error}", event.kind());
+        log::warn!("notification {title:?} could not send {}, next attempt in {wait:?}: {error}", event.kind());
         tokio::time::sleep(wait).await;
     }
 }
 
-/// On a thread of its own: it waits for other machines. What was sent is written down there, too: the console may be
-/// ending meanwhile.
-async fn try_once(console: &Arc<Console>, app: App, event: Stored, positions: Arc<Positions>) -> Result<()> {
-    let ending = || Error::new(Code::TryAgain, "the console is ending");
-    let permit = SENDING.acquire().await.map_err(|_| ending())?;
+/// Sends on a blocking thread, because it waits for other machines. The thread also stores the position, because the
+/// console may stop meanwhile.
+async fn try_once(console: &Arc<Console>, notification: Notification, event: Stored, positions: Arc<Positions>) -> Result<()> {
+    let stopping = || Error::new(Code::TryAgain, "the console is stopping");
+    let permit = SENDING.acquire().await.map_err(|_| stopping())?;
     let console = Arc::clone(console);
     let sent = tokio::task::spawn_blocking(move || {
-        // The thread's, not the task's: that may end before.
+        // The thread holds the permit, because the task may end first.
         let _permit = permit;
-        let app = app.with_secrets(&console.key)?;
-        match app.app_id.as_str() {
-            id if id == kinds::HTTP.id => http::send(&app, &event),
-            id if id == kinds::SMTP.id => mail::send(&app, &event),
-            other => Err(Error::usage(format!("there is no app {other:?}"))),
+        let notification = notification.with_secrets(&console.key)?;
+        match notification.app_id.as_str() {
+            id if id == kinds::HTTP.id => http::send(&notification, &event),
+            id if id == kinds::SMTP.id => mail::send(&notification, &event),
+            other => Err(Error::usage(format!("unknown app {other:?}"))),
         }?;
-        positions.set(&app.id, event.place);
+        positions.set(&notification.id, event.place);
         positions.save(&console.volume);
         Ok(())
     });
-    sent.await.map_err(|_| ending())?
+    sent.await.map_err(|_| stopping())?
 }

@@ -1,45 +1,41 @@
-//! The app that posts events to a URL.
+//! HTTP notifications: posts events to a URL.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value;
 use ureq::http::{HeaderName, HeaderValue, Uri};
 
-use super::instances::App;
+use super::notification::Notification;
 use volume::{
     error::{Code, Error, Result},
     events::Stored,
 };
 
-/// How long a whole exchange may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Limit for the whole exchange.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The media type of an event as it is written down.
+/// The media type of the stored form of events.
 const CLEF: &str = "application/vnd.serilog.clef";
 
-/// Whether the settings make sense.
 pub(super) fn check(settings: &BTreeMap<String, String>) -> Result<()> {
     url(settings)?;
     headers(settings).map(drop)
 }
 
-/// Posts an event.
-///
-/// # Errors
-/// `Usage` where trying again will not help; `TryAgain` where it may.
-pub(super) fn send(app: &App, event: &Stored) -> Result<()> {
-    let (body, media_type) = body(app.settings.get("BodyTemplate").map_or("", String::as_str), event);
+/// Posts an event. Fails with `TryAgain` if another attempt may succeed, else with `Usage`.
+pub(super) fn send(notification: &Notification, event: &Stored) -> Result<()> {
+    let (body, media_type) = body(notification.settings.get("BodyTemplate").map_or("", String::as_str), event);
     let agent = ureq::Agent::config_builder()
-        .timeout_global(Some(PATIENCE))
+        .timeout_global(Some(TIMEOUT))
         .http_status_as_error(false)
         .max_redirects(0)
         .user_agent(concat!("moorline/", env!("CARGO_PKG_VERSION")))
         .build()
         .new_agent();
-    let url = url(&app.settings)?;
-    let place = place(&url);
+    let url = url(&notification.settings)?;
+    let target = host_and_port(&url);
     let mut request = agent.post(url);
-    let headers = headers(&app.settings)?;
+    let headers = headers(&notification.settings)?;
     if !headers.iter().any(|(name, _)| name == "content-type") {
         request = request.header("Content-Type", media_type);
     }
@@ -48,54 +44,56 @@ pub(super) fn send(app: &App, event: &Stored) -> Result<()> {
     }
     let response = request
         .send(body)
-        .map_err(|cause| Error::new(Code::TryAgain, format!("{place} cannot be reached: {cause}")))?;
+        .map_err(|cause| Error::new(Code::TryAgain, format!("cannot reach {target}: {cause}")))?;
     if response.status().is_success() {
         return Ok(());
     }
-    Err(Error::new(Code::TryAgain, format!("{place} answered {}", response.status())))
+    Err(Error::new(Code::TryAgain, format!("{target} answered {}", response.status())))
 }
 
 fn url(settings: &BTreeMap<String, String>) -> Result<Uri> {
     let text = settings.get("Url").map_or("", |url| url.trim());
-    // It is not shown: it may have a token in it.
-    let wrong = || Error::usage("Url is no address").hint("say http://host/path or https://host/path");
+    // The message does not repeat the URL, because it may contain a token.
+    let wrong = || {
+        Error::usage("Url is not a valid address").hint("enter an address like http://host/path or https://host/path")
+    };
     let url: Uri = text.parse().map_err(|_| wrong())?;
     let scheme = url.scheme_str().is_some_and(|scheme| matches!(scheme, "http" | "https"));
     if url.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-        return Err(Error::usage("Url has a user in it, which would be kept in clear")
-            .hint("leave it out, and set AuthorizationHeader: Basic, and user:password in base64"));
+        return Err(Error::usage("Url contains a user, which would be stored unencrypted")
+            .hint("remove the user from Url, and set AuthorizationHeader to Basic and user:password in base64"));
     }
     if scheme && url.host().is_some_and(|host| !host.is_empty()) { Ok(url) } else { Err(wrong()) }
 }
 
-/// Where it is posted to, as it may be told: nothing of it is a secret.
-fn place(url: &Uri) -> String {
+/// The part of the URL that contains no secret.
+fn host_and_port(url: &Uri) -> String {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     format!("{}{port}", url.host().unwrap_or_default())
 }
 
-/// The headers that are set, `Authorization` among them.
+/// The configured headers, including `Authorization`.
 fn headers(settings: &BTreeMap<String, String>) -> Result<Vec<(HeaderName, HeaderValue)>> {
     let lines =
         settings.get("Headers").map_or("", String::as_str).lines().map(str::trim).filter(|line| !line.is_empty());
     let mut headers = Vec::new();
     for line in lines {
-        // The line is not shown: tokens are put into headers.
-        let wrong = || Error::usage("Headers has a line that is no header").hint("write Name: value on each line");
+        // The message does not repeat the line, because it may contain a token.
+        let wrong = || Error::usage("Headers has an invalid line").hint("write Name: value on each line");
         let (name, value) = line.split_once(':').ok_or_else(wrong)?;
         let name = HeaderName::from_bytes(name.trim_end().as_bytes()).map_err(|_| wrong())?;
         headers.push((name, HeaderValue::from_str(value.trim()).map_err(|_| wrong())?));
     }
     if let Some(text) = settings.get("AuthorizationHeader").map(|text| text.trim()).filter(|text| !text.is_empty()) {
         let mut value = HeaderValue::from_str(text)
-            .map_err(|_| Error::usage("AuthorizationHeader has characters that no header can have"))?;
+            .map_err(|_| Error::usage("AuthorizationHeader has characters that are invalid in a header"))?;
         value.set_sensitive(true);
         headers.push((ureq::http::header::AUTHORIZATION, value));
     }
     Ok(headers)
 }
 
-/// What is posted, and what it is.
+/// The body of the request and its media type.
 fn body(template: &str, event: &Stored) -> (String, &'static str) {
     if template.trim().is_empty() {
         let mut fields = event.fields.clone();
@@ -144,7 +142,7 @@ fn value_of(name: &str, event: &Stored) -> String {
     }
 }
 
-/// As it stands between quotes in JSON.
+/// Escapes text for use inside a JSON string.
 fn escaped(text: &str) -> String {
     let quoted = Value::from(text).to_string();
     quoted[1..quoted.len() - 1].to_owned()
@@ -153,10 +151,10 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::notify::instances::event_at;
+    use crate::notify::notification::event_at;
 
     #[test]
-    fn a_template_is_filled_and_escaped_where_it_is_json() {
+    fn a_template_is_filled_and_values_are_escaped_if_it_is_json() {
         let mut event = event_at(0);
         event.fields.insert("Error".to_owned(), "a \"b\"\n".into());
         event.fields.insert("Count".to_owned(), 3.into());
@@ -171,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_template_the_event_is_posted_as_it_is_with_its_message() {
+    fn without_a_template_the_event_is_posted_as_clef_with_its_message() {
         let (body, media_type) = body(" ", &event_at(0));
         let body: Value = serde_json::from_str(&body).expect("JSON");
         assert_eq!(

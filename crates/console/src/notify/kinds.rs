@@ -1,5 +1,5 @@
-//! The apps there are: what each is, and what it has to be told. Forms are made of it, and it says which settings are
-//! secrets.
+//! The kinds of notification, HTTP and mail, and their settings. The API and the forms of the pages are built from these
+//! tables, which also mark the settings that are secrets. The API calls a kind an app, as Seq does.
 
 use std::collections::BTreeMap;
 
@@ -9,63 +9,63 @@ use utoipa::ToSchema;
 use super::{http, mail};
 use volume::error::{Error, Result};
 
-/// How a setting is entered, in Seq's words.
+/// The type of a setting's input, with Seq's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub enum SettingType {
-    /// A line.
+    /// A single line of text.
     Text,
-    /// Many lines.
+    /// Text of several lines.
     LongText,
-    /// One of some values.
+    /// One of `AllowedValues`.
     Select,
-    /// A number.
+    /// An integer.
     Integer,
-    /// A secret: never shown again, and sealed with the secret key.
+    /// A secret: stored encrypted and never shown again.
     Password,
 }
 
-/// A value that may be chosen.
+/// One choice of a `Select`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct AllowedValue {
-    /// It.
+    /// The value to store in `Settings`.
     pub value: &'static str,
-    /// What it means.
+    /// Its meaning, for users.
     pub description: &'static str,
 }
 
-/// Something that an app has to be told.
+/// A setting of an app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct AvailableSetting {
-    /// Its name in `Settings`.
+    /// The name in `Settings`.
     pub name: &'static str,
-    /// Its name for people.
+    /// The label on forms.
     pub display_name: &'static str,
-    /// Whether the app can do without.
+    /// Whether the setting may be empty.
     pub is_optional: bool,
-    /// What to enter.
+    /// An explanation of the value to enter.
     pub help_text: &'static str,
-    /// How it is entered.
+    /// The type of the input.
     #[serde(rename = "Type")]
     pub kind: SettingType,
-    /// Whether it is a secret: kept sealed, and never shown.
+    /// Whether the value is a secret: stored encrypted and never shown.
     pub is_sensitive: bool,
-    /// What may be entered, where that is limited; the first is what it is if nobody says.
+    /// The choices of a `Select`. The first is the default.
     pub allowed_values: &'static [AllowedValue],
 }
 
-/// An app that instances can be made of.
+/// An app, from which app instances are created. The console's pages call an app instance a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct AppKind {
-    /// Its id, `AppId` of its instances.
+    /// The id, which is the `AppId` of its instances.
     pub id: &'static str,
-    /// Its name.
+    /// The name, for users.
     pub name: &'static str,
-    /// What it does.
+    /// The purpose, for users.
     pub description: &'static str,
-    /// What it has to be told.
+    /// The settings of its instances.
     pub available_settings: &'static [AvailableSetting],
 }
 
@@ -80,86 +80,82 @@ const fn setting(
     AvailableSetting { name, display_name, is_optional, help_text, kind, is_sensitive, allowed_values: &[] }
 }
 
-/// Sends an HTTP request.
+/// HTTP notifications.
 pub const HTTP: AppKind = AppKind {
     id: "app-http",
     name: "HTTP",
     description: "Posts each event to a URL",
     available_settings: &[
-        setting("Url", "URL", false, SettingType::Text, "Where each event is posted to: http://… or https://…"),
+        setting("Url", "URL", false, SettingType::Text, "Address that receives the events: http://… or https://…"),
         setting(
             "AuthorizationHeader",
             "Authorization",
             true,
             SettingType::Password,
-            "Sent as the header Authorization, such as Bearer and a token",
+            "Value of the header Authorization, such as Bearer and a token",
         ),
         AvailableSetting {
             is_sensitive: true,
-            ..setting("Headers", "Headers", true, SettingType::LongText, "One on each line: Name: value")
+            ..setting("Headers", "Headers", true, SettingType::LongText, "One header per line: Name: value")
         },
         setting(
             "BodyTemplate",
             "Body",
             true,
             SettingType::LongText,
-            "What is posted; without it the event as JSON (CLEF). {@Message}, {@Level}, {@EventType}, {@Timestamp} and {PropertyName} are \
-             replaced, escaped where the template is JSON",
+            "Template of the request body; if empty, the event as JSON (CLEF). {@Message}, {@Level}, {@EventType}, {@Timestamp} and \
+             {PropertyName} are replaced, and escaped if the template is JSON",
         ),
     ],
 };
 
-/// Sends a mail.
+/// Mail notifications.
 pub const SMTP: AppKind = AppKind {
     id: "app-smtp",
     name: "Mail",
     description: "Sends each event as a mail",
     available_settings: &[
-        setting("Host", "Server", false, SettingType::Text, "The name of the SMTP server"),
+        setting("Host", "Server", false, SettingType::Text, "Name of the SMTP server"),
         setting(
             "Port",
             "Port",
             true,
             SettingType::Integer,
-            "587; with tls 465, without encryption 25, if nothing is entered",
+            "If empty: 587, or 465 with TLS from the start, or 25 without encryption",
         ),
         AvailableSetting {
             allowed_values: &[
-                AllowedValue { value: "starttls", description: "Encrypted after STARTTLS" },
-                AllowedValue { value: "tls", description: "Encrypted from the start" },
-                AllowedValue { value: "none", description: "Not encrypted" },
+                AllowedValue { value: "starttls", description: "STARTTLS" },
+                AllowedValue { value: "tls", description: "TLS from the start" },
+                AllowedValue { value: "none", description: "No encryption" },
             ],
-            ..setting("Security", "Encryption", true, SettingType::Select, "How the connection is encrypted")
+            ..setting("Security", "Encryption", true, SettingType::Select, "Encryption of the connection")
         },
-        setting("From", "From", false, SettingType::Text, "The sender: a@example.org, or Name <a@example.org>"),
-        setting("To", "To", false, SettingType::Text, "The recipients, with commas between them"),
-        setting("Username", "User", true, SettingType::Text, "Where the server wants a login"),
-        setting("Password", "Password", true, SettingType::Password, "The user's password"),
+        setting("From", "From", false, SettingType::Text, "Sender: a@example.org or Name <a@example.org>"),
+        setting("To", "To", false, SettingType::Text, "Recipients, separated by commas"),
+        setting("Username", "User", true, SettingType::Text, "User name, if the server requires a login"),
+        setting("Password", "Password", true, SettingType::Password, "Password of the user"),
     ],
 };
 
-/// All of them.
+/// All kinds.
 pub const ALL: &[AppKind] = &[HTTP, SMTP];
 
-/// The app of this id.
-#[must_use]
-pub fn find(id: &str) -> Option<&'static AppKind> {
+pub(crate) fn find(id: &str) -> Option<&'static AppKind> {
     ALL.iter().find(|kind| kind.id == id)
 }
 
-/// Whether the settings make sense, secrets among them.
-///
-/// # Errors
-/// `Usage` for one that is missing, is not known, or cannot be.
-pub fn check(id: &str, settings: &BTreeMap<String, String>) -> Result<()> {
+/// Validates the settings of a notification, including its secrets. `id` is the id of the kind.
+pub(crate) fn check(id: &str, settings: &BTreeMap<String, String>) -> Result<()> {
     let known = || ALL.iter().map(|kind| kind.id).collect::<Vec<_>>().join(", ");
-    let kind = find(id)
-        .ok_or_else(|| Error::usage(format!("there is no app {id:?}")).hint(format!("there are {}", known())))?;
+    let kind =
+        find(id).ok_or_else(|| Error::usage(format!("unknown app {id:?}")).hint(format!("use one of {}", known())))?;
     if let Some(unknown) = settings.keys().find(|name| kind.available_settings.iter().all(|known| known.name != **name))
     {
         let names = kind.available_settings.iter().map(|known| known.name).collect::<Vec<_>>().join(", ");
         return Err(
-            Error::usage(format!("the app {} has no setting {unknown:?}", kind.name)).hint(format!("it has {names}"))
+            Error::usage(format!("the app {} has no setting {unknown:?}", kind.name))
+                .hint(format!("its settings are {names}"))
         );
     }
     for known in kind.available_settings {
@@ -172,11 +168,11 @@ pub fn check(id: &str, settings: &BTreeMap<String, String>) -> Result<()> {
             Some(value) if !known.allowed_values.is_empty() && allowed.clone().all(|allowed| allowed != value) => {
                 let all = allowed.collect::<Vec<_>>().join(", ");
                 return Err(
-                    Error::usage(format!("{} cannot be {value:?}", known.name)).hint(format!("say one of {all}"))
+                    Error::usage(format!("{} cannot be {value:?}", known.name)).hint(format!("use one of {all}"))
                 );
             }
-            Some(value) if value.contains(|char| is_odd(char, known.kind)) => {
-                return Err(Error::usage(format!("{} has characters that cannot be seen", known.name)));
+            Some(value) if value.contains(|char| is_forbidden(char, known.kind)) => {
+                return Err(Error::usage(format!("{} contains control characters", known.name)));
             }
             _ => {}
         }
@@ -187,8 +183,8 @@ pub fn check(id: &str, settings: &BTreeMap<String, String>) -> Result<()> {
     }
 }
 
-/// Control characters: in what is one line, a line feed would say something else to a server.
-fn is_odd(char: char, kind: SettingType) -> bool {
+/// Control characters are forbidden, because a line feed in a single-line value could inject a header or an SMTP command.
+fn is_forbidden(char: char, kind: SettingType) -> bool {
     char.is_control() && !(kind == SettingType::LongText && matches!(char, '\n' | '\r' | '\t'))
 }
 
@@ -204,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_that_make_sense_are_taken() {
+    fn valid_settings_are_accepted() {
         assert_eq!(check_of("app-http", &[("Url", "http://127.0.0.1:9/x?y=1")]), None);
         let headers = ("Headers", "X-A: 1\nContent-Type: application/json\n\n");
         assert_eq!(check_of("app-http", &[("Url", "https://example.org"), headers]), None);
@@ -214,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn others_are_refused_by_name() {
+    fn invalid_settings_are_refused_by_name() {
         let mail = [("Host", "mail"), ("From", "a@example.org"), ("To", "b@example.org")];
         for (id, settings, word) in [
             ("app-pager", vec![], "app-pager"),

@@ -1,4 +1,4 @@
-//! The app that sends events as mails.
+//! Mail notifications: sends events through an SMTP server.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -11,78 +11,73 @@ use lettre::{
     },
 };
 
-use super::instances::App;
+use super::notification::Notification;
 use volume::{
     error::{Code, Error, Result},
     events::Stored,
 };
 
-/// How long each step of an exchange may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Limit for each step of the SMTP exchange.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// No subject is longer.
+/// Maximum number of characters in a subject.
 const LONGEST_SUBJECT: usize = 150;
 
-/// Whether the settings make sense.
 pub(super) fn check(settings: &BTreeMap<String, String>) -> Result<()> {
     from(settings)?;
     to(settings)?;
     port(settings).map(drop)
 }
 
-/// Sends an event.
-///
-/// # Errors
-/// `Usage` where trying again will not help; `TryAgain` where it may.
-pub(super) fn send(app: &App, event: &Stored) -> Result<()> {
-    let message = message(app, event)?;
-    let host = text(&app.settings, "Host");
+/// Sends an event. Fails with `TryAgain` if another attempt may succeed, else with `Usage`.
+pub(super) fn send(notification: &Notification, event: &Stored) -> Result<()> {
+    let message = message(notification, event)?;
+    let host = text(&notification.settings, "Host");
     let failed = |cause: lettre::transport::smtp::Error| {
-        // lettre's own words are few; what is behind them says more.
-        let behind = std::error::Error::source(&cause).map(|source| format!(": {source}")).unwrap_or_default();
-        Error::new(Code::TryAgain, format!("{host} did not take the mail: {cause}{behind}"))
+        // lettre's own messages are terse; the source has the details.
+        let source = std::error::Error::source(&cause).map(|source| format!(": {source}")).unwrap_or_default();
+        Error::new(Code::TryAgain, format!("{host} did not accept the mail: {cause}{source}"))
     };
     let tls = || TlsParameters::new(host.to_owned()).map_err(failed);
-    let security = match text(&app.settings, "Security") {
+    let security = match text(&notification.settings, "Security") {
         "none" => Tls::None,
         "tls" => Tls::Wrapper(tls()?),
         _ => Tls::Required(tls()?),
     };
     let mut transport =
-        SmtpTransport::builder_dangerous(host).port(port(&app.settings)?).tls(security).timeout(Some(PATIENCE));
-    let user = text(&app.settings, "Username");
+        SmtpTransport::builder_dangerous(host).port(port(&notification.settings)?).tls(security).timeout(Some(TIMEOUT));
+    let user = text(&notification.settings, "Username");
     if !user.is_empty() {
-        let password = app.settings.get("Password").cloned().unwrap_or_default();
+        let password = notification.settings.get("Password").cloned().unwrap_or_default();
         transport = transport.credentials(Credentials::new(user.to_owned(), password));
     }
     transport.build().send(&message).map(drop).map_err(failed)
 }
 
-fn message(app: &App, event: &Stored) -> Result<Message> {
-    let from = from(&app.settings)?;
-    let id = format!("<{}.{}@{}>", event.place, app.id, from.email.domain());
-    let title = app.instance_title.as_deref().unwrap_or("moorline");
+fn message(notification: &Notification, event: &Stored) -> Result<Message> {
+    let from = from(&notification.settings)?;
+    let id = format!("<{}.{}@{}>", event.place, notification.id, from.email.domain());
+    let title = notification.instance_title.as_deref().unwrap_or("moorline");
     let line: String = event.message().chars().map(|char| if char.is_control() { ' ' } else { char }).collect();
     let subject: String = format!("[{title}] {}: {line}", event.level()).chars().take(LONGEST_SUBJECT).collect();
     Message::builder()
         .from(from)
-        .mailbox(header::To::from(to(&app.settings)?))
+        .mailbox(header::To::from(to(&notification.settings)?))
         .subject(subject)
         .message_id(Some(id))
         .header(header::ContentType::TEXT_PLAIN)
-        .body(words(event))
-        .map_err(|cause| Error::usage(format!("the mail cannot be written: {cause}")))
+        .body(body(event))
+        .map_err(|cause| Error::usage(format!("cannot create the mail: {cause}")))
 }
 
-/// An event, for people.
-fn words(event: &Stored) -> String {
+fn body(event: &Stored) -> String {
     let at = event.at().map(|at| at.to_string()).unwrap_or_default();
-    let mut words = format!("{}\n\n{}  {}  {at}\n", event.message(), event.level(), event.kind());
+    let mut body = format!("{}\n\n{}  {}  {at}\n", event.message(), event.level(), event.kind());
     for (name, value) in event.properties() {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        words.push_str(&format!("{name}: {value}\n"));
+        body.push_str(&format!("{name}: {value}\n"));
     }
-    words
+    body
 }
 
 fn text<'a>(settings: &'a BTreeMap<String, String>, name: &str) -> &'a str {
@@ -91,14 +86,19 @@ fn text<'a>(settings: &'a BTreeMap<String, String>, name: &str) -> &'a str {
 
 fn from(settings: &BTreeMap<String, String>) -> Result<Mailbox> {
     let from = text(settings, "From");
-    let wrong =
-        |_| Error::usage(format!("From is no address: {from:?}")).hint("say a@example.org, or Name <a@example.org>");
+    let wrong = |_| {
+        Error::usage(format!("From is not a valid e-mail address: {from:?}"))
+            .hint("enter an address like a@example.org or Name <a@example.org>")
+    };
     from.parse().map_err(wrong)
 }
 
 fn to(settings: &BTreeMap<String, String>) -> Result<Mailboxes> {
     let to = text(settings, "To");
-    let wrong = || Error::usage(format!("To has no addresses: {to:?}")).hint("say a@example.org, b@example.org");
+    let wrong = || {
+        Error::usage(format!("To is not a list of e-mail addresses: {to:?}"))
+            .hint("enter addresses like a@example.org, b@example.org")
+    };
     let boxes: Mailboxes = to.parse().map_err(|_| wrong())?;
     if boxes.iter().next().is_none() { Err(wrong()) } else { Ok(boxes) }
 }
@@ -110,23 +110,23 @@ fn port(settings: &BTreeMap<String, String>) -> Result<u16> {
         ("", _) => "587",
         (port, _) => port,
     };
-    let wrong = || Error::usage(format!("Port is no port: {port:?}")).hint("say a number from 1 to 65535");
+    let wrong = || Error::usage(format!("Port is not a valid port: {port:?}")).hint("enter a port from 1 to 65535");
     port.parse().ok().filter(|port| *port > 0).ok_or_else(wrong)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::notify::instances::event_at;
+    use crate::notify::notification::event_at;
 
     #[test]
-    fn a_mail_says_what_happened_and_no_text_of_an_event_is_a_header() {
+    fn a_mail_describes_the_event_and_no_text_of_an_event_becomes_a_header() {
         let settings = [("From", "Moor <a@example.org>"), ("To", "b@example.org")];
         let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        let app = App { id: "appinstance-1".to_owned(), settings, ..App::default() };
+        let notification = Notification { id: "appinstance-1".to_owned(), settings, ..Notification::default() };
         let mut event = event_at(0);
         event.fields.insert("Error".to_owned(), "x\r\nBcc: everybody@example.org".into());
-        let mail = message(&app, &event).expect("a mail").formatted();
+        let mail = message(&notification, &event).expect("a mail").formatted();
         let mail = String::from_utf8(mail).expect("text");
         let (head, body) = mail.split_once("\r\n\r\n").expect("a head and a body");
         assert!(head.contains("Subject: [moorline] Error: Backup failed"), "{head}");

@@ -1,4 +1,4 @@
-//! How far each app is: the last event that it is done with.
+//! Stores the position of each notification: the last event that it has handled.
 
 use std::{
     collections::BTreeMap,
@@ -15,22 +15,22 @@ use volume::{
     events::{self, Place},
 };
 
-/// What is sent of the time before there were positions.
+/// On a volume without stored positions, a notification starts with events that are at most this old.
 const FIRST: SignedDuration = SignedDuration::from_hours(24);
 
-/// By the app's id; an app that is before the first event has none.
+/// Positions by the notification's id. `None` is the position before the first event.
 type Table = BTreeMap<String, Option<Place>>;
 
-/// The positions of all apps that are on.
+/// The positions of all notifications that are on.
 #[derive(Debug, Default)]
 pub(super) struct Positions {
     table: Mutex<Table>,
-    /// What the file says.
+    /// The content of the file.
     saved: Mutex<Option<Table>>,
 }
 
 impl Positions {
-    /// What is written down, and whether that is nothing at all.
+    /// Returns the stored positions, and whether none are stored.
     pub(super) fn load(volume: &Volume) -> (Self, bool) {
         let text = fs::read(path(volume)).unwrap_or_default();
         let Ok(Value::Object(read)) = serde_json::from_slice(&text) else { return (Self::default(), true) };
@@ -47,23 +47,23 @@ impl Positions {
         self.table().insert(id.to_owned(), Some(place));
     }
 
-    /// Where an app begins that has no position.
-    pub(super) fn start(&self, id: &str, place: Option<Place>) {
+    /// Sets the position of a notification that has none.
+    pub(super) fn start_at(&self, id: &str, place: Option<Place>) {
         self.table().entry(id.to_owned()).or_insert(place);
     }
 
-    pub(super) fn forget(&self, id: &str) {
+    pub(super) fn remove(&self, id: &str) {
         self.table().remove(id);
     }
 
-    /// An app that is off has no position: what happens meanwhile is not for it.
-    pub(super) fn keep_only(&self, on: &[String]) {
-        self.table().retain(|id, _| on.contains(id));
+    /// Removes all other positions, because events that happen while a notification is off are not sent later.
+    pub(super) fn keep_only(&self, enabled: &[String]) {
+        self.table().retain(|id, _| enabled.contains(id));
     }
 
-    /// Writes them down, where they have changed. If that fails, events are sent again after a restart.
+    /// Writes the file if the positions have changed. If that fails, events are sent again after a restart.
     pub(super) fn save(&self, volume: &Volume) {
-        // In this order, so that what is written last is the newest.
+        // Lock the file before copying the table, so that the last write has the newest positions.
         let mut saved = self.saved.lock().unwrap_or_else(PoisonError::into_inner);
         let table = self.table().clone();
         if saved.as_ref() == Some(&table) {
@@ -72,7 +72,9 @@ impl Positions {
         let value = table.iter().map(|(id, place)| (id.clone(), place.as_ref().map(Place::to_string).into())).collect();
         match durable::write(&path(volume), Value::Object(value).to_string().as_bytes(), 0o600) {
             Ok(()) => *saved = Some(table),
-            Err(error) => log::warn!("how far apps are was not written down: {error}"),
+            Err(error) => {
+                log::warn!("cannot store the positions of notifications, a restart would send events again: {error}");
+            }
         }
     }
 
@@ -81,8 +83,8 @@ impl Positions {
     }
 }
 
-/// The last event that is older than a day.
-pub(super) fn of_last_day(volume: &Volume) -> Option<Place> {
+/// The position of the newest event that is older than a day.
+pub(super) fn a_day_ago(volume: &Volume) -> Option<Place> {
     let since = Timestamp::now().checked_sub(FIRST).unwrap_or(Timestamp::MIN);
     let is_older = |event: &events::Stored| event.at().is_some_and(|at| at < since);
     events::read_before(volume, None, 1, &is_older).unwrap_or_default().into_iter().next().map(|event| event.place)
@@ -97,16 +99,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn positions_outlive_the_process_and_those_of_apps_that_are_off_do_not() {
+    fn positions_are_stored_except_those_of_notifications_that_are_off() {
         let folder = tempfile::tempdir().expect("a folder");
         let volume = Volume::open(folder.path()).expect("a volume");
-        fs::create_dir_all(events::folder(&volume)).expect("made");
+        fs::create_dir_all(events::folder(&volume)).expect("created");
         let (positions, first) = Positions::load(&volume);
         assert!(first);
         let place = Place { day: "20260310".to_owned(), offset: 12 };
         positions.set("a", place.clone());
-        positions.start("a", None);
-        positions.start("b", None);
+        positions.start_at("a", None);
+        positions.start_at("b", None);
         positions.set("c", place.clone());
         positions.keep_only(&["a".to_owned(), "b".to_owned()]);
         positions.save(&volume);

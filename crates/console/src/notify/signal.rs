@@ -1,4 +1,4 @@
-//! Signals: which events an app is sent, as filters by name, joined.
+//! Signals as notifications use them: compiled filters, and the expression that combines signals.
 
 use std::collections::BTreeMap;
 
@@ -8,55 +8,52 @@ use serde::{Deserialize, Serialize};
 use crate::filter::Filter;
 use volume::events::Stored;
 
-/// `StreamedSignalExpression`, as Seq has it.
+/// `StreamedSignalExpression`, in Seq's format.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "Kind")]
 pub enum SignalExpression {
-    /// The events of one signal.
+    /// The events that match one signal.
     #[serde(rename_all = "PascalCase")]
     Signal {
-        /// Its id.
+        /// The id of the signal.
         signal_id: String,
     },
-    /// Those that are of both.
+    /// The events that match both operands.
     #[serde(rename_all = "PascalCase")]
     Intersection {
-        /// One.
+        /// The first operand.
         left: Box<Self>,
-        /// The other.
+        /// The second operand.
         right: Box<Self>,
     },
-    /// Those that are of either.
+    /// The events that match at least one operand.
     #[serde(rename_all = "PascalCase")]
     Union {
-        /// One.
+        /// The first operand.
         left: Box<Self>,
-        /// The other.
+        /// The second operand.
         right: Box<Self>,
     },
 }
 
-/// A filter of a signal.
+/// One filter of a signal as the metastore stores it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct SignalFilter {
-    /// What it is for.
-    pub description: Option<String>,
-    /// Whether that is left out where the filter is shown.
-    pub description_is_excluded: bool,
-    /// The filter.
-    pub filter: String,
-    /// As somebody typed it.
-    pub filter_non_strict: Option<String>,
+struct SignalFilter {
+    description: Option<String>,
+    /// Whether Seq hides the description.
+    description_is_excluded: bool,
+    filter: String,
+    /// The text as the user typed it, before Seq corrects it.
+    filter_non_strict: Option<String>,
 }
 
-/// All filters of a signal, every one of which an event has to match; none, where one of them makes no sense.
-pub type Signals = BTreeMap<String, Option<Vec<Filter>>>;
+/// The filters of each signal, by id. `None` if one of the filters cannot be parsed.
+pub(crate) type Signals = BTreeMap<String, Option<Vec<Filter>>>;
 
 impl SignalExpression {
-    /// Whether an event is one of those. A signal that is not there, or makes no sense, has none.
-    #[must_use]
-    pub fn matches(&self, signals: &Signals, event: &Stored) -> bool {
+    /// Whether the event matches. No event matches a signal that does not exist or has an invalid filter.
+    pub(crate) fn matches(&self, signals: &Signals, event: &Stored) -> bool {
         match self {
             Self::Signal { signal_id } => signals
                 .get(signal_id)
@@ -68,41 +65,35 @@ impl SignalExpression {
     }
 }
 
-/// Every signal there is.
-///
-/// # Errors
-/// Where the metastore cannot be read.
-pub fn all(connection: &Connection) -> rusqlite::Result<Signals> {
+pub(crate) fn all(connection: &Connection) -> rusqlite::Result<Signals> {
     let mut query = connection.prepare("SELECT id, filters FROM signals")?;
     let rows = query.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
     rows.map(|row| row.map(|(id, filters)| (id, compile(&filters)))).collect()
 }
 
-/// The filters of a signal as the metastore has them.
-#[must_use]
-pub fn compile(filters: &str) -> Option<Vec<Filter>> {
+/// Parses the filters of a signal from the JSON in the metastore.
+fn compile(filters: &str) -> Option<Vec<Filter>> {
     let filters: Vec<SignalFilter> = serde_json::from_str(filters).ok()?;
     let written = filters.iter().map(|filter| filter.filter.trim()).filter(|filter| !filter.is_empty());
     written.map(|filter| filter.parse().ok()).collect()
 }
 
-/// The id of the signal that a new metastore has.
-pub const BACKUP_TROUBLE: &str = "signal-backuptrouble";
+const BACKUP_TROUBLE: &str = "signal-backuptrouble";
 
-/// Gives a new metastore its signal, "Backup trouble": all that a person who relies on backups is to hear of.
+/// Adds the signal "Backup trouble" to a new metastore: every event that endangers the backups.
 ///
 /// # Errors
-/// Where the metastore cannot be written.
+/// The metastore cannot be written.
 pub fn insert_backup_trouble(connection: &Connection) -> rusqlite::Result<()> {
     let filter = SignalFilter {
-        description: Some("What is wrong with backups".to_owned()),
+        description: Some("Problems with backups".to_owned()),
         filter: "@EventType in ['BackupFailed', 'BackupMissed', 'BackupUnverified', 'BackupSuspect', \
                  'VerificationFailed']"
             .to_owned(),
         ..SignalFilter::default()
     };
     let filters = serde_json::json!([filter]).to_string();
-    let description = "A backup failed, was missed, or is not what it should be";
+    let description = "A backup failed, was missed, or is damaged or suspect";
     connection.execute(
         "INSERT OR IGNORE INTO signals (id, title, description, filters) VALUES (?1, 'Backup trouble', ?2, ?3)",
         [BACKUP_TROUBLE, description, &filters],
@@ -122,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn expressions_are_as_seq_writes_them() {
+    fn expressions_have_the_format_of_seq() {
         let text = r#"{"Kind":"Union","Left":{"Kind":"Signal","SignalId":"signal-1"},
             "Right":{"Kind":"Intersection","Left":{"Kind":"Signal","SignalId":"signal-2"},"Right":{"Kind":"Signal","SignalId":"signal-3"}}}"#;
         let expression: SignalExpression = serde_json::from_str(text).expect("an expression");
@@ -140,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signal_that_makes_no_sense_has_no_events_and_one_without_filters_has_all() {
+    fn no_event_matches_an_invalid_signal_and_every_event_matches_a_signal_without_filters() {
         let expression = SignalExpression::Signal { signal_id: "s".to_owned() };
         let has = |filters: &str| {
             expression.matches(&[("s".to_owned(), compile(filters))].into(), &event(Kind::BackupFailed))
@@ -153,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn backup_trouble_is_every_error_of_backups_and_nothing_else() {
+    fn backup_trouble_selects_exactly_the_errors_of_backups() {
         let connection = Connection::open_in_memory().expect("opens");
         let table = "CREATE TABLE signals (id TEXT PRIMARY KEY, title TEXT, description TEXT, filters TEXT) STRICT";
         connection.execute_batch(table).expect("a table");

@@ -1,4 +1,4 @@
-//! The end of the event files: waited at by inotify, so that nothing wakes up until there is something.
+//! Waits for new events with inotify, so that the console does not wake up without a reason.
 
 use std::{
     ffi::OsStr,
@@ -18,14 +18,13 @@ use tokio::io::{Interest, unix::AsyncFd};
 
 use volume::{Volume, events};
 
-/// Where there is no inotify (its instances are limited for each user), it is looked so often.
-const WITHOUT: Duration = Duration::from_secs(30);
+/// Polling interval without inotify, whose instances are limited per user.
+const POLL: Duration = Duration::from_secs(30);
 
-/// The folder is no longer the one that is watched.
+/// The watched folder was removed or replaced.
 const GONE: AddWatchFlags =
     AddWatchFlags::IN_IGNORED.union(AddWatchFlags::IN_DELETE_SELF).union(AddWatchFlags::IN_MOVE_SELF);
 
-/// Waits for events to be written.
 #[derive(Debug)]
 pub(super) struct Tail {
     folder: PathBuf,
@@ -42,17 +41,17 @@ impl AsRawFd for Watch {
 }
 
 impl Tail {
-    /// Events that are written from now on are noticed.
+    /// Starts watching: later writes complete `changed`.
     pub(super) fn open(volume: &Volume) -> Self {
         let folder = events::folder(volume);
         let watch = watch(&folder);
         Self { folder, watch }
     }
 
-    /// Returns when something was written, or may have been.
+    /// Returns when an event was written, or may have been written.
     pub(super) async fn changed(&mut self) {
         if self.watch.is_none() {
-            tokio::time::sleep(WITHOUT).await;
+            tokio::time::sleep(POLL).await;
             self.watch = watch(&self.folder);
             return;
         }
@@ -63,11 +62,11 @@ impl Tail {
             };
             match watch.get_ref().0.read_events() {
                 Ok(events) if events.iter().any(|event| event.mask.intersects(GONE)) => {
-                    // The folder is gone; the next one is another.
+                    // The watch belongs to the old folder, so that the next call must watch the new one.
                     self.watch = None;
                     return;
                 }
-                Ok(events) if events.iter().any(|event| event.name.as_deref().is_none_or(is_of_events)) => return,
+                Ok(events) if events.iter().any(|event| event.name.as_deref().is_none_or(is_event_file)) => return,
                 Ok(_) => {}
                 Err(Errno::EAGAIN) => ready.clear_ready(),
                 Err(_) => {
@@ -79,14 +78,14 @@ impl Tail {
     }
 }
 
-/// Positions are written into the same folder.
-fn is_of_events(name: &OsStr) -> bool {
+/// The positions are stored in the same folder, and writing them must not wake up the console.
+fn is_event_file(name: &OsStr) -> bool {
     name.as_bytes().ends_with(b".clef")
 }
 
 #[allow(deprecated, reason = "the other constructor is unsafe; the watch owns its descriptor as long as it lives")]
 fn watch(folder: &Path) -> Option<AsyncFd<Watch>> {
-    // As `events` would make it, where nothing has happened yet.
+    // Create the folder as `events` does, because there may be no event yet.
     let _ = std::fs::DirBuilder::new().mode(0o700).create(folder);
     let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC).ok()?;
     let flags = AddWatchFlags::IN_MODIFY
@@ -96,7 +95,7 @@ fn watch(folder: &Path) -> Option<AsyncFd<Watch>> {
     match inotify.add_watch(folder, flags | AddWatchFlags::IN_ONLYDIR) {
         Ok(_) => AsyncFd::with_interest(Watch(inotify), Interest::READABLE).ok(),
         Err(errno) => {
-            log::warn!("{} cannot be watched, and is looked at every 30 s: {}", folder.display(), errno.desc());
+            log::warn!("cannot watch {}, polling every 30 s instead: {}", folder.display(), errno.desc());
             None
         }
     }

@@ -1,4 +1,4 @@
-//! The apps of the metastore, as far as sending needs them.
+//! Reads notifications from the metastore, as far as sending needs them.
 
 use engine::sealed::Seal;
 use std::{collections::BTreeMap, sync::Arc};
@@ -15,55 +15,47 @@ use engine::metastore;
 use seqbac_header::SecretKey;
 use volume::{error::Result, events::Stored};
 
-/// An app that is on.
+/// A notification that is switched on.
 #[derive(Debug, Clone, Default)]
-pub struct App {
-    /// The instance's id.
+pub(super) struct Notification {
     pub id: String,
-    /// Which app it is.
+    /// The id of its kind: `app-http` or `app-smtp`.
     pub app_id: String,
-    /// What people call it.
     pub title: String,
-    /// Its settings.
     pub settings: BTreeMap<String, String>,
-    /// For how long events are suppressed after the first of them.
+    /// Length of the window in which events are limited.
     pub suppression: Option<SignedDuration>,
-    /// How many of them are sent all the same.
+    /// Number of events that are sent per window.
     pub events_per_window: u64,
-    /// What people call this console.
+    /// The console's `InstanceTitle`.
     pub instance_title: Option<String>,
-    /// Which events it is sent; all, where nobody says.
-    pub(super) signal: Wanted,
-    pub(super) signals: Signals,
-    pub(super) secrets: BTreeMap<String, String>,
+    pub subscription: Subscription,
+    /// All signals, by id.
+    pub signals: Signals,
+    /// Encrypted settings, by their name in the table `secrets`.
+    pub secrets: BTreeMap<String, String>,
 }
 
-/// Which events an app is sent.
 #[derive(Debug, Clone, Default)]
-pub(super) enum Wanted {
+pub(super) enum Subscription {
     #[default]
-    All,
-    Of(SignalExpression),
-    /// What is said makes no sense.
-    None,
+    AllEvents,
+    Matching(SignalExpression),
+    /// The stored expression cannot be parsed. No event matches.
+    Invalid,
 }
 
-impl App {
-    /// Whether it is to be sent an event.
-    #[must_use]
-    pub fn matches(&self, event: &Stored) -> bool {
-        match &self.signal {
-            Wanted::All => true,
-            Wanted::Of(signal) => signal.matches(&self.signals, event),
-            Wanted::None => false,
+impl Notification {
+    pub(super) fn matches(&self, event: &Stored) -> bool {
+        match &self.subscription {
+            Subscription::AllEvents => true,
+            Subscription::Matching(expression) => expression.matches(&self.signals, event),
+            Subscription::Invalid => false,
         }
     }
 
-    /// With its secrets among its settings.
-    ///
-    /// # Errors
-    /// Where another key has sealed one.
-    pub fn with_secrets(mut self, key: &SecretKey) -> Result<Self> {
+    /// Adds the decrypted secrets to the settings. Fails if another secret key encrypted one of them.
+    pub(super) fn with_secrets(mut self, key: &SecretKey) -> Result<Self> {
         for (name, sealed) in std::mem::take(&mut self.secrets) {
             let setting = name.rsplit('/').next().unwrap_or_default().to_owned();
             let opened = key.unseal(&name, &sealed)?;
@@ -73,11 +65,8 @@ impl App {
     }
 }
 
-/// The ids of the apps that are on.
-///
-/// # Errors
-/// Where the metastore cannot be read.
-pub async fn on(console: &Console) -> Result<Vec<String>> {
+/// The ids of all notifications that are switched on.
+pub(super) async fn enabled(console: &Console) -> Result<Vec<String>> {
     let path = metastore::file(&console.volume);
     let read = |connection: &Connection| {
         let mut query =
@@ -87,11 +76,8 @@ pub async fn on(console: &Console) -> Result<Vec<String>> {
     console.database.call(move |connection| read(connection).map_err(|cause| metastore::explain(&path, &cause))).await
 }
 
-/// The app of this id, where it is on.
-///
-/// # Errors
-/// Where the metastore cannot be read.
-pub async fn find(console: &Arc<Console>, id: &str) -> Result<Option<App>> {
+/// Returns `None` if the notification does not exist or is switched off.
+pub(super) async fn find(console: &Arc<Console>, id: &str) -> Result<Option<Notification>> {
     let path = metastore::file(&console.volume);
     let id = id.to_owned();
     console
@@ -100,42 +86,42 @@ pub async fn find(console: &Arc<Console>, id: &str) -> Result<Option<App>> {
         .await
 }
 
-fn read(connection: &Connection, id: &str) -> rusqlite::Result<Option<App>> {
+fn read(connection: &Connection, id: &str) -> rusqlite::Result<Option<Notification>> {
     let select = "SELECT id, app_id, title, settings, streamed_signal_expression, suppression_time, \
                   events_per_suppression_window FROM appinstances \
                   WHERE id = ?1 AND is_disabled = 0 AND accept_streamed_events <> 0";
-    let Some(mut app) = connection.query_row(select, [id], of_row).optional()? else { return Ok(None) };
-    app.signals = signal::all(connection)?;
+    let Some(mut notification) = connection.query_row(select, [id], of_row).optional()? else { return Ok(None) };
+    notification.signals = signal::all(connection)?;
     let prefix = format!("appinstances/{id}/");
     let mut query = connection.prepare("SELECT name, sealed FROM secrets WHERE substr(name, 1, ?2) = ?1")?;
     let length = i64::try_from(prefix.chars().count()).unwrap_or(0);
     let rows = query.query_map((&prefix, length), |row| Ok((row.get(0)?, row.get(1)?)))?;
-    app.secrets = rows.collect::<rusqlite::Result<_>>()?;
+    notification.secrets = rows.collect::<rusqlite::Result<_>>()?;
     let title = metastore::setting(connection, "InstanceTitle")?.and_then(|text| serde_json::from_str(&text).ok());
-    app.instance_title = title.filter(|title: &String| !title.trim().is_empty());
-    Ok(Some(app))
+    notification.instance_title = title.filter(|title: &String| !title.trim().is_empty());
+    Ok(Some(notification))
 }
 
-fn of_row(row: &Row<'_>) -> rusqlite::Result<App> {
+fn of_row(row: &Row<'_>) -> rusqlite::Result<Notification> {
     let expression: Option<String> = row.get(4)?;
     let suppression: Option<String> = row.get(5)?;
     let per_window: Option<i64> = row.get(6)?;
-    Ok(App {
+    Ok(Notification {
         id: row.get(0)?,
         app_id: row.get(1)?,
         title: row.get(2)?,
         settings: serde_json::from_str(&row.get::<_, String>(3)?).unwrap_or_default(),
         suppression: suppression.and_then(|text| suppression::parse(&text).ok().flatten()),
         events_per_window: per_window.and_then(|count| u64::try_from(count).ok()).unwrap_or(1).max(1),
-        signal: match expression.as_deref().filter(|text| *text != "null") {
-            None => Wanted::All,
-            Some(text) => serde_json::from_str(text).map_or(Wanted::None, Wanted::Of),
+        subscription: match expression.as_deref().filter(|text| *text != "null") {
+            None => Subscription::AllEvents,
+            Some(text) => serde_json::from_str(text).map_or(Subscription::Invalid, Subscription::Matching),
         },
-        ..App::default()
+        ..Notification::default()
     })
 }
 
-/// A backup that failed, so many minutes after three.
+/// A `BackupFailed` event, `minute` minutes after 03:00.
 #[cfg(test)]
 pub(super) fn event_at(minute: u32) -> Stored {
     let event = serde_json::json!({
