@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use console::notify::signal::insert_backup_trouble;
+use console::insert_backup_trouble;
 use engine::metastore::{self, MetastoreLock};
 use nix::{
     sys::signal::{Signal, kill},

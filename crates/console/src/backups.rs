@@ -1,5 +1,5 @@
-//! The backups that there are, as the API and the pages show them: found by id or by name among the folder's own
-//! entries, so that no text of a request is ever part of a path.
+//! Backups for the API and the pages: lists, finds, takes, inspects and compares them. A backup is searched for by id or
+//! name in the listing of the folder, so that text from a request never becomes part of a path.
 
 pub mod download;
 pub mod upload;
@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use super::{
     Failure, Site, blocking,
     entities::{Links, links},
-    failure::Answer,
+    failure::HttpResult,
 };
 use engine::backup::{self, Kind, Summary};
 use seqbac_header::Id;
@@ -22,67 +22,59 @@ use volume::{
     error::{Code, Error, Result},
 };
 
-/// A backup. The first five are Seq's.
+/// A backup. The first five fields are Seq's.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct Backup {
-    /// `backup-` and its id.
+    /// `backup-` and the id in the header.
     pub id: String,
-    /// When its transactions were open.
+    /// The time of the state in it.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: jiff::Timestamp,
-    /// The file's name, in the folder of backups.
+    /// The name of the file in the folder for backups.
     pub filename: String,
-    /// The file's length.
     pub file_size_bytes: u64,
-    /// Where it, its file, its content and what it would change are.
+    /// `Self`, `Download`, `Contents`, `Diff`, `Restore`.
     pub links: Links,
     /// `Scheduled` or `Immediate`.
     pub kind: String,
-    /// Whether its databases were found sound when it was made; unknown without its key.
+    /// Whether its databases had no faults when it was taken; null without its key.
     pub is_sound: Option<bool>,
-    /// Fingerprint of the key that opens it.
+    /// The fingerprint of the key that opens it.
     pub key_fingerprint: String,
     /// Whether this console's key opens it.
     pub is_own_key: bool,
-    /// Whether this volume made it.
+    /// Whether this instance took it.
     pub is_own_instance: bool,
-    /// The profile's name; unknown without its key.
+    /// The name of the profile; null without its key.
     pub profile: Option<String>,
-    /// Whether its apps were in quarantine; unknown without its key.
+    /// Whether its apps were in quarantine; null without its key.
     pub is_quarantined: Option<bool>,
 }
 
-/// A file in the folder that is called as a backup and is none that can be read.
+/// A file with the name of a backup that cannot be read as one.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct Unreadable {
-    /// The file's name.
     pub filename: String,
-    /// What is wrong with it.
     pub error: String,
 }
 
-/// A backup and its file.
 #[derive(Debug, Clone)]
-pub struct Found {
-    /// As it is shown.
+pub struct BackupFile {
     pub backup: Backup,
-    /// Where it is.
+    /// The path of the file.
     pub file: PathBuf,
 }
 
-/// What there is, newest first; and what cannot be read.
-///
-/// # Errors
-/// `TryAgain` where the folder is not there; where it cannot be read.
-pub async fn list(site: &Site) -> Result<(Vec<Found>, Vec<Unreadable>)> {
+/// All backups, newest first, and the unreadable files. Fails with `TryAgain` if the folder is missing.
+pub async fn list(site: &Site) -> Result<(Vec<BackupFile>, Vec<Unreadable>)> {
     let (volume, key) = (site.console.volume.clone(), std::sync::Arc::clone(&site.console.key));
     blocking(move || {
         volume.refuse_missing_backups()?;
         let listed = backup::list(&volume.backups(), Some(&key))?;
         let ours = (key.fingerprint(), Instance::load(&volume)?.map(|instance| instance.id));
-        let found = listed.backups.into_iter().map(|summary| of_summary(summary, ours)).collect();
+        let found = listed.backups.into_iter().map(|summary| from_summary(summary, ours)).collect();
         let name = |file: &PathBuf| file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let unreadable = listed
             .skipped
@@ -93,70 +85,52 @@ pub async fn list(site: &Site) -> Result<(Vec<Found>, Vec<Unreadable>)> {
     .await
 }
 
-/// One of them, by its id: `backup-…`, or its digits alone.
-///
-/// # Errors
-/// 404 where there is none.
-pub async fn find(site: &Site, id: &str) -> Answer<Found> {
+/// By id, with or without `backup-`. Fails with 404.
+pub async fn find(site: &Site, id: &str) -> HttpResult<BackupFile> {
     let id: Id = id.strip_prefix("backup-").unwrap_or(id).parse().map_err(|_| Failure::not_found("backup"))?;
     let id = format!("backup-{id}");
     let (all, _) = list(site).await?;
     all.into_iter().find(|found| found.backup.id == id).ok_or_else(|| Failure::not_found("backup"))
 }
 
-/// One of them, by the name of its file.
-///
-/// # Errors
-/// 404 where there is none.
-pub async fn find_file(site: &Site, name: &str) -> Answer<Found> {
+/// By file name. Fails with 404.
+pub async fn find_file(site: &Site, name: &str) -> HttpResult<BackupFile> {
     let (all, _) = list(site).await?;
     all.into_iter().find(|found| found.backup.filename == name).ok_or_else(|| Failure::not_found("backup"))
 }
 
-/// Takes one now, and keeps it.
-///
-/// # Errors
-/// `TryAgain` while another is being made; and as the backup fails.
-pub async fn take(site: &Site) -> Answer<Backup> {
+/// Takes an immediate backup into the folder. Fails with `TryAgain` while another backup runs.
+pub async fn take(site: &Site) -> HttpResult<Backup> {
     let made = site.console.jobs.back_up(&site.console, false).await?;
     let id = made.get("id").and_then(Value::as_str).unwrap_or_default();
     Ok(find(site, id).await?.backup)
 }
 
-/// What is in it: the object of `moorline inspect --json`.
-///
-/// # Errors
-/// As reading it fails.
-pub async fn contents(site: &Site, found: &Found) -> Answer<Value> {
-    let file = text_of(found)?;
-    Ok(site.console.jobs.verb(&site.console, &["inspect", "--json", "--", file]).await?)
+/// The object of `moorline inspect --json`.
+pub async fn contents(site: &Site, found: &BackupFile) -> HttpResult<Value> {
+    let file = utf8_path(found)?;
+    Ok(site.console.jobs.command(&site.console, &["inspect", "--json", "--", file]).await?)
 }
 
-/// What restoring it would change: the object of `moorline restore --dry-run --json`.
-///
-/// # Errors
-/// As the restore would fail.
-pub async fn diff(site: &Site, found: &Found, enable_apps: bool, key: Option<&str>) -> Answer<Value> {
-    let backup = format!("--backup={}", text_of(found)?);
+/// What a restore would change: the object of `moorline restore --dry-run --json`.
+pub async fn diff(site: &Site, found: &BackupFile, enable_apps: bool, key: Option<&str>) -> HttpResult<Value> {
+    let backup = format!("--backup={}", utf8_path(found)?);
     let key = key.map(|key| format!("--secret-key={key}"));
-    let mut verb = vec!["restore", "--dry-run", "--json", &backup];
-    verb.extend(key.as_deref());
+    let mut command = vec!["restore", "--dry-run", "--json", &backup];
+    command.extend(key.as_deref());
     if enable_apps {
-        verb.push("--enable-apps");
+        command.push("--enable-apps");
     }
-    Ok(site.console.jobs.verb(&site.console, &verb).await?)
+    Ok(site.console.jobs.command(&site.console, &command).await?)
 }
 
-/// The path, for a command line.
-///
-/// # Errors
-/// Where it is no UTF-8 text.
-pub fn text_of(found: &Found) -> Result<&str> {
-    let what = "the path of the folder of backups is no UTF-8 text, and nothing can be done with it here";
+/// The path of the file for a command line.
+pub fn utf8_path(found: &BackupFile) -> Result<&str> {
+    let what = "the path of the folder for backups is not valid UTF-8, which the console does not support";
     found.file.to_str().ok_or_else(|| Error::new(Code::Unexpected, what))
 }
 
-fn of_summary(summary: Summary, (key, instance): (Id, Option<Id>)) -> Found {
+fn from_summary(summary: Summary, (key, instance): (Id, Option<Id>)) -> BackupFile {
     let id = format!("backup-{}", summary.id);
     let filename = summary.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut all = links("backups", &id);
@@ -178,5 +152,5 @@ fn of_summary(summary: Summary, (key, instance): (Id, Option<Id>)) -> Found {
         profile: summary.profile,
         is_quarantined: summary.quarantined,
     };
-    Found { backup, file: summary.file }
+    BackupFile { backup, file: summary.file }
 }

@@ -1,4 +1,4 @@
-//! What every part of the console shares.
+//! The state that all tasks of the console share.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -9,34 +9,27 @@ use profile::Choice;
 use seqbac_header::SecretKey;
 use volume::{Volume, error::Result};
 
-/// The console's process, shared by its tasks as `Arc<Console>`.
+/// Shared as `Arc<Console>`.
 #[derive(Debug)]
 pub struct Console {
-    /// The volume.
     pub volume: Volume,
-    /// Its profile.
     pub profile: Choice,
-    /// The instance's own secret key.
     pub key: Arc<SecretKey>,
-    /// Users, keys, signals, apps, settings.
+    /// The metastore: users, API keys, signals, app instances, settings.
     pub database: Database,
-    /// This program, for the verbs that are its children.
+    /// This program, for children.
     pub own: Own,
-    /// The environment that they get.
+    /// The environment of children.
     pub environment: Variables,
-    /// Settings that the environment decides, by the names of `api/settings`.
+    /// Values of settings from the environment, by the names in `api/settings`.
     pub fixed: BTreeMap<&'static str, serde_json::Value>,
-    /// What is done by children.
     pub jobs: Jobs,
-    /// Told whenever a setting was changed, so that the schedule is what it says at once.
+    /// Notified after each change of a setting, so that the scheduler applies it immediately.
     pub settings: tokio::sync::watch::Sender<()>,
 }
 
 impl Console {
-    /// Writes down what every verb needs of the settings.
-    ///
-    /// # Errors
-    /// Where the metastore cannot be read, or the volume not be written.
+    /// Mirrors the settings that every command needs from the metastore to `.moorline/settings.json`.
     pub async fn mirror_settings(&self) -> Result<()> {
         let volume = self.volume.clone();
         self.database.call(move |connection| metastore::mirror(connection, &volume)).await

@@ -1,6 +1,6 @@
-//! A request that failed: its status, and `{"Error": "…"}`.
+//! A failed request: its status and `{"Error": "…"}`.
 //!
-//! 4xx is for what the caller did, 503 for what may pass, 500 for what is wrong here.
+//! 4xx means that the request was wrong, 503 that a retry may succeed, 500 that the console or the volume has a fault.
 
 use axum::{
     Json,
@@ -13,56 +13,48 @@ use utoipa::ToSchema;
 use seqbac_header::without_keys;
 use volume::error::{Code, Error};
 
-/// What a failure is answered with.
+/// The body of a response with an error status.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct Problem {
-    /// What failed, on what, and why.
+    /// What failed, on which object, and why.
     pub error: String,
     /// What to do next.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
-    /// At a login: whether the password is right, and has to be changed.
+    /// At a login: whether the password is correct but must be changed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub must_change_password: bool,
 }
 
-/// A request that failed. A page finds it among the extensions of its response, and shows it as a page.
+/// A failed request. The response has it as an extension, from which `pages/faults.rs` renders an error page.
 #[derive(Debug, Clone)]
 pub struct Failure {
-    /// The status.
     pub status: StatusCode,
-    /// What it says.
     pub problem: Problem,
-    /// One more header.
+    /// An additional header of the response.
     pub header: Option<Box<(HeaderName, HeaderValue)>>,
 }
 
-/// The result of a handler.
-pub type Answer<T> = std::result::Result<T, Failure>;
+pub type HttpResult<T> = std::result::Result<T, Failure>;
 
 impl Failure {
-    /// This status, and this message.
+    /// Secret keys in the message are redacted.
     pub fn new(status: StatusCode, error: impl AsRef<str>) -> Self {
         let problem = Problem { error: without_keys(error.as_ref()), hint: None, must_change_password: false };
         Self { status, problem, header: None }
     }
 
-    /// The same, with what to do next.
     #[must_use]
     pub fn hint(mut self, hint: impl AsRef<str>) -> Self {
         self.problem.hint = Some(without_keys(hint.as_ref()));
         self
     }
 
-    /// There is no such thing.
-    #[must_use]
     pub fn not_found(what: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, format!("there is no such {what}"))
+        Self::new(StatusCode::NOT_FOUND, format!("no such {what}"))
     }
 
-    /// Too many of these requests: come back later.
-    #[must_use]
     pub fn too_many(seconds: u64) -> Self {
         let mut failure = Self::new(StatusCode::TOO_MANY_REQUESTS, "too many attempts");
         failure.header = Some(Box::new((header::RETRY_AFTER, HeaderValue::from(seconds))));

@@ -1,7 +1,6 @@
-//! The first run: the administrator that the environment names, and what is there out of the box.
+//! The first run: creates the administrator from the environment, and the default signal.
 //!
-//! A metastore that has users is past it: a restored one, too. Until there are any, a password that the environment gives
-//! makes the first one.
+//! The environment counts only as long as the metastore has no users, so it does not change a restored metastore.
 
 use rusqlite::Connection;
 use serde_json::Value;
@@ -9,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::{
     entities::{
-        roles, settings, stored,
+        database_error, roles, settings,
         users::{self, UserInput},
     },
     notify::signal,
@@ -17,19 +16,19 @@ use super::{
 };
 use volume::error::Result;
 
-/// In the settings, and none of them: what is out of the box was put there.
-const UNPACKED: &str = "moorline.unpacked";
+/// A row in the table of settings, not shown as one: the defaults were added once.
+const DEFAULTS_ADDED: &str = "moorline.unpacked";
 
-/// What the environment says about it.
+/// The variables `MOORLINE_FIRSTRUN_…`.
 #[derive(Clone)]
 pub struct FirstRun {
-    /// What the administrator is called.
+    /// The administrator's user name.
     pub username: String,
-    /// Its password, which it has to change when it logs in.
+    /// The administrator's password, which must be changed at the first login.
     pub password: Option<Zeroizing<String>>,
-    /// Its password's hash, in place of that.
+    /// The hash of a password, which need not be changed.
     pub password_hash: Option<Zeroizing<String>>,
-    /// That nobody has to log in.
+    /// Whether to switch authentication off.
     pub no_authentication: bool,
 }
 
@@ -40,27 +39,21 @@ impl std::fmt::Debug for FirstRun {
 }
 
 impl FirstRun {
-    /// Whether it is taken amiss before anything is started.
-    ///
-    /// # Errors
-    /// `Usage` for a hash that is none, and for two passwords.
-    pub fn check(&self) -> Result<()> {
+    /// Fails with `Usage` for an invalid hash, and for a password together with a hash.
+    pub(crate) fn check(&self) -> Result<()> {
         if let Some(hash) = &self.password_hash {
             password::check_hash(hash).map_err(|error| error.context("MOORLINE_FIRSTRUN_ADMINPASSWORDHASH"))?;
         }
         if self.password.is_some() && self.password_hash.is_some() {
-            return Err(volume::error::Error::usage("the administrator's password and its hash are both set")
+            return Err(volume::error::Error::usage("both the administrator's password and its hash are set")
                 .hint("unset MOORLINE_FIRSTRUN_ADMINPASSWORD or MOORLINE_FIRSTRUN_ADMINPASSWORDHASH"));
         }
         Ok(())
     }
 
-    /// Does what is left to do. Whether one has to log in, from then on.
-    ///
-    /// # Errors
-    /// Where the metastore cannot be written, and for a name that nobody can have.
-    pub fn apply(&self, connection: &mut Connection) -> Result<bool> {
-        unpack(connection)?;
+    /// Adds the defaults and the administrator, if missing. Returns whether users have to log in.
+    pub(crate) fn apply(&self, connection: &mut Connection) -> Result<bool> {
+        add_defaults(connection)?;
         if users::are_there(connection)? {
             return settings::is_authentication_enabled(connection);
         }
@@ -78,7 +71,7 @@ impl FirstRun {
             };
             let user = users::create(connection, input, Some(&hash))?;
             settings::write(connection, "IsAuthenticationEnabled", &Value::Bool(true))?;
-            log::info!("the console has an administrator now, {:?}", user.username);
+            log::info!("created the administrator {:?} of the console", user.username);
         } else if self.no_authentication {
             settings::write(connection, "IsAuthenticationEnabled", &Value::Bool(false))?;
         }
@@ -86,13 +79,13 @@ impl FirstRun {
     }
 }
 
-/// What is there out of the box, once: whoever removes it does not get it back.
-fn unpack(connection: &mut Connection) -> Result<()> {
-    if settings::read(connection, UNPACKED)?.is_some() {
+/// Adds the default signal, once, so that it does not come back after a user has removed it.
+fn add_defaults(connection: &mut Connection) -> Result<()> {
+    if settings::read(connection, DEFAULTS_ADDED)?.is_some() {
         return Ok(());
     }
-    let transaction = connection.transaction().map_err(|cause| stored(&cause))?;
-    settings::write(&transaction, UNPACKED, &Value::Bool(true))?;
-    signal::insert_backup_trouble(&transaction).map_err(|cause| stored(&cause))?;
-    transaction.commit().map_err(|cause| stored(&cause))
+    let transaction = connection.transaction().map_err(|cause| database_error(&cause))?;
+    settings::write(&transaction, DEFAULTS_ADDED, &Value::Bool(true))?;
+    signal::insert_backup_trouble(&transaction).map_err(|cause| database_error(&cause))?;
+    transaction.commit().map_err(|cause| database_error(&cause))
 }

@@ -1,16 +1,15 @@
-//! Whether all is well with backups: `ok`, or `degraded` with reasons.
+//! The state of the backups: `ok`, or `degraded` with reasons. It says nothing about the server, so orchestrators should
+//! not restart anything because of it.
 //!
-//! | degraded | no more than a warning |
+//! | degraded | warning only |
 //! | --- | --- |
-//! | the newest verified backup is older than 26 h, and there is state | nobody has said that the secret key is kept elsewhere |
-//! | the last scheduled backup failed | apps are in quarantine: that is what was asked for |
-//! | a backup that is kept is not what it was | files in `Backups/` that are no backups |
-//! | the newest backup is suspect: something is suddenly empty in it | |
+//! | the newest verified backup is older than 26 h, and the volume has state | the secret key is not confirmed as saved elsewhere |
+//! | the last scheduled backup failed | apps are in quarantine, because a user restored a copy |
+//! | a kept backup is damaged | a file in `Backups/` is not a backup |
+//! | the newest backup is suspect | |
 //! | a restore is unfinished | |
-//! | the folder that was named for backups is not there | |
+//! | the configured folder for backups is missing | |
 //! | the metastore cannot be read | |
-//!
-//! It says how well the console does its work, not whether the server is alive: nothing should be restarted for it.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -31,81 +30,70 @@ use volume::{
     events::{self, Kind, Stored},
 };
 
-/// A day, and two hours for the backup to be made.
+/// A day, and two hours for taking the backup.
 const OLDEST: SignedDuration = SignedDuration::from_hours(26);
 
-/// How all is.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Health {
-    /// Why it is degraded; empty where it is not.
+    /// Reasons; empty if the state is `ok`.
     pub degraded: Vec<String>,
-    /// What somebody should know all the same.
     pub warnings: Vec<String>,
-    /// The newest verified backup.
+    /// The newest verified backup of this instance.
     pub newest: Option<Newest>,
-    /// How old that is, in seconds.
+    /// Age of `newest`.
     pub age_seconds: Option<i64>,
-    /// How many backups of this instance are kept: scheduled ones.
+    /// The number of scheduled backups of this instance.
     pub scheduled_kept: usize,
-    /// And immediate ones.
+    /// The number of immediate backups of this instance.
     pub immediate_kept: usize,
-    /// How many of them are not what they were.
+    /// The number of damaged backups of this instance.
     pub damaged: usize,
-    /// When all of them were last verified in full.
+    /// The time of the last full verification of all backups.
     pub verified_at: Option<Timestamp>,
-    /// When the last backup was made or failed, and what of it is known.
     pub last_result: Option<LastResult>,
-    /// How many apps are in quarantine.
+    /// The number of apps in quarantine.
     pub quarantined: usize,
-    /// When the next scheduled backup is due.
+    /// The time of the next scheduled backup.
     pub next_run: Timestamp,
 }
 
-/// The newest verified backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Newest {
-    /// Its file's name.
     pub filename: PathBuf,
-    /// When it was made.
     pub created_at: Timestamp,
-    /// Its length.
     pub file_size_bytes: u64,
 }
 
-/// How the last backup went.
+/// The outcome of the last backup.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct LastResult {
-    /// When.
     pub at: Timestamp,
-    /// Why it failed, if it did.
+    /// `None` if it succeeded.
     pub error: Option<String>,
-    /// How long it took, in seconds, if it did not.
+    /// `None` if it failed.
     pub elapsed_seconds: Option<f64>,
 }
 
 impl Health {
     /// `ok` or `degraded`.
-    #[must_use]
     pub const fn status(&self) -> &'static str {
         if self.degraded.is_empty() { "ok" } else { "degraded" }
     }
 }
 
-/// How all is, now. Files are read on a thread of their own.
-///
-/// # Errors
-/// `TryAgain` where the volume cannot be read, whatever the reason: nobody should take it for a bug of the console's.
-pub async fn of(console: &Arc<Console>) -> Result<Health> {
+/// Checks the backups. Fails with `TryAgain` whatever the cause, because an unreadable volume is not a bug of the console.
+pub async fn check(console: &Arc<Console>) -> Result<Health> {
     let key_is_saved = key_is_saved(console).await;
     let next_run = scheduler::next_run(console).await;
     let console = Arc::clone(console);
-    let looked = tokio::task::spawn_blocking(move || Facts::look(&console, Timestamp::now(), next_run, key_is_saved));
-    let ended = |_| Error::new(Code::TryAgain, "the console is ending");
-    let facts = looked.await.map_err(ended)?.map_err(|error| error.with_code(Code::TryAgain))?;
-    Ok(facts.judge())
+    let collected =
+        tokio::task::spawn_blocking(move || Facts::collect(&console, Timestamp::now(), next_run, key_is_saved));
+    let ended = |_| Error::new(Code::TryAgain, "the console is stopping");
+    let facts = collected.await.map_err(ended)?.map_err(|error| error.with_code(Code::TryAgain))?;
+    Ok(facts.evaluate())
 }
 
 async fn key_is_saved(console: &Console) -> Result<bool> {
@@ -116,21 +104,21 @@ async fn key_is_saved(console: &Console) -> Result<bool> {
     Ok(console.database.call(read).await?.is_some_and(|value| value == "true"))
 }
 
-/// What was seen.
+/// The input of the evaluation, read from the volume.
 #[derive(Debug, Clone)]
 struct Facts {
     now: Timestamp,
     next_run: Timestamp,
-    /// Or why the metastore cannot tell.
+    /// The error if the metastore cannot be read.
     key_is_saved: Result<bool>,
     has_state: bool,
     unfinished: bool,
     instance: Option<Instance>,
     key: Id,
-    /// Why the folder of backups cannot be used.
+    /// Why the folder for backups cannot be used.
     no_folder: Option<String>,
     listed: Listed,
-    /// How many of the skipped files are damaged backups of this instance.
+    /// The number of skipped files that are damaged backups of this instance.
     skipped_damaged: usize,
     verifications: Verifications,
     last: Option<Stored>,
@@ -138,9 +126,9 @@ struct Facts {
 }
 
 impl Facts {
-    fn look(console: &Console, now: Timestamp, next_run: Timestamp, key_is_saved: Result<bool>) -> Result<Self> {
+    fn collect(console: &Console, now: Timestamp, next_run: Timestamp, key_is_saved: Result<bool>) -> Result<Self> {
         let volume = &console.volume;
-        let sight = scheduler::Sight::of(volume, &console.profile, &console.key, now)?;
+        let sight = scheduler::Observation::of(volume, &console.profile, &console.key, now)?;
         let (instance, key) = (Instance::load(volume)?, console.key.fingerprint());
         let listed = backup::in_sight(volume, Some(&console.key))?;
         let damaged = instance.as_ref().map(|instance| backup::damaged(&listed, instance.id, key).count());
@@ -161,7 +149,7 @@ impl Facts {
         })
     }
 
-    fn judge(&self) -> Health {
+    fn evaluate(&self) -> Health {
         let ours: Vec<&Summary> = self.ours().collect();
         let is_damaged = |one: &&&Summary| self.verifications.failed.contains_key(&one.id);
         let damaged = ours.iter().filter(is_damaged).count() + self.skipped_damaged;
@@ -197,12 +185,12 @@ impl Facts {
 
     fn reasons(&self, age: Option<SignedDuration>, damaged: usize, last: Option<&LastResult>) -> Vec<String> {
         let mut reasons: Vec<String> = self.no_folder.iter().cloned().collect();
-        // A volume that is new has as long for its first backup.
+        // A new volume has the same time for its first backup.
         let since = self.instance.as_ref().map(|instance| self.now.duration_since(instance.created));
         match age.or(since) {
             Some(time) if self.has_state && time > OLDEST => reasons.push(match age {
                 Some(age) => format!("the newest verified backup is {} hours old", age.as_hours()),
-                None => "there is no verified backup".to_owned(),
+                None => "no verified backup exists".to_owned(),
             }),
             _ => {}
         }
@@ -211,17 +199,17 @@ impl Facts {
         }
         let newest = self.ours().max_by_key(|one| one.created);
         if newest.is_some_and(|newest| newest.suspect == Some(true)) {
-            let what = "the newest backup is suspect, and none is removed: see `moorline backup --not-suspect`";
+            let what = "the newest backup is suspect, so no backup is removed: see `moorline backup --not-suspect`";
             reasons.push(what.to_owned());
         }
         if damaged > 0 {
-            reasons.push(format!("{damaged} of the backups that are kept are damaged"));
+            reasons.push(count(damaged, "kept backup is damaged", "kept backups are damaged"));
         }
         if let Err(error) = &self.key_is_saved {
             reasons.push(error.message().to_owned());
         }
         if self.unfinished {
-            reasons.push("a restore is unfinished: start the container once".to_owned());
+            reasons.push("a restore is unfinished: restart the container to finish it".to_owned());
         }
         reasons
     }
@@ -229,33 +217,39 @@ impl Facts {
     fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         if matches!(self.key_is_saved, Ok(false)) {
-            warnings.push("nobody has said that the secret key is kept outside the volume".to_owned());
+            warnings.push("the secret key has not been confirmed as saved elsewhere".to_owned());
         }
         if self.quarantined > 0 {
-            warnings.push(format!("{} apps are in quarantine", self.quarantined));
+            warnings.push(count(self.quarantined, "app is in quarantine", "apps are in quarantine"));
         }
         let others = self.listed.skipped.len().saturating_sub(self.skipped_damaged);
         if others > 0 {
-            warnings.push(format!("{others} files are called as backups are, and are none"));
+            let (one, many) =
+                ("file has the name of a backup but is not one", "files have names of backups but are none");
+            warnings.push(count(others, one, many));
         }
         warnings
     }
 }
 
-/// A backup that was kept, or the scheduled one that was not made. (A person was told at once what failed.)
+fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+/// A kept backup, or a failed scheduled one. Failed immediate backups do not count, because a user saw the error.
 fn is_result(event: &Stored) -> bool {
     let of_person = event.fields.get("Kind").is_some_and(|kind| kind == "immediate");
     is_kept(event) || (event.kind() == Kind::BackupFailed.name() && !of_person)
 }
 
-/// Whether an event tells of a backup that was made and kept.
+/// Whether the event reports a backup that was taken and kept.
 pub(super) fn is_kept(event: &Stored) -> bool {
     event.kind() == Kind::BackupComplete.name()
 }
 
 fn last_result(event: &Stored) -> Option<LastResult> {
     let failed = event.kind() == Kind::BackupFailed.name();
-    let error = event.fields.get("Error").and_then(serde_json::Value::as_str).unwrap_or("no reason is known");
+    let error = event.fields.get("Error").and_then(serde_json::Value::as_str).unwrap_or("unknown reason");
     Some(LastResult {
         at: event.at()?,
         error: failed.then(|| error.to_owned()),
@@ -319,19 +313,19 @@ mod tests {
     }
 
     #[test]
-    fn a_verified_backup_of_today_is_well() {
-        let health = facts().judge();
+    fn a_verified_backup_of_today_is_ok() {
+        let health = facts().evaluate();
         assert_eq!((health.status(), health.age_seconds, health.scheduled_kept), ("ok", Some(9 * 3600), 1));
         assert_eq!(health.newest.expect("a backup").filename, PathBuf::from("seq_20260310.seqbac"));
         assert!(health.warnings.is_empty());
     }
 
     #[test]
-    fn each_reason_is_said() {
+    fn each_reason_is_reported() {
         let with = |change: &dyn Fn(&mut Facts)| {
             let mut facts = facts();
             change(&mut facts);
-            facts.judge().degraded.join("; ")
+            facts.evaluate().degraded.join("; ")
         };
         assert_eq!(with(&|facts| facts.no_folder = Some("it is not mounted".to_owned())), "it is not mounted");
         let old = |facts: &mut Facts| facts.listed.backups = vec![made("2026-03-09T09:59:00Z")];
@@ -339,13 +333,14 @@ mod tests {
         let limit = |facts: &mut Facts| facts.listed.backups = vec![made("2026-03-09T10:00:00Z")];
         assert_eq!(with(&limit), "");
         let unverified = |facts: &mut Facts| facts.listed.backups[0].verified = Some(false);
-        assert_eq!(with(&unverified), "there is no verified backup");
+        assert_eq!(with(&unverified), "no verified backup exists");
         let foreign = |facts: &mut Facts| facts.listed.backups[0].instance_id = Some(Id([7; 16]));
-        assert_eq!(with(&foreign), "there is no verified backup");
+        assert_eq!(with(&foreign), "no verified backup exists");
         let future = |facts: &mut Facts| facts.listed.backups = vec![made("2027-01-01T00:00:00Z")];
-        assert_eq!(with(&future), "there is no verified backup");
+        assert_eq!(with(&future), "no verified backup exists");
         assert!(
-            with(&|facts| drop(facts.verifications.failed.insert(Id([3; 16]), "rot".to_owned()))).contains("1 of the")
+            with(&|facts| drop(facts.verifications.failed.insert(Id([3; 16]), "rot".to_owned())))
+                .contains("1 kept backup is damaged")
         );
         assert_eq!(with(&|facts| facts.last = Some(event("BackupFailed"))), "the last backup failed: disk full");
         assert_eq!(with(&|facts| facts.last = Some(event("BackupComplete"))), "");
@@ -356,22 +351,22 @@ mod tests {
     }
 
     #[test]
-    fn a_new_volume_and_one_without_state_have_time() {
+    fn a_new_volume_and_a_volume_without_state_may_have_no_backup() {
         let mut facts = facts();
         facts.listed.backups.clear();
         facts.instance = Some(instance("2026-03-10T00:00:00Z"));
-        assert_eq!(facts.judge().status(), "ok");
+        assert_eq!(facts.evaluate().status(), "ok");
         facts.instance = Some(instance("2026-01-01T00:00:00Z"));
-        assert_eq!(facts.judge().status(), "degraded");
+        assert_eq!(facts.evaluate().status(), "degraded");
         facts.has_state = false;
-        assert_eq!(facts.judge().status(), "ok");
+        assert_eq!(facts.evaluate().status(), "ok");
     }
 
     #[test]
-    fn quarantine_and_a_key_that_is_nowhere_else_are_warnings() {
+    fn quarantine_and_an_unconfirmed_secret_key_are_warnings() {
         let mut facts = facts();
         (facts.quarantined, facts.key_is_saved) = (2, Ok(false));
-        let health = facts.judge();
+        let health = facts.evaluate();
         assert_eq!((health.status(), health.warnings.len(), health.quarantined), ("ok", 2, 2));
     }
 }

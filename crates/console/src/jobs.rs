@@ -1,14 +1,14 @@
-//! Jobs: what the console has done by children of its own, which are this program with another verb.
+//! Jobs: commands of this program that the console runs as child processes.
 //!
 //! ```text
-//! console: permit → start → progress lines, stdout → exit code → the answer, or the error that the child had
-//! child:   a session of its own, nice 10, idle I/O, ended by the kernel when the console is
+//! console: permit → start → progress lines, stdout → exit code → JSON, or the error of the child
+//! child:   a session of its own, nice 10, idle I/O, killed by the kernel when the console dies
 //! ```
-//! One backup is made at a time. A child whose answer nobody waits for any more is stopped and reaped, but for a backup
-//! that goes to `Backups/`: that is finished. Nothing here outlives [`Jobs::end`].
+//! Only one backup runs at a time. If a caller stops waiting for the result, the child is stopped and reaped, except for
+//! a backup into `Backups/`, which is finished. No child outlives [`Jobs::end`].
 
-mod answer;
 mod child;
+mod exit;
 mod stream;
 
 use std::{
@@ -19,38 +19,36 @@ use std::{
     },
 };
 
-use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 pub use self::child::PROGRESS_FD;
-use self::child::{Child, Until};
+use self::child::{Cancel, Child};
 pub use self::stream::BackupStream;
 use super::Console;
 use volume::error::{Code, Error, Result};
 
-/// Verbs that run at a time, besides the backup: each may take a processor and a hundred mebibytes.
-const AT_A_TIME: usize = 2;
+/// Commands that run at a time, besides a backup. Each may use a whole CPU and 100 MiB.
+const CONCURRENT: usize = 2;
 
-/// Verbs that wait for their turn; more are refused.
-const IN_LINE: usize = 8;
+/// Commands that wait for a permit; further ones are refused.
+const QUEUED: usize = 8;
 
-/// A child that is at work.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// The progress of a running child.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Running {
-    /// The verb: `backup`, `verify`, `restore` …
-    pub verb: String,
-    /// What it is doing, in its words: `reading back`. Empty until it says so.
+    /// `backup`, `verify`, `restore` …
+    pub command: String,
+    /// The current phase, such as `reading back`. Empty before the first progress line.
     pub what: String,
-    /// How many bytes of it are done.
+    /// Bytes.
     pub done: u64,
-    /// Of about how many.
+    /// Bytes, estimated.
     pub total: u64,
-    /// When it was started.
     pub since: jiff::Timestamp,
 }
 
-/// All of them; a handle.
+/// A handle to the jobs; clones share them.
 #[derive(Debug, Clone)]
 pub struct Jobs(Arc<Inner>);
 
@@ -61,8 +59,8 @@ struct Inner {
     changed: watch::Sender<u64>,
     ending: watch::Sender<bool>,
     backup: Arc<Semaphore>,
-    verbs: Arc<Semaphore>,
-    line: Arc<Semaphore>,
+    commands: Arc<Semaphore>,
+    queue: Arc<Semaphore>,
     failures: AtomicU64,
 }
 
@@ -74,77 +72,65 @@ impl Default for Jobs {
             changed: watch::Sender::new(0),
             ending: watch::Sender::new(false),
             backup: Arc::new(Semaphore::new(1)),
-            verbs: Arc::new(Semaphore::new(AT_A_TIME)),
-            line: Arc::new(Semaphore::new(AT_A_TIME + IN_LINE)),
+            commands: Arc::new(Semaphore::new(CONCURRENT)),
+            queue: Arc::new(Semaphore::new(CONCURRENT + QUEUED)),
             failures: AtomicU64::new(0),
         }))
     }
 }
 
 impl Jobs {
-    /// Takes a backup into `Backups/`: the object of `moorline backup --json`. One that is scheduled waits for another
-    /// that is being made. It is finished even if nobody waits for it.
-    ///
-    /// # Errors
-    /// `TryAgain` where another is being made; the error of the child.
+    /// Takes a backup into `Backups/` and returns the object of `moorline backup --json`. A scheduled backup waits for a
+    /// running one; any other fails with `TryAgain`. The backup is finished even if this future is dropped.
     pub async fn back_up(&self, console: &Console, scheduled: bool) -> Result<Value> {
         let permit = match self.backup_at_once() {
             Err(busy) if scheduled => {
-                log::info!("a scheduled backup waits: {}", busy.message());
+                log::info!("the scheduled backup has to wait: {}", busy.message());
                 wait_for(&self.0.backup).await?
             }
             at_once => at_once?,
         };
-        let verb: &[&str] = if scheduled { &["backup", "--scheduled", "--json"] } else { &["backup", "--json"] };
-        let done = self.answer_of(console, verb, Until::Done, permit).await;
+        let command: &[&str] = if scheduled { &["backup", "--scheduled", "--json"] } else { &["backup", "--json"] };
+        let done = self.run(console, command, Cancel::Never, permit).await;
         if done.is_err() && !self.is_ending() {
             self.0.failures.fetch_add(1, Ordering::Relaxed);
         }
         done
     }
 
-    /// How many backups have failed that were to go to `Backups/`.
-    #[must_use]
+    /// The number of backups into `Backups/` that failed since the start of the console.
     pub fn failures(&self) -> u64 {
         self.0.failures.load(Ordering::Relaxed)
     }
 
-    /// Takes a backup that is not kept: its bytes. It is stopped when the stream is dropped.
-    ///
-    /// # Errors
-    /// `TryAgain` where another is being made; the error of a child that failed before its first byte. One that fails
-    /// later is an error of the stream.
+    /// Takes a backup that is not kept. A failure before the first byte is an error here, a later one an error of the
+    /// stream. Fails with `TryAgain` while another backup runs.
     pub async fn stream_backup(&self, console: &Console) -> Result<BackupStream> {
         let permit = self.backup_at_once()?;
         stream::open(self, console, permit).await
     }
 
-    /// Runs a verb, whose arguments are to have `--json` among them: its object. An object is an answer whatever the exit
-    /// code is, unless it is that of an error: `verify` has one error for each backup. It is stopped when nobody waits
-    /// for the answer any more. Arguments are not shown in `ps` where a secret key is among them.
-    ///
-    /// # Errors
-    /// The error of the child, with its code and hint; `TryAgain` where too many wait already.
-    pub async fn verb(&self, console: &Console, verb: &[&str]) -> Result<Value> {
-        let full = |_| Error::new(Code::TryAgain, "the console has too much to do").hint("try again in a minute");
-        let _place = Arc::clone(&self.0.line).try_acquire_owned().map_err(full)?;
-        let permit = wait_for(&self.0.verbs).await?;
-        self.answer_of(console, verb, Until::Unwanted, permit).await
+    /// Runs a command, which needs `--json` among its arguments, and returns its object, or the child's error with code
+    /// and hint. The object counts whatever the exit code is, unless it is an error object, because `verify` reports an
+    /// error per backup in it. Dropping the future stops the child. Fails with `TryAgain` if too many commands wait.
+    pub async fn command(&self, console: &Console, command: &[&str]) -> Result<Value> {
+        let full = |_| Error::new(Code::TryAgain, "too many commands are waiting").hint("try again in a minute");
+        let _queued = Arc::clone(&self.0.queue).try_acquire_owned().map_err(full)?;
+        let permit = wait_for(&self.0.commands).await?;
+        self.run(console, command, Cancel::WhenUnwanted, permit).await
     }
 
-    /// What is at work, the oldest first.
-    #[must_use]
+    /// The running children, oldest first.
     pub fn running(&self) -> Vec<Running> {
         self.table().values().cloned().collect()
     }
 
-    /// Told each time that [`Self::running`] has another answer.
-    #[must_use]
+    /// Changes whenever the result of [`Self::running`] changes.
     pub fn changed(&self) -> watch::Receiver<u64> {
         self.0.changed.subscribe()
     }
 
-    /// Stops all of them, and returns when the last is reaped. None is started afterwards.
+    /// Stops all children, and returns when the last one is reaped. No child can be started afterwards.
     pub async fn end(&self) {
         self.0.ending.send_replace(true);
         let mut changed = self.changed();
@@ -155,21 +141,21 @@ impl Jobs {
         }
     }
 
-    async fn answer_of(
+    async fn run(
         &self,
         console: &Console,
-        verb: &[&str],
-        until: Until,
+        command: &[&str],
+        cancel: Cancel,
         permit: OwnedSemaphorePermit,
     ) -> Result<Value> {
-        let child = Child::start(self, console, verb)?;
-        let ended = child.attend(until, permit).await?;
-        answer::parse(&ended)
+        let child = Child::start(self, console, command)?;
+        let ended = child.attend(cancel, permit).await?;
+        exit::parse(&ended)
     }
 
     fn backup_at_once(&self) -> Result<OwnedSemaphorePermit> {
         Arc::clone(&self.0.backup).try_acquire_owned().map_err(|_| {
-            Error::new(Code::TryAgain, "another backup is being made").hint("wait for it to finish, and try again")
+            Error::new(Code::TryAgain, "another backup is running").hint("wait until it is finished and try again")
         })
     }
 
@@ -181,21 +167,21 @@ impl Jobs {
         self.0.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn enter(&self, verb: &str) -> Entry {
+    fn enter(&self, command: &str) -> Entry {
         let number = self.0.number.fetch_add(1, Ordering::Relaxed);
         let since = jiff::Timestamp::now();
-        let running = Running { verb: verb.to_owned(), what: String::new(), done: 0, total: 0, since };
+        let running = Running { command: command.to_owned(), what: String::new(), done: 0, total: 0, since };
         self.table().insert(number, running);
-        self.tell();
+        self.notify_changed();
         Entry { jobs: self.clone(), number }
     }
 
-    fn tell(&self) {
+    fn notify_changed(&self) {
         self.0.changed.send_modify(|count| *count = count.wrapping_add(1));
     }
 }
 
-/// A line in the table of what is at work; gone with it.
+/// An entry in the table of running children; dropping it removes the entry.
 #[derive(Debug)]
 struct Entry {
     jobs: Jobs,
@@ -203,18 +189,18 @@ struct Entry {
 }
 
 impl Entry {
-    fn progress(&self, progress: child::Line) {
+    fn progress(&self, progress: child::ProgressLine) {
         if let Some(running) = self.jobs.table().get_mut(&self.number) {
             (running.what, running.done, running.total) = (progress.what, progress.done, progress.total);
         }
-        self.jobs.tell();
+        self.jobs.notify_changed();
     }
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
         self.jobs.table().remove(&self.number);
-        self.jobs.tell();
+        self.jobs.notify_changed();
     }
 }
 

@@ -1,46 +1,126 @@
-//! The console: daily backups, and all of it in sight, beside the server, as a sidecar, or as the server itself.
+//! The web console, the process `moorline serve`: daily backups, pages, the HTTP API and notifications.
 //!
-//! It is a process of its own, and the only one that is asynchronous. Whatever takes long or much memory (a backup, a
-//! verification, a comparison) is a child: this program with another verb, so that the console stays small and answers
-//! meanwhile, and its end harms neither the backup nor the server.
+//! The console is a process of its own and the only asynchronous one, with a single-threaded runtime. It does not take,
+//! verify or compare backups itself, because that takes long and needs much memory: it runs this program with another
+//! command as a child ([`jobs`]). It does not restore either: it writes an init script, and the next start of the
+//! container restores. The format of backups, the metastore's schema and quarantine are in the crates `seqbac` and
+//! `engine`; the command line of `serve` is in `crates/cli/src/serve.rs`.
+//!
+//! # Start and shared state
+//! - `start.rs`: [`run`], the process from its start to the end of its jobs; the address it listens on
+//! - `console.rs`: `Console`, what every task shares: volume, profile, secret key, metastore, jobs
+//! - `site.rs`: `Site`, the state of the HTTP routes; `blocking`, for work that waits for the disk
+//! - `role.rs`: [`Role`], whether the console is the server itself, runs beside one, or is a sidecar
+//! - `first_run.rs`: [`FirstRun`], creates the first administrator from the environment
+//! - `database.rs`: `Database`, the thread with the connection to the metastore
+//!
+//! # Requests
+//! - `listen.rs`: listens, TLS, graceful shutdown; `listen/slots.rs`: limits of connections in total and per peer;
+//!   `listen/stalled.rs`: write timeout
+//! - `router.rs`: API and pages in one router, security headers, limit of body sizes
+//! - `body_timeout.rs`: the time limit for reading JSON and forms
+//! - `rules.rs`: the permission that each route of the API needs (pages: `pages/routes.rs`)
+//! - `permission.rs`: Seq's permissions, and sets of them
+//! - `auth.rs`: the middleware that authenticates and authorizes each request, API keys, CSRF tokens;
+//!   `auth/session.rs`: sessions and their cookies; `auth/limits.rs`: rate limits of logins;
+//!   `auth/same_site.rs`: protection against CSRF without a session and against DNS rebinding
+//! - `password.rs`: Argon2id hashes of passwords
+//! - `failure.rs`: `Failure`, the status and JSON of a request that failed; which error becomes which status
+//!
+//! # HTTP API
+//! - `api.rs`: the list of routes; `api/openapi.rs`: the OpenAPI document; `api/json_body.rs`: reads a JSON body
+//! - `api/root.rs`: `/api`, `/health`, `/metrics`; `api/login.rs`: login and logout; `api/users.rs`: users and roles;
+//!   `api/keys.rs`: API keys; `api/settings.rs`; `api/signals.rs`; `api/apps.rs`: apps and app instances;
+//!   `api/events.rs`; `api/backups.rs`; `api/restores.rs`: restores, rollback and quarantine
+//! - `entities.rs`: checks and stores what the metastore holds, with Seq's shapes: `entities/users.rs`,
+//!   `entities/roles.rs`, `entities/keys.rs`, `entities/settings.rs`, `entities/signals.rs`, `entities/instances.rs`
+//!   (app instances and their encrypted settings)
+//!
+//! # Backups and restores
+//! - `backups.rs`: lists, finds, takes, inspects and compares backups; `backups/download.rs`: ranges, headers of
+//!   downloads; `backups/upload.rs`: receives and verifies an upload
+//! - `restores.rs`: past restores; requests for a restore or rollback, which are init scripts
+//! - `quarantine.rs`: the apps in quarantine, and their release
+//! - `jobs.rs`: runs commands as children, their limits and progress; `jobs/child.rs`: starts, stops and reaps one;
+//!   `jobs/exit.rs`: JSON or error from its output; `jobs/stream.rs`: a backup that is downloaded while it is taken
+//! - `health.rs`: `ok` or `degraded`, with reasons and warnings; `metrics.rs`: the same for Prometheus
+//! - `calendar.rs`: the outcome of each of the last 90 days
+//!
+//! # Scheduler
+//! - `schedule.rs`: the times at which backups are due
+//! - `scheduler.rs`: the task that takes the daily backup; `scheduler/decide.rs`: decides, without clock and disk, what to
+//!   do next; `scheduler/sight.rs`: reads from the volume what the decision needs; `scheduler/verification.rs`: the
+//!   weekly verification
+//!
+//! # Notifications
+//! - `notify.rs`: the task that sends events to the console's own apps; `notify/tail.rs`: waits for new events;
+//!   `notify/instances.rs`: loads the apps; `notify/kinds.rs`: the kinds of app and their settings; `notify/http.rs`:
+//!   webhooks; `notify/mail.rs`: mail; `notify/attempt.rs`: retries; `notify/suppression.rs`: the rate limit;
+//!   `notify/positions.rs`: the last event that each app has handled; `notify/signal.rs`: which events an app receives
+//! - `filter.rs`: the filter language of signals; `filter/token.rs`: tokens; `filter/parse.rs`: the parser;
+//!   `filter/evaluate.rs`: evaluates a filter for an event; `filter/like.rs`: the patterns of `like`
+//!
+//! # Pages
+//! Each page has a file of handlers in `pages/` and a file of HTML in `pages/view/` (`pages/view.rs` lists them).
+//! - `pages.rs`: the rules for all pages; `pages/routes.rs`: routes and their permissions; `pages/visit.rs`: the request
+//!   for a page; `pages/layout.rs`: header and menu; `pages/notices.rs`: banners; `pages/faults.rs`,
+//!   `view/problem.rs`: error pages; `pages/assets.rs`: style, script and icon
+//! - `pages/form.rs`: controls; `pages/fields.rs`: reads a submitted form; `pages/flash.rs`: messages after a redirect;
+//!   `pages/table.rs`: tables; `pages/words.rs`: times, sizes and numbers; `view/remove.rs`: asks before a removal
+//! - `/backups`: `pages/backups.rs`, `view/backups.rs`, `view/calendar.rs`; one backup: `pages/backup.rs`,
+//!   `view/backup.rs`; comparisons with the present state: `pages/comparisons.rs`, `view/differences.rs`; running
+//!   commands: `pages/running.rs`
+//! - `/schedule`: `pages/schedule.rs`, `view/schedule.rs`; `/restores`: `pages/restores.rs`, `view/restores.rs`
+//! - `/apps`: `pages/apps.rs` (quarantine), `pages/instances.rs` (notifications), `view/apps.rs`
+//! - `/signals`: `pages/signals.rs`, `view/signals.rs`; `/events`: `pages/events.rs`, `view/events.rs`
+//! - `/users`, `/apikeys`: `pages/access.rs`, `view/access.rs`; `/secret-key`: `pages/secret_key.rs`,
+//!   `view/secret_key.rs`
+//! - `/login`, `/logout`, `/first-run`, `/account`: `pages/login.rs`, `view/login.rs`
 
-pub mod api;
-pub mod auth;
-pub mod backups;
-pub mod calendar;
+mod api;
+mod auth;
+mod backups;
+mod body_timeout;
+mod calendar;
 mod console;
 mod database;
-pub mod entities;
+mod entities;
 mod failure;
-pub mod filter;
+mod filter;
 mod first_run;
-pub mod health;
-pub mod jobs;
+mod health;
+mod jobs;
 mod listen;
-pub mod metrics;
-pub mod notify;
+mod metrics;
+mod notify;
 mod pages;
 pub mod password;
-mod patience;
-pub mod permission;
-pub mod quarantine;
-pub mod restores;
+mod permission;
+mod quarantine;
+mod restores;
 mod role;
-pub mod router;
-pub mod rules;
+mod router;
+mod rules;
 pub mod schedule;
 pub mod scheduler;
 mod site;
 mod start;
 
-pub use self::{
+use self::{
     console::Console,
     database::Database,
     failure::Failure,
-    first_run::FirstRun,
     jobs::Jobs,
-    listen::{Stop, parse as parse_listen},
-    role::Role,
     site::{Site, blocking},
+};
+pub use self::{
+    entities::settings,
+    first_run::FirstRun,
+    jobs::PROGRESS_FD,
+    listen::parse as parse_listen,
+    notify::signal::insert_backup_trouble,
+    permission::Permission,
+    role::Role,
+    rules::{Need, RULES, Rule},
     start::{Settings, run},
 };

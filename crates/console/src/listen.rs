@@ -1,7 +1,7 @@
-//! Listening: connections taken, bounded, served, and ended when the console ends.
+//! Listens, accepts a limited number of connections, serves them, and shuts them down gracefully.
 //!
-//! A port that is taken is a warning and is tried again: backups are made all the same. No peer can have all connections,
-//! and none keeps one without doing its part: headers, bodies and reading the answer all have to go on.
+//! If the port is in use, the console logs a warning and tries again, because backups have to be taken meanwhile. A slow
+//! client cannot hold a connection: sending headers and bodies and reading the response all have timeouts.
 
 mod slots;
 mod stalled;
@@ -31,7 +31,7 @@ use tower::ServiceExt;
 
 use self::{
     slots::{Slot, Slots},
-    stalled::Patient,
+    stalled::WriteTimeout,
 };
 use super::{auth::Peer, router::without_last_slash};
 use volume::{
@@ -40,27 +40,23 @@ use volume::{
     events::{self, Event, Kind},
 };
 
-/// A request's headers are there by then, also the next one's on a connection that is kept.
-const HEADERS: Duration = Duration::from_secs(15);
-/// An answer of which nothing is read for so long is ended.
-const STALLED: Duration = Duration::from_secs(60);
-/// TLS is agreed on by then.
-const HANDSHAKE: Duration = Duration::from_secs(10);
-/// Between attempts to listen, at first and at most.
+/// Timeout for the headers of a request. On a kept connection it also limits the wait for the next request.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
+/// Timeout of a write that makes no progress.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Back-off between attempts to listen.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// Becomes true when the console ends.
+/// Becomes true when the console stops.
 pub type Stop = watch::Receiver<bool>;
 
-/// Where to listen, from `ADDR:PORT`; `:PORT`, `*:PORT` and `localhost:PORT` are understood, too.
-///
-/// # Errors
-/// `Usage` for anything else.
+/// Parses an address to listen on: `ADDR:PORT`, `:PORT`, `*:PORT` or `localhost:PORT`. Other host names are refused.
 pub fn parse(text: &str) -> Result<SocketAddr> {
     let wrong = || {
-        Error::usage(format!("{text:?} is no address to listen on"))
-            .hint("say ADDRESS:PORT, such as 0.0.0.0:8341, 127.0.0.1:8341 or [::]:8341")
+        Error::usage(format!("{text:?} is not an address to listen on"))
+            .hint("use ADDRESS:PORT, such as 0.0.0.0:8341, 127.0.0.1:8341 or [::]:8341")
     };
     if let Ok(address) = text.trim().parse() {
         return Ok(address);
@@ -74,13 +70,10 @@ pub fn parse(text: &str) -> Result<SocketAddr> {
     }
 }
 
-/// Reads a certificate chain and its key.
-///
-/// # Errors
-/// `Usage` where they cannot be read, or do not belong together.
+/// Reads a certificate chain and its private key. Fails with `Usage` if they do not belong together.
 pub fn tls(certificates: &Path, key: &Path) -> Result<TlsAcceptor> {
     let unreadable = |path: &Path, cause: &dyn std::fmt::Display| {
-        Error::usage(format!("{} cannot be used for TLS: {cause}", path.display()))
+        Error::usage(format!("cannot use {} for TLS: {cause}", path.display()))
     };
     let chain = CertificateDer::pem_file_iter(certificates)
         .and_then(Iterator::collect::<std::result::Result<Vec<_>, _>>)
@@ -95,23 +88,17 @@ pub fn tls(certificates: &Path, key: &Path) -> Result<TlsAcceptor> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// What is listened with.
 pub struct Listener {
-    /// Where.
     pub address: SocketAddr,
-    /// The certificate's and the key's files.
+    /// The files with the certificate chain and the private key.
     pub tls: Option<(PathBuf, PathBuf)>,
-    /// What answers.
     pub router: Router,
-    /// Where events go.
+    /// For events.
     pub volume: Volume,
 }
 
 impl Listener {
-    /// Listens until it is to stop.
-    ///
-    /// # Errors
-    /// `Usage` where TLS cannot be had as it was asked for.
+    /// Serves connections until `stop`.
     pub async fn run(self, mut stop: Stop) -> Result<()> {
         let acceptor = self.tls.as_ref().map(|(certificates, key)| tls(certificates, key)).transpose()?;
         let Some(listener) = self.bind(&mut stop).await else { return Ok(()) };
@@ -129,14 +116,14 @@ impl Listener {
             });
         }
         drop(listener);
-        // Connections end as soon as they have answered.
+        // Each connection closes as soon as its response is written.
         drop(timeout(Duration::from_millis(700), slots.none_taken()).await);
         Ok(())
     }
 
     async fn bind(&self, stop: &mut Stop) -> Option<TcpListener> {
         let mut pause = FIRST_PAUSE;
-        let mut was_told = false;
+        let mut was_logged = false;
         loop {
             match TcpListener::bind(self.address).await {
                 Ok(listener) => {
@@ -148,10 +135,13 @@ impl Listener {
                     );
                     return Some(listener);
                 }
-                Err(cause) if !was_told => {
-                    was_told = true;
+                Err(cause) if !was_logged => {
+                    was_logged = true;
                     let why = reason(&cause);
-                    log::warn!("the console cannot listen on {}: {why}; it goes on, and tries again", self.address);
+                    log::warn!(
+                        "the console cannot listen on {}: {why}; retrying, backups are not affected",
+                        self.address
+                    );
                     let event = Event::new(Kind::ConsoleNotListening).with("Address", self.address.to_string());
                     events::record(&self.volume, &event.with("Error", why));
                 }
@@ -176,7 +166,7 @@ async fn accept(listener: &TcpListener, slots: &Slots) -> Option<Accepted> {
     match listener.accept().await {
         Ok((stream, address)) => Some((stream, address, slots.for_peer(one, address.ip())?)),
         Err(_) => {
-            // Out of descriptors: some will be free again.
+            // Out of file descriptors: wait until other connections close.
             sleep(Duration::from_secs(1)).await;
             None
         }
@@ -185,18 +175,18 @@ async fn accept(listener: &TcpListener, slots: &Slots) -> Option<Accepted> {
 
 async fn serve(stream: TcpStream, address: SocketAddr, acceptor: Option<TlsAcceptor>, router: Router, stop: Stop) {
     let _ = stream.set_nodelay(true);
-    let stream = Patient::new(stream, STALLED);
+    let stream = WriteTimeout::new(stream, WRITE_TIMEOUT);
     match acceptor {
-        None => converse(stream, address, router, stop).await,
+        None => serve_connection(stream, address, router, stop).await,
         Some(acceptor) => {
-            if let Ok(Ok(stream)) = timeout(HANDSHAKE, acceptor.accept(stream)).await {
-                converse(stream, address, router, stop).await;
+            if let Ok(Ok(stream)) = timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
+                serve_connection(stream, address, router, stop).await;
             }
         }
     }
 }
 
-async fn converse(
+async fn serve_connection(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     address: SocketAddr,
     router: Router,
@@ -210,7 +200,7 @@ async fn converse(
     });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADERS)
+        .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(64 << 10)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     let mut connection = std::pin::Pin::new(&mut connection);
@@ -231,7 +221,7 @@ mod tests {
     use volume::error::Code;
 
     #[test]
-    fn an_answer_that_nobody_reads_is_ended() {
+    fn a_response_that_the_client_does_not_read_is_aborted() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
         runtime.block_on(async {
             let endless = || async { Body::from_stream(ReaderStream::new(tokio::io::repeat(b'x'))) };
@@ -239,15 +229,15 @@ mod tests {
             let (mut theirs, ours) = duplex(1024);
             let (_stop, stop) = watch::channel(false);
             theirs.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("written");
-            let ours = Patient::new(ours, Duration::from_millis(20));
-            let conversation = converse(ours, ([127, 0, 0, 1], 1).into(), router, stop);
-            timeout(Duration::from_secs(60), conversation).await.expect("is over, and what the answer holds is free");
+            let ours = WriteTimeout::new(ours, Duration::from_millis(20));
+            let conversation = serve_connection(ours, ([127, 0, 0, 1], 1).into(), router, stop);
+            timeout(Duration::from_secs(60), conversation).await.expect("the connection ends, and drops the body");
             drop(theirs);
         });
     }
 
     #[test]
-    fn addresses_are_understood() {
+    fn addresses_are_parsed() {
         for (text, address) in [
             ("0.0.0.0:8341", "0.0.0.0:8341"),
             (":80", "0.0.0.0:80"),

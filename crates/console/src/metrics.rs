@@ -1,4 +1,4 @@
-//! `/metrics`: what `/health` knows, as Prometheus reads it (OpenMetrics 1.0).
+//! `/metrics`: the findings of `/health` for Prometheus, in the format OpenMetrics 1.0.
 
 use std::sync::{Arc, atomic::AtomicU64};
 
@@ -14,71 +14,60 @@ use super::{
 };
 use volume::error::{Code, Error, Result};
 
-/// The media type of it.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// A number that is not whole.
 type Real = Gauge<f64, AtomicU64>;
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct OfKind {
+struct KindLabel {
     kind: &'static str,
 }
 
-/// The metrics of now.
-///
-/// # Errors
-/// Where the volume cannot be read.
-pub async fn of(console: &Arc<Console>) -> Result<String> {
-    let health = health::of(console).await?;
+pub async fn render(console: &Arc<Console>) -> Result<String> {
+    let health = health::check(console).await?;
     text(&health, console.jobs.failures(), console.jobs.running().len())
 }
 
 fn text(health: &Health, failures: u64, running: usize) -> Result<String> {
     let mut registry = Registry::with_prefix("moorline");
-    registry.register("build", "Which moorline this is", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
-    add(
-        &mut registry,
-        "healthy",
-        "1 where /health is ok, 0 where it is degraded",
-        count(health.degraded.is_empty().into()),
-    );
+    registry.register("build", "The version of moorline", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+    add(&mut registry, "healthy", "1 if /health is ok, 0 if it is degraded", count(health.degraded.is_empty().into()));
     backups(&mut registry, health);
     let failed = Counter::<u64>::default();
     failed.inc_by(failures);
-    registry.register("backup_failures", "Backups that failed since the console was started", failed);
-    add(&mut registry, "quarantined_apps", "Apps that are in quarantine", count(health.quarantined));
-    add(&mut registry, "jobs_running", "Children that are at work", count(running));
+    registry.register("backup_failures", "Backups that failed since the start of the console", failed);
+    add(&mut registry, "quarantined_apps", "Apps in quarantine", count(health.quarantined));
+    add(&mut registry, "jobs_running", "Running child processes", count(running));
     let mut text = String::new();
-    encode(&mut text, &registry).map_err(|_| Error::new(Code::Bug, "the metrics cannot be written"))?;
+    encode(&mut text, &registry).map_err(|_| Error::new(Code::Bug, "cannot write the metrics"))?;
     Ok(text)
 }
 
 fn backups(registry: &mut Registry, health: &Health) {
-    let kept = Family::<OfKind, Gauge>::default();
-    kept.get_or_create(&OfKind { kind: "scheduled" }).set(whole(health.scheduled_kept));
-    kept.get_or_create(&OfKind { kind: "immediate" }).set(whole(health.immediate_kept));
-    registry.register("backups_kept", "Backups of this instance that are kept", kept);
-    add(registry, "backups_damaged", "Backups that are kept and are not what they were", count(health.damaged));
+    let kept = Family::<KindLabel, Gauge>::default();
+    kept.get_or_create(&KindLabel { kind: "scheduled" }).set(whole(health.scheduled_kept));
+    kept.get_or_create(&KindLabel { kind: "immediate" }).set(whole(health.immediate_kept));
+    registry.register("backups_kept", "Kept backups of this instance", kept);
+    add(registry, "backups_damaged", "Kept backups that are damaged", count(health.damaged));
     let seconds = |at: jiff::Timestamp| real(at.as_millisecond() as f64 / 1000.0);
-    let next = "When the next scheduled backup is due";
+    let next = "Time of the next scheduled backup";
     add(registry, "backup_next_timestamp_seconds", next, seconds(health.next_run));
-    let verified = "1 where there is a verified backup, 0 where there is none";
+    let verified = "1 if a verified backup exists, else 0";
     add(registry, "backup_last_verified", verified, count(health.newest.is_some().into()));
     if let Some(newest) = &health.newest {
-        let made = "When the newest verified backup was made";
+        let made = "Time of the newest verified backup";
         add(registry, "backup_last_success_timestamp_seconds", made, seconds(newest.created_at));
-        let size = "The size of the newest verified backup";
+        let size = "Size of the newest verified backup";
         add(registry, "backup_last_size_bytes", size, real(newest.file_size_bytes as f64));
     }
     if let Some(age) = health.age_seconds {
-        add(registry, "backup_age_seconds", "How old the newest verified backup is", real(age as f64));
+        add(registry, "backup_age_seconds", "Age of the newest verified backup", real(age as f64));
     }
     if let Some(elapsed) = health.last_result.as_ref().and_then(|last| last.elapsed_seconds) {
-        add(registry, "backup_last_duration_seconds", "How long the last backup took", real(elapsed));
+        add(registry, "backup_last_duration_seconds", "Duration of the last backup", real(elapsed));
     }
     if let Some(at) = health.verified_at {
-        let all = "When all that is kept was last verified in full";
+        let all = "Time of the last full verification of all kept backups";
         add(registry, "verification_last_timestamp_seconds", all, seconds(at));
     }
 }
@@ -109,7 +98,7 @@ mod tests {
     use crate::health::{LastResult, Newest};
 
     #[test]
-    fn names_and_units_are_those_of_prometheus() {
+    fn names_and_units_follow_the_conventions_of_prometheus() {
         let at = |text: &str| text.parse().expect("a time");
         let mut health = Health {
             degraded: Vec::new(),

@@ -1,29 +1,29 @@
-//! What somebody may do: Seq's permissions, and sets of them.
+//! Seq's permissions, and sets of them.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// One permission, in Seq's words.
+/// A permission, with Seq's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub enum Permission {
-    /// What anybody may see who can reach the console.
+    /// See and change the own user, log out.
     Public,
-    /// To send events.
+    /// Send events.
     Ingest,
-    /// To look at events and signals.
+    /// Read events and signals.
     Read,
-    /// To change signals and API keys of one's own.
+    /// Change the own signals and API keys.
     Write,
-    /// To change what is shared.
+    /// Change shared signals and API keys.
     Project,
-    /// Backups, restores, quarantine, apps, settings.
+    /// Manage backups, restores, quarantine, apps and settings.
     System,
-    /// Users.
+    /// Manage users and their API keys.
     Organization,
 }
 
 impl Permission {
-    /// All of them, the least first.
+    /// All permissions.
     pub const ALL: [Self; 7] =
         [Self::Public, Self::Ingest, Self::Read, Self::Write, Self::Project, Self::System, Self::Organization];
 
@@ -31,7 +31,7 @@ impl Permission {
         1 << self as u8
     }
 
-    /// Its name.
+    /// Seq's name, as in the API.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -46,41 +46,33 @@ impl Permission {
     }
 }
 
-/// A set of permissions. As JSON, a list of names.
+/// A set of permissions; in JSON, a list of names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(into = "Vec<Permission>", from = "Vec<Permission>")]
 pub struct Permissions(u8);
 
 impl Permissions {
-    /// None.
     pub const NONE: Self = Self(0);
 
-    /// All.
-    #[must_use]
     pub fn all() -> Self {
         Permission::ALL.into_iter().collect()
     }
 
-    /// Whether this one is among them.
-    #[must_use]
     pub const fn has(self, one: Permission) -> bool {
         self.0 & one.bit() != 0
     }
 
-    /// Those that both have.
-    #[must_use]
+    /// The intersection.
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
 
-    /// Those that either has.
-    #[must_use]
+    /// The union.
     pub const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// Whether the other has all of them.
-    #[must_use]
+    /// Whether this is a subset of `other`.
     pub const fn within(self, other: Self) -> bool {
         self.0 & !other.0 == 0
     }

@@ -1,7 +1,7 @@
-//! Restores: those that were made, and those that somebody asks for here.
+//! Past restores, and requests for a restore or rollback.
 //!
-//! What is asked for is an init script: a restore needs the server stopped, and a start of the container is the one
-//! moment at which it is. Until then it can be taken back.
+//! A request is an init script, because a restore needs a stopped server, and that is the case only at the start of the
+//! container. A request can be cancelled until then.
 
 use std::{fs, path::Path};
 
@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::{
     Failure, Site,
     auth::Principal,
-    backups::{self, Found},
+    backups::{self, BackupFile},
     blocking,
     entities::{Links, links},
     failure::HttpResult,
@@ -26,53 +26,49 @@ use volume::{
     events::{self, Event, Kind},
 };
 
-/// A restore that was made.
+/// A past restore or rollback.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct Restore {
-    /// `restore-` and the id of its set.
+    /// `restore-` and the id of the restore set.
     pub id: String,
-    /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     pub restored_at: jiff::Timestamp,
-    /// `Done`, `Undone` (it failed, and was undone), `Unfinished`.
+    /// `Done`, `Undone` (it failed and the old state is back), `Unfinished`.
     pub state: String,
-    /// The backup's file; none for a rollback.
+    /// The file of the backup; null for a rollback.
     pub filename: Option<String>,
-    /// When the backup was made.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub backup_created_at: Option<jiff::Timestamp>,
-    /// What became of the apps: `Off`, `AsTheyWere`.
+    /// `Off` or `AsTheyWere`.
     pub apps: Option<String>,
-    /// The restore that this one took back.
+    /// For a rollback: the restore that it rolled back.
     pub rollback_of: Option<String>,
-    /// Whether what it replaced is there, and can be brought back.
+    /// Whether the replaced state is still kept.
     pub can_roll_back: bool,
-    /// How much room that takes.
+    /// The size of the replaced state.
     pub kept_bytes: u64,
-    /// Where it is.
     pub links: Links,
 }
 
-/// A restore or rollback that the next start makes.
+/// A restore or rollback that the next start performs.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct Requested {
-    /// The init script's name in `Init/`.
+    /// The name of the init script in `Init/`.
     pub script: String,
-    /// What is to be done next, in words.
+    /// What the user has to do next.
     pub message: String,
-    /// Where it is; `DELETE` takes it back.
+    /// `DELETE` cancels the request.
     pub links: Links,
 }
 
-/// How to restore.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct RestoreInput {
-    /// Whether the apps stay as the backup has them; else they are off in the restored copy.
+    /// Keep the apps as they are in the backup. Otherwise they are off in the restored copy.
     pub enable_apps: bool,
-    /// The key that sealed the backup, where it is not this console's.
+    /// The key of the backup, if it differs from this console's.
     pub secret_key: Option<String>,
 }
 
@@ -82,27 +78,33 @@ impl std::fmt::Debug for RestoreInput {
     }
 }
 
-/// All restores that the volume remembers, newest first.
+/// All restores with a restore set on the volume, newest first.
 pub async fn list(site: &Site) -> Result<Vec<Restore>> {
     let volume = site.console.volume.clone();
     blocking(move || Ok(restore::history(&volume)?.into_iter().map(from_past).collect())).await
 }
 
-/// One of them.
+/// By id, with or without `restore-`. Fails with 404.
 pub async fn find(site: &Site, id: &str) -> HttpResult<Restore> {
     let id: Id = id.strip_prefix("restore-").unwrap_or(id).parse().map_err(|_| Failure::not_found("restore"))?;
     let id = format!("restore-{id}");
     list(site).await?.into_iter().find(|one| one.id == id).ok_or_else(|| Failure::not_found("restore"))
 }
 
-/// What the next start does.
+/// The requests that the next start performs.
 pub async fn requested(site: &Site) -> Result<Vec<Requested>> {
     let volume = site.console.volume.clone();
     blocking(move || Ok(scripts(&volume)?.into_iter().map(from_script).collect())).await
 }
 
-/// Asks for a restore. What would make it fail is found out first, as far as it can be while the server runs.
-pub async fn request(site: &Site, principal: &Principal, found: &Found, input: RestoreInput) -> HttpResult<Requested> {
+/// Requests a restore. A dry run first finds the errors that can be found while the server runs. Fails with 409 if
+/// another request exists, or if the secret key does not match.
+pub async fn request(
+    site: &Site,
+    principal: &Principal,
+    found: &BackupFile,
+    input: RestoreInput,
+) -> HttpResult<Requested> {
     let key = key_for(site, found, input.secret_key.as_deref())?;
     refuse_second(site).await?;
     backups::diff(site, found, input.enable_apps, key.as_deref().map(|key| key.as_str())).await?;
@@ -117,24 +119,24 @@ pub async fn request(site: &Site, principal: &Principal, found: &Found, input: R
     }
     let script = write(site, "restore", principal, line).await?;
     let event = Event::new(Kind::RestoreRequested).with("FileName", found.backup.filename.as_str());
-    note(site, event, principal, &script);
+    record_event(site, event, principal, &script);
     Ok(from_script(script))
 }
 
-/// Asks for what a restore replaced.
+/// Requests a rollback. Fails with 409 if another request exists, or if the replaced state is not kept.
 pub async fn request_rollback(site: &Site, principal: &Principal, id: &str) -> HttpResult<Requested> {
     let restore = find(site, id).await?;
     if !restore.can_roll_back {
-        return Err(Failure::new(StatusCode::CONFLICT, "nothing of what this restore replaced is kept"));
+        return Err(Failure::new(StatusCode::CONFLICT, "the state that this restore replaced is no longer kept"));
     }
     refuse_second(site).await?;
     let id = restore.id.trim_start_matches("restore-");
     let script = write(site, "rollback", principal, format!("moorline rollback -y {id}")).await?;
-    note(site, Event::new(Kind::RollbackRequested).with("RestoreId", id), principal, &script);
+    record_event(site, Event::new(Kind::RollbackRequested).with("RestoreId", id), principal, &script);
     Ok(from_script(script))
 }
 
-/// Takes back what was asked for.
+/// Cancels a request. Fails with 404.
 pub async fn cancel(site: &Site, script: &str) -> HttpResult<()> {
     let volume = site.console.volume.clone();
     let wanted = script.to_owned();
@@ -145,19 +147,19 @@ pub async fn cancel(site: &Site, script: &str) -> HttpResult<()> {
     if gone.await? { Ok(()) } else { Err(Failure::not_found("request")) }
 }
 
-/// The key that goes into the script: none where it is the volume's own.
-fn key_for(site: &Site, found: &Found, given: Option<&str>) -> HttpResult<Option<Zeroizing<String>>> {
+/// The secret key for the script; `None` if the backup is sealed with the volume's own.
+fn key_for(site: &Site, found: &BackupFile, secret_key: Option<&str>) -> HttpResult<Option<Zeroizing<String>>> {
     let conflict = |message: &str| Failure::new(StatusCode::CONFLICT, message);
     if found.backup.is_own_key {
         return Ok(None);
     }
-    let Some(text) = given.filter(|text| !text.trim().is_empty()) else {
-        return Err(conflict("another key sealed this backup").hint("give it as SecretKey"));
+    let Some(text) = secret_key.filter(|text| !text.trim().is_empty()) else {
+        return Err(conflict("this backup is sealed with another secret key").hint("send that key as SecretKey"));
     };
     let key = SecretKey::parse(text, "SecretKey").map_err(Error::from)?;
     if key.fingerprint().to_string() != found.backup.key_fingerprint {
-        return Err(conflict("this is not the key that sealed this backup").hint(format!(
-            "its fingerprint is {}, and {} is needed",
+        return Err(conflict("this secret key does not open this backup").hint(format!(
+            "its fingerprint is {}; the backup needs {}",
             key.fingerprint(),
             found.backup.key_fingerprint
         )));
@@ -166,8 +168,8 @@ fn key_for(site: &Site, found: &Found, given: Option<&str>) -> HttpResult<Option
     Ok(Some(key.to_text()))
 }
 
-/// As the script finds it: the volume may be mounted elsewhere in the server's container.
-fn path_for_script(volume: &Volume, found: &Found) -> Result<String> {
+/// The path relative to `Init/` if possible, because the volume may be mounted elsewhere in the server's container.
+fn path_for_script(volume: &Volume, found: &BackupFile) -> Result<String> {
     let whole = backups::utf8_path(found)?;
     let below = found.file.strip_prefix(volume.root()).ok().and_then(Path::to_str);
     Ok(below.map_or_else(|| whole.to_owned(), |below| format!("../{below}")))
@@ -176,10 +178,8 @@ fn path_for_script(volume: &Volume, found: &Found) -> Result<String> {
 async fn refuse_second(site: &Site) -> HttpResult<()> {
     match requested(site).await?.first() {
         None => Ok(()),
-        Some(first) => {
-            Err(Failure::new(StatusCode::CONFLICT, format!("the next start does something already: {}", first.script))
-                .hint("restart the container, or take that back first"))
-        }
+        Some(first) => Err(Failure::new(StatusCode::CONFLICT, format!("another request is waiting: {}", first.script))
+            .hint("restart the container, or cancel that request first")),
     }
 }
 
@@ -187,18 +187,18 @@ async fn write(site: &Site, what: &str, principal: &Principal, line: String) -> 
     let now = jiff::Timestamp::now();
     let name = format!("{what}-{}.sh", now.strftime("%Y%m%dT%H%M%S%3fZ"));
     let by: String = principal.name().chars().filter(|char| !char.is_control()).collect();
-    let text = Zeroizing::new(format!("#!/bin/sh\n# Asked for by {by} in the console, {now:.0}\n{line}\n"));
+    let text = Zeroizing::new(format!("#!/bin/sh\n# Requested by {by} in the console, {now:.0}\n{line}\n"));
     let path = site.console.volume.init().join(&name);
     blocking(move || {
         if durable::write_new(&path, text.as_bytes(), 0o600)? {
             return Ok(name);
         }
-        Err(Error::new(Code::TryAgain, format!("{} is there already", path.display())).hint("try again"))
+        Err(Error::new(Code::TryAgain, format!("{} exists already", path.display())).hint("try again"))
     })
     .await
 }
 
-/// Names of the scripts that were asked for here and have not run.
+/// Names of the scripts that the console wrote and that have not run yet.
 fn scripts(volume: &Volume) -> Result<Vec<String>> {
     let folder = volume.init();
     let mut names = Vec::new();
@@ -222,7 +222,7 @@ fn is_ours(name: &str) -> bool {
 
 fn from_script(script: String) -> Requested {
     let links = Links::from([("Self".to_owned(), format!("api/restores/requested/{script}"))]);
-    let what = if script.starts_with("rollback") { "bring back what was replaced" } else { "restore" };
+    let what = if script.starts_with("rollback") { "roll back" } else { "restore" };
     Requested { message: format!("restart the container to {what}: {script} runs before the server"), script, links }
 }
 
@@ -259,6 +259,6 @@ fn from_past(kept: PastRestore) -> Restore {
     restore
 }
 
-fn note(site: &Site, event: Event, principal: &Principal, script: &str) {
+fn record_event(site: &Site, event: Event, principal: &Principal, script: &str) {
     events::record(&site.console.volume, &event.with("Username", principal.name()).with("Script", script));
 }

@@ -1,23 +1,23 @@
-//! What the console is, seen from PID 1: whoever starts it says so, because it cannot tell.
+//! The role of the console's process. PID 1 passes it on the command line, because the console cannot find it out.
 
 use std::{fmt, str::FromStr};
 
 use volume::error::{Error, Result};
 
-/// The place of a console's process.
+/// How the console relates to the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Role {
-    /// The server itself: `run` was given no command. Its state is all that there is to back up.
+    /// It is the server, because `run` got no command. Backups hold only its own state.
     Server,
-    /// Beside a server, in its container: PID 1 starts it again, and stops it.
+    /// It runs beside the server in the same container; PID 1 restarts and stops it.
     Companion,
-    /// In a container of its own, or started by a person.
+    /// It runs in a container of its own, or a user started it.
     #[default]
     Sidecar,
 }
 
 impl Role {
-    /// Its name.
+    /// The value on the command line.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -40,6 +40,8 @@ impl FromStr for Role {
     fn from_str(text: &str) -> Result<Self> {
         let all = [Self::Server, Self::Companion, Self::Sidecar];
         let found = all.into_iter().find(|role| role.name() == text);
-        found.ok_or_else(|| Error::usage(format!("{text:?} is not what a console is: server, companion or sidecar")))
+        found.ok_or_else(|| {
+            Error::usage(format!("unknown role {text:?} of the console: use server, companion or sidecar"))
+        })
     }
 }

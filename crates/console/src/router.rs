@@ -1,4 +1,4 @@
-//! All routes in one: the API and the pages, behind [`guard`], in strict headers.
+//! One router for the API and the pages, behind [`guard`] and with strict security headers.
 
 use std::sync::Arc;
 
@@ -13,10 +13,10 @@ use axum::{
 
 use super::{Failure, Site, api, auth::guard, pages};
 
-/// No body but an upload's is longer.
+/// Limit of all bodies except uploads, in bytes.
 const LONGEST_BODY: usize = 512 << 10;
 
-/// What every answer carries. Scripts and styles come from this console alone, and from no page's text.
+/// Headers of every response. Scripts and styles are loaded from the console itself only, and never inline.
 const HEADERS: [(&str, &str); 5] = [
     (
         "content-security-policy",
@@ -24,35 +24,34 @@ const HEADERS: [(&str, &str); 5] = [
          frame-ancestors 'none'; base-uri 'none'; connect-src 'self'",
     ),
     ("x-content-type-options", "nosniff"),
-    // Not `no-referrer`: under it browsers send `Origin: null` with a form, which `same_site::require` refuses.
+    // Not `no-referrer`, because browsers then send `Origin: null` with a form, which `same_site::require` refuses.
     ("referrer-policy", "same-origin"),
     ("x-frame-options", "DENY"),
     ("cross-origin-resource-policy", "same-origin"),
 ];
 
-/// The console's routes.
 pub fn router(site: Arc<Site>) -> Router {
-    let routes = Router::new().merge(api::router()).merge(pages::router()).fallback(nothing_here);
+    let routes = Router::new().merge(api::router()).merge(pages::router()).fallback(not_found);
     routes
         .layer(DefaultBodyLimit::max(LONGEST_BODY))
         .layer(middleware::from_fn_with_state(Arc::clone(&site), guard))
         .layer(middleware::from_fn_with_state(Arc::clone(&site), pages::as_pages))
-        .layer(middleware::from_fn(answer))
+        .layer(middleware::from_fn(finish))
         .with_state(site)
 }
 
-async fn nothing_here() -> Response {
-    Failure::new(StatusCode::NOT_FOUND, "there is nothing here").into_response()
+async fn not_found() -> Response {
+    Failure::new(StatusCode::NOT_FOUND, "no such path").into_response()
 }
 
-/// Puts the headers on; an error without words of ours gets them.
-async fn answer(request: Request, next: Next) -> Response {
+/// Adds the headers, and turns plain-text errors (axum's) into [`Failure`]s.
+async fn finish(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let is_error = response.status().is_client_error() || response.status().is_server_error();
     let is_text =
         response.headers().get(header::CONTENT_TYPE).is_none_or(|kind| kind.as_bytes().starts_with(b"text/plain"));
     if is_error && is_text {
-        response = in_words(response).await;
+        response = into_failure(response).await;
     }
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
@@ -62,12 +61,11 @@ async fn answer(request: Request, next: Next) -> Response {
     response
 }
 
-/// What axum says of a request that it could not take apart, as the other errors are said.
-async fn in_words(response: Response) -> Response {
+async fn into_failure(response: Response) -> Response {
     let (parts, body) = response.into_parts();
     let text = to_bytes(body, 4096).await.ok().and_then(|bytes| String::from_utf8(bytes.to_vec()).ok());
     let text = text.filter(|text| !text.is_empty());
-    let fallback = parts.status.canonical_reason().unwrap_or("it failed").to_lowercase();
+    let fallback = parts.status.canonical_reason().unwrap_or("failed").to_lowercase();
     let failure = Failure::new(parts.status, text.unwrap_or(fallback));
     let mut response = failure.into_response();
     for name in [header::ALLOW, header::RETRY_AFTER, header::CONTENT_RANGE] {
@@ -78,7 +76,7 @@ async fn in_words(response: Response) -> Response {
     response
 }
 
-/// Seq's clients ask for `api/backups/`: the same without its last `/`.
+/// Removes the final `/` of the path, because Seq's clients request `api/backups/`.
 pub fn without_last_slash(request: &mut axum::http::Request<impl Sized>) {
     let path = request.uri().path();
     let shorter = path.trim_end_matches('/');
@@ -98,8 +96,7 @@ pub fn without_last_slash(request: &mut axum::http::Request<impl Sized>) {
     }
 }
 
-/// An empty answer.
-#[must_use]
+/// An empty response.
 pub fn nothing() -> Response {
     (StatusCode::NO_CONTENT, Body::empty()).into_response()
 }

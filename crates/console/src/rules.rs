@@ -1,4 +1,4 @@
-//! Every route there is, and the permission that it needs. What is not here is shown to nobody.
+//! All routes of the API and the permission that each needs. A route without a rule answers 404.
 
 use axum::http::Method;
 
@@ -7,25 +7,25 @@ use super::{
     permission::Permission::{self, Organization, Project, Public, Read, System, Write},
 };
 
-/// What a route needs.
+/// The condition for using a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
-    /// Nothing: for those who are not logged in yet, and for probes.
+    /// None, for clients that are not logged in yet, and for probes.
     Nothing,
-    /// Somebody with this permission.
+    /// This permission.
     Permission(Permission),
 }
 
-/// One route.
+/// The rule of one route.
 #[derive(Debug)]
 pub struct Rule {
-    /// The method. `HEAD` goes with `GET`.
+    /// `GET` includes `HEAD`.
     pub method: &'static str,
-    /// The path, as the router has it.
+    /// In axum's syntax.
     pub path: &'static str,
-    /// Who may.
+    /// The condition for using it.
     pub need: Need,
-    /// Whether it takes a form of several parts, and checks the CSRF token in the first of them itself.
+    /// Whether it accepts a multipart form, whose CSRF token the handler checks itself.
     pub takes_parts: bool,
 }
 
@@ -41,10 +41,10 @@ pub(super) const fn parts(method: &'static str, path: &'static str, permission: 
     Rule { method, path, need: Need::Permission(permission), takes_parts: true }
 }
 
-/// What probes ask: it is answered even where nobody can be told from anybody else.
+/// The path for probes. It answers even if the metastore cannot be read, and so no request can be authenticated.
 pub const PROBE: &str = "/health";
 
-/// The table.
+/// The rules of the API; the pages have their own in `pages/routes.rs`.
 pub const RULES: &[Rule] = &[
     open("GET", PROBE),
     rule("GET", "/metrics", System),
@@ -55,13 +55,13 @@ pub const RULES: &[Rule] = &[
     rule("GET", "/api/users/current", Public),
     rule("GET", "/api/users", Organization),
     rule("POST", "/api/users", Organization),
-    // One's own, too: the handlers look.
+    // The handlers require `Organization` for other users.
     rule("GET", "/api/users/{id}", Public),
     rule("PUT", "/api/users/{id}", Public),
     rule("DELETE", "/api/users/{id}", Organization),
     rule("GET", "/api/roles", Read),
     rule("GET", "/api/roles/{id}", Read),
-    // One's own: with `Project` the shared ones, with `Organization` everybody's.
+    // The handlers require `Project` for shared keys and `Organization` for keys of other users.
     rule("GET", "/api/apikeys", Write),
     rule("POST", "/api/apikeys", Write),
     rule("GET", "/api/apikeys/{id}", Write),
@@ -89,12 +89,12 @@ pub const RULES: &[Rule] = &[
     rule("GET", "/api/signals", Read),
     rule("POST", "/api/signals", Write),
     rule("GET", "/api/signals/{id}", Read),
-    // One's own, with `Project` all: the handlers look.
+    // The handlers require `Project` for signals that are protected, shared or another user's.
     rule("PUT", "/api/signals/{id}", Write),
     rule("DELETE", "/api/signals/{id}", Write),
     rule("GET", "/api/apps", Project),
     rule("GET", "/api/apps/{id}", Project),
-    // What they send, and where, is the business of whoever runs the server.
+    // `System`, because an app instance sends data to other hosts.
     rule("GET", "/api/appinstances", System),
     rule("POST", "/api/appinstances", System),
     rule("GET", "/api/appinstances/{id}", System),
@@ -103,20 +103,16 @@ pub const RULES: &[Rule] = &[
     rule("GET", "/api/events", Read),
 ];
 
-/// Those of the API, and those of the pages.
 fn all() -> impl Iterator<Item = &'static Rule> {
     RULES.iter().chain(pages::RULES)
 }
 
-/// The rule of a request.
-#[must_use]
 pub fn find(method: &Method, path: &str) -> Option<&'static Rule> {
     let method = if *method == Method::HEAD { "GET" } else { method.as_str() };
     all().find(|rule| rule.path == path && rule.method == method)
 }
 
-/// The methods that a path takes: `GET, PUT`.
-#[must_use]
+/// The methods of a path, in the format of `Allow`: `GET, PUT`.
 pub fn methods(path: &str) -> String {
     let methods = all().filter(|rule| rule.path == path).map(|rule| rule.method);
     methods.collect::<Vec<_>>().join(", ")

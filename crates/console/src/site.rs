@@ -1,43 +1,38 @@
-//! What every route shares.
+//! The state of all routes, and [`blocking`] for work on files.
 
 use std::sync::Arc;
 
 use super::{
     Console,
-    auth::{Logins, Who},
+    auth::{Logins, Principal},
 };
 use volume::{
     error::{Code, Error, Result},
     events::{self, Event, Kind},
 };
 
-/// The routes' state, shared as `Arc<Site>`.
+/// Shared as `Arc<Site>`.
 #[derive(Debug)]
 pub struct Site {
-    /// The console.
     pub console: Arc<Console>,
-    /// Logins: how many, how often.
     pub logins: Logins,
-    /// Whether it was said that nobody has to log in, so that others than this host may be let in without.
+    /// `MOORLINE_FIRSTRUN_NOAUTHENTICATION`: without a login, other hosts get access, too.
     pub open_to_all: bool,
-    /// Whether it listens to this host alone.
+    /// Whether it listens on a loopback address.
     pub is_local: bool,
-    /// Whether it is the server itself: a restore waits for its own restart then.
+    /// Whether the console is the server itself, so that a restore needs a restart of the console.
     pub is_server: bool,
-    /// Whether it is reached over TLS: cookies say so.
+    /// Whether it listens with TLS, so that cookies need `Secure`.
     pub is_tls: bool,
 }
 
 impl Site {
-    /// Tells that somebody made, changed or removed something; the property names what it is called.
-    pub fn tell(&self, kind: Kind, (property, title): (&str, &str), by: &Who) {
+    /// Records that a principal created, changed or removed an object; `property` is the event's name for its title.
+    pub fn record(&self, kind: Kind, (property, title): (&str, &str), by: &Principal) {
         events::record(&self.console.volume, &Event::new(kind).with(property, title).with("By", by.name()));
     }
 
-    /// Settings were changed: whatever depends on them follows.
-    ///
-    /// # Errors
-    /// Where the volume cannot be written.
+    /// Call this after a change of settings: it mirrors them to the volume, and wakes the scheduler.
     pub async fn settings_changed(&self) -> Result<()> {
         self.console.mirror_settings().await?;
         self.console.settings.send_replace(());
@@ -45,11 +40,8 @@ impl Site {
     }
 }
 
-/// Work that waits for the disk, off the one thread that answers.
-///
-/// # Errors
-/// What the work says; and where its thread was ended.
+/// Runs blocking work on another thread, because a single thread serves all requests.
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|_| Error::new(Code::TryAgain, "the console is being stopped"))?
+    done.map_err(|_| Error::new(Code::TryAgain, "the console is stopping"))?
 }

@@ -1,4 +1,5 @@
-//! The console's process, from its start to its end.
+//! The console's process: sets up the metastore, the secret key and the first run, then runs scheduler, notifications and
+//! listener until a signal stops them.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -27,45 +28,40 @@ use volume::{
     key::Sources,
 };
 
-/// Work on other threads has so long to come to an end.
-const LAST_MOMENTS: Duration = Duration::from_millis(800);
+/// Grace period for running jobs when the console stops.
+const GRACE: Duration = Duration::from_millis(800);
 
-/// What it is started with.
+/// The options of [`run`].
 #[derive(Debug)]
 pub struct Settings {
-    /// The volume.
+    /// The volume that it serves.
     pub volume: Volume,
-    /// Its profile.
+    /// The profile of the volume.
     pub profile: Choice,
-    /// Where the secret key comes from.
+    /// Where to look for the secret key.
     pub keys: Sources,
-    /// Whether a configured key that is not the volume's is accepted.
+    /// Whether to accept a configured secret key that differs from the volume's.
     pub accept_new_key: bool,
-    /// This program.
+    /// This program, for children.
     pub own: Own,
-    /// What its children find.
+    /// The environment of children.
     pub environment: Variables,
-    /// Where it listens.
+    /// The address to listen on.
     pub listen: SocketAddr,
-    /// The files of a certificate chain and its key.
+    /// PEM files with the certificate chain and the private key.
     pub tls: Option<(PathBuf, PathBuf)>,
-    /// What it is to the server.
+    /// How the console relates to the server.
     pub role: Role,
-    /// What the environment says about the first run.
+    /// The first administrator, from the environment.
     pub first_run: FirstRun,
-    /// Settings that the environment decides.
+    /// Values of settings from the environment.
     pub fixed: Fixed,
 }
 
-/// Runs the console until it is asked to stop.
-///
-/// # Errors
-/// `TryAgain` where the volume has a console already; `Usage` for settings that make no sense; and where volume, key or
-/// metastore cannot be used.
+/// Runs the console until SIGTERM, SIGINT or SIGQUIT. Fails with `TryAgain` if the volume has a console already.
 pub fn run(settings: Settings) -> Result<()> {
-    let unstarted = |cause: std::io::Error| {
-        Error::new(Code::TryAgain, format!("the console cannot be started: {}", reason(&cause)))
-    };
+    let unstarted =
+        |cause: std::io::Error| Error::new(Code::TryAgain, format!("cannot start the console: {}", reason(&cause)));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(8)
@@ -75,7 +71,7 @@ pub fn run(settings: Settings) -> Result<()> {
     let done = runtime.block_on(async {
         let stops = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::quit()];
         let stops = stops.into_iter().map(signal).collect::<std::io::Result<Vec<_>>>().map_err(unstarted)?;
-        // Held until now, where this is PID 1.
+        // As PID 1 this process has blocked signals until now, because no handlers were installed.
         signals::release();
         serve(settings, stops).await
     });
@@ -84,7 +80,7 @@ pub fn run(settings: Settings) -> Result<()> {
 }
 
 async fn serve(settings: Settings, stops: Vec<Signal>) -> Result<()> {
-    let (tell, stop) = watch::channel(false);
+    let (send_stop, stop) = watch::channel(false);
     let (site, _lock, address) = set_up(&settings).await?;
     if let Some((certificates, key)) = &settings.tls {
         listen::tls(certificates, key)?;
@@ -98,17 +94,16 @@ async fn serve(settings: Settings, stops: Vec<Signal>) -> Result<()> {
     let console = &site.console;
     let tasks = [tokio::spawn(scheduler::run(Arc::clone(console))), tokio::spawn(notify::run(Arc::clone(console)))];
     let listening = tokio::spawn(listener.run(stop.clone()));
-    asked(stops).await;
-    log::info!("the console is being stopped");
+    stop_signal(stops).await;
+    log::info!("the console is stopping");
     tasks.iter().for_each(JoinHandle::abort);
-    let _ = tell.send(true);
-    // What they do is whole or nothing; nobody waits for more than a moment.
-    let (_, _) = tokio::join!(timeout(LAST_MOMENTS, site.console.jobs.end()), listening);
+    let _ = send_stop.send(true);
+    // Jobs are atomic, so they can be stopped at any time.
+    let (_, _) = tokio::join!(timeout(GRACE, site.console.jobs.end()), listening);
     Ok(())
 }
 
-/// Waits for a signal to stop.
-async fn asked(mut stops: Vec<Signal>) {
+async fn stop_signal(mut stops: Vec<Signal>) {
     let mut waiting: Vec<_> = stops.iter_mut().map(|stop| Box::pin(stop.recv())).collect();
     futures_util::future::select_all(waiting.iter_mut()).await;
 }
@@ -138,7 +133,7 @@ async fn set_up(settings: &Settings) -> Result<(Arc<Site>, ServeLock, SocketAddr
     let open_to_all = settings.first_run.no_authentication;
     let address = address(settings.listen, has_to_log_in || open_to_all);
     if !has_to_log_in {
-        warn_of_no_login(open_to_all, address);
+        warn_no_login(open_to_all, address);
     }
     let site = Site {
         console,
@@ -156,7 +151,7 @@ async fn first_run(console: &Console, settings: &Settings) -> Result<bool> {
     console.database.call(move |connection| first_run.apply(connection)).await
 }
 
-/// Where nobody has to log in, this host alone is let in.
+/// The same port on the loopback address, unless other hosts may connect: they may not if there is no login.
 fn address(wanted: SocketAddr, is_for_others: bool) -> SocketAddr {
     let ip = match wanted.ip() {
         ip if is_for_others || ip.is_loopback() => ip,
@@ -166,15 +161,15 @@ fn address(wanted: SocketAddr, is_for_others: bool) -> SocketAddr {
     SocketAddr::new(ip, wanted.port())
 }
 
-fn warn_of_no_login(open_to_all: bool, address: SocketAddr) {
+fn warn_no_login(open_to_all: bool, address: SocketAddr) {
     if open_to_all {
         log::warn!(
-            "nobody has to log in to the console on {address}: whoever reaches it can download and restore backups"
+            "the console on {address} needs no login: everybody who can reach it can download and restore backups"
         );
     } else {
         log::warn!(
-            "the console has no password, and listens on {address} only; to reach it from elsewhere, set \
-             MOORLINE_FIRSTRUN_ADMINPASSWORD and start again (or MOORLINE_FIRSTRUN_NOAUTHENTICATION=true)"
+            "the console has no password, so it listens on {address} only; to open it to other hosts, set \
+             MOORLINE_FIRSTRUN_ADMINPASSWORD (or MOORLINE_FIRSTRUN_NOAUTHENTICATION=true) and restart"
         );
     }
 }

@@ -1,9 +1,6 @@
 //! Who may do what: every route there is, asked by everybody.
 
-use console::{
-    permission::Permission,
-    rules::{Need, RULES},
-};
+use console::{Need, Permission, RULES};
 use serde_json::json;
 
 use super::client::{Console, PASSWORD, Request};

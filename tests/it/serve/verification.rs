@@ -57,8 +57,8 @@ fn rot_in_the_first_segment_and_in_the_header_is_found_and_reported() {
     let health = console.ask("GET", "/health").by(&admin).send();
     assert_eq!(health.status, 503, "{health}");
     let text = health.text();
-    assert!(text.contains("2 of the backups that are kept are damaged"), "{health}");
-    assert!(text.contains("1 files are called as backups are"), "the file of somebody else is not damaged: {health}");
+    assert!(text.contains("2 kept backups are damaged"), "{health}");
+    assert!(text.contains("1 file has the name of a backup"), "the file of somebody else is not damaged: {health}");
 }
 
 #[test]

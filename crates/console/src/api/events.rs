@@ -13,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::{
     Site, blocking,
     entities::signals,
-    failure::{Answer, Problem},
+    failure::{HttpResult, Problem},
     filter::Filter,
 };
 use volume::{
@@ -21,84 +21,76 @@ use volume::{
     events::{self, Place, Stored},
 };
 
-const USUAL: usize = 30;
+const DEFAULT_COUNT: usize = 30;
 const MOST: usize = 1000;
 
 /// An event, in Seq's shape.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct EventEntity {
-    /// `event-` and where it stands.
+    /// `event-`, day and offset of its line.
     pub id: String,
-    /// When it happened.
     pub timestamp: String,
     /// `Information`, `Warning`, `Error`.
     pub level: String,
-    /// What happened.
+    /// Such as `BackupFailed`.
     pub event_type: String,
-    /// What happened, with names for the particulars.
+    /// The message with the names of properties in braces.
     pub message_template: String,
-    /// What happened, in words.
+    /// The message with the values of properties.
     pub rendered_message: String,
-    /// The particulars.
     pub properties: Vec<Property>,
 }
 
-/// A particular of an event.
+/// A property of an event.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct Property {
-    /// Its name.
     pub name: String,
-    /// Its value.
     pub value: Value,
 }
 
-/// Which events.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct Wanted {
+pub struct EventQuery {
     /// The id of a signal.
     pub signal: Option<String>,
     /// A filter, such as `@Level = 'Error'`.
     pub filter: Option<String>,
-    /// How many at most: 30, unless said.
+    /// The maximum number of events; default 30.
     #[param(minimum = 1, maximum = 1000)]
     pub count: Option<u32>,
-    /// Those that come after this one in the list: older ones.
+    /// The id of an event: only older events are returned.
     #[serde(rename = "afterId")]
     pub after_id: Option<String>,
 }
 
-/// The events, newest first.
-#[utoipa::path(get, path = "/api/events", params(Wanted), responses(
+/// List events, newest first.
+#[utoipa::path(get, path = "/api/events", params(EventQuery), responses(
     (status = 200, body = Vec<EventEntity>), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 403, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn list(
     State(site): State<Arc<Site>>,
-    Query(wanted): Query<Wanted>,
-) -> Answer<Json<Vec<EventEntity>>> {
-    Ok(Json(find(&site, wanted).await?.iter().map(entity).collect()))
+    Query(query): Query<EventQuery>,
+) -> HttpResult<Json<Vec<EventEntity>>> {
+    Ok(Json(find(&site, query).await?.iter().map(entity).collect()))
 }
 
-/// The events that are wanted, newest first, for the API and for pages.
-///
-/// # Errors
-/// 400 for a filter or an id that makes no sense, 404 for a signal that is not there.
-pub async fn find(site: &Site, wanted: Wanted) -> Answer<Vec<Stored>> {
-    let count = wanted.count.map_or(Ok(USUAL), |count| match usize::try_from(count) {
+/// The events of a query, newest first.
+pub async fn find(site: &Site, query: EventQuery) -> HttpResult<Vec<Stored>> {
+    let count = query.count.map_or(Ok(DEFAULT_COUNT), |count| match usize::try_from(count) {
         Ok(count @ 1..=MOST) => Ok(count),
-        _ => Err(Error::usage(format!("count is a number from 1 to {MOST}"))),
+        _ => Err(Error::usage(format!("count must be a number from 1 to {MOST}"))),
     })?;
     let mut filters: Vec<Filter> = Vec::new();
-    if let Some(text) = wanted.filter.filter(|text| !text.trim().is_empty()) {
+    if let Some(text) = query.filter.filter(|text| !text.trim().is_empty()) {
         filters.push(text.parse()?);
     }
-    if let Some(id) = wanted.signal.filter(|id| !id.is_empty()) {
+    if let Some(id) = query.signal.filter(|id| !id.is_empty()) {
         let signal = site.console.database.call(move |connection| signals::find(connection, &id)).await?;
         filters.extend(signals::compiled(&signal)?);
     }
-    let place = wanted.after_id.filter(|id| !id.is_empty()).map(|id| place_of(&id)).transpose()?;
+    let place = query.after_id.filter(|id| !id.is_empty()).map(|id| place_of(&id)).transpose()?;
     let volume = site.console.volume.clone();
     let read = move || {
         let matches = |event: &Stored| filters.iter().all(|filter| filter.matches(event));
@@ -109,11 +101,9 @@ pub async fn find(site: &Site, wanted: Wanted) -> Answer<Vec<Stored>> {
 
 fn place_of(id: &str) -> Result<Place> {
     let place = id.strip_prefix("event-").unwrap_or(id).parse();
-    place.map_err(|()| Error::usage("afterId is no event's id"))
+    place.map_err(|()| Error::usage("afterId is not the id of an event"))
 }
 
-/// As it is shown.
-#[must_use]
 pub fn entity(event: &Stored) -> EventEntity {
     let text = |name: &str| event.fields.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let properties = event.properties().map(|(name, value)| Property { name: name.to_owned(), value: value.clone() });

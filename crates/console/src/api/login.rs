@@ -12,12 +12,12 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
-use super::take::Take;
+use super::json_body::JsonBody;
 use crate::{
     Failure, Site,
-    auth::{Peer, Who, session},
+    auth::{Peer, Principal, session},
     entities::users::{self, User},
-    failure::{Answer, Problem},
+    failure::{HttpResult, Problem},
     router,
 };
 use volume::{
@@ -25,18 +25,15 @@ use volume::{
     events::{self, Event, Kind},
 };
 
-/// Who could not log in, where there is no such user.
-const NOBODY: &str = "an unknown user";
+/// The name in the event if the user does not exist.
+const UNKNOWN_USER: &str = "an unknown user";
 
-/// A user name and a password.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct LoginInput {
-    /// The user's name.
     pub username: String,
-    /// Its password.
     pub password: String,
-    /// Another password, from now on; needed where it has to be changed.
+    /// A new password; required if the password must be changed.
     #[serde(default)]
     pub new_password: Option<String>,
 }
@@ -47,21 +44,17 @@ impl std::fmt::Debug for LoginInput {
     }
 }
 
-/// Somebody who has logged in.
 #[derive(Debug)]
 pub struct LoggedIn {
-    /// The user, with its CSRF token.
+    /// With the CSRF token.
     pub user: User,
-    /// The cookie, for `Set-Cookie`.
+    /// The value of `Set-Cookie`.
     pub cookie: HeaderValue,
 }
 
-/// Logs somebody in, for the API and for the page. Another session of the same browser goes on.
-///
-/// # Errors
-/// 401 for a wrong name or password, 403 where the password has to be changed first (`must_change_password` is set
-/// then), 429 after too many attempts, 400 for a new password that nobody should have.
-pub async fn log_in(site: &Site, address: IpAddr, input: LoginInput) -> Answer<LoggedIn> {
+/// Creates a session. Other sessions of the user continue. Fails with 401 for a wrong name or password, with 403 and
+/// `must_change_password` if the password must be changed first, and with 429 after too many attempts.
+pub async fn log_in(site: &Site, address: IpAddr, input: LoginInput) -> HttpResult<LoggedIn> {
     site.logins.attempt(&input.username, address)?;
     let database = &site.console.database;
     let username = input.username.clone();
@@ -69,22 +62,22 @@ pub async fn log_in(site: &Site, address: IpAddr, input: LoginInput) -> Answer<L
     let (user, hash) = found.map_or((None, None), |(user, hash)| (Some(user), hash));
     let password = Zeroizing::new(input.password);
     let new_password = input.new_password.filter(|new| !new.is_empty()).map(Zeroizing::new);
-    let is_right = site.logins.is(password.clone(), hash).await?;
-    // A name that nobody has may be a password in the wrong field: it is not written down.
-    let known = user.as_ref().map_or_else(|| NOBODY.to_owned(), |user| user.username.clone());
+    let is_right = site.logins.verify(password.clone(), hash).await?;
+    // An unknown name is not recorded, because it may be a password in the wrong field.
+    let known = user.as_ref().map_or_else(|| UNKNOWN_USER.to_owned(), |user| user.username.clone());
     let Some(user) = user.filter(|_| is_right) else {
         let event = Event::new(Kind::LoginFailed).with("Username", known).with("Address", address.to_string());
         events::record(&site.console.volume, &event);
-        return Err(Failure::new(StatusCode::UNAUTHORIZED, "the user name or the password is wrong"));
+        return Err(Failure::new(StatusCode::UNAUTHORIZED, "wrong user name or password"));
     };
     let new_hash = match new_password {
         Some(new) if *new == *password => {
-            return Err(Error::usage("the new password is the old one").into());
+            return Err(Error::usage("the new password is the same as the old one").into());
         }
         Some(new) => Some(site.logins.hash(new).await?),
         None if user.must_change_password => {
             let mut failure = Failure::new(StatusCode::FORBIDDEN, "the password has to be changed")
-                .hint("log in again, with NewPassword");
+                .hint("log in again with NewPassword");
             failure.problem.must_change_password = true;
             return Err(failure);
         }
@@ -104,18 +97,15 @@ pub async fn log_in(site: &Site, address: IpAddr, input: LoginInput) -> Answer<L
     Ok(LoggedIn { user: User { csrf_token: Some(made.csrf), ..user }, cookie })
 }
 
-/// Ends a session. The cookie that makes the browser forget it.
-///
-/// # Errors
-/// Where the database cannot be written.
-pub async fn log_out(site: &Site, who: &Who) -> Answer<HeaderValue> {
-    if let Some(hash) = who.session.clone() {
+/// Ends the session. Returns the `Set-Cookie` that removes its cookie.
+pub async fn log_out(site: &Site, principal: &Principal) -> HttpResult<HeaderValue> {
+    if let Some(hash) = principal.session.clone() {
         site.console.database.call(move |connection| session::end(connection, &hash)).await?;
     }
     Ok(session::no_cookie(site.is_tls)?)
 }
 
-/// Log in: the answer sets the session's cookie, and has its `CsrfToken`.
+/// Log in. The response sets the session cookie and contains the `CsrfToken`.
 #[utoipa::path(post, path = "/api/users/login", security(()), request_body = LoginInput, responses(
     (status = 200, body = User),
     (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
@@ -124,8 +114,8 @@ pub async fn log_out(site: &Site, who: &Who) -> Answer<HeaderValue> {
 pub(super) async fn login(
     State(site): State<Arc<Site>>,
     Peer(address): Peer,
-    Take(input): Take<LoginInput>,
-) -> Answer<Response> {
+    JsonBody(input): JsonBody<LoginInput>,
+) -> HttpResult<Response> {
     let LoggedIn { user, cookie } = log_in(&site, address, input).await?;
     Ok(([(header::SET_COOKIE, cookie)], Json(user)).into_response())
 }
@@ -133,7 +123,7 @@ pub(super) async fn login(
 /// End the session.
 #[utoipa::path(post, path = "/api/users/logout", responses(
     (status = 204), (status = 401, body = Problem), (status = 403, body = Problem), (status = 503, body = Problem)))]
-pub(super) async fn logout(State(site): State<Arc<Site>>, who: Who) -> Answer<Response> {
-    let cookie = log_out(&site, &who).await?;
+pub(super) async fn logout(State(site): State<Arc<Site>>, principal: Principal) -> HttpResult<Response> {
+    let cookie = log_out(&site, &principal).await?;
     Ok(([(header::SET_COOKIE, cookie)], router::nothing()).into_response())
 }

@@ -1,4 +1,4 @@
-//! `GET /api/openapi.json`: the API, as it is (OpenAPI 3.1).
+//! `GET /api/openapi.json`: the OpenAPI 3.1 document, generated from the handlers.
 
 use axum::{
     http::header,
@@ -45,13 +45,11 @@ pub(super) fn base() -> utoipa::openapi::OpenApi {
     Base::openapi()
 }
 
-/// The document.
-#[must_use]
 pub fn document() -> utoipa::openapi::OpenApi {
     super::routes().split_for_parts().1
 }
 
-/// Made when somebody asks: nobody does for most of the console's life.
+/// Generated for each request, because it is rarely requested and would take memory.
 pub(super) async fn show() -> Response {
     let text = document().to_json().unwrap_or_default();
     ([(header::CONTENT_TYPE, "application/json")], text).into_response()

@@ -1,4 +1,4 @@
-//! `GET /api`: what this is. `GET /health`, `GET /metrics`: how all is.
+//! `GET /api`, `GET /health`, `GET /metrics`.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -13,30 +13,27 @@ use utoipa::ToSchema;
 
 use crate::{
     Site,
-    auth::Who,
+    auth::Principal,
     entities::{Links, settings},
-    failure::{Answer, Problem},
+    failure::{HttpResult, Problem},
     health, metrics,
     permission::Permission,
 };
 
-/// What this is.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct Root {
     /// `moorline`.
     pub product: String,
-    /// Its version.
     pub version: String,
-    /// What the console is called.
+    /// The setting `InstanceTitle`.
     pub instance_name: Option<String>,
     /// Kept for Seq's clients.
     pub enabled_features: Vec<String>,
-    /// Where the groups of routes are.
+    /// The paths of the groups of routes.
     pub links: Links,
 }
 
-/// What there is.
 const GROUPS: [(&str, &str); 10] = [
     ("ApiKeys", "api/apikeys"),
     ("AppInstances", "api/appinstances"),
@@ -50,9 +47,9 @@ const GROUPS: [(&str, &str); 10] = [
     ("Users", "api/users"),
 ];
 
-/// What this is, and where the groups of routes are.
+/// Show the product, its version, and the paths of the groups of routes.
 #[utoipa::path(get, path = "/api", security(()), responses((status = 200, body = Root)))]
-pub(super) async fn show(State(site): State<Arc<Site>>) -> Answer<Json<Root>> {
+pub(super) async fn show(State(site): State<Arc<Site>>) -> HttpResult<Json<Root>> {
     let title = site.console.database.call(|connection| settings::read(connection, "InstanceTitle")).await?;
     let pairs = GROUPS.map(|(name, path)| (format!("{name}Resources"), path.to_owned()));
     Ok(Json(Root {
@@ -64,47 +61,49 @@ pub(super) async fn show(State(site): State<Arc<Site>>) -> Answer<Json<Root>> {
     }))
 }
 
-/// How all is with backups.
+/// The state of the backups.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct Status {
     /// `ok` or `degraded`.
     pub status: String,
-    /// Why it is degraded.
+    /// Why the status is `degraded`.
     pub reasons: Vec<String>,
-    /// What somebody should know all the same.
+    /// Findings that do not degrade the status.
     pub warnings: Vec<String>,
-    /// How old the newest verified backup is, in seconds.
+    /// The age of the newest verified backup, in seconds.
     pub age_seconds: Option<i64>,
-    /// When the next scheduled backup is due.
+    /// The time of the next scheduled backup.
     #[schema(value_type = String, format = DateTime)]
     pub next_run: jiff::Timestamp,
 }
 
-/// Whether all is well with backups, for probes: 503 where it is not. Only somebody with the permission `System` is told
-/// why.
+/// Check the state of the backups; 503 if it is degraded. The reasons need the permission `System`.
 #[utoipa::path(get, path = "/health", security((), ("ApiKey" = []), ("Session" = [])), responses(
     (status = 200, body = Status), (status = 503, body = Status)))]
-pub(super) async fn health(State(site): State<Arc<Site>>, who: Who) -> Answer<(StatusCode, Json<Status>)> {
-    let health = health::of(&site.console).await?;
+pub(super) async fn health(
+    State(site): State<Arc<Site>>,
+    principal: Principal,
+) -> HttpResult<(StatusCode, Json<Status>)> {
+    let health = health::check(&site.console).await?;
     let code = if health.degraded.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let is_told = who.permissions.has(Permission::System);
-    let told = |lines: &[String]| if is_told { lines.to_vec() } else { Vec::new() };
+    let shows_reasons = principal.permissions.has(Permission::System);
+    let visible = |lines: &[String]| if shows_reasons { lines.to_vec() } else { Vec::new() };
     let status = Status {
         status: health.status().to_owned(),
-        reasons: told(&health.degraded),
-        warnings: told(&health.warnings),
+        reasons: visible(&health.degraded),
+        warnings: visible(&health.warnings),
         age_seconds: health.age_seconds,
         next_run: health.next_run,
     };
     Ok((code, Json(status)))
 }
 
-/// The same, and more, as Prometheus reads it. An API key may come as a bearer token.
+/// Metrics for Prometheus. The API key may be sent as a bearer token.
 #[utoipa::path(get, path = "/metrics", responses(
     (status = 200, content_type = "application/openmetrics-text", body = String), (status = 401, body = Problem),
     (status = 403, body = Problem), (status = 503, body = Problem)))]
-pub(super) async fn metrics(State(site): State<Arc<Site>>) -> Answer<Response> {
-    let text = metrics::of(&site.console).await?;
+pub(super) async fn metrics(State(site): State<Arc<Site>>) -> HttpResult<Response> {
+    let text = metrics::render(&site.console).await?;
     Ok(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response())
 }

@@ -9,29 +9,29 @@ use axum::{
 };
 use serde_json::Value;
 
-use super::take::Take;
+use super::json_body::JsonBody;
 use crate::{
     Failure, Site,
-    auth::Who,
+    auth::Principal,
     entities::settings::{self as entity, Setting, SettingInput},
-    failure::{Answer, Problem},
+    failure::{HttpResult, Problem},
 };
 use volume::events::{self, Event, Kind};
 
-/// All settings.
+/// List the settings.
 #[utoipa::path(get, path = "/api/settings", responses(
     (status = 200, body = Vec<Setting>), (status = 401, body = Problem), (status = 403, body = Problem),
     (status = 503, body = Problem)))]
-pub(super) async fn list(State(site): State<Arc<Site>>) -> Answer<Json<Vec<Setting>>> {
+pub(super) async fn list(State(site): State<Arc<Site>>) -> HttpResult<Json<Vec<Setting>>> {
     let fixed = site.console.fixed.clone();
     Ok(Json(site.console.database.call(move |connection| entity::list(connection, &fixed)).await?))
 }
 
-/// One setting.
+/// Show one setting.
 #[utoipa::path(get, path = "/api/settings/{id}", params(("id" = String, Path)), responses(
     (status = 200, body = Setting), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 403, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
-pub(super) async fn find(State(site): State<Arc<Site>>, Path(id): Path<String>) -> Answer<Json<Setting>> {
+pub(super) async fn find(State(site): State<Arc<Site>>, Path(id): Path<String>) -> HttpResult<Json<Setting>> {
     let fixed = site.console.fixed.clone();
     Ok(Json(site.console.database.call(move |connection| entity::find(connection, &id, &fixed)).await?))
 }
@@ -45,42 +45,45 @@ pub(super) async fn find(State(site): State<Arc<Site>>, Path(id): Path<String>) 
     (status = 503, body = Problem)))]
 pub(super) async fn update(
     State(site): State<Arc<Site>>,
-    who: Who,
+    principal: Principal,
     Path(id): Path<String>,
-    Take(input): Take<SettingInput>,
-) -> Answer<Json<Setting>> {
-    Ok(Json(set(&site, &who, id, input.value).await?))
+    JsonBody(input): JsonBody<SettingInput>,
+) -> HttpResult<Json<Setting>> {
+    Ok(Json(set(&site, &principal, id, input.value).await?))
 }
 
-/// Put a setting's default back.
+/// Reset a setting to its default.
 #[utoipa::path(delete, path = "/api/settings/{id}", params(("id" = String, Path)), responses(
     (status = 200, body = Setting), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
     (status = 503, body = Problem)))]
-pub(super) async fn clear(State(site): State<Arc<Site>>, who: Who, Path(id): Path<String>) -> Answer<Json<Setting>> {
-    Ok(Json(set(&site, &who, id, Value::Null).await?))
+pub(super) async fn clear(
+    State(site): State<Arc<Site>>,
+    principal: Principal,
+    Path(id): Path<String>,
+) -> HttpResult<Json<Setting>> {
+    Ok(Json(set(&site, &principal, id, Value::Null).await?))
 }
 
-/// Changes a setting, for the API and for pages.
-///
-/// # Errors
-/// 400 for a value that makes no sense, 404, 409 where it cannot be changed.
-pub async fn set(site: &Site, who: &Who, id: String, value: Value) -> Answer<Setting> {
+pub async fn set(site: &Site, principal: &Principal, id: String, value: Value) -> HttpResult<Setting> {
     let console = &site.console;
     let opens = id == "setting-isauthenticationenabled" && value != Value::Bool(true);
     if opens && !site.open_to_all && !site.is_local {
-        return Err(Failure::new(StatusCode::CONFLICT, "the console would let in whoever reaches it")
-            .hint("set MOORLINE_FIRSTRUN_NOAUTHENTICATION=true, or listen on 127.0.0.1 only"));
+        return Err(Failure::new(
+            StatusCode::CONFLICT,
+            "without a login, everybody who can reach the console would be an administrator",
+        )
+        .hint("set MOORLINE_FIRSTRUN_NOAUTHENTICATION=true, or listen on 127.0.0.1 only"));
     }
     let fixed = console.fixed.clone();
     let setting = console.database.call(move |connection| entity::set(connection, &id, &value, &fixed)).await?;
     site.settings_changed().await?;
     let event = Event::new(Kind::SettingChanged).with("SettingName", setting.name.as_str());
-    events::record(&console.volume, &event.with("Username", who.name()));
+    events::record(&console.volume, &event.with("Username", principal.name()));
     if setting.name == "SecretKeyIsBackedUp" && setting.value == Value::Bool(true) {
         let fingerprint = console.key.fingerprint().to_string();
         let event = Event::new(Kind::SecretKeyBackedUp).with("KeyFingerprint", fingerprint);
-        events::record(&console.volume, &event.with("Username", who.name()));
+        events::record(&console.volume, &event.with("Username", principal.name()));
     }
     Ok(setting)
 }

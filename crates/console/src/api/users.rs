@@ -10,15 +10,15 @@ use axum::{
 };
 use zeroize::Zeroizing;
 
-use super::take::Take;
+use super::json_body::JsonBody;
 use crate::{
     Failure, Site,
-    auth::Who,
+    auth::Principal,
     entities::{
         roles::{self, Role},
         users::{self as entity, User, UserInput},
     },
-    failure::{Answer, Problem},
+    failure::{HttpResult, Problem},
     permission::{Permission, Permissions},
     router,
 };
@@ -27,32 +27,39 @@ use volume::{
     events::{self, Event, Kind},
 };
 
-/// The user that the request is from.
+/// Show the user who sends the request.
 #[utoipa::path(get, path = "/api/users/current", responses(
     (status = 200, body = User), (status = 401, body = Problem), (status = 403, body = Problem),
     (status = 404, body = Problem), (status = 503, body = Problem)))]
-pub(super) async fn current(who: Who) -> Answer<Json<User>> {
-    who.user.map(Json).ok_or_else(|| Failure::not_found("user: nobody is logged in"))
+pub(super) async fn current(principal: Principal) -> HttpResult<Json<User>> {
+    principal
+        .user
+        .map(Json)
+        .ok_or_else(|| Failure::new(StatusCode::NOT_FOUND, "the request is not from a logged-in user"))
 }
 
-/// All users.
+/// List the users.
 #[utoipa::path(get, path = "/api/users", responses(
     (status = 200, body = Vec<User>), (status = 401, body = Problem), (status = 403, body = Problem),
     (status = 503, body = Problem)))]
-pub(super) async fn list(State(site): State<Arc<Site>>) -> Answer<Json<Vec<User>>> {
+pub(super) async fn list(State(site): State<Arc<Site>>) -> HttpResult<Json<Vec<User>>> {
     Ok(Json(site.console.database.call(|connection| entity::list(connection)).await?))
 }
 
-/// One user: another's needs the permission `Organization`.
+/// Show one user. Users other than yourself need the permission `Organization`.
 #[utoipa::path(get, path = "/api/users/{id}", params(("id" = String, Path)), responses(
     (status = 200, body = User), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 403, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
-pub(super) async fn find(State(site): State<Arc<Site>>, who: Who, Path(id): Path<String>) -> Answer<Json<User>> {
-    require_own_or_all(&who, &id)?;
+pub(super) async fn find(
+    State(site): State<Arc<Site>>,
+    principal: Principal,
+    Path(id): Path<String>,
+) -> HttpResult<Json<User>> {
+    require_own_or_all(&principal, &id)?;
     Ok(Json(site.console.database.call(move |connection| entity::find(connection, &id)).await?))
 }
 
-/// Make a user.
+/// Create a user.
 #[utoipa::path(post, path = "/api/users", request_body = UserInput, responses(
     (status = 201, body = User),
     (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
@@ -60,26 +67,22 @@ pub(super) async fn find(State(site): State<Arc<Site>>, who: Who, Path(id): Path
     (status = 422, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn create(
     State(site): State<Arc<Site>>,
-    who: Who,
-    Take(input): Take<UserInput>,
-) -> Answer<(StatusCode, Json<User>)> {
-    Ok((StatusCode::CREATED, Json(create_user(&site, &who, input).await?)))
+    principal: Principal,
+    JsonBody(input): JsonBody<UserInput>,
+) -> HttpResult<(StatusCode, Json<User>)> {
+    Ok((StatusCode::CREATED, Json(create_user(&site, &principal, input).await?)))
 }
 
-/// Makes a user, for the API and for pages.
-///
-/// # Errors
-/// 400 for what makes no sense; 403 where it could do more than whoever makes it.
-pub async fn create_user(site: &Site, who: &Who, mut input: UserInput) -> Answer<User> {
-    may_give(who, input.role_ids.as_deref())?;
+pub async fn create_user(site: &Site, principal: &Principal, mut input: UserInput) -> HttpResult<User> {
+    require_roles(principal, input.role_ids.as_deref())?;
     let hash = hash_of(site, &mut input).await?;
     let user = site.console.database.call(move |connection| entity::create(connection, input, hash.as_deref())).await?;
-    note(site, Kind::UserCreated, &user, who);
+    record_event(site, Kind::UserCreated, &user, principal);
     Ok(user)
 }
 
-/// Change a user. Without the permission `Organization`, a user may change its own name, mail address and preferences,
-/// and its own password with `CurrentPassword`.
+/// Change a user. Without the permission `Organization`, you can change your own display name, mail address and
+/// preferences, and, with `CurrentPassword`, your password.
 #[utoipa::path(put, path = "/api/users/{id}", params(("id" = String, Path)), request_body = UserInput, responses(
     (status = 200, body = User),
     (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
@@ -88,27 +91,24 @@ pub async fn create_user(site: &Site, who: &Who, mut input: UserInput) -> Answer
     (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn update(
     State(site): State<Arc<Site>>,
-    who: Who,
+    principal: Principal,
     Path(id): Path<String>,
-    Take(input): Take<UserInput>,
-) -> Answer<Json<User>> {
-    Ok(Json(update_user(&site, &who, id, input).await?))
+    JsonBody(input): JsonBody<UserInput>,
+) -> HttpResult<Json<User>> {
+    Ok(Json(update_user(&site, &principal, id, input).await?))
 }
 
-/// Changes a user, for the API and for pages. The session that it is done from goes on, unless the password has to be
-/// changed from now on.
-///
-/// # Errors
-/// 400 for what makes no sense; 403, 404; 409 where nobody could administer any more.
-pub async fn update_user(site: &Site, who: &Who, id: String, mut input: UserInput) -> Answer<User> {
-    require_own_or_all(who, &id)?;
-    let is_own = who.user_id() == Some(id.as_str());
+/// A new password ends all sessions of the user except the session of the request. That one ends, too, if the password
+/// must be changed at the next login.
+pub async fn update_user(site: &Site, principal: &Principal, id: String, mut input: UserInput) -> HttpResult<User> {
+    require_own_or_all(principal, &id)?;
+    let is_own = principal.user_id() == Some(id.as_str());
     let wanted = id.clone();
     let before = site.console.database.call(move |connection| entity::find(connection, &wanted)).await?;
     let sets_password = input.new_password.as_ref().is_some_and(|password| !password.is_empty());
-    if who.permissions.has(Permission::Organization) {
-        may_give(who, input.role_ids.as_deref())?;
-        may_give(who, Some(&before.role_ids))?;
+    if principal.permissions.has(Permission::Organization) {
+        require_roles(principal, input.role_ids.as_deref())?;
+        require_roles(principal, Some(&before.role_ids))?;
     } else {
         refuse_more(&before, &input)?;
     }
@@ -118,14 +118,14 @@ pub async fn update_user(site: &Site, who: &Who, id: String, mut input: UserInpu
         let is_same = current.as_ref().is_some_and(|current| **current == *new);
         check_current(site, &before, current).await?;
         if is_same {
-            return Err(Error::usage("the new password is the old one").into());
+            return Err(Error::usage("the new password is the same as the old one").into());
         }
-        // Whoever has just chosen it need not choose again.
+        // The user has just chosen this password.
         input.must_change_password = Some(false);
     }
     let hash = hash_of(site, &mut input).await?;
-    let goes_on = is_own && input.must_change_password != Some(true);
-    let session = who.session.clone().filter(|_| goes_on);
+    let continues = is_own && input.must_change_password != Some(true);
+    let session = principal.session.clone().filter(|_| continues);
     let user = site
         .console
         .database
@@ -139,7 +139,7 @@ pub async fn update_user(site: &Site, who: &Who, id: String, mut input: UserInpu
         })
         .await?;
     if sets_password || user != before {
-        note(site, Kind::UserChanged, &user, who);
+        record_event(site, Kind::UserChanged, &user, principal);
     }
     Ok(user)
 }
@@ -148,25 +148,25 @@ pub async fn update_user(site: &Site, who: &Who, id: String, mut input: UserInpu
 #[utoipa::path(delete, path = "/api/users/{id}", params(("id" = String, Path)), responses(
     (status = 204), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
     (status = 404, body = Problem), (status = 409, body = Problem), (status = 503, body = Problem)))]
-pub(super) async fn remove(State(site): State<Arc<Site>>, who: Who, Path(id): Path<String>) -> Answer<Response> {
-    remove_user(&site, &who, id).await?;
+pub(super) async fn remove(
+    State(site): State<Arc<Site>>,
+    principal: Principal,
+    Path(id): Path<String>,
+) -> HttpResult<Response> {
+    remove_user(&site, &principal, id).await?;
     Ok(router::nothing())
 }
 
-/// Removes a user, for the API and for pages.
-///
-/// # Errors
-/// 404; 409 where nobody could administer any more.
-pub async fn remove_user(site: &Site, who: &Who, id: String) -> Answer<()> {
+pub async fn remove_user(site: &Site, principal: &Principal, id: String) -> HttpResult<()> {
     let wanted = id.clone();
     let before = site.console.database.call(move |connection| entity::find(connection, &wanted)).await?;
-    may_give(who, Some(&before.role_ids))?;
+    require_roles(principal, Some(&before.role_ids))?;
     let user = site.console.database.call(move |connection| entity::remove(connection, &id)).await?;
-    note(site, Kind::UserRemoved, &user, who);
+    record_event(site, Kind::UserRemoved, &user, principal);
     Ok(())
 }
 
-/// All roles.
+/// List the roles.
 #[utoipa::path(get, path = "/api/roles", responses(
     (status = 200, body = Vec<Role>), (status = 401, body = Problem), (status = 403, body = Problem),
     (status = 503, body = Problem)))]
@@ -174,30 +174,30 @@ pub(super) async fn roles() -> Json<Vec<Role>> {
     Json(roles::list())
 }
 
-/// One role.
+/// Show one role.
 #[utoipa::path(get, path = "/api/roles/{id}", params(("id" = String, Path)), responses(
     (status = 200, body = Role), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 403, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
-pub(super) async fn role(Path(id): Path<String>) -> Answer<Json<Role>> {
+pub(super) async fn role(Path(id): Path<String>) -> HttpResult<Json<Role>> {
     roles::find(&id).map(Json).ok_or_else(|| Failure::not_found("role"))
 }
 
-fn require_own_or_all(who: &Who, id: &str) -> Answer<()> {
-    if who.user_id() == Some(id) { Ok(()) } else { who.require(Permission::Organization) }
+fn require_own_or_all(principal: &Principal, id: &str) -> HttpResult<()> {
+    if principal.user_id() == Some(id) { Ok(()) } else { principal.require(Permission::Organization) }
 }
 
-/// Nobody makes somebody who may do more than oneself, or changes such a one: an API key with one permission of many
-/// would be all of them.
-fn may_give(who: &Who, role_ids: Option<&[String]>) -> Answer<()> {
-    let given = role_ids.map_or(Permissions::NONE, roles::permissions);
-    if given.within(who.permissions) {
+/// Refuses roles with more permissions than the principal's, because otherwise an API key with the permission
+/// `Organization` alone could create an administrator.
+fn require_roles(principal: &Principal, role_ids: Option<&[String]>) -> HttpResult<()> {
+    let permissions = role_ids.map_or(Permissions::NONE, roles::permissions);
+    if permissions.within(principal.permissions) {
         return Ok(());
     }
-    Err(Failure::new(StatusCode::FORBIDDEN, "this user may do more than you may"))
+    Err(Failure::new(StatusCode::FORBIDDEN, "this user has more permissions than you have"))
 }
 
-/// What a user may not change of itself. Clients send the whole entity, so what is as it was is no change.
-fn refuse_more(before: &User, input: &UserInput) -> Answer<()> {
+/// Refuses changes that need `Organization`. Clients send the whole entity, so unchanged values are accepted.
+fn refuse_more(before: &User, input: &UserInput) -> HttpResult<()> {
     let other_roles = input.role_ids.as_ref().is_some_and(|ids| {
         let mut ids = ids.clone();
         ids.sort();
@@ -211,27 +211,27 @@ fn refuse_more(before: &User, input: &UserInput) -> Answer<()> {
     Ok(())
 }
 
-async fn check_current(site: &Site, user: &User, current: Option<Zeroizing<String>>) -> Answer<()> {
+async fn check_current(site: &Site, user: &User, current: Option<Zeroizing<String>>) -> HttpResult<()> {
     if !user.has_password {
         return Ok(());
     }
-    let wrong = || Failure::new(StatusCode::FORBIDDEN, "CurrentPassword is not the present password");
+    let wrong = || Failure::new(StatusCode::FORBIDDEN, "CurrentPassword is wrong");
     let current = current.ok_or_else(wrong)?;
     site.logins.attempt_own(&user.id)?;
     let username = user.username.clone();
     let found = site.console.database.call(move |connection| entity::by_name(connection, &username)).await?;
     let hash = found.and_then(|(_, hash)| hash);
-    if site.logins.is(current, hash).await? { Ok(()) } else { Err(wrong()) }
+    if site.logins.verify(current, hash).await? { Ok(()) } else { Err(wrong()) }
 }
 
-async fn hash_of(site: &Site, input: &mut UserInput) -> Answer<Option<String>> {
+async fn hash_of(site: &Site, input: &mut UserInput) -> HttpResult<Option<String>> {
     match input.new_password.take().filter(|password| !password.is_empty()).map(Zeroizing::new) {
         Some(password) => Ok(Some(site.logins.hash(password).await?)),
         None => Ok(None),
     }
 }
 
-fn note(site: &Site, kind: Kind, user: &User, who: &Who) {
-    let event = Event::new(kind).with("Username", user.username.as_str()).with("By", who.name());
+fn record_event(site: &Site, kind: Kind, user: &User, principal: &Principal) {
+    let event = Event::new(kind).with("Username", user.username.as_str()).with("By", principal.name());
     events::record(&site.console.volume, &event);
 }

@@ -1,7 +1,7 @@
-//! Logins: so many attempts a user name and an address, and one password at a time.
+//! Rate limits of logins, and one password hash at a time.
 //!
-//! Whoever only knows a name must not keep its user out: what one address tries counts against that address. All
-//! addresses together are bounded, too, but so loosely that it takes many of them.
+//! The strict limit counts per user name and address, so that an attacker who only knows a name cannot lock its user
+//! out. The limit per name over all addresses is loose, because it would allow exactly that.
 
 use std::{
     hash::Hash,
@@ -14,37 +14,36 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
-use crate::{Failure, blocking, failure::Answer, password};
+use crate::{Failure, blocking, failure::HttpResult, password};
 use volume::error::Result;
 
-/// Attempts at once for one user from one address, and then one in so long.
-const A_USER: (u32, Duration) = (10, Duration::from_secs(6));
-/// The same for one user from everywhere.
-const A_NAME: (u32, Duration) = (200, Duration::from_secs(1));
-/// The same for one address: many may share it.
-const AN_ADDRESS: (u32, Duration) = (40, Duration::from_secs(2));
-/// So many names and addresses are remembered before those that have waited long enough are forgotten.
-const REMEMBERED: usize = 1000;
+/// Burst, and the time after which one more attempt is allowed, for one user name from one address.
+const PER_USER: (u32, Duration) = (10, Duration::from_secs(6));
+/// For one user name from all addresses.
+const PER_NAME: (u32, Duration) = (200, Duration::from_secs(1));
+/// For one address, which many users may share.
+const PER_ADDRESS: (u32, Duration) = (40, Duration::from_secs(2));
+/// A limiter with more keys than this drops those that are back at their full burst.
+const MAX_KEYS: usize = 1000;
 
-/// What bounds logins.
 #[derive(Debug)]
 pub struct Logins {
     users: DefaultKeyedRateLimiter<(String, IpAddr)>,
     names: DefaultKeyedRateLimiter<String>,
-    /// Of users who have logged in, and say their password again; by id.
+    /// Logged-in users who enter their current password again, by user id.
     own: DefaultKeyedRateLimiter<String>,
     addresses: DefaultKeyedRateLimiter<IpAddr>,
-    /// A hash takes 19 MiB: one at a time.
+    /// One hash at a time, because each takes 19 MiB.
     hashing: Semaphore,
 }
 
 impl Default for Logins {
     fn default() -> Self {
         Self {
-            users: RateLimiter::keyed(quota(A_USER)),
-            names: RateLimiter::keyed(quota(A_NAME)),
-            own: RateLimiter::keyed(quota(A_USER)),
-            addresses: RateLimiter::keyed(quota(AN_ADDRESS)),
+            users: RateLimiter::keyed(quota(PER_USER)),
+            names: RateLimiter::keyed(quota(PER_NAME)),
+            own: RateLimiter::keyed(quota(PER_USER)),
+            addresses: RateLimiter::keyed(quota(PER_ADDRESS)),
             hashing: Semaphore::new(1),
         }
     }
@@ -55,9 +54,9 @@ fn quota((burst, period): (u32, Duration)) -> Quota {
     Quota::with_period(period).unwrap_or_else(|| Quota::per_minute(burst)).allow_burst(burst)
 }
 
-/// Counts one for this key; 429 where there were too many.
-fn count<K: Hash + Eq + Clone>(limiter: &DefaultKeyedRateLimiter<K>, key: &K) -> Answer<()> {
-    if limiter.len() > REMEMBERED {
+/// Counts an attempt; fails with 429 beyond the limit.
+fn count<K: Hash + Eq + Clone>(limiter: &DefaultKeyedRateLimiter<K>, key: &K) -> HttpResult<()> {
+    if limiter.len() > MAX_KEYS {
         limiter.retain_recent();
         limiter.shrink_to_fit();
     }
@@ -65,7 +64,7 @@ fn count<K: Hash + Eq + Clone>(limiter: &DefaultKeyedRateLimiter<K>, key: &K) ->
     limiter.check_key(key).map_err(|until| Failure::too_many(until.wait_time_from(now).as_secs() + 1))
 }
 
-/// Whom an address belongs to: with IPv6 everybody has as many as fit into a /64.
+/// IPv4 addresses as they are, IPv6 addresses as their /64, because a single client usually has a whole /64.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
@@ -74,40 +73,28 @@ fn network(address: IpAddr) -> IpAddr {
 }
 
 impl Logins {
-    /// Counts an attempt to log in.
-    ///
-    /// # Errors
-    /// 429 where there were too many.
-    pub fn attempt(&self, username: &str, address: IpAddr) -> Answer<()> {
+    /// Counts a login attempt; fails with 429 beyond a limit.
+    pub fn attempt(&self, username: &str, address: IpAddr) -> HttpResult<()> {
         let address = network(address);
-        // As the database compares names.
+        // The database compares user names without regard to case, too.
         let username: String = username.chars().take(100).collect::<String>().to_ascii_lowercase();
         count(&self.addresses, &address)?;
         count(&self.users, &(username.clone(), address))?;
         count(&self.names, &username)
     }
 
-    /// Counts an attempt of a user who has logged in to say the present password.
-    ///
-    /// # Errors
-    /// 429 where there were too many.
-    pub fn attempt_own(&self, user_id: &str) -> Answer<()> {
+    /// Counts an attempt of a logged-in user to enter the current password; fails with 429 beyond the limit.
+    pub fn attempt_own(&self, user_id: &str) -> HttpResult<()> {
         count(&self.own, &user_id.to_owned())
     }
 
-    /// Whether this is the password; it takes as long where there is no hash.
-    ///
-    /// # Errors
-    /// Where the console is being stopped.
-    pub async fn is(&self, password: Zeroizing<String>, hash: Option<String>) -> Result<bool> {
+    /// Checks a password. Without a hash (no such user) it takes the same time, so that timing reveals no user names.
+    pub async fn verify(&self, password: Zeroizing<String>, hash: Option<String>) -> Result<bool> {
         let _one = self.hashing.acquire().await;
-        blocking(move || Ok(password::is(&password, hash.as_deref()))).await
+        blocking(move || Ok(password::verify(&password, hash.as_deref()))).await
     }
 
-    /// What is kept of a new password.
-    ///
-    /// # Errors
-    /// `Usage` for one that nobody should have.
+    /// Hashes a new password; fails with `Usage` if it is too short or too long.
     pub async fn hash(&self, password: Zeroizing<String>) -> Result<String> {
         password::acceptable(&password)?;
         let _one = self.hashing.acquire().await;
@@ -123,23 +110,23 @@ mod tests {
         text.parse().expect("an address")
     }
 
-    /// Until there were too many.
+    /// Tries until the limit is reached.
     fn guess(logins: &Logins, username: &str, from: IpAddr) {
         assert!((0..100).any(|_| logins.attempt(username, from).is_err()));
     }
 
     #[test]
-    fn one_address_keeps_nobody_out_but_itself() {
+    fn an_address_locks_out_only_itself() {
         let logins = Logins::default();
         guess(&logins, "admin", address("192.0.2.1"));
-        assert!(logins.attempt("ADMIN", address("192.0.2.1")).is_err(), "names are compared as the database does");
+        assert!(logins.attempt("ADMIN", address("192.0.2.1")).is_err(), "case does not matter");
         assert!(logins.attempt("admin", address("::ffff:192.0.2.1")).is_err(), "the same address");
         assert!(logins.attempt("admin", address("192.0.2.2")).is_ok());
         assert!(logins.attempt("else", address("192.0.2.1")).is_ok());
     }
 
     #[test]
-    fn a_network_of_ipv6_counts_as_one_address() {
+    fn an_ipv6_network_counts_as_one_address() {
         let logins = Logins::default();
         guess(&logins, "admin", address("2001:db8:0:1::1"));
         assert!(logins.attempt("admin", address("2001:db8:0:1:ffff::2")).is_err());
@@ -147,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn many_addresses_together_do_not_guess_for_ever() {
+    fn many_addresses_together_reach_a_limit() {
         let logins = Logins::default();
         let refused =
             (0..1000).find(|n| logins.attempt("admin", IpAddr::from([10, 0, (n / 250) as u8, *n as u8])).is_err());
@@ -156,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_says_a_password_again_is_in_nobodys_way() {
+    fn a_user_who_enters_the_current_password_again_blocks_no_other_user() {
         let logins = Logins::default();
         assert!((0..100).any(|_| logins.attempt_own("user-1").is_err()));
         assert!(logins.attempt_own("user-2").is_ok());

@@ -1,4 +1,4 @@
-//! That a request comes from this console's own pages, or from no page at all.
+//! Protection against CSRF without a session and against DNS rebinding; reads the CSRF token of a form.
 
 use std::net::IpAddr;
 
@@ -9,21 +9,21 @@ use axum::{
 };
 
 use super::CSRF_FIELD;
-use crate::{Failure, failure::Answer, patience::in_time};
+use crate::{Failure, body_timeout::in_time, failure::HttpResult};
 
-/// No form of ours is longer.
+/// More than the longest form of the console, in bytes.
 const LONGEST_FORM: usize = 256 << 10;
 
-/// Refuses whoever is not on this host, and a name that is not this host's: a page of another site, whose name was made to
-/// mean this host, could read the answers. That it listens to this host alone is not enough: a restore beside it may
-/// have brought a metastore in which nobody has to log in.
-pub fn require_this_host(headers: &HeaderMap, peer: IpAddr) -> Answer<()> {
+/// Refuses clients on other hosts, and a `Host` that is not localhost. The latter prevents DNS rebinding: a page of
+/// another site, whose name resolves to 127.0.0.1, could otherwise read the responses. Listening on 127.0.0.1 is not
+/// enough, because a restore may bring a metastore with authentication off while the console listens on all addresses.
+pub fn require_this_host(headers: &HeaderMap, peer: IpAddr) -> HttpResult<()> {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     if peer.is_loopback() && is_this_host(host) {
         return Ok(());
     }
-    Err(Failure::new(StatusCode::FORBIDDEN, "nobody has to log in to this console, so it answers to localhost only")
-        .hint("set MOORLINE_FIRSTRUN_ADMINPASSWORD, and start it again"))
+    Err(Failure::new(StatusCode::FORBIDDEN, "this console has no password, so it answers requests to localhost only")
+        .hint("set MOORLINE_FIRSTRUN_ADMINPASSWORD and restart the console"))
 }
 
 fn is_this_host(host: &str) -> bool {
@@ -37,8 +37,8 @@ fn is_this_host(host: &str) -> bool {
         || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Refuses what a page of another site sends.
-pub fn require(headers: &HeaderMap) -> Answer<()> {
+/// Refuses a request that a page of another site sent, by `Sec-Fetch-Site` or `Origin`.
+pub fn require(headers: &HeaderMap) -> HttpResult<()> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let is_ours = match (text("sec-fetch-site"), text("origin")) {
         (Some(site), _) => matches!(site, "same-origin" | "none"),
@@ -46,24 +46,24 @@ pub fn require(headers: &HeaderMap) -> Answer<()> {
             let host = origin.split_once("://").map(|(_, host)| host);
             host.is_some() && host == text("host")
         }
-        // No browser.
+        // Every browser sends one of them with an unsafe method, so this is not a browser.
         (None, None) => true,
     };
     if is_ours {
         return Ok(());
     }
     Err(Failure::new(StatusCode::FORBIDDEN, "this form was sent from another address than this console's")
-        .hint("reload the page and try again; behind a proxy, pass the Host header on"))
+        .hint("reload the page and try again; a proxy has to pass on the Host header"))
 }
 
-/// The CSRF token in a form, and the request as it was.
-pub async fn token_of_form(request: Request) -> Answer<(Option<String>, Request)> {
+/// The CSRF token in a form, and the request with its body restored.
+pub async fn token_of_form(request: Request) -> HttpResult<(Option<String>, Request)> {
     let (parts, body) = request.into_parts();
     let too_long = |_| Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "the form is too long");
     let bytes = in_time(to_bytes(body, LONGEST_FORM)).await?.map_err(too_long)?;
     let copy = Request::from_parts(parts.clone(), Body::from(bytes.clone()));
     let fields = Form::<Vec<(String, String)>>::from_request(copy, &()).await;
-    let fields = fields.map_err(|_| Failure::new(StatusCode::BAD_REQUEST, "the form makes no sense"))?;
+    let fields = fields.map_err(|_| Failure::new(StatusCode::BAD_REQUEST, "the form cannot be decoded"))?;
     let token = fields.0.into_iter().find(|(name, _)| name == CSRF_FIELD).map(|(_, token)| token);
     Ok((token, Request::from_parts(parts, Body::from(bytes))))
 }
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_form_that_does_not_come_is_not_waited_for_without_end() {
+    fn a_form_that_does_not_arrive_times_out() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
         runtime.block_on(async {
             let (never, _more) = tokio::io::duplex(8);
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nobody_has_to_log_in_others_are_refused_whatever_they_call_this_host() {
+    fn without_a_login_other_hosts_are_refused_whatever_their_host_header_is() {
         let headers = HeaderMap::from_iter([(header::HOST, HeaderValue::from_static("localhost:8341"))]);
         for (peer, is_let_in) in [("127.0.0.1", true), ("::1", true), ("10.0.0.7", false), ("fe80::1", false)] {
             let peer = peer.parse().expect("an address");
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn only_names_of_this_host_are_this_host() {
+    fn only_localhost_names_and_addresses_are_this_host() {
         for host in ["localhost", "LOCALHOST:8341", "a.localhost", "127.0.0.1:80", "127.9.9.9", "[::1]:8341", "[::1]"] {
             assert!(is_this_host(host), "{host}");
         }
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_of_another_site_is_told_by_what_browsers_say() {
+    fn a_page_of_another_site_is_recognized_by_the_browsers_headers() {
         let headers = |pairs: &[(&'static str, &'static str)]| {
             pairs.iter().map(|(name, value)| (name.parse().expect("a name"), value.parse().expect("a value"))).collect()
         };

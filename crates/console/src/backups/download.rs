@@ -1,4 +1,4 @@
-//! A backup's file, whole or a part of it (RFC 9110 §14), so that a download that was cut off goes on.
+//! Downloads of a backup file. Supports ranges (RFC 9110 §14), so that clients can resume a download.
 
 use std::{io::SeekFrom, os::unix::fs::MetadataExt};
 
@@ -10,26 +10,23 @@ use axum::{
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
 
-use super::Found;
-use crate::{Failure, failure::Answer};
+use super::BackupFile;
+use crate::{Failure, failure::HttpResult};
 use volume::error::{Code, Error, IoContext};
 
 const CHUNK: usize = 64 << 10;
 
-/// Which part of a file is wanted.
+/// The part of a file that a client requests.
 #[derive(Debug, PartialEq, Eq)]
-enum Wanted {
+enum RequestedRange {
     Whole,
-    /// First byte, and the one after the last.
+    /// The first byte and the byte after the last.
     Part(u64, u64),
-    Nothing,
+    Unsatisfiable,
 }
 
-/// The answer to a `GET` of its file.
-///
-/// # Errors
-/// 404 where it has gone meanwhile, 416 for a part that it does not have.
-pub async fn file(found: &Found, headers: &HeaderMap) -> Answer<Response> {
+/// The response to a `GET` of the file. Fails with 416 for a range outside the file.
+pub async fn file(found: &BackupFile, headers: &HeaderMap) -> HttpResult<Response> {
     let opened = tokio::fs::File::open(&found.file).await;
     let mut file = match opened {
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Err(Failure::not_found("backup")),
@@ -44,11 +41,12 @@ pub async fn file(found: &Found, headers: &HeaderMap) -> Answer<Response> {
     }
     let is_current = text(header::IF_RANGE).is_none_or(|known| known == tag);
     let range = text(header::RANGE).filter(|_| is_current);
-    let (first, end, status) = match range.map_or(Wanted::Whole, |range| wanted(range, length)) {
-        Wanted::Whole => (0, length, StatusCode::OK),
-        Wanted::Part(first, end) => (first, end, StatusCode::PARTIAL_CONTENT),
-        Wanted::Nothing => {
-            let mut failure = Failure::new(StatusCode::RANGE_NOT_SATISFIABLE, "the file has no such part");
+    let (first, end, status) = match range.map_or(RequestedRange::Whole, |range| parse_range(range, length)) {
+        RequestedRange::Whole => (0, length, StatusCode::OK),
+        RequestedRange::Part(first, end) => (first, end, StatusCode::PARTIAL_CONTENT),
+        RequestedRange::Unsatisfiable => {
+            let mut failure =
+                Failure::new(StatusCode::RANGE_NOT_SATISFIABLE, "the file is shorter than the requested range");
             failure.header = Some(Box::new((header::CONTENT_RANGE, value(&format!("bytes */{length}"))?)));
             return Err(failure);
         }
@@ -65,11 +63,8 @@ pub async fn file(found: &Found, headers: &HeaderMap) -> Answer<Response> {
     Ok(finish(response, &tag))
 }
 
-/// Has a browser save it under this name.
-///
-/// # Errors
-/// None in practice.
-pub fn as_attachment(headers: &mut HeaderMap, name: &str) -> Answer<()> {
+/// Headers that make a browser save the response under this name.
+pub fn as_attachment(headers: &mut HeaderMap, name: &str) -> HttpResult<()> {
     let is_plain = |char: char| char.is_ascii_alphanumeric() || matches!(char, '.' | '-' | '_');
     let plain: String = name.chars().map(|char| if is_plain(char) { char } else { '_' }).collect();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
@@ -83,37 +78,37 @@ fn finish(mut response: Response, tag: &str) -> Response {
         headers.insert(header::ETAG, tag);
     }
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    // Kept, but asked about each time.
+    // A cache may keep the file, but must revalidate it each time.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     response
 }
 
-fn value(text: &str) -> Answer<HeaderValue> {
-    let bug = |_| Error::new(Code::Bug, "a header has characters that it cannot have");
+fn value(text: &str) -> HttpResult<HeaderValue> {
+    let bug = |_| Error::new(Code::Bug, "a response header contains invalid characters");
     Ok(HeaderValue::from_str(text).map_err(bug)?)
 }
 
-/// Several parts at once, and what cannot be understood, are answered with the whole, as they may be.
-fn wanted(range: &str, length: u64) -> Wanted {
+/// Multiple ranges and invalid ranges are ignored, as RFC 9110 allows, so that the response is the whole file.
+fn parse_range(range: &str, length: u64) -> RequestedRange {
     let Some((first, last)) = range.strip_prefix("bytes=").and_then(|range| range.trim().split_once('-')) else {
-        return Wanted::Whole;
+        return RequestedRange::Whole;
     };
     let number =
         |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u64>().ok()).flatten();
     match (first, last) {
         ("", last) => match number(last) {
-            Some(0) => Wanted::Nothing,
-            Some(_) if length == 0 => Wanted::Nothing,
-            Some(count) => Wanted::Part(length.saturating_sub(count), length),
-            None => Wanted::Whole,
+            Some(0) => RequestedRange::Unsatisfiable,
+            Some(_) if length == 0 => RequestedRange::Unsatisfiable,
+            Some(count) => RequestedRange::Part(length.saturating_sub(count), length),
+            None => RequestedRange::Whole,
         },
         (first, last) => match (number(first), last.is_empty(), number(last)) {
-            (Some(first), _, _) if first >= length => Wanted::Nothing,
-            (Some(first), true, _) => Wanted::Part(first, length),
+            (Some(first), _, _) if first >= length => RequestedRange::Unsatisfiable,
+            (Some(first), true, _) => RequestedRange::Part(first, length),
             (Some(first), false, Some(last)) if first <= last => {
-                Wanted::Part(first, length.min(last.saturating_add(1)))
+                RequestedRange::Part(first, length.min(last.saturating_add(1)))
             }
-            _ => Wanted::Whole,
+            _ => RequestedRange::Whole,
         },
     }
 }
@@ -123,25 +118,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_are_understood() {
+    fn ranges_are_parsed() {
         for (range, expected) in [
-            ("bytes=0-9", Wanted::Part(0, 10)),
-            ("bytes=90-", Wanted::Part(90, 100)),
-            ("bytes=-10", Wanted::Part(90, 100)),
-            ("bytes=-1000", Wanted::Part(0, 100)),
-            ("bytes=50-1000", Wanted::Part(50, 100)),
-            ("bytes=0-18446744073709551615", Wanted::Part(0, 100)),
-            ("bytes=100-", Wanted::Nothing),
-            ("bytes=-0", Wanted::Nothing),
-            ("bytes=9-0", Wanted::Whole),
-            ("bytes=0-1,5-6", Wanted::Whole),
-            ("bytes=a-b", Wanted::Whole),
-            ("bytes=-", Wanted::Whole),
-            ("items=0-9", Wanted::Whole),
-            ("bytes=99999999999999999999-", Wanted::Whole),
+            ("bytes=0-9", RequestedRange::Part(0, 10)),
+            ("bytes=90-", RequestedRange::Part(90, 100)),
+            ("bytes=-10", RequestedRange::Part(90, 100)),
+            ("bytes=-1000", RequestedRange::Part(0, 100)),
+            ("bytes=50-1000", RequestedRange::Part(50, 100)),
+            ("bytes=0-18446744073709551615", RequestedRange::Part(0, 100)),
+            ("bytes=100-", RequestedRange::Unsatisfiable),
+            ("bytes=-0", RequestedRange::Unsatisfiable),
+            ("bytes=9-0", RequestedRange::Whole),
+            ("bytes=0-1,5-6", RequestedRange::Whole),
+            ("bytes=a-b", RequestedRange::Whole),
+            ("bytes=-", RequestedRange::Whole),
+            ("items=0-9", RequestedRange::Whole),
+            ("bytes=99999999999999999999-", RequestedRange::Whole),
         ] {
-            assert_eq!(wanted(range, 100), expected, "{range}");
+            assert_eq!(parse_range(range, 100), expected, "{range}");
         }
-        assert_eq!(wanted("bytes=0-", 0), Wanted::Nothing);
+        assert_eq!(wanted("bytes=0-", 0), RequestedRange::Unsatisfiable);
     }
 }

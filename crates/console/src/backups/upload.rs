@@ -1,8 +1,7 @@
-//! A backup that somebody brings: written beside the others under a hidden name, verified, and only then called as one.
+//! Uploads of backups: an upload is written to a hidden file in the folder for backups, verified, and then renamed.
 //!
-//! One that this console's key sealed is read to its last byte. One that another key sealed is checked as far as can be
-//! without it (header, length, checksum): it is kept, opens with its own key only, and counts for nothing here: neither
-//! as this instance's newest nor among those that are kept.
+//! A backup sealed with this console's key is verified in full. Of a backup sealed with another key, only header, length
+//! and checksum can be verified. It is kept, but counts neither as this instance's newest backup nor for retention.
 
 use std::{
     fs,
@@ -22,9 +21,9 @@ use tokio::io::AsyncWriteExt;
 use super::{Backup, find};
 use crate::{
     Failure, Site,
-    auth::{CSRF_FIELD, Who},
+    auth::{CSRF_FIELD, Principal},
     blocking,
-    failure::Answer,
+    failure::HttpResult,
 };
 use engine::backup;
 use seqbac_header::Id;
@@ -34,17 +33,17 @@ use volume::{
     events::{self, Event, Kind},
 };
 
-/// No backup that is brought over HTTP is longer.
+/// The maximum size of an upload, in bytes.
 const LONGEST: u64 = 64 << 30;
-/// So much stays free: the server needs room, too.
+/// Bytes that stay free on the file system, because the server needs space, too.
 const STAYS_FREE: u64 = 256 << 20;
-/// Nothing came for so long: it was cut off.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// No CSRF token is longer.
+/// An upload that sends nothing for this time is aborted.
+const CHUNK_TIMEOUT: Duration = Duration::from_secs(60);
+/// In bytes.
 const LONGEST_TOKEN: usize = 256;
 const PREFIX: &str = ".upload-";
 
-/// A file that is gone when it is let go of.
+/// A file that is removed when this is dropped.
 struct Temporary(PathBuf);
 
 impl Drop for Temporary {
@@ -53,12 +52,9 @@ impl Drop for Temporary {
     }
 }
 
-/// Takes a request's backup in: its body, or the first file of a form.
-///
-/// # Errors
-/// 4xx for what is no whole backup, and for one that is there already; 413 for too long a one; 507 where there is no
-/// room for it.
-pub async fn take(site: &Site, who: &Who, request: Request) -> Answer<Backup> {
+/// Receives a backup from the body of a request, or from the first file of a multipart form. Fails with 409 if the backup
+/// exists already, with 413 if it is too long, and with 507 if the disk is full.
+pub async fn take(site: &Site, principal: &Principal, request: Request) -> HttpResult<Backup> {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let folder = site.console.volume.backups();
     let temporary = Temporary(folder.join(format!("{PREFIX}{}.tmp", Id::random().map_err(Error::from)?)));
@@ -67,7 +63,7 @@ pub async fn take(site: &Site, who: &Who, request: Request) -> Answer<Backup> {
             Failure::new(rejection.status(), rejection.body_text())
         };
         let form = Multipart::from_request(request, &()).await.map_err(rejected)?;
-        of_form(form, who, &folder, &temporary).await?;
+        of_form(form, principal, &folder, &temporary).await?;
     } else {
         let body = request.into_body().into_data_stream().map(|chunk| chunk.map_err(|_| cut_off()));
         write(body, &folder, &temporary.0).await?;
@@ -75,64 +71,64 @@ pub async fn take(site: &Site, who: &Who, request: Request) -> Answer<Backup> {
     let id = accept(site, &temporary).await?;
     let found = find(site, &id.to_string()).await?;
     let event = Event::new(Kind::BackupUploaded).with("FileName", found.backup.filename.as_str());
-    events::record(&site.console.volume, &event.with("Username", who.name()));
+    events::record(&site.console.volume, &event.with("Username", principal.name()));
     Ok(found.backup)
 }
 
-/// Removes what a crash left of uploads. Nobody else writes any: the console's lock is held.
+/// Removes unfinished uploads after a crash. No other process can be writing one, because we hold the console's lock.
 pub fn clear(volume: &Volume) {
     for entry in fs::read_dir(volume.backups()).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let is_ours = name.to_str().is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(".tmp"));
         if is_ours && let Err(error) = durable::remove_file(&entry.path()) {
-            log::warn!("what is left of an upload was not removed: {error}");
+            log::warn!("cannot remove an unfinished upload: {error}");
         }
     }
 }
 
-async fn of_form(mut form: Multipart, who: &Who, folder: &Path, temporary: &Temporary) -> Answer<()> {
-    let mut awaited = who.csrf_awaited;
+async fn of_form(mut form: Multipart, principal: &Principal, folder: &Path, temporary: &Temporary) -> HttpResult<()> {
+    let mut awaited = principal.csrf_awaited;
     while let Some(field) = in_time(form.next_field()).await?.map_err(broken)? {
         if field.name() == Some(CSRF_FIELD) && field.file_name().is_none() {
-            who.check_csrf(&in_time(token_of(field)).await??)?;
+            principal.check_csrf(&in_time(token_of(field)).await??)?;
             awaited = false;
         } else if field.file_name().is_some() {
             if awaited {
-                // The token has to come first: nothing is written for somebody else's page.
-                who.check_csrf("")?;
+                // The token has to come before the file, so that a page of another site cannot write anything.
+                principal.check_csrf("")?;
             }
             return write(field.map(|chunk| chunk.map_err(|_| cut_off())), folder, &temporary.0).await;
         }
     }
-    Err(Failure::new(StatusCode::BAD_REQUEST, "the form has no file in it"))
+    Err(Failure::new(StatusCode::BAD_REQUEST, "the form contains no file"))
 }
 
-/// The CSRF token, of which nobody knows yet whose it is: no more than a token is read.
-async fn token_of(mut field: Field<'_>) -> Answer<String> {
+/// Reads the CSRF token. The length is limited, because the request is not trusted before the token is checked.
+async fn token_of(mut field: Field<'_>) -> HttpResult<String> {
     let mut token = Vec::new();
     while let Some(chunk) = field.chunk().await.map_err(broken)? {
         token.extend_from_slice(&chunk);
         if token.len() > LONGEST_TOKEN {
-            return Err(Failure::new(StatusCode::FORBIDDEN, "the CSRF token is too long to be one"));
+            return Err(Failure::new(StatusCode::FORBIDDEN, "the CSRF token is too long"));
         }
     }
     Ok(String::from_utf8_lossy(&token).into_owned())
 }
 
-async fn in_time<T>(come: impl Future<Output = T>) -> Answer<T> {
-    let slow = |_| Failure::new(StatusCode::REQUEST_TIMEOUT, "the upload has stopped");
-    tokio::time::timeout(PATIENCE, come).await.map_err(slow)
+async fn in_time<T>(come: impl Future<Output = T>) -> HttpResult<T> {
+    let slow = |_| Failure::new(StatusCode::REQUEST_TIMEOUT, "the upload has stalled");
+    tokio::time::timeout(CHUNK_TIMEOUT, come).await.map_err(slow)
 }
 
 fn broken(_: axum::extract::multipart::MultipartError) -> Failure {
-    Failure::new(StatusCode::BAD_REQUEST, "the form makes no sense")
+    Failure::new(StatusCode::BAD_REQUEST, "the form cannot be decoded")
 }
 
 fn cut_off() -> Failure {
-    Failure::new(StatusCode::BAD_REQUEST, "the upload was cut off")
+    Failure::new(StatusCode::BAD_REQUEST, "the upload is incomplete")
 }
 
-async fn write(chunks: impl Stream<Item = Answer<Bytes>>, folder: &Path, temporary: &Path) -> Answer<()> {
+async fn write(chunks: impl Stream<Item = HttpResult<Bytes>>, folder: &Path, temporary: &Path) -> HttpResult<()> {
     let mut chunks = std::pin::pin!(chunks);
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true).mode(0o600);
@@ -144,7 +140,10 @@ async fn write(chunks: impl Stream<Item = Answer<Bytes>>, folder: &Path, tempora
         let before = written >> 20;
         written += chunk.len() as u64;
         if written > LONGEST {
-            return Err(Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "the backup is too long"));
+            return Err(Failure::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                format!("the backup is larger than {} GiB", LONGEST >> 30),
+            ));
         }
         if before == 0 || written >> 20 != before {
             refuse_no_room(folder, chunk.len() as u64)?;
@@ -157,44 +156,44 @@ async fn write(chunks: impl Stream<Item = Answer<Bytes>>, folder: &Path, tempora
     Ok(blocking(move || durable::sync_file(&file, &path)).await?)
 }
 
-fn refuse_no_room(folder: &Path, bytes: u64) -> Answer<()> {
+fn refuse_no_room(folder: &Path, bytes: u64) -> HttpResult<()> {
     let free = nix::sys::statvfs::statvfs(folder).on("look at", folder)?;
     #[allow(clippy::useless_conversion, reason = "the types differ by platform")]
     let free = u64::from(free.blocks_available()).saturating_mul(u64::from(free.fragment_size()));
     if free.saturating_sub(bytes) < STAYS_FREE {
-        return Err(Failure::new(StatusCode::INSUFFICIENT_STORAGE, "there is no room for it")
-            .hint("free space where the backups are kept"));
+        return Err(Failure::new(StatusCode::INSUFFICIENT_STORAGE, "not enough disk space for the backup")
+            .hint(format!("free space in {}", folder.display())));
     }
     Ok(())
 }
 
-/// Verifies it, and gives it its name.
-async fn accept(site: &Site, temporary: &Temporary) -> Answer<Id> {
+/// Verifies the upload and moves it to its final name.
+async fn accept(site: &Site, temporary: &Temporary) -> HttpResult<Id> {
     let path = temporary.0.clone();
     let scrubbed = blocking(move || {
         let file = fs::File::open(&path).on("open", &path)?;
         let scrubbed = seqbac::scrub(std::io::BufReader::with_capacity(256 << 10, file));
-        scrubbed.map_err(|error| Error::from(error).context("the upload is no whole backup"))
+        scrubbed.map_err(|error| Error::from(error).context("the upload is not a complete backup"))
     })
     .await?;
     let header = scrubbed.header;
     if find(site, &header.id.to_string()).await.is_ok() {
-        return Err(Failure::new(StatusCode::CONFLICT, "this backup is there already"));
+        return Err(Failure::new(StatusCode::CONFLICT, "this backup exists already"));
     }
     if header.key_fingerprint == site.console.key.fingerprint() {
         verify(site, &temporary.0).await?;
     }
     let (from, folder) = (temporary.0.clone(), site.console.volume.backups());
     let (created, id) = (header.created, header.id);
-    blocking(move || name(&from, &folder, created, id)).await?;
+    blocking(move || move_into_place(&from, &folder, created, id)).await?;
     Ok(id)
 }
 
-async fn verify(site: &Site, file: &Path) -> Answer<()> {
-    let no_text = || Error::new(Code::Unexpected, "the path of the folder of backups is no UTF-8 text");
+async fn verify(site: &Site, file: &Path) -> HttpResult<()> {
+    let no_text = || Error::new(Code::Unexpected, "the path of the folder for backups is not valid UTF-8");
     let file = file.to_str().ok_or_else(no_text)?;
-    let found = site.console.jobs.verb(&site.console, &["verify", "--json", "--", file]).await?;
-    // The object of `verify` has an error for each backup.
+    let found = site.console.jobs.command(&site.console, &["verify", "--json", "--", file]).await?;
+    // `verify --json` reports an error per backup.
     let error = found.pointer("/backups/0/error/error").or_else(|| found.pointer("/backups/0/error"));
     match error.and_then(serde_json::Value::as_str) {
         None => Ok(()),
@@ -205,8 +204,8 @@ async fn verify(site: &Site, file: &Path) -> Answer<()> {
     }
 }
 
-/// As an immediate backup of its time: never as a scheduled one, which retention would count.
-fn name(from: &Path, folder: &Path, created: jiff::Timestamp, id: Id) -> Result<()> {
+/// Names the file like an immediate backup of its time, because retention would count a scheduled one.
+fn move_into_place(from: &Path, folder: &Path, created: jiff::Timestamp, id: Id) -> Result<()> {
     let plain = backup::immediate(created);
     let stem = plain.trim_end_matches(".seqbac");
     let own = format!("{stem}-{}.{}", &id.to_string()[..8], backup::EXTENSION);
@@ -215,5 +214,5 @@ fn name(from: &Path, folder: &Path, created: jiff::Timestamp, id: Id) -> Result<
             return Ok(());
         }
     }
-    Err(Error::new(Code::ConfirmationNeeded, "a backup of this time is there already"))
+    Err(Error::new(Code::ConfirmationNeeded, "a backup of this time exists already"))
 }

@@ -1,7 +1,7 @@
-//! App instances: an outgoing request or mail, with its settings, for the events of signals.
+//! App instances, which are the notifications of the console: webhooks and mails for the events of signals.
 //!
-//! A sensitive setting is kept sealed with the secret key, under the name `appinstances/<id>/<setting>`, and is never
-//! shown: only that it is set.
+//! Sensitive settings are stored in the table `secrets`, sealed with the secret key, under the name
+//! `appinstances/<id>/<setting>`. The API shows only their names.
 
 use engine::sealed::Seal;
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Links, from_json, links, new_id, none_such, signals, stored, title, to_json};
+use super::{Links, database_error, from_json, links, new_id, not_found, signals, title, to_json};
 use crate::notify::{
     kinds::{self, AppKind},
     signal::SignalExpression,
@@ -22,62 +22,54 @@ use volume::error::{Error, Result};
 const MOST: usize = 200;
 const LONGEST_SETTING: usize = 16 << 10;
 
-/// An app instance, as it is shown.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct AppInstance {
-    /// Its id.
     pub id: String,
-    /// Which app it is: `app-http`, `app-smtp`.
+    /// `app-http` or `app-smtp`.
     pub app_id: String,
-    /// What that is called.
     pub app_name: String,
-    /// What it is called.
     pub title: String,
-    /// Its settings, but for sensitive ones.
+    /// Without the sensitive settings.
     pub settings: BTreeMap<String, String>,
-    /// The sensitive settings that are set.
+    /// Names of the sensitive settings that have a value.
     pub set_sensitive_settings: Vec<String>,
-    /// Whether it is sent events at all.
+    /// If false, no events are sent.
     pub accept_streamed_events: bool,
-    /// Which events it is sent, as Seq has it: `{"Kind": "Signal", "SignalId": …}`, or `Intersection` or `Union` of
-    /// `Left` and `Right`; null for all.
+    /// Selects the events, as in Seq: `{"Kind": "Signal", "SignalId": …}`, or an `Intersection` or `Union` of `Left` and
+    /// `Right`. If null, all events are sent.
     #[schema(value_type = Option<Object>)]
     pub streamed_signal_expression: Option<SignalExpression>,
-    /// For how long events are suppressed after the first of them: `00:05:00`.
+    /// The length of the suppression window, which starts with the first event: `00:05:00`.
     pub suppression_time: Option<String>,
-    /// How many of them are sent all the same.
+    /// The number of events that are sent per window.
     pub events_per_suppression_window: Option<u32>,
-    /// Whether it is off: by quarantine, or because somebody said so.
+    /// Whether quarantine or a user has switched it off.
     pub is_disabled: bool,
     /// Kept for Seq's clients.
     pub is_input: bool,
-    /// Where it is.
     pub links: Links,
 }
 
-/// An app instance, as it is sent. Whatever is absent stays as it is. A setting with an empty value is removed; a
-/// sensitive one that is absent stays.
+/// Absent fields stay as they are. A setting with an empty value is removed; a sensitive setting that is absent stays.
 #[derive(Clone, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct AppInstanceInput {
-    /// Which app it is; cannot be changed.
+    /// Required in a new app instance; cannot be changed.
     pub app_id: Option<String>,
-    /// What it is called.
     pub title: Option<String>,
-    /// Its settings, sensitive ones among them.
+    /// Including sensitive settings.
     pub settings: Option<BTreeMap<String, String>>,
-    /// Whether it is sent events at all.
+    /// If false, no events are sent.
     pub accept_streamed_events: Option<bool>,
-    /// Which events it is sent: null for all.
-    #[serde(deserialize_with = "given")]
+    /// If null, all events are sent.
+    #[serde(deserialize_with = "nullable")]
     #[schema(value_type = Option<Object>)]
     pub streamed_signal_expression: Option<Option<SignalExpression>>,
-    /// For how long events are suppressed after the first of them: `00:05:00`. Empty for not at all.
+    /// The length of the suppression window: `00:05:00`. Empty for none.
     pub suppression_time: Option<String>,
-    /// How many of them are sent all the same.
+    /// The number of events that are sent per window.
     pub events_per_suppression_window: Option<u32>,
-    /// Whether it is off.
     pub is_disabled: Option<bool>,
 }
 
@@ -87,15 +79,17 @@ impl std::fmt::Debug for AppInstanceInput {
     }
 }
 
-/// Tells null from absent.
-fn given<'de, D: serde::Deserializer<'de>>(from: D) -> std::result::Result<Option<Option<SignalExpression>>, D::Error> {
+/// Distinguishes null (`Some(None)`) from absent (`None`).
+fn nullable<'de, D: serde::Deserializer<'de>>(
+    from: D,
+) -> std::result::Result<Option<Option<SignalExpression>>, D::Error> {
     Option::deserialize(from).map(Some)
 }
 
 const COLUMNS: &str = "id, app_id, title, settings, streamed_signal_expression, accept_streamed_events, \
                        suppression_time, events_per_suppression_window, is_disabled";
 
-fn of_row(row: &Row<'_>) -> rusqlite::Result<AppInstance> {
+fn from_row(row: &Row<'_>) -> rusqlite::Result<AppInstance> {
     let id: String = row.get(0)?;
     let app_id: String = row.get(1)?;
     let expression: Option<String> = row.get(4)?;
@@ -116,43 +110,34 @@ fn of_row(row: &Row<'_>) -> rusqlite::Result<AppInstance> {
     })
 }
 
-/// All app instances, by title.
-///
-/// # Errors
-/// Where the database cannot be read.
+/// Sorted by title.
 pub fn list(connection: &Connection) -> Result<Vec<AppInstance>> {
     let sql = format!("SELECT {COLUMNS} FROM appinstances ORDER BY title, id");
-    let read = || connection.prepare(&sql)?.query_map([], of_row)?.collect::<rusqlite::Result<Vec<_>>>();
-    let all = read().map_err(|cause| stored(&cause))?;
+    let read = || connection.prepare(&sql)?.query_map([], from_row)?.collect::<rusqlite::Result<Vec<_>>>();
+    let all = read().map_err(|cause| database_error(&cause))?;
     all.into_iter().map(|instance| with_secrets(connection, instance)).collect()
 }
 
-/// One of them.
-///
-/// # Errors
-/// `NotFound` where there is none.
+/// Fails with `NotFound`.
 pub fn find(connection: &Connection, id: &str) -> Result<AppInstance> {
     let sql = format!("SELECT {COLUMNS} FROM appinstances WHERE id = ?1");
-    let found = connection.query_row(&sql, [id], of_row).optional().map_err(|cause| stored(&cause))?;
-    with_secrets(connection, found.ok_or_else(|| none_such("app instance", id))?)
+    let found = connection.query_row(&sql, [id], from_row).optional().map_err(|cause| database_error(&cause))?;
+    with_secrets(connection, found.ok_or_else(|| not_found("app instance", id))?)
 }
 
-/// Makes one.
-///
-/// # Errors
-/// `Usage` for what makes no sense: an app that is not there, settings that it does not have, a signal that is not there.
+/// Fails with `Usage` for an unknown app or signal, and for invalid settings.
 pub fn create(connection: &mut Connection, input: AppInstanceInput, key: &SecretKey) -> Result<AppInstance> {
-    let transaction = connection.transaction().map_err(|cause| stored(&cause))?;
+    let transaction = connection.transaction().map_err(|cause| database_error(&cause))?;
     if list(&transaction)?.len() >= MOST {
-        return Err(Error::usage(format!("there are {MOST} app instances, and that is enough")));
+        return Err(Error::usage(format!("cannot create more than {MOST} app instances")));
     }
-    let app_id = input.app_id.clone().ok_or_else(|| Error::usage("AppId is absent"))?;
+    let app_id = input.app_id.clone().ok_or_else(|| Error::usage("AppId is missing"))?;
     if input.title.is_none() {
-        return Err(Error::usage("Title is absent"));
+        return Err(Error::usage("Title is missing"));
     }
     let id = new_id("appinstance")?;
     let insert = "INSERT INTO appinstances (id, app_id, title) VALUES (?1, ?2, '')";
-    transaction.execute(insert, [&id, &app_id]).map_err(|cause| stored(&cause))?;
+    transaction.execute(insert, [&id, &app_id]).map_err(|cause| database_error(&cause))?;
     change(
         &transaction,
         &id,
@@ -160,41 +145,34 @@ pub fn create(connection: &mut Connection, input: AppInstanceInput, key: &Secret
         key,
     )?;
     let instance = find(&transaction, &id)?;
-    transaction.commit().map_err(|cause| stored(&cause))?;
+    transaction.commit().map_err(|cause| database_error(&cause))?;
     Ok(instance)
 }
 
-/// Changes one.
-///
-/// # Errors
-/// `NotFound`; `Usage` for what makes no sense.
 pub fn update(connection: &mut Connection, id: &str, input: AppInstanceInput, key: &SecretKey) -> Result<AppInstance> {
-    let transaction = connection.transaction().map_err(|cause| stored(&cause))?;
+    let transaction = connection.transaction().map_err(|cause| database_error(&cause))?;
     change(&transaction, id, input, key)?;
     let instance = find(&transaction, id)?;
-    transaction.commit().map_err(|cause| stored(&cause))?;
+    transaction.commit().map_err(|cause| database_error(&cause))?;
     Ok(instance)
 }
 
-/// Removes one, and its secrets.
-///
-/// # Errors
-/// `NotFound` where there is none.
+/// Removes an app instance and its sensitive settings.
 pub fn remove(connection: &mut Connection, id: &str) -> Result<AppInstance> {
-    let transaction = connection.transaction().map_err(|cause| stored(&cause))?;
+    let transaction = connection.transaction().map_err(|cause| database_error(&cause))?;
     let instance = find(&transaction, id)?;
     for setting in &instance.set_sensitive_settings {
-        forget(&transaction, id, setting)?;
+        remove_secret(&transaction, id, setting)?;
     }
-    transaction.execute("DELETE FROM appinstances WHERE id = ?1", [id]).map_err(|cause| stored(&cause))?;
-    transaction.commit().map_err(|cause| stored(&cause))?;
+    transaction.execute("DELETE FROM appinstances WHERE id = ?1", [id]).map_err(|cause| database_error(&cause))?;
+    transaction.commit().map_err(|cause| database_error(&cause))?;
     Ok(instance)
 }
 
 fn change(connection: &Connection, id: &str, input: AppInstanceInput, key: &SecretKey) -> Result<()> {
     let mut instance = find(connection, id)?;
     if input.app_id.as_ref().is_some_and(|app_id| *app_id != instance.app_id) {
-        return Err(Error::usage("AppId cannot be changed").hint("make another app instance"));
+        return Err(Error::usage("AppId cannot be changed").hint("create another app instance"));
     }
     if let Some(text) = input.title {
         instance.title = title("Title", &text)?;
@@ -203,8 +181,8 @@ fn change(connection: &Connection, id: &str, input: AppInstanceInput, key: &Secr
         let secrets = take_settings(&mut instance, settings)?;
         for (setting, secret) in secrets {
             match secret.is_empty() {
-                true => forget(connection, id, &setting)?,
-                false => keep(connection, id, &setting, &secret, key)?,
+                true => remove_secret(connection, id, &setting)?,
+                false => store_secret(connection, id, &setting, &secret, key)?,
             }
         }
     }
@@ -227,9 +205,9 @@ fn change(connection: &Connection, id: &str, input: AppInstanceInput, key: &Secr
     write(connection, &instance)
 }
 
-/// Plain settings into the instance; the secrets that were given, apart.
-fn take_settings(instance: &mut AppInstance, given: BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
-    if let Some((name, _)) = given.iter().find(|(_, value)| value.len() > LONGEST_SETTING) {
+/// Replaces the plain settings of the instance, and returns the sensitive ones.
+fn take_settings(instance: &mut AppInstance, input: BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
+    if let Some((name, _)) = input.iter().find(|(_, value)| value.len() > LONGEST_SETTING) {
         return Err(Error::usage(format!("Settings.{name} is too long: at most {LONGEST_SETTING} bytes")));
     }
     let kind = kinds::find(&instance.app_id);
@@ -239,11 +217,11 @@ fn take_settings(instance: &mut AppInstance, given: BTreeMap<String, String>) ->
         })
     };
     let (secrets, plain): (BTreeMap<_, _>, BTreeMap<_, _>) =
-        given.into_iter().partition(|(name, _)| is_sensitive(name));
+        input.into_iter().partition(|(name, _)| is_sensitive(name));
     instance.settings = plain.into_iter().filter(|(_, value)| !value.trim().is_empty()).collect();
     let mut all = instance.settings.clone();
     for name in &instance.set_sensitive_settings {
-        // Set, whatever it is: what makes sense as a header, too.
+        // A stand-in for the stored value, which `check` does not need to know. It is also valid as a header.
         all.insert(name.clone(), "X: x".to_owned());
     }
     all.extend(secrets.iter().map(|(name, value)| (name.clone(), value.clone())));
@@ -267,16 +245,16 @@ fn secret_name(id: &str, setting: &str) -> String {
     format!("appinstances/{id}/{setting}")
 }
 
-fn keep(connection: &Connection, id: &str, setting: &str, secret: &str, key: &SecretKey) -> Result<()> {
+fn store_secret(connection: &Connection, id: &str, setting: &str, secret: &str, key: &SecretKey) -> Result<()> {
     let name = secret_name(id, setting);
     let sealed = key.seal(&name, secret)?;
     let sql = "INSERT INTO secrets (name, sealed) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET sealed = ?2";
-    connection.execute(sql, [&name, &sealed]).map(drop).map_err(|cause| stored(&cause))
+    connection.execute(sql, [&name, &sealed]).map(drop).map_err(|cause| database_error(&cause))
 }
 
-fn forget(connection: &Connection, id: &str, setting: &str) -> Result<()> {
+fn remove_secret(connection: &Connection, id: &str, setting: &str) -> Result<()> {
     let sql = "DELETE FROM secrets WHERE name = ?1";
-    connection.execute(sql, [secret_name(id, setting)]).map(drop).map_err(|cause| stored(&cause))
+    connection.execute(sql, [secret_name(id, setting)]).map(drop).map_err(|cause| database_error(&cause))
 }
 
 fn with_secrets(connection: &Connection, mut instance: AppInstance) -> Result<AppInstance> {
@@ -286,7 +264,7 @@ fn with_secrets(connection: &Connection, mut instance: AppInstance) -> Result<Ap
         let mut query = connection.prepare(sql)?;
         query.query_map([&prefix], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()
     };
-    let names = read().map_err(|cause| stored(&cause))?;
+    let names = read().map_err(|cause| database_error(&cause))?;
     instance.set_sensitive_settings =
         names.iter().filter_map(|name| name.strip_prefix(&prefix)).map(str::to_owned).collect();
     Ok(instance)
@@ -307,5 +285,5 @@ fn write(connection: &Connection, instance: &AppInstance) -> Result<()> {
         instance.events_per_suppression_window,
         instance.is_disabled
     ];
-    connection.execute(sql, values).map(drop).map_err(|cause| stored(&cause))
+    connection.execute(sql, values).map(drop).map_err(|cause| database_error(&cause))
 }

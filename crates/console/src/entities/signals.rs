@@ -5,43 +5,37 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{Links, from_json, links, new_id, none_such, optional, short, stored, title, to_json};
+use super::{Links, database_error, from_json, links, new_id, not_found, optional, short, title, to_json};
 use crate::{filter::Filter, notify::signal::SignalExpression};
 use volume::error::{Code, Error, Result};
 
 const MOST: usize = 1000;
 const MOST_FILTERS: usize = 50;
 
-/// A filter of a signal, as Seq has it.
+/// A filter of a signal, in Seq's shape.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct SignalFilter {
-    /// What it is for.
     pub description: Option<String>,
-    /// Whether that is left out where the filter is shown.
+    /// Kept for Seq's clients.
     pub description_is_excluded: bool,
-    /// The filter.
     pub filter: Option<String>,
-    /// As somebody typed it.
+    /// The filter as the user typed it.
     pub filter_non_strict: Option<String>,
 }
 
-/// A signal, as it is shown.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct Signal {
-    /// Its id.
     pub id: String,
-    /// What it is called.
     pub title: String,
-    /// What it is for.
     pub description: Option<String>,
-    /// Every one of them has to match.
+    /// An event must match all of them.
     pub filters: Vec<SignalFilter>,
     /// Kept for Seq's clients.
     #[schema(value_type = Vec<Object>)]
     pub columns: Vec<Value>,
-    /// Whether it needs the permission `Project` to be changed.
+    /// Whether changing it needs the permission `Project`.
     pub is_protected: bool,
     /// Kept for Seq's clients.
     pub is_index_suppressed: bool,
@@ -49,26 +43,23 @@ pub struct Signal {
     pub grouping: String,
     /// Kept for Seq's clients.
     pub explicit_group_name: Option<String>,
-    /// Whose it is; everybody's where it is shared.
+    /// Null for a shared signal.
     pub owner_id: Option<String>,
-    /// Where it is.
     pub links: Links,
 }
 
-/// A signal, as it is sent. Whatever is absent stays as it is.
+/// Absent fields stay as they are.
 #[derive(Debug, Clone, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct SignalInput {
-    /// What it is called.
     pub title: Option<String>,
-    /// What it is for.
     pub description: Option<String>,
-    /// Every one of them has to match.
+    /// An event must match all of them.
     pub filters: Option<Vec<SignalFilter>>,
     /// Kept for Seq's clients.
     #[schema(value_type = Option<Vec<Object>>)]
     pub columns: Option<Vec<Value>>,
-    /// Whether it needs the permission `Project` to be changed.
+    /// Whether changing it needs the permission `Project`.
     pub is_protected: Option<bool>,
     /// Kept for Seq's clients.
     pub is_index_suppressed: Option<bool>,
@@ -81,18 +72,15 @@ pub struct SignalInput {
 /// Kept for Seq's clients.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 pub enum Grouping {
-    /// By what the filters are.
     Inferred,
-    /// By a name.
     Explicit,
-    /// None.
     None,
 }
 
 const COLUMNS: &str = "id, title, description, filters, columns, is_protected, is_index_suppressed, grouping, \
                        explicit_group_name, owner_id";
 
-fn of_row(row: &Row<'_>) -> rusqlite::Result<Signal> {
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Signal> {
     let id: String = row.get(0)?;
     Ok(Signal {
         links: links("signals", &id),
@@ -109,88 +97,68 @@ fn of_row(row: &Row<'_>) -> rusqlite::Result<Signal> {
     })
 }
 
-/// All signals, by title.
-///
-/// # Errors
-/// Where the database cannot be read.
+/// Sorted by title.
 pub fn list(connection: &Connection) -> Result<Vec<Signal>> {
     let sql = format!("SELECT {COLUMNS} FROM signals ORDER BY title, id");
-    let read = || connection.prepare(&sql)?.query_map([], of_row)?.collect::<rusqlite::Result<_>>();
-    read().map_err(|cause| stored(&cause))
+    let read = || connection.prepare(&sql)?.query_map([], from_row)?.collect::<rusqlite::Result<_>>();
+    read().map_err(|cause| database_error(&cause))
 }
 
-/// One of them.
-///
-/// # Errors
-/// `NotFound` where there is none.
+/// Fails with `NotFound`.
 pub fn find(connection: &Connection, id: &str) -> Result<Signal> {
     let sql = format!("SELECT {COLUMNS} FROM signals WHERE id = ?1");
-    let found = connection.query_row(&sql, [id], of_row).optional().map_err(|cause| stored(&cause))?;
-    found.ok_or_else(|| none_such("signal", id))
+    let found = connection.query_row(&sql, [id], from_row).optional().map_err(|cause| database_error(&cause))?;
+    found.ok_or_else(|| not_found("signal", id))
 }
 
-/// Makes one, of this owner.
-///
-/// # Errors
-/// `Usage` for what makes no sense, a filter that cannot be understood among it.
+/// Fails with `Usage` for an invalid filter.
 pub fn create(connection: &mut Connection, input: SignalInput, owner: Option<String>) -> Result<Signal> {
-    let transaction = connection.transaction().map_err(|cause| stored(&cause))?;
+    let transaction = connection.transaction().map_err(|cause| database_error(&cause))?;
     if list(&transaction)?.len() >= MOST {
-        return Err(Error::usage(format!("there are {MOST} signals, and that is enough")));
+        return Err(Error::usage(format!("cannot create more than {MOST} signals")));
     }
     if input.title.is_none() {
-        return Err(Error::usage("Title is absent"));
+        return Err(Error::usage("Title is missing"));
     }
     let id = new_id("signal")?;
     let insert = "INSERT INTO signals (id, title, owner_id) VALUES (?1, '', ?2)";
-    transaction.execute(insert, params![id, owner]).map_err(|cause| stored(&cause))?;
+    transaction.execute(insert, params![id, owner]).map_err(|cause| database_error(&cause))?;
     write(&transaction, &changed(find(&transaction, &id)?, input)?)?;
     let signal = find(&transaction, &id)?;
-    transaction.commit().map_err(|cause| stored(&cause))?;
+    transaction.commit().map_err(|cause| database_error(&cause))?;
     Ok(signal)
 }
 
-/// Changes one.
-///
-/// # Errors
-/// `NotFound`; `Usage` for what makes no sense.
 pub fn update(connection: &mut Connection, id: &str, input: SignalInput) -> Result<Signal> {
-    let transaction = connection.transaction().map_err(|cause| stored(&cause))?;
+    let transaction = connection.transaction().map_err(|cause| database_error(&cause))?;
     write(&transaction, &changed(find(&transaction, id)?, input)?)?;
     let signal = find(&transaction, id)?;
-    transaction.commit().map_err(|cause| stored(&cause))?;
+    transaction.commit().map_err(|cause| database_error(&cause))?;
     Ok(signal)
 }
 
 /// Removes one.
-///
-/// # Errors
-/// `NotFound`; `ConfirmationNeeded` where an app is sent its events: it would be sent none, and nobody would know.
 pub fn remove(connection: &mut Connection, id: &str) -> Result<Signal> {
-    let transaction = connection.transaction().map_err(|cause| stored(&cause))?;
+    let transaction = connection.transaction().map_err(|cause| database_error(&cause))?;
     let signal = find(&transaction, id)?;
     for (title, expression) in expressions(&transaction)? {
         if serde_json::from_str(&expression).is_ok_and(|expression| names(&expression, id)) {
-            return Err(Error::new(Code::ConfirmationNeeded, format!("the app {title:?} is sent its events"))
-                .hint("have the app be sent another signal's first"));
+            return Err(Error::new(Code::ConfirmationNeeded, format!("the notification {title:?} uses this signal"))
+                .hint("first choose another signal for the notification"));
         }
     }
-    transaction.execute("DELETE FROM signals WHERE id = ?1", [id]).map_err(|cause| stored(&cause))?;
-    transaction.commit().map_err(|cause| stored(&cause))?;
+    transaction.execute("DELETE FROM signals WHERE id = ?1", [id]).map_err(|cause| database_error(&cause))?;
+    transaction.commit().map_err(|cause| database_error(&cause))?;
     Ok(signal)
 }
 
-/// The filters of a signal, as they are evaluated.
-///
-/// # Errors
-/// `Usage` for one that cannot be understood.
+/// The parsed filters of a signal.
 pub fn compiled(signal: &Signal) -> Result<Vec<Filter>> {
     let texts = signal.filters.iter().filter_map(|filter| filter.filter.as_deref()).map(str::trim);
     texts.filter(|text| !text.is_empty()).map(str::parse).collect()
 }
 
-/// Whether an expression is made of this signal.
-#[must_use]
+/// Whether an expression contains this signal.
 pub fn names(expression: &SignalExpression, id: &str) -> bool {
     match expression {
         SignalExpression::Signal { signal_id } => signal_id == id,
@@ -206,7 +174,7 @@ fn expressions(connection: &Connection) -> Result<Vec<(String, String)>> {
         let mut query = connection.prepare(sql)?;
         query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()
     };
-    read().map_err(|cause| stored(&cause))
+    read().map_err(|cause| database_error(&cause))
 }
 
 fn changed(mut signal: Signal, input: SignalInput) -> Result<Signal> {
@@ -218,7 +186,7 @@ fn changed(mut signal: Signal, input: SignalInput) -> Result<Signal> {
     }
     if let Some(filters) = input.filters {
         if filters.len() > MOST_FILTERS {
-            return Err(Error::usage(format!("there are too many Filters: at most {MOST_FILTERS}")));
+            return Err(Error::usage(format!("too many Filters: at most {MOST_FILTERS}")));
         }
         for filter in &filters {
             short("Filters.Description", filter.description.as_deref().unwrap_or_default())?;
@@ -257,5 +225,5 @@ fn write(connection: &Connection, signal: &Signal) -> Result<()> {
         signal.grouping,
         signal.explicit_group_name
     ];
-    connection.execute(sql, values).map(drop).map_err(|cause| stored(&cause))
+    connection.execute(sql, values).map(drop).map_err(|cause| database_error(&cause))
 }

@@ -1,84 +1,73 @@
-//! Users. What is kept of a password is its Argon2id hash, and is never shown.
+//! Users. The metastore holds the Argon2id hash of a password, and the API never shows it.
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::{Links, from_json, links, new_id, none_such, optional, roles, settings, short, stored, title, to_json};
+use super::{
+    Links, database_error, from_json, links, new_id, not_found, optional, roles, settings, short, title, to_json,
+};
 use crate::permission::{Permission, Permissions};
 use volume::error::{Code, Error, Result};
 
-/// Nobody has that many, and the list is one answer.
+/// Limited, because the list of users is a single response.
 const MOST: usize = 1000;
 
-/// A user, as it is shown.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct User {
-    /// Its id.
     pub id: String,
-    /// What it logs in as.
     pub username: String,
-    /// What it is called.
     pub display_name: Option<String>,
-    /// Where mails to it go.
     pub email_address: Option<String>,
-    /// What it prefers.
+    /// Kept for Seq's clients.
     #[schema(value_type = Object)]
     pub preferences: Map<String, Value>,
-    /// Events that it is shown; kept for Seq's clients.
+    /// Kept for Seq's clients.
     pub view_filter: Option<String>,
-    /// Whether the password has to be changed at the next login.
+    /// Whether the password must be changed at the next login.
     pub must_change_password: bool,
-    /// Its roles.
     pub role_ids: Vec<String>,
-    /// Whether it can log in at all.
+    /// If false, the user cannot log in.
     pub has_password: bool,
-    /// At a login: what requests that change something carry as `X-Seq-CsrfToken`.
+    /// Only in the response to a login: the value of `X-Seq-CsrfToken` for requests that change something.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub csrf_token: Option<String>,
-    /// Where it is.
     pub links: Links,
 }
 
 impl User {
-    /// What it may do. Without any role it may still see itself, and log out.
-    #[must_use]
+    /// Includes `Public`, so that a user without roles can see itself and log out.
     pub fn permissions(&self) -> Permissions {
         roles::permissions(&self.role_ids).or(Permission::Public.into())
     }
 }
 
-/// A user, as it is sent. Whatever is absent stays as it is, or is empty in a new one.
+/// Absent fields stay as they are; in a new user they are empty.
 #[derive(Debug, Clone, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct UserInput {
-    /// What it logs in as.
     pub username: Option<String>,
-    /// What it is called.
     pub display_name: Option<String>,
-    /// Where mails to it go.
     pub email_address: Option<String>,
-    /// What it prefers.
+    /// Kept for Seq's clients.
     #[schema(value_type = Option<Object>)]
     pub preferences: Option<Map<String, Value>>,
     /// Kept for Seq's clients.
     pub view_filter: Option<String>,
-    /// Whether the password has to be changed at the next login.
+    /// Whether the password must be changed at the next login.
     pub must_change_password: Option<bool>,
-    /// Its roles.
     pub role_ids: Option<Vec<String>>,
-    /// Another password. Never shown.
     pub new_password: Option<String>,
-    /// The present password: needed where a user changes its own.
+    /// Required if you change your own password.
     pub current_password: Option<String>,
 }
 
 const COLUMNS: &str = "id, username, display_name, email_address, preferences, view_filter, must_change_password, \
                        role_ids, password_hash IS NOT NULL";
 
-fn of_row(row: &Row<'_>) -> rusqlite::Result<User> {
+fn from_row(row: &Row<'_>) -> rusqlite::Result<User> {
     let id: String = row.get(0)?;
     Ok(User {
         links: links("users", &id),
@@ -95,62 +84,44 @@ fn of_row(row: &Row<'_>) -> rusqlite::Result<User> {
     })
 }
 
-/// All users, by name.
-///
-/// # Errors
-/// Where the database cannot be read.
+/// Sorted by name.
 pub fn list(connection: &Connection) -> Result<Vec<User>> {
     let sql = format!("SELECT {COLUMNS} FROM users ORDER BY username");
-    let read = || connection.prepare(&sql)?.query_map([], of_row)?.collect::<rusqlite::Result<_>>();
-    read().map_err(|cause| stored(&cause))
+    let read = || connection.prepare(&sql)?.query_map([], from_row)?.collect::<rusqlite::Result<_>>();
+    read().map_err(|cause| database_error(&cause))
 }
 
-/// One of them.
-///
-/// # Errors
-/// `NotFound` where there is none.
+/// Fails with `NotFound`.
 pub fn find(connection: &Connection, id: &str) -> Result<User> {
     let sql = format!("SELECT {COLUMNS} FROM users WHERE id = ?1");
-    let found = connection.query_row(&sql, [id], of_row).optional().map_err(|cause| stored(&cause))?;
-    found.ok_or_else(|| none_such("user", id))
+    let found = connection.query_row(&sql, [id], from_row).optional().map_err(|cause| database_error(&cause))?;
+    found.ok_or_else(|| not_found("user", id))
 }
 
-/// The user of this name, and the hash of its password.
-///
-/// # Errors
-/// Where the database cannot be read.
+/// The user with this name, and the hash of the password.
 pub fn by_name(connection: &Connection, username: &str) -> Result<Option<(User, Option<String>)>> {
     let sql = format!("SELECT {COLUMNS}, password_hash FROM users WHERE username = ?1");
-    let read = |row: &Row<'_>| Ok((of_row(row)?, row.get(9)?));
-    connection.query_row(&sql, [username], read).optional().map_err(|cause| stored(&cause))
+    let read = |row: &Row<'_>| Ok((from_row(row)?, row.get(9)?));
+    connection.query_row(&sql, [username], read).optional().map_err(|cause| database_error(&cause))
 }
 
-/// Whether there is any.
-///
-/// # Errors
-/// Where the database cannot be read.
+/// Whether any user exists.
 pub fn are_there(connection: &Connection) -> Result<bool> {
     let sql = "SELECT EXISTS (SELECT 1 FROM users)";
-    connection.query_row(sql, [], |row| row.get(0)).map_err(|cause| stored(&cause))
+    connection.query_row(sql, [], |row| row.get(0)).map_err(|cause| database_error(&cause))
 }
 
-/// Whether somebody can log in and administer.
-///
-/// # Errors
-/// Where the database cannot be read.
+/// Whether an administrator with a password exists.
 pub fn has_administrator(connection: &Connection) -> Result<bool> {
     let can = |user: &User| user.has_password && user.role_ids.iter().any(|id| id == roles::ADMINISTRATOR);
     Ok(list(connection)?.iter().any(can))
 }
 
-/// Makes one. `hash` is of its password.
-///
-/// # Errors
-/// `Usage` for what makes no sense, a name that is taken among it.
+/// `hash` is the hash of the password.
 pub fn create(connection: &mut Connection, input: UserInput, hash: Option<&str>) -> Result<User> {
-    let transaction = connection.transaction().map_err(|cause| stored(&cause))?;
+    let transaction = connection.transaction().map_err(|cause| database_error(&cause))?;
     if list(&transaction)?.len() >= MOST {
-        return Err(Error::usage(format!("there are {MOST} users, and that is enough")));
+        return Err(Error::usage(format!("cannot create more than {MOST} users")));
     }
     let id = new_id("user")?;
     let user = User {
@@ -167,58 +138,50 @@ pub fn create(connection: &mut Connection, input: UserInput, hash: Option<&str>)
         csrf_token: None,
     };
     if input.username.is_none() {
-        return Err(Error::usage("Username is absent"));
+        return Err(Error::usage("Username is missing"));
     }
     let user = changed(&transaction, user, input)?;
     let insert = "INSERT INTO users (id, username) VALUES (?1, ?2)";
-    transaction.execute(insert, [&user.id, &user.username]).map_err(|cause| stored(&cause))?;
+    transaction.execute(insert, [&user.id, &user.username]).map_err(|cause| database_error(&cause))?;
     write(&transaction, &user, hash)?;
     finish(transaction, &user.id)
 }
 
-/// Changes one. With `hash` it has another password. Its sessions end then, and where the password has to be changed
-/// from now on: that is asked for at a login.
-///
-/// # Errors
-/// `NotFound`; `Usage` for what makes no sense; and where nobody could administer any more.
+/// Changes a user; `hash` is the hash of a new password. The user's sessions end with a new password, and if the password
+/// must be changed from now on, because that happens at a login. Fails if no administrator could log in afterwards.
 pub fn update(connection: &mut Connection, id: &str, input: UserInput, hash: Option<&str>) -> Result<User> {
-    let transaction = connection.transaction().map_err(|cause| stored(&cause))?;
+    let transaction = connection.transaction().map_err(|cause| database_error(&cause))?;
     let before = find(&transaction, id)?;
     let had_to_change = before.must_change_password;
     let user = changed(&transaction, before, input)?;
     write(&transaction, &user, hash)?;
     if hash.is_some() || (user.must_change_password && !had_to_change) {
         let sql = "DELETE FROM sessions WHERE user_id = ?1";
-        transaction.execute(sql, [id]).map_err(|cause| stored(&cause))?;
+        transaction.execute(sql, [id]).map_err(|cause| database_error(&cause))?;
     }
     refuse_lockout(&transaction)?;
     finish(transaction, id)
 }
 
-/// Another password; its sessions end.
-///
-/// # Errors
-/// Where the database cannot be written.
+/// Sets a password that the user has chosen. The user's sessions end.
 pub fn set_password(connection: &mut Connection, id: &str, hash: &str) -> Result<User> {
     let input = UserInput { must_change_password: Some(false), ..UserInput::default() };
     update(connection, id, input, Some(hash))
 }
 
-/// Removes one, its sessions and its API keys.
-///
-/// # Errors
-/// `NotFound`; and where nobody could administer any more.
+/// Removes a user with its sessions and API keys; its signals become shared. Fails if no administrator could log in
+/// afterwards.
 pub fn remove(connection: &mut Connection, id: &str) -> Result<User> {
-    let transaction = connection.transaction().map_err(|cause| stored(&cause))?;
+    let transaction = connection.transaction().map_err(|cause| database_error(&cause))?;
     let user = find(&transaction, id)?;
     let gone = || {
         transaction.execute("DELETE FROM apikeys WHERE owner_id = ?1", [id])?;
         transaction.execute("UPDATE signals SET owner_id = NULL WHERE owner_id = ?1", [id])?;
         transaction.execute("DELETE FROM users WHERE id = ?1", [id])
     };
-    gone().map_err(|cause| stored(&cause))?;
+    gone().map_err(|cause| database_error(&cause))?;
     refuse_lockout(&transaction)?;
-    transaction.commit().map_err(|cause| stored(&cause))?;
+    transaction.commit().map_err(|cause| database_error(&cause))?;
     Ok(user)
 }
 
@@ -227,7 +190,7 @@ fn changed(connection: &Connection, mut user: User, input: UserInput) -> Result<
         user.username = title("Username", &username)?;
         let taken = by_name(connection, &user.username)?.is_some_and(|(other, _)| other.id != user.id);
         if taken {
-            return Err(Error::usage(format!("there is a user {:?} already", user.username)));
+            return Err(Error::usage(format!("a user {:?} exists already", user.username)));
         }
     }
     if input.display_name.is_some() {
@@ -246,7 +209,7 @@ fn changed(connection: &Connection, mut user: User, input: UserInput) -> Result<
     user.must_change_password = input.must_change_password.unwrap_or(user.must_change_password);
     if let Some(role_ids) = input.role_ids {
         if let Some(unknown) = role_ids.iter().find(|id| roles::find(id).is_none()) {
-            return Err(none_such("role", unknown).with_code(Code::Usage));
+            return Err(not_found("role", unknown).with_code(Code::Usage));
         }
         user.role_ids = role_ids;
         user.role_ids.sort();
@@ -271,19 +234,19 @@ fn write(transaction: &Transaction<'_>, user: &User, hash: Option<&str>) -> Resu
         role_ids,
         hash
     ];
-    transaction.execute(sql, values).map(drop).map_err(|cause| stored(&cause))
+    transaction.execute(sql, values).map(drop).map_err(|cause| database_error(&cause))
 }
 
 fn refuse_lockout(connection: &Connection) -> Result<()> {
     if settings::is_authentication_enabled(connection)? && !has_administrator(connection)? {
-        return Err(Error::new(Code::ConfirmationNeeded, "nobody could administer this console any more")
-            .hint("give another user with a password the role role-administrator first"));
+        return Err(Error::new(Code::ConfirmationNeeded, "no administrator could log in any more")
+            .hint("first give the role role-administrator to another user with a password"));
     }
     Ok(())
 }
 
 fn finish(transaction: Transaction<'_>, id: &str) -> Result<User> {
     let user = find(&transaction, id)?;
-    transaction.commit().map_err(|cause| stored(&cause))?;
+    transaction.commit().map_err(|cause| database_error(&cause))?;
     Ok(user)
 }

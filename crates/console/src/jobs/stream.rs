@@ -1,4 +1,5 @@
-//! A backup that is not kept: its bytes as they are made, and an error instead of an end where it is not whole.
+//! A backup that is downloaded while it is taken and not kept. If it fails, the stream ends with an error, so that the
+//! client does not mistake a truncated file for a complete one.
 
 use std::{
     io,
@@ -15,26 +16,27 @@ use tokio::{
 
 use super::{
     Jobs,
-    answer::{self, Ended},
-    child::{Child, Until},
+    child::{Cancel, Child},
+    exit::{self, CommandExit},
 };
 use crate::Console;
 use volume::error::{Code, Error, Result};
 
-/// The lines of a child's log that its error is looked for in.
+/// Lines at the end of a child's log in which its error is searched.
 const LAST_LINES: usize = 4;
 
-/// The bytes of a backup. Dropped, the child that makes it is stopped and reaped.
+/// The bytes of a backup. Dropping the stream stops and reaps the child.
 #[derive(Debug)]
 pub struct BackupStream {
     first: io::Cursor<Vec<u8>>,
     stdout: ChildStdout,
-    ended: Option<oneshot::Receiver<Result<Ended>>>,
+    ended: Option<oneshot::Receiver<Result<CommandExit>>>,
 }
 
-/// Starts the child, and waits for its first bytes: what is wrong with the state shows before them.
+/// Starts the child and waits for its first bytes, because most errors occur before them and can then still become the
+/// status of the response.
 pub(super) async fn open(jobs: &Jobs, console: &Console, permit: OwnedSemaphorePermit) -> Result<BackupStream> {
-    let no_pipe = || Error::new(Code::Bug, "a job of the console has no output");
+    let no_pipe = || Error::new(Code::Bug, "no output of a job of the console");
     let mut child = Child::start_with(jobs, console, &["backup", "--output", "-"], Stdio::piped())?;
     let mut stdout = child.stdout().ok_or_else(no_pipe)?;
     let stderr = child.stderr().ok_or_else(no_pipe)?;
@@ -42,12 +44,12 @@ pub(super) async fn open(jobs: &Jobs, console: &Console, permit: OwnedSemaphoreP
     tokio::spawn(async move {
         let mut last = Vec::new();
         let log = async {
-            last = pass_on(stderr).await;
+            last = forward_log(stderr).await;
             Ok(Vec::new())
         };
-        let done = child.run(log, Until::Unwanted, &mut answer).await;
+        let done = child.run(log, Cancel::WhenUnwanted, &mut answer).await;
         drop((child, permit));
-        drop(answer.send(done.map(|ended| Ended { error: answer::in_log(&last), ..ended })));
+        drop(answer.send(done.map(|ended| CommandExit { error: exit::in_log(&last), ..ended })));
     });
     let mut first = vec![0; 4096];
     let count = stdout.read(&mut first).await.unwrap_or(0);
@@ -76,7 +78,7 @@ impl AsyncRead for BackupStream {
         if buffer.filled().len() > before || buffer.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }
-        // An end is one only if the child says so.
+        // The end of stdout is the end of the backup only if the exit code says so.
         let Some(ended) = &mut self.ended else { return Poll::Ready(Ok(())) };
         let ended = ready!(Pin::new(ended).poll(context));
         self.ended = None;
@@ -84,17 +86,17 @@ impl AsyncRead for BackupStream {
     }
 }
 
-/// Whether the backup is whole. That its databases have faults is said in the log, and in the backup.
-fn outcome(ended: std::result::Result<Result<Ended>, oneshot::error::RecvError>) -> Result<()> {
-    let ended = ended.map_err(|_| Error::new(Code::Bug, "a job of the console has no answer"))??;
+/// Whether the backup is complete. `Unverified` counts as complete, because log and backup record faults of databases.
+fn outcome(ended: std::result::Result<Result<CommandExit>, oneshot::error::RecvError>) -> Result<()> {
+    let ended = ended.map_err(|_| Error::new(Code::Bug, "a job of the console returned no result"))??;
     match ended.status.code() {
         Some(exit) if exit == 0 || exit == i32::from(Code::Unverified.exit()) => Ok(()),
         _ => Err(ended.failure()),
     }
 }
 
-/// The child's log into ours, line by line. Its last lines.
-async fn pass_on(stderr: ChildStderr) -> Vec<String> {
+/// Copies the child's log into ours. Returns its last lines.
+async fn forward_log(stderr: ChildStderr) -> Vec<String> {
     let mut last = Vec::new();
     let mut lines = BufReader::new(stderr).lines();
     while let Ok(Some(line)) = lines.next_line().await {

@@ -1,4 +1,4 @@
-//! How many connections there are, in all and of each peer: one peer cannot have all of them.
+//! Limits of connections in total and per peer, so that one peer cannot use up all connections.
 
 use std::{
     collections::HashMap,
@@ -8,19 +8,17 @@ use std::{
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// As many connections at a time.
 const CONNECTIONS: u32 = 128;
-/// As many of one peer.
-const OF_A_PEER: usize = 32;
+const PER_PEER: usize = 32;
 
-/// All of them; a handle.
+/// A handle to the limits; clones share them.
 #[derive(Clone)]
 pub(super) struct Slots {
     all: Arc<Semaphore>,
     peers: Arc<Mutex<HashMap<IpAddr, usize>>>,
 }
 
-/// One connection's; free when it is dropped.
+/// The slot of one connection; dropping it frees the slot.
 pub(super) struct Slot {
     peers: Arc<Mutex<HashMap<IpAddr, usize>>>,
     peer: IpAddr,
@@ -32,17 +30,17 @@ impl Slots {
         Self { all: Arc::new(Semaphore::new(CONNECTIONS as usize)), peers: Arc::default() }
     }
 
-    /// Waits until there may be one more connection.
+    /// Waits until the total allows one more connection.
     pub async fn one(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.all).acquire_owned().await.ok()
     }
 
-    /// That one is this peer's, where the peer may have one more.
+    /// Turns the permit into the peer's slot, or drops it if the peer has too many connections.
     pub fn for_peer(&self, one: OwnedSemaphorePermit, address: IpAddr) -> Option<Slot> {
         let peer = peer_of(address);
         let mut peers = locked(&self.peers);
         let count = peers.entry(peer).or_default();
-        if *count >= OF_A_PEER {
+        if *count >= PER_PEER {
             return None;
         }
         *count += 1;
@@ -50,7 +48,7 @@ impl Slots {
         Some(Slot { peers: Arc::clone(&self.peers), peer, _one: one })
     }
 
-    /// Waits until there is no connection.
+    /// Waits until all connections are closed.
     pub async fn none_taken(&self) {
         drop(self.all.acquire_many(CONNECTIONS).await);
     }
@@ -72,7 +70,7 @@ fn locked(peers: &Mutex<HashMap<IpAddr, usize>>) -> MutexGuard<'_, HashMap<IpAdd
     peers.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whoever has an IPv6 address has 2^64 of them.
+/// IPv6 addresses count by their /64, because a single client usually has a whole /64.
 fn peer_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
@@ -90,23 +88,23 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_leaves_room_for_others() {
+    fn a_peer_cannot_use_up_all_connections() {
         let slots = Slots::new();
-        let mut taken: Vec<_> = (0..OF_A_PEER).map(|_| take(&slots, "10.0.0.1").expect("is one of so many")).collect();
+        let mut taken: Vec<_> = (0..PER_PEER).map(|_| take(&slots, "10.0.0.1").expect("is within the limit")).collect();
         assert!(take(&slots, "10.0.0.1").is_none());
         assert!(take(&slots, "::ffff:10.0.0.1").is_none(), "the same peer");
         assert!(take(&slots, "10.0.0.2").is_some());
         taken.pop();
         taken.push(take(&slots, "10.0.0.1").expect("one is free again"));
         drop(taken);
-        assert!(locked(&slots.peers).is_empty(), "nothing is remembered of those that are gone");
+        assert!(locked(&slots.peers).is_empty(), "peers without connections are forgotten");
         assert_eq!(slots.all.available_permits(), CONNECTIONS as usize);
     }
 
     #[test]
-    fn the_addresses_of_an_ipv6_network_are_one_peer() {
+    fn the_addresses_of_an_ipv6_network_count_as_one_peer() {
         let slots = Slots::new();
-        let _taken: Vec<_> = (0..OF_A_PEER).map(|at| take(&slots, &format!("2001:db8::{at:x}"))).collect();
+        let _taken: Vec<_> = (0..PER_PEER).map(|at| take(&slots, &format!("2001:db8::{at:x}"))).collect();
         assert!(take(&slots, "2001:db8::ffff:1:2:3").is_none());
         assert!(take(&slots, "2001:db8:0:1::1").is_some());
     }

@@ -1,7 +1,7 @@
-//! A connection that a peer lets stall: writing that makes no progress for a while is an error.
+//! A write timeout: a write that makes no progress for a while is an error.
 //!
-//! An answer holds what it is made of, such as a child that makes a backup. Without this a peer that stops reading holds
-//! that for as long as it likes. How slowly a peer reads is up to it.
+//! A response holds resources, such as the child that takes a backup. Without the timeout a client that stops reading
+//! would hold them forever. A client that reads slowly is not affected.
 
 use std::{
     future::Future,
@@ -16,32 +16,32 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-/// A connection, and how long a write to it may take.
-pub(super) struct Patient<S> {
+/// A connection with a limit on the time without progress of a write.
+pub(super) struct WriteTimeout<S> {
     stream: S,
-    patience: Duration,
-    /// Runs while a write waits.
+    timeout: Duration,
+    /// Some while a write is pending.
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> Patient<S> {
-    pub fn new(stream: S, patience: Duration) -> Self {
-        Self { stream, patience, waiting: None }
+impl<S> WriteTimeout<S> {
+    pub fn new(stream: S, timeout: Duration) -> Self {
+        Self { stream, timeout, waiting: None }
     }
 
-    fn or_stalled<T>(&mut self, context: &mut Context<'_>, done: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn check_stalled<T>(&mut self, context: &mut Context<'_>, done: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if done.is_ready() {
             self.waiting = None;
             return done;
         }
-        let patience = self.patience;
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(patience)));
-        let stalled = || io::Error::new(io::ErrorKind::TimedOut, "the peer does not read");
+        let timeout = self.timeout;
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(timeout)));
+        let stalled = || io::Error::new(io::ErrorKind::TimedOut, "the peer has stopped reading");
         waiting.as_mut().poll(context).map(|()| Err(stalled()))
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -51,10 +51,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let done = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.or_stalled(context, done)
+        self.check_stalled(context, done)
     }
 
     fn poll_write_vectored(
@@ -63,14 +63,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let done = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
-        self.or_stalled(context, done)
+        self.check_stalled(context, done)
     }
 
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
     }
 
-    // A flush of a socket is no progress: it is done while the peer reads nothing.
+    // No timeout here, because flushing a socket succeeds even if the peer reads nothing.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_flush(context)
     }
@@ -87,11 +87,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_write_that_nobody_reads_is_an_error_and_one_that_is_read_is_none() {
+    fn a_write_fails_only_if_the_peer_stops_reading() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
         runtime.block_on(async {
             let (ours, mut theirs) = duplex(8);
-            let mut ours = Patient::new(ours, Duration::from_millis(20));
+            let mut ours = WriteTimeout::new(ours, Duration::from_millis(20));
             let reading = tokio::spawn(async move {
                 let mut taken = [0; 64];
                 theirs.read_exact(&mut taken).await.expect("all of it");
@@ -99,7 +99,7 @@ mod tests {
             });
             ours.write_all(&[0; 64]).await.expect("is read");
             let unread = reading.await.expect("read");
-            let stalled = ours.write_all(&[0; 64]).await.expect_err("nobody reads");
+            let stalled = ours.write_all(&[0; 64]).await.expect_err("the peer does not read");
             assert_eq!(stalled.kind(), io::ErrorKind::TimedOut);
             drop(unread);
         });

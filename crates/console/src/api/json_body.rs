@@ -1,4 +1,4 @@
-//! A body of JSON, taken in.
+//! The extractor for JSON bodies: axum's, with a timeout and errors that do not repeat the body.
 
 use axum::{
     extract::{FromRequest, Request, rejection::JsonRejection},
@@ -6,27 +6,26 @@ use axum::{
 };
 use serde::de::DeserializeOwned;
 
-use crate::{Failure, patience::in_time};
+use crate::{Failure, body_timeout::in_time};
 
-/// A body that is this, as JSON.
-pub struct Take<T>(pub T);
+pub struct JsonBody<T>(pub T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Take<T> {
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
         match in_time(axum::Json::<T>::from_request(request, state)).await? {
             Ok(axum::Json(value)) => Ok(Self(value)),
             Err(JsonRejection::MissingJsonContentType(_)) => {
-                Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body has to be application/json"))
+                Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body must be application/json"))
             }
-            Err(rejection) => Err(Failure::new(rejection.status(), shown(&rejection))),
+            Err(rejection) => Err(Failure::new(rejection.status(), message(&rejection))),
         }
     }
 }
 
-/// Why, without the text that was sent: it may hold a password.
-fn shown(rejection: &JsonRejection) -> String {
+/// The reason without the text of the body, because that may contain a password.
+fn message(rejection: &JsonRejection) -> String {
     use std::error::Error;
     let mut cause: &dyn Error = rejection;
     while let Some(source) = cause.source() {
@@ -35,8 +34,8 @@ fn shown(rejection: &JsonRejection) -> String {
     match rejection {
         JsonRejection::JsonDataError(_) | JsonRejection::JsonSyntaxError(_) => {
             match cause.downcast_ref::<serde_json::Error>() {
-                Some(error) => format!("the body makes no sense at line {}, column {}", error.line(), error.column()),
-                None => "the body makes no sense".to_owned(),
+                Some(error) => format!("the body is invalid at line {}, column {}", error.line(), error.column()),
+                None => "the body is invalid".to_owned(),
             }
         }
         _ => rejection.body_text(),
