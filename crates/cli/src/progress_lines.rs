@@ -14,7 +14,7 @@ use nix::{
     unistd,
 };
 
-use console::jobs::PROGRESS_FD;
+use console::PROGRESS_FD;
 use process::fd;
 
 /// How often a line is written.

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use moorline::command::{container, environment::Environment};
 
 use super::Context;
-use console::{self as serve, FirstRun, Role, Settings, entities::settings};
+use console::{self as serve, FirstRun, Role, Settings, settings};
 use process::Variables;
 use volume::{
     error::{Error, Result},
