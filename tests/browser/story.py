@@ -99,9 +99,9 @@ def first_run(visitor: Visitor, looker: Looker, container: Container):
     visitor.fill("Password", FIRST)
     visitor.fill("NewPassword", PASSWORD)
     visitor.fill("Again", PASSWORD)
-    visitor.press("Change it and log in")
+    visitor.press("Change password and log in")
     assert visitor.path == "/events", visitor.path
-    visitor.expect("Events", "The secret key is not saved yet.")
+    visitor.expect("Events", "The secret key has not been confirmed as saved elsewhere.")
 
 
 def make_everything(visitor: Visitor, looker: Looker, listener: Listener, container: Container):
@@ -123,7 +123,7 @@ def make_everything(visitor: Visitor, looker: Looker, listener: Listener, contai
     looker.look("apikey-new")
     visitor.fill("Title", "Dashboard")
     visitor.press("Create")
-    visitor.expect("shown this once")
+    visitor.expect("shown only once")
     looker.look("apikey-token")
     token = looker.driver.find_element("id", "token").text
     asked = urllib.request.Request(container.url + "/api/signals", headers={"X-Seq-ApiKey": token})
@@ -154,7 +154,7 @@ def make_everything(visitor: Visitor, looker: Looker, listener: Listener, contai
 
 def make_app(visitor: Visitor, title: str, url: str, looker: Looker | None = None):
     visitor.go("/apps")
-    visitor.press("New HTTP app")
+    visitor.press("Add webhook")
     if looker:
         looker.look("app-new")
     visitor.fill("Title", title)
@@ -195,7 +195,7 @@ def look_at_the_rest(visitor: Visitor, looker: Looker):
     visitor.go("/backups")
     looker.look("backups")
     visitor.driver.find_element("css selector", "main tbody th a").click()
-    visitor.expect("Databases in it", "metastore.db")
+    visitor.expect("Databases", "metastore.db")
     looker.look("backup")
     visitor.press("Compare with now")
     visitor.wait_for("Compared with now")
@@ -220,11 +220,11 @@ def look_at_the_rest(visitor: Visitor, looker: Looker):
     visitor.fill("BackupUtcTimeOfDay", "04:30")
     visitor.fill("InstanceTitle", "Boats of the harbour")
     visitor.press("Save")
-    visitor.expect("The settings are saved.")
+    visitor.expect("The settings were saved.")
     assert "Boats of the harbour" in visitor.driver.title
     looker.look("schedule")
 
-    for path, words in [("/restores", "Nothing was restored here"), ("/events", "Backup complete"), ("/account", "password")]:
+    for path, words in [("/restores", "No restore has run on this volume"), ("/events", "Backup complete"), ("/account", "password")]:
         visitor.go(path)
         visitor.expect(words)
         looker.look(path.strip("/"))
@@ -239,14 +239,14 @@ def look_at_the_rest(visitor: Visitor, looker: Looker):
 
     visitor.go("/secret-key")
     looker.look("secret-key-unsaved")
-    visitor.press("Yes, it is kept outside this volume")
-    visitor.expect("It is noted")
-    visitor.expect_not("The secret key is not saved yet.")
+    visitor.press("Yes, the key is saved elsewhere")
+    visitor.expect("The key is confirmed as saved")
+    visitor.expect_not("The secret key has not been confirmed as saved elsewhere.")
     looker.look("secret-key")
 
     visitor.go("/nowhere")
     looker.driver.get_log("browser")
-    visitor.expect("There is nothing here")
+    visitor.expect("Page not found")
     looker.look("nothing")
 
     for path, words, name in [("/users", "Edit reader", "user"), ("/apps", "Edit Tell the team", "app"),
@@ -298,7 +298,7 @@ def as_a_copy(visitor: Visitor, looker: Looker, listener: Listener, container: C
         visitor.go(path)
         visitor.expect(banner)
     visitor.go("/apps")
-    visitor.expect("Quarantine", "Tell the team", "at once")
+    visitor.expect("Quarantine", "Tell the team", "immediately")
     looker.look("apps-quarantine")
     visitor.press("Release all…")
     looker.look("apps-release-all")
@@ -348,7 +348,7 @@ def as_a_replacement(visitor: Visitor, looker: Looker, listener: Listener, conta
     looker.look("restores")
     visitor.driver.find_element("css selector", "main tbody .actions a[href$='/undo']").click()
     looker.look("restore-undo")
-    visitor.press("Undo at the next restart")
+    visitor.press("Roll back at the next restart")
     container.restart()
     log_in(visitor, container)
     visitor.go("/users")
@@ -363,19 +363,19 @@ def without_password(visitor: Visitor, looker: Looker, container: Container):
     visitor.go("/")
     assert visitor.path == "/first-run", visitor.path
     looker.look("first-run")
-    visitor.press("Not now: go on without a password")
-    visitor.expect("Nobody has to log in.")
+    visitor.press("Continue without a password")
+    visitor.expect("This console requires no login.")
     visitor.press("Set a password")
     visitor.fill("NewPassword", PASSWORD)
     visitor.fill("Again", "another password")
     visitor.press("Set the password")
     looker.driver.get_log("browser")
-    visitor.expect("not the same")
+    visitor.expect("The passwords don’t match")
     visitor.fill("NewPassword", PASSWORD)
     visitor.fill("Again", PASSWORD)
     visitor.press("Set the password")
     visitor.expect("The password is set")
-    visitor.expect_not("Nobody has to log in.")
+    visitor.expect_not("This console requires no login.")
     visitor.press("Log out")
     assert visitor.path == "/login", visitor.path
     log_in(visitor, container)
@@ -387,8 +387,8 @@ def without_login(visitor: Visitor, container: Container):
     container.start()
     visitor.base = container.url
     visitor.go("/secret-key")
-    visitor.press("Yes, it is kept outside this volume")
-    visitor.expect("It is noted")
+    visitor.press("Yes, the key is saved elsewhere")
+    visitor.expect("The key is confirmed as saved")
     container.stop()
 
 

@@ -28,7 +28,7 @@ pub(crate) enum Outcome {
     Failed,
     /// A backup was due, but the console recorded no attempt.
     Missed,
-    /// There is no record of the day: no backup was due, or the console was not running.
+    /// The day left no record: no backup was due, or the console was not running.
     None,
 }
 

@@ -33,10 +33,8 @@ use volume::{
 /// Maximum length of a filter in bytes, far above that of any hand-written filter.
 const LONGEST: usize = 4096;
 
-/// A parsed filter together with its text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Filter {
-    text: String,
     test: parse::Test,
 }
 
@@ -49,7 +47,7 @@ impl FromStr for Filter {
                 .hint("split it into two signals, and subscribe the notification to their union"));
         }
         let test = parse::parse(text).map_err(|mistake| mistake.explain(text))?;
-        Ok(Self { text: text.to_owned(), test })
+        Ok(Self { test })
     }
 }
 
@@ -58,12 +56,6 @@ impl Filter {
     #[must_use]
     pub fn matches(&self, event: &Stored) -> bool {
         evaluate::holds(&self.test, event) == Some(true)
-    }
-
-    /// The source text of the filter.
-    #[must_use]
-    pub fn text(&self) -> &str {
-        &self.text
     }
 }
 

@@ -11,9 +11,9 @@
 
 mod attempt;
 mod http;
-mod notification;
 pub mod kinds;
 mod mail;
+mod notification;
 mod positions;
 pub mod signal;
 pub mod suppression;

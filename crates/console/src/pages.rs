@@ -1,8 +1,8 @@
-//! The console's pages: HTML made here, usable without a script, without a mouse, on a phone, in the dark.
+//! The console's web pages: server-side HTML that works without scripts, without a mouse, on phones and in dark mode.
 //!
-//! A form is answered by a redirect, which says what was done on the page that it leads to, or by the same form with what
-//! is wrong beside the field. What destroys something asks on a page of its own. Nothing is inline: no style, no script.
-//! Pages call the functions that the API calls, and decide nothing by themselves.
+//! A form is answered with a redirect to a page that shows the result once, or with the same form and an error beside each
+//! invalid field. Destructive actions ask for confirmation on a page of their own. There are no inline styles or scripts.
+//! Pages call the same functions as the API and contain no logic of their own.
 
 mod access;
 mod apps;
@@ -10,15 +10,15 @@ mod assets;
 mod backup;
 mod backups;
 mod comparisons;
+mod error_pages;
 mod events;
-mod faults;
 mod fields;
 mod flash;
 mod form;
-mod instances;
 mod layout;
 mod login;
 mod notices;
+mod notifications;
 mod restores;
 mod routes;
 mod running;
@@ -31,6 +31,6 @@ mod visit;
 mod words;
 
 pub(super) use self::{
-    faults::as_pages,
+    error_pages::as_pages,
     routes::{RULES, router},
 };

@@ -1,10 +1,10 @@
-// Keeps what runs in sight: as long as an element says `data-live`, it is fetched again each second; when nothing
-// runs any more, the page is loaded anew, once. Everything works without this, with a refresh.
+// Shows the progress of running jobs: fetches the element with `data-live` every second, and reloads the page once when
+// no job is running any more. Without this script, a manual refresh does the same.
 "use strict";
 (() => {
   const region = document.querySelector("[data-live]");
   if (!region) return;
-  // What somebody has typed is not thrown away by loading the page again.
+  // Do not reload a page with unsaved input.
   let typed = false;
   document.addEventListener("input", () => { typed = true; });
   const again = async () => {
@@ -16,7 +16,7 @@
         if (region.innerHTML !== text) region.innerHTML = text;
       }
     } catch {
-      // The console may be away for a moment: a restart, a sleeping laptop.
+      // The console may be unreachable for a moment, for example during a restart.
     }
     setTimeout(again, document.hidden ? 5000 : 1000);
   };

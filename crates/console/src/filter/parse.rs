@@ -58,7 +58,9 @@ pub(super) fn parse(text: &str) -> Result<Test, Mistake> {
     match parser.peek() {
         None => Ok(test),
         Some(Token::Close) => Err(parser.mistake("this ) has no matching (", "add the ( or remove the )")),
-        Some(_) => Err(parser.mistake("expected the end of the filter, `and` or `or`", "join two tests with and or or")),
+        Some(_) => {
+            Err(parser.mistake("expected the end of the filter, `and` or `or`", "join two tests with and or or"))
+        }
     }
 }
 

@@ -5,9 +5,8 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 
 use super::{
-    http,
+    http, kinds, mail,
     notification::{self, Notification},
-    kinds, mail,
     positions::Positions,
 };
 use crate::Console;
@@ -64,7 +63,12 @@ pub(super) async fn send(
 
 /// Sends on a blocking thread, because it waits for other machines. The thread also stores the position, because the
 /// console may stop meanwhile.
-async fn try_once(console: &Arc<Console>, notification: Notification, event: Stored, positions: Arc<Positions>) -> Result<()> {
+async fn try_once(
+    console: &Arc<Console>,
+    notification: Notification,
+    event: Stored,
+    positions: Arc<Positions>,
+) -> Result<()> {
     let stopping = || Error::new(Code::TryAgain, "the console is stopping");
     let permit = SENDING.acquire().await.map_err(|_| stopping())?;
     let console = Arc::clone(console);

@@ -42,9 +42,8 @@ pub(super) fn send(notification: &Notification, event: &Stored) -> Result<()> {
     for (name, value) in headers {
         request = request.header(name, value);
     }
-    let response = request
-        .send(body)
-        .map_err(|cause| Error::new(Code::TryAgain, format!("cannot reach {target}: {cause}")))?;
+    let response =
+        request.send(body).map_err(|cause| Error::new(Code::TryAgain, format!("cannot reach {target}: {cause}")))?;
     if response.status().is_success() {
         return Ok(());
     }

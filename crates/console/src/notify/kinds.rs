@@ -153,10 +153,8 @@ pub(crate) fn check(id: &str, settings: &BTreeMap<String, String>) -> Result<()>
     if let Some(unknown) = settings.keys().find(|name| kind.available_settings.iter().all(|known| known.name != **name))
     {
         let names = kind.available_settings.iter().map(|known| known.name).collect::<Vec<_>>().join(", ");
-        return Err(
-            Error::usage(format!("the app {} has no setting {unknown:?}", kind.name))
-                .hint(format!("its settings are {names}"))
-        );
+        return Err(Error::usage(format!("the app {} has no setting {unknown:?}", kind.name))
+            .hint(format!("its settings are {names}")));
     }
     for known in kind.available_settings {
         let value = settings.get(known.name).map(|value| value.trim()).filter(|value| !value.is_empty());

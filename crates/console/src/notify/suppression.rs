@@ -65,14 +65,21 @@ mod tests {
 
     #[test]
     fn a_window_limits_events_and_the_next_event_after_it_starts_a_new_window() {
-        let notification =
-            |per| Notification { suppression: Some(SignedDuration::from_mins(5)), events_per_window: per, ..Notification::default() };
+        let notification = |per| Notification {
+            suppression: Some(SignedDuration::from_mins(5)),
+            events_per_window: per,
+            ..Notification::default()
+        };
         let passed = |per| {
             let mut window = Window::default();
             let minutes = [0, 1, 4, 5, 6, 60, 3, 4];
             minutes.map(|minute| window.allows(&notification(per), &crate::notify::notification::event_at(minute)))
         };
-        assert_eq!(passed(1), [true, false, false, true, false, true, true, false], "a clock that was set back starts a new window");
+        assert_eq!(
+            passed(1),
+            [true, false, false, true, false, true, true, false],
+            "a clock that was set back starts a new window"
+        );
         assert_eq!(passed(2), [true, true, false, true, true, true, true, true]);
         let mut window = Window::default();
         assert!((0..9).all(|_| window.allows(&Notification::default(), &crate::notify::notification::event_at(0))));

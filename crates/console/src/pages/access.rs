@@ -20,7 +20,7 @@ use crate::{
         roles,
         users::{self, UserInput},
     },
-    failure::Answer,
+    failure::HttpResult,
     permission::Permission,
 };
 
@@ -28,13 +28,13 @@ const HERE: Section = Section::Access;
 const FIELDS: &[(&str, &str)] = &[
     ("password", "NewPassword"),
     ("Username", "Username"),
-    ("there is a user", "Username"),
+    ("exists already", "Username"),
     ("DisplayName", "DisplayName"),
     ("EmailAddress", "EmailAddress"),
     ("Title", "Title"),
 ];
 
-pub(super) async fn list(visit: Visit) -> Answer<Response> {
+pub(super) async fn list(visit: Visit) -> HttpResult<Response> {
     let database = &visit.site.console.database;
     let users = match visit.who.permissions.has(Permission::Organization) {
         true => Some(database.call(|connection| users::list(connection)).await?),
@@ -76,16 +76,16 @@ fn user_form(visit: &Visit, id: Option<&str>, filled: &Filled) -> maud::Markup {
     view::access::user(id, &roles, visit.csrf(), filled)
 }
 
-pub(super) async fn new_user(visit: Visit) -> Answer<Response> {
+pub(super) async fn new_user(visit: Visit) -> HttpResult<Response> {
     let first = roles::list().into_iter().next().map(|role| role.id).unwrap_or_default();
     let filled = Filled::with([("RoleId", first), ("MustChangePassword", "on".to_owned())]);
     let body = user_form(&visit, None, &filled);
     visit.page(HERE, "New user", body).await
 }
 
-pub(super) async fn edit_user(visit: Visit, Path(id): Path<String>) -> Answer<Response> {
-    let wanted = id.clone();
-    let user = visit.site.console.database.call(move |connection| users::find(connection, &wanted)).await?;
+pub(super) async fn edit_user(visit: Visit, Path(id): Path<String>) -> HttpResult<Response> {
+    let user_id = id.clone();
+    let user = visit.site.console.database.call(move |connection| users::find(connection, &user_id)).await?;
     let mut filled = Filled::with([
         ("Username", user.username.clone()),
         ("DisplayName", user.display_name.unwrap_or_default()),
@@ -111,14 +111,14 @@ fn user_input(fields: &Fields) -> UserInput {
     }
 }
 
-pub(super) async fn create(visit: Visit, fields: Fields) -> Answer<Response> {
+pub(super) async fn create(visit: Visit, fields: Fields) -> HttpResult<Response> {
     let mut filled = fields.all();
     let input = user_input(&fields);
     if input.new_password.is_none() {
-        filled.refuse("NewPassword", "A user needs a password to log in.");
+        filled.refuse("NewPassword", "Enter a password.");
     } else {
         match create_user(&visit.site, &visit.who, input).await {
-            Ok(user) => return Ok(Flash::done(format!("User {} was created.", user.username)).on_to("/users")),
+            Ok(user) => return Ok(Flash::done(format!("User {} was created.", user.username)).redirect("/users")),
             Err(failure) => refuse(&mut filled, failure, FIELDS)?,
         }
     }
@@ -126,13 +126,13 @@ pub(super) async fn create(visit: Visit, fields: Fields) -> Answer<Response> {
     visit.again(HERE, "New user", body).await
 }
 
-pub(super) async fn update(visit: Visit, Path(id): Path<String>, fields: Fields) -> Answer<Response> {
+pub(super) async fn update(visit: Visit, Path(id): Path<String>, fields: Fields) -> HttpResult<Response> {
     let mut filled = fields.all();
     if visit.who.user_id() == Some(id.as_str()) && fields.optional("NewPassword").is_some() {
-        filled.refuse("NewPassword", "This is you: change your own password under Your account.");
+        filled.refuse("NewPassword", "Change your own password under Your account.");
     } else {
         match update_user(&visit.site, &visit.who, id.clone(), user_input(&fields)).await {
-            Ok(user) => return Ok(Flash::done(format!("User {} was changed.", user.username)).on_to("/users")),
+            Ok(user) => return Ok(Flash::done(format!("User {} was changed.", user.username)).redirect("/users")),
             Err(failure) => refuse(&mut filled, failure, FIELDS)?,
         }
     }
@@ -140,30 +140,30 @@ pub(super) async fn update(visit: Visit, Path(id): Path<String>, fields: Fields)
     visit.again(HERE, "User", body).await
 }
 
-pub(super) async fn ask_to_remove_user(visit: Visit, Path(id): Path<String>) -> Answer<Response> {
-    let wanted = id.clone();
-    let user = visit.site.console.database.call(move |connection| users::find(connection, &wanted)).await?;
+pub(super) async fn ask_to_remove_user(visit: Visit, Path(id): Path<String>) -> HttpResult<Response> {
+    let user_id = id.clone();
+    let user = visit.site.console.database.call(move |connection| users::find(connection, &user_id)).await?;
     let action = format!("/users/{id}/remove");
-    let consequence = "Its API keys stop to work at once.";
+    let consequence = "The user’s API keys stop working immediately.";
     let body = view::remove::page(HERE, "the user", &user.username, consequence, &action, visit.csrf());
     visit.page(HERE, "Remove the user", body).await
 }
 
-pub(super) async fn remove(visit: Visit, Path(id): Path<String>) -> Answer<Response> {
+pub(super) async fn remove(visit: Visit, Path(id): Path<String>) -> HttpResult<Response> {
     match remove_user(&visit.site, &visit.who, id).await {
-        Ok(()) => Ok(Flash::done("The user was removed.").on_to("/users")),
+        Ok(()) => Ok(Flash::done("The user was removed.").redirect("/users")),
         Err(failure) => Ok(visit.failed(&failure, "/users")),
     }
 }
 
-/// What a permission allows, for those who choose.
+/// Descriptions of the permissions for the form of an API key.
 const ALLOWS: [(Permission, &str); 6] = [
     (Permission::Ingest, "Send events."),
-    (Permission::Read, "Look at events and signals."),
-    (Permission::Write, "Have signals and API keys of its own."),
-    (Permission::Project, "Change what is shared."),
-    (Permission::System, "Backups, restores, quarantine, apps, settings."),
-    (Permission::Organization, "Users."),
+    (Permission::Read, "View events and signals."),
+    (Permission::Write, "Manage its own signals and API keys."),
+    (Permission::Project, "Manage shared signals and API keys."),
+    (Permission::System, "Backups, restores, quarantine, notifications, settings, metrics."),
+    (Permission::Organization, "Manage users."),
 ];
 
 fn key_form(visit: &Visit, filled: &Filled) -> maud::Markup {
@@ -172,13 +172,13 @@ fn key_form(visit: &Visit, filled: &Filled) -> maud::Markup {
     view::access::new_key(&permissions, visit.csrf(), filled)
 }
 
-pub(super) async fn new_key(visit: Visit) -> Answer<Response> {
+pub(super) async fn new_key(visit: Visit) -> HttpResult<Response> {
     let body = key_form(&visit, &Filled::with([("Permission.Read", "on".to_owned())]));
     visit.page(HERE, "New API key", body).await
 }
 
-/// The token is in the answer itself: nothing else has it afterwards.
-pub(super) async fn make_key(visit: Visit, fields: Fields) -> Answer<Response> {
+/// The response itself shows the token, because the console stores only its hash.
+pub(super) async fn make_key(visit: Visit, fields: Fields) -> HttpResult<Response> {
     let ticked: Vec<&str> = fields.below("Permission.").map(|(name, _)| name).collect();
     let permissions = Permission::ALL.into_iter().filter(|one| ticked.contains(&one.name()));
     let input = ApiKeyInput {
@@ -200,17 +200,17 @@ pub(super) async fn make_key(visit: Visit, fields: Fields) -> Answer<Response> {
     }
 }
 
-pub(super) async fn ask_to_remove_key(visit: Visit, Path(id): Path<String>) -> Answer<Response> {
+pub(super) async fn ask_to_remove_key(visit: Visit, Path(id): Path<String>) -> HttpResult<Response> {
     let key = own_key(&visit.site, &visit.who, id).await?;
     let action = format!("/apikeys/{}/remove", key.id);
-    let consequence = "Whatever uses it is refused from then on.";
+    let consequence = "Programs that use it lose access immediately.";
     let body = view::remove::page(HERE, "the API key", &key.title, consequence, &action, visit.csrf());
     visit.page(HERE, "Remove the API key", body).await
 }
 
-pub(super) async fn drop_key(visit: Visit, Path(id): Path<String>) -> Answer<Response> {
+pub(super) async fn drop_key(visit: Visit, Path(id): Path<String>) -> HttpResult<Response> {
     match remove_key(&visit.site, &visit.who, id).await {
-        Ok(()) => Ok(Flash::done("The API key was removed.").on_to("/users")),
+        Ok(()) => Ok(Flash::done("The API key was removed.").redirect("/users")),
         Err(failure) => Ok(visit.failed(&failure, "/users")),
     }
 }

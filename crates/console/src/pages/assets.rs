@@ -1,4 +1,5 @@
-//! What pages load: the style, the script, the icon. Each is called by the hash of its content, and may be kept for good.
+//! The static files of the pages: style sheet, script, icon. The path contains a hash of the content, so that browsers may
+//! cache the files forever.
 
 use std::sync::LazyLock;
 
@@ -10,10 +11,8 @@ use axum::{
 
 const YEAR: &str = "public, max-age=31536000, immutable";
 
-/// One of them.
 #[derive(Debug)]
 pub(super) struct Asset {
-    /// Where it is.
     pub path: String,
     content_type: &'static str,
     bytes: &'static [u8],

@@ -1,4 +1,4 @@
-//! `/backups/{id}`: one backup, what a restore of it would change, and the restore.
+//! `/backups/{id}`: shows one backup, compares it with the current state, and requests its restore.
 
 use std::sync::Arc;
 
@@ -16,23 +16,25 @@ use super::{
         self,
         backup::{Contents, Database},
     },
-    visit::{Visit, refuse, said},
+    visit::{Visit, refuse, sentences},
     words,
 };
 use crate::{
     backups::{contents, find},
-    failure::Answer,
+    failure::HttpResult,
     restores::{self, RestoreInput},
 };
 
 const HERE: Section = Section::Backups;
 const ASK: &str = "Restore this backup";
 
-pub(super) async fn show(visit: Visit, Path(id): Path<String>) -> Answer<Response> {
+pub(super) async fn show(visit: Visit, Path(id): Path<String>) -> HttpResult<Response> {
     let found = find(&visit.site, &id).await?;
     let inside = match found.backup.is_own_key {
-        true => contents(&visit.site, &found).await.map(|found| inside(&found)).map_err(|failure| said(&failure)),
-        false => Err("It was sealed with another secret key, so only its header can be read here.".to_owned()),
+        true => contents(&visit.site, &found).await.map(|found| inside(&found)).map_err(|failure| sentences(&failure)),
+        false => {
+            Err("This backup is encrypted with another secret key, so only its header can be read here.".to_owned())
+        }
     };
     let backup = shown(found.backup);
     let title = format!("Backup of {}", words::utc(backup.created));
@@ -40,7 +42,7 @@ pub(super) async fn show(visit: Visit, Path(id): Path<String>) -> Answer<Respons
     visit.page(HERE, &title, body).await
 }
 
-/// What `inspect --json` found.
+/// Converts the output of `inspect --json`.
 fn inside(found: &Value) -> Contents {
     let manifest = &found["manifest"];
     let databases: Vec<Database> = list(&manifest["databases"])
@@ -64,7 +66,7 @@ fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
-/// A path that is not UTF-8 is an object; it is shown as such.
+/// A path that is not UTF-8 is a JSON object and is shown as JSON.
 fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
@@ -73,7 +75,7 @@ pub(super) async fn differences(
     visit: Visit,
     Path(id): Path<String>,
     Extension(comparisons): Extension<Arc<Comparisons>>,
-) -> Answer<Response> {
+) -> HttpResult<Response> {
     let found = find(&visit.site, &id).await?;
     let (id, created) = (found.backup.id.clone(), found.backup.created_at);
     let comparison = comparisons.of(&visit.site, found).await;
@@ -81,21 +83,21 @@ pub(super) async fn differences(
     visit.page(HERE, "Compared with now", body).await
 }
 
-pub(super) async fn ask(visit: Visit, Path(id): Path<String>) -> Answer<Response> {
+pub(super) async fn ask(visit: Visit, Path(id): Path<String>) -> HttpResult<Response> {
     let backup = shown(find(&visit.site, &id).await?.backup);
     let body = view::backup::restore(&backup, visit.csrf(), visit.site.is_server, &Filled::default());
     visit.page(HERE, ASK, body).await
 }
 
-pub(super) async fn request(visit: Visit, Path(id): Path<String>, fields: Fields) -> Answer<Response> {
+pub(super) async fn request(visit: Visit, Path(id): Path<String>, fields: Fields) -> HttpResult<Response> {
     let found = find(&visit.site, &id).await?;
     let input =
         RestoreInput { enable_apps: fields.text("Apps") == "as-they-were", secret_key: fields.optional("SecretKey") };
     match restores::request(&visit.site, &visit.who, &found, input).await {
-        Ok(requested) => Ok(Flash::done(words::sentence(&requested.message)).on_to("/restores")),
+        Ok(requested) => Ok(Flash::done(words::sentence(&requested.message)).redirect("/restores")),
         Err(failure) => {
             let mut filled = fields.all();
-            // The key's field is there only where one is needed.
+            // The form has a field for the key only if the backup needs another key.
             let fields: &[_] = if found.backup.is_own_key { &[] } else { &[("key", "SecretKey")] };
             refuse(&mut filled, failure, fields)?;
             let backup = shown(found.backup);

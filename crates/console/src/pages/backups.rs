@@ -1,4 +1,4 @@
-//! `/backups`: the list, and what is done there.
+//! `/backups`: lists the backups, takes a backup, downloads and uploads one.
 
 use std::sync::Arc;
 
@@ -18,16 +18,15 @@ use crate::{
     Site, api,
     backups::{self, upload},
     entities::settings,
-    failure::Answer,
+    failure::HttpResult,
     scheduler,
 };
 
 const HERE: Section = Section::Backups;
 
-/// For how long a request waits for a backup that was just begun: one that fails at once is said at once.
-const A_MOMENT: std::time::Duration = std::time::Duration::from_millis(700);
+/// A request waits this long for the backup that it started, so that the page can show an immediate failure.
+const WAIT: std::time::Duration = std::time::Duration::from_millis(700);
 
-/// A backup, as pages show it.
 pub(super) fn shown(backup: backups::Backup) -> Backup {
     Backup {
         is_scheduled: backup.kind == "Scheduled",
@@ -44,13 +43,13 @@ pub(super) fn shown(backup: backups::Backup) -> Backup {
     }
 }
 
-/// Those of this instance.
-pub(super) async fn own(site: &Site) -> Answer<Vec<Backup>> {
+/// The backups of this instance.
+pub(super) async fn own(site: &Site) -> HttpResult<Vec<Backup>> {
     let (all, _) = backups::list(site).await?;
     Ok(all.into_iter().map(|found| shown(found.backup)).filter(|backup| backup.is_own).collect())
 }
 
-pub(super) async fn list(visit: Visit) -> Answer<Response> {
+pub(super) async fn list(visit: Visit) -> HttpResult<Response> {
     let site = &visit.site;
     let (found, unreadable) = backups::list(site).await?;
     let all: Vec<Backup> = found.into_iter().map(|found| shown(found.backup)).collect();
@@ -70,31 +69,34 @@ pub(super) async fn list(visit: Visit) -> Answer<Response> {
     visit.page(HERE, HERE.title(), page.show()).await
 }
 
-/// Begins a backup that is kept, and does not wait for it.
-pub(super) async fn now(visit: Visit) -> Answer<Response> {
+/// Starts a backup that is kept, without waiting for its end.
+pub(super) async fn now(visit: Visit) -> HttpResult<Response> {
     let console = Arc::clone(&visit.site.console);
     let work = tokio::spawn(async move { console.jobs.back_up(&console, false).await });
-    let flash = match tokio::time::timeout(A_MOMENT, work).await {
-        Ok(Ok(Ok(_))) => Flash::done("The backup is complete, and verified."),
+    let flash = match tokio::time::timeout(WAIT, work).await {
+        Ok(Ok(Ok(_))) => Flash::done("The backup is complete and verified."),
         Ok(Ok(Err(error))) => return Ok(visit.failed(&error.into(), HERE.path())),
-        Ok(Err(_)) => Flash::failed("The backup was cut off."),
-        Err(_) => Flash::done("The backup has begun. It is in the list as soon as it is complete and verified."),
+        Ok(Err(_)) => Flash::failed("The backup was interrupted."),
+        Err(_) => Flash::done("The backup has started. It appears in the list when it is complete and verified."),
     };
-    Ok(flash.on_to(HERE.path()))
+    Ok(flash.redirect(HERE.path()))
 }
 
-/// A backup that is made for this download, and not kept.
-pub(super) async fn immediate(visit: Visit) -> Answer<Response> {
+/// Takes a backup for this download only. It is not kept.
+pub(super) async fn immediate(visit: Visit) -> HttpResult<Response> {
     match api::stream(&visit.site).await {
         Ok(response) => Ok(response),
         Err(failure) => Ok(visit.failed(&failure, HERE.path())),
     }
 }
 
-/// Takes a backup in.
-pub(super) async fn upload(State(site): State<Arc<Site>>, visit: Visit, request: Request<Body>) -> Answer<Response> {
+pub(super) async fn upload(
+    State(site): State<Arc<Site>>,
+    visit: Visit,
+    request: Request<Body>,
+) -> HttpResult<Response> {
     match upload::take(&site, &visit.who, request).await {
-        Ok(backup) => Ok(Flash::done(format!("{} was uploaded, and is whole.", backup.filename)).on_to(HERE.path())),
+        Ok(backup) => Ok(Flash::done(format!("{} was uploaded and verified.", backup.filename)).redirect(HERE.path())),
         Err(failure) => Ok(visit.failed(&failure, HERE.path())),
     }
 }

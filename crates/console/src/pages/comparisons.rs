@@ -1,4 +1,4 @@
-//! Backups compared with what is there now: made by a child, kept for as long as somebody looks at them.
+//! Comparisons of backups with the current state: computed by a child process and cached for a minute.
 
 use std::{
     collections::BTreeMap,
@@ -11,74 +11,76 @@ use tokio::sync::watch;
 
 use super::{
     view::differences::{Change, Comparison, Differences},
-    visit::said,
+    visit::sentences,
 };
 use crate::{
     Site,
-    backups::{self, Found},
+    backups::{self, BackupFile},
 };
 
-/// What is older is made anew: the state has gone on.
-const KEPT: Duration = Duration::from_secs(60);
-/// For how long a request waits.
-const A_MOMENT: Duration = Duration::from_millis(1500);
-/// No more of them are kept.
+/// An older comparison is computed again, because the state may have changed.
+const MAX_AGE: Duration = Duration::from_secs(60);
+/// A request waits this long for the result.
+const WAIT: Duration = Duration::from_millis(1500);
+/// Limit on cached and running comparisons.
 const MOST: usize = 8;
 
 #[derive(Debug)]
-struct Made {
+struct Entry {
     since: Instant,
     outcome: watch::Receiver<Comparison>,
 }
 
-/// The comparisons that are there, by the backup's id.
+/// The cache, by the backup's id.
 #[derive(Debug, Default)]
-pub(super) struct Comparisons(Mutex<BTreeMap<String, Made>>);
+pub(super) struct Comparisons(Mutex<BTreeMap<String, Entry>>);
 
 impl Comparisons {
-    /// The one with this backup; begun where there is none, and waited for, for a moment.
-    pub async fn of(&self, site: &Arc<Site>, found: Found) -> Comparison {
-        let mut outcome = self.begun(site, found);
-        let is_there = outcome.wait_for(|comparison| !matches!(comparison, Comparison::Running));
-        match tokio::time::timeout(A_MOMENT, is_there).await {
+    /// Returns the comparison with this backup. Starts it if necessary and waits a moment for the result.
+    pub async fn of(&self, site: &Arc<Site>, found: BackupFile) -> Comparison {
+        let mut outcome = self.start(site, found);
+        let done = outcome.wait_for(|comparison| !matches!(comparison, Comparison::Running));
+        match tokio::time::timeout(WAIT, done).await {
             Ok(Ok(comparison)) => comparison.clone(),
-            Ok(Err(_)) => Comparison::Failed("The comparison was cut off.".to_owned()),
+            Ok(Err(_)) => Comparison::Failed("The comparison was interrupted.".to_owned()),
             Err(_) => Comparison::Running,
         }
     }
 
-    fn begun(&self, site: &Arc<Site>, found: Found) -> watch::Receiver<Comparison> {
+    fn start(&self, site: &Arc<Site>, found: BackupFile) -> watch::Receiver<Comparison> {
         let mut table = self.table();
-        table.retain(|_, made| made.since.elapsed() < KEPT || matches!(*made.outcome.borrow(), Comparison::Running));
-        if let Some(made) = table.get(&found.backup.id) {
-            return made.outcome.clone();
+        table.retain(|_, entry| {
+            entry.since.elapsed() < MAX_AGE || matches!(*entry.outcome.borrow(), Comparison::Running)
+        });
+        if let Some(entry) = table.get(&found.backup.id) {
+            return entry.outcome.clone();
         }
         if table.len() >= MOST {
-            let busy = Comparison::Failed("Too many comparisons are being made. Try again in a minute.".to_owned());
+            let busy = Comparison::Failed("Too many comparisons at the same time. Try again in a minute.".to_owned());
             return watch::channel(busy).1;
         }
-        let (tell, outcome) = watch::channel(Comparison::Running);
+        let (sender, outcome) = watch::channel(Comparison::Running);
         let (site, id) = (Arc::clone(site), found.backup.id.clone());
         tokio::spawn(async move {
-            let _ = tell.send(compare(&site, &found).await);
+            let _ = sender.send(compare(&site, &found).await);
         });
-        table.insert(id, Made { since: Instant::now(), outcome: outcome.clone() });
+        table.insert(id, Entry { since: Instant::now(), outcome: outcome.clone() });
         outcome
     }
 
-    fn table(&self) -> MutexGuard<'_, BTreeMap<String, Made>> {
+    fn table(&self) -> MutexGuard<'_, BTreeMap<String, Entry>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn compare(site: &Site, found: &Found) -> Comparison {
+async fn compare(site: &Site, found: &BackupFile) -> Comparison {
     match backups::diff(site, found, false, None).await {
         Ok(found) => Comparison::Done(differences(&found)),
-        Err(failure) => Comparison::Failed(said(&failure)),
+        Err(failure) => Comparison::Failed(sentences(&failure)),
     }
 }
 
-/// What `restore --dry-run --json` found.
+/// Converts the output of `restore --dry-run --json`.
 fn differences(found: &Value) -> Differences {
     let databases = array(&found["databases"]).map(|database| (text(&database["path"]), change(&database["change"])));
     let steps = array(&found["switched_off"]).map(|step| (text(&step["step"]), texts(&step["apps"])));
@@ -126,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_dry_run_says_is_understood() {
+    fn the_output_of_a_dry_run_is_converted() {
         let text = r#"{"databases": [{"path": "a.db", "change": {"changes": [{"table": "users", "appear": 1, "change": 2, "vanish": 0}]}},
             {"path": "b.db", "change": "vanishes"}], "files": {"appear": ["x"], "change": [], "vanish": [], "same": 3},
             "switched_off": [{"step": "alerts", "apps": ["1"]}, {"step": "none", "apps": []}], "notes": ["careful"]}"#;

@@ -1,10 +1,10 @@
-//! `/events`: what happened.
+//! `/events`: lists events, filtered by signal and filter expression.
 
 use axum::{extract::Query, response::Response};
 use serde::Deserialize;
 
 use super::{
-    faults::encoded,
+    error_pages::encoded,
     form::Filled,
     layout::Section,
     signals,
@@ -12,18 +12,17 @@ use super::{
     visit::{Visit, refuse},
 };
 use crate::{
-    api::{WantedEvents, find_events},
-    failure::Answer,
+    api::{EventQuery, find_events},
+    failure::HttpResult,
 };
 use volume::events::Stored;
 
 const HERE: Section = Section::Events;
-/// On one page.
+/// Events per page.
 const COUNT: usize = 50;
 
-/// What is wanted.
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct Wanted {
+pub(super) struct PageQuery {
     #[serde(default)]
     filter: String,
     #[serde(default)]
@@ -32,14 +31,14 @@ pub(super) struct Wanted {
     before: String,
 }
 
-pub(super) async fn list(visit: Visit, Query(wanted): Query<Wanted>) -> Answer<Response> {
-    let mut filled = Filled::with([("filter", wanted.filter.clone())]);
+pub(super) async fn list(visit: Visit, Query(query): Query<PageQuery>) -> HttpResult<Response> {
+    let mut filled = Filled::with([("filter", query.filter.clone())]);
     let signals: Vec<_> = signals::all(&visit.site).await?.into_iter().map(|one| (one.id, one.title)).collect();
-    let asked = WantedEvents {
-        signal: Some(wanted.signal.clone()),
-        filter: Some(wanted.filter.clone()),
+    let asked = EventQuery {
+        signal: Some(query.signal.clone()),
+        filter: Some(query.filter.clone()),
         count: u32::try_from(COUNT + 1).ok(),
-        after_id: Some(wanted.before.clone()),
+        after_id: Some(query.before.clone()),
     };
     let found = match find_events(&visit.site, asked).await {
         Ok(found) => found,
@@ -48,21 +47,21 @@ pub(super) async fn list(visit: Visit, Query(wanted): Query<Wanted>) -> Answer<R
             Vec::new()
         }
     };
-    let older = found.get(COUNT).map(|_| wanted.link(&found[COUNT - 1].place.to_string()));
+    let older = found.get(COUNT).map(|_| query.link(&found[COUNT - 1].place.to_string()));
     let shown: Vec<Event> = found.iter().take(COUNT).map(shown).collect();
     let page = view::events::Page {
         now: visit.now,
         events: &shown,
         signals: &signals,
-        signal: &wanted.signal,
+        signal: &query.signal,
         older,
-        newest: (!wanted.before.is_empty()).then(|| wanted.link("")),
+        newest: (!query.before.is_empty()).then(|| query.link("")),
     };
     let body = page.show(&filled);
     visit.page(HERE, HERE.title(), body).await
 }
 
-impl Wanted {
+impl PageQuery {
     fn link(&self, before: &str) -> String {
         let all = [("filter", self.filter.as_str()), ("signal", &self.signal), ("before", before)];
         let pairs: Vec<String> = all

@@ -1,4 +1,4 @@
-//! What a form brought.
+//! The submitted fields of a form.
 
 use axum::{
     extract::{Form, FromRequest, Request},
@@ -6,9 +6,9 @@ use axum::{
 };
 
 use super::form::Filled;
-use crate::{Failure, patience::in_time};
+use crate::{Failure, body_timeout::in_time};
 
-/// Names and values, as they came.
+/// Names and values in the order of the request.
 #[derive(Default)]
 pub(super) struct Fields(Vec<(String, String)>);
 
@@ -16,7 +16,7 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
     type Rejection = Failure;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
-        let wrong = |_| Failure::new(StatusCode::BAD_REQUEST, "the form makes no sense");
+        let wrong = |_| Failure::new(StatusCode::BAD_REQUEST, "the form cannot be decoded");
         in_time(Form::<Vec<(String, String)>>::from_request(request, state))
             .await?
             .map(|Form(fields)| Self(fields))
@@ -25,27 +25,27 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
 }
 
 impl Fields {
-    /// The value of this name; the first where there are several, empty where there is none.
+    /// The first value of the field, or an empty text.
     pub fn text(&self, name: &str) -> &str {
-        self.0.iter().find(|(given, _)| given == name).map_or("", |(_, value)| value)
+        self.0.iter().find(|(field, _)| field == name).map_or("", |(_, value)| value)
     }
 
-    /// The same, without the spaces around it; none where it is empty.
+    /// The trimmed value, or `None` if it is empty.
     pub fn optional(&self, name: &str) -> Option<String> {
         Some(self.text(name).trim().to_owned()).filter(|text| !text.is_empty())
     }
 
-    /// Whether there is one: a box that is ticked.
+    /// Whether the field was submitted. Browsers submit a checkbox only if it is ticked.
     pub fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|(given, _)| given == name)
+        self.0.iter().any(|(field, _)| field == name)
     }
 
-    /// What stands behind this beginning in the names that have it: the boxes of a group.
-    pub fn below<'a>(&'a self, beginning: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
-        self.0.iter().filter_map(move |(name, value)| Some((name.strip_prefix(beginning)?, value.as_str())))
+    /// The fields whose names start with `prefix`, without the prefix: the ticked checkboxes of a group.
+    pub fn below<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.0.iter().filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?, value.as_str())))
     }
 
-    /// These, to be shown again.
+    /// These fields, to show the form again.
     pub fn filled(&self, names: &[&str]) -> Filled {
         let mut filled = Filled::default();
         for (name, value) in self.0.iter().filter(|(name, _)| names.contains(&name.as_str())) {
@@ -54,7 +54,7 @@ impl Fields {
         filled
     }
 
-    /// All but what is secret, to be shown again. Whatever is asked for as a password is never shown anyway.
+    /// All fields except secrets, to show the form again. A password field never shows a value anyway.
     pub fn all(&self) -> Filled {
         const SECRET: [&str; 5] = ["Password", "NewPassword", "Again", "SecretKey", "csrf"];
         let mut filled = Filled::default();
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_form_that_does_not_come_is_not_waited_for_without_end() {
+    fn a_form_whose_body_does_not_arrive_times_out() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
         runtime.block_on(async {
             let (never, _more) = tokio::io::duplex(8);

@@ -1,4 +1,5 @@
-//! What the last request did, said once on the page that it led to: a cookie that is gone when it was read.
+//! Flash messages: the result of a request, shown once on the page that it redirects to. Stored in a cookie that the page
+//! removes.
 
 use axum::{
     http::{HeaderMap, HeaderValue, header},
@@ -10,10 +11,9 @@ use maud::{Markup, html};
 use super::layout::Tone;
 
 const COOKIE: &str = "moorline-flash";
-/// Cookies have little room, and some errors are long.
+/// Maximum length in bytes, because browsers limit cookies to 4 KiB.
 const LONGEST: usize = 1500;
 
-/// A sentence, and whether it is a good one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Flash {
     is_good: bool,
@@ -21,17 +21,15 @@ pub(super) struct Flash {
 }
 
 impl Flash {
-    /// Something was done.
     pub fn done(words: impl Into<String>) -> Self {
         Self { is_good: true, words: words.into() }
     }
 
-    /// Something could not be done.
     pub fn failed(words: impl Into<String>) -> Self {
         Self { is_good: false, words: words.into() }
     }
 
-    /// What the browser brought.
+    /// Reads the cookie of a request.
     pub fn of(headers: &HeaderMap) -> Option<Self> {
         let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
         let mut pairs = cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
@@ -41,8 +39,8 @@ impl Flash {
         Some(Self { is_good: sign == "+", words: words.to_owned() })
     }
 
-    /// On to a page that says it.
-    pub fn on_to(&self, path: &str) -> Response {
+    /// Redirects to a page that shows the message.
+    pub fn redirect(&self, path: &str) -> Response {
         let mut words = self.words.as_str();
         if words.len() > LONGEST {
             words = &words[..words.floor_char_boundary(LONGEST)];
@@ -53,14 +51,13 @@ impl Flash {
         (set(&cookie), Redirect::to(path)).into_response()
     }
 
-    /// The sentence.
     pub fn show(&self) -> Markup {
         let tone = if self.is_good { Tone::Good } else { Tone::Bad };
         html! { div.banner.(tone.class()) role=(if self.is_good { "status" } else { "alert" }) { p { (self.words) } } }
     }
 }
 
-/// The header that takes it away again.
+/// The header that removes the cookie.
 pub(super) fn forget() -> HeaderMap {
     set(&format!("{COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict"))
 }
@@ -76,9 +73,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_flash_comes_back_as_it_went_and_cut_where_it_is_long() {
+    fn a_flash_survives_the_redirect_and_is_truncated_if_it_is_long() {
         for flash in [Flash::done("Saved; as “two words”."), Flash::failed("é".repeat(3000))] {
-            let answer = flash.on_to("/backups");
+            let answer = flash.redirect("/backups");
             let cookie = answer.headers()[header::SET_COOKIE].to_str().expect("text");
             let mut brought = HeaderMap::new();
             let pair = format!("other=1; {}", cookie.split(';').next().expect("a pair"));

@@ -1,36 +1,32 @@
-//! Pieces of forms: each control has a label, and its error stands beside it.
+//! Form controls. Each control has a label, and shows its error beside it.
 
 use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
-/// What was typed, and what is wrong with it, by the name of the control.
+/// The values and errors of a form, by the name of the control.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Filled {
-    /// What was typed.
     pub values: BTreeMap<String, String>,
-    /// What is wrong. The empty name stands for the form as a whole.
+    /// The error with the empty name concerns the form as a whole.
     pub errors: BTreeMap<String, String>,
 }
 
 impl Filled {
-    /// With these values.
     pub fn with<const N: usize>(values: [(&str, String); N]) -> Self {
         let values = values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         Self { values, errors: BTreeMap::new() }
     }
 
-    /// What was typed.
     pub fn value(&self, name: &str) -> &str {
         self.values.get(name).map_or("", String::as_str)
     }
 
-    /// Whether a box was ticked.
     pub fn is_ticked(&self, name: &str) -> bool {
         self.values.contains_key(name)
     }
 
-    /// Notes what is wrong.
+    /// Sets the error of a control.
     pub fn refuse(&mut self, name: &str, why: impl Into<String>) {
         self.errors.insert(name.to_owned(), why.into());
     }
@@ -40,28 +36,28 @@ impl Filled {
     }
 }
 
-/// The hidden field that shows that a form is ours.
+/// The hidden field with the CSRF token.
 pub(super) fn csrf(token: &str) -> Markup {
     html! { input type="hidden" name="csrf" value=(token); }
 }
 
-/// A form of one button.
+/// A form that consists of one button.
 pub(super) fn button(action: &str, csrf_token: &str, class: &str, words: Markup) -> Markup {
     html! { form method="post" action=(action) { (csrf(csrf_token)) button type="submit" class=(class) { (words) } } }
 }
 
-/// What is wrong with the form as a whole; and how many fields are, for whoever does not see them.
+/// The error of the form as a whole, or the number of invalid fields, which screen readers announce.
 pub(super) fn trouble(filled: &Filled) -> Markup {
     let fields = filled.errors.keys().filter(|name| !name.is_empty()).count();
     html! {
         @if let Some(error) = filled.error("") { div.banner.bad role="alert" { p { (error) } } }
         @else if fields > 0 { div.banner.bad role="alert" { p {
-            "Nothing was changed: " (super::words::count(fields as u64, "field")) " below need" @if fields == 1 { "s" } " another look."
+            "Please correct " (super::words::count(fields as u64, "field")) " below."
         } } }
     }
 }
 
-/// A text field, in the making.
+/// A builder for text fields.
 #[derive(Debug, Clone)]
 pub(super) struct Field<'a> {
     name: &'a str,
@@ -75,48 +71,44 @@ pub(super) struct Field<'a> {
 }
 
 impl<'a> Field<'a> {
-    /// One line of text.
     pub fn text(name: &'a str, label: &'a str) -> Self {
         let (kind, hint, autocomplete) = ("text", "", "off");
         Self { name, label, kind, hint, autocomplete, is_required: false, lines: 1, read_only: None }
     }
 
-    /// A password; `autocomplete` is `current-password` or `new-password`.
+    /// `autocomplete` is `current-password`, `new-password` or `off`.
     pub fn password(name: &'a str, label: &'a str, autocomplete: &'a str) -> Self {
         Self { kind: "password", autocomplete, ..Self::text(name, label) }
     }
 
-    /// Of another type of input.
+    /// Sets the `type` of the input.
     pub fn kind(self, kind: &'a str) -> Self {
         Self { kind, ..self }
     }
 
-    /// What browsers may fill it with.
     pub fn autocomplete(self, autocomplete: &'a str) -> Self {
         Self { autocomplete, ..self }
     }
 
-    /// A line under it.
+    /// Adds a line below the field.
     pub fn hint(self, hint: &'a str) -> Self {
         Self { hint, ..self }
     }
 
-    /// It cannot be left empty.
     pub fn required(self) -> Self {
         Self { is_required: true, ..self }
     }
 
-    /// Several lines of text.
+    /// Sets the number of lines. More than one makes it a `textarea`.
     pub fn lines(self, lines: u32) -> Self {
         Self { lines, ..self }
     }
 
-    /// It cannot be changed here, and why.
+    /// With a reason, the field is read-only and shows the reason instead of the hint.
     pub fn read_only(self, why: Option<&'a str>) -> Self {
         Self { read_only: why, ..self }
     }
 
-    /// The field.
     pub fn show(&self, filled: &Filled) -> Markup {
         let error = filled.error(self.name);
         let id = format!("field-{}", self.name);
@@ -159,7 +151,7 @@ fn below(name: &str, hint: &str, error: Option<&str>) -> Markup {
     }
 }
 
-/// A choice of one, as a list that opens: value and words of each.
+/// A drop-down list. Each option has a value and a label.
 pub(super) fn select(name: &str, label: &str, hint: &str, options: &[(String, String)], filled: &Filled) -> Markup {
     let error = filled.error(name);
     let about = described(name, hint, error.is_some());
@@ -176,7 +168,7 @@ pub(super) fn select(name: &str, label: &str, hint: &str, options: &[(String, St
     }
 }
 
-/// A box to tick.
+/// A checkbox.
 pub(super) fn tick(name: &str, label: &str, hint: &str, filled: &Filled) -> Markup {
     let about = described(name, hint, false);
     html! {
@@ -196,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_stands_beside_its_field_and_what_was_typed_is_kept_but_a_password() {
+    fn a_field_shows_its_error_and_its_value_unless_it_is_a_password() {
         let mut filled = Filled::with([("Title", "<b>".to_owned()), ("Password", "secret".to_owned())]);
         filled.refuse("Title", "too short");
         let title = Field::text("Title", "Title").hint("words").show(&filled).into_string();

@@ -1,11 +1,11 @@
-//! What every page has around it: the name of the instance, the menu, the banners, what runs.
+//! The frame of every page: instance name, menu, banners, running jobs.
 
 use axum::response::Html;
 use maud::{DOCTYPE, Markup, html};
 
 use super::{assets, flash::Flash, form, running, running::Progress};
 
-/// The pages in the menu.
+/// The entries of the menu.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Section {
     Backups,
@@ -19,7 +19,7 @@ pub(super) enum Section {
 }
 
 impl Section {
-    /// All of them, in the menu's order.
+    /// In the order of the menu.
     pub const ALL: [Self; 8] = [
         Self::Backups,
         Self::Schedule,
@@ -31,13 +31,12 @@ impl Section {
         Self::SecretKey,
     ];
 
-    /// Its words.
     pub const fn title(self) -> &'static str {
         match self {
             Self::Backups => "Backups",
             Self::Schedule => "Schedule and settings",
             Self::Restores => "Restores",
-            Self::Apps => "Apps",
+            Self::Apps => "Apps and notifications",
             Self::Events => "Events",
             Self::Signals => "Signals",
             Self::Access => "Users and API keys",
@@ -45,7 +44,6 @@ impl Section {
         }
     }
 
-    /// Where it is.
     pub const fn path(self) -> &'static str {
         match self {
             Self::Backups => "/backups",
@@ -60,7 +58,7 @@ impl Section {
     }
 }
 
-/// How much it matters.
+/// The colour of a banner or label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tone {
     Good,
@@ -70,7 +68,7 @@ pub(super) enum Tone {
 }
 
 impl Tone {
-    /// Its name in the style.
+    /// The class in `style.css`.
     pub const fn class(self) -> &'static str {
         match self {
             Self::Good => "good",
@@ -81,16 +79,15 @@ impl Tone {
     }
 }
 
-/// A line that stands on every page for as long as it is true.
+/// A banner that every page shows as long as its condition holds.
 #[derive(Debug, Clone)]
 pub(super) struct Notice {
-    /// How much it matters.
     pub tone: Tone,
-    /// What is so; the first is the short of it.
+    /// The first sentence, in bold.
     pub short: String,
-    /// The rest of it.
+    /// Further sentences.
     pub long: String,
-    /// Where something can be done about it: path and words.
+    /// Path and label of a link to the page that solves the problem.
     pub remedy: Option<(&'static str, &'static str)>,
 }
 
@@ -105,27 +102,21 @@ impl Notice {
     }
 }
 
-/// What a page is told by whoever asks for it.
+/// The data around the content of a page.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Frame {
-    /// The name of the instance.
     pub instance: String,
-    /// Who is logged in, by name.
+    /// The user name, if a user is logged in.
     pub user: Option<String>,
-    /// The token of their forms.
     pub csrf: String,
-    /// What they may see.
+    /// The sections that the user may see.
     pub sections: Vec<Section>,
-    /// What is to be said on every page.
     pub notices: Vec<Notice>,
-    /// What the last request did.
     pub flash: Option<Flash>,
-    /// What runs.
     pub running: Vec<Progress>,
 }
 
 impl Frame {
-    /// A page.
     pub fn page(&self, section: Option<Section>, title: &str, body: &Markup) -> Markup {
         document(
             &format!("{title} · {}", self.instance),
@@ -176,7 +167,7 @@ impl Frame {
     }
 }
 
-/// A page without a menu: before anybody has logged in, and where there is nothing else to see.
+/// A page without a menu, for the login and for errors.
 pub(super) fn alone(instance: &str, title: &str, body: &Markup) -> Markup {
     document(
         &format!("{title} · {instance}"),
@@ -189,12 +180,11 @@ pub(super) fn alone(instance: &str, title: &str, body: &Markup) -> Markup {
     )
 }
 
-/// It, as an answer.
 pub(super) fn html_of(page: Markup) -> Html<String> {
     Html(page.into_string())
 }
 
-/// The head of a page: its title, what it is for, and what can be done here.
+/// The head of a page: title, purpose and buttons.
 pub(super) fn head(title: &str, about: &str, actions: &Markup) -> Markup {
     html! {
         div.head {
@@ -204,12 +194,12 @@ pub(super) fn head(title: &str, about: &str, actions: &Markup) -> Markup {
     }
 }
 
-/// The way back up.
+/// A link back to the section.
 pub(super) fn back_to(section: Section) -> Markup {
     html! { p.crumb { a href=(section.path()) { "← " (section.title()) } } }
 }
 
-/// A short word with a colour.
+/// A short coloured label.
 pub(super) fn pill(tone: Tone, words: &str) -> Markup {
     html! { span.pill.(tone.class()) { (words) } }
 }

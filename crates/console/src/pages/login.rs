@@ -15,39 +15,39 @@ use super::{
     form::Filled,
     layout::html_of,
     view,
-    visit::{Visit, instance, refuse, said},
+    visit::{Visit, instance, refuse, sentences},
 };
 use crate::{
     Failure, Site,
     api::{LoginInput, create_user, log_in, log_out, set_setting, update_user},
     auth::Peer,
     entities::{roles, users::UserInput},
-    failure::Answer,
+    failure::HttpResult,
 };
 
-/// The page that was wanted.
+/// The page to return to after the login.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Next {
     #[serde(default)]
     next: String,
 }
 
-/// What errors are about, and the fields that they stand beside.
+/// Words of error messages, and the fields that show these errors.
 const FIELDS: &[(&str, &str)] =
     &[("password", "NewPassword"), ("NewPassword", "NewPassword"), ("user", "Username"), ("Username", "Username")];
 
-/// Only a page of this console is gone on to.
+/// Returns `/` unless `next` is a path on this console, so that a login link cannot redirect to another site.
 fn safe(next: &str) -> &str {
     let is_other = |char: char| char == '\\' || char.is_control();
     let is_path = next.starts_with('/') && !next.starts_with("//") && !next.contains(is_other);
     if is_path { next } else { "/" }
 }
 
-pub(super) async fn show(State(site): State<Arc<Site>>, Query(Next { next }): Query<Next>) -> Answer<Response> {
+pub(super) async fn show(State(site): State<Arc<Site>>, Query(Next { next }): Query<Next>) -> HttpResult<Response> {
     Ok(html_of(view::login::login(&instance(&site).await?, safe(&next), &Filled::default())).into_response())
 }
 
-pub(super) async fn submit(State(site): State<Arc<Site>>, Peer(address): Peer, fields: Fields) -> Answer<Response> {
+pub(super) async fn submit(State(site): State<Arc<Site>>, Peer(address): Peer, fields: Fields) -> HttpResult<Response> {
     let next = safe(fields.text("next")).to_owned();
     let mut filled = fields.filled(&["Username"]);
     let is_change = fields.has("NewPassword");
@@ -68,7 +68,7 @@ pub(super) async fn submit(State(site): State<Arc<Site>>, Peer(address): Peer, f
         Err(failure) if failure.status.is_server_error() => Err(failure),
         Err(failure) => {
             let name = if is_change && failure.problem.error.contains("new password") { "NewPassword" } else { "" };
-            filled.refuse(name, said(&failure));
+            filled.refuse(name, sentences(&failure));
             let form = if is_change { view::login::new_password } else { view::login::login };
             Ok((failure.status, html_of(form(&title, &next, &filled))).into_response())
         }
@@ -78,7 +78,7 @@ pub(super) async fn submit(State(site): State<Arc<Site>>, Peer(address): Peer, f
 fn same_twice(fields: &Fields, filled: &mut Filled) -> bool {
     let is_same = fields.text("NewPassword") == fields.text("Again");
     if !is_same {
-        filled.refuse("Again", "It is not the same as the one above.");
+        filled.refuse("Again", "The passwords don’t match.");
     }
     is_same
 }
@@ -87,12 +87,12 @@ fn unprocessable(page: maud::Markup) -> Response {
     (StatusCode::UNPROCESSABLE_ENTITY, html_of(page)).into_response()
 }
 
-pub(super) async fn leave(visit: Visit) -> Answer<Response> {
+pub(super) async fn leave(visit: Visit) -> HttpResult<Response> {
     let cookie = log_out(&visit.site, &visit.who).await?;
     Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/login")).into_response())
 }
 
-pub(super) async fn show_first_run(visit: Visit) -> Answer<Response> {
+pub(super) async fn show_first_run(visit: Visit) -> HttpResult<Response> {
     if !visit.who.is_open {
         return Ok(Redirect::to("/").into_response());
     }
@@ -100,7 +100,7 @@ pub(super) async fn show_first_run(visit: Visit) -> Answer<Response> {
     Ok(html_of(view::login::first_run(&instance(&visit.site).await?, visit.csrf(), &filled)).into_response())
 }
 
-pub(super) async fn submit_first_run(visit: Visit, Peer(address): Peer, fields: Fields) -> Answer<Response> {
+pub(super) async fn submit_first_run(visit: Visit, Peer(address): Peer, fields: Fields) -> HttpResult<Response> {
     if !visit.who.is_open {
         return Ok(Redirect::to("/").into_response());
     }
@@ -118,7 +118,11 @@ pub(super) async fn submit_first_run(visit: Visit, Peer(address): Peer, fields: 
     }
 }
 
-async fn first_administrator(visit: &Visit, address: std::net::IpAddr, fields: &Fields) -> Answer<Option<Response>> {
+async fn first_administrator(
+    visit: &Visit,
+    address: std::net::IpAddr,
+    fields: &Fields,
+) -> HttpResult<Option<Response>> {
     let (username, password) = (fields.text("Username").to_owned(), fields.text("NewPassword").to_owned());
     if password.is_empty() {
         return Err(Failure::new(StatusCode::BAD_REQUEST, "NewPassword is empty"));
@@ -133,23 +137,23 @@ async fn first_administrator(visit: &Visit, address: std::net::IpAddr, fields: &
     set_setting(&visit.site, &visit.who, "setting-isauthenticationenabled".to_owned(), true.into()).await?;
     let input = LoginInput { username, password, new_password: None };
     let done = log_in(&visit.site, address, input).await?;
-    let words = "The password is set, and you are logged in. From its next start on, the console is reached from elsewhere too.";
-    let mut response = Flash::done(words).on_to("/backups");
+    let words = "The password is set, and you are logged in. From its next start, the console also accepts connections from other hosts.";
+    let mut response = Flash::done(words).redirect("/backups");
     response.headers_mut().append(header::SET_COOKIE, done.cookie);
     Ok(Some(response))
 }
 
-pub(super) async fn show_account(visit: Visit) -> Answer<Response> {
+pub(super) async fn show_account(visit: Visit) -> HttpResult<Response> {
     let Some(user) = &visit.who.user else { return Ok(Redirect::to("/").into_response()) };
     let body = view::login::account(&user.username, visit.csrf(), &Filled::default());
     visit.page_of(None, "Your account", &body).await
 }
 
-pub(super) async fn submit_account(visit: Visit, fields: Fields) -> Answer<Response> {
+pub(super) async fn submit_account(visit: Visit, fields: Fields) -> HttpResult<Response> {
     let Some(user) = visit.who.user.clone() else { return Ok(Redirect::to("/").into_response()) };
     let mut filled = Filled::default();
     if fields.text("NewPassword").is_empty() {
-        filled.refuse("NewPassword", "Choose a password.");
+        filled.refuse("NewPassword", "Enter a new password.");
     } else if same_twice(&fields, &mut filled) {
         let input = UserInput {
             new_password: Some(fields.text("NewPassword").to_owned()),
@@ -157,9 +161,9 @@ pub(super) async fn submit_account(visit: Visit, fields: Fields) -> Answer<Respo
             ..UserInput::default()
         };
         match update_user(&visit.site, &visit.who, user.id.clone(), input).await {
-            Ok(_) => return Ok(Flash::done("Your password is changed.").on_to("/account")),
+            Ok(_) => return Ok(Flash::done("Your password was changed.").redirect("/account")),
             Err(failure) if failure.problem.error.contains("CurrentPassword") => {
-                filled.refuse("Password", "It is not the password that you have.");
+                filled.refuse("Password", "The current password is wrong.");
             }
             Err(failure) => refuse(&mut filled, failure, FIELDS)?,
         }
@@ -173,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_login_leads_on_to_pages_of_this_console_only() {
+    fn a_login_redirects_only_to_pages_of_this_console() {
         assert_eq!(safe("/events?filter=x"), "/events?filter=x");
         for elsewhere in
             ["", "https://evil.example/", "//evil.example", "/\\evil.example", "/\r\nSet-Cookie: a=b", "/\0", "/\x7f"]

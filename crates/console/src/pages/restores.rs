@@ -1,4 +1,4 @@
-//! `/restores`: what was restored, and the way back.
+//! `/restores`: lists restores, cancels requested ones, and requests rollbacks.
 
 use axum::{extract::Path, response::Response};
 
@@ -12,15 +12,15 @@ use super::{
     visit::Visit,
     words,
 };
-use crate::{failure::Answer, restores};
+use crate::{failure::HttpResult, restores};
 
 const HERE: Section = Section::Restores;
 
 fn shown(restore: restores::Restore) -> Restore {
     let source = match (&restore.rollback_of, restore.backup_created_at, &restore.filename) {
-        (Some(_), ..) => "A restore was undone".to_owned(),
+        (Some(_), ..) => "Rollback of a restore".to_owned(),
         (None, Some(created), Some(name)) => format!("Backup of {} ({name})", words::utc(created)),
-        _ => "A backup".to_owned(),
+        _ => "Unknown backup".to_owned(),
     };
     let apps = match restore.apps.as_deref() {
         Some("Off") => "as a copy: apps off",
@@ -29,7 +29,7 @@ fn shown(restore: restores::Restore) -> Restore {
     };
     let state = match restore.state.as_str() {
         "Done" => (Tone::Good, "✓ done"),
-        "Undone" => (Tone::Warn, "undone: it failed"),
+        "Undone" => (Tone::Warn, "failed, nothing changed"),
         _ => (Tone::Bad, "unfinished"),
     };
     Restore {
@@ -39,11 +39,11 @@ fn shown(restore: restores::Restore) -> Restore {
         apps,
         state,
         bytes: restore.kept_bytes,
-        can_undo: restore.can_roll_back,
+        can_roll_back: restore.can_roll_back,
     }
 }
 
-pub(super) async fn list(visit: Visit) -> Answer<Response> {
+pub(super) async fn list(visit: Visit) -> HttpResult<Response> {
     let all: Vec<Restore> = restores::list(&visit.site).await?.into_iter().map(shown).collect();
     let waiting = restores::requested(&visit.site).await?.into_iter();
     let waiting: Vec<Waiting> =
@@ -52,22 +52,22 @@ pub(super) async fn list(visit: Visit) -> Answer<Response> {
     visit.page(HERE, HERE.title(), body).await
 }
 
-pub(super) async fn ask(visit: Visit, Path(id): Path<String>) -> Answer<Response> {
+pub(super) async fn ask(visit: Visit, Path(id): Path<String>) -> HttpResult<Response> {
     let restore = shown(restores::find(&visit.site, &id).await?);
-    let body = view::restores::undo(&restore, visit.csrf(), visit.site.is_server);
-    visit.page(HERE, "Undo this restore", body).await
+    let body = view::restores::roll_back(&restore, visit.csrf(), visit.site.is_server);
+    visit.page(HERE, "Roll back this restore", body).await
 }
 
-pub(super) async fn undo(visit: Visit, Path(id): Path<String>) -> Answer<Response> {
+pub(super) async fn undo(visit: Visit, Path(id): Path<String>) -> HttpResult<Response> {
     match restores::request_rollback(&visit.site, &visit.who, &id).await {
-        Ok(requested) => Ok(Flash::done(words::sentence(&requested.message)).on_to(HERE.path())),
+        Ok(requested) => Ok(Flash::done(words::sentence(&requested.message)).redirect(HERE.path())),
         Err(failure) => Ok(visit.failed(&failure, HERE.path())),
     }
 }
 
-pub(super) async fn cancel(visit: Visit, Path(script): Path<String>) -> Answer<Response> {
+pub(super) async fn cancel(visit: Visit, Path(script): Path<String>) -> HttpResult<Response> {
     match restores::cancel(&visit.site, &script).await {
-        Ok(()) => Ok(Flash::done("It was taken back: the next start changes nothing.").on_to(HERE.path())),
+        Ok(()) => Ok(Flash::done("Cancelled. Nothing changes at the next restart.").redirect(HERE.path())),
         Err(failure) => Ok(visit.failed(&failure, HERE.path())),
     }
 }

@@ -1,4 +1,4 @@
-//! Every page there is, and the permission that it needs.
+//! The routes of all pages, and the permission that each needs.
 
 use std::sync::Arc;
 
@@ -9,16 +9,16 @@ use axum::{
 };
 
 use super::{
-    access, apps, assets, backup, backups, comparisons::Comparisons, events, instances, login, restores, running,
+    access, apps, assets, backup, backups, comparisons::Comparisons, events, login, notifications, restores, running,
+    schedule, secret_key, signals, visit,
 };
-use super::{schedule, secret_key, signals, visit};
 use crate::{
     Site,
     permission::Permission::{Organization, Public, Read, System, Write},
     rules::{Rule, open, parts, rule},
 };
 
-/// The table, beside that of the API.
+/// The permissions of the pages. The API has its own table.
 pub(crate) const RULES: &[Rule] = &[
     rule("GET", "/", Public),
     open("GET", "/static/{name}"),
@@ -79,7 +79,6 @@ pub(crate) const RULES: &[Rule] = &[
     rule("POST", "/secret-key/unsaved", System),
 ];
 
-/// The pages.
 pub(crate) fn router() -> Router<Arc<Site>> {
     Router::new()
         .route("/", get(visit::home))
@@ -122,11 +121,11 @@ fn app_pages() -> Router<Arc<Site>> {
     Router::new()
         .route("/apps", get(apps::list))
         .route("/apps/release", get(apps::ask_to_release).post(apps::release))
-        .route("/apps/new/{kind}", get(instances::new).post(instances::create))
-        .route("/apps/{id}", get(instances::edit).post(instances::update))
-        .route("/apps/{id}/on", post(instances::switch_on))
-        .route("/apps/{id}/off", post(instances::switch_off))
-        .route("/apps/{id}/remove", get(instances::ask_to_remove).post(instances::remove))
+        .route("/apps/new/{kind}", get(notifications::new).post(notifications::create))
+        .route("/apps/{id}", get(notifications::edit).post(notifications::update))
+        .route("/apps/{id}/on", post(notifications::switch_on))
+        .route("/apps/{id}/off", post(notifications::switch_off))
+        .route("/apps/{id}/remove", get(notifications::ask_to_remove).post(notifications::remove))
 }
 
 fn access_pages() -> Router<Arc<Site>> {
@@ -143,8 +142,8 @@ fn access_pages() -> Router<Arc<Site>> {
 mod tests {
     use super::*;
 
-    /// What the router is made of, as it is written: `.route("/path", get(one).post(another))`.
-    fn written() -> Vec<(String, String)> {
+    /// The routes in this file's source: `.route("/path", get(one).post(another))`.
+    fn routes_in_source() -> Vec<(String, String)> {
         let source = include_str!("routes.rs").split("#[cfg(test)]").next().unwrap_or_default();
         let mut routes = Vec::new();
         for route in source.split(".route(\"").skip(1) {
@@ -165,6 +164,6 @@ mod tests {
         let mut rules: Vec<_> = RULES.iter().map(|rule| (rule.method.to_owned(), rule.path.to_owned())).collect();
         rules.sort();
         assert!(rules.len() > 40);
-        assert_eq!(written(), rules);
+        assert_eq!(routes_in_source(), rules);
     }
 }

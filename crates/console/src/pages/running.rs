@@ -1,4 +1,4 @@
-//! What runs, and how far it is: part of every page while something runs, and a fragment of its own for `live.js`.
+//! The progress of running jobs: a region on every page, and the fragment that `live.js` fetches to update it.
 
 use std::sync::Arc;
 
@@ -13,23 +13,22 @@ use maud::{Markup, html};
 use super::{layout::html_of, words};
 use crate::Site;
 
-/// Where the fragment is.
+/// The path of the fragment.
 pub(super) const PATH: &str = "/running";
 
-/// One thing that runs.
+/// A running job.
 #[derive(Debug, Clone)]
 pub(super) struct Progress {
-    /// What it is: "Backing up".
+    /// For example "Backing up".
     pub what: String,
-    /// How many bytes are done.
+    /// In bytes.
     pub done: u64,
-    /// Of how many; none where nobody knows.
+    /// In bytes, if it is known.
     pub total: Option<u64>,
-    /// Since when.
     pub since: Timestamp,
 }
 
-/// The region that is kept up to date; nothing where nothing runs.
+/// The region that `live.js` updates. Empty if no job is running.
 pub(super) fn region(running: &[Progress]) -> Markup {
     html! {
         @if !running.is_empty() {
@@ -38,7 +37,7 @@ pub(super) fn region(running: &[Progress]) -> Markup {
     }
 }
 
-/// What is in the region.
+/// The content of the region.
 pub(super) fn fragment(running: &[Progress]) -> Markup {
     html! {
         ul {
@@ -55,7 +54,7 @@ pub(super) fn fragment(running: &[Progress]) -> Markup {
                 }
             }
         }
-        noscript { p.small { a href="" { "Refresh" } " to see how far it is." } }
+        noscript { p.small { a href="" { "Refresh" } " to see the progress." } }
     }
 }
 
@@ -67,14 +66,13 @@ fn how_far(one: &Progress) -> String {
     }
 }
 
-/// What runs now.
 pub(super) fn of(site: &Site) -> Vec<Progress> {
     site.console
         .jobs
         .running()
         .into_iter()
         .map(|job| Progress {
-            what: in_words(&job.verb, &job.what),
+            what: in_words(&job.command, &job.what),
             done: job.done,
             total: Some(job.total).filter(|total| *total > 0),
             since: job.since,
@@ -82,19 +80,19 @@ pub(super) fn of(site: &Site) -> Vec<Progress> {
         .collect()
 }
 
-fn in_words(verb: &str, what: &str) -> String {
-    let verb = match verb {
+fn in_words(command: &str, what: &str) -> String {
+    let activity = match command {
         "backup" => "Backing up",
         "verify" => "Verifying a backup",
         "restore" => "Comparing a backup",
-        "inspect" => "Looking into a backup",
+        "inspect" => "Reading a backup",
         "apps" => "Releasing apps",
         other => other,
     };
-    if what.is_empty() { verb.to_owned() } else { format!("{verb}: {what}") }
+    if what.is_empty() { activity.to_owned() } else { format!("{activity}: {what}") }
 }
 
-/// `GET /running`: the fragment; 204 where nothing runs any more.
+/// `GET /running`: the fragment, or 204 if no job is running.
 pub(super) async fn get(State(site): State<Arc<Site>>) -> Response {
     let running = of(&site);
     if running.is_empty() {

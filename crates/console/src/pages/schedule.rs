@@ -1,4 +1,4 @@
-//! `/schedule`: when backups are made, how that went, and the settings.
+//! `/schedule`: the next and the last backup, the calendar, and the settings.
 
 use std::collections::BTreeMap;
 
@@ -24,14 +24,14 @@ use crate::{
     api::set_setting,
     calendar::{self, Outcome},
     entities::settings::{self, VARIABLES},
-    failure::Answer,
+    failure::HttpResult,
     health,
 };
 
 const HERE: Section = Section::Schedule;
 const NAMES: [&str; 4] = ["BackupUtcTimeOfDay", "BackupsToKeep", "BackupLocation", "InstanceTitle"];
 
-pub(super) async fn show(visit: Visit) -> Answer<Response> {
+pub(super) async fn show(visit: Visit) -> HttpResult<Response> {
     let fixed = visit.site.console.fixed.clone();
     let all = visit.site.console.database.call(move |connection| settings::list(connection, &fixed)).await?;
     let mut filled = Filled::default();
@@ -42,7 +42,7 @@ pub(super) async fn show(visit: Visit) -> Answer<Response> {
     visit.page(HERE, HERE.title(), body).await
 }
 
-/// What a field shows; a setting that nobody has set shows what holds then.
+/// The text of a field. A setting without a value shows its default.
 fn text_of(name: &str, value: &Value) -> String {
     match (value, name) {
         (Value::String(text), _) => text.clone(),
@@ -53,10 +53,10 @@ fn text_of(name: &str, value: &Value) -> String {
     }
 }
 
-async fn content(visit: &Visit, filled: &Filled) -> Answer<Markup> {
-    let health = health::of(&visit.site.console).await?;
+async fn content(visit: &Visit, filled: &Filled) -> HttpResult<Markup> {
+    let health = health::check(&visit.site.console).await?;
     let days = calendar::of(&visit.site.console).await?;
-    // Here it is put right where backups are kept: the page is there while they cannot be seen.
+    // The page must work while the backup folder cannot be read, because the folder is configured here.
     let faulty: Vec<Date> = backups::own(&visit.site)
         .await
         .unwrap_or_default()
@@ -84,14 +84,14 @@ fn day_of(at: Timestamp) -> Date {
     TimeZone::UTC.to_datetime(at).date()
 }
 
-/// `faulty` are the days whose backup has faults.
+/// `faulty` are the days of backups with faults.
 fn calendar_of(days: &[calendar::Day], faulty: &[Date], next: Timestamp, now: Timestamp) -> Markup {
     let today = day_of(now);
     view::calendar::calendar(today, &|date| {
         let outcome = days.iter().find(|day| day.date == date).map(|day| day.outcome);
         match outcome {
-            Some(Outcome::Complete) if faulty.contains(&date) => Day::Unverified,
-            Some(Outcome::Complete) => Day::Made,
+            Some(Outcome::Complete) if faulty.contains(&date) => Day::Faulty,
+            Some(Outcome::Complete) => Day::Complete,
             Some(Outcome::Failed | Outcome::Missed) => Day::Failed,
             _ if date == today && day_of(next) == today => Day::ToCome,
             _ => Day::None,
@@ -99,20 +99,20 @@ fn calendar_of(days: &[calendar::Day], faulty: &[Date], next: Timestamp, now: Ti
     })
 }
 
-pub(super) async fn save(visit: Visit, fields: Fields) -> Answer<Response> {
+pub(super) async fn save(visit: Visit, fields: Fields) -> HttpResult<Response> {
     let mut filled = fields.filled(&NAMES);
     for name in NAMES.into_iter().filter(|name| !visit.site.console.fixed.contains_key(name)) {
         save_one(&visit, name, fields.text(name), &mut filled).await?;
     }
     if filled.errors.is_empty() {
-        return Ok(Flash::done("The settings are saved.").on_to(HERE.path()));
+        return Ok(Flash::done("The settings were saved.").redirect(HERE.path()));
     }
     let body = content(&visit, &filled).await?;
     visit.again(HERE, HERE.title(), body).await
 }
 
-/// Sets what is another value than before.
-async fn save_one(visit: &Visit, name: &'static str, text: &str, filled: &mut Filled) -> Answer<()> {
+/// Stores the setting if its value has changed.
+async fn save_one(visit: &Visit, name: &'static str, text: &str, filled: &mut Filled) -> HttpResult<()> {
     let before = visit.site.console.database.call(move |connection| settings::read(connection, name)).await?;
     if text.trim() == text_of(name, &before.unwrap_or(Value::Null)) {
         return Ok(());

@@ -1,21 +1,21 @@
-//! `/secret-key`.
+//! `/secret-key`: shows the fingerprint, and confirms that the key is saved elsewhere.
 
 use axum::response::Response;
 use volume::presence;
 
 use super::{flash::Flash, layout::Section, view, visit::Visit};
-use crate::{api::set_setting, entities::settings, failure::Answer};
+use crate::{api::set_setting, entities::settings, failure::HttpResult};
 
 const HERE: Section = Section::SecretKey;
 const SETTING: &str = "SecretKeyIsBackedUp";
 
-/// Whether somebody has said that the key is kept elsewhere.
-pub(super) async fn is_saved(visit: &crate::Site) -> Answer<bool> {
-    let said = visit.console.database.call(|connection| settings::read(connection, SETTING)).await?;
-    Ok(said == Some(true.into()))
+/// Whether a user has confirmed that the key is saved outside the volume.
+pub(super) async fn is_saved(visit: &crate::Site) -> HttpResult<bool> {
+    let value = visit.console.database.call(|connection| settings::read(connection, SETTING)).await?;
+    Ok(value == Some(true.into()))
 }
 
-pub(super) async fn show(visit: Visit) -> Answer<Response> {
+pub(super) async fn show(visit: Visit) -> HttpResult<Response> {
     let console = &visit.site.console;
     let is_on_volume = presence::exists(&console.volume.key_file())?;
     let fingerprint = console.key.fingerprint().to_string();
@@ -23,18 +23,18 @@ pub(super) async fn show(visit: Visit) -> Answer<Response> {
     visit.page(HERE, HERE.title(), body).await
 }
 
-pub(super) async fn saved(visit: Visit) -> Answer<Response> {
-    say(visit, true, "Good. It is noted that the key is kept outside this volume.").await
+pub(super) async fn saved(visit: Visit) -> HttpResult<Response> {
+    confirm(visit, true, "Saved. The key is confirmed as saved outside this volume.").await
 }
 
-pub(super) async fn unsaved(visit: Visit) -> Answer<Response> {
-    say(visit, false, "It is noted that the key is not kept elsewhere.").await
+pub(super) async fn unsaved(visit: Visit) -> HttpResult<Response> {
+    confirm(visit, false, "Saved. The key is no longer confirmed as saved elsewhere.").await
 }
 
-async fn say(visit: Visit, is_saved: bool, words: &str) -> Answer<Response> {
+async fn confirm(visit: Visit, is_saved: bool, words: &str) -> HttpResult<Response> {
     let id = format!("setting-{}", SETTING.to_lowercase());
     match set_setting(&visit.site, &visit.who, id, is_saved.into()).await {
-        Ok(_) => Ok(Flash::done(words).on_to(HERE.path())),
+        Ok(_) => Ok(Flash::done(words).redirect(HERE.path())),
         Err(failure) => Ok(visit.failed(&failure, HERE.path())),
     }
 }

@@ -1,4 +1,4 @@
-//! `/signals`.
+//! `/signals`: lists, creates, changes and removes signals.
 
 use axum::{extract::Path, response::Response};
 use maud::Markup;
@@ -15,19 +15,18 @@ use crate::{
     Site,
     api::{create_signal, remove_signal, update_signal},
     entities::signals::{self, SignalFilter, SignalInput},
-    failure::Answer,
+    failure::HttpResult,
     permission::Permission,
 };
 
 const HERE: Section = Section::Signals;
 const FIELDS: &[(&str, &str)] = &[("Title", "Title"), ("Description", "Description"), ("ilter", "Filter")];
 
-/// All signals, by title.
-pub(super) async fn all(site: &Site) -> Answer<Vec<signals::Signal>> {
+pub(super) async fn all(site: &Site) -> HttpResult<Vec<signals::Signal>> {
     Ok(site.console.database.call(|connection| signals::list(connection)).await?)
 }
 
-async fn find(visit: &Visit, id: &str) -> Answer<signals::Signal> {
+async fn find(visit: &Visit, id: &str) -> HttpResult<signals::Signal> {
     let id = id.to_owned();
     Ok(visit.site.console.database.call(move |connection| signals::find(connection, &id)).await?)
 }
@@ -36,7 +35,7 @@ fn filters(signal: &signals::Signal) -> Vec<String> {
     signal.filters.iter().filter_map(|filter| filter.filter.clone()).filter(|text| !text.trim().is_empty()).collect()
 }
 
-pub(super) async fn list(visit: Visit) -> Answer<Response> {
+pub(super) async fn list(visit: Visit) -> HttpResult<Response> {
     let found = all(&visit.site).await?.into_iter();
     let shown = found.map(|signal| Signal {
         filters: filters(&signal),
@@ -53,12 +52,12 @@ fn form(visit: &Visit, id: Option<&str>, filled: &Filled) -> Markup {
     view::signals::edit(id, visit.csrf(), filled)
 }
 
-pub(super) async fn new(visit: Visit) -> Answer<Response> {
+pub(super) async fn new(visit: Visit) -> HttpResult<Response> {
     let body = form(&visit, None, &Filled::default());
     visit.page(HERE, "New signal", body).await
 }
 
-pub(super) async fn edit(visit: Visit, Path(id): Path<String>) -> Answer<Response> {
+pub(super) async fn edit(visit: Visit, Path(id): Path<String>) -> HttpResult<Response> {
     let signal = find(&visit, &id).await?;
     let filled = Filled::with([
         ("Title", signal.title.clone()),
@@ -80,9 +79,9 @@ fn input(fields: &Fields) -> SignalInput {
     }
 }
 
-pub(super) async fn create(visit: Visit, fields: Fields) -> Answer<Response> {
+pub(super) async fn create(visit: Visit, fields: Fields) -> HttpResult<Response> {
     match create_signal(&visit.site, &visit.who, input(&fields)).await {
-        Ok(signal) => Ok(Flash::done(format!("Signal “{}” was created.", signal.title)).on_to(HERE.path())),
+        Ok(signal) => Ok(Flash::done(format!("Signal “{}” was created.", signal.title)).redirect(HERE.path())),
         Err(failure) => {
             let mut filled = fields.all();
             refuse(&mut filled, failure, FIELDS)?;
@@ -92,9 +91,9 @@ pub(super) async fn create(visit: Visit, fields: Fields) -> Answer<Response> {
     }
 }
 
-pub(super) async fn update(visit: Visit, Path(id): Path<String>, fields: Fields) -> Answer<Response> {
+pub(super) async fn update(visit: Visit, Path(id): Path<String>, fields: Fields) -> HttpResult<Response> {
     match update_signal(&visit.site, &visit.who, id.clone(), input(&fields)).await {
-        Ok(signal) => Ok(Flash::done(format!("Signal “{}” was changed.", signal.title)).on_to(HERE.path())),
+        Ok(signal) => Ok(Flash::done(format!("Signal “{}” was changed.", signal.title)).redirect(HERE.path())),
         Err(failure) => {
             let mut filled = fields.all();
             refuse(&mut filled, failure, FIELDS)?;
@@ -104,16 +103,16 @@ pub(super) async fn update(visit: Visit, Path(id): Path<String>, fields: Fields)
     }
 }
 
-pub(super) async fn ask_to_remove(visit: Visit, Path(id): Path<String>) -> Answer<Response> {
+pub(super) async fn ask_to_remove(visit: Visit, Path(id): Path<String>) -> HttpResult<Response> {
     let signal = find(&visit, &id).await?;
     let action = format!("/signals/{}/remove", signal.id);
     let body = view::remove::page(HERE, "the signal", &signal.title, "", &action, visit.csrf());
     visit.page(HERE, "Remove the signal", body).await
 }
 
-pub(super) async fn remove(visit: Visit, Path(id): Path<String>) -> Answer<Response> {
+pub(super) async fn remove(visit: Visit, Path(id): Path<String>) -> HttpResult<Response> {
     match remove_signal(&visit.site, &visit.who, id).await {
-        Ok(()) => Ok(Flash::done("The signal was removed.").on_to(HERE.path())),
+        Ok(()) => Ok(Flash::done("The signal was removed.").redirect(HERE.path())),
         Err(failure) => Ok(visit.failed(&failure, HERE.path())),
     }
 }

@@ -1,29 +1,27 @@
-//! Lists as tables, which become cards where it is narrow.
+//! Tables, whose rows become cards on narrow screens.
 //!
-//! Roles are written out, because a browser forgets that a table is one when its rows are laid out as cards.
+//! The ARIA roles are explicit, because browsers drop the table semantics when CSS lays out the rows as cards.
 
 use maud::{Markup, html};
 
-/// One cell under its heading. An empty heading is a column of buttons.
 pub(super) struct Cell {
     heading: &'static str,
     content: Markup,
 }
 
-/// A cell.
+/// The heading is the label of the cell on a card. A cell of buttons has none.
 pub(super) fn cell(heading: &'static str, content: Markup) -> Cell {
     Cell { heading, content }
 }
 
-/// One row: what it is about, and the rest.
 pub(super) struct Row {
-    /// What the row is about.
+    /// The first cell, which names the object of the row.
     pub head: Markup,
-    /// In the order of the headings.
+    /// The other cells, in the order of the headings.
     pub cells: Vec<Cell>,
 }
 
-/// A table. `headings` begins with that of the rows' heads; the name of a column without one is only heard.
+/// The first heading belongs to the heads of the rows. A heading that starts with `~` is visible to screen readers only.
 pub(super) fn table(caption: &str, headings: &[&str], rows: &[Row]) -> Markup {
     html! {
         table.list role="table" {
@@ -49,13 +47,13 @@ pub(super) fn table(caption: &str, headings: &[&str], rows: &[Row]) -> Markup {
     }
 }
 
-/// A table in a card; where it has no rows, words in its place.
-pub(super) fn list(caption: &str, headings: &[&str], rows: &[Row], where_empty: Markup) -> Markup {
+/// A table in a card, or `if_empty` if it has no rows.
+pub(super) fn list(caption: &str, headings: &[&str], rows: &[Row], if_empty: Markup) -> Markup {
     html! {
         section.card.flush aria-label=(caption) {
             @if rows.is_empty() {
                 h2 { (caption) }
-                div.empty { (where_empty) }
+                div.empty { (if_empty) }
             } @else {
                 (table(caption, headings, rows))
             }

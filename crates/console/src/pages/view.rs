@@ -1,4 +1,4 @@
-//! What is on each page: data in, HTML out. No file here asks anything of the console.
+//! The content of each page: data in, HTML out. The files here never query the console.
 
 pub(super) mod access;
 pub(super) mod apps;
@@ -6,9 +6,10 @@ pub(super) mod backup;
 pub(super) mod backups;
 pub(super) mod calendar;
 pub(super) mod differences;
+pub(super) mod error;
 pub(super) mod events;
 pub(super) mod login;
-pub(super) mod problem;
+pub(super) mod notifications;
 pub(super) mod remove;
 pub(super) mod restores;
 pub(super) mod schedule;

@@ -1,4 +1,4 @@
-//! One request for a page: who it is from, and what every page of theirs has around it.
+//! One request for a page: its principal, and the frame of the page that answers it.
 
 use std::sync::Arc;
 
@@ -16,21 +16,17 @@ use super::{
     layout::{Frame, Section, html_of},
     notices, running,
 };
-use crate::{Failure, Site, auth::Who, entities::settings, failure::Answer, permission::Permission};
+use crate::{Failure, Site, auth::Principal, entities::settings, failure::HttpResult, permission::Permission};
 
-/// What it is called where nobody has said.
+/// The title of an instance without `InstanceTitle`.
 pub(super) const NAMELESS: &str = "moorline";
 
-/// One request.
 pub(super) struct Visit {
-    /// The console.
     pub site: Arc<Site>,
-    /// Who it is from.
-    pub who: Who,
-    /// Now.
+    pub who: Principal,
     pub now: Timestamp,
     flash: Option<Flash>,
-    /// Whether it may be loaded again by itself: a form would be sent again.
+    /// Only the answer to a GET shows running jobs, because `live.js` reloads the page and would submit a form again.
     is_get: bool,
 }
 
@@ -38,7 +34,7 @@ impl FromRequestParts<Arc<Site>> for Visit {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Self::Rejection> {
-        let who = Who::from_request_parts(parts, site).await?;
+        let who = Principal::from_request_parts(parts, site).await?;
         Ok(Self {
             site: Arc::clone(site),
             who,
@@ -50,44 +46,42 @@ impl FromRequestParts<Arc<Site>> for Visit {
 }
 
 impl Visit {
-    /// The token of their forms.
     pub fn csrf(&self) -> &str {
         self.who.csrf.as_deref().unwrap_or_default()
     }
 
-    /// What they may see, in the menu's order.
+    /// The sections that the principal may see, in the order of the menu.
     pub fn sections(&self) -> Vec<Section> {
         Section::ALL.into_iter().filter(|section| self.who.permissions.has(needed(*section))).collect()
     }
 
-    /// A page, whole.
-    pub async fn page(&self, section: Section, title: &str, body: Markup) -> Answer<Response> {
+    pub async fn page(&self, section: Section, title: &str, body: Markup) -> HttpResult<Response> {
         self.page_of(Some(section), title, &body).await
     }
 
-    /// A page that stands in no menu, too.
-    pub async fn page_of(&self, section: Option<Section>, title: &str, body: &Markup) -> Answer<Response> {
+    /// A page that may belong to no section.
+    pub async fn page_of(&self, section: Option<Section>, title: &str, body: &Markup) -> HttpResult<Response> {
         let frame = self.frame().await?;
         Ok((self.forget(), html_of(frame.page(section, title, body))).into_response())
     }
 
-    /// The same form again, with what is wrong.
-    pub async fn again(&self, section: Section, title: &str, body: Markup) -> Answer<Response> {
+    /// The same form again with its errors, as a response with status 422.
+    pub async fn again(&self, section: Section, title: &str, body: Markup) -> HttpResult<Response> {
         let page = self.page(section, title, body).await?;
         Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
     }
 
-    /// What a failure says, on the page that it leads back to.
+    /// Redirects to a page that shows the failure.
     pub fn failed(&self, failure: &Failure, path: &str) -> Response {
-        Flash::failed(said(failure)).on_to(path)
+        Flash::failed(sentences(failure)).redirect(path)
     }
 
-    /// The flash is shown once.
+    /// Removes the flash cookie, so that the message is shown once.
     fn forget(&self) -> axum::http::HeaderMap {
         if self.flash.is_some() { flash::forget() } else { axum::http::HeaderMap::new() }
     }
 
-    async fn frame(&self) -> Answer<Frame> {
+    async fn frame(&self) -> HttpResult<Frame> {
         let is_system = self.who.permissions.has(Permission::System);
         Ok(Frame {
             instance: instance(&self.site).await?,
@@ -101,13 +95,12 @@ impl Visit {
     }
 }
 
-/// What the instance is called.
-pub(super) async fn instance(site: &Site) -> Answer<String> {
+/// The title of the instance.
+pub(super) async fn instance(site: &Site) -> HttpResult<String> {
     let title = site.console.database.call(|connection| settings::read(connection, "InstanceTitle")).await?;
     Ok(title.as_ref().and_then(serde_json::Value::as_str).unwrap_or(NAMELESS).to_owned())
 }
 
-/// The permission that a page needs.
 const fn needed(section: Section) -> Permission {
     match section {
         Section::Backups | Section::Schedule | Section::Restores | Section::Apps | Section::SecretKey => {
@@ -118,32 +111,32 @@ const fn needed(section: Section) -> Permission {
     }
 }
 
-/// A failure in sentences.
-pub(super) fn said(failure: &Failure) -> String {
+/// Error and hint as sentences.
+pub(super) fn sentences(failure: &Failure) -> String {
     let problem = &failure.problem;
     let hint = problem.hint.as_deref().map(super::words::sentence).unwrap_or_default();
     format!("{} {hint}", super::words::sentence(&problem.error)).trim_end().to_owned()
 }
 
-/// Puts a failure beside the field that it names, else above the form. One that is not the form's fault stays a failure.
-/// `fields` are words of the message, and the field that each stands for.
-pub(super) fn refuse(filled: &mut Filled, failure: Failure, fields: &[(&str, &str)]) -> Answer<()> {
+/// Shows a failure beside the field that its message names, else above the form. `fields` are words of messages, and the
+/// field for each. A failure that the input did not cause is returned.
+pub(super) fn refuse(filled: &mut Filled, failure: Failure, fields: &[(&str, &str)]) -> HttpResult<()> {
     if !matches!(failure.status.as_u16(), 400 | 403 | 409 | 422) {
         return Err(failure);
     }
     let named = fields.iter().find(|(words, _)| failure.problem.error.contains(words));
-    filled.refuse(named.map_or("", |(_, field)| field), said(&failure));
+    filled.refuse(named.map_or("", |(_, field)| field), sentences(&failure));
     Ok(())
 }
 
-/// `/`: the first page that they may see; the first password before that.
-pub(super) async fn home(visit: Visit) -> Answer<Redirect> {
-    let nobody = visit
+/// `/`: redirects to the first page that the principal may see, or to `/first-run` if the console still needs a password.
+pub(super) async fn home(visit: Visit) -> HttpResult<Redirect> {
+    let no_users = visit
         .site
         .console
         .database
         .call(|connection| crate::entities::users::are_there(connection).map(|are_there| !are_there));
-    if visit.who.is_open && !visit.site.open_to_all && nobody.await? {
+    if visit.who.is_open && !visit.site.open_to_all && no_users.await? {
         return Ok(Redirect::to("/first-run"));
     }
     Ok(Redirect::to(visit.sections().first().map_or("/account", |section| section.path())))

@@ -1,4 +1,4 @@
-//! Times, sizes and numbers, as a person reads them.
+//! Formats times, sizes, counts and sentences for people.
 
 use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
@@ -31,7 +31,7 @@ pub(super) fn age(at: Timestamp, now: Timestamp) -> String {
     }
 }
 
-/// The one unit that says enough; none below a minute.
+/// The duration in its largest suitable unit. `None` below a minute.
 fn lasting(duration: SignedDuration) -> Option<String> {
     let minutes = duration.as_mins();
     Some(match minutes {
@@ -55,23 +55,23 @@ pub(super) fn utc(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-/// A time, for machines and for people.
+/// A `time` element.
 pub(super) fn time(at: Timestamp) -> Markup {
     html! { time.nowrap.num datetime=(at.strftime("%Y-%m-%dT%H:%M:%SZ")) { (utc(at)) } }
 }
 
-/// A time, and under it how long ago that is.
+/// A time with its age below.
 pub(super) fn time_and_age(at: Timestamp, now: Timestamp) -> Markup {
     html! { (time(at)) small { (age(at, now)) } }
 }
 
-/// A fingerprint, in groups that can be read out.
+/// A fingerprint in groups of four characters, so that it can be read aloud.
 pub(super) fn fingerprint(text: &str) -> Markup {
     let groups: Vec<&str> = text.as_bytes().chunks(4).filter_map(|group| std::str::from_utf8(group).ok()).collect();
     html! { code title=(text) { (groups.join(" ")) } }
 }
 
-/// The first letter made a capital, a full stop behind it: an error's words, as a sentence.
+/// Turns an error message into a sentence: capital first letter, final period.
 pub(super) fn sentence(text: &str) -> String {
     let text = text.trim();
     let mut letters = text.chars();
@@ -85,21 +85,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_have_two_digits_at_least_and_no_more_than_it_takes() {
-        let said = [0, 1, 1023, 1024, 10 * 1024, 1_500_000, 5 << 40].map(size);
-        assert_eq!(said, ["0 bytes", "1 byte", "1023 bytes", "1.0 KiB", "10 KiB", "1.4 MiB", "5.0 TiB"]);
+    fn sizes_have_a_unit_and_few_digits() {
+        let sizes = [0, 1, 1023, 1024, 10 * 1024, 1_500_000, 5 << 40].map(size);
+        assert_eq!(sizes, ["0 bytes", "1 byte", "1023 bytes", "1.0 KiB", "10 KiB", "1.4 MiB", "5.0 TiB"]);
     }
 
     #[test]
-    fn ages_are_in_the_one_unit_that_says_enough() {
+    fn ages_have_one_unit() {
         let now: Timestamp = "2026-01-31T12:00:00Z".parse().expect("a time");
-        let said = |seconds| age(now - SignedDuration::from_secs(seconds), now);
-        assert_eq!(said(59), "just now");
-        assert_eq!(said(-30), "just now");
-        assert_eq!(said(60), "1 minute ago");
-        assert_eq!(said(47 * 3600), "47 hours ago");
-        assert_eq!(said(48 * 3600), "2 days ago");
-        assert_eq!(said(-5 * 3600), "in 5 hours");
+        let age_at = |seconds| age(now - SignedDuration::from_secs(seconds), now);
+        assert_eq!(age_at(59), "just now");
+        assert_eq!(age_at(-30), "just now");
+        assert_eq!(age_at(60), "1 minute ago");
+        assert_eq!(age_at(47 * 3600), "47 hours ago");
+        assert_eq!(age_at(48 * 3600), "2 days ago");
+        assert_eq!(age_at(-5 * 3600), "in 5 hours");
     }
 
     #[test]

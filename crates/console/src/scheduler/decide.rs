@@ -204,7 +204,10 @@ mod tests {
     #[test]
     fn nothing_is_backed_up_without_state_or_while_a_restore_is_unfinished() {
         let mut decider = Decider::default();
-        assert_eq!(next(&mut decider, "2026-03-10T04:00:00Z", Observation { has_state: false, ..OBSERVATION }), Step::Rest);
+        assert_eq!(
+            next(&mut decider, "2026-03-10T04:00:00Z", Observation { has_state: false, ..OBSERVATION }),
+            Step::Rest
+        );
         let unfinished = Observation { unfinished: true, ..OBSERVATION };
         assert_eq!(next(&mut decider, "2026-03-10T04:00:00Z", unfinished), Step::Rest);
         assert!(matches!(next(&mut decider, "2026-03-10T06:00:00Z", unfinished), Step::Missed { .. }));
@@ -267,7 +270,10 @@ mod tests {
         assert_eq!(next(&mut decider, now, since("2026-03-03T04:00:01Z")), Step::Rest);
         assert_eq!(next(&mut decider, now, since("2026-03-03T04:00:00Z")), Step::Verify);
         assert_eq!(next(&mut decider, now, since("2027-01-01T00:00:00Z")), Step::Verify, "a wrong clock");
-        assert_eq!(next(&mut decider, now, Observation { newest: None, ..since("2026-01-01T00:00:00Z") }), Step::BackUp);
+        assert_eq!(
+            next(&mut decider, now, Observation { newest: None, ..since("2026-01-01T00:00:00Z") }),
+            Step::BackUp
+        );
         decider.verified(at(now), false);
         assert_eq!(next(&mut decider, now, since("2026-01-01T00:00:00Z")), Step::Rest);
         assert_eq!(next(&mut decider, "2026-03-10T05:00:00Z", since("2026-01-01T00:00:00Z")), Step::Verify);

@@ -35,7 +35,7 @@ impl Observation {
     /// The profile, the instance, the restore sets or the backup folder cannot be read.
     pub fn of(volume: &Volume, profile: &Choice, key: &SecretKey, now: Timestamp) -> Result<Self> {
         let unfinished = volume::restores::unfinished(volume)?;
-        let profile = profile.load(volume.root())?;
+        let profile = engine::finds::load(profile, volume.root())?;
         let has_state = has_state(volume, &profile)?;
         let Some(instance) = Instance::load(volume)? else {
             return Ok(Self { newest: None, has_state, unfinished, created: None, unverified_since: None });

@@ -1,4 +1,4 @@
-//! Who may come in: users, and programs with API keys.
+//! `/users` and `/apikeys`: the lists, the forms, and the token of a new API key.
 
 use maud::{Markup, html};
 
@@ -8,7 +8,6 @@ use super::super::{
     table::{Row, cell, list},
 };
 
-/// A user.
 #[derive(Debug, Clone)]
 pub struct User {
     pub id: String,
@@ -18,7 +17,6 @@ pub struct User {
     pub must_change_password: bool,
 }
 
-/// An API key.
 #[derive(Debug, Clone)]
 pub struct ApiKey {
     pub id: String,
@@ -28,7 +26,7 @@ pub struct ApiKey {
     pub owner: Option<String>,
 }
 
-/// The page. Without the permission there are no users to see.
+/// `users` is `None` for a principal without the permission to see them.
 pub fn page(users: Option<&[User]>, keys: &[ApiKey], may_make_keys: bool) -> Markup {
     html! {
         (layout::head("Users and API keys", "", &html! {
@@ -36,13 +34,13 @@ pub fn page(users: Option<&[User]>, keys: &[ApiKey], may_make_keys: bool) -> Mar
             @if may_make_keys { a.button href="/apikeys/new" { "New API key" } }
         }))
         @if let Some(users) = users {
-            (list("Users", &["User", "Roles", "~What to do"], &users.iter().map(user_row).collect::<Vec<_>>(), html! {
-                p { strong { "There is no user." } }
+            (list("Users", &["User", "Roles", "~Actions"], &users.iter().map(user_row).collect::<Vec<_>>(), html! {
+                p { strong { "There are no users." } }
             }))
         }
-        (list("API keys", &["API key", "Token begins with", "May", "~What to do"], &keys.iter().map(key_row).collect::<Vec<_>>(), html! {
-            p { strong { "There is no API key." } }
-            p { "A program shows one in the header " code { "X-Seq-ApiKey" } "." }
+        (list("API keys", &["API key", "Token starts with", "Permissions", "~Actions"], &keys.iter().map(key_row).collect::<Vec<_>>(), html! {
+            p { strong { "There are no API keys." } }
+            p { "Programs authenticate with an API key. Send it as " code { "X-Seq-ApiKey" } " or " code { "Authorization: Bearer" } "." }
         }))
     }
 }
@@ -53,7 +51,7 @@ fn user_row(user: &User) -> Row {
         cells: vec![
             cell(
                 "Roles",
-                html! { (user.roles.join(", ")) @if user.must_change_password { " " (pill(Tone::Warn, "must change the password")) } },
+                html! { (user.roles.join(", ")) @if user.must_change_password { " " (pill(Tone::Warn, "must change password")) } },
             ),
             cell(
                 "",
@@ -69,8 +67,8 @@ fn key_row(key: &ApiKey) -> Row {
     Row {
         head: html! { (key.title) @if let Some(owner) = &key.owner { small { "of " (owner) } } },
         cells: vec![
-            cell("Begins with", html! { code { (key.prefix) "…" } }),
-            cell("May", html! { (key.permissions.join(", ")) }),
+            cell("Starts with", html! { code { (key.prefix) "…" } }),
+            cell("Permissions", html! { (key.permissions.join(", ")) }),
             cell(
                 "",
                 html! { div.actions {
@@ -81,11 +79,14 @@ fn key_row(key: &ApiKey) -> Row {
     }
 }
 
-/// The form of a user; a new one has no id. `roles` are id, title and description.
+/// The form of a user. `id` is `None` for a new user; `roles` are id, title and description.
 pub fn user(id: Option<&str>, roles: &[(String, String, String)], csrf: &str, filled: &Filled) -> Markup {
     let title = if id.is_some() { filled.value("Username") } else { "New user" };
-    let hint =
-        if id.is_some() { "Empty: it stays as it is. Eight characters or more." } else { "Eight characters or more." };
+    let hint = if id.is_some() {
+        "Leave empty to keep the current password. At least 8 characters."
+    } else {
+        "At least 8 characters."
+    };
     let password = Field::password("NewPassword", "Password", "new-password").hint(hint);
     html! {
         div { (layout::back_to(Section::Access)) (layout::head(title, "", &html! {})) }
@@ -94,9 +95,9 @@ pub fn user(id: Option<&str>, roles: &[(String, String, String)], csrf: &str, fi
             (form::csrf(csrf))
             (Field::text("Username", "User name").required().show(filled))
             (Field::text("DisplayName", "Name").show(filled))
-            (Field::text("EmailAddress", "Mail address").kind("email").show(filled))
+            (Field::text("EmailAddress", "E-mail address").kind("email").show(filled))
             (if id.is_some() { password.show(filled) } else { password.required().show(filled) })
-            (form::tick("MustChangePassword", "Has to choose a new password at the next login", "", filled))
+            (form::tick("MustChangePassword", "Must change the password at the next login", "", filled))
             fieldset {
                 legend { "Role" }
                 @for (role, title, description) in roles {
@@ -115,16 +116,16 @@ pub fn user(id: Option<&str>, roles: &[(String, String, String)], csrf: &str, fi
     }
 }
 
-/// The form of a new API key. `permissions` are name and what it allows.
+/// The form of a new API key. `permissions` are name and description.
 pub fn new_key(permissions: &[(&str, &str)], csrf: &str, filled: &Filled) -> Markup {
     html! {
         div { (layout::back_to(Section::Access)) (layout::head("New API key", "", &html! {})) }
         form.card.stack method="post" action="/apikeys/new" {
             (form::trouble(filled))
             (form::csrf(csrf))
-            (Field::text("Title", "Title").hint("What it is for.").required().show(filled))
+            (Field::text("Title", "Title").hint("The purpose of the key.").required().show(filled))
             fieldset {
-                legend { "It may" }
+                legend { "Permissions" }
                 @for (name, allows) in permissions { (form::tick(&format!("Permission.{name}"), name, allows, filled)) }
             }
             div.actions { button.primary type="submit" { "Create" } a.button href=(Section::Access.path()) { "Cancel" } }
@@ -132,15 +133,15 @@ pub fn new_key(permissions: &[(&str, &str)], csrf: &str, filled: &Filled) -> Mar
     }
 }
 
-/// Shows the token, this once.
+/// Shows the token of a new key.
 pub fn token(title: &str, token: &str) -> Markup {
     html! {
         div { (layout::back_to(Section::Access)) (layout::head("API key created", "", &html! {})) }
         section.card {
             h2 { (title) }
-            p { strong { "Copy the token now: it is shown this once." } " Only a hash of it is kept." }
+            p { strong { "Copy the token now, because it is shown only once." } " The console stores only its hash." }
             p.secret.mono #token { (token) }
-            p.soft { "A program shows it in the header " code { "X-Seq-ApiKey" } "." }
+            p.soft { "Send it as " code { "X-Seq-ApiKey" } " or " code { "Authorization: Bearer" } "." }
             div.actions { a.button.primary href=(Section::Access.path()) { "I have copied it" } }
         }
     }

@@ -1,4 +1,4 @@
-//! One backup: what it says of itself, what is in it, what a restore would change, and the restore.
+//! `/backups/{id}`: the header and the contents of one backup, and the form that requests its restore.
 
 use jiff::Timestamp;
 use maud::{Markup, html};
@@ -13,7 +13,6 @@ use super::{
     backups::{Backup, download, verified},
 };
 
-/// A database in a backup.
 #[derive(Debug, Clone, Default)]
 pub struct Database {
     pub path: String,
@@ -21,7 +20,7 @@ pub struct Database {
     pub findings: u64,
 }
 
-/// What is in a backup; with its key only.
+/// Readable only with the backup's secret key.
 #[derive(Debug, Clone, Default)]
 pub struct Contents {
     pub databases: Vec<Database>,
@@ -30,10 +29,9 @@ pub struct Contents {
     pub notes: Vec<String>,
 }
 
-/// More than this are counted, not listed.
+/// Limit on the listed files.
 const MOST: usize = 200;
 
-/// The page of one.
 pub fn page(backup: &Backup, contents: Result<&Contents, &str>, now: Timestamp) -> Markup {
     html! {
         div {
@@ -47,27 +45,27 @@ pub fn page(backup: &Backup, contents: Result<&Contents, &str>, now: Timestamp) 
         (facts(backup, now))
         @match contents {
             Ok(contents) => (inside(contents)),
-            Err(why) => section.card { h2 { "What is in it" } p { (why) } },
+            Err(why) => section.card { h2 { "Contents" } p { (why) } },
         }
     }
 }
 
 fn facts(backup: &Backup, now: Timestamp) -> Markup {
     html! {
-        section.card aria-label="What it says of itself" {
+        section.card aria-label="Properties" {
             dl.facts {
                 dt { "File" } dd { code { (backup.file_name) } }
-                dt { "Made" } dd { (words::time(backup.created)) ", " (words::age(backup.created, now)) }
+                dt { "Created" } dd { (words::time(backup.created)) ", " (words::age(backup.created, now)) }
                 dt { "Kind" } dd { (if backup.is_scheduled { "scheduled" } else { "immediate" }) }
                 dt { "Size" } dd { (words::size(backup.bytes)) }
                 dt { "Verified" } dd { (verified(backup.verified)) }
                 dt { "Instance" } dd { (if backup.is_own { "this one" } else { "another" }) }
                 @if let Some(profile) = &backup.profile { dt { "Profile" } dd { (profile) } }
-                dt { "Sealed with" } dd {
+                dt { "Encrypted with" } dd {
                     (if backup.is_own_key { "the secret key of this instance, " } else { "another secret key, " })
                     (words::fingerprint(&backup.key_fingerprint))
                 }
-                @if backup.quarantined == Some(true) { dt { "Apps" } dd { "off: it was made in quarantine" } }
+                @if backup.quarantined == Some(true) { dt { "Apps" } dd { "off, because the backup was taken in quarantine" } }
             }
         }
     }
@@ -91,16 +89,16 @@ fn inside(contents: &Contents) -> Markup {
         })
         .collect();
     html! {
-        (list("Databases in it", &["Database", "Size", "Check"], &databases, html! { p { "None." } }))
-        (list(&format!("Files in it: {}", contents.files.len()), &["File", "Size"], &files, html! { p { "None." } }))
-        @if contents.files.len() > MOST { p.soft { "Only the first " (MOST) " are shown; " code { "moorline inspect" } " lists all." } }
+        (list("Databases", &["Database", "Size", "Check"], &databases, html! { p { "None." } }))
+        (list(&format!("Files ({})", contents.files.len()), &["File", "Size"], &files, html! { p { "None." } }))
+        @if contents.files.len() > MOST { p.soft { "Only the first " (MOST) " are shown; " code { "moorline inspect" } " lists all files." } }
         @if !contents.notes.is_empty() {
             section.card { h2 { "Notes" } ul { @for note in &contents.notes { li { (note) } } } }
         }
     }
 }
 
-/// Asks how to restore it.
+/// The form that requests a restore.
 pub fn restore(backup: &Backup, csrf: &str, is_server: bool, filled: &Filled) -> Markup {
     let apps = filled.value("Apps");
     html! {
@@ -112,28 +110,28 @@ pub fn restore(backup: &Backup, csrf: &str, is_server: bool, filled: &Filled) ->
             (form::trouble(filled))
             (form::csrf(csrf))
             p {
-                "The state of " strong { (words::utc(backup.created)) } " takes the place of what is there now, whole or not at all. "
-                "What it replaces is kept, and can be brought back under " a href="/restores" { "Restores" } "."
+                "The state of " strong { (words::utc(backup.created)) } " replaces the current state. If the restore fails, nothing changes. "
+                "The replaced state is kept, and you can bring it back under " a href="/restores" { "Restores" } "."
             }
             p { (when(is_server)) }
             fieldset {
-                legend { "What will this be?" }
+                legend { "Purpose of the restore" }
                 label.choice {
                     input type="radio" name="Apps" value="off" checked[apps != "as-they-were"];
                     span { strong { "A copy: apps off" } span.hint {
-                        "For a test, a look at earlier data, a second server. Nothing is sent, run or fetched until you release it under Apps."
+                        "For a test, a look at earlier data, or a second server. It gets a new identity, so that earlier backups no longer count as its own. Its apps stay off until you release them under " (Section::Apps.title()) "."
                     } }
                 }
                 label.choice {
                     input type="radio" name="Apps" value="as-they-were" checked[apps == "as-they-were"];
                     span { strong { "A replacement: apps as they are in the backup" } span.hint {
-                        "For the one server that goes on from here. Alerts, webhooks and jobs are on again as soon as it starts. Make sure that the old one does not run any more."
+                        "For a server that takes the place of the original. Alerts, webhooks and jobs are on as soon as it starts. Make sure that the original no longer runs."
                     } }
                 }
             }
             @if !backup.is_own_key {
                 (Field::password("SecretKey", "Secret key of the backup", "off")
-                    .hint("It was sealed with another key than this instance’s. It opens the backup and is not kept: what is restored is sealed with the key of this instance.")
+                    .hint("This backup is encrypted with another key than this instance’s. The key is used for this restore only: the restored secrets and later backups are encrypted with the key of this instance.")
                     .required().show(filled))
                 p.small { "Its fingerprint is " (words::fingerprint(&backup.key_fingerprint)) "." }
             }
@@ -145,11 +143,11 @@ pub fn restore(backup: &Backup, csrf: &str, is_server: bool, filled: &Filled) ->
     }
 }
 
-/// When what is written down now will happen.
+/// Explains when a requested restore or rollback happens.
 pub fn when(is_server: bool) -> &'static str {
     if is_server {
-        "Nothing happens now: it is written down as an init script, which runs when the container is restarted, before the console starts again."
+        "Nothing changes now. The console writes an init script, which runs when you restart the container, before the console starts again."
     } else {
-        "Nothing happens now: it is written down as an init script, which runs when the container of the server is restarted, before the server starts."
+        "Nothing changes now. The console writes an init script, which runs when you restart the container of the server, before the server starts."
     }
 }

@@ -1,4 +1,4 @@
-//! The list of backups, and what can be done there.
+//! `/backups`: key figures, the list of backups, unreadable files, and the upload form.
 
 use jiff::Timestamp;
 use maud::{Markup, html};
@@ -10,7 +10,6 @@ use super::super::{
     words,
 };
 
-/// One backup.
 #[derive(Debug, Clone)]
 pub struct Backup {
     pub id: String,
@@ -18,25 +17,24 @@ pub struct Backup {
     pub created: Timestamp,
     pub is_scheduled: bool,
     pub bytes: u64,
-    /// Unknown without its key.
+    /// `None` without the backup's secret key.
     pub verified: Option<bool>,
     pub key_fingerprint: String,
-    /// Whether the secret key here opens it.
+    /// Whether this instance's secret key opens the backup.
     pub is_own_key: bool,
-    /// Whether this instance made it.
+    /// Whether this instance took the backup.
     pub is_own: bool,
     pub quarantined: Option<bool>,
     pub profile: Option<String>,
 }
 
-/// A file that could not be read as a backup.
+/// A file that is named like a backup but cannot be read as one.
 #[derive(Debug, Clone)]
 pub struct Unreadable {
     pub file_name: String,
     pub why: String,
 }
 
-/// The page.
 #[derive(Debug)]
 pub struct Page<'a> {
     pub now: Timestamp,
@@ -48,17 +46,16 @@ pub struct Page<'a> {
     pub keep: u64,
 }
 
-const HEADINGS: [&str; 6] = ["Made", "Kind", "Size", "Verified", "Secret key", "~What to do"];
+const HEADINGS: [&str; 6] = ["Created", "Kind", "Size", "Verified", "Secret key", "~Actions"];
 
 impl Page<'_> {
-    /// The page's content.
     pub fn show(&self) -> Markup {
         html! {
             (layout::head("Backups", "", &self.actions()))
             (self.figures())
-            (list("Backups that are kept", &HEADINGS, &self.rows(), html! {
-                p { strong { "There is no backup yet." } }
-                p { "The first is made by itself; “Back up now” does not wait." }
+            (list("Backups", &HEADINGS, &self.rows(), html! {
+                p { strong { "There are no backups yet." } }
+                p { "The console takes the first backup automatically, or immediately if you press “Back up now”." }
             }))
             (self.unreadable())
             (self.upload())
@@ -76,20 +73,20 @@ impl Page<'_> {
         let newest = self.backups.iter().filter(|backup| backup.is_own).map(|backup| backup.created).max();
         html! {
             dl.figures {
-                div { dt { "Newest of this instance" } dd {
+                div { dt { "Last backup" } dd {
                     @match newest {
                         Some(at) => { (words::age(at, self.now)) small { (words::time(at)) } },
                         None => "none yet",
                     }
                 } }
-                div { dt { "Next scheduled" } dd {
+                div { dt { "Next backup" } dd {
                     @match self.next {
                         Some(at) => { (words::age(at, self.now)) small { (words::time(at)) } },
-                        None => "not known",
+                        None => "unknown",
                     }
                 } }
-                div { dt { "Kept" } dd {
-                    "up to " (words::count(self.keep, "scheduled backup"))
+                div { dt { "Retention" } dd {
+                    (words::count(self.keep, "scheduled backup"))
                     small { "in " code { (self.folder) } }
                 } }
             }
@@ -118,7 +115,7 @@ impl Page<'_> {
                 cell(
                     "Secret key",
                     html! {
-                        @if backup.is_own_key { "this one" } @else { "another" }
+                        @if backup.is_own_key { "this instance’s" } @else { "another" }
                         small { code title=(backup.key_fingerprint) { (backup.key_fingerprint.get(..8).unwrap_or_default()) "…" } }
                     },
                 ),
@@ -137,11 +134,11 @@ impl Page<'_> {
         html! {
             @if !self.unreadable.is_empty() {
                 section.card aria-labelledby="unreadable" {
-                    h2 #unreadable { "Files that are called a backup, and cannot be read as one" }
+                    h2 #unreadable { "Unreadable backup files" }
                     ul.stack.tight { @for file in self.unreadable {
                         li { code { (file.file_name) } ": " (file.why) }
                     } }
-                    p.soft { "Nothing removes them. Move them elsewhere, or replace them by a copy that is whole." }
+                    p.soft { "These files are never removed automatically. Move them elsewhere, or replace each with an undamaged copy." }
                 }
             }
         }
@@ -151,7 +148,7 @@ impl Page<'_> {
         html! {
             form.card.stack method="post" action="/backups/upload" enctype="multipart/form-data" {
                 h2 { "Upload a backup" }
-                p.soft { "It is read back first, and named only if it is whole. One of another secret key can be kept too; to restore it, its key is needed." }
+                p.soft { "The file is verified before it is added. You can also upload a backup that is encrypted with another secret key; restoring it requires that key." }
                 (form::csrf(self.csrf))
                 div.field {
                     label for="file" { "Backup file" }
@@ -163,7 +160,6 @@ impl Page<'_> {
     }
 }
 
-/// Whether a backup is sound.
 pub fn verified(verified: Option<bool>) -> Markup {
     match verified {
         Some(true) => pill(Tone::Good, "✓ verified"),
@@ -172,7 +168,7 @@ pub fn verified(verified: Option<bool>) -> Markup {
     }
 }
 
-/// Where its file is.
+/// The address of the backup's file.
 pub fn download(backup: &Backup) -> String {
     format!("/api/backups/files/{}", backup.file_name)
 }

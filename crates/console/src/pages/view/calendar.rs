@@ -1,33 +1,32 @@
-//! The last ninety days, one cell each: weeks from left to right, days of the week from top to bottom.
+//! The calendar of `/schedule`: 90 days, one cell each, with weeks from left to right and weekdays from top to bottom.
 
 use jiff::{ToSpan, civil::Date};
 use maud::{Markup, html};
 
-/// How many days are shown.
-pub const DAYS: i64 = 90;
+const DAYS: i64 = 90;
 
-/// How a day went.
+/// The state of a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Day {
-    /// A backup was made, and is sound.
-    Made,
-    /// A backup was made, and has faults.
-    Unverified,
-    /// None was made, and one was due.
+    /// A backup completed.
+    Complete,
+    /// A backup completed, but it has faults.
+    Faulty,
+    /// A backup was due, but none completed.
     Failed,
-    /// None is known of: perhaps nothing was here yet.
+    /// The day left no record.
     None,
-    /// It is today, and the hour has not come.
+    /// The backup of today is not due yet.
     ToCome,
 }
 
 impl Day {
-    const ALL: [Self; 5] = [Self::Made, Self::Unverified, Self::Failed, Self::None, Self::ToCome];
+    const ALL: [Self; 5] = [Self::Complete, Self::Faulty, Self::Failed, Self::None, Self::ToCome];
 
     const fn class(self) -> &'static str {
         match self {
-            Self::Made => "made",
-            Self::Unverified => "unverified",
+            Self::Complete => "complete",
+            Self::Faulty => "faulty",
             Self::Failed => "failed",
             Self::None => "none",
             Self::ToCome => "to-come",
@@ -36,8 +35,8 @@ impl Day {
 
     const fn sign(self) -> &'static str {
         match self {
-            Self::Made => "✓",
-            Self::Unverified => "!",
+            Self::Complete => "✓",
+            Self::Faulty => "!",
             Self::Failed => "✕",
             Self::None => "·",
             Self::ToCome => "…",
@@ -46,18 +45,18 @@ impl Day {
 
     const fn words(self) -> &'static str {
         match self {
-            Self::Made => "backup made",
-            Self::Unverified => "backup with faults",
-            Self::Failed => "no backup: failed or missed",
-            Self::None => "nothing known",
-            Self::ToCome => "still to come",
+            Self::Complete => "backup complete",
+            Self::Faulty => "backup with faults",
+            Self::Failed => "backup failed or missed",
+            Self::None => "no record",
+            Self::ToCome => "not due yet",
         }
     }
 }
 
 const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
-/// The grid. `of` says how a day went.
+/// `of` returns the state of a day.
 pub fn calendar(today: Date, of: &dyn Fn(Date) -> Day) -> Markup {
     let first = today.saturating_sub((DAYS - 1).days());
     let monday = first.saturating_sub(i64::from(first.weekday().to_monday_zero_offset()).days());
@@ -79,7 +78,7 @@ pub fn calendar(today: Date, of: &dyn Fn(Date) -> Day) -> Markup {
                 }
             } }
         }
-        ul.key aria-label="Signs" { @for day in Day::ALL { li { (day.sign()) " " (day.words()) } } }
+        ul.key aria-label="Legend" { @for day in Day::ALL { li { (day.sign()) " " (day.words()) } } }
     }
 }
 
@@ -87,12 +86,12 @@ fn cell(day: Date, first: Date, today: Date, of: &dyn Fn(Date) -> Day) -> Markup
     if day < first || day > today {
         return html! { td.before {} };
     }
-    let went = of(day);
-    let said = format!("{}: {}", day.strftime("%-d %B %Y"), went.words());
-    html! { td.(went.class()) title=(said) { span aria-hidden="true" { (went.sign()) } span.unseen { (said) } } }
+    let state = of(day);
+    let label = format!("{}: {}", day.strftime("%-d %B %Y"), state.words());
+    html! { td.(state.class()) title=(label) { span aria-hidden="true" { (state.sign()) } span.unseen { (label) } } }
 }
 
-/// The name of a month stands over the first week that begins in it, but not where the next month's would touch it.
+/// The name of a month, above the first week that starts in it, unless the name of the next month would touch it.
 fn month_over(weeks: &[Date], at: usize) -> String {
     let begins = at == 0 || weeks[at - 1].month() != weeks[at].month();
     let has_room = weeks.get(at + 1).is_some_and(|next| next.month() == weeks[at].month());
@@ -104,18 +103,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_has_ninety_days_that_end_today() {
+    fn the_calendar_shows_ninety_days_that_end_today() {
         for today in ["2026-01-01", "2026-03-01", "2024-02-29", "2026-11-23"] {
             let today: Date = today.parse().expect("a date");
             let shown = std::cell::RefCell::new(Vec::new());
             let page = calendar(today, &|day| {
                 shown.borrow_mut().push(day);
-                Day::Made
+                Day::Complete
             });
             let mut shown = shown.into_inner();
             shown.sort();
             assert_eq!((shown.len(), shown.last()), (90, Some(&today)));
-            assert_eq!(page.into_string().matches(r#"class="made""#).count(), 90);
+            assert_eq!(page.into_string().matches(r#"class="complete""#).count(), 90);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a restore of a backup would change.
+//! The changes that a restore of a backup would make.
 
 use maud::{Markup, html};
 
@@ -8,16 +8,15 @@ use super::super::{
     words,
 };
 
-/// What would become of one database.
+/// The change of one database.
 #[derive(Debug, Clone)]
 pub enum Change {
     Appears,
     Vanishes,
-    /// Rows that would appear, change and vanish, by table.
+    /// Table, and the numbers of rows that appear, change and vanish.
     Rows(Vec<(String, u64, u64, u64)>),
 }
 
-/// Everything that would change.
 #[derive(Debug, Clone, Default)]
 pub struct Differences {
     pub databases: Vec<(String, Change)>,
@@ -25,12 +24,11 @@ pub struct Differences {
     pub change: Vec<String>,
     pub vanish: Vec<String>,
     pub same: u64,
-    /// Steps of quarantine, and the apps that each would switch off.
+    /// Quarantine steps, and the apps that each switches off.
     pub switched_off: Vec<(String, Vec<String>)>,
     pub notes: Vec<String>,
 }
 
-/// How far it is.
 #[derive(Debug, Clone)]
 pub enum Comparison {
     Running,
@@ -38,20 +36,20 @@ pub enum Comparison {
     Done(Differences),
 }
 
+/// Limit on the listed files.
 const MOST: usize = 100;
 
-/// The page.
 pub fn page(id: &str, of: jiff::Timestamp, comparison: &Comparison) -> Markup {
     html! {
         div {
             p.crumb { a href={ "/backups/" (id) } { "← Backup of " (words::utc(of)) } }
-            (layout::head("Compared with now", "What a restore as a copy would change. Nothing has been changed.", &html! {
+            (layout::head("Compared with now", "The changes that a restore as a copy would make. Nothing has been changed.", &html! {
                 a.button.primary href={ "/backups/" (id) "/restore" } { "Restore…" }
             }))
         }
         @match comparison {
-            Comparison::Running => section.card { p { "The backup is being read and compared. This page shows the outcome as soon as it is there." }
-                p.small { a href={ "/backups/" (id) "/differences" } { "Look again" } } },
+            Comparison::Running => section.card { p { "The backup is being read and compared. This page shows the result when it is ready." }
+                p.small { a href={ "/backups/" (id) "/differences" } { "Refresh" } } },
             Comparison::Failed(why) => div.banner.bad role="alert" { p { (why) } },
             Comparison::Done(found) => (done(found)),
         }
@@ -62,16 +60,16 @@ fn done(found: &Differences) -> Markup {
     let rows: Vec<Row> = found.databases.iter().flat_map(|(path, change)| rows_of(path, change)).collect();
     let is_same = rows.is_empty() && found.appear.is_empty() && found.change.is_empty() && found.vanish.is_empty();
     html! {
-        @if is_same { div.banner.good { p { "Nothing differs: the state is what it was then." } } }
+        @if is_same { div.banner.good { p { "There are no differences between the backup and the current state." } } }
         @else {
-            (list("Databases", &["Table", "Come back", "Change", "Go"], &rows, html! { p { "No row differs." } }))
-            (files("Files that come back", &found.appear))
-            (files("Files that change", &found.change))
-            (files("Files that are moved aside", &found.vanish))
-            @if found.same > 0 { p.soft { (words::count(found.same, "file")) " would stay as they are." } }
+            (list("Databases", &["Table", "Restored", "Changed", "Removed"], &rows, html! { p { "No row differs." } }))
+            (files("Restored files", &found.appear))
+            (files("Changed files", &found.change))
+            (files("Removed files", &found.vanish))
+            @if found.same > 0 { p.soft { "Unchanged: " (words::count(found.same, "file")) "." } }
         }
         @if !found.switched_off.is_empty() {
-            section.card { h2 { "Apps that would be off" } ul { @for (step, apps) in &found.switched_off {
+            section.card { h2 { "Apps that would be switched off" } ul { @for (step, apps) in &found.switched_off {
                 li { (step) ": " (apps.join(", ")) }
             } } }
         }
@@ -83,17 +81,17 @@ fn rows_of(path: &str, change: &Change) -> Vec<Row> {
     let whole = |words: &str| {
         vec![Row {
             head: html! { code { (path) } },
-            cells: vec![cell("Come back", html! { (words) }), cell("Change", html! {}), cell("Go", html! {})],
+            cells: vec![cell("Restored", html! { (words) }), cell("Changed", html! {}), cell("Removed", html! {})],
         }]
     };
     match change {
         Change::Appears => whole("the whole database"),
-        Change::Vanishes => whole("nothing: it is moved aside"),
+        Change::Vanishes => whole("nothing: the database is moved aside"),
         Change::Rows(tables) => tables
             .iter()
             .map(|(table, appear, changed, vanish)| Row {
                 head: html! { (table) small { (path) } },
-                cells: vec![number("Come back", *appear), number("Change", *changed), number("Go", *vanish)],
+                cells: vec![number("Restored", *appear), number("Changed", *changed), number("Removed", *vanish)],
             })
             .collect(),
     }
@@ -107,7 +105,7 @@ fn files(title: &str, paths: &[String]) -> Markup {
     html! {
         @if !paths.is_empty() {
             section.card {
-                h2 { (title) ": " (paths.len()) }
+                h2 { (title) " (" (paths.len()) ")" }
                 ul { @for path in paths.iter().take(MOST) { li { code { (path) } } } }
                 @if paths.len() > MOST { p.soft { "And " (paths.len() - MOST) " more." } }
             }

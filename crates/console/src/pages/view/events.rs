@@ -1,4 +1,4 @@
-//! What happened, newest first.
+//! `/events`: the events, newest first, with their filters.
 
 use jiff::Timestamp;
 use maud::{Markup, html};
@@ -10,7 +10,6 @@ use super::super::{
     words,
 };
 
-/// One event.
 #[derive(Debug, Clone)]
 pub struct Event {
     pub at: Option<Timestamp>,
@@ -20,28 +19,29 @@ pub struct Event {
     pub properties: Vec<(String, String)>,
 }
 
-/// The page.
 #[derive(Debug)]
 pub struct Page<'a> {
     pub now: Timestamp,
     pub events: &'a [Event],
-    /// Id and title of each signal, and the one that is chosen.
+    /// Id and title of each signal.
     pub signals: &'a [(String, String)],
+    /// The id of the selected signal.
     pub signal: &'a str,
-    /// Links to those before, and back to the newest.
+    /// Link to older events.
     pub older: Option<String>,
+    /// Link back to the newest events.
     pub newest: Option<String>,
 }
 
 impl Page<'_> {
-    /// The page's content. `filled` has the filter that was typed.
+    /// `filled` contains the filter.
     pub fn show(&self, filled: &Filled) -> Markup {
         let rows: Vec<Row> = self.events.iter().map(|event| row(event, self.now)).collect();
         html! {
-            (layout::head("Events", "What moorline did on this volume. Events are no part of a backup, and the oldest go when they take too much room.", &html! {}))
+            (layout::head("Events", "Everything that moorline did on this volume. Backups do not contain events. The oldest events are removed when they take too much space.", &html! {}))
             (self.filters(filled))
             (list("Events, newest first", &["When", "Level", "What"], &rows, html! {
-                p { strong { "There is no such event." } }
+                p { strong { "No events match." } }
                 @if !filled.value("filter").is_empty() || !self.signal.is_empty() { p { a href="/events" { "Show all events" } } }
             }))
             @if self.older.is_some() || self.newest.is_some() {
@@ -64,7 +64,7 @@ impl Page<'_> {
                 }
                 form.filter method="get" action="/events" role="search" {
                     @if !self.signal.is_empty() { input type="hidden" name="signal" value=(self.signal); }
-                    (Field::text("filter", "Filter").kind("search").hint("Such as @Level = 'Error', @EventType = 'BackupFailed', or FileName like 'seq_%'.").show(filled))
+                    (Field::text("filter", "Filter").kind("search").hint("For example @Level = 'Error', @EventType = 'BackupFailed', or FileName like 'seq_%'.").show(filled))
                     button type="submit" { "Show" }
                 }
             }

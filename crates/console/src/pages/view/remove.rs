@@ -1,4 +1,4 @@
-//! Asks before something is removed.
+//! Asks for confirmation before an object is removed.
 
 use maud::{Markup, html};
 
@@ -7,13 +7,13 @@ use super::super::{
     layout::{self, Section},
 };
 
-/// The page. `what` is "the user", `name` what it is called.
+/// `what` is the kind of object, such as "the user"; `name` is its name.
 pub fn page(section: Section, what: &str, name: &str, consequence: &str, action: &str, csrf: &str) -> Markup {
     html! {
         div { (layout::back_to(section)) (layout::head(&format!("Remove {what}"), "", &html! {})) }
         form.card.stack method="post" action=(action) {
             (form::csrf(csrf))
-            p { "Remove " (what) " " strong { (name) } "? " (consequence) " A restore of an earlier backup brings it back." }
+            p { "Remove " (what) " " strong { (name) } "? " (consequence) " Only a restore of an earlier backup brings it back." }
             div.actions { button.danger type="submit" { "Remove" } a.button href=(section.path()) { "Cancel" } }
         }
     }

@@ -1,4 +1,4 @@
-//! When backups are made, how that went, and the settings.
+//! `/schedule`: the next and the last backup, the calendar, and the form of the settings.
 
 use std::collections::BTreeMap;
 
@@ -10,15 +10,14 @@ use super::super::{
     layout, words,
 };
 
-/// How the last one went.
+/// The last backup or attempt.
 #[derive(Debug, Clone)]
 pub struct Last {
     pub at: Timestamp,
-    /// What went wrong.
+    /// The error, if the attempt failed.
     pub failure: Option<String>,
 }
 
-/// The page.
 #[derive(Debug)]
 pub struct Page<'a> {
     pub now: Timestamp,
@@ -26,12 +25,11 @@ pub struct Page<'a> {
     pub next: Option<Timestamp>,
     pub last: Option<Last>,
     pub calendar: Markup,
-    /// Settings that the environment decides, and the variable.
+    /// Settings from the environment, with the name of the variable.
     pub fixed: &'a BTreeMap<&'static str, String>,
 }
 
 impl Page<'_> {
-    /// The page's content.
     pub fn show(&self, filled: &Filled) -> Markup {
         html! {
             (layout::head("Schedule and settings", "", &form::button("/backups/now", self.csrf, "", html! { "Back up now" })))
@@ -46,7 +44,7 @@ impl Page<'_> {
             dl.figures {
                 div { dt { "Next run" } dd { @match self.next {
                     Some(at) => { (words::age(at, self.now)) small { (words::time(at)) } },
-                    None => "not known",
+                    None => "unknown",
                 } } }
                 div { dt { "Last result" } dd { @match &self.last {
                     Some(last) => {
@@ -63,7 +61,7 @@ impl Page<'_> {
         let fixed = |name: &str| {
             self.fixed
                 .get(name)
-                .map(|variable| format!("Decided by {variable} in the environment, so it cannot be changed here."))
+                .map(|variable| format!("Set by {variable} in the environment, so it cannot be changed here."))
         };
         let (at, keep, location, title) =
             (fixed("BackupUtcTimeOfDay"), fixed("BackupsToKeep"), fixed("BackupLocation"), fixed("InstanceTitle"));
@@ -72,14 +70,14 @@ impl Page<'_> {
                 h2 { "Settings" }
                 (form::trouble(filled))
                 (form::csrf(self.csrf))
-                (Field::text("BackupUtcTimeOfDay", "Time of day, in UTC").required()
-                    .hint("Hours and minutes, such as 03:00. One that was missed is made up for once.").read_only(at.as_deref()).show(filled))
+                (Field::text("BackupUtcTimeOfDay", "Time of day (UTC)").required()
+                    .hint("Hours and minutes, such as 03:00. A missed backup is taken as soon as possible.").read_only(at.as_deref()).show(filled))
                 (Field::text("BackupsToKeep", "Scheduled backups to keep").kind("number").required()
-                    .hint("At least one. An older one is removed only after a newer one was verified; immediate backups stay.").read_only(keep.as_deref()).show(filled))
-                (Field::text("BackupLocation", "Where backups are kept")
-                    .hint("A folder that this container sees. Empty: Backups in the storage root.").read_only(location.as_deref()).show(filled))
+                    .hint("At least one. The oldest are removed after a newer backup is verified. Immediate backups are never removed automatically.").read_only(keep.as_deref()).show(filled))
+                (Field::text("BackupLocation", "Backup folder")
+                    .hint("Absolute path in this container. Empty: Backups in the storage root.").read_only(location.as_deref()).show(filled))
                 (Field::text("InstanceTitle", "Name of this instance")
-                    .hint("At the top of each page.").read_only(title.as_deref()).show(filled))
+                    .hint("Shown at the top of each page.").read_only(title.as_deref()).show(filled))
                 div.actions { button.primary type="submit" { "Save" } }
             }
         }

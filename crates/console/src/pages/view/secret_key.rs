@@ -1,4 +1,4 @@
-//! The secret key: which one it is, and whether somebody has saved it. Never the key itself.
+//! `/secret-key`: the fingerprint of the secret key, and whether it is confirmed as saved. Never shows the key itself.
 
 use maud::{Markup, html};
 
@@ -8,28 +8,27 @@ use super::super::{
     words,
 };
 
-/// The page.
 pub fn page(fingerprint: &str, is_saved: bool, is_on_volume: bool, csrf: &str) -> Markup {
     html! {
-        (layout::head("Secret key", "Every backup is sealed with it. Whoever has a backup and not its secret key has nothing.", &html! {}))
+        (layout::head("Secret key", "The secret key encrypts every backup. Without the key, a backup cannot be opened.", &html! {}))
         section.card aria-label="This key" {
             dl.facts {
                 dt { "Fingerprint" } dd { (words::fingerprint(fingerprint)) }
-                dt { "Comes from" } dd { @if is_on_volume { "this volume: it was made here" } @else { "outside: the environment, a file or a program" } }
-                dt { "Saved" } dd { @if is_saved { (pill(Tone::Good, "✓ somebody has said so")) } @else { (pill(Tone::Warn, "! nobody has said so")) } }
+                dt { "Source" } dd { @if is_on_volume { "this volume" } @else { "the environment, a file or a program" } }
+                dt { "Saved elsewhere" } dd { @if is_saved { (pill(Tone::Good, "✓ confirmed")) } @else { (pill(Tone::Warn, "! not confirmed")) } }
             }
         }
         section.card.stack {
-            h2 { "Save it" }
-            p { "The key is not shown in a browser. Print it where the container runs, and keep it apart from the backups: in a password manager, or on paper." }
+            h2 { "Save the key" }
+            p { "The console never shows the key. Print it on the host of the container, and store it apart from the backups, in a password manager or on paper." }
             pre tabindex="0" { "docker exec CONTAINER moorline show-key" }
-            p.soft { "On another host: " code { "moorline --storage /data show-key" } ". Compare the fingerprint that " code { "moorline status" } " shows." }
+            p.soft { "Without Docker: " code { "moorline --storage /data show-key" } ". To check the saved key, compare its fingerprint with the output of " code { "moorline status" } "." }
             @if is_saved {
-                p { "Somebody has said that it is kept outside this volume." }
-                (form::button("/secret-key/unsaved", csrf, "", html! { "It is not saved any more" }))
+                p { "A user has confirmed that the key is saved outside this volume." }
+                (form::button("/secret-key/unsaved", csrf, "", html! { "The key is no longer saved" }))
             } @else {
-                p { strong { "Have you saved it?" } " If this volume is lost, and the key with it, no backup can be opened by anybody." }
-                div.actions { (form::button("/secret-key/saved", csrf, "primary", html! { "Yes, it is kept outside this volume" })) }
+                p { strong { "Have you saved the key?" } " If this volume and the key are lost, the backups cannot be opened." }
+                div.actions { (form::button("/secret-key/saved", csrf, "primary", html! { "Yes, the key is saved elsewhere" })) }
             }
         }
     }

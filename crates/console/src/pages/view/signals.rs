@@ -1,4 +1,4 @@
-//! Signals: named filters over events.
+//! `/signals`: the list and the form of signals.
 
 use maud::{Markup, html};
 
@@ -8,7 +8,6 @@ use super::super::{
     table::{Row, cell, list},
 };
 
-/// One signal.
 #[derive(Debug, Clone)]
 pub struct Signal {
     pub id: String,
@@ -17,14 +16,13 @@ pub struct Signal {
     pub filters: Vec<String>,
 }
 
-/// The list.
 pub fn page(signals: &[Signal], may_change: bool) -> Markup {
     let rows: Vec<Row> = signals.iter().map(|signal| row(signal, may_change)).collect();
     html! {
-        (layout::head("Signals", "A signal is a named filter over events. Apps are subscribed to signals.", &html! {
+        (layout::head("Signals", "A signal is a named filter for events. Notifications subscribe to signals.", &html! {
             @if may_change { a.button.primary href="/signals/new" { "New signal" } }
         }))
-        (list("Signals", &["Signal", "Filter", "~What to do"], &rows, html! { p { strong { "There is no signal." } } }))
+        (list("Signals", &["Signal", "Filter", "~Actions"], &rows, html! { p { strong { "There are no signals." } } }))
     }
 }
 
@@ -49,7 +47,7 @@ fn row(signal: &Signal, may_change: bool) -> Row {
     }
 }
 
-/// The form of one; a new one has no id.
+/// The form of a signal. `id` is `None` for a new signal.
 pub fn edit(id: Option<&str>, csrf: &str, filled: &Filled) -> Markup {
     let title = if id.is_some() { filled.value("Title") } else { "New signal" };
     html! {
@@ -59,7 +57,7 @@ pub fn edit(id: Option<&str>, csrf: &str, filled: &Filled) -> Markup {
             (form::csrf(csrf))
             (Field::text("Title", "Title").required().show(filled))
             (Field::text("Description", "Description").show(filled))
-            (Field::text("Filter", "Filter").lines(4).hint("One expression a line; an event has to fit all of them. None: every event.").show(filled))
+            (Field::text("Filter", "Filter").lines(4).hint("One expression per line. An event must match all of them. Empty: every event matches.").show(filled))
             (help())
             div.actions {
                 button.primary type="submit" { "Save" }
@@ -77,9 +75,9 @@ fn help() -> Markup {
             dl.facts {
                 dt { code { "@Level = 'Error'" } } dd { "the level: Information, Warning, Error" }
                 dt { code { "@EventType in ['BackupFailed', 'BackupMissed']" } } dd { "one of these types of event" }
-                dt { code { "FileName like 'seq_%'" } } dd { "a property; % stands for any text" }
-                dt { code { "ElapsedSeconds >= 60" } } dd { "a number: =, <>, <, <=, >, >=" }
-                dt { code { "not (… or …) and …" } } dd { "put together" }
+                dt { code { "FileName like 'seq_%'" } } dd { "a property; % matches any text" }
+                dt { code { "ElapsedSeconds >= 60" } } dd { "a number; operators: =, <>, <, <=, >, >=" }
+                dt { code { "not (… or …) and …" } } dd { "combined expressions" }
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What failed, as a page: for people, where programs get JSON. Who is not logged in is asked to.
+//! Turns error responses into pages for browsers; API clients get JSON. A browser without a session is sent to the login.
 
 use std::sync::Arc;
 
@@ -12,11 +12,11 @@ use axum::{
 use super::{layout, view, visit};
 use crate::{Failure, Site};
 
-/// Stands around every route, the guard included.
+/// Middleware around all routes, including the permission check.
 pub(crate) async fn as_pages(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
     let wants_page = is_page(&path) && accepts_html(&request);
-    let wanted = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
+    let requested = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
     let is_get = request.method() == Method::GET;
     let response = next.run(request).await;
     let is_error = response.status().is_client_error() || response.status().is_server_error();
@@ -25,15 +25,15 @@ pub(crate) async fn as_pages(State(site): State<Arc<Site>>, request: Request, ne
         return response;
     }
     if response.status() == StatusCode::UNAUTHORIZED {
-        return Redirect::to(&login_for(if is_get { &wanted } else { "/" })).into_response();
+        return Redirect::to(&login_for(if is_get { &requested } else { "/" })).into_response();
     }
     let failure = response.extensions().get::<Failure>().cloned();
     let failure = failure.unwrap_or_else(|| {
-        Failure::new(response.status(), response.status().canonical_reason().unwrap_or("it failed"))
+        Failure::new(response.status(), response.status().canonical_reason().unwrap_or("the request failed"))
     });
     let instance = visit::instance(&site).await.unwrap_or_else(|_| visit::NAMELESS.to_owned());
-    let title = in_words(failure.status);
-    let body = view::problem::page(title, &failure.problem.error, failure.problem.hint.as_deref());
+    let title = title_of(failure.status);
+    let body = view::error::page(title, &failure.problem.error, failure.problem.hint.as_deref());
     (failure.status, layout::html_of(layout::alone(&instance, title, &body))).into_response()
 }
 
@@ -54,15 +54,15 @@ fn kind_of(response: &Response) -> &str {
     response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default()
 }
 
-/// The login page that leads on to the page that was wanted.
-fn login_for(wanted: &str) -> String {
-    if wanted == "/" || wanted == "/running" {
+/// The path of the login page, with the requested page to return to.
+fn login_for(requested: &str) -> String {
+    if requested == "/" || requested == "/running" {
         return "/login".to_owned();
     }
-    format!("/login?next={}", encoded(wanted))
+    format!("/login?next={}", encoded(requested))
 }
 
-/// As a value in a query.
+/// Percent-encodes a value of a query.
 pub(super) fn encoded(text: &str) -> String {
     let mut encoded = String::new();
     for byte in text.bytes() {
@@ -74,16 +74,16 @@ pub(super) fn encoded(text: &str) -> String {
     encoded
 }
 
-fn in_words(status: StatusCode) -> &'static str {
+fn title_of(status: StatusCode) -> &'static str {
     match status.as_u16() {
-        403 => "You may not do that",
-        404 => "There is nothing here",
-        405 => "This cannot be done here",
-        413 => "That is too large",
+        403 => "Access denied",
+        404 => "Page not found",
+        405 => "Method not allowed",
+        413 => "Request too large",
         429 => "Too many attempts",
-        503 => "Not now",
+        503 => "Temporarily unavailable",
         500.. => "Something went wrong",
-        _ => "That was refused",
+        _ => "Request refused",
     }
 }
 
@@ -92,13 +92,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_page_that_was_wanted_survives_the_login_and_cannot_add_to_the_address() {
+    fn the_login_keeps_the_requested_page_and_encodes_it() {
         assert_eq!(login_for("/"), "/login");
         assert_eq!(login_for("/events?filter=a b&c"), "/login?next=/events%3Ffilter%3Da%20b%26c");
     }
 
     #[test]
-    fn programs_get_json() {
+    fn api_paths_are_not_pages() {
         assert!(["/", "/backups", "/apikeys/new", "/healthy"].into_iter().all(is_page));
         assert!(!["/api", "/api/backups", "/health", "/metrics", "/static/x.css"].into_iter().any(is_page));
     }

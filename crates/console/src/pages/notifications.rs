@@ -1,4 +1,4 @@
-//! `/apps/…`: the console's own apps, made, changed, switched.
+//! `/apps/…`: creates, changes, switches and removes notifications.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use axum::{extract::Path, response::Response};
 use maud::Markup;
 
 use super::{
-    apps::is_named,
+    apps::is_same,
     fields::Fields,
     flash::Flash,
     form::Filled,
@@ -14,7 +14,7 @@ use super::{
     signals,
     view::{
         self,
-        apps::{App, AppForm, Setting},
+        notifications::{Notification, NotificationForm, Setting},
     },
     visit::{Visit, refuse},
 };
@@ -22,7 +22,7 @@ use crate::{
     Failure,
     api::{create_instance, remove_instance, update_instance},
     entities::instances::{self, AppInstance, AppInstanceInput},
-    failure::Answer,
+    failure::HttpResult,
     notify::{
         kinds::{self, AppKind, SettingType},
         signal::SignalExpression,
@@ -31,39 +31,40 @@ use crate::{
 
 const HERE: Section = Section::Apps;
 
-/// The kinds, as they are called in paths.
-const KINDS: [(&str, &AppKind); 2] = [("http", &kinds::HTTP), ("mail", &kinds::SMTP)];
+/// The kinds by their name in paths, with the title of the form for a new notification.
+const KINDS: [(&str, &AppKind, &str); 2] =
+    [("http", &kinds::HTTP, "New webhook"), ("mail", &kinds::SMTP, "New e-mail notification")];
 
-pub(super) async fn all(visit: &Visit) -> Answer<Vec<AppInstance>> {
+pub(super) async fn all(visit: &Visit) -> HttpResult<Vec<AppInstance>> {
     Ok(visit.site.console.database.call(|connection| instances::list(connection)).await?)
 }
 
-async fn find(visit: &Visit, id: &str) -> Answer<AppInstance> {
+async fn find(visit: &Visit, id: &str) -> HttpResult<AppInstance> {
     let id = id.to_owned();
     Ok(visit.site.console.database.call(move |connection| instances::find(connection, &id)).await?)
 }
 
-/// Apps as the list shows them. `quarantined` are the ids of those that are off until they are released.
-pub(super) async fn shown(visit: &Visit, quarantined: &[String]) -> Answer<Vec<App>> {
+/// Notifications for the list. `quarantined` are the ids of all apps in quarantine.
+pub(super) async fn shown(visit: &Visit, quarantined: &[String]) -> HttpResult<Vec<Notification>> {
     let signals = signals::all(&visit.site).await?;
     let title = |id: String| signals.iter().find(|signal| signal.id == id).map_or(id, |signal| signal.title.clone());
-    let apps = all(visit).await?.into_iter().map(|app| App {
-        kind: kinds::find(&app.app_id).map_or("app", |kind| kind.name),
-        target: target(&app),
-        signals: signals_of(app.streamed_signal_expression.as_ref()).into_iter().map(title).collect(),
-        is_on: !app.is_disabled,
-        is_quarantined: quarantined.iter().any(|off| is_named(off, &app.id)),
-        id: app.id,
-        title: app.title,
+    let shown = all(visit).await?.into_iter().map(|one| Notification {
+        kind: kinds::find(&one.app_id).map_or("unknown kind", |kind| kind.name),
+        target: target(&one),
+        signals: signals_of(one.streamed_signal_expression.as_ref()).into_iter().map(title).collect(),
+        is_on: !one.is_disabled,
+        is_quarantined: quarantined.iter().any(|off| is_same(off, &one.id)),
+        id: one.id,
+        title: one.title,
     });
-    Ok(apps.collect())
+    Ok(shown.collect())
 }
 
-fn target(app: &AppInstance) -> String {
-    ["Url", "To"].into_iter().find_map(|name| app.settings.get(name)).cloned().unwrap_or_default()
+fn target(notification: &AppInstance) -> String {
+    ["Url", "To"].into_iter().find_map(|name| notification.settings.get(name)).cloned().unwrap_or_default()
 }
 
-/// The signals in an expression, whatever joins them.
+/// The ids of all signals in an expression.
 fn signals_of(expression: Option<&SignalExpression>) -> Vec<String> {
     match expression {
         None => Vec::new(),
@@ -76,7 +77,7 @@ fn signals_of(expression: Option<&SignalExpression>) -> Vec<String> {
     }
 }
 
-/// The union of signals; none where there are none.
+/// The union of the signals, or `None` without signals.
 fn union_of(ids: impl Iterator<Item = String>) -> Option<SignalExpression> {
     ids.map(|signal_id| SignalExpression::Signal { signal_id })
         .reduce(|left, right| SignalExpression::Union { left: Box::new(left), right: Box::new(right) })
@@ -94,13 +95,13 @@ fn setting(known: &kinds::AvailableSetting) -> Setting {
     }
 }
 
-async fn form(visit: &Visit, kind: &AppKind, id: Option<&str>, filled: &Filled) -> Answer<Markup> {
+async fn form(visit: &Visit, kind: &AppKind, id: Option<&str>, filled: &Filled) -> HttpResult<Markup> {
     let signals: Vec<_> = signals::all(&visit.site).await?.into_iter().map(|one| (one.id, one.title)).collect();
     let settings: Vec<Setting> = kind.available_settings.iter().map(setting).collect();
-    let path = KINDS.iter().find(|(_, known)| known.id == kind.id).map_or("http", |(path, _)| path);
-    let form = AppForm {
+    let (path, _, title) = KINDS.iter().find(|(_, known, _)| known.id == kind.id).unwrap_or(&KINDS[0]);
+    let form = NotificationForm {
         id,
-        kind: kind.name,
+        title,
         action: id.map_or_else(|| format!("/apps/new/{path}"), |id| format!("/apps/{id}")),
         settings: &settings,
         signals: &signals,
@@ -109,47 +110,49 @@ async fn form(visit: &Visit, kind: &AppKind, id: Option<&str>, filled: &Filled) 
     Ok(form.show(filled))
 }
 
-fn kind_of(path: &str) -> Answer<&'static AppKind> {
-    let found = KINDS.into_iter().find(|(known, _)| *known == path);
-    found.map(|(_, kind)| kind).ok_or_else(|| Failure::not_found("kind of app"))
+/// The kind and the title of the form.
+fn kind_of(path: &str) -> HttpResult<(&'static AppKind, &'static str)> {
+    let found = KINDS.into_iter().find(|(known, ..)| *known == path);
+    found.map(|(_, kind, title)| (kind, title)).ok_or_else(|| Failure::not_found("kind of notification"))
 }
 
-pub(super) async fn new(visit: Visit, Path(kind): Path<String>) -> Answer<Response> {
-    let kind = kind_of(&kind)?;
+pub(super) async fn new(visit: Visit, Path(kind): Path<String>) -> HttpResult<Response> {
+    let (kind, title) = kind_of(&kind)?;
     let filled = Filled::with([("IsOn", "on".to_owned()), ("SuppressionMinutes", String::new())]);
     let body = form(&visit, kind, None, &filled).await?;
-    visit.page(HERE, &format!("New {} app", kind.name), body).await
+    visit.page(HERE, title, body).await
 }
 
-pub(super) async fn edit(visit: Visit, Path(id): Path<String>) -> Answer<Response> {
-    let app = find(&visit, &id).await?;
-    let Some(kind) = kinds::find(&app.app_id) else { return Err(Failure::not_found("kind of app")) };
-    let body = form(&visit, kind, Some(&id), &filled_of(&app)).await?;
-    visit.page(HERE, &app.title, body).await
+pub(super) async fn edit(visit: Visit, Path(id): Path<String>) -> HttpResult<Response> {
+    let notification = find(&visit, &id).await?;
+    let Some(kind) = kinds::find(&notification.app_id) else { return Err(Failure::not_found("kind of notification")) };
+    let body = form(&visit, kind, Some(&id), &filled_of(&notification)).await?;
+    visit.page(HERE, &notification.title, body).await
 }
 
-fn filled_of(app: &AppInstance) -> Filled {
-    let minutes = app.suppression_time.as_deref().and_then(minutes_of).map(|minutes| minutes.to_string());
-    let mut filled = Filled::with([("Title", app.title.clone()), ("SuppressionMinutes", minutes.unwrap_or_default())]);
+fn filled_of(notification: &AppInstance) -> Filled {
+    let minutes = notification.suppression_time.as_deref().and_then(minutes_of).map(|minutes| minutes.to_string());
+    let mut filled =
+        Filled::with([("Title", notification.title.clone()), ("SuppressionMinutes", minutes.unwrap_or_default())]);
     let mut put = |name: String, value: &str| filled.values.insert(name, value.to_owned());
-    for (name, value) in &app.settings {
+    for (name, value) in &notification.settings {
         put(format!("Setting.{name}"), value);
     }
-    for id in signals_of(app.streamed_signal_expression.as_ref()) {
+    for id in signals_of(notification.streamed_signal_expression.as_ref()) {
         put(format!("Signal.{id}"), "on");
     }
-    if !app.is_disabled {
+    if !notification.is_disabled {
         put("IsOn".to_owned(), "on");
     }
     filled
 }
 
-/// `0.00:05:00` in whole minutes.
+/// Parses a time span such as `0.00:05:00` into whole minutes.
 fn minutes_of(span: &str) -> Option<i64> {
     crate::notify::suppression::parse(span).ok().flatten().map(|time| time.as_mins())
 }
 
-/// As Seq writes a span: `1.02:03:00`.
+/// Seq's format of a time span: `1.02:03:00`.
 fn span_of(minutes: u64) -> String {
     format!("{}.{:02}:{:02}:00", minutes / 1440, minutes / 60 % 24, minutes % 60)
 }
@@ -158,7 +161,7 @@ fn input(kind: &AppKind, fields: &Fields, filled: &mut Filled) -> AppInstanceInp
     let mut settings = BTreeMap::new();
     for known in kind.available_settings {
         let value = fields.text(&format!("Setting.{}", known.name)).trim().to_owned();
-        // A secret that is left empty stays as it is.
+        // An empty field of a secret keeps the stored value.
         if !value.is_empty() || !known.is_sensitive {
             settings.insert(known.name.to_owned(), value);
         }
@@ -168,7 +171,7 @@ fn input(kind: &AppKind, fields: &Fields, filled: &mut Filled) -> AppInstanceInp
         text => text.parse::<u64>().ok().filter(|minutes| *minutes <= 43_200),
     };
     if minutes.is_none() {
-        filled.refuse("SuppressionMinutes", "Say a number of minutes, at most 43200 (thirty days).");
+        filled.refuse("SuppressionMinutes", "Enter a number of minutes, at most 43200 (30 days).");
     }
     AppInstanceInput {
         app_id: Some(kind.id.to_owned()),
@@ -182,72 +185,81 @@ fn input(kind: &AppKind, fields: &Fields, filled: &mut Filled) -> AppInstanceInp
     }
 }
 
-/// Words of an error, and the field that it stands beside.
-fn refuse_in(kind: &AppKind, filled: &mut Filled, failure: Failure) -> Answer<()> {
+/// Shows the failure beside the setting that its message names.
+fn refuse_in(kind: &AppKind, filled: &mut Filled, failure: Failure) -> HttpResult<()> {
     let names: Vec<String> = kind.available_settings.iter().map(|known| format!("Setting.{}", known.name)).collect();
-    let mut fields: Vec<(&str, &str)> = vec![("Title", "Title"), ("span of time", "SuppressionMinutes")];
+    let mut fields: Vec<(&str, &str)> = vec![("Title", "Title"), ("time span", "SuppressionMinutes")];
     fields.extend(kind.available_settings.iter().zip(&names).map(|(known, name)| (known.name, name.as_str())));
     refuse(filled, failure, &fields)
 }
 
-pub(super) async fn create(visit: Visit, Path(kind): Path<String>, fields: Fields) -> Answer<Response> {
-    let kind = kind_of(&kind)?;
+pub(super) async fn create(visit: Visit, Path(kind): Path<String>, fields: Fields) -> HttpResult<Response> {
+    let (kind, title) = kind_of(&kind)?;
     let mut filled = fields.all();
     let input = input(kind, &fields, &mut filled);
     if filled.errors.is_empty() {
         match create_instance(&visit.site, &visit.who, input).await {
-            Ok(app) => return Ok(Flash::done(format!("App “{}” was created.", app.title)).on_to(HERE.path())),
+            Ok(notification) => {
+                return Ok(
+                    Flash::done(format!("Notification “{}” was created.", notification.title)).redirect(HERE.path())
+                );
+            }
             Err(failure) => refuse_in(kind, &mut filled, failure)?,
         }
     }
     let body = form(&visit, kind, None, &filled).await?;
-    visit.again(HERE, &format!("New {} app", kind.name), body).await
+    visit.again(HERE, title, body).await
 }
 
-pub(super) async fn update(visit: Visit, Path(id): Path<String>, fields: Fields) -> Answer<Response> {
-    let app = find(&visit, &id).await?;
-    let Some(kind) = kinds::find(&app.app_id) else { return Err(Failure::not_found("kind of app")) };
+pub(super) async fn update(visit: Visit, Path(id): Path<String>, fields: Fields) -> HttpResult<Response> {
+    let notification = find(&visit, &id).await?;
+    let Some(kind) = kinds::find(&notification.app_id) else { return Err(Failure::not_found("kind of notification")) };
     let mut filled = fields.all();
     let input = input(kind, &fields, &mut filled);
     if filled.errors.is_empty() {
         match update_instance(&visit.site, &visit.who, id.clone(), input).await {
-            Ok(app) => return Ok(Flash::done(format!("App “{}” was changed.", app.title)).on_to(HERE.path())),
+            Ok(notification) => {
+                return Ok(
+                    Flash::done(format!("Notification “{}” was changed.", notification.title)).redirect(HERE.path())
+                );
+            }
             Err(failure) => refuse_in(kind, &mut filled, failure)?,
         }
     }
     let body = form(&visit, kind, Some(&id), &filled).await?;
-    visit.again(HERE, &app.title, body).await
+    visit.again(HERE, &notification.title, body).await
 }
 
-pub(super) async fn switch_on(visit: Visit, Path(id): Path<String>) -> Answer<Response> {
+pub(super) async fn switch_on(visit: Visit, Path(id): Path<String>) -> HttpResult<Response> {
     switch(visit, id, true).await
 }
 
-pub(super) async fn switch_off(visit: Visit, Path(id): Path<String>) -> Answer<Response> {
+pub(super) async fn switch_off(visit: Visit, Path(id): Path<String>) -> HttpResult<Response> {
     switch(visit, id, false).await
 }
 
-async fn switch(visit: Visit, id: String, is_on: bool) -> Answer<Response> {
+async fn switch(visit: Visit, id: String, is_on: bool) -> HttpResult<Response> {
     let input = AppInstanceInput { is_disabled: Some(!is_on), ..AppInstanceInput::default() };
     match update_instance(&visit.site, &visit.who, id, input).await {
-        Ok(app) => {
-            let words = format!("App “{}” is {} now.", app.title, if is_on { "on" } else { "off" });
-            Ok(Flash::done(words).on_to(HERE.path()))
+        Ok(notification) => {
+            let words = format!("Notification “{}” is now {}.", notification.title, if is_on { "on" } else { "off" });
+            Ok(Flash::done(words).redirect(HERE.path()))
         }
         Err(failure) => Ok(visit.failed(&failure, HERE.path())),
     }
 }
 
-pub(super) async fn ask_to_remove(visit: Visit, Path(id): Path<String>) -> Answer<Response> {
-    let app = find(&visit, &id).await?;
-    let action = format!("/apps/{}/remove", app.id);
-    let body = view::remove::page(HERE, "the app", &app.title, "It sends nothing any more.", &action, visit.csrf());
-    visit.page(HERE, "Remove the app", body).await
+pub(super) async fn ask_to_remove(visit: Visit, Path(id): Path<String>) -> HttpResult<Response> {
+    let notification = find(&visit, &id).await?;
+    let action = format!("/apps/{}/remove", notification.id);
+    let consequence = "It stops sending events.";
+    let body = view::remove::page(HERE, "the notification", &notification.title, consequence, &action, visit.csrf());
+    visit.page(HERE, "Remove the notification", body).await
 }
 
-pub(super) async fn remove(visit: Visit, Path(id): Path<String>) -> Answer<Response> {
+pub(super) async fn remove(visit: Visit, Path(id): Path<String>) -> HttpResult<Response> {
     match remove_instance(&visit.site, &visit.who, id).await {
-        Ok(()) => Ok(Flash::done("The app was removed.").on_to(HERE.path())),
+        Ok(()) => Ok(Flash::done("The notification was removed.").redirect(HERE.path())),
         Err(failure) => Ok(visit.failed(&failure, HERE.path())),
     }
 }
@@ -257,7 +269,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn minutes_of_silence_come_back_as_they_were_entered() {
+    fn minutes_survive_the_conversion_to_a_time_span() {
         for minutes in [1, 59, 60, 1439, 1440, 43_200] {
             assert_eq!(minutes_of(&span_of(minutes)), i64::try_from(minutes).ok());
         }
@@ -265,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn signals_survive_being_joined() {
+    fn signals_survive_the_conversion_to_a_union() {
         let ids = ["signal-1", "signal-2", "signal-3"].map(str::to_owned);
         assert_eq!(signals_of(union_of(ids.clone().into_iter()).as_ref()), ids);
         assert!(union_of(std::iter::empty()).is_none());
