@@ -135,7 +135,7 @@ async fn admit(site: &Site, mut request: Request) -> HttpResult<Request> {
         principal.require(permission)?;
     }
     if is_unsafe(request.method()) {
-        // Browsers send cookies, and requests from this host, for any page; they never add an API key by themselves.
+        // Any page can make a browser send its cookie, or a request from this host. It cannot add an API key.
         if principal.csrf.is_some() {
             request = check_csrf(&mut principal, rule, request).await?;
         } else if !identity.by_key {

@@ -112,7 +112,7 @@ pub async fn contents(site: &Site, found: &BackupFile) -> HttpResult<Value> {
     Ok(site.console.jobs.command(&site.console, &["inspect", "--json", "--", file]).await?)
 }
 
-/// What a restore would change: the object of `moorline restore --dry-run --json`.
+/// The changes that a restore would make: the object of `moorline restore --dry-run --json`.
 pub async fn diff(site: &Site, found: &BackupFile, enable_apps: bool, key: Option<&str>) -> HttpResult<Value> {
     let backup = format!("--backup={}", utf8_path(found)?);
     let key = key.map(|key| format!("--secret-key={key}"));

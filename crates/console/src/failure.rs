@@ -19,7 +19,7 @@ use volume::error::{Code, Error};
 pub struct Problem {
     /// What failed, on which object, and why.
     pub error: String,
-    /// What to do next.
+    /// The next step for the user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
     /// At a login: whether the password is correct but must be changed.

@@ -2,13 +2,13 @@
 //!
 //! The console is a process of its own and the only asynchronous one, with a single-threaded runtime. It does not take,
 //! verify or compare backups itself, because that takes long and needs much memory: it runs this program with another
-//! command as a child ([`jobs`]). It does not restore either: it writes an init script, and the next start of the
+//! command as a child (`jobs.rs`). It does not restore either: it writes an init script, and the next start of the
 //! container restores. The format of backups, the metastore's schema and quarantine are in the crates `seqbac` and
 //! `engine`; the command line of `serve` is in `crates/cli/src/serve.rs`.
 //!
 //! # Start and shared state
 //! - `start.rs`: [`run`], the process from its start to the end of its jobs; the address it listens on
-//! - `console.rs`: `Console`, what every task shares: volume, profile, secret key, metastore, jobs
+//! - `console.rs`: `Console`, the state that all tasks share: volume, profile, secret key, metastore, jobs
 //! - `site.rs`: `Site`, the state of the HTTP routes; `blocking`, for work that waits for the disk
 //! - `role.rs`: [`Role`], whether the console is the server itself, runs beside one, or is a sidecar
 //! - `first_run.rs`: [`FirstRun`], creates the first administrator from the environment
@@ -32,9 +32,9 @@
 //! - `api/root.rs`: `/api`, `/health`, `/metrics`; `api/login.rs`: login and logout; `api/users.rs`: users and roles;
 //!   `api/keys.rs`: API keys; `api/settings.rs`; `api/signals.rs`; `api/apps.rs`: apps and app instances;
 //!   `api/events.rs`; `api/backups.rs`; `api/restores.rs`: restores, rollback and quarantine
-//! - `entities.rs`: checks and stores what the metastore holds, with Seq's shapes: `entities/users.rs`,
-//!   `entities/roles.rs`, `entities/keys.rs`, `entities/settings.rs`, `entities/signals.rs`, `entities/instances.rs`
-//!   (app instances and their encrypted settings)
+//! - `entities.rs`: validates and stores the objects of the metastore, in Seq's shapes; ids, tokens, checks of texts.
+//!   `entities/users.rs`, `entities/roles.rs`, `entities/keys.rs`, `entities/settings.rs`, `entities/signals.rs`,
+//!   `entities/instances.rs` (app instances, i.e. notifications, and their encrypted settings)
 //!
 //! # Backups and restores
 //! - `backups.rs`: lists, finds, takes, inspects and compares backups; `backups/download.rs`: ranges, headers of
@@ -48,30 +48,33 @@
 //!
 //! # Scheduler
 //! - `schedule.rs`: the times at which backups are due
-//! - `scheduler.rs`: the task that takes the daily backup; `scheduler/decide.rs`: decides, without clock and disk, what to
-//!   do next; `scheduler/sight.rs`: reads from the volume what the decision needs; `scheduler/verification.rs`: the
-//!   weekly verification
+//! - `scheduler.rs`: the task that takes the daily backup, and retries; `scheduler/decide.rs`: decides on the next step,
+//!   without clock and disk; `scheduler/observation.rs`: reads the facts for the decision from the volume;
+//!   `scheduler/verification.rs`: the weekly verification
 //!
 //! # Notifications
-//! - `notify.rs`: the task that sends events to the console's own apps; `notify/tail.rs`: waits for new events;
-//!   `notify/instances.rs`: loads the apps; `notify/kinds.rs`: the kinds of app and their settings; `notify/http.rs`:
-//!   webhooks; `notify/mail.rs`: mail; `notify/attempt.rs`: retries; `notify/suppression.rs`: the rate limit;
-//!   `notify/positions.rs`: the last event that each app has handled; `notify/signal.rs`: which events an app receives
+//! - `notify.rs`: the task that sends events as notifications; `notify/tail.rs`: waits for new events;
+//!   `notify/notification.rs`: reads the notifications from the metastore; `notify/kinds.rs`: the kinds and their
+//!   settings; `notify/http.rs`: webhooks; `notify/mail.rs`: mail; `notify/attempt.rs`: delivery and retries;
+//!   `notify/suppression.rs`: the rate limit; `notify/positions.rs`: the last event that each notification has handled;
+//!   `notify/signal.rs`: the events that a notification receives
 //! - `filter.rs`: the filter language of signals; `filter/token.rs`: tokens; `filter/parse.rs`: the parser;
 //!   `filter/evaluate.rs`: evaluates a filter for an event; `filter/like.rs`: the patterns of `like`
 //!
 //! # Pages
-//! Each page has a file of handlers in `pages/` and a file of HTML in `pages/view/` (`pages/view.rs` lists them).
+//! Each page has a file of handlers in `pages/` and a file of HTML in `pages/view/` (`view/` below), listed in
+//! `pages/view.rs`.
 //! - `pages.rs`: the rules for all pages; `pages/routes.rs`: routes and their permissions; `pages/visit.rs`: the request
-//!   for a page; `pages/layout.rs`: header and menu; `pages/notices.rs`: banners; `pages/faults.rs`,
-//!   `view/problem.rs`: error pages; `pages/assets.rs`: style, script and icon
+//!   for a page; `pages/layout.rs`: header and menu; `pages/notices.rs`: banners; `pages/error_pages.rs`,
+//!   `view/error.rs`: error pages; `pages/assets.rs`: serves `assets/style.css`, `assets/live.js`, `assets/icon.svg`
 //! - `pages/form.rs`: controls; `pages/fields.rs`: reads a submitted form; `pages/flash.rs`: messages after a redirect;
 //!   `pages/table.rs`: tables; `pages/words.rs`: times, sizes and numbers; `view/remove.rs`: asks before a removal
-//! - `/backups`: `pages/backups.rs`, `view/backups.rs`, `view/calendar.rs`; one backup: `pages/backup.rs`,
-//!   `view/backup.rs`; comparisons with the present state: `pages/comparisons.rs`, `view/differences.rs`; running
-//!   commands: `pages/running.rs`
-//! - `/schedule`: `pages/schedule.rs`, `view/schedule.rs`; `/restores`: `pages/restores.rs`, `view/restores.rs`
-//! - `/apps`: `pages/apps.rs` (quarantine), `pages/instances.rs` (notifications), `view/apps.rs`
+//! - `/backups`: `pages/backups.rs`, `view/backups.rs`; one backup: `pages/backup.rs`, `view/backup.rs`; comparisons with
+//!   the current state: `pages/comparisons.rs`, `view/differences.rs`; progress of jobs: `pages/running.rs`
+//! - `/schedule` with settings: `pages/schedule.rs`, `view/schedule.rs`, `view/calendar.rs`
+//! - `/restores`: `pages/restores.rs`, `view/restores.rs`
+//! - `/apps`: quarantine: `pages/apps.rs`, `view/apps.rs`; notifications: `pages/notifications.rs`,
+//!   `view/notifications.rs`
 //! - `/signals`: `pages/signals.rs`, `view/signals.rs`; `/events`: `pages/events.rs`, `view/events.rs`
 //! - `/users`, `/apikeys`: `pages/access.rs`, `view/access.rs`; `/secret-key`: `pages/secret_key.rs`,
 //!   `view/secret_key.rs`

@@ -57,7 +57,7 @@ pub struct Restore {
 pub struct Requested {
     /// The name of the init script in `Init/`.
     pub script: String,
-    /// What the user has to do next.
+    /// The next step for the user.
     pub message: String,
     /// `DELETE` cancels the request.
     pub links: Links,

@@ -117,7 +117,7 @@ pub(super) struct Compare {
     enable_apps: bool,
 }
 
-/// Show what a restore would change, in the format of `moorline restore --dry-run --json`.
+/// Show the changes that a restore would make, in the format of `moorline restore --dry-run --json`.
 #[utoipa::path(get, path = "/api/backups/{id}/diff", params(("id" = String, Path), Compare), responses(
     (status = 200, body = Object), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),

@@ -49,7 +49,7 @@ pub fn document() -> utoipa::openapi::OpenApi {
     super::routes().split_for_parts().1
 }
 
-/// Generated for each request, because it is rarely requested and would take memory.
+/// Generates the document for each request, because keeping it in memory is not worth it for a rare request.
 pub(super) async fn show() -> Response {
     let text = document().to_json().unwrap_or_default();
     ([(header::CONTENT_TYPE, "application/json")], text).into_response()

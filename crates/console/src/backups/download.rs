@@ -137,6 +137,6 @@ mod tests {
         ] {
             assert_eq!(parse_range(range, 100), expected, "{range}");
         }
-        assert_eq!(wanted("bytes=0-", 0), RequestedRange::Unsatisfiable);
+        assert_eq!(parse_range("bytes=0-", 0), RequestedRange::Unsatisfiable);
     }
 }

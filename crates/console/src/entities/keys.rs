@@ -52,7 +52,7 @@ pub struct ApiKeyInput {
     /// Kept for Seq's clients.
     #[schema(value_type = Option<Object>)]
     pub input_settings: Option<Map<String, Value>>,
-    /// Null for a shared key. The default is the user who sends the request.
+    /// Null for a shared key. In a new key, the default is the user who sends the request.
     #[serde(deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
     pub owner_id: Option<Option<String>>,

@@ -125,7 +125,7 @@ pub(crate) fn read(connection: &Connection, name: &str) -> Result<Option<Value>>
     Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
 }
 
-/// Whether users must log in. If the setting has no value, they must as soon as users exist.
+/// Whether users must log in. If the setting has no value, this is true as soon as a user exists.
 pub(crate) fn is_authentication_enabled(connection: &Connection) -> Result<bool> {
     match read(connection, "IsAuthenticationEnabled")? {
         Some(Value::Bool(enabled)) => Ok(enabled),

@@ -137,7 +137,7 @@ pub fn update(connection: &mut Connection, id: &str, input: SignalInput) -> Resu
     Ok(signal)
 }
 
-/// Removes one.
+/// Fails if a notification uses the signal.
 pub fn remove(connection: &mut Connection, id: &str) -> Result<Signal> {
     let transaction = connection.transaction().map_err(|cause| database_error(&cause))?;
     let signal = find(&transaction, id)?;

@@ -179,7 +179,7 @@ impl Child {
     }
 
     fn signal(&self, signal: Signal) {
-        // `Child::id` is some as long as the child is not reaped, so the process group cannot be another one's.
+        // `Child::id` is `Some` only until the child is reaped, so the number still denotes this process group.
         if let (Some(group), Some(_)) = (self.group, self.child.id()) {
             let _ = killpg(group, signal);
         }
