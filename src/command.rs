@@ -19,6 +19,7 @@ pub mod shell;
 pub mod supervision;
 
 use std::{
+    cell::OnceCell,
     ffi::OsString,
     fs::File,
     io::{Read, Write},
@@ -29,7 +30,7 @@ use std::{
 
 use log::LevelFilter;
 use process::{ARGUMENTS_FD, Variables, fd, signals};
-use profile::{Choice, choice};
+use profile::{Choice, Written, choice};
 use volume::{
     Volume,
     error::{Code, Error, Result},
@@ -48,6 +49,7 @@ pub struct Context {
     pub profile: Choice,
     /// Settings from the environment.
     pub environment: Environment,
+    written: OnceCell<Option<Written>>,
 }
 
 impl Context {
@@ -63,8 +65,19 @@ impl Context {
         Ok(Self {
             storage: storage.map_or_else(|| options::DEFAULT_STORAGE.into(), PathBuf::from),
             profile,
-            environment,
+            environment, written: OnceCell::new(),
         })
+    }
+
+    /// The chosen profile, read once; `None` where discovery decides.
+    ///
+    /// # Errors
+    /// `Usage`, naming the profile and the line that is invalid.
+    pub fn written(&self) -> Result<Option<&Written>> {
+        if self.written.get().is_none() {
+            let _ = self.written.set(self.profile.read()?);
+        }
+        Ok(self.written.get().and_then(Option::as_ref))
     }
 
     /// The volume.

@@ -231,7 +231,6 @@ fn prepare(settings: &Settings, signals: &mut Signals) -> Result<ControlFlow<End
     if let Some(end) = refuse_without_engine(settings, &volume)? {
         return Ok(ControlFlow::Break(end));
     }
-    volume.clear_spool();
     if let Some(user) = &settings.user
         && let Err(error) = volume.let_pass(user.uid(), user.gid())
     {

@@ -38,7 +38,7 @@ impl Container {
         let environment = &context.environment;
         let variables: Variables = std::env::vars_os().collect();
         // Now, and not in the middle of a restore: one that makes no sense is a setting that makes none.
-        context.profile.read()?;
+        context.written()?;
         let scripts = Scripts {
             seqinit: seqinit(environment)?,
             grace: environment.duration("MOORLINE_SCRIPT_GRACE", GRACE)?.unsigned_abs(),
@@ -77,7 +77,7 @@ pub(super) fn health(flag: Option<&str>, context: &Context) -> Result<Option<Hea
     match (flag, set) {
         (Some(text), _) => Health::parse(text).map(Some),
         (None, Some((name, text))) => Health::parse(&text).map(Some).map_err(|error| error.context(name)),
-        (None, None) => Ok(context.profile.read()?.and_then(|profile| profile.health)),
+        (None, None) => Ok(context.written()?.and_then(|profile| profile.health.clone())),
     }
 }
 

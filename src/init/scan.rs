@@ -10,7 +10,7 @@ use std::{
     },
     path::{Path, PathBuf},
 };
-use volume::presence;
+use volume::{listing, presence};
 
 use log::Level;
 use nix::libc;
@@ -161,20 +161,22 @@ impl Names {
     }
 }
 
-/// Reads a folder. One that is not there has no names.
+fn explain(folder: &Path, error: Error) -> Error {
+    match presence::entry(folder) {
+        Ok(Some(meta)) if !meta.is_dir() && !meta.is_symlink() => not_a_folder(folder),
+        _ => error,
+    }
+}
+
+/// Reads a folder. One that does not exist has no names.
 ///
 /// # Errors
 /// Where it cannot be read, or is not a folder.
 pub fn names(folder: &Path) -> Result<Names> {
-    let entries = match fs::read_dir(folder) {
-        Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(Names::default()),
-        Err(cause) if cause.kind() == ErrorKind::NotADirectory => return Err(not_a_folder(folder)),
-        other => other.on("read", folder)?,
+    let Some(entries) = listing::entries(folder).map_err(|error| explain(folder, error))? else {
+        return Ok(Names::default());
     };
-    let mut all: Vec<OsString> = Vec::new();
-    for entry in entries {
-        all.push(entry.on("read", folder)?.file_name());
-    }
+    let mut all: Vec<OsString> = entries.into_iter().map(|entry| entry.name).collect();
     all.sort_by(|one, other| one.as_bytes().cmp(other.as_bytes()));
     let mut names = Names::default();
     for name in all {

@@ -1,7 +1,8 @@
 //! The backup files of a folder, and what their plaintext headers say: enough to decide whether a start needs a backup.
 
 use std::{
-    fs::{self, File},
+    fs::File,
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
@@ -10,7 +11,7 @@ use seqbac_header::Header;
 use crate::{
     Instance, Volume,
     error::{Code, Error, IoContext, Result},
-    presence,
+    listing, presence,
 };
 
 /// The ending of every backup's name.
@@ -78,17 +79,16 @@ pub fn named(file: &Path, error: seqbac_header::Error) -> Error {
 /// # Errors
 /// Where the folder cannot be read.
 pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = match fs::read_dir(folder) {
+    let entries = match listing::entries(folder)? {
+        Some(entries) => entries,
         // The volume's own folder is created when it is needed. Any other should exist: it may be a mount that is missing.
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound && folder.ends_with("Backups") => {
-            return Ok(Vec::new());
-        }
-        other => other.on("list", folder)?,
+        None if folder.ends_with("Backups") => Vec::new(),
+        None => return Err(Error::io("list", folder, &ErrorKind::NotFound.into())),
     };
     let mut files = Vec::new();
     for entry in entries {
-        let path = entry.on("list", folder)?.path();
-        let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
+        let hidden = entry.name.as_encoded_bytes().starts_with(b".");
+        let path = folder.join(&entry.name);
         if !hidden && path.extension().is_some_and(|extension| extension == EXTENSION) && may_be_backup(&path) {
             files.push(path);
         }

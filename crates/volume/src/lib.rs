@@ -17,6 +17,7 @@ pub mod events;
 pub mod folders;
 pub mod instance;
 pub mod key;
+pub mod listing;
 pub mod lock;
 pub mod presence;
 pub mod quarantine;

@@ -5,11 +5,12 @@
 
 use std::{fs, io::ErrorKind, path::PathBuf};
 
+use rustix::fs::FileType;
 use seqbac_header::{Id, RelPath};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Volume,
+    Volume, listing, presence,
     error::{Code, Error, IoContext, Result},
 };
 
@@ -100,15 +101,15 @@ fn heads(volume: &Volume) -> Result<Vec<Option<JournalHead>>> {
 /// Where `.moorline/restores/` cannot be read. If it does not exist, there are none.
 pub fn folders(volume: &Volume) -> Result<Vec<PathBuf>> {
     let folder = volume.restores();
-    let entries = match fs::read_dir(&folder) {
-        Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.on("list", &folder)?,
-    };
     let mut folders = Vec::new();
-    for entry in entries {
-        let entry = entry.on("list", &folder)?;
-        if entry.file_type().on("look at", &entry.path())?.is_dir() {
-            folders.push(entry.path());
+    for entry in listing::entries(&folder)?.unwrap_or_default() {
+        let path = folder.join(&entry.name);
+        let is_folder = match entry.file_type {
+            FileType::Unknown => presence::is_dir(&path)?,
+            other => other.is_dir(),
+        };
+        if is_folder {
+            folders.push(path);
         }
     }
     Ok(folders)

@@ -1,0 +1,46 @@
+//! The entries of a directory, read with one buffer.
+//!
+//! musl's `opendir` maps and unmaps a page for each directory, and PID 1 lists several in every start.
+
+use std::{
+    ffi::{OsStr, OsString},
+    os::unix::ffi::OsStrExt,
+    path::Path,
+};
+
+use rustix::{
+    fs::{Dir, FileType, Mode, OFlags, open},
+    io::Errno,
+};
+
+use crate::error::{Error, Result};
+
+/// An entry of a directory.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its name.
+    pub name: OsString,
+    /// Its type, as the directory has it; some file systems do not say.
+    pub file_type: FileType,
+}
+
+/// The entries of a directory in no order; `None` if it does not exist.
+///
+/// # Errors
+/// Where it is not a directory or cannot be read.
+pub fn entries(folder: &Path) -> Result<Option<Vec<Entry>>> {
+    let failed = |errno: Errno| Error::io("list", folder, &errno.into());
+    let opened = match open(folder, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
+        Err(Errno::NOENT) => return Ok(None),
+        other => other.map_err(failed)?,
+    };
+    let mut found = Vec::new();
+    for entry in Dir::new(opened).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = OsStr::from_bytes(entry.file_name().to_bytes());
+        if name != "." && name != ".." {
+            found.push(Entry { name: name.to_owned(), file_type: entry.file_type() });
+        }
+    }
+    Ok(Some(found))
+}
