@@ -163,7 +163,7 @@ pub fn run_at_start(settings: &Settings<'_>, signals: &mut Signals) -> Result<En
     each(settings, Stage::EveryStart, signals, |name, signals| {
         Ok(match scan::open(&folder, name) {
             Ok(script) => Ok(at_start(settings, script, signals)?),
-            Err(Rejected::Broken(broken)) => Ok(outcome::broken_at_start(settings, broken)?),
+            Err(Rejected::Broken(broken)) => Ok(outcome::broken_at_start(settings, &broken)?),
             Err(Rejected::Skipped(skipped)) => Err(skipped),
         })
     })

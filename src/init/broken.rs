@@ -56,7 +56,7 @@ pub struct Broken {
 }
 
 impl Broken {
-    fn new(path: &Path, name: &RelPath, reason: Error) -> Rejected {
+    fn rejected(path: &Path, name: &RelPath, reason: Error) -> Rejected {
         Rejected::Broken(Box::new(Self {
             name: name.clone(),
             key: name.clone(),
@@ -75,7 +75,7 @@ impl Broken {
     /// An entry that is neither a file nor a link to one.
     pub fn not_a_file(path: &Path, name: &RelPath, is_folder: bool) -> Rejected {
         let path_shown = path.display();
-        Self::new(path, name, match is_folder {
+        Self::rejected(path, name, match is_folder {
             true => unrunnable(format!("{path_shown} is a folder, not a script")).hint(
                 "Docker creates a folder if a bind mount names a file that the host lacks: check the path on the host; \
                  move a folder of your own out of here, or start its name with a dot",
@@ -92,7 +92,7 @@ impl Broken {
             (Some(libc::ENXIO), _) => Self::not_a_file(path, name, false),
             (Some(libc::ENOENT | libc::ENOTDIR), Some(target)) => {
                 let reason = format!("{} is a link to {}, which does not exist", path.display(), target.display());
-                Self::new(path, name, unrunnable(reason).hint(
+                Self::rejected(path, name, unrunnable(reason).hint(
                     "check that the ConfigMap or Secret still has this key and that the target is mounted; else remove the link",
                 ))
             }
@@ -100,7 +100,7 @@ impl Broken {
             (Some(libc::ENOENT), None) => Skipped::debug(format!("{} is gone", path.display())).into(),
             (Some(libc::EACCES | libc::EPERM), _) => {
                 let user = nix::unistd::geteuid();
-                Self::new(
+                Self::rejected(
                     path,
                     name,
                     Error::io("open the init script", path, cause).with_code(Code::ScriptUnrunnable).hint(format!(
@@ -110,12 +110,14 @@ impl Broken {
             }
             (Some(libc::ELOOP), _) => {
                 let reason = unrunnable(format!("{} is a link that leads back to itself", path.display()));
-                Self::new(path, name, reason.hint("put the script in its place, or remove the link"))
+                Self::rejected(path, name, reason.hint("put the script in its place, or remove the link"))
             }
-            (Some(libc::ENAMETOOLONG | libc::ENOTDIR | libc::ENODEV), _) => {
-                Self::new(path, name, Error::io("open the init script", path, cause).with_code(Code::ScriptUnrunnable))
-            }
-            _ => Self::new(path, name, Error::io("read the init script", path, cause).with_code(Code::TryAgain)),
+            (Some(libc::ENAMETOOLONG | libc::ENOTDIR | libc::ENODEV), _) => Self::rejected(
+                path,
+                name,
+                Error::io("open the init script", path, cause).with_code(Code::ScriptUnrunnable),
+            ),
+            _ => Self::rejected(path, name, Error::io("read the init script", path, cause).with_code(Code::TryAgain)),
         }
     }
 
@@ -148,8 +150,9 @@ impl Broken {
         }
     }
 
-    pub(super) fn into_reason(self: Box<Self>) -> Error {
-        self.reason
+    /// Why it cannot be run.
+    pub const fn reason(&self) -> &Error {
+        &self.reason
     }
 }
 

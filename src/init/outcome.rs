@@ -160,11 +160,10 @@ pub(super) fn conclude_at_start(settings: &Settings<'_>, script: &Script, ran: R
 }
 
 /// An entry of `Init/start.d/` that cannot be read as a script fails as one does.
-pub(super) fn broken_at_start(settings: &Settings<'_>, broken: Box<Broken>) -> Result<End> {
-    let (name, reason) = (broken.name.clone(), broken.into_reason());
-    failed(settings, &name, &reason);
-    let exit = reason.code().exit();
-    end_at_start(settings, exit, reason.context("a start script failed"))
+pub(super) fn broken_at_start(settings: &Settings<'_>, broken: &Broken) -> Result<End> {
+    let reason = broken.reason();
+    failed(settings, &broken.name, reason);
+    end_at_start(settings, reason.code().exit(), reason.clone().context("a start script failed"))
 }
 
 fn end_at_start(settings: &Settings<'_>, exit: u8, error: Error) -> Result<End> {
