@@ -226,6 +226,7 @@ fn a_script_that_is_done_does_not_run_again_because_its_mark_cannot_be_looked_at
 #[test]
 fn a_backup_does_not_lack_the_consoles_database_because_that_cannot_be_looked_at() {
     let data = console();
+    data.file("config.json", "{}");
     let ran = while_unseen(&data, &data.path(".moorline/metastore.db"), &["backup"]);
     let has_it = || data.moorline(&["inspect", "--json", ran.stdout.trim_end()]).succeeds().contains("metastore.db");
     assert!(ran.code != Some(0) || has_it(), "{ran:#?}");
