@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::{Error, Header, digest, frame, header::MAGIC, seek_table, tar_header};
+use seqbac_header::MAGIC;
+
+use super::{Error, Header, digest, frame, seek_table, tar_header};
 
 /// A tar header with a right checksum, so that what comes behind the checksum is reached.
 fn tar_block(mut block: Vec<u8>) -> Vec<u8> {
