@@ -32,7 +32,7 @@ fn no_server_finds_the_half_of_a_restore_that_was_killed_under_a_script() {
     );
     let config = data.path("config.json");
     let start = data.moorline(&["run", "--", "/bin/cat", argument(&config)]);
-    assert!(start.stderr.contains("finished the restore"), "{start:#?}");
+    assert!(start.stderr.contains("finished the interrupted restore"), "{start:#?}");
     assert_eq!(start.succeeds(), "{\"a\": 1}\n");
 }
 

@@ -226,7 +226,7 @@ fn keys_that_are_not_unique_tell_nodes_apart_by_their_place() {
     let outcomes = tree.on(&step, &kept);
     assert_eq!(
         outcomes.iter().map(left).collect::<Vec<_>>(),
-        ["several have its key", "", "several have its key", "several have its key"]
+        ["several nodes have its key", "", "several nodes have its key", "several nodes have its key"]
     );
 }
 
@@ -237,7 +237,7 @@ fn two_that_have_become_one_are_not_mixed_up() {
     let kept = tree.off(&step, Vec::new());
     tree.write("x.json", r#"[[{"id": 1, "on": false}]]"#);
     let outcomes = tree.on(&step, &kept);
-    assert_eq!((&outcomes[0], left(&outcomes[1])), (&Outcome::Released, "it cannot be told from another app by now"));
+    assert_eq!((&outcomes[0], left(&outcomes[1])), (&Outcome::Released, "it can no longer be distinguished from another app"));
     assert_eq!(tree.read("x.json"), r#"[[{"id": 1, "on": "first"}]]"#);
 }
 
@@ -282,11 +282,11 @@ fn what_is_not_there_has_no_apps_and_what_is_no_object_is_an_error() {
     for (each, place) in [("/list", "/list"), ("/list/*", "/list/0"), ("/*", "/version"), ("/none", "/none")] {
         assert_eq!(
             tree.refused(&on(each)).message(),
-            format!("x.json: {place} is no object, so nothing can be set in it")
+            format!("x.json: {place} is not an object, so nothing can be set in it")
         );
     }
     let absent = only(on("/version"), "off", Condition::Absent);
-    assert!(tree.refused(&absent).message().contains("/version is no object"));
+    assert!(tree.refused(&absent).message().contains("/version is not an object"));
     let wanted = only(on("/*"), "on", Condition::Is(json!(true)));
     assert_eq!(ids(&tree.off(&wanted, Vec::new())), ["step /a"], "a number has no member that is true");
 }
@@ -307,7 +307,7 @@ fn a_file_that_cannot_be_edited_is_named() {
         (b"[01]", "it is not JSON"),
         (b"[\"\\ud83\"]", "it is not JSON"),
         (b"[\"\x01\"]", "it is not JSON"),
-        (b"[\"\xff\"]", "it is not JSON: not UTF-8 behind the first 2 bytes"),
+        (b"[\"\xff\"]", "it is not JSON: not UTF-8 after the first 2 bytes"),
         (b"\xff\xfe[\x00]\x00", "it is not JSON: not UTF-8"),
         (deep.as_bytes(), "it is not JSON"),
         (b"{\"a\": {\"on\": 1, \"\\u006fn\": 2}}", "/a has two members \"on\""),
@@ -451,7 +451,7 @@ proptest! {
         let step = Nodes { set, ..step("x.json", each, None, &[]) };
         let tree = Tree::new(&[("x.json", &text)]);
         let mut drafts = Drafts::default();
-        // Where a node is no object it is refused.
+        // Where a node is not an object it is refused.
         if let Ok(kept) = drafts.switch_off(tree.root(), "step", &step, false, Vec::new()) {
             drafts.commit(tree.root()).expect("commits");
             let mut tree_before: Json = serde_json::from_str(&text).expect("JSON");

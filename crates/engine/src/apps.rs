@@ -17,7 +17,9 @@ use serde::Serialize;
 
 use crate::{
     metastore::{self, MetastoreLock},
-    quarantine::{self as apps, App, Chosen, Persist, StepInspection, QuarantineRecord, Release, ReleasedStep, Requests, failed},
+    quarantine::{
+        self as apps, App, Chosen, Persist, QuarantineRecord, Release, ReleasedStep, Requests, StepInspection, failed,
+    },
     restore::{events, no_database_in_use, recover, refuse_unfinished},
     store::holds_state,
 };
@@ -27,6 +29,7 @@ use volume::{
     error::{Code, Error, Result},
 };
 
+/// The result of [`disable`].
 #[derive(Debug, Serialize)]
 pub struct Disabled {
     /// All apps that are off now.
@@ -132,7 +135,12 @@ impl ReleaseResult {
 ///
 /// `NotFound` if the volume is not in quarantine, or an app does not exist. `TryAgain` while a restore is unfinished or
 /// a backup runs. If one app fails, the apps released before it stay released, and all others stay recorded.
-pub fn release(volume: &Volume, profile: &Profile, chosen: &Chosen, inherited: Option<OwnedFd>) -> Result<ReleaseResult> {
+pub fn release(
+    volume: &Volume,
+    profile: &Profile,
+    chosen: &Chosen,
+    inherited: Option<OwnedFd>,
+) -> Result<ReleaseResult> {
     let _held = match Lock::try_take(volume, "apps release", inherited)? {
         Ok(lock) => lock,
         Err(holder) => return release_beside(volume, chosen, holder.refusal(volume).message()),
@@ -263,7 +271,7 @@ pub fn apply_pending(volume: &Volume, _held: &Lock) -> Result<AppliedPending> {
     }
     // An earlier start may have been interrupted after it carried out some of the requests.
     forget_requests(&mut record);
-    if let Some(chosen) = asked_for(&record.requested) {
+    if let Some(chosen) = record.requested.chosen() {
         settled.release = Some(switch_on(volume, &mut record, &chosen, console.as_ref())?);
     }
     record.requested = Requests::default();
@@ -274,7 +282,7 @@ pub fn apply_pending(volume: &Volume, _held: &Lock) -> Result<AppliedPending> {
 
 /// Every app that a backup read as off must still be recorded when the backup ends.
 fn no_backup(volume: &Volume) -> Result<BackupLock> {
-    BackupLock::take(volume).map_err(|error| error.context("no app is switched off or on beside a backup"))
+    BackupLock::take(volume).map_err(|error| error.context("cannot switch apps while a backup runs"))
 }
 
 fn switch_off(
@@ -291,7 +299,7 @@ fn switch_off(
     let done = apps::quarantine(volume.root(), steps, before, &mut persist).map_err(failed);
     done.map_err(|error| match kept {
         true => {
-            error.hint("apps may be half off: the next start goes on with it, and starts no server before it is done")
+            error.hint("some apps may be off already; restart the container: the next start finishes this before the server starts")
         }
         false => error,
     })
@@ -309,13 +317,21 @@ fn switch_on(
 }
 
 /// Releases apps of a record that `persist` does not store as it is.
-fn release_part(volume: &Volume, record: &mut QuarantineRecord, chosen: &Chosen, persist: Persist<'_>) -> Result<Release> {
+fn release_part(
+    volume: &Volume,
+    record: &mut QuarantineRecord,
+    chosen: &Chosen,
+    persist: Persist<'_>,
+) -> Result<Release> {
     let before = record.to_bytes()?;
     let mut release = apps::release(volume.root(), record, chosen, persist).map_err(failed)?;
     if release.steps.iter().flat_map(|step| &step.left).any(|left| !left.remembered) {
         let path = volume.own().join(format!("quarantine-{}.json", jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ")));
         durable::write_new(&path, &before, 0o600)?;
-        release.warnings.push(format!("what was left is forgotten; what it had been is kept in {}", path.display()));
+        release.warnings.push(format!(
+            "apps that could not be released are no longer recorded; their previous state is saved in {}",
+            path.display()
+        ));
     }
     Ok(release)
 }
@@ -330,14 +346,6 @@ fn forget_requests(record: &mut QuarantineRecord) {
     record.requested.named = names.into_iter().filter(|name| is_off(record, name)).collect();
 }
 
-fn asked_for(requests: &Requests) -> Option<Chosen> {
-    match requests.all {
-        true => Some(Chosen::All),
-        false if requests.named.is_empty() => None,
-        false => Some(Chosen::Named(requests.named.iter().cloned().collect())),
-    }
-}
-
 fn is_off(record: &QuarantineRecord, name: &str) -> bool {
     record.apps().any(|app| app.id == name || app.step == name)
 }
@@ -348,6 +356,9 @@ fn not_in_quarantine(volume: &Volume) -> Error {
 }
 
 fn unknown() -> Error {
-    Error::new(Code::AppsUnknown, "what this server's apps are is unknown, so they cannot be switched off")
-        .hint("name the server's profile with --profile (or MOORLINE_PROFILE)")
+    Error::new(
+        Code::AppsUnknown,
+        "no profile says which apps (alerts, webhooks, jobs) this server has, so they cannot be switched off",
+    )
+    .hint("pass the server's profile with --profile (or MOORLINE_PROFILE)")
 }

@@ -7,11 +7,11 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::store::{Survey, SurveyEntry};
-use profile::{PathKind, Scope, scope::plain};
 use profile::{
     Choice, Profile, Written,
     step::{Action, Step},
 };
+use profile::{PathKind, Scope, scope::plain};
 use seqbac_header::RelPath;
 use volume::error::{Error, Result};
 
@@ -22,8 +22,9 @@ pub struct StoreFinds {
     pub store: &'static str,
     /// `None` for discovery.
     pub glob: Option<String>,
+    /// The databases among the matches.
     pub databases: Vec<RelPath>,
-    /// Plain files and links.
+    /// The plain files and links among the matches.
     pub files: Vec<RelPath>,
 }
 
@@ -67,9 +68,9 @@ pub fn outside_state(scope: &Scope, steps: &[Step]) -> Result<Vec<Error>> {
 fn is_outside(step: &str, path: &RelPath, kind: PathKind) -> Error {
     let store = if kind == PathKind::Database { "sqlite" } else { "files" };
     Error::usage(format!(
-        "the step {step:?} acts on {path}, which is no part of the state, so no restore would bring it"
+        "the step {step:?} acts on {path}, which is not part of the state, so no restore would bring it"
     ))
-    .hint(format!("add it to `{store}` below [state], and leave it out of `exclude` and .moorlineignore"))
+    .hint(format!("add it to `{store}` in [state], and remove it from `exclude` and .moorlineignore"))
 }
 
 /// Walks the volume mounted at `root`, by this profile.

@@ -21,11 +21,11 @@ use volume::presence;
 use nix::sys::statvfs::statvfs;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
-pub use self::{
+pub(crate) use self::{
     copy::adopt,
-    lock::MetastoreLock,
-    mirror::{mirror, mirror_now, settings_of},
+    mirror::{mirror_now, settings_of},
 };
+pub use self::{lock::MetastoreLock, mirror::mirror};
 use crate::store::sqlite::{is_busy_or_full, words};
 use seqbac_header::RelPath;
 use volume::{
@@ -80,9 +80,9 @@ pub fn open(volume: &Volume, _held: &MetastoreLock) -> Result<Connection> {
         schema::Unusable::Sqlite(cause) => failed(cause),
         schema::Unusable::Newer(version) => Error::new(
             Code::Unexpected,
-            format!("{} has version {version}, which a newer moorline made", path.display()),
+            format!("{} has version {version}, written by a newer moorline", path.display()),
         )
-        .hint("start the newer version again; or restore a backup that this one made"),
+        .hint("run the newer version, or restore a backup taken by this one"),
     })?;
     Ok(connection)
 }
@@ -99,13 +99,13 @@ pub fn setting(connection: &Connection, name: &str) -> rusqlite::Result<Option<S
 #[must_use]
 pub fn explain(path: &Path, cause: &rusqlite::Error) -> Error {
     let says =
-        |code, why: &str| Error::new(code, format!("the console's database {} cannot be used: {why}", path.display()));
+        |code, why: &str| Error::new(code, format!("cannot use the console's database {}: {why}", path.display()));
     match cause.sqlite_error_code() {
         _ if lacks_space(path, cause) => says(Code::TryAgain, "the disk is full")
-            .hint("free space on the volume; `moorline rollback --list` shows what restores have kept"),
+            .hint("free space on the volume; `moorline rollback --list` lists the old states that restores keep"),
         _ if is_busy_or_full(cause) => says(Code::TryAgain, &words(cause)),
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-            says(Code::Unexpected, &words(cause)).hint("move it aside and start the console again, or restore a backup")
+            says(Code::Unexpected, &words(cause)).hint("rename it and restart the console, or restore a backup")
         }
         _ => says(Code::Unexpected, &words(cause)),
     }
@@ -137,7 +137,7 @@ mod tests {
             let cause = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
             explain(&folder.path().join("metastore.db"), &cause)
         };
-        let aside = |error: &Error| error.advice().is_some_and(|hint| hint.contains("move it aside"));
+        let aside = |error: &Error| error.advice().is_some_and(|hint| hint.contains("rename it"));
         for code in [ffi::SQLITE_CORRUPT, ffi::SQLITE_NOTADB] {
             assert!(aside(&said(code)));
         }

@@ -19,27 +19,32 @@ mod align;
 mod choose;
 mod console;
 mod databases;
-pub mod file;
-pub mod json;
+mod file;
 mod inspect;
+pub mod json;
 mod paths;
-pub mod record;
+pub(crate) mod record;
 mod release;
-pub mod sqlite;
+mod sqlite;
 mod switch_off;
 mod tree;
-pub mod value;
+mod value;
 
 use serde::Serialize;
 
-pub use self::{
+use self::value::ColumnValue;
+pub(crate) use self::{
     choose::refuse_unknown,
-    console::{console_steps, is_of_console, with_console},
-    inspect::{inspect, inspect_unreplaced},
-    record::{App, Before, AppRecord, AppKind, QuarantineRecord, StepRecord, Requests, by_step, failed, in_words},
+    console::{is_of_console, with_console},
+    inspect::inspect_unreplaced,
+    record::failed,
+};
+pub use self::{
+    console::console_steps,
+    inspect::inspect,
+    record::{App, AppKind, AppRecord, Before, QuarantineRecord, Requests, by_step, in_words},
     release::release,
     switch_off::quarantine,
-    value::ColumnValue,
 };
 use profile::step::Moment;
 use volume::error::Result;
@@ -47,6 +52,7 @@ use volume::error::Result;
 /// Which apps to release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Chosen {
+    /// All apps that are off.
     All,
     /// Apps with these ids, and all apps of steps with these names.
     Named(Vec<String>),
@@ -67,6 +73,7 @@ pub struct Release {
 /// The released apps of one step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ReleasedStep {
+    /// The name of the step.
     pub step: String,
     /// How many apps are as they were before quarantine.
     pub released: usize,
@@ -79,6 +86,7 @@ pub struct ReleasedStep {
 /// A chosen app that was not released.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Left {
+    /// The id of the app.
     pub id: String,
     /// The reason, for the user.
     pub why: String,
@@ -101,11 +109,13 @@ pub enum Outcome {
 pub struct StepInspection {
     /// The name of the step.
     pub step: String,
+    /// When the step acts.
     pub at: Moment,
     /// The ids of the apps that it would switch off.
     pub apps: Vec<String>,
     /// What it needs and does not find. No fault if the step is optional.
     pub missing: Vec<String>,
+    /// Whether the step is `optional`.
     pub optional: bool,
     /// Whether its `when` is false here.
     pub absent: bool,

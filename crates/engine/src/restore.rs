@@ -17,7 +17,7 @@
 mod apps_policy;
 mod commit;
 mod console;
-pub mod events;
+pub(crate) mod events;
 mod journal;
 mod plan;
 mod preflight;
@@ -31,14 +31,20 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use self::{apps_policy::Quarantine, journal::Journal, plan::Scopes, set::RestoreSet, stage::Staged};
+pub(crate) use self::preflight::no_database_in_use;
+use self::{
+    apps_policy::Quarantine,
+    journal::{Journal, Move},
+    plan::Scopes,
+    set::RestoreSet,
+    stage::Staged,
+};
 pub use self::{
     apps_policy::{AppsPolicy, AppsState},
     commit::recover,
-    journal::{Move, JournalState, RestoreSource},
-    preflight::no_database_in_use,
-    preview::{DatabaseChange, DatabaseDiffers, FileChanges, Preview, SwitchedOff, preview},
-    rollback::{RolledBack, rollback},
+    journal::{JournalState, RestoreSource},
+    preview::{DatabaseChange, DatabaseDiffers, Preview, preview},
+    rollback::rollback,
     set::{PastRestore, discard, history, prune, refuse_unfinished},
 };
 use crate::{
@@ -57,6 +63,7 @@ use volume::{
 /// The parameters of a restore.
 #[derive(Debug)]
 pub struct Request<'a> {
+    /// The path of the backup file.
     pub backup: &'a Path,
     /// The key that decrypts the backup.
     pub key: &'a SecretKey,
@@ -64,6 +71,7 @@ pub struct Request<'a> {
     pub own_key: &'a SecretKey,
     /// Whether the volume has no key yet and adopts `key`.
     pub adopt_key: bool,
+    /// Which flag about apps was passed.
     pub apps: AppsPolicy,
     /// Whether to accept a backup that was taken with another profile.
     pub accept_other_profile: bool,
@@ -81,12 +89,15 @@ pub struct Restored {
     /// The path of the backup file.
     #[serde(serialize_with = "relpath::as_json")]
     pub backup: PathBuf,
+    /// The id of the backup.
     pub backup_id: Id,
     /// When the backup was taken.
     pub backup_created: jiff::Timestamp,
     /// The volume's instance id after the restore.
     pub instance_id: Id,
+    /// Whether the apps are off now.
     pub apps: AppsState,
+    /// The apps that are off now.
     pub apps_off: Vec<App>,
     /// Whether the volume adopted the backup's key.
     pub key_adopted: bool,
@@ -181,11 +192,11 @@ fn accept(manifest: &Manifest, profile: &Profile, request: &Request) -> Result<(
     if manifest.profile != profile.name && !request.accept_other_profile {
         let name = |name: &Option<String>| name.clone().unwrap_or_else(|| "none".to_owned());
         return Err(Error::usage(format!(
-            "the backup was made with the profile {}, and this volume has {}",
+            "the backup was taken with the profile {}, but this volume has {}",
             name(&manifest.profile),
             name(&profile.name)
         ))
-        .hint("use the backup's profile, or add --profile-mismatch=accept to restore it all the same"));
+        .hint("use the backup's profile, or pass --profile-mismatch=accept to restore it anyway"));
     }
     Ok(())
 }

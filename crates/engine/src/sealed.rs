@@ -42,14 +42,14 @@ impl Seal for SecretKey {
         getrandom::fill(&mut nonce)?;
         let sealed = cipher(self)
             .encrypt((&nonce).into(), Payload { msg: text.as_bytes(), aad: name.as_bytes() })
-            .map_err(|_| Error::new(Code::Bug, format!("{name} cannot be sealed")))?;
+            .map_err(|_| Error::new(Code::Bug, format!("cannot encrypt {name}")))?;
         let body = BASE64_STANDARD.encode([nonce.as_slice(), &sealed].concat());
         Ok(format!("{PREFIX}{}:{body}", self.fingerprint()))
     }
 
     fn unseal(&self, name: &str, sealed: &str) -> Result<Zeroizing<String>> {
         let damaged = || {
-            Error::new(Code::ContentMismatch, format!("the sealed {name} is damaged"))
+            Error::new(Code::ContentMismatch, format!("the encrypted {name} is damaged"))
                 .hint("enter it again in the console")
         };
         let (fingerprint, body) =
@@ -58,7 +58,7 @@ impl Seal for SecretKey {
         if fingerprint != ours.to_string() {
             return Err(Error::new(
                 Code::WrongKey,
-                format!("{name} is sealed with key {fingerprint}, and the key given is {ours}"),
+                format!("{name} was encrypted with the key {fingerprint}, but the current key is {ours}"),
             )
             .hint("enter it again in the console"));
         }

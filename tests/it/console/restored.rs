@@ -75,7 +75,7 @@ fn what_the_backups_key_does_not_open_is_left_out_and_said() {
     });
     let copy = Data::empty();
     let ran = copy.moorline(&["restore", "-y", "--secret-key", KEY, "--backup", argument(&original.backup())]);
-    assert!(ran.stderr.contains("appinstances/appinstance-1/Password cannot be opened"), "{ran:#?}");
+    assert!(ran.stderr.contains("appinstances/appinstance-1/Password cannot be decrypted"), "{ran:#?}");
     ran.succeeds();
     assert_eq!(password(&copy, KEY), None);
 }
@@ -206,7 +206,7 @@ fn whose_server_has_apps_that_nobody_knows_is_no_copy_of_the_console_alone() {
     let copy = Data::empty();
     let backup = original.backup();
     let restore = ["restore", "-y", "--secret-key", KEY, "--backup", argument(&backup)];
-    copy.moorline(&restore).fails(13, &["what this server's apps are is unknown"]);
+    copy.moorline(&restore).fails(13, &["no profile says which apps"]);
 }
 
 #[test]

@@ -89,7 +89,7 @@ fn the_first_row_comes_back_where_one_with_its_key_was_made_and_taken_out_again(
     copy.sql("app.db", "INSERT INTO t VALUES (1, 'second'), (2, 'new')");
     let (memory, warnings) = copy.off_again(&steps, Some(memory));
     assert_eq!((ids(&memory), copy.table("t").len()), (vec!["t 1".to_owned(), "t 2".to_owned()], 0));
-    assert!(warnings.len() == 1 && warnings[0].contains("1 was there again"), "{warnings:?}");
+    assert!(warnings.len() == 1 && warnings[0].contains("1 existed again"), "{warnings:?}");
     copy.on(&memory);
     assert_eq!(copy.table("t"), ["1|'first'", "2|'new'"]);
 }

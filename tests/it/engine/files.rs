@@ -200,7 +200,7 @@ fn a_file_that_one_step_edits_and_another_puts_aside_is_refused() {
     let before = files(&copy);
     for aside in [file("aside", "a/jobs.json", Some("{}")), file("aside", "a", None)] {
         let error = copy.refuses(&[off("hooks"), jobs(), aside]);
-        assert_eq!(error.message(), "the step \"aside\" puts a/jobs.json aside, and another edits it");
+        assert_eq!(error.message(), "the step \"aside\" renames a/jobs.json, but another step edits it");
     }
     assert_eq!(files(&copy), before);
 }
@@ -244,7 +244,7 @@ fn what_was_changed_in_quarantine_is_left_with_a_reason() {
     let expected = [
         "safe mode 1 of 1",
         "scripts 1 of 1",
-        "cron 0 of 1; cron: cron.yaml is no longer what quarantine left; what it was stays cron.yaml.quarantined",
+        "cron 0 of 1; cron: cron.yaml was changed since; the original stays in cron.yaml.quarantined",
         "jobs 1 of 2; jobs a/jobs.json 3: its \"on\" is no longer what quarantine wrote",
         "hooks 1 of 1",
     ];

@@ -31,7 +31,7 @@ fn one_that_was_changed_stays_and_one_that_is_gone_is_gone() {
     );
     assert_eq!(
         summary(&copy.on(&memory)),
-        ["other 1 of 1", "servers 0 of 1; servers 6: it was changed since, and stays"]
+        ["other 1 of 1", "servers 0 of 1; servers 6: it was changed since, so it stays"]
     );
     assert_eq!(copy.table("servers").len(), 2);
 }
@@ -60,7 +60,7 @@ fn one_that_the_server_has_itself_is_no_app_and_one_in_the_way_is_an_error() {
     };
     let (memory, warnings) = copy.off(&[key(25)]);
     assert!(memory.is_over() && warnings.is_empty(), "{warnings:?}");
-    assert!(copy.refuses(&[key(26)]).message().contains("a row with the key of the one to insert is there"));
+    assert!(copy.refuses(&[key(26)]).message().contains("a different row with the same key exists already"));
     let clash = copy.refuses(&[insert("servers", &[("host", text("smtp.example.org"))])]);
     assert!(clash.message().contains("UNIQUE constraint failed: servers.host"), "{clash}");
 }

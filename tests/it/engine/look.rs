@@ -41,7 +41,7 @@ fn it_names_what_would_go_off_and_what_is_missing() {
     ];
     assert_eq!(apps, expected);
     let missing: Vec<_> = looks.iter().map(|look| look.missing.join(", ")).collect();
-    assert_eq!(missing[6..], ["app.db: there is no table rules", "c.db is not there", ""]);
+    assert_eq!(missing[6..], ["app.db: there is no table rules", "c.db does not exist", ""]);
     assert_eq!(looks.iter().map(|look| look.absent).collect::<Vec<_>>()[6..], [false, false, true]);
     assert!(looks[6].optional && !looks[7].optional);
     assert!(fs::read(copy.path("app.db")).expect("reads") == before);

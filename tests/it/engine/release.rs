@@ -29,7 +29,7 @@ fn a_row_that_was_changed_in_part_keeps_that_and_gets_the_rest_back() {
     let both = [("enabled", Scalar::Integer(0)), ("url", text("off"))];
     let (memory, _) = copy.off(&[set("hooks", "", &both)]);
     copy.sql("app.db", "UPDATE hooks SET url = 'mine' WHERE id = 1; UPDATE hooks SET enabled = 1 WHERE id = 2");
-    assert_eq!(summary(&copy.on(&memory)), ["hooks 2 of 3; hooks 1: changed since, and the rest put back: url"]);
+    assert_eq!(summary(&copy.on(&memory)), ["hooks 2 of 3; hooks 1: changed since, while the other columns were restored: url"]);
     assert_eq!(copy.table("hooks"), ["1|1|'mine'", "2|1|'b'", "3|1|'c'"], "what is back by hand already is no change");
 }
 

@@ -126,7 +126,7 @@ fn nodes_and_files_are_found_as_well_as_rows() {
     assert_eq!(checked.code, Some(0), "{checked:#?}");
     let steps = checked.json()["volume"]["steps"].clone();
     assert_eq!((&steps[0]["apps"], &steps[1]["apps"]), (&json!(["tabs a"]), &json!(["hooks"])));
-    assert_eq!(steps[2]["missing"], json!(["lib/hooks/* is not there"]));
+    assert_eq!(steps[2]["missing"], json!(["lib/hooks/* does not exist"]));
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn a_step_on_what_is_no_part_of_the_state_is_told_though_it_is_there() {
     let state = "name = 'x'\n[state]\nsqlite = ['app.db']\nfiles = ['conf/**']\n";
     let json = "[[quarantine]]\nname = 's'\njson = 'config.json'\nset = { a = 2 }\n";
     let (_folder, beside) = written(&format!("{state}{json}"));
-    let said = ["the step \"s\" acts on config.json, which is no part of the state", "add it to `files` below [state]"];
+    let said = ["the step \"s\" acts on config.json, which is not part of the state", "add it to `files` in [state]"];
     let ran = data.moorline(&["profile", "check", &beside]).fails(2, &said);
     assert!(ran.stdout.contains("a profile that does not fit"), "{ran:#?}");
     assert_eq!(check(&data, &beside).fails(2, &said).json()["problems"].as_array().map(Vec::len), Some(1));

@@ -21,7 +21,7 @@ fn a_database_that_is_none_any_more_is_told_and_the_probe_is_answered() {
         Some(console.ask("GET", "/api/settings").by(&session).send()).filter(|answer| answer.status != 200)
     });
     let refused = refused.expect("it is read again").says(500, "not a database").text();
-    assert!(refused.contains("move it aside"), "{refused}");
+    assert!(refused.contains("rename it"), "{refused}");
     let probed = console.get("/health");
     assert_eq!((probed.status, probed.value()["Status"].as_str()), (503, Some("degraded")), "{probed}");
     assert_eq!(console.stop().code, 0);

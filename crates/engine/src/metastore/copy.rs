@@ -19,7 +19,7 @@ use volume::error::{Code, Error, Result};
 /// # Errors
 ///
 /// If the copy is damaged or newer than this version.
-pub fn adopt(path: &Path, backup: &SecretKey, own: &SecretKey) -> Result<Vec<String>> {
+pub(crate) fn adopt(path: &Path, backup: &SecretKey, own: &SecretKey) -> Result<Vec<String>> {
     let edit = Edit::begin(path, Duration::ZERO)?;
     let changed = change(edit.connection(), backup, own)?;
     edit.commit()?;
@@ -30,7 +30,7 @@ fn change(connection: &Connection, backup: &SecretKey, own: &SecretKey) -> Resul
     let version = connection.pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0)).map_err(unusable)?;
     if version > schema::newest() {
         let what =
-            format!("the backup's copy of the console's database has version {version}, which a newer moorline made");
+            format!("the backup's copy of the console's database has version {version}, written by a newer moorline");
         return Err(Error::new(Code::ContentMismatch, what).hint("restore it with that version; nothing was changed"));
     }
     connection.execute("DELETE FROM sessions", []).map_err(unusable)?;
@@ -43,7 +43,10 @@ fn change(connection: &Connection, backup: &SecretKey, own: &SecretKey) -> Resul
             Ok(text) => connection
                 .execute("UPDATE secrets SET sealed = ?2 WHERE name = ?1", params![name, own.seal(&name, &text)?]),
             Err(why) => {
-                notes.push(format!("the console's secret {name} cannot be opened and was left out: {}", why.message()));
+                notes.push(format!(
+                    "the console's secret {name} cannot be decrypted and was removed: {}",
+                    why.message()
+                ));
                 connection.execute("DELETE FROM secrets WHERE name = ?1", [&name])
             }
         };
@@ -59,6 +62,6 @@ fn secrets(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
 
 #[allow(clippy::needless_pass_by_value, reason = "map_err gives it away")]
 fn unusable(cause: rusqlite::Error) -> Error {
-    let what = format!("the backup's copy of the console's database cannot be used: {}", words(&cause));
+    let what = format!("cannot use the backup's copy of the console's database: {}", words(&cause));
     Error::new(Code::ContentMismatch, what).hint("restore another backup; nothing was changed")
 }

@@ -28,9 +28,9 @@ impl MetastoreLock {
     ///
     /// # Errors
     ///
-    /// `TryAgain` while a restore replaces it.
+    /// `TryAgain` while a restore is replacing it.
     pub fn shared(volume: &Volume) -> Result<Self> {
-        Self::take(volume, FlockOperation::NonBlockingLockShared, "a restore replaces it")
+        Self::take(volume, FlockOperation::NonBlockingLockShared, "a restore is replacing it")
     }
 
     /// Locks it to replace or change it.

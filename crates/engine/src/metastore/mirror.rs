@@ -21,7 +21,7 @@ pub fn mirror(connection: &Connection, volume: &Volume) -> Result<()> {
 
 /// Does the same for a metastore that is locked exclusively. It reads the tables as they are, because one of our own
 /// transactions may be open.
-pub fn mirror_now(volume: &Volume, _held: &MetastoreLock) -> Result<()> {
+pub(crate) fn mirror_now(volume: &Volume, _held: &MetastoreLock) -> Result<()> {
     write(&settings_of(&file(volume), volume)?, volume)
 }
 
@@ -32,7 +32,7 @@ fn write(settings: &Settings, volume: &Volume) -> Result<()> {
 
 /// The settings that [`mirror`] would write if the metastore at `path` were the volume's. No other process may have
 /// that open.
-pub fn settings_of(path: &Path, volume: &Volume) -> Result<Settings> {
+pub(crate) fn settings_of(path: &Path, volume: &Volume) -> Result<Settings> {
     let source = Source::open(path, Duration::ZERO)?;
     fitting(&source.connection, path, Settings::sensible(volume)?.unwrap_or_default())
 }

@@ -45,7 +45,7 @@ fn target(step: &Step) -> [&str; 3] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::quarantine::record::{Before, AppRecord};
+    use crate::quarantine::record::{AppRecord, Before};
 
     fn args(name: &str, argument: &str) -> Step {
         Step {

@@ -49,12 +49,12 @@ fn refuse_ambiguous(record: &QuarantineRecord, name: &str) -> Result<()> {
         (true, _) => format!("all of the step \"{name}\", and an app of \"{}\"", ids.join("\" and \"")),
         (false, _) => format!("an app of each of the steps \"{}\"", ids.join("\" and \"")),
     };
-    Err(Error::usage(format!("\"{name}\" means {steps}; nothing was released"))
-        .hint("release a whole step by its name, or all with --all; give the steps other names in the profile"))
+    Err(Error::usage(format!("\"{name}\" is ambiguous: it means {steps}; nothing was released"))
+        .hint("release a whole step by its name, or everything with --all; or rename the steps in the profile"))
 }
 
 fn no_such_app(record: &QuarantineRecord, name: &str) -> Error {
-    let error = Error::new(Code::NotFound, format!("no app that is off is called \"{name}\""));
+    let error = Error::new(Code::NotFound, format!("no quarantined app is called \"{name}\""));
     let with_apps = record.steps.iter().filter(|remembered| !remembered.apps.is_empty());
     let steps: Vec<&str> = with_apps.clone().map(|remembered| &*remembered.step.name).collect();
     let ids = with_apps.flat_map(|remembered| remembered.apps.iter().map(|kept| &*kept.id));

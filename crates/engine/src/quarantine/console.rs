@@ -9,17 +9,20 @@ use profile::{
 };
 use volume::error::Result;
 
-#[must_use]
-pub fn is_of_console(step: &Step) -> bool {
+pub(crate) fn is_of_console(step: &Step) -> bool {
     matches!(&step.action, Action::Sqlite(rows) if rows.database == metastore::PATH)
 }
 
+/// The steps that switch off the console's webhooks and mails.
+///
+/// # Errors
+/// None in practice, because a test reads the built-in profile.
 pub fn console_steps() -> Result<Vec<Step>> {
     Ok(builtin::find("moorline")?.read()?.steps)
 }
 
 /// Replaces the console's steps in `steps`: adds them if its database exists, removes them otherwise.
-pub fn with_console(mut steps: Vec<Step>, is_there: bool) -> Result<Vec<Step>> {
+pub(crate) fn with_console(mut steps: Vec<Step>, is_there: bool) -> Result<Vec<Step>> {
     steps.retain(|step| !is_of_console(step));
     if is_there {
         steps.extend(console_steps()?);
@@ -29,8 +32,7 @@ pub fn with_console(mut steps: Vec<Step>, is_there: bool) -> Result<Vec<Step>> {
 
 impl QuarantineRecord {
     /// Moves the entries of the console's apps into a separate record, which may be empty.
-    #[must_use]
-    pub fn take_console(&mut self) -> Self {
+    pub(crate) fn take_console(&mut self) -> Self {
         let is_of_console = |remembered: &StepRecord| is_of_console(&remembered.step);
         let (ours, others) = std::mem::take(&mut self.steps).into_iter().partition(is_of_console);
         self.steps = others;
@@ -40,13 +42,12 @@ impl QuarantineRecord {
     }
 
     /// Replaces the entries of the console's apps.
-    pub fn put_console(&mut self, console: Self) {
+    pub(crate) fn put_console(&mut self, console: Self) {
         self.steps.retain(|remembered| !is_of_console(&remembered.step));
         self.steps.extend(console.steps);
     }
 
-    #[must_use]
-    pub fn has_console_apps(&self) -> bool {
+    pub(crate) fn has_console_apps(&self) -> bool {
         self.steps.iter().any(|remembered| is_of_console(&remembered.step) && !remembered.apps.is_empty())
     }
 }

@@ -51,12 +51,12 @@ pub fn explain(path: &RelPath, failure: &Failure) -> Error {
     let says = |what: &str| Error::new(Code::AppsUnknown, format!("{path}: {what}"));
     match failure {
         Failure::Missing(what) => says(what).hint(
-            "correct the profile; where this version of the server has no such thing, say `optional = true` in the step",
+            "correct the profile; if some versions of the server do not have it, set `optional = true` in the step",
         ),
         Failure::Refused(why) => says(why).hint("correct the profile"),
         Failure::Sql(cause) if words(cause).starts_with("no such collation sequence") => says(&words(cause)).hint(
-            "the server sorts that index in an order of its own, which is not known here: choose another column, or \
-             another way to switch these apps off",
+            "the server defines that collation itself, so it does not exist here: use another column, or \
+             another way to switch off these apps",
         ),
         Failure::Sql(cause) => match crate::store::sqlite::is_busy_or_full(cause) {
             true => says(&words(cause)).with_code(Code::TryAgain),

@@ -20,8 +20,8 @@ use volume::presence;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Before, AppRecord, Outcome,
-    paths::{self, SUFFIX, Directories},
+    AppRecord, Before, Outcome,
+    paths::{self, Directories, SUFFIX},
 };
 use crate::store::is_database;
 use profile::step::Files;
@@ -52,7 +52,13 @@ enum FileState {
 
 /// Finds the files of the step, and returns its apps: one, or none. Entries in `before` are kept. Call it before this
 /// process opens any database, because it reads headers.
-pub fn prepare(root: &Path, step: &str, files: &Files, optional: bool, before: Vec<AppRecord>) -> Result<Vec<AppRecord>> {
+pub fn prepare(
+    root: &Path,
+    step: &str,
+    files: &Files,
+    optional: bool,
+    before: Vec<AppRecord>,
+) -> Result<Vec<AppRecord>> {
     let mut moved: Vec<MovedFile> = before.into_iter().flat_map(|kept| kept.was.into_files()).collect();
     let found = find(root, files)?;
     if found.is_empty() && moved.is_empty() && !optional {
@@ -90,7 +96,7 @@ pub fn commit(root: &Path, files: &Files, moved: &[MovedFile]) -> Result<Vec<Str
                 // first one.
                 let name = free_name(root, path)?;
                 put_aside(root, path, &name)?;
-                warnings.push(format!("{path} was there again, and is now {name}; release brings back {kept}"));
+                warnings.push(format!("{path} existed again and was renamed to {name}; release brings back {kept}"));
             }
         }
         if let Some(content) = &files.content {
@@ -115,9 +121,9 @@ pub fn put_back(root: &Path, files: &Files, moved: &[MovedFile]) -> Result<Outco
                 bring_back(root, path, kept)?;
             }
             FileState::AsLeft | FileState::Other => {
-                left.push(format!("{path} is no longer what quarantine left; what it was stays {kept}"));
+                left.push(format!("{path} was changed since; the original stays in {kept}"));
             }
-            FileState::Missing => left.push(format!("{path} is gone; what it was stays {kept}")),
+            FileState::Missing => left.push(format!("{path} is gone; the original stays in {kept}")),
         }
     }
     left.reverse();
@@ -136,11 +142,11 @@ fn find(root: &Path, files: &Files) -> Result<Vec<RelPath>> {
     for (path, kind) in paths::entries(root, &files.files, directories)? {
         let full = path.under(root);
         if kind.is_file() && is_database(&full).on("read", &full)? {
-            return Err(Error::new(Code::AppsUnknown, format!("{path} is a SQLite database, which is no plain file"))
-                .hint("use a `sqlite` step; a database is more than the file of its name"));
+            return Err(Error::new(Code::AppsUnknown, format!("{path} is a SQLite database, not a plain file"))
+                .hint("use a `sqlite` step, because a database can consist of several files"));
         }
         if path.as_path().file_name().is_some_and(|name| name.len() + SUFFIX.len() + 2 > LONGEST_NAME) {
-            let message = format!("the name of {path} is too long to have {SUFFIX} added");
+            let message = format!("the name of {path} is too long to append {SUFFIX}");
             return Err(Error::new(Code::AppsUnknown, message).hint("give the file a shorter name"));
         }
         found.push(path);
@@ -182,7 +188,7 @@ fn free_name(root: &Path, path: &RelPath) -> Result<RelPath> {
         }
     }
     Err(Error::new(Code::AppsUnknown, format!("there are too many files {path}{SUFFIX}-…"))
-        .hint("remove those that nobody needs"))
+        .hint("remove those that are not needed any more"))
 }
 
 fn put_aside(root: &Path, path: &RelPath, name: &RelPath) -> Result<()> {
@@ -201,7 +207,7 @@ fn rename_new(from: PathBuf, to: PathBuf) -> Result<()> {
         true => Ok(()),
         false => Err(Error::new(
             Code::TryAgain,
-            format!("cannot rename {} to {}: something has that name by now", from.display(), to.display()),
+            format!("cannot rename {} to {}: that name is taken by now", from.display(), to.display()),
         )),
     }
 }
@@ -360,8 +366,8 @@ mod tests {
     #[test]
     fn what_was_changed_meanwhile_is_left() {
         for (content, meanwhile, why) in [
-            (None, Some("new"), "no longer what quarantine left"),
-            (Some("off"), Some("new"), "no longer what quarantine left"),
+            (None, Some("new"), "was changed since"),
+            (Some("off"), Some("new"), "was changed since"),
             (Some("off"), None, "x is gone"),
         ] {
             let files = step("x", content);

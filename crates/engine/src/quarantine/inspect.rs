@@ -99,7 +99,7 @@ fn inspect_step(root: &Path, tree: &Tree, step: &Step) -> Result<StepInspection>
 
 fn nothing_there(root: &Path, glob: &str, look: &mut StepInspection) -> Result<()> {
     if look.apps.is_empty() && paths::is_nothing(root, glob)? {
-        look.missing.push(format!("{glob} is not there"));
+        look.missing.push(format!("{glob} does not exist"));
     }
     Ok(())
 }
@@ -108,7 +108,7 @@ fn inspect_rows(root: &Path, tree: &Tree, step: &Step, rows: &Rows, look: &mut S
     let paths = tree.databases(&rows.database)?;
     let mut exists = paths.is_empty();
     if paths.is_empty() {
-        look.missing.push(format!("{} is not there", rows.database));
+        look.missing.push(format!("{} does not exist", rows.database));
     }
     for path in &paths {
         let source = Source::open(&path.under(root), BUSY_TIMEOUT)?;

@@ -11,9 +11,9 @@
 //! A node is identified by its `key` member among all nodes of the pointer, wherever it is by then; without a key, by its
 //! pointer. A changed file keeps its owner and mode, but not its access lists and extended attributes.
 
-mod identify;
 mod condition;
 mod edit;
+mod identify;
 mod pointer;
 mod text;
 
@@ -26,9 +26,9 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use self::{
-    identify::{Index, KnownNodes, key_of},
     edit::{Old, Undone},
-    pointer::{DuplicateName, Pointer, FoundNode, duplicate_name},
+    identify::{Index, KnownNodes, key_of},
+    pointer::{DuplicateName, FoundNode, Pointer, duplicate_name},
     text::{Shape, document},
 };
 use super::{AppRecord, Outcome, paths};
@@ -260,7 +260,8 @@ fn set_all(node: &FoundNode<'_>, nodes: &Nodes) -> Result<(String, Vec<OldMember
     let mut object = node.value.source().to_owned();
     let mut members = Vec::new();
     for (name, value) in &nodes.set {
-        let set = edit::set(&object, name, value.as_ref()).map_err(|DuplicateName| duplicate_name(name, &node.pointer))?;
+        let set =
+            edit::set(&object, name, value.as_ref()).map_err(|DuplicateName| duplicate_name(name, &node.pointer))?;
         if let Some((changed, was)) = set {
             object = changed;
             members.push(OldMember { name: name.clone(), was, wrote: value.as_ref().map(ToString::to_string) });
@@ -278,7 +279,7 @@ fn on(bytes: &[u8], nodes: &Nodes, chosen: &[&Node]) -> Result<(Vec<Outcome>, Ve
     for old in chosen {
         let found = match index.find(old) {
             // Two nodes have become one, so we cannot tell which of the two previous values it should get.
-            Ok(at) if !met.insert(at) => Err("it cannot be told from another app by now".to_owned()),
+            Ok(at) if !met.insert(at) => Err("it can no longer be distinguished from another app".to_owned()),
             other => other,
         };
         let node = match found {
@@ -308,8 +309,8 @@ fn put_back(node: &FoundNode<'_>, members: &[OldMember]) -> Result<(String, Outc
             continue;
         }
         let wrote = wrote.as_deref().map(serde_json::from_str).transpose().map_err(|_| edit::damaged())?;
-        let back =
-            edit::put_back(&object, name, wrote.as_ref(), was).map_err(|DuplicateName| duplicate_name(name, &node.pointer))?;
+        let back = edit::put_back(&object, name, wrote.as_ref(), was)
+            .map_err(|DuplicateName| duplicate_name(name, &node.pointer))?;
         match back {
             Undone::Done(text) => object = text,
             Undone::Already => {}
@@ -325,6 +326,6 @@ fn put_back(node: &FoundNode<'_>, members: &[OldMember]) -> Result<(String, Outc
 
 fn no_object(pointer: &str) -> Error {
     let place = if pointer.is_empty() { "the document" } else { pointer };
-    Error::new(Code::AppsUnknown, format!("{place} is no object, so nothing can be set in it"))
-        .hint("let the step's `each` lead to objects only, or `where` leave out what is none")
+    Error::new(Code::AppsUnknown, format!("{place} is not an object, so nothing can be set in it"))
+        .hint("in the step, let `each` match objects only, or exclude other values with `where`")
 }

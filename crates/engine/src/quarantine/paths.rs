@@ -90,10 +90,11 @@ pub fn is_nothing(root: &Path, glob: &str) -> Result<bool> {
 pub fn refuse_link(root: &Path, glob: &str) -> Result<()> {
     match entries(root, glob, Directories::Entered)?.into_iter().find(|(_, kind)| kind.is_symlink()) {
         None => Ok(()),
-        Some((path, _)) => {
-            Err(Error::new(Code::AppsUnknown, format!("{path} is a link, and a database is not opened through one"))
-                .hint("name in the profile the file that it leads to"))
-        }
+        Some((path, _)) => Err(Error::new(
+            Code::AppsUnknown,
+            format!("{path} is a link, and moorline does not open databases through links"),
+        )
+        .hint("in the profile, name the file that it points to")),
     }
 }
 
@@ -111,7 +112,7 @@ pub fn is_reached(root: &Path, path: &RelPath) -> Result<bool> {
 
 pub fn missing(glob: &str) -> Error {
     Error::new(Code::AppsUnknown, format!("there is no file {glob}"))
-        .hint("correct the path in the profile; where a server may lack the file, say `optional = true`")
+        .hint("correct the path in the profile; if some servers do not have the file, set `optional = true`")
 }
 
 struct Glob<'a> {
@@ -123,7 +124,7 @@ struct Glob<'a> {
 
 impl<'a> Glob<'a> {
     fn new(text: &'a str) -> Result<Self> {
-        let refused = |why: &str| Error::usage(format!("the glob `{text}` makes no sense: {why}"));
+        let refused = |why: &str| Error::usage(format!("the glob `{text}` is invalid: {why}"));
         if text.split('/').any(|part| matches!(part, "" | "." | "..")) {
             return Err(refused("it must be relative to the storage root, without `.` and `..`"));
         }
@@ -149,8 +150,11 @@ impl<'a> Glob<'a> {
             let Ok(next) = child(start.as_ref(), part.as_ref()) else { return Ok(None) };
             let kind = presence::entry(&next.under(root))?.map(|meta| meta.file_type());
             if kind.as_ref().is_some_and(FileType::is_symlink) {
-                return Err(Error::new(Code::AppsUnknown, format!("{next} is a link, and no step goes through one"))
-                    .hint("name in the profile the folder that it leads to"));
+                return Err(Error::new(
+                    Code::AppsUnknown,
+                    format!("{next} is a link, and steps do not follow links to folders"),
+                )
+                .hint("in the profile, name the folder that it points to"));
             }
             if !kind.is_some_and(|kind| kind.is_dir()) || is_own(&next) {
                 return Ok(None);
@@ -173,7 +177,7 @@ fn led_to(root: &Path, link: &RelPath) -> Result<Option<RelPath>> {
     let root = root.canonicalize().on("look at", root)?;
     let full = link.under(&root);
     let unusable = |why: &str| {
-        Error::new(Code::AppsUnknown, format!("{link} is a link that leads {why}"))
+        Error::new(Code::AppsUnknown, format!("{link} is a link that points {why}"))
             .hint("name the file itself in the profile, or put it in the link's place")
     };
     let target = match full.canonicalize() {
@@ -183,7 +187,7 @@ fn led_to(root: &Path, link: &RelPath) -> Result<Option<RelPath>> {
     let below = target.strip_prefix(&root).map_err(|_| unusable("out of the volume"))?;
     let path = RelPath::new(below).map_err(|_| unusable("to the storage root"))?;
     if is_own(&path) {
-        return Err(unusable("to what is moorline's own"));
+        return Err(unusable("to one of moorline's own files"));
     }
     Ok(presence::is_file(&target)?.then_some(path))
 }

@@ -27,7 +27,7 @@ use volume::{
     error::{Code, Error, IoContext, Result},
 };
 
-pub use volume::quarantine::FILE_NAME;
+pub(crate) use volume::quarantine::FILE_NAME;
 
 /// The apps that are off, and how each was before.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -71,9 +71,11 @@ pub struct AppRecord {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Before {
+    /// A row of a database.
     Row(RowBefore),
     /// Variables or arguments that the server gets during quarantine.
     Given,
+    /// A node of a JSON file.
     Node(Node),
     /// Files, each renamed.
     Files(Vec<MovedFile>),
@@ -97,21 +99,21 @@ pub struct Requests {
 }
 
 impl Requests {
+    /// Whether no release was requested.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         !self.all && self.named.is_empty()
     }
 
     /// Adds a request.
-    pub fn add(&mut self, chosen: &Chosen) {
+    pub(crate) fn add(&mut self, chosen: &Chosen) {
         match chosen {
             Chosen::All => self.all = true,
             Chosen::Named(named) => self.named.extend(named.iter().cloned()),
         }
     }
 
-    #[must_use]
-    pub fn chosen(&self) -> Option<Chosen> {
+    pub(crate) fn chosen(&self) -> Option<Chosen> {
         match self.all {
             true => Some(Chosen::All),
             false if self.named.is_empty() => None,
@@ -123,9 +125,11 @@ impl Requests {
 /// An app that is off, for lists.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct App {
+    /// Unique among the apps of its step.
     pub id: String,
     /// The name of its step.
     pub step: String,
+    /// Its type.
     pub kind: AppKind,
     /// Where it is.
     pub detail: String,
@@ -135,11 +139,15 @@ pub struct App {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AppKind {
+    /// A row of a SQLite database.
     Sqlite,
+    /// A node of a JSON file.
     Json,
     /// One or more files.
     File,
+    /// Variables of the server.
     Env,
+    /// Arguments of the server.
     Args,
 }
 
@@ -157,14 +165,12 @@ impl QuarantineRecord {
         }
     }
 
-    #[must_use]
-    pub fn without_requests(mut self) -> Self {
+    pub(crate) fn without_requests(mut self) -> Self {
         self.requested = Requests::default();
         self
     }
 
-    #[must_use]
-    pub fn path(volume: &Volume) -> PathBuf {
+    pub(crate) fn path(volume: &Volume) -> PathBuf {
         volume.own().join(FILE_NAME)
     }
 
@@ -183,7 +189,7 @@ impl QuarantineRecord {
     }
 
     /// Writes the record durably, or removes the file if quarantine is over.
-    pub fn save(&self, volume: &Volume) -> Result<()> {
+    pub(crate) fn save(&self, volume: &Volume) -> Result<()> {
         let path = Self::path(volume);
         match self.is_over() {
             true => durable::remove_file(&path),
@@ -191,6 +197,10 @@ impl QuarantineRecord {
         }
     }
 
+    /// The content of the file.
+    ///
+    /// # Errors
+    /// None in practice.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let mut text = serde_json::to_vec(self)
             .map_err(|cause| Error::new(Code::Bug, format!("{FILE_NAME} cannot be written: {cause}")))?;
@@ -264,14 +274,12 @@ impl Default for QuarantineRecord {
 
 impl StepRecord {
     /// Whether any of its apps has this name: its own id, or the name of the step.
-    #[must_use]
-    pub fn answers_to(&self, name: &str) -> bool {
+    pub(crate) fn answers_to(&self, name: &str) -> bool {
         self.apps.iter().any(|kept| self.is_named(kept, name))
     }
 
     /// Whether this app has this name.
-    #[must_use]
-    pub fn is_named(&self, kept: &AppRecord, name: &str) -> bool {
+    pub(crate) fn is_named(&self, kept: &AppRecord, name: &str) -> bool {
         kept.id == name || self.step.name == name
     }
 }
@@ -312,7 +320,7 @@ impl AppRecord {
 }
 
 /// Lets errors through that may pass, such as a full disk. Any other error means that apps are still on.
-pub fn failed(error: Error) -> Error {
+pub(crate) fn failed(error: Error) -> Error {
     if error.code().may_pass() { error } else { error.with_code(Code::AppsUnknown) }
 }
 

@@ -17,12 +17,12 @@ use std::{
 
 use self::{covers::Covers, rows::TableUndo};
 use super::{
-    Chosen, Persist, Left, Outcome, QuarantineRecord, Release, ReleasedStep,
+    Chosen, Left, Outcome, Persist, QuarantineRecord, Release, ReleasedStep,
     choose::choose,
     databases::Databases,
     file,
     json::Drafts,
-    record::{Before, AppRecord, StepRecord},
+    record::{AppRecord, Before, StepRecord},
     switch_off::of_step,
     tree::{self, Tree},
 };

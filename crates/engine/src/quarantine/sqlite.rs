@@ -125,7 +125,7 @@ impl rusqlite::ToSql for SqlScalar<'_> {
 /// JSON cannot represent infinity, so we could not record the step.
 fn refuse_infinite<'a>(mut values: impl Iterator<Item = &'a Scalar>) -> Result<(), Failure> {
     match values.any(|value| matches!(value, Scalar::Real(number) if !number.is_finite())) {
-        true => Err(Failure::Refused("a value is no finite number".to_owned())),
+        true => Err(Failure::Refused("a value is not a finite number".to_owned())),
         false => Ok(()),
     }
 }

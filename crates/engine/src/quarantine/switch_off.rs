@@ -6,13 +6,13 @@ use std::{
 };
 
 use super::{
-    Persist, QuarantineRecord, ColumnValue,
+    ColumnValue, Persist, QuarantineRecord,
     align::align,
     databases::{Databases, explain},
     file,
     json::Drafts,
     paths,
-    record::{Before, AppRecord, StepRecord},
+    record::{AppRecord, Before, StepRecord},
     sqlite::{self, Failure, KnownRows},
     tree::Tree,
 };
@@ -87,8 +87,14 @@ impl Switching<'_> {
         let databases = databases.map_err(quarantine_failed)?;
         for (number, StepRecord { step, apps }) in steps.iter_mut().enumerate() {
             if let Action::Sqlite(rows) = &step.action {
-                let mut rows =
-                    DatabaseStep { root: self.root, tree: &tree, databases: &databases, step, rows, warnings: Vec::new() };
+                let mut rows = DatabaseStep {
+                    root: self.root,
+                    tree: &tree,
+                    databases: &databases,
+                    step,
+                    rows,
+                    warnings: Vec::new(),
+                };
                 let acted = rows.act(apps);
                 self.warnings.entry(number).or_default().append(&mut rows.warnings);
                 acted.map_err(|error| of_step(step, error))?;
@@ -128,7 +134,7 @@ impl Switching<'_> {
     fn none_is_edited_and_put_aside(&self, steps: &[StepRecord]) -> Result<()> {
         for (step, aside) in steps.iter().flat_map(moved_files_of) {
             if let Some(file) = self.drafts.changed().find(|file| file.as_path().starts_with(aside.path.as_path())) {
-                let what = format!("the step \"{}\" puts {file} aside, and another edits it", step.name);
+                let what = format!("the step \"{}\" renames {file}, but another step edits it", step.name);
                 return Err(Error::new(Code::AppsUnknown, what).hint("let only one step of the profile act on it"));
             }
         }
@@ -187,7 +193,7 @@ impl DatabaseStep<'_> {
                     acted.rows.into_iter().for_each(|row| remember(apps, &index, step, place, row));
                 }
                 Err(Failure::Missing(what)) if step.optional => {
-                    self.warnings.push(format!("{}: passed over in {path}, because {what}", step.name));
+                    self.warnings.push(format!("{}: ignored in {path}, because {what}", step.name));
                 }
                 Err(failure) => return Err(explain(path, &failure)),
             }
@@ -257,10 +263,10 @@ pub fn id(step: &Step, place: Option<&RelPath>, name: &str) -> String {
 }
 
 pub fn nothing_there(glob: &str) -> Error {
-    Error::new(Code::AppsUnknown, format!("{glob} is not there"))
-        .hint("correct the profile; where a server may be without it, say `optional = true` in the step")
+    Error::new(Code::AppsUnknown, format!("{glob} does not exist"))
+        .hint("correct the profile; if some servers do not have it, set `optional = true` in the step")
 }
 
 fn nothing_matched(step: &Step) -> String {
-    format!("{}: nothing matched; if an app of this kind should be on, look at the profile", step.name)
+    format!("{}: nothing matched; if an app of this kind should be on, check the profile", step.name)
 }

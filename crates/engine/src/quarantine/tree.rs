@@ -86,6 +86,9 @@ pub fn is_there(root: &Path, path: &RelPath) -> Result<bool> {
 }
 
 fn not_a_database(path: &RelPath) -> Error {
-    Error::new(Code::AppsUnknown, format!("a step acts on {path} as a SQLite database, and it does not begin like one"))
-        .hint("put the database back; one that is encrypted cannot be read through SQLite: leave it to a `file` step")
+    Error::new(
+        Code::AppsUnknown,
+        format!("a step acts on {path} as a SQLite database, but it does not have the header of one"),
+    )
+    .hint("bring the database back; if it is encrypted, SQLite cannot read it: use a `file` step")
 }

@@ -60,7 +60,7 @@ impl TryFrom<Json> for ColumnValue {
             Json::Null => Self::Null,
             Json::Integer(number) => Self::Integer(number),
             Json::Real(text) => {
-                let number: f64 = text.parse().map_err(|_| format!("{text:?} is no number"))?;
+                let number: f64 = text.parse().map_err(|_| format!("{text:?} is not a number"))?;
                 Self::Real(number.to_bits())
             }
             Json::Text(text) => Self::Text(text.into_bytes()),
@@ -172,8 +172,12 @@ mod tests {
     #[test]
     fn every_value_survives_sqlite_bit_for_bit() {
         let connection = rusqlite::Connection::open_in_memory().expect("opens");
-        let values =
-            [ColumnValue::Text(b"caf\xe9\0x".to_vec()), ColumnValue::Text(Vec::new()), ColumnValue::Blob(Vec::new()), ColumnValue::Null];
+        let values = [
+            ColumnValue::Text(b"caf\xe9\0x".to_vec()),
+            ColumnValue::Text(Vec::new()),
+            ColumnValue::Blob(Vec::new()),
+            ColumnValue::Null,
+        ];
         let reals = reals().into_iter().map(|real| ColumnValue::Real(real.to_bits()));
         for value in values.into_iter().chain(reals) {
             let back = connection.query_row("SELECT ?1", [&value], |row| Ok(ColumnValue::from(row.get_ref(0)?)));

@@ -98,11 +98,11 @@ impl Quarantine<'_> {
         }
         Err(Error::new(
             Code::AppsUnknown,
-            "what this server's apps are is unknown, so they cannot be switched off in the restored copy; nothing was changed",
+            "no profile says which apps (alerts, webhooks, jobs) this server has, so they cannot be switched off in the restored copy; nothing was changed",
         )
         .hint(
-            "name the server's profile with --profile (or MOORLINE_PROFILE), or say apps = \"none\" in one; \
-             or add --enable-apps if this replaces the original and its alerts, webhooks and jobs are to run",
+            "pass the server's profile with --profile (or MOORLINE_PROFILE), or set apps = \"none\" in a profile if it has none; \
+             or pass --enable-apps if this server replaces the original and its apps are to run",
         ))
     }
 
@@ -157,9 +157,9 @@ impl Quarantine<'_> {
             None => Ok(()),
             Some((step, path)) => Err(Error::new(
                 Code::AppsUnknown,
-                format!("{path}, which this restore does not replace, has apps of \"{step}\" that are on; nothing was changed"),
+                format!("{path}, which this restore does not replace, contains apps of the step \"{step}\" that are on; nothing was changed"),
             )
-            .hint("move it out of the volume; or name it in the profile's [state], so that it is part of backups and restores")),
+            .hint("move it out of the volume, or add it to [state] in the profile, so that backups and restores include it")),
         }
     }
 
@@ -186,9 +186,12 @@ fn switch_on(stage: &Path, mut record: QuarantineRecord) -> Result<QuarantineOut
     let release = apps::release(stage, &mut record, &Chosen::All, &mut |_| Ok(()))?;
     let mut notes = release.warnings;
     for step in release.steps {
-        notes.push(format!("{}: {} of {} are on again that were off in the backup", step.step, step.released, step.of));
+        notes.push(format!(
+            "{}: switched on {} of {} apps that were off in the backup",
+            step.step, step.released, step.of
+        ));
         notes.extend(
-            step.left.into_iter().map(|left| format!("{} was left as it is in the backup: {}", left.id, left.why)),
+            step.left.into_iter().map(|left| format!("{} stays as it is in the backup: {}", left.id, left.why)),
         );
     }
     Ok(QuarantineOutcome { after: AppsState::AsTheyWere, record: None, notes })

@@ -66,13 +66,13 @@ pub fn recover(volume: &Volume) -> Result<Vec<String>> {
         match journal.state {
             JournalState::Commit => {
                 finish(volume, &mut journal).inspect_err(|error| events::failed(volume, &journal.source, error))?;
-                done.push(format!("finished the restore {id}, which was cut off"));
+                done.push(format!("finished the interrupted restore {id}"));
             }
             JournalState::Undoing => {
                 undo(volume, &mut journal)?;
-                let cause = Error::new(Code::Unexpected, "it was cut off while it was being undone");
+                let cause = Error::new(Code::Unexpected, "interrupted while it was being undone");
                 events::failed(volume, &journal.source, &cause);
-                done.push(format!("undid the restore {id}, which had failed and was cut off"));
+                done.push(format!("undid the restore {id}, which had failed and was interrupted"));
             }
             JournalState::Done | JournalState::Undone => {}
         }
@@ -86,14 +86,14 @@ fn finish(volume: &Volume, journal: &mut Journal) -> Result<()> {
     match moved.and_then(|()| durable::sync_filesystem(volume.root())) {
         Ok(()) => {
             let set = RestoreSet::of(volume, journal);
-            let unsaid = "the new state is in place, and the next start writes that down";
+            let unsaid = "the new state is in place, but not recorded as such; the next start records it";
             journal.save(set.folder(), JournalState::Done).map_err(|error| error.context(unsaid))?;
             remove_emptied(&set.stage());
             events::done(volume, journal);
             Ok(())
         }
         Err(error) => {
-            let unfinished = format!("the restore failed ({error}) and the next start goes on with it");
+            let unfinished = format!("the restore failed ({error}), and the next start continues to undo it");
             undo(volume, journal).map_err(|second| second.context(unfinished))?;
             Err(error.context("the restore failed and was undone; the old state is in place"))
         }
@@ -164,7 +164,7 @@ fn rename(from: &Path, to: &Path) -> Result<()> {
     }
     Err(Error::new(
         Code::Unexpected,
-        format!("{} is in the way of the restore: something made it meanwhile", to.display()),
+        format!("{} is in the way of the restore: something created it meanwhile", to.display()),
     )
     .hint("make sure that nothing else writes to the volume"))
 }
@@ -200,11 +200,11 @@ fn refuse_other(volume: &Volume, change: &Move, all: &[Move]) -> Result<()> {
 fn remove_uncommitted(folder: &Path) -> Result<String> {
     durable::remove_tree(&folder.join("stage"))?;
     if let Some(left) = folders::remove_empty(&folder.join("replaced"))?.first() {
-        log::warn!("{} has no journal, and {} is kept: move it to where it belongs", folder.display(), left.display());
+        log::warn!("{} has no journal, so {} is kept; move it to where it belongs", folder.display(), left.display());
         return Ok(format!("{} has no journal and was left as it is", folder.display()));
     }
     durable::remove_tree(folder)?;
-    Ok("removed a restore that was cut off before it changed anything".to_owned())
+    Ok("removed an interrupted restore that had not changed anything".to_owned())
 }
 
 /// Removes the empty folders of a tree whose files were moved away. A failure is only logged.
@@ -215,7 +215,7 @@ pub fn remove_emptied(folder: &Path) {
                 log::warn!("{} was not moved to its place, and is kept", path.display());
             }
         }
-        Err(error) => log::warn!("empty folders are left: {error}"),
+        Err(error) => log::warn!("cannot remove empty folders: {error}"),
     }
 }
 

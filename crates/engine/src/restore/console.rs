@@ -65,7 +65,8 @@ impl ConsoleDatabase {
         take_lock: TakeLock,
         record: &mut Option<QuarantineRecord>,
     ) -> Result<Self> {
-        let mut console = Self { _held: take_lock(volume)?, staged: quarantine.manifest.has_metastore(), notes: Vec::new() };
+        let mut console =
+            Self { _held: take_lock(volume)?, staged: quarantine.manifest.has_metastore(), notes: Vec::new() };
         if console.staged {
             console.adopt(set, quarantine, request)?;
         }
@@ -91,7 +92,7 @@ impl ConsoleDatabase {
             Ok(notes) => self.notes.extend(notes),
             Err(error) if !error.code().may_pass() && was_faulty(quarantine) => {
                 self.notes.push(format!(
-                    "the console's database was damaged when it was backed up, and is left out: {error}"
+                    "the console's database was damaged when it was backed up, so it is not restored: {error}"
                 ));
                 durable::remove_file(&staged)?;
                 for sidecar in sidecars() {
@@ -112,7 +113,9 @@ impl ConsoleDatabase {
         let path = metastore::path();
         for left in sidecars() {
             if presence::exists(&left.under(&set.stage()))? {
-                let what = format!("part of the staged console's database is only in its {left}; nothing was changed");
+                let what = format!(
+                    "the staged copy of the console's database is incomplete without {left}; nothing was changed"
+                );
                 return Err(Error::new(Code::TryAgain, what).hint("make sure that the disk is not full, and try again"));
             }
         }

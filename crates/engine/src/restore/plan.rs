@@ -15,8 +15,8 @@ use std::{
 use volume::presence;
 
 use super::{Move, set::RestoreSet, set::is_own};
-use crate::store::{is_backup, is_database, sidecar_base};
 use crate::store::Matcher;
+use crate::store::{is_backup, is_database, sidecar_base};
 use profile::{PathKind, Scope};
 use seqbac_header::RelPath;
 use volume::{
@@ -240,7 +240,7 @@ fn in_the_way(path: &Path) -> Error {
     Error::new(
         Code::Unexpected,
         format!(
-            "{} is a directory with files that are not part of the state, and the backup has a file there",
+            "{} is a directory with files that are not part of the state, but the backup has a file there",
             path.display()
         ),
     )

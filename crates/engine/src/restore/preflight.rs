@@ -28,7 +28,7 @@ const MARGIN: u64 = 16 << 20;
 
 pub fn space(volume: &Volume, sizes: impl Iterator<Item = u64>) -> Result<()> {
     let root = volume.root();
-    let stat = statvfs(root).on("look at the free space of", root)?;
+    let stat = statvfs(root).on("read the free space of", root)?;
     let block = stat.fragment_size().max(1);
     let needed = sizes.map(|size| size.div_ceil(block) * block + block).sum::<u64>() + MARGIN;
     let free = stat.blocks_available() * block;
@@ -44,7 +44,7 @@ pub fn space(volume: &Volume, sizes: impl Iterator<Item = u64>) -> Result<()> {
     Err(Error::new(
         Code::TryAgain,
         format!(
-            "the restore needs {} MiB on {}, and {} MiB are free",
+            "the restore needs {} MiB on {}, but only {} MiB are free",
             needed.div_ceil(1 << 20),
             root.display(),
             free >> 20
@@ -63,7 +63,7 @@ pub fn no_database_in_use(volume: &Volume, scopes: &[Scope]) -> Result<()> {
         let path = path.under(volume.root());
         if let Some(user) = in_use(&path)? {
             return Err(Error::new(Code::TryAgain, format!("{} is in use: {user}", path.display()))
-                .hint("stop the server first; a restore under a running server would be lost"));
+                .hint("stop the server first, because it would overwrite the restored state"));
         }
     }
     Ok(())
@@ -80,7 +80,7 @@ pub fn moves(volume: &Volume, moves: &[Move]) -> Result<()> {
             return Err(elsewhere(&parent, "is on another file system than the rest of the volume"));
         }
         if let Some(mount) = mounts.iter().find(|mount| mount.starts_with(&live)) {
-            return Err(elsewhere(mount, "is a mount of its own"));
+            return Err(elsewhere(mount, "is a separate mount"));
         }
         writable(&parent)?;
     }
@@ -107,11 +107,8 @@ fn parents_are_real(volume: &Volume, path: &RelPath) -> Result<PathBuf> {
 }
 
 fn elsewhere(path: &Path, why: &str) -> Error {
-    Error::new(
-        Code::Unexpected,
-        format!("{} {why}, so the restore cannot replace what is there in one step", path.display()),
-    )
-    .hint("leave it out with a line in .moorlineignore, or mount the whole state as one volume; nothing was changed")
+    Error::new(Code::Unexpected, format!("{} {why}, so the restore cannot replace it atomically", path.display()))
+        .hint("exclude it in .moorlineignore, or mount the whole state as one volume; nothing was changed")
 }
 
 /// All mount points. Empty without /proc; a mount is then recognised only by its device number.

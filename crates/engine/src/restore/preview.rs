@@ -38,6 +38,7 @@ pub struct Preview {
     pub backup: PathBuf,
     /// When the backup was taken.
     pub backup_created: jiff::Timestamp,
+    /// Whether the apps would be off.
     pub apps: super::AppsState,
     /// The apps that would be off, by step.
     pub switched_off: Vec<SwitchedOff>,
@@ -59,7 +60,9 @@ pub struct SwitchedOff {
 /// A database that differs.
 #[derive(Debug, Serialize)]
 pub struct DatabaseDiffers {
+    /// The path of the database, relative to the storage root.
     pub path: RelPath,
+    /// How it differs.
     pub change: DatabaseChange,
 }
 

@@ -87,18 +87,15 @@ fn choose(volume: &Volume, id: Option<Id>) -> Result<Journal> {
             return Ok(journal.clone());
         }
     }
-    Err(Error::new(
-        Code::NotFound,
-        "there is no restore to take back: what it replaced is not kept any more, or was brought back already",
-    )
-    .hint("`moorline rollback --list` shows what is kept"))
+    Err(Error::new(Code::NotFound, "there is no restore to undo: the old state was removed, or brought back already")
+        .hint("`moorline rollback --list` lists all restores"))
 }
 
 /// Deletes our own files that a rollback rewrites instead of moving them back.
 fn remove_superseded(source: &Path) {
     for name in ["instance.json", SETTINGS] {
         if let Err(error) = durable::remove_file(&source.join(".moorline").join(name)) {
-            log::debug!("a file that nothing needs any more is left: {error}");
+            log::debug!("cannot remove a superseded file: {error}");
         }
     }
 }

@@ -104,7 +104,9 @@ pub struct PastRestore {
     pub id: Id,
     /// When it was committed.
     pub restored: jiff::Timestamp,
+    /// How far it is.
     pub state: JournalState,
+    /// Where the new state came from.
     pub source: RestoreSource,
     /// Whether the replaced state is still there and was not brought back yet.
     pub can_roll_back: bool,
@@ -178,7 +180,7 @@ pub fn prune(volume: &Volume, keep: jiff::SignedDuration) -> Result<()> {
         }
         if presence::is_dir(&folder.join("replaced"))? || presence::is_dir(&folder.join("discarded"))? {
             discard(volume, old.id)?;
-            log::info!("what the restore {} replaced {:.0} ago was removed", old.id, old.restored);
+            log::info!("removed the old state that the restore {} of {:.0} replaced", old.id, old.restored);
         }
     }
     Ok(())
@@ -228,7 +230,7 @@ pub fn time_of_next(volume: &Volume, at_least: jiff::Timestamp) -> Result<jiff::
 
 pub fn no_such_set(id: Id) -> Error {
     Error::new(Code::NotFound, format!("there is no restore {id}"))
-        .hint("`moorline rollback --list` shows those there are")
+        .hint("`moorline rollback --list` lists all restores")
 }
 
 fn bytes_below(path: &Path) -> u64 {

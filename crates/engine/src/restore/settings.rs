@@ -43,7 +43,7 @@ pub fn comes_back(volume: &Volume, set: &RestoreSet, from: &RestoreSet, journal:
         match metastore::settings_of(&database, volume) {
             Ok(settings) => return stage(volume, set, &settings).map(Some),
             Err(error) if error.code().may_pass() => return Err(error),
-            Err(error) => log::warn!("its settings are those from before the restore: {error}"),
+            Err(error) => log::warn!("keeping the settings from before the restore: {error}"),
         }
     }
     let path = own_path(FILE_NAME)?;

@@ -70,7 +70,16 @@ impl Staged {
         });
         own.extend(console.moves(volume, set)?);
         own.extend(settings::after(volume, set, outcome.after, console.staged)?);
-        Ok(Self { backup_id, instance, key_adopted: request.adopt_key, members, outcome, notes, own, _console: console })
+        Ok(Self {
+            backup_id,
+            instance,
+            key_adopted: request.adopt_key,
+            members,
+            outcome,
+            notes,
+            own,
+            _console: console,
+        })
     }
 
     /// The moves of moorline's own files.
@@ -120,7 +129,7 @@ fn unpack_members(
     let torn = verified.members.iter().filter(|member| member.torn);
     let mut notes: Vec<String> = torn
         .filter_map(|member| state_of(&member.path))
-        .map(|path| format!("{path} changed while it was backed up; what is restored may be torn"))
+        .map(|path| format!("{path} kept changing while it was backed up; the restored copy may be inconsistent"))
         .collect();
     let faulty = manifest.databases.iter().filter_map(|facts| Some((&facts.path, facts.findings.first()?)));
     notes.extend(faulty.map(|(path, finding)| format!("{path} had a fault when it was backed up: {finding}")));
@@ -136,7 +145,7 @@ fn check(set: &RestoreSet, manifest: &Manifest) -> Result<()> {
         if let Some(finding) = findings.first() {
             return Err(Error::new(
                 Code::ContentMismatch,
-                format!("the backup's copy of {} is not sound: {finding}; nothing was changed", facts.path),
+                format!("the backup's copy of {} is damaged: {finding}; nothing was changed", facts.path),
             )
             .hint("restore another backup; `moorline verify --full` checks them"));
         }
@@ -180,6 +189,6 @@ fn old_of(volume: &Volume, set: &RestoreSet, path: &RelPath) -> Result<Option<Re
 }
 
 fn not_of_the_state(member: &RelPath) -> Error {
-    Error::new(Code::ContentMismatch, format!("the backup has a member {member} that is no part of a server's state"))
-        .hint("it may have been made by a newer moorline; nothing was changed")
+    Error::new(Code::ContentMismatch, format!("the backup has a member {member} that is not part of a server's state"))
+        .hint("a newer moorline may have taken it; nothing was changed")
 }

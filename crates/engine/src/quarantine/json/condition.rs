@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use serde_json::{Number, Value as Wanted};
 
 use super::{
-    pointer::{DuplicateName, member, duplicate_name},
-    text::{Shape, RawValue},
+    pointer::{DuplicateName, duplicate_name, member},
+    text::{RawValue, Shape},
 };
 use profile::step::Condition;
 use volume::error::Result;

@@ -60,7 +60,7 @@ pub enum Undone {
 }
 
 pub fn damaged() -> Error {
-    Error::new(Code::AppsUnknown, "what quarantine remembers of it is damaged")
+    Error::new(Code::AppsUnknown, "its entry in the quarantine record is damaged")
 }
 
 /// Files may contain secrets, which must not reach a log through `Debug`.
@@ -137,9 +137,11 @@ impl RemovedMember {
         let (before, after) = neighbours(object, taken);
         let text = |from: usize, to: usize| object.get(from..to).unwrap_or_default().to_owned();
         let (lead, trail, place) = match (before, after) {
-            (Some(before), _) => {
-                (text(before.value.end, taken.name.start), String::new(), Position::After(before.name.source().to_owned()))
-            }
+            (Some(before), _) => (
+                text(before.value.end, taken.name.start),
+                String::new(),
+                Position::After(before.name.source().to_owned()),
+            ),
             (None, Some(after)) => (String::new(), text(taken.value.end, after.name.start), Position::First),
             (None, None) => (text(1, taken.name.start), text(taken.value.end, object.len() - 1), Position::Only),
         };

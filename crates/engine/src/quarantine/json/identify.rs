@@ -8,10 +8,10 @@ use std::collections::{HashMap, HashSet};
 
 use super::{
     Node,
-    pointer::{DuplicateName, FoundNode, member, duplicate_name},
-    text::{Shape, RawValue},
+    pointer::{DuplicateName, FoundNode, duplicate_name, member},
+    text::{RawValue, Shape},
 };
-use crate::quarantine::{Before, AppRecord};
+use crate::quarantine::{AppRecord, Before};
 use profile::step::Nodes;
 use seqbac_header::RelPath;
 use volume::error::Result;
@@ -50,7 +50,7 @@ impl<'a> Index<'a> {
         only(&|_| true)
             .or_else(|| only(&|pointer| parent(pointer) == parent(&old.pointer)))
             .or_else(|| only(&|pointer| pointer == old.pointer))
-            .ok_or_else(|| if candidates.is_empty() { gone() } else { "several have its key".to_owned() })
+            .ok_or_else(|| if candidates.is_empty() { gone() } else { "several nodes have its key".to_owned() })
     }
 }
 

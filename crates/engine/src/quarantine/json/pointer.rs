@@ -5,7 +5,7 @@
 
 use std::{collections::HashSet, fmt};
 
-use super::text::{Member, Shape, RawValue};
+use super::text::{Member, RawValue, Shape};
 use volume::error::{Code, Error, Result};
 
 #[derive(Debug, Clone)]
@@ -29,16 +29,18 @@ pub struct FoundNode<'a> {
 impl Pointer {
     /// Parses a pointer: empty for the document itself, otherwise parts that each begin with `/`.
     pub fn new(text: &str) -> Result<Self> {
-        let refused = |why: &str| Error::usage(format!("the JSON pointer {text:?} makes no sense: {why}"));
+        let refused = |why: &str| Error::usage(format!("the JSON pointer {text:?} is invalid: {why}"));
         if text.is_empty() {
             return Ok(Self { parts: Vec::new() });
         }
         let Some(rest) = text.strip_prefix('/') else {
-            return Err(refused("it begins with `/`, or is empty for the document itself"));
+            return Err(refused("it must begin with `/`, or be empty for the document itself"));
         };
         let part = |part: &str| match part {
             "*" => Ok(Part::Any),
-            name => unescaped(name).map(Part::Name).ok_or_else(|| refused("`~` stands only in `~0` (~) and `~1` (/)")),
+            name => {
+                unescaped(name).map(Part::Name).ok_or_else(|| refused("`~` is only valid in `~0` (~) and `~1` (/)"))
+            }
         };
         Ok(Self { parts: rest.split('/').map(part).collect::<Result<_>>()? })
     }
@@ -114,7 +116,7 @@ pub fn member<'a>(object: RawValue<'a>, name: &str) -> Unambiguous<Option<Member
 pub fn duplicate_name(name: &str, pointer: &str) -> Error {
     let place = if pointer.is_empty() { "the document" } else { pointer };
     Error::new(Code::AppsUnknown, format!("{place} has two members {name:?}"))
-        .hint("which of them the server goes by is unknown: take one away")
+        .hint("remove one of them, because we cannot know which one the server uses")
 }
 
 /// RFC 6901: digits without a leading zero.

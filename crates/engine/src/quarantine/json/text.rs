@@ -46,14 +46,14 @@ pub enum Shape {
 ///
 /// `AppsUnknown` if it is not JSON (RFC 8259) in UTF-8. A leading byte order mark is ignored.
 pub fn document(bytes: &[u8]) -> Result<RawValue<'_>> {
-    let unusable = |why: String| Error::new(Code::AppsUnknown, why).hint("mend the file, or take another backup");
+    let unusable = |why: String| Error::new(Code::AppsUnknown, why).hint("fix the file, or use another backup");
     let text = str::from_utf8(bytes).map_err(|cause| {
-        unusable(format!("it is not JSON: not UTF-8 behind the first {} bytes", cause.valid_up_to()))
+        unusable(format!("it is not JSON: not UTF-8 after the first {} bytes", cause.valid_up_to()))
     })?;
     let bom = if text.starts_with(BOM) { BOM.len() } else { 0 };
     let json = text.get(bom..).unwrap_or_default();
     if json.trim_ascii().is_empty() {
-        return Err(unusable("it is empty, where JSON is expected".to_owned()));
+        return Err(unusable("it is empty, but must be JSON".to_owned()));
     }
     serde_json::from_str::<IgnoredAny>(json).map_err(|cause| unusable(format!("it is not JSON: {cause}")))?;
     let start = skip_space(text, bom);

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use crate::quarantine::{
     ColumnValue,
     json::Node,
-    record::{Before, AppRecord, StepRecord},
+    record::{AppRecord, Before, StepRecord},
 };
 use profile::step::Action;
 use seqbac_header::RelPath;

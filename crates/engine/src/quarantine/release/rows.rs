@@ -17,7 +17,7 @@ use volume::error::Result;
 pub fn act(databases: &Databases, tree: &Tree, step: &Step, rows: &Rows, warnings: &mut Vec<String>) -> Result<()> {
     let paths = tree.databases(&rows.database)?;
     if paths.is_empty() && !step.optional {
-        warnings.push(format!("{}: {} is not there any more", step.name, rows.database));
+        warnings.push(format!("{}: {} does not exist any more", step.name, rows.database));
     }
     for path in &paths {
         match act_on(databases.connection(path)?, path, rows) {

@@ -1,7 +1,7 @@
 //! Rows deleted: recorded completely, or for good.
 
 use super::{
-    StepEffect, Failure, StepContext, RowBefore, RowChange,
+    Failure, RowBefore, RowChange, StepContext, StepEffect,
     table::{Key, Table, values},
     update::{SELECTED, select},
 };
@@ -20,7 +20,7 @@ pub fn act(context: &StepContext<'_>) -> Result<StepEffect, Failure> {
             None => acted.rows.push(row),
             Some(known) if known.change == row.change => {}
             Some(_) => acted.warnings.push(format!(
-                "{} was there again, and is taken out again; what comes back at release is what it was at first",
+                "{} existed again and was deleted again; release brings back the first version",
                 row.name()
             )),
         }
@@ -36,7 +36,11 @@ pub fn discard(context: &StepContext<'_>) -> Result<StepEffect, Failure> {
 }
 
 /// The rows that match, each with its locator.
-fn matching(context: &StepContext<'_>, table: &Table, key: &Key) -> rusqlite::Result<Vec<(Vec<ColumnValue>, RowBefore)>> {
+fn matching(
+    context: &StepContext<'_>,
+    table: &Table,
+    key: &Key,
+) -> rusqlite::Result<Vec<(Vec<ColumnValue>, RowBefore)>> {
     let (locator, names) = (table.locator(), table.stored());
     let (located, keyed) = (locator.len(), locator.len() + key.len());
     let (find, keys, all, sql) = (locator.columns(), key.columns(), table.all_columns(), &table.sql);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::{OptionalExtension, params_from_iter};
 
 use super::{
-    StepEffect, Failure, SqlScalar, StepContext, RowBefore, RowChange, is_constraint, refuse_infinite,
+    Failure, RowBefore, RowChange, SqlScalar, StepContext, StepEffect, is_constraint, refuse_infinite,
     table::{Key, Table, list, values},
 };
 use crate::{quarantine::ColumnValue, store::sqlite::quoted};
@@ -30,7 +30,12 @@ pub fn act(context: &StepContext<'_>, row: &BTreeMap<String, Scalar>) -> Result<
 }
 
 /// The values of the row with this key.
-fn find(context: &StepContext<'_>, table: &Table, key: &Key, is: &[ColumnValue]) -> rusqlite::Result<Option<Vec<ColumnValue>>> {
+fn find(
+    context: &StepContext<'_>,
+    table: &Table,
+    key: &Key,
+    is: &[ColumnValue],
+) -> rusqlite::Result<Option<Vec<ColumnValue>>> {
     let (all, sql, count) = (table.all_columns(), &table.sql, table.stored().len());
     let mut select = context.connection.prepare(&format!("SELECT {all} FROM {sql} WHERE {}", key.is(1)))?;
     select.query_row(params_from_iter(is), |row| values(row, 0..count)).optional()
@@ -84,7 +89,7 @@ impl<'a> Row<'a> {
         let columns = self.columns.iter().zip(1..).map(|(column, number)| format!("{} IS ?{number}", quoted(column)));
         match same(&columns.collect::<Vec<_>>().join(" AND "), &self.values)? {
             true => Ok(true),
-            false => Err(Failure::Refused("a row with the key of the one to insert is there, and is another".into())),
+            false => Err(Failure::Refused("a different row with the same key exists already".into())),
         }
     }
 
@@ -94,7 +99,7 @@ impl<'a> Row<'a> {
         let sql = format!("INSERT INTO {} ({columns}) VALUES ({parameters})", table.sql);
         let given = self.values.iter().map(|value| SqlScalar(value));
         context.connection.execute(&sql, params_from_iter(given)).map_err(|cause| match is_constraint(&cause) {
-            true => Failure::Refused(format!("the row cannot be inserted: {}", crate::store::sqlite::words(&cause))),
+            true => Failure::Refused(format!("cannot insert the row: {}", crate::store::sqlite::words(&cause))),
             false => cause.into(),
         })?;
         self.inserted(context, table, key)

@@ -54,8 +54,8 @@ impl RowBefore {
                 let changed = columns.iter().filter(|column| column.is_changed());
                 changed.map(|column| column.name.clone()).collect::<Vec<_>>().join(", ")
             }
-            RowChange::Deleted { .. } => "taken out".to_owned(),
-            RowChange::Inserted { .. } => "put in".to_owned(),
+            RowChange::Deleted { .. } => "deleted".to_owned(),
+            RowChange::Inserted { .. } => "inserted".to_owned(),
         }
     }
 }

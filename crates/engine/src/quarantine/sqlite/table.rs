@@ -148,7 +148,7 @@ impl Table {
             if self.is_ambiguous(connection, &key, condition)? {
                 let columns = key.names.join(", ");
                 return Err(Failure::Refused(format!(
-                    "`key`, {columns}, does not tell the rows of {} apart: several of them have the same",
+                    "`key` ({columns}) does not identify the rows of {}: several rows have the same values",
                     self.plain()
                 )));
             }

@@ -12,7 +12,7 @@ use super::{
     table::{Key, Table, list, values},
 };
 use crate::{
-    quarantine::{Outcome, ColumnValue},
+    quarantine::{ColumnValue, Outcome},
     store::sqlite::{quoted, words},
 };
 
@@ -61,7 +61,10 @@ impl<'a> Undo<'a> {
         match changed.len() {
             0 => Ok(Outcome::Released),
             count if count == columns.len() => Ok(Outcome::Left(format!("changed since: {}", changed.join(", ")))),
-            _ => Ok(Outcome::Left(format!("changed since, and the rest put back: {}", changed.join(", ")))),
+            _ => Ok(Outcome::Left(format!(
+                "changed since, while the other columns were restored: {}",
+                changed.join(", ")
+            ))),
         }
     }
 
@@ -117,7 +120,7 @@ impl<'a> Undo<'a> {
                 self.connection.prepare_cached(&sql)?.execute(params_from_iter(key))?;
                 Ok(Outcome::Released)
             }
-            _ => Ok(Outcome::Left("it was changed since, and stays".to_owned())),
+            _ => Ok(Outcome::Left("it was changed since, so it stays".to_owned())),
         }
     }
 

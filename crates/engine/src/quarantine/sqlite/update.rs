@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, params_from_iter};
 
 use super::{
-    StepEffect, ColumnWas, Failure, SqlScalar, StepContext, RowBefore, RowChange, condition, refuse_infinite,
+    ColumnWas, Failure, RowBefore, RowChange, SqlScalar, StepContext, StepEffect, condition, refuse_infinite,
     table::{Key, Table, list, values},
 };
 use crate::{quarantine::ColumnValue, store::sqlite::quoted};
@@ -98,7 +98,7 @@ impl UpdatePlan {
         let primary = self.table.primary();
         for (number, column) in self.columns.iter().enumerate() {
             if self.key.has(column) || primary.contains(column) {
-                return Err(Failure::Refused(format!("{column} is part of the key, which must stay as it is")));
+                return Err(Failure::Refused(format!("{column} is part of the key, which must not change")));
             }
             if self.columns[..number].contains(column) {
                 return Err(Failure::Refused(format!("{column} is written twice")));
