@@ -60,7 +60,7 @@ impl World {
         let volume = Volume::open(data.root()).expect("a volume");
         volume.prepare().expect("prepared");
         let instance = Instance::ensure(&volume).expect("an instance");
-        let profile = Choice::Default.load(volume.root()).expect("a profile");
+        let profile = engine::finds::load(&Choice::Default, volume.root()).expect("a profile");
         let key = SecretKey::generate().expect("a key");
         let (taken, foreign, decider) = (BTreeMap::new(), BTreeMap::new(), Decider::default());
         Self { _data: data, volume, profile, key, instance, schedule, decider, taken, foreign, verified: 0 }
@@ -86,10 +86,9 @@ impl World {
 
     fn back_up(&mut self, now: Timestamp) {
         let slot = self.schedule.latest_slot(now);
-        let again = self
-            .taken
-            .iter()
-            .find(|(path, (created, _))| path.exists() && *created >= slot && !volume::backups::is_in_the_future(*created, now));
+        let again = self.taken.iter().find(|(path, (created, _))| {
+            path.exists() && *created >= slot && !volume::backups::is_in_the_future(*created, now)
+        });
         assert!(again.is_none(), "a second backup at {now} for {slot}: {again:?}");
         let path = self.take(&self.key, &self.instance, Kind::Scheduled, now);
         backup::prune(&self.volume, &self.key, KEEP, now).expect("pruned");
@@ -140,7 +139,8 @@ impl World {
         let sound = listed.backups.iter().filter(|one| {
             one.kind == Kind::Scheduled && one.instance_id == Some(self.instance.id) && one.verified == Some(true)
         });
-        let (future, kept): (Vec<_>, Vec<_>) = sound.partition(|one| volume::backups::is_in_the_future(one.created, now));
+        let (future, kept): (Vec<_>, Vec<_>) =
+            sound.partition(|one| volume::backups::is_in_the_future(one.created, now));
         assert!(kept.len() + future.len() >= KEEP.min(self.taken.len()), "too few at {now}: {kept:?}");
         for (path, content) in &self.foreign {
             assert!(fs::read(path).is_ok_and(|found| found == *content), "{} was touched", path.display());

@@ -42,7 +42,9 @@ fn a_command_of_a_missing_engine_names_both_programs_and_what_to_copy() {
         let end = volume.moorline(command).program(program.clone()).wait();
         assert_eq!((end.code, end.out.as_str()), (127, ""), "{command:?}: {end}");
         let beside = program.with_file_name("moorline-engine");
-        for word in [&*program.to_string_lossy(), &*beside.to_string_lossy(), VERSION, "COPY --from=", "--check-install"] {
+        for word in
+            [&*program.to_string_lossy(), &*beside.to_string_lossy(), VERSION, "COPY --from=", "--check-install"]
+        {
             assert!(end.err.contains(word), "{command:?} lacks {word}: {end}");
         }
     }

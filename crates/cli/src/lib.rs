@@ -283,3 +283,17 @@ fn answer_of_clap(error: &clap::Error) -> ExitCode {
     let _ = if said == text { error.print() } else { StandardError.write_all(said.as_bytes()) };
     ExitCode::from(Code::Usage.exit())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn moorline_hands_over_every_command() {
+        let cli = Cli::command();
+        let commands: BTreeSet<&str> = cli.get_subcommands().map(clap::Command::get_name).chain(["help"]).collect();
+        assert_eq!(commands, options::OF_ENGINE.iter().copied().collect());
+    }
+}

@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn every_file_of_the_folder_is_in_the_list_and_makes_sense() {
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/profile/builtin");
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/builtin");
         let files = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").file_name());
         let mut files: Vec<String> = files.map(|name| name.to_string_lossy().replace(".toml", "")).collect();
         files.sort();
