@@ -54,7 +54,6 @@ pub struct AppliedPending {
 /// Switches off all apps that the profile finds on.
 ///
 /// # Errors
-///
 /// `AppsUnknown` if no profile lists the apps, or a step fails. `TryAgain` while a database of the state is in use, or
 /// a backup runs.
 pub fn disable(volume: &Volume, profile: &Profile, _held: &Lock) -> Result<Disabled> {
@@ -125,14 +124,13 @@ impl ReleaseResult {
     }
 }
 
-/// Releases the chosen apps: now, if no server runs. Otherwise the console's own are released now, and those of the
-/// server are recorded as requests for the next start. `inherited` is the descriptor of the volume's lock, if the
+/// Releases the chosen apps: now, if no server runs. Otherwise the console's own are released now, and the
+/// others are recorded as requests for the next start. `inherited` is the descriptor of the volume's lock, if the
 /// parent process passed one on.
 ///
 /// The console may call it, unless it holds its own database open: we wait for that lock for 20 s.
 ///
 /// # Errors
-///
 /// `NotFound` if the volume is not in quarantine, or an app does not exist. `TryAgain` while a restore is unfinished or
 /// a backup runs. If one app fails, the apps released before it stay released, and all others stay recorded.
 pub fn release(
@@ -143,13 +141,13 @@ pub fn release(
 ) -> Result<ReleaseResult> {
     let _held = match Lock::try_take(volume, "apps release", inherited)? {
         Ok(lock) => lock,
-        Err(holder) => return release_beside(volume, chosen, holder.refusal(volume).message()),
+        Err(holder) => return release_while_in_use(volume, chosen, holder.refusal(volume).message()),
     };
     for line in recover(volume)? {
         log::info!("{line}");
     }
     match no_database_in_use(volume, std::slice::from_ref(&profile.scope)) {
-        Err(error) if error.code() == Code::TryAgain => release_beside(volume, chosen, error.message()),
+        Err(error) if error.code() == Code::TryAgain => release_while_in_use(volume, chosen, error.message()),
         other => other.and_then(|()| release_now(volume, chosen)),
     }
 }
@@ -157,7 +155,7 @@ pub fn release(
 fn release_now(volume: &Volume, chosen: &Chosen) -> Result<ReleaseResult> {
     let _locks = (no_backup(volume)?, AppsLock::take(volume)?);
     let mut record = load(volume, chosen)?;
-    let console = console_closed(volume, &record)?;
+    let console = lock_console(volume, &record)?;
     if record.pending {
         let steps = steps_of(&record);
         record = switch_off(volume, &steps, Some(record), console.as_ref())?.0;
@@ -170,7 +168,7 @@ fn release_now(volume: &Volume, chosen: &Chosen) -> Result<ReleaseResult> {
 }
 
 /// Releases the console's apps, and records the others as requests because a server may be running.
-fn release_beside(volume: &Volume, chosen: &Chosen, because: &str) -> Result<ReleaseResult> {
+fn release_while_in_use(volume: &Volume, chosen: &Chosen, because: &str) -> Result<ReleaseResult> {
     refuse_unfinished(volume)?;
     // A running backup prevents changes to the console's database, but not that we record requests.
     let (backup, _apps) = (no_backup(volume), AppsLock::take(volume)?);
@@ -248,7 +246,7 @@ fn load(volume: &Volume, chosen: &Chosen) -> Result<QuarantineRecord> {
 }
 
 /// Locks the console's database exclusively if any of its apps are about to change.
-fn console_closed(volume: &Volume, record: &QuarantineRecord) -> Result<Option<MetastoreLock>> {
+fn lock_console(volume: &Volume, record: &QuarantineRecord) -> Result<Option<MetastoreLock>> {
     let concerned = record.has_console_apps() || (record.pending && metastore::is_there(volume)?);
     concerned.then(|| MetastoreLock::alone(volume)).transpose()
 }
@@ -256,14 +254,13 @@ fn console_closed(volume: &Volume, record: &QuarantineRecord) -> Result<Option<M
 /// Prepares the volume for the server: finishes an interrupted `disable`, and releases the requested apps.
 ///
 /// # Errors
-///
 /// If it fails, the server must not start. The next start tries again.
 pub fn apply_pending(volume: &Volume, _held: &Lock) -> Result<AppliedPending> {
     let _lock = AppsLock::take(volume)?;
     let mut settled = AppliedPending { resumed: false, release: None, notes: Vec::new() };
     let Some(mut record) = QuarantineRecord::load(volume)? else { return Ok(settled) };
     let due = record.pending || !record.requested.is_empty();
-    let console = if due { console_closed(volume, &record)? } else { None };
+    let console = if due { lock_console(volume, &record)? } else { None };
     if record.pending {
         let steps = steps_of(&record);
         (record, settled.notes) = switch_off(volume, &steps, Some(record), console.as_ref())?;

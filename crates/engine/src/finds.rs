@@ -1,5 +1,5 @@
-//! Whether a profile fits a volume: what each of its stores matches, and whether its steps act on files outside the
-//! state. Reads only.
+//! Whether a profile fits a volume: the matches of each store, and steps that act on files outside the state. Reads
+//! only.
 
 use crate::store::Matcher;
 use std::path::Path;
@@ -78,7 +78,7 @@ pub fn survey(profile: &Profile, root: &Path) -> Result<Survey> {
     crate::store::survey(root, &Matcher::of(&profile.scope)?)
 }
 
-/// The profile of the volume mounted at `root`: the chosen one, or what discovery finds.
+/// The profile of the volume mounted at `root`: the chosen one, or the one that discovery derives from the files.
 pub fn load(choice: &Choice, root: &Path) -> Result<Profile> {
     let profile = match choice.read()? {
         Some(written) => {
@@ -91,7 +91,7 @@ pub fn load(choice: &Choice, root: &Path) -> Result<Profile> {
     Ok(profile)
 }
 
-/// Checks what needs globs to be matched: that no database is both named and excluded.
+/// Checks that no database is both named and excluded, which needs globs to be matched.
 pub fn check(written: &Written) -> Result<()> {
     let Some(scope) = &written.state else { return Ok(()) };
     let matcher = Matcher::of(scope)?;

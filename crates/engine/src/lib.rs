@@ -19,7 +19,7 @@
 //!   - `commit.rs`: the moves carried out, finished after a crash, or reversed
 //!   - `set.rs`: restore sets: create, list, discard, prune
 //!   - `rollback.rs`: a restore undone
-//!   - `preview.rs`: `restore --dry-run`: what a restore would change
+//!   - `preview.rs`: `restore --dry-run`: the changes that a restore would make
 //!   - `events.rs`: the events of restores, rollbacks and quarantine
 //! - `backup.rs`: a backup taken, verified, listed and pruned. In `backup/`:
 //!   - `take.rs`: one backup, from the first lock to the final name
@@ -46,13 +46,18 @@
 //!   - `file.rs`: steps on whole files; `paths.rs`: the globs of steps
 //! - `metastore.rs`: the console's own database: open, errors. In `metastore/`: `schema.rs` (tables, versions), `lock.rs`,
 //!   `copy.rs` (a copy adopted by another volume), `mirror.rs` (`settings.json`)
-//! - `finds.rs`: whether a profile fits a volume: what each store matches, and steps outside the state
+//! - `finds.rs`: whether a profile fits a volume: the matches of each store, and steps outside the state; the profile
+//!   of a volume
 //! - `store.rs`: databases and files, read from the volume and written back. In `store/`:
-//!   - `survey.rs`, `survey/`: one walk over the volume; which files are databases
-//!   - `sqlite.rs`, `sqlite/`: consistent snapshots of live databases, their facts, and checks
+//!   - `matcher.rs`: which paths a scope includes; `survey.rs`: one walk over the volume (`survey/walk.rs`), its entries
+//!     (`survey/entry.rs`), and which files are databases or backups
+//!   - `sqlite.rs`: consistent images of live databases. In `sqlite/`: `source.rs` (read-only connection),
+//!     `snapshot.rs` (the image at one time), `pages.rs` (its pages), `facts.rs` (its facts in the manifest), `check.rs`
+//!     (its faults), `filled.rs` (whether it is empty), `in_use.rs` (other processes that have it open), `edit.rs` (one
+//!     transaction that changes it)
 //!   - `files.rs`: plain files, read until they stop changing; `spool.rs`: temporary files without a name
 //!   - `stage.rs`, `beneath.rs`: members written below a folder, never through a link
-//!   - `compare.rs`, `compare/`: which rows of two databases differ
+//!   - `compare.rs`, `compare/table.rs`: which rows of two databases differ
 //! - `sealed.rs`: small secrets, encrypted with the secret key
 
 pub mod apps;

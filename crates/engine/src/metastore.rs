@@ -65,7 +65,6 @@ pub fn is_there(volume: &Volume) -> Result<bool> {
 /// Opens it. Creates it if it does not exist, and migrates its tables to this version.
 ///
 /// # Errors
-///
 /// If it cannot be opened, or a newer version wrote it.
 pub fn open(volume: &Volume, _held: &MetastoreLock) -> Result<Connection> {
     let path = file(volume);
@@ -131,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_damaged_one_is_to_be_moved_aside() {
+    fn only_a_damaged_metastore_has_to_be_renamed() {
         let folder = tempfile::tempdir().expect("a folder");
         let said = |code| {
             let cause = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);

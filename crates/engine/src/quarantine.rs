@@ -95,7 +95,7 @@ pub struct Left {
     pub remembered: bool,
 }
 
-/// What happened to one app that was to be released.
+/// The result for one app that was to be released.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// It is as it was before quarantine.
@@ -113,7 +113,7 @@ pub struct StepInspection {
     pub at: Moment,
     /// The ids of the apps that it would switch off.
     pub apps: Vec<String>,
-    /// What it needs and does not find. No fault if the step is optional.
+    /// Files, tables and columns that it needs and does not find. No fault if the step is optional.
     pub missing: Vec<String>,
     /// Whether the step is `optional`.
     pub optional: bool,

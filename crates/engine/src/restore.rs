@@ -112,7 +112,6 @@ pub struct Restored {
 /// Restores a backup. The caller holds the volume's lock and has called [`recover`].
 ///
 /// # Errors
-///
 /// After any error the old state is untouched, or back in place.
 pub fn restore(volume: &Volume, profile: &Profile, request: Request, progress: &mut dyn Progress) -> Result<Restored> {
     let backup = request.backup;
@@ -143,7 +142,7 @@ fn put_in_place(
     // Our own files move first: from the changed instance, a running backup learns that it may have read half of each
     // state.
     let mut moves = staged.own_files();
-    let scopes = scopes.and_all_in(put_away(remembered.as_ref()));
+    let scopes = scopes.and_all_in(quarantined_files(remembered.as_ref()));
     moves.extend(plan::of_tree(volume, &set, &set.stage(), &scopes).map_err(abandon)?);
     preflight::moves(volume, &moves).map_err(abandon)?;
     let is_replaced = |path: &RelPath| {
@@ -184,7 +183,7 @@ fn put_in_place(
 
 /// Files that quarantine renamed belong to the state from which they were taken, even if no glob matches their new
 /// names.
-fn put_away(record: Option<&QuarantineRecord>) -> Vec<RelPath> {
+fn quarantined_files(record: Option<&QuarantineRecord>) -> Vec<RelPath> {
     record.map(QuarantineRecord::files).unwrap_or_default()
 }
 

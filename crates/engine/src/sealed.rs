@@ -24,14 +24,12 @@ pub trait Seal {
     /// Encrypts `text`, bound to `name`.
     ///
     /// # Errors
-    ///
     /// If the kernel provides no random numbers.
     fn seal(&self, name: &str, text: &str) -> Result<String>;
 
     /// Decrypts a text that was sealed under `name`.
     ///
     /// # Errors
-    ///
     /// `WrongKey` if another key sealed it; `ContentMismatch` if it is damaged or has another name.
     fn unseal(&self, name: &str, sealed: &str) -> Result<Zeroizing<String>>;
 }
@@ -86,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_opens_under_its_own_name_and_its_own_key_only() {
+    fn a_secret_opens_only_with_its_name_and_its_key() {
         let key = SecretKey::generate().expect("a key");
         let sealed = key.seal("a/password", "h\u{e9}llo").expect("sealed");
         assert_eq!(*key.unseal("a/password", &sealed).expect("opens"), "h\u{e9}llo");

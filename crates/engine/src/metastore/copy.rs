@@ -17,7 +17,6 @@ use volume::error::{Code, Error, Result};
 /// that of the volume. Returns a note for each secret that could not be opened and was therefore removed.
 ///
 /// # Errors
-///
 /// If the copy is damaged or newer than this version.
 pub(crate) fn adopt(path: &Path, backup: &SecretKey, own: &SecretKey) -> Result<Vec<String>> {
     let edit = Edit::begin(path, Duration::ZERO)?;

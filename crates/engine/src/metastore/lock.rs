@@ -27,7 +27,6 @@ impl MetastoreLock {
     /// Locks it to open it.
     ///
     /// # Errors
-    ///
     /// `TryAgain` while a restore is replacing it.
     pub fn shared(volume: &Volume) -> Result<Self> {
         Self::take(volume, FlockOperation::NonBlockingLockShared, "a restore is replacing it")
@@ -36,7 +35,6 @@ impl MetastoreLock {
     /// Locks it to replace or change it.
     ///
     /// # Errors
-    ///
     /// `TryAgain` if a console keeps it open for longer than 20 s.
     pub fn alone(volume: &Volume) -> Result<Self> {
         Self::take(volume, FlockOperation::NonBlockingLockExclusive, "`moorline serve` has it open")

@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_keeps_its_apps_where_it_is_the_same_or_has_the_same_name() {
+    fn a_step_keeps_its_apps_if_it_is_equal_or_has_the_same_name() {
         let old = [args("a", "1"), args("a", "2"), args("gone", "3"), args("b", "4")];
         let before = vec![
             remembered(&old[0], "first"),

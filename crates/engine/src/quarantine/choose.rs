@@ -23,7 +23,6 @@ pub fn choose(record: &QuarantineRecord, chosen: &Chosen) -> Result<Vec<Vec<bool
 /// Refuses names of no quarantined app, and ambiguous names.
 ///
 /// # Errors
-///
 /// `NotFound`, with similar names; `Usage` for an ambiguous one.
 pub fn refuse_unknown(record: &QuarantineRecord, chosen: &Chosen) -> Result<()> {
     let Chosen::Named(names) = chosen else { return Ok(()) };

@@ -24,7 +24,7 @@ pub struct Databases {
 
 impl Databases {
     pub fn begin(root: &Path, paths: impl IntoIterator<Item = RelPath>) -> Result<Self> {
-        // SQLite is told to follow no links, so we resolve those above the root here.
+        // We open databases without following links, so we resolve the links above the root here.
         let root: PathBuf = root.canonicalize().on("find", root)?;
         let begin = |path: RelPath| Ok((path.clone(), Edit::begin(&path.under(&root), BUSY_TIMEOUT)?));
         Ok(Self { open: paths.into_iter().map(begin).collect::<Result<_>>()? })

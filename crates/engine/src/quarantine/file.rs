@@ -42,7 +42,7 @@ pub struct MovedFile {
     pub kept: RelPath,
 }
 
-/// What exists at the original path of a file.
+/// The state of the original path of a file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum FileState {
     Missing,
@@ -90,12 +90,12 @@ pub fn commit(root: &Path, files: &Files, moved: &[MovedFile]) -> Result<Vec<Str
             FileState::AsLeft => continue,
             FileState::Missing if !is_kept => continue,
             FileState::Missing => {}
-            FileState::Other if !is_kept => put_aside(root, path, kept)?,
+            FileState::Other if !is_kept => rename_away(root, path, kept)?,
             FileState::Other => {
                 // The user switched it on again, or the server wrote a file of its own. Release still brings back the
                 // first one.
                 let name = free_name(root, path)?;
-                put_aside(root, path, &name)?;
+                rename_away(root, path, &name)?;
                 warnings.push(format!("{path} existed again and was renamed to {name}; release brings back {kept}"));
             }
         }
@@ -191,7 +191,7 @@ fn free_name(root: &Path, path: &RelPath) -> Result<RelPath> {
         .hint("remove those that are not needed any more"))
 }
 
-fn put_aside(root: &Path, path: &RelPath, name: &RelPath) -> Result<()> {
+fn rename_away(root: &Path, path: &RelPath, name: &RelPath) -> Result<()> {
     rename_new(path.under(root), name.under(root))
 }
 
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_put_aside_and_comes_back() {
+    fn a_file_is_renamed_and_comes_back() {
         for content in [None, Some(""), Some("jobs: []\n")] {
             let tree = Tree::new(&[("conf/jobs.yaml", "jobs: [a]\n"), ("conf/other", "x")]);
             fs::set_permissions(tree.root().join("conf/jobs.yaml"), fs::Permissions::from_mode(0o750)).expect("set");
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn what_takes_the_place_has_the_owner_of_what_it_was() {
+    fn a_replacement_has_the_owner_of_the_original() {
         if !nix::unistd::geteuid().is_root() {
             return;
         }
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn each_moment_of_a_crash_is_made_good() {
+    fn a_crash_at_any_time_is_recovered_from() {
         for content in [None, Some("off")] {
             let files = step("x", content);
             let tree = Tree::new(&[("x", "on")]);
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn quarantine_twice_keeps_the_first() {
+    fn a_second_quarantine_keeps_the_first_original() {
         let files = step("x", Some("off"));
         let tree = Tree::new(&[("x", "first")]);
         let (kept, _) = tree.off(&files, Vec::new());
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_there_under_the_name_is_never_written_over() {
+    fn an_existing_quarantined_file_is_never_overwritten() {
         let files = step("x", None);
         let tree = Tree::new(&[("x", "mine"), ("x.quarantined", "older")]);
         let (kept, _) = tree.off(&files, Vec::new());
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_changed_meanwhile_is_left() {
+    fn a_file_that_changed_meanwhile_is_not_replaced() {
         for (content, meanwhile, why) in [
             (None, Some("new"), "was changed since"),
             (Some("off"), Some("new"), "was changed since"),
@@ -376,7 +376,7 @@ mod tests {
             drop(fs::remove_file(tree.root().join("x")));
             meanwhile.into_iter().for_each(|new| tree.write("x", new));
             let before = tree.all();
-            let Outcome::Left(reason) = tree.on(&files, &kept) else { panic!("was put back") };
+            let Outcome::Left(reason) = tree.on(&files, &kept) else { panic!("was brought back") };
             assert!(reason.contains(why) && reason.contains("x.quarantined"), "{reason}");
             assert_eq!(tree.all(), before);
         }
@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn several_files_are_one_app_and_those_that_can_come_back() {
+    fn several_files_are_one_app_and_come_back_as_far_as_possible() {
         let files = step("hooks/*", None);
         let tree = Tree::new(&[("hooks/a", "1"), ("hooks/b", "2"), ("hooks/d/c", "3")]);
         symlink("../b", tree.root().join("hooks/d/l")).expect("a link");
@@ -405,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_goes_whole_and_a_link_as_a_link() {
+    fn a_directory_is_renamed_as_a_whole_and_a_link_as_a_link() {
         let tree = Tree::new(&[("hooks/a", "1"), ("hooks/d/b", "2"), ("real", "3")]);
         symlink("real", tree.root().join("link")).expect("a link");
         let before = tree.all();
@@ -426,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_directory_is_nothing() {
+    fn an_empty_directory_counts_as_missing() {
         let files = step("hooks", None);
         let tree = Tree::new(&[("hooks/a", "run")]);
         let (kept, _) = tree.off(&files, Vec::new());
@@ -443,7 +443,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_no_plain_file_is_an_error() {
+    fn a_missing_file_and_a_database_are_errors() {
         let tree = Tree::new(&[("a", "off"), ("d/x", "1")]);
         let mut database = b"SQLite format 3\0".to_vec();
         database.resize(4096, 0);
@@ -457,13 +457,13 @@ mod tests {
         }
         assert!(refused(&step("*.db", None)).message().contains("queue.db is a SQLite database"));
         let off_already = prepare(tree.root(), "step", &step("a", Some("off")), false, Vec::new());
-        assert!(off_already.expect("is there").is_empty(), "what is off already is no app");
+        assert!(off_already.expect("is there").is_empty(), "a file that is off already is not an app");
         fs::write(tree.root().join("n".repeat(250)), "").expect("written");
         assert!(refused(&step("n*", None)).message().contains("too long"));
     }
 
     #[test]
-    fn nothing_is_done_through_a_link_that_took_a_directorys_place() {
+    fn a_link_that_replaced_a_directory_is_not_followed() {
         let (tree, outside) = (Tree::new(&[("d/x", "on")]), Tree::new(&[]));
         let files = step("d/x", Some("off"));
         let (kept, _) = tree.off(&files, Vec::new());

@@ -22,7 +22,7 @@ use volume::error::{IoContext, Result};
 /// A running server holds its locks only briefly.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What each step would switch off in the tree at `root`. A step does not see the changes of the steps before it.
+/// The apps that each step would switch off in the tree at `root`. A step does not see the changes of the steps before it.
 pub fn inspect(root: &Path, steps: &[Step]) -> Result<Vec<StepInspection>> {
     let tree = Tree::of(root, steps.iter())?;
     let root = root.canonicalize().on("find", root)?;
@@ -84,20 +84,20 @@ fn inspect_step(root: &Path, tree: &Tree, step: &Step) -> Result<StepInspection>
         Action::Sqlite(rows) => inspect_rows(root, tree, step, rows, &mut look)?,
         Action::Json(nodes) => {
             look.apps = Drafts::inspect(root, &step.name, nodes)?;
-            nothing_there(root, &nodes.files, &mut look)?;
+            note_missing(root, &nodes.files, &mut look)?;
         }
         Action::File(files) => {
             if !file::inspect(root, files)?.is_empty() {
                 look.apps.push(step.name.clone());
             }
-            nothing_there(root, &files.files, &mut look)?;
+            note_missing(root, &files.files, &mut look)?;
         }
         Action::Env(_) | Action::Args(_) => look.apps.push(step.name.clone()),
     }
     Ok(look)
 }
 
-fn nothing_there(root: &Path, glob: &str, look: &mut StepInspection) -> Result<()> {
+fn note_missing(root: &Path, glob: &str, look: &mut StepInspection) -> Result<()> {
     if look.apps.is_empty() && paths::is_nothing(root, glob)? {
         look.missing.push(format!("{glob} does not exist"));
     }

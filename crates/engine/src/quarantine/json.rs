@@ -91,7 +91,6 @@ impl Drafts {
     /// unchanged, and new ones.
     ///
     /// # Errors
-    ///
     /// `AppsUnknown` if no file matches and the step is not `optional`, a file is not JSON, a member that matters is
     /// duplicated, or a node is not an object.
     pub fn switch_off(
@@ -110,7 +109,7 @@ impl Drafts {
         for file in &files {
             let draft = self.open(root, file)?.ok_or_else(|| paths::missing(&nodes.files))?;
             let in_file = |error: Error| error.context(file);
-            let (found, splices) = off(&draft.bytes, file, nodes).map_err(in_file)?;
+            let (found, splices) = switch_off_nodes(&draft.bytes, file, nodes).map_err(in_file)?;
             draft.apply(splices).map_err(in_file)?;
             let shown = (files.len() > 1).then_some(file);
             found.into_iter().for_each(|node| known.add(step, shown, node));
@@ -127,7 +126,6 @@ impl Drafts {
     /// Restores the nodes in the drafts. Returns the outcome of each, in their order.
     ///
     /// # Errors
-    ///
     /// `AppsUnknown` if a file is not JSON any more, or the record is damaged.
     pub fn put_back(&mut self, root: &Path, nodes: &Nodes, apps: &[&Node]) -> Result<Vec<Outcome>> {
         let mut outcomes = vec![Outcome::Released; apps.len()];
@@ -144,7 +142,7 @@ impl Drafts {
             };
             let in_file = |error: Error| error.context(file);
             let chosen: Vec<&Node> = indices.iter().map(|&index| apps[index]).collect();
-            let (of_file, splices) = on(&draft.bytes, nodes, &chosen).map_err(in_file)?;
+            let (of_file, splices) = restore_nodes(&draft.bytes, nodes, &chosen).map_err(in_file)?;
             draft.apply(splices).map_err(in_file)?;
             for (index, outcome) in indices.into_iter().zip(of_file) {
                 outcomes[index] = outcome;
@@ -161,7 +159,6 @@ impl Drafts {
     /// Writes the changed files, each atomically.
     ///
     /// # Errors
-    ///
     /// If a file cannot be written, or its owner not kept. The files before it are written then.
     pub fn commit(&mut self, root: &Path) -> Result<()> {
         let mut changed: Vec<_> = self.drafts.iter_mut().filter(|(_, draft)| draft.changed).collect();
@@ -174,7 +171,7 @@ impl Drafts {
     }
 
     /// Makes [`Self::commit`] write the files that have changed so far before all others.
-    pub fn these_first(&mut self) {
+    pub fn write_changed_first(&mut self) {
         self.drafts.values_mut().for_each(|draft| draft.first = draft.changed);
     }
 
@@ -237,14 +234,14 @@ impl Draft {
 }
 
 /// The nodes that are on, and the edits that switch them off.
-fn off(bytes: &[u8], file: &RelPath, nodes: &Nodes) -> Result<(Vec<Node>, Vec<Splice>)> {
+fn switch_off_nodes(bytes: &[u8], file: &RelPath, nodes: &Nodes) -> Result<(Vec<Node>, Vec<Splice>)> {
     let (mut found, mut splices) = (Vec::new(), Vec::new());
     for node in Pointer::new(&nodes.each)?.nodes(document(bytes)?)? {
         if !condition::holds(&nodes.filter, node.value, &node.pointer)? {
             continue;
         }
         if node.value.shape() != Shape::Object {
-            return Err(no_object(&node.pointer));
+            return Err(not_an_object(&node.pointer));
         }
         let (new, members) = set_all(&node, nodes)?;
         if !members.is_empty() {
@@ -271,7 +268,7 @@ fn set_all(node: &FoundNode<'_>, nodes: &Nodes) -> Result<(String, Vec<OldMember
 }
 
 /// The edits that restore nodes.
-fn on(bytes: &[u8], nodes: &Nodes, chosen: &[&Node]) -> Result<(Vec<Outcome>, Vec<Splice>)> {
+fn restore_nodes(bytes: &[u8], nodes: &Nodes, chosen: &[&Node]) -> Result<(Vec<Outcome>, Vec<Splice>)> {
     let there = Pointer::new(&nodes.each)?.nodes(document(bytes)?)?;
     let index = Index::of(&there, nodes)?;
     let (mut outcomes, mut splices) = (Vec::with_capacity(chosen.len()), Vec::new());
@@ -324,7 +321,7 @@ fn put_back(node: &FoundNode<'_>, members: &[OldMember]) -> Result<(String, Outc
     Ok((object, outcome))
 }
 
-fn no_object(pointer: &str) -> Error {
+fn not_an_object(pointer: &str) -> Error {
     let place = if pointer.is_empty() { "the document" } else { pointer };
     Error::new(Code::AppsUnknown, format!("{place} is not an object, so nothing can be set in it"))
         .hint("in the step, let `each` match objects only, or exclude other values with `where`")

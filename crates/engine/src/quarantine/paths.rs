@@ -26,7 +26,6 @@ pub const SUFFIX: &str = ".quarantined";
 /// The regular files that `glob` matches, sorted. A link counts as the file below `root` that it points to.
 ///
 /// # Errors
-///
 /// `AppsUnknown` for a link that points out of `root` or to nothing; `Usage` for an invalid glob.
 pub fn files(root: &Path, glob: &str) -> Result<Vec<RelPath>> {
     let mut files = Vec::new();
@@ -34,7 +33,7 @@ pub fn files(root: &Path, glob: &str) -> Result<Vec<RelPath>> {
         if kind.is_file() {
             files.push(path);
         } else if kind.is_symlink() {
-            files.extend(led_to(root, &path)?);
+            files.extend(link_target(root, &path)?);
         }
     }
     files.sort();
@@ -137,7 +136,6 @@ impl<'a> Glob<'a> {
     /// The directory that contains all matches, with its depth; `None` if it does not exist.
     ///
     /// # Errors
-    ///
     /// `AppsUnknown` if a link is on the way there, because we would miss everything behind it.
     fn start(&self, root: &Path) -> Result<Option<(Option<RelPath>, usize)>> {
         let mut start: Option<RelPath> = None;
@@ -173,7 +171,7 @@ fn child(directory: Option<&RelPath>, name: &std::ffi::OsStr) -> Result<RelPath>
     }
 }
 
-fn led_to(root: &Path, link: &RelPath) -> Result<Option<RelPath>> {
+fn link_target(root: &Path, link: &RelPath) -> Result<Option<RelPath>> {
     let root = root.canonicalize().on("look at", root)?;
     let full = link.under(&root);
     let unusable = |why: &str| {
@@ -225,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_glob_finds_files_at_its_depth() {
+    fn a_glob_matches_files_at_its_depth() {
         let tree = tree(&["a.json", "b/a.json", "b/c/a.json", "b/c/d.json", "Init/a.json", ".moorline/a.json", "x/y"]);
         let root = tree.path();
         assert_eq!(found(root, "a.json"), ["a.json"]);
@@ -233,14 +231,14 @@ mod tests {
         assert_eq!(found(root, "b/*/*.json"), ["b/c/a.json", "b/c/d.json"]);
         assert_eq!(found(root, "**/a.json"), ["a.json", "b/a.json", "b/c/a.json"]);
         assert_eq!(found(root, "{b/c,x}/*"), ["b/c/a.json", "b/c/d.json", "x/y"]);
-        assert_eq!(found(root, "b"), [""; 0], "a directory is no file");
+        assert_eq!(found(root, "b"), [""; 0], "a directory is not a file");
         assert_eq!(found(root, ".moorline/*"), [""; 0]);
         assert_eq!(found(root, "nowhere/*"), [""; 0]);
         assert_eq!(found(root, "a.json/*"), [""; 0]);
     }
 
     #[test]
-    fn a_directory_is_found_whole() {
+    fn a_directory_is_matched_as_a_whole() {
         let tree = tree(&["hooks/a", "hooks/d/b", "other"]);
         let paths = |glob| {
             let entries = entries(tree.path(), glob, Directories::Whole).expect("a glob");
@@ -251,13 +249,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_put_aside_is_not_found_again() {
+    fn quarantined_files_never_match() {
         let tree = tree(&["a.quarantined", "a.quarantined-2", "a.quarantined-x", "d.quarantined/a", "a", "b-2"]);
         assert_eq!(found(tree.path(), "**"), ["a", "a.quarantined-x", "b-2"]);
     }
 
     #[test]
-    fn a_link_is_followed_within_the_root_and_never_out_of_it() {
+    fn a_link_is_followed_only_within_the_root() {
         let (tree, outside) = (tree(&["real/a.json"]), tree(&["secret.json"]));
         let root = tree.path();
         symlink("real/a.json", root.join("in.json")).expect("a link");
@@ -276,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_glob_is_named() {
+    fn an_invalid_glob_is_named() {
         for bad in ["/etc/x", "../x", "a//b", "", "a[", "./a", "a/"] {
             let error = files(Path::new("/"), bad).expect_err(bad);
             assert!(error.message().contains(&format!("`{bad}`")), "{error}");

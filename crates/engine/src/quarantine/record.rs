@@ -41,7 +41,7 @@ pub struct QuarantineRecord {
     /// Whether the changes are not complete yet.
     #[serde(default)]
     pub pending: bool,
-    /// What the next start releases.
+    /// Releases for the next start.
     #[serde(default)]
     pub requested: Requests,
     /// The steps, in the order in which they acted.
@@ -177,7 +177,6 @@ impl QuarantineRecord {
     /// Reads the record of a volume; `None` if it is not in quarantine.
     ///
     /// # Errors
-    ///
     /// If the file exists but cannot be read or parsed: that is never taken for "not in quarantine".
     pub fn load(volume: &Volume) -> Result<Option<Self>> {
         let path = Self::path(volume);
@@ -211,7 +210,6 @@ impl QuarantineRecord {
     /// Parses the output of `to_bytes`; `path` is for messages.
     ///
     /// # Errors
-    ///
     /// `AppsUnknown` if it is damaged, or of a newer format.
     pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self> {
         status::check_format(bytes, path)?;

@@ -34,7 +34,6 @@ use volume::error::Result;
 /// the record. Calls `persist` after each database, after the JSON documents, and after each app of files.
 ///
 /// # Errors
-///
 /// `NotFound` for an unknown name, with similar ones. After an I/O error, everything released before it is done and
 /// persisted.
 pub fn release(root: &Path, record: &mut QuarantineRecord, chosen: &Chosen, persist: Persist<'_>) -> Result<Release> {
@@ -87,7 +86,7 @@ impl<'m> Plan<'m> {
         }
     }
 
-    fn steps_of_the_moment(&self) -> impl Iterator<Item = &'m Step> + use<'m> {
+    fn release_steps(&self) -> impl Iterator<Item = &'m Step> + use<'m> {
         self.whole.steps.iter().map(|remembered| &remembered.step).filter(|step| step.at == Moment::Release)
     }
 
@@ -105,13 +104,13 @@ impl<'m> Plan<'m> {
 
     /// Handles JSON documents, in memory, and the apps that only have to be removed from the record.
     fn documents(&mut self) -> Result<()> {
-        for step in self.steps_of_the_moment() {
+        for step in self.release_steps() {
             if let Action::Json(nodes) = &step.action {
                 let acted = self.drafts.switch_off(self.root, &step.name, nodes, true, Vec::new());
                 acted.map_err(|error| of_step(step, error))?;
             }
         }
-        self.drafts.these_first();
+        self.drafts.write_changed_first();
         let mut covers = Covers::default();
         for (number, remembered) in self.steps() {
             let apps = self.apps(number);
@@ -142,8 +141,8 @@ impl<'m> Plan<'m> {
 
     /// Opens all databases involved, and runs the steps that act at release.
     fn databases(&mut self) -> Result<Databases> {
-        let tree = Tree::of(self.root, self.steps_of_the_moment())?;
-        self.first = tree.all_databases(self.steps_of_the_moment())?;
+        let tree = Tree::of(self.root, self.release_steps())?;
+        self.first = tree.all_databases(self.release_steps())?;
         let mut paths = self.first.clone();
         for (number, remembered) in self.steps() {
             for (_, kept) in self.apps(number) {
@@ -156,7 +155,7 @@ impl<'m> Plan<'m> {
             }
         }
         let databases = Databases::begin(self.root, paths)?;
-        for step in self.steps_of_the_moment() {
+        for step in self.release_steps() {
             if let Action::Sqlite(rows) = &step.action {
                 let acted = rows::act(&databases, &tree, step, rows, &mut self.warnings);
                 acted.map_err(|error| of_step(step, error))?;
@@ -214,7 +213,7 @@ impl<'m> Plan<'m> {
     }
 
     fn drop_files(&mut self) -> Result<()> {
-        for step in self.steps_of_the_moment() {
+        for step in self.release_steps() {
             if let Action::File(files) = &step.action {
                 let warnings = file::prepare(self.root, &step.name, files, true, Vec::new())
                     .and_then(|kept| file::commit(self.root, files, &moved_files(kept)))

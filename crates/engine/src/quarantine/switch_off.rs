@@ -27,7 +27,6 @@ use volume::error::{Code, Error, Result};
 /// final record, and warnings for the user.
 ///
 /// # Errors
-///
 /// `AppsUnknown`, with the step's name, if a table, column or file does not exist, or a change fails. Nothing was
 /// changed then, unless `persist` has been called.
 pub fn quarantine(
@@ -64,7 +63,7 @@ fn quarantine_failed(error: Error) -> Error {
     }
 }
 
-/// What the steps have done so far, none of it committed.
+/// The uncommitted changes of the steps so far.
 struct Switching<'a> {
     root: &'a Path,
     drafts: Drafts,
@@ -79,7 +78,7 @@ impl Switching<'_> {
         for (number, StepRecord { step, apps }) in steps.iter_mut().enumerate() {
             self.without_database(number, step, apps).map_err(|error| of_step(step, error))?;
         }
-        self.none_is_edited_and_put_aside(steps)?;
+        self.refuse_conflicting_steps(steps)?;
         let step_of = |remembered: &'_ StepRecord| remembered.step.clone();
         let all: Vec<Step> = steps.iter().map(step_of).collect();
         let tree = Tree::of(self.root, all.iter()).map_err(quarantine_failed)?;
@@ -131,7 +130,7 @@ impl Switching<'_> {
     }
 
     /// We could not undo both steps one after the other.
-    fn none_is_edited_and_put_aside(&self, steps: &[StepRecord]) -> Result<()> {
+    fn refuse_conflicting_steps(&self, steps: &[StepRecord]) -> Result<()> {
         for (step, aside) in steps.iter().flat_map(moved_files_of) {
             if let Some(file) = self.drafts.changed().find(|file| file.as_path().starts_with(aside.path.as_path())) {
                 let what = format!("the step \"{}\" renames {file}, but another step edits it", step.name);
@@ -183,7 +182,7 @@ impl DatabaseStep<'_> {
         let (mut matched, mut exists) = (apps.len(), false);
         let index = index(apps);
         for path in &paths {
-            match self.on(path, apps) {
+            match self.act_on(path, apps) {
                 Ok(None) => {}
                 Ok(Some(acted)) => {
                     exists = true;
@@ -201,7 +200,7 @@ impl DatabaseStep<'_> {
         if paths.is_empty() {
             paths::refuse_link(self.root, &rows.database)?;
             if !step.optional {
-                return Err(nothing_there(&rows.database));
+                return Err(missing_database(&rows.database));
             }
         }
         if exists && matched == 0 && step.at == Moment::Restore {
@@ -211,7 +210,7 @@ impl DatabaseStep<'_> {
     }
 
     /// `None` if the step does not apply to this database.
-    fn on(&self, path: &RelPath, apps: &[AppRecord]) -> std::result::Result<Option<sqlite::StepEffect>, Failure> {
+    fn act_on(&self, path: &RelPath, apps: &[AppRecord]) -> std::result::Result<Option<sqlite::StepEffect>, Failure> {
         let connection = self.databases.connection(path).map_err(|bug| Failure::Refused(bug.to_string()))?;
         if !sqlite::exists(connection, self.rows)? {
             return Ok(None);
@@ -262,7 +261,7 @@ pub fn id(step: &Step, place: Option<&RelPath>, name: &str) -> String {
     }
 }
 
-pub fn nothing_there(glob: &str) -> Error {
+pub fn missing_database(glob: &str) -> Error {
     Error::new(Code::AppsUnknown, format!("{glob} does not exist"))
         .hint("correct the profile; if some servers do not have it, set `optional = true` in the step")
 }

@@ -73,7 +73,6 @@ impl Tree {
 /// Whether the database of a recorded app exists. Call it before any database is open.
 ///
 /// # Errors
-///
 /// If something else is at its path. We must not drop the app's record because of that.
 pub fn is_there(root: &Path, path: &RelPath) -> Result<bool> {
     let full = path.under(root);

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_shown_as_a_person_would_type_it_and_never_obeyed_by_a_terminal() {
+    fn a_key_is_shown_as_a_user_types_it_without_control_characters() {
         let shown = [
             (ColumnValue::Null, "NULL"),
             (ColumnValue::Integer(-3), "-3"),

@@ -50,7 +50,6 @@ pub fn commit(
 /// Finishes or undoes interrupted restores, and deletes stages that were never committed. Returns a log line for each.
 ///
 /// # Errors
-///
 /// If a restore can be neither finished nor undone. Nothing may run on the volume then.
 pub fn recover(volume: &Volume) -> Result<Vec<String>> {
     let mut done = Vec::new();

@@ -22,7 +22,7 @@ use super::{
     Move, Request,
     journal::Journal,
     set::RestoreSet,
-    stage::{own_comes_back, own_goes},
+    stage::{bring_back_own, remove_own},
 };
 use crate::{
     metastore::{self, MetastoreLock},
@@ -168,12 +168,12 @@ pub fn make_folder(set: &RestoreSet) -> Result<()> {
 }
 
 /// The moves that bring back the database that a restore replaced or removed.
-pub fn comes_back(volume: &Volume, set: &RestoreSet, from: &RestoreSet, journal: &Journal) -> Result<Vec<Move>> {
+pub fn rollback_moves(volume: &Volume, set: &RestoreSet, from: &RestoreSet, journal: &Journal) -> Result<Vec<Move>> {
     if !is_moved(&journal.moves) {
         return Ok(Vec::new());
     }
     let mut moves = sidecars_go(volume, set)?;
-    moves.extend(own_comes_back(volume, set, from, NAME)?);
+    moves.extend(bring_back_own(volume, set, from, NAME)?);
     for path in sidecars() {
         let replaced = from.replaced(&path);
         if presence::exists(&replaced.under(&volume.restores()))? {
@@ -203,7 +203,7 @@ pub fn clear_beside(live: &Path, path: &RelPath) -> Result<()> {
 
 fn sidecars_go(volume: &Volume, set: &RestoreSet) -> Result<Vec<Move>> {
     let names = SIDECARS.map(|sidecar| format!("{NAME}{sidecar}"));
-    let moves: Vec<Option<Move>> = names.iter().map(|name| own_goes(volume, set, name)).collect::<Result<_>>()?;
+    let moves: Vec<Option<Move>> = names.iter().map(|name| remove_own(volume, set, name)).collect::<Result<_>>()?;
     Ok(moves.into_iter().flatten().collect())
 }
 

@@ -25,7 +25,7 @@ pub struct Move {
     /// Where the existing file moves to; `None` if the path does not exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub old: Option<RelPath>,
-    /// Where the new file comes from; `None` if there is no new one.
+    /// Where the new file comes from; `None` if nothing takes its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new: Option<RelPath>,
 }

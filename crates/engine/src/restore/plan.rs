@@ -216,7 +216,7 @@ impl Plan<'_> {
 
     fn change(&self, path: &RelPath, old: bool, new: bool) -> Move {
         let source = self.set.folder().parent().and_then(|all| self.source.strip_prefix(all).ok());
-        let source = source.expect("what is restored is staged in a restore set");
+        let source = source.expect("the source is in a restore set");
         let staged = RelPath::new(source.join(path.as_path())).expect("both parts are relative and plain");
         Move { path: path.clone(), old: old.then(|| self.set.replaced(path)), new: new.then_some(staged) }
     }

@@ -1,4 +1,4 @@
-//! What a restore would change, store by store: stages and plans the restore, compares both states, and discards the
+//! A dry run of a restore: stages and plans the restore, compares both states, and discards the
 //! stage.
 
 use std::{
@@ -13,7 +13,7 @@ use volume::presence;
 use serde::Serialize;
 
 use super::apps_policy::Quarantine;
-use super::{Request, accept, plan, preflight, put_away, set::RestoreSet, stage::Staged};
+use super::{Request, accept, plan, preflight, quarantined_files, set::RestoreSet, stage::Staged};
 use crate::{
     backup::{Progress, read_whole},
     metastore::{self, MetastoreLock},
@@ -91,7 +91,6 @@ pub struct FileChanges {
 /// Does a dry run of [`super::restore`]. It changes nothing but a scratch folder, which it deletes.
 ///
 /// # Errors
-///
 /// Like the restore, except for errors that show only while no server runs.
 pub fn preview(volume: &Volume, profile: &Profile, request: &Request, progress: &mut dyn Progress) -> Result<Preview> {
     let (manifest, contents) = read_whole(request.backup, request.key, progress)?;
@@ -99,7 +98,7 @@ pub fn preview(volume: &Volume, profile: &Profile, request: &Request, progress: 
     let remembered = QuarantineRecord::load(volume)?;
     let quarantine = Quarantine { policy: request.apps, profile, manifest: &manifest, volume: remembered.as_ref() };
     quarantine.refuse_unknown(&contents.members)?;
-    let scopes = plan::Scopes::new(&manifest.scope, &profile.scope)?.and_all_in(put_away(remembered.as_ref()));
+    let scopes = plan::Scopes::new(&manifest.scope, &profile.scope)?.and_all_in(quarantined_files(remembered.as_ref()));
     preflight::space(volume, contents.members.iter().map(|member| member.size))?;
     let set = RestoreSet::scratch(volume)?;
     let looked = (|| {

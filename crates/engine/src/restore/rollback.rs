@@ -8,10 +8,10 @@ use super::{
     commit, console, events,
     journal::{Journal, JournalState, RestoreSource},
     plan::{self, Scopes},
-    preflight, put_away,
+    preflight, quarantined_files,
     set::{self, RestoreSet, can_roll_back, journals, no_such_set},
     settings,
-    stage::{own_comes_back, stage_own},
+    stage::{bring_back_own, stage_own},
 };
 use crate::{
     metastore::MetastoreLock,
@@ -41,7 +41,6 @@ pub struct RolledBack {
 /// Undoes the restore `id`, or the newest one that can be undone. The caller holds the volume's lock.
 ///
 /// # Errors
-///
 /// `NotFound` if no restore can be undone. After any error the present state stays in place.
 pub fn rollback(volume: &Volume, id: Option<Id>, script: Option<ScriptStep>) -> Result<RolledBack> {
     put_back(volume, id, script).inspect_err(|error| events::rollback_failed(volume, error))
@@ -112,11 +111,11 @@ fn plan_moves(
     let instance = instance_after(volume, &source)?;
     let mut moves = vec![stage_own(volume, set, "instance.json", &instance.to_bytes()?, 0o644)?];
     // The record belongs to the state whose changes it describes.
-    moves.extend(own_comes_back(volume, set, from, QUARANTINE)?);
+    moves.extend(bring_back_own(volume, set, from, QUARANTINE)?);
     // Before the sidecars are listed, because reading the database may create one.
-    moves.extend(settings::comes_back(volume, set, from, journal)?);
-    moves.extend(console::comes_back(volume, set, from, journal)?);
-    let scopes = scopes.and(&journal.beyond).and_all_in(put_away(QuarantineRecord::load(volume)?.as_ref()));
+    moves.extend(settings::rollback_move(volume, set, from, journal)?);
+    moves.extend(console::rollback_moves(volume, set, from, journal)?);
+    let scopes = scopes.and(&journal.beyond).and_all_in(quarantined_files(QuarantineRecord::load(volume)?.as_ref()));
     moves.extend(plan::of_tree(volume, set, &source, &scopes)?);
     preflight::moves(volume, &moves)?;
     Ok((beyond, moves))

@@ -148,10 +148,9 @@ pub fn can_roll_back(journal: &Journal, set: &RestoreSet, all: &[Journal]) -> Re
 /// restore.
 ///
 /// # Errors
-///
 /// `NotFound` if the set does not exist; `TryAgain` while a restore is unfinished or a rollback runs.
 pub fn discard(volume: &Volume, id: Id) -> Result<u64> {
-    // After a backup we do not hold the volume's lock, so a rollback could be using what we delete.
+    // After a backup we do not hold the volume's lock, so a rollback could be using the files that we delete.
     let _lock = RestoresLock::take(volume)?;
     refuse_unfinished(volume)?;
     let folder = volume.restores().join(id.to_string());
@@ -189,7 +188,6 @@ pub fn prune(volume: &Volume, keep: jiff::SignedDuration) -> Result<()> {
 /// Refuses a volume whose state is half old and half new.
 ///
 /// # Errors
-///
 /// `TryAgain` if a restore was interrupted or is running; also if a journal cannot be read.
 pub fn refuse_unfinished(volume: &Volume) -> Result<()> {
     if !volume::restores::unfinished(volume)? {

@@ -8,14 +8,14 @@ use super::{
     Move, console,
     journal::Journal,
     set::RestoreSet,
-    stage::{own_comes_back, own_path, stage_own},
+    stage::{bring_back_own, own_path, stage_own},
 };
 use crate::metastore;
 use volume::presence;
 use volume::{Settings, Volume, error::Result, settings::FILE_NAME};
 
 /// The move of a restore. `console` says whether the stage contains the console's database, which is then final.
-pub fn after(volume: &Volume, set: &RestoreSet, apps: AppsState, console: bool) -> Result<Option<Move>> {
+pub fn restore_move(volume: &Volume, set: &RestoreSet, apps: AppsState, console: bool) -> Result<Option<Move>> {
     if console {
         let settings = metastore::settings_of(&metastore::path().under(&set.stage()), volume)?;
         return stage(volume, set, &settings).map(Some);
@@ -33,7 +33,7 @@ pub fn after(volume: &Volume, set: &RestoreSet, apps: AppsState, console: bool) 
 
 /// The move of a rollback. The settings match the database that comes back. If no database comes back and none stays,
 /// we bring back the settings that the restore replaced.
-pub fn comes_back(volume: &Volume, set: &RestoreSet, from: &RestoreSet, journal: &Journal) -> Result<Option<Move>> {
+pub fn rollback_move(volume: &Volume, set: &RestoreSet, from: &RestoreSet, journal: &Journal) -> Result<Option<Move>> {
     let is_moved = console::is_moved(&journal.moves);
     if !is_moved && metastore::is_there(volume)? {
         return Ok(None);
@@ -48,7 +48,7 @@ pub fn comes_back(volume: &Volume, set: &RestoreSet, from: &RestoreSet, journal:
     }
     let path = own_path(FILE_NAME)?;
     match journal.moves.iter().any(|change| change.path == path) {
-        true => own_comes_back(volume, set, from, FILE_NAME),
+        true => bring_back_own(volume, set, from, FILE_NAME),
         false => Ok(None),
     }
 }

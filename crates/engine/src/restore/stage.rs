@@ -66,10 +66,10 @@ impl Staged {
         }
         own.extend(match &outcome.record {
             Some(record) => Some(stage_own(volume, set, QUARANTINE, &record.to_bytes()?, 0o600)?),
-            None => own_goes(volume, set, QUARANTINE)?,
+            None => remove_own(volume, set, QUARANTINE)?,
         });
         own.extend(console.moves(volume, set)?);
-        own.extend(settings::after(volume, set, outcome.after, console.staged)?);
+        own.extend(settings::restore_move(volume, set, outcome.after, console.staged)?);
         Ok(Self {
             backup_id,
             instance,
@@ -105,7 +105,8 @@ fn unpack_members(
     let damaged = |error| complete(request.backup, request.key, error);
     let (mut reader, _) = open_file(request.backup, request.key)?;
     let backup_id = reader.header().id;
-    let mut stager = Stager::new(&set.stage(), Owners { given: request.owner, live: Some(volume.root().to_owned()) })?;
+    let mut stager =
+        Stager::new(&set.stage(), Owners { requested: request.owner, live: Some(volume.root().to_owned()) })?;
     let (mut members, mut record) = (0, None);
     progress.begin("staging", bytes_of_members(request.backup, request.key, manifest));
     while let Some(mut member) = reader.next_member().map_err(damaged)? {
@@ -164,18 +165,18 @@ pub fn stage_own(volume: &Volume, set: &RestoreSet, name: &str, content: &[u8], 
 }
 
 /// The move that removes one of our own files; `None` if it does not exist.
-pub fn own_goes(volume: &Volume, set: &RestoreSet, name: &str) -> Result<Option<Move>> {
+pub fn remove_own(volume: &Volume, set: &RestoreSet, name: &str) -> Result<Option<Move>> {
     let path = own_path(name)?;
     Ok(old_of(volume, set, &path)?.map(|old| Move { path, old: Some(old), new: None }))
 }
 
 /// The move that brings back one of our own files that another restore replaced, or removes it if that restore created
 /// it.
-pub fn own_comes_back(volume: &Volume, set: &RestoreSet, from: &RestoreSet, name: &str) -> Result<Option<Move>> {
+pub fn bring_back_own(volume: &Volume, set: &RestoreSet, from: &RestoreSet, name: &str) -> Result<Option<Move>> {
     let path = own_path(name)?;
     let replaced = from.replaced(&path);
     if !presence::exists(&replaced.under(&volume.restores()))? {
-        return own_goes(volume, set, name);
+        return remove_own(volume, set, name);
     }
     Ok(Some(Move { old: old_of(volume, set, &path)?, new: Some(replaced), path }))
 }

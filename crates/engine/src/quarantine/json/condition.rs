@@ -20,7 +20,6 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 /// Whether the members of a node match all conditions. A value that is not an object has no members.
 ///
 /// # Errors
-///
 /// `AppsUnknown` if a member that matters is duplicated.
 pub fn holds(conditions: &BTreeMap<String, Condition>, node: RawValue<'_>, pointer: &str) -> Result<bool> {
     for (name, condition) in conditions {
@@ -99,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_compared_by_what_they_are() {
+    fn numbers_are_compared_by_value() {
         for (wanted, text) in [
             (json!(1), "1"),
             (json!(1), "1.0"),
@@ -126,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_nested_is_compared_whole() {
+    fn nested_values_are_compared_completely() {
         let wanted = json!({"a": [1, {"b": "\u{e9}"}], "c": null});
         assert!(same(&wanted, value_of(" {\"c\":null, \"\\u0061\":[1.0,{\"b\":\"\\u00e9\"}]}\n")));
         for other in [
@@ -149,16 +148,16 @@ mod tests {
         assert!(node_is(one_of.clone(), "{}") && node_is(one_of.clone(), r#"{"x": false}"#));
         assert!(!node_is(one_of.clone(), r#"{"x": true}"#) && !node_is(one_of, r#"{"x": null}"#));
         assert!(node_is(not(Condition::Absent), r#"{"x": null}"#));
-        assert!(node_is(not(is(json!("no"))), "{}"), "what is absent is anything else");
+        assert!(node_is(not(is(json!("no"))), "{}"), "an absent member differs from every value");
         let prefix = Condition::Prefix("http:".to_owned());
         assert!(node_is(prefix.clone(), r#"{"x": "\u0068ttp://"}"#));
         assert!(!node_is(prefix.clone(), r#"{"x": "xhttp:"}"#) && !node_is(prefix.clone(), r#"{"x": 1}"#));
-        assert!(node_is(not(prefix), "[]"), "what is no object has no members");
+        assert!(node_is(not(prefix), "[]"), "a value that is not an object has no members");
         assert!(node_is(is(json!(null)), r#"{"x": null}"#) && !node_is(is(json!(null)), "{}"));
     }
 
     #[test]
-    fn a_member_that_stands_twice_is_an_error_where_it_counts() {
+    fn a_duplicate_member_is_an_error_if_it_matters() {
         let conditions = BTreeMap::from([("x".to_owned(), Condition::Absent)]);
         let error = holds(&conditions, value_of(r#"{"x": 1, "x": 2}"#), "/a").expect_err("which?");
         assert_eq!(error.message(), r#"/a has two members "x""#);

@@ -245,7 +245,7 @@ mod tests {
         for (name, value, old) in done.iter().rev() {
             old.check().expect("sound");
             let Ok(Undone::Done(back)) = put_back(&text, name, value.as_ref(), old) else {
-                panic!("{name} of {text} is not put back")
+                panic!("{name} of {text} is not restored")
             };
             text = back;
         }
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_comes_back_as_it_was_spelt() {
+    fn a_restored_value_keeps_its_spelling() {
         for old in ["1e400", "12345678901234567890", "1.0", "-0", r#""\u0041\/""#, "{ \"a\" :1 }", "[\r\n]", "null"] {
             there_and_back(
                 &format!("{{\t\"x\" : {old} , \"y\":2}}"),
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_is_put_in_as_its_like_are_spaced() {
+    fn an_added_member_is_spaced_like_its_neighbours() {
         let put_in = [("n", Some(json!(true)))];
         there_and_back("{}", &put_in, r#"{"n": true}"#);
         there_and_back("{ \n}", &put_in, "{\"n\": true \n}");
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_taken_away_comes_back_to_its_place() {
+    fn a_removed_member_returns_to_its_place() {
         let text = "{ \"a\": 1 ,\n\"b\" : [ 2 ], \"c\":3 }";
         there_and_back(text, &[("a", None)], "{ \"b\" : [ 2 ], \"c\":3 }");
         there_and_back(text, &[("b", None)], "{ \"a\": 1, \"c\":3 }");
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_so_already_is_not_touched() {
+    fn setting_the_same_value_changes_nothing() {
         assert!(matches!(set(r#"{"a": 1.0}"#, "a", Some(&json!(1))), Ok(None)));
         assert!(matches!(set("{}", "a", None), Ok(None)));
         assert!(matches!(set(r#"{"a": 1, "a": 2}"#, "a", None), Err(DuplicateName)));
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_quarantine_wrote_is_put_back() {
+    fn only_values_that_quarantine_wrote_are_restored() {
         let old = Old::Value("1.0".to_owned());
         assert!(matches!(back(r#"{"x": 2}"#, Some(json!(0)), &old), Undone::Changed));
         assert!(matches!(back("{}", Some(json!(0)), &old), Undone::Changed));
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_taken_away_finds_a_place_in_what_was_rewritten() {
+    fn a_removed_member_returns_to_a_rewritten_object() {
         let Ok(Some((_, after_a))) = set(r#"{"a": 1, "x": 2, "b": 3}"#, "x", None) else { panic!("taken away") };
         let Ok(Some((_, first))) = set(r#"{"x": 2, "b": 3}"#, "x", None) else { panic!("taken away") };
         let Ok(Some((_, only))) = set(r#"{ "x": 2 }"#, "x", None) else { panic!("taken away") };
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_memory_is_found_out() {
+    fn a_damaged_record_is_detected() {
         for bad in [r#"{"value": "1, \"y\": 2"}"#, r#"{"value": ""}"#] {
             let old: Old = serde_json::from_str(bad).expect("parses");
             assert!(old.check().is_err(), "{bad}");

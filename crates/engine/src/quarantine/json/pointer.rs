@@ -48,7 +48,6 @@ impl Pointer {
     /// The nodes that match, in document order.
     ///
     /// # Errors
-    ///
     /// `AppsUnknown` for a duplicate name on the way.
     pub fn nodes<'a>(&self, document: RawValue<'a>) -> Result<Vec<FoundNode<'a>>> {
         let mut nodes = vec![FoundNode { pointer: String::new(), value: document }];
@@ -181,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_star_is_any_element_and_any_member() {
+    fn a_star_matches_any_element_and_any_member() {
         let text = r#"{"rooms": {"a~b": {"hooks": [1, 2]}, "c": {"hooks": {"x/y": 3}}, "d": {"hooks": null}, "e": 4}}"#;
         assert_eq!(
             places(text, "/rooms/*/hooks/*"),
@@ -190,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_no_node() {
+    fn a_pointer_to_nothing_has_no_nodes() {
         let text = r#"{"a": [1, {"b": 2}], "c": "text", "01": [1]}"#;
         for pointer in [
             "/x",
@@ -212,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_what_it_says_however_it_is_written() {
+    fn names_are_compared_after_unescaping() {
         let text = "{\"\\u0065n\\u0061bled\": 1, \"\\ud83d\\ude00\": 2, \"\\ud83d\": 3, \"\u{e9}\": 4}";
         assert_eq!(found(text, "/enabled")[0].1, "1");
         assert_eq!(found(text, "/\u{1f600}")[0].1, "2");
@@ -221,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_stands_twice_is_an_error_where_it_is_passed() {
+    fn a_duplicate_name_is_an_error_if_a_pointer_passes_it() {
         let text = r#"{"a": {"x": 1, "\u0078": 2}, "b": {"y": 1}}"#;
         let error = |pointer: &str| {
             let document = document(text.as_bytes()).expect("JSON");
@@ -229,12 +228,12 @@ mod tests {
         };
         assert_eq!(error("/a/x").message(), r#"/a has two members "x""#);
         assert_eq!(error("/*/*").code(), Code::AppsUnknown);
-        assert_eq!(places(text, "/*"), ["/a", "/b"], "nobody looked into it");
+        assert_eq!(places(text, "/*"), ["/a", "/b"], "no pointer passes through the duplicate");
         assert_eq!(places(text, "/*/y"), ["/b/y"]);
     }
 
     #[test]
-    fn a_pointer_that_makes_no_sense_is_named() {
+    fn an_invalid_pointer_is_named() {
         for bad in ["a", "*", "/a~2", "/~", "/a~", "#/a"] {
             let error = Pointer::new(bad).expect_err(bad);
             assert!(error.message().contains(&format!("{bad:?}")), "{error}");

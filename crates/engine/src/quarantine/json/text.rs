@@ -43,7 +43,6 @@ pub enum Shape {
 /// Parses a document.
 ///
 /// # Errors
-///
 /// `AppsUnknown` if it is not JSON (RFC 8259) in UTF-8. A leading byte order mark is ignored.
 pub fn document(bytes: &[u8]) -> Result<RawValue<'_>> {
     let unusable = |why: String| Error::new(Code::AppsUnknown, why).hint("fix the file, or use another backup");
@@ -235,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn surrogates_that_stand_alone_are_kept_apart() {
+    fn unpaired_surrogates_are_distinguished() {
         let text = r#"["\ud83d", "\ude00", "\ud83d\ude00", "\ud83dx"]"#;
         let said: Vec<_> = document(text.as_bytes()).expect("JSON").elements().map(RawValue::decoded).collect();
         assert!(said.iter().all(Option::is_some), "{said:?}");
@@ -254,7 +253,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_spans_are_what_serde_json_sees(
+        fn the_ranges_match_serde_json(
             text in prop::sample::select(TEXTS.to_vec()),
             changes in prop::collection::vec((any::<prop::sample::Index>(), prop::sample::select(b" []{},:\"\\u0e-.1tfn\n\x01\x80\xe9".to_vec())), 0..4),
         ) {

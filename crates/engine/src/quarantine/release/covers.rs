@@ -14,7 +14,7 @@ use seqbac_header::RelPath;
 /// Database, table and key.
 type RowId = (RelPath, String, Vec<(String, ColumnValue)>);
 
-/// What stays changed, with the name of the last step that changed it.
+/// Everything that stays changed, with the name of the last step that changed it.
 #[derive(Default)]
 pub struct Covers {
     rows: HashMap<RowId, String>,

@@ -12,7 +12,7 @@ use profile::step::{Rows, Step};
 use seqbac_header::RelPath;
 use volume::error::Result;
 
-/// Runs a step on every database that it names. A newer version of the server may lack what it needs; then there is
+/// Runs a step on every database that it names. A newer version of the server may lack its tables or columns; then there is
 /// nothing to do, and we only warn.
 pub fn act(databases: &Databases, tree: &Tree, step: &Step, rows: &Rows, warnings: &mut Vec<String>) -> Result<()> {
     let paths = tree.databases(&rows.database)?;

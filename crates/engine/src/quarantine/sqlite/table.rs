@@ -94,7 +94,7 @@ impl Table {
         self.sql.trim_start_matches("main.").trim_matches('"')
     }
 
-    /// What identifies a row while a step acts: the `rowid`, or the primary key of a table that has none.
+    /// The columns that identify a row while a step acts: the `rowid`, or the primary key of a table that has none.
     pub fn locator(&self) -> Key {
         match self.rowid {
             Some(rowid) => Key { names: vec![rowid.to_owned()], sql: vec![rowid.to_owned()] },
