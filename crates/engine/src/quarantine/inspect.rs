@@ -50,8 +50,8 @@ pub fn inspect_unreplaced(
         };
         for path in paths.into_iter().filter(|path| !is_replaced(path)) {
             let Some(literal) = path.as_path().to_str().map(globset::escape) else { continue };
-            let looks = inspect(root, &[only(step, literal)])?;
-            if looks.iter().any(|look| !look.apps.is_empty()) {
+            let inspections = inspect(root, &[only(step, literal)])?;
+            if inspections.iter().any(|inspection| !inspection.apps.is_empty()) {
                 found.push((step.name.clone(), path));
             }
         }
@@ -72,7 +72,7 @@ fn only(step: &Step, path: String) -> Step {
 }
 
 fn inspect_step(root: &Path, tree: &Tree, step: &Step) -> Result<StepInspection> {
-    let mut look = StepInspection {
+    let mut inspection = StepInspection {
         step: step.name.clone(),
         at: step.at,
         apps: Vec::new(),
@@ -81,34 +81,34 @@ fn inspect_step(root: &Path, tree: &Tree, step: &Step) -> Result<StepInspection>
         absent: false,
     };
     match &step.action {
-        Action::Sqlite(rows) => inspect_rows(root, tree, step, rows, &mut look)?,
+        Action::Sqlite(rows) => inspect_rows(root, tree, step, rows, &mut inspection)?,
         Action::Json(nodes) => {
-            look.apps = Drafts::inspect(root, &step.name, nodes)?;
-            note_missing(root, &nodes.files, &mut look)?;
+            inspection.apps = Drafts::inspect(root, &step.name, nodes)?;
+            note_missing(root, &nodes.files, &mut inspection)?;
         }
         Action::File(files) => {
             if !file::inspect(root, files)?.is_empty() {
-                look.apps.push(step.name.clone());
+                inspection.apps.push(step.name.clone());
             }
-            note_missing(root, &files.files, &mut look)?;
+            note_missing(root, &files.files, &mut inspection)?;
         }
-        Action::Env(_) | Action::Args(_) => look.apps.push(step.name.clone()),
+        Action::Env(_) | Action::Args(_) => inspection.apps.push(step.name.clone()),
     }
-    Ok(look)
+    Ok(inspection)
 }
 
-fn note_missing(root: &Path, glob: &str, look: &mut StepInspection) -> Result<()> {
-    if look.apps.is_empty() && paths::is_nothing(root, glob)? {
-        look.missing.push(format!("{glob} does not exist"));
+fn note_missing(root: &Path, glob: &str, inspection: &mut StepInspection) -> Result<()> {
+    if inspection.apps.is_empty() && paths::is_nothing(root, glob)? {
+        inspection.missing.push(format!("{glob} does not exist"));
     }
     Ok(())
 }
 
-fn inspect_rows(root: &Path, tree: &Tree, step: &Step, rows: &Rows, look: &mut StepInspection) -> Result<()> {
+fn inspect_rows(root: &Path, tree: &Tree, step: &Step, rows: &Rows, inspection: &mut StepInspection) -> Result<()> {
     let paths = tree.databases(&rows.database)?;
     let mut exists = paths.is_empty();
     if paths.is_empty() {
-        look.missing.push(format!("{} does not exist", rows.database));
+        inspection.missing.push(format!("{} does not exist", rows.database));
     }
     for path in &paths {
         let source = Source::open(&path.under(root), BUSY_TIMEOUT)?;
@@ -123,11 +123,11 @@ fn inspect_rows(root: &Path, tree: &Tree, step: &Step, rows: &Rows, look: &mut S
         };
         exists = true;
         match found {
-            Ok(keys) => look.apps.extend(keys.iter().map(|key| id(step, place, key))),
-            Err(Failure::Missing(what)) => look.missing.push(format!("{path}: {what}")),
+            Ok(keys) => inspection.apps.extend(keys.iter().map(|key| id(step, place, key))),
+            Err(Failure::Missing(what)) => inspection.missing.push(format!("{path}: {what}")),
             Err(failure) => return Err(explain(path, &failure)),
         }
     }
-    look.absent = !exists;
+    inspection.absent = !exists;
     Ok(())
 }

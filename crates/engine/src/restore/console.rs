@@ -135,8 +135,8 @@ fn has_apps_on(volume: &Volume) -> Result<bool> {
     if !metastore::is_there(volume)? {
         return Ok(false);
     }
-    let looks = apps::inspect(volume.root(), &apps::console_steps()?)?;
-    Ok(looks.iter().any(|look| !look.apps.is_empty()))
+    let inspections = apps::inspect(volume.root(), &apps::console_steps()?)?;
+    Ok(inspections.iter().any(|inspection| !inspection.apps.is_empty()))
 }
 
 /// Stages a copy of the volume's own database. Returns false if the volume has none.

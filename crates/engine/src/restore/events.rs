@@ -19,9 +19,9 @@ pub fn done(volume: &Volume, journal: &Journal) {
             let event = Event::new(Kind::RestoreApplied).about(Path::new(file)).with("Created", created.to_string());
             record(volume, &event.with("RestoreId", journal.id.to_string()));
             if *apps == AppsState::Off
-                && let Ok(Some(memory)) = QuarantineRecord::load(volume)
+                && let Ok(Some(quarantine)) = QuarantineRecord::load(volume)
             {
-                switched_off(volume, memory.apps().count());
+                switched_off(volume, quarantine.apps().count());
             }
         }
         RestoreSource::Rollback { of } => {

@@ -101,7 +101,7 @@ pub fn preview(volume: &Volume, profile: &Profile, request: &Request, progress: 
     let scopes = plan::Scopes::new(&manifest.scope, &profile.scope)?.and_all_in(quarantined_files(remembered.as_ref()));
     preflight::space(volume, contents.members.iter().map(|member| member.size))?;
     let set = RestoreSet::scratch(volume)?;
-    let looked = (|| {
+    let result = (|| {
         let mut staged = Staged::of(volume, &set, &quarantine, request, MetastoreLock::shared, progress)?;
         let moves = plan::of_tree(volume, &set, &set.stage(), &scopes)?;
         preflight::moves(volume, &moves)?;
@@ -116,12 +116,12 @@ pub fn preview(volume: &Volume, profile: &Profile, request: &Request, progress: 
         };
         let ours = staged.own_files().into_iter().filter(|change| change.path == metastore::path());
         for change in ours.chain(moves) {
-            look(volume.root(), &set.stage(), &change.path, &mut preview)?;
+            compare_path(volume.root(), &set.stage(), &change.path, &mut preview)?;
         }
         Ok(preview)
     })();
     durable::remove_tree(set.folder())?;
-    looked
+    result
 }
 
 fn switched_off(record: Option<&QuarantineRecord>) -> Vec<SwitchedOff> {
@@ -140,14 +140,14 @@ impl Preview {
     }
 }
 
-fn look(live: &Path, staged: &Path, path: &RelPath, preview: &mut Preview) -> Result<()> {
+fn compare_path(live: &Path, staged: &Path, path: &RelPath, preview: &mut Preview) -> Result<()> {
     let (old, new) = (path.under(live), path.under(staged));
     let kind = |path: &Path| -> Result<_> { Ok(presence::entry(path)?.map(|meta| meta.file_type())) };
     let (old_kind, new_kind) = (kind(&old)?, kind(&new)?);
     let is_dir = |kind: Option<fs::FileType>| kind.is_some_and(|kind| kind.is_dir());
     if is_dir(old_kind) || is_dir(new_kind) {
         for name in names(&old)?.chain(names(&new)?).collect::<BTreeSet<_>>() {
-            look(live, staged, &path.child(&name), preview)?;
+            compare_path(live, staged, &path.child(&name), preview)?;
         }
     }
     let file = |kind: Option<fs::FileType>| kind.filter(|kind| !kind.is_dir());
