@@ -123,7 +123,7 @@ fn a_backup_that_a_restore_was_cut_off_in_is_refused() {
     restore.arg(data.root()).args(["restore", "-y", "--from-latest"]);
     assert!(!restore.output().expect("strace runs").status.success());
     let backup = Ran::from(backup.wait_with_output().expect("ends"));
-    backup.fails(75, &["was restored while the backup was made"]);
+    backup.fails(75, &["was restored while the backup was taken"]);
     data.moorline(&["backup"]).fails(75, &["unfinished"]);
     data.moorline(&["init"]).succeeds();
     assert_eq!(data.read("config.json"), "{\"a\": 1}\n");

@@ -12,7 +12,7 @@ use console::{
     schedule::Schedule,
     scheduler::{Decider, Observation, Step},
 };
-use engine::backup::{self, Destination, Job, Kind, Silent, Verifications};
+use engine::backup::{self, BackupKind, Destination, Job, Silent, Verifications};
 use jiff::{SignedDuration, Timestamp};
 use profile::{Choice, Profile};
 use seqbac_header::SecretKey;
@@ -90,7 +90,7 @@ impl World {
             path.exists() && *created >= slot && !volume::backups::is_in_the_future(*created, now)
         });
         assert!(again.is_none(), "a second backup at {now} for {slot}: {again:?}");
-        let path = self.take(&self.key, &self.instance, Kind::Scheduled, now);
+        let path = self.take(&self.key, &self.instance, BackupKind::Scheduled, now);
         backup::prune(&self.volume, &self.key, KEEP, now).expect("pruned");
         assert!(path.exists(), "the new backup went");
         self.taken.insert(path, (now, slot));
@@ -103,7 +103,7 @@ impl World {
         self.verified += 1;
     }
 
-    fn take(&self, key: &SecretKey, instance: &Instance, kind: Kind, now: Timestamp) -> PathBuf {
+    fn take(&self, key: &SecretKey, instance: &Instance, kind: BackupKind, now: Timestamp) -> PathBuf {
         let (volume, profile) = (&self.volume, &self.profile);
         let job = Job { volume, instance, profile, key, kind, check: true, may_be_empty: false, now };
         backup::take(&job, Destination::Backups, &mut Silent).expect("taken").summary.file
@@ -117,7 +117,7 @@ impl World {
         let path = match chance.below(5) {
             0 => write(&folder, &format!("seq_{day}.seqbac"), b"made by hand"),
             1 => write(&folder, &format!("app_{day}-x.seqbac"), b""),
-            2 => self.take(&self.key, &self.instance, Kind::Immediate, now),
+            2 => self.take(&self.key, &self.instance, BackupKind::Immediate, now),
             3 => self.another_instances(now),
             _ => write(&folder, "notes.txt", now.to_string().as_bytes()),
         };
@@ -127,7 +127,7 @@ impl World {
     /// A copy of somebody else's folder.
     fn another_instances(&self, now: Timestamp) -> PathBuf {
         let other = Self::new(self.schedule);
-        let made = other.take(&other.key, &other.instance, Kind::Scheduled, now);
+        let made = other.take(&other.key, &other.instance, BackupKind::Scheduled, now);
         let name = format!("seq_{}-{}.seqbac", now.strftime("%Y%m%d"), &other.instance.id.to_string()[..8]);
         let path = self.volume.backups().join(name);
         fs::copy(made, &path).expect("copied");
@@ -137,7 +137,7 @@ impl World {
     fn check(&self, now: Timestamp) {
         let listed = backup::list(&self.volume.backups(), Some(&self.key)).expect("listed");
         let sound = listed.backups.iter().filter(|one| {
-            one.kind == Kind::Scheduled && one.instance_id == Some(self.instance.id) && one.verified == Some(true)
+            one.kind == BackupKind::Scheduled && one.instance_id == Some(self.instance.id) && one.verified == Some(true)
         });
         let (future, kept): (Vec<_>, Vec<_>) =
             sound.partition(|one| volume::backups::is_in_the_future(one.created, now));

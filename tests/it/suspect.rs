@@ -63,7 +63,7 @@ fn a_store_of_files_without_a_file_is_suspect_and_a_directory_is_no_file() {
     scheduled(&data, &named).succeeds();
     std::fs::remove_dir_all(data.path("conf/deep")).expect("removed");
     let ran = scheduled(&data, &named);
-    assert!(ran.stderr.contains("conf had files in the last backup, and has none now"), "{ran:#?}");
+    assert!(ran.stderr.contains("conf matched files in the last backup, but matches none now"), "{ran:#?}");
     ran.succeeds();
     assert_eq!(suspect(&data), [true, false]);
 }

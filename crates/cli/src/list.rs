@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::{Context, key::KeyArguments, output};
-use engine::backup::{self, Kind};
+use engine::backup::{self, BackupKind};
 use seqbac_header::relpath::AsJson;
 use volume::error::Result;
 
@@ -34,7 +34,7 @@ impl List {
         }
         let rows = listed.backups.iter().map(|backup| {
             let name = backup.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let kind = if backup.kind == Kind::Scheduled { "scheduled" } else { "immediate" };
+            let kind = if backup.kind == BackupKind::Scheduled { "scheduled" } else { "immediate" };
             let sound = match backup.verified {
                 Some(true) if backup.suspect == Some(true) => "suspect",
                 Some(true) => "yes",

@@ -15,7 +15,7 @@ use super::{
     entities::{Links, links},
     failure::HttpResult,
 };
-use engine::backup::{self, Kind, Summary};
+use engine::backup::{self, BackupKind, Summary};
 use seqbac_header::Id;
 use volume::{
     Instance,
@@ -144,7 +144,7 @@ fn from_summary(summary: Summary, (key, instance): (Id, Option<Id>)) -> BackupFi
         filename,
         file_size_bytes: summary.bytes,
         links: all,
-        kind: if summary.kind == Kind::Scheduled { "Scheduled" } else { "Immediate" }.to_owned(),
+        kind: if summary.kind == BackupKind::Scheduled { "Scheduled" } else { "Immediate" }.to_owned(),
         is_sound: summary.verified,
         is_own_key: summary.key_fingerprint == key,
         key_fingerprint: summary.key_fingerprint.to_string(),

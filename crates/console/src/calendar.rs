@@ -59,7 +59,7 @@ pub(crate) async fn of(console: &Arc<Console>) -> Result<Vec<Day>> {
 fn read_days(console: &Console, now: Timestamp) -> Result<Vec<Day>> {
     let volume = &console.volume;
     let instance = Instance::load(volume)?.map(|instance| instance.id);
-    let listed = backup::in_sight(volume, None)?.backups;
+    let listed = backup::list_volume(volume, None)?.backups;
     let ours = listed.iter().filter(|one| one.instance_id == instance && !is_in_the_future(one.created, now));
     let files = ours.filter_map(|one| Some((one.created, one.file.file_name()?.to_string_lossy().into_owned())));
     let kinds = [Kind::BackupFailed, Kind::BackupMissed].map(Kind::name);

@@ -130,7 +130,7 @@ impl Facts {
         let volume = &console.volume;
         let sight = scheduler::Observation::of(volume, &console.profile, &console.key, now)?;
         let (instance, key) = (Instance::load(volume)?, console.key.fingerprint());
-        let listed = backup::in_sight(volume, Some(&console.key))?;
+        let listed = backup::list_volume(volume, Some(&console.key))?;
         let damaged = instance.as_ref().map(|instance| backup::damaged(&listed, instance.id, key).count());
         Ok(Self {
             now,
@@ -167,8 +167,8 @@ impl Facts {
                 file_size_bytes: newest.bytes,
             }),
             age_seconds: age.map(|age| age.as_secs().max(0)),
-            scheduled_kept: of_kind(backup::Kind::Scheduled),
-            immediate_kept: of_kind(backup::Kind::Immediate),
+            scheduled_kept: of_kind(backup::BackupKind::Scheduled),
+            immediate_kept: of_kind(backup::BackupKind::Immediate),
             damaged,
             verified_at: self.verifications.at,
             last_result,
@@ -294,7 +294,7 @@ mod tests {
             file: "/data/Backups/seq_20260310.seqbac".into(),
             id: Id([3; 16]),
             created: at(created),
-            kind: backup::Kind::Scheduled,
+            kind: backup::BackupKind::Scheduled,
             bytes: 10,
             verified: Some(true),
             key_fingerprint: Id([2; 16]),

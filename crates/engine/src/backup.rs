@@ -1,7 +1,7 @@
-//! Backups: one made, read back, listed; which ones are kept.
+//! Backups: take one, verify it, list a folder of them, and remove expired ones.
 //!
-//! A backup is one `.seqbac` file with a `manifest.json` ([`Manifest`]), the server's state under `state/`, and what
-//! moorline itself remembers under `moorline/`. Its name is final only once it is complete, flushed and read back.
+//! A backup is one `.seqbac` file with a `manifest.json` ([`Manifest`]), the server's state under `state/`, and
+//! moorline's own records under `moorline/`. It gets its final name only after it was completed, flushed and read back.
 
 mod catalog;
 mod damaged;
@@ -21,18 +21,25 @@ mod verifications;
 mod verify;
 
 pub use self::{
-    catalog::{Listed, Skipped, Summary, in_sight, is_due, list, newest_of_instance, newest_scheduled, opens, summary},
+    catalog::{
+        Listed, Skipped, Summary, is_due, list, list_volume, newest_of_instance, newest_scheduled, opens, summary,
+    },
     damaged::{Damaged, damaged},
     extract::{Output, extract},
     inspect::{Inspection, inspect},
-    manifest::{Kind, MEMBER_PREFIX, Manifest, metastore_member, quarantine_member, state_of},
+    manifest::{BackupKind, Manifest},
     name::{EXTENSION, immediate, scheduled},
-    progress::{Counted, Progress, Silent},
-    quarantine::read_memory,
-    retention::{expired, prune},
+    progress::{Progress, Silent},
+    retention::prune,
     stores::refuse_missing,
     take::{Destination, Job, Taken, take},
-    totals::bytes_of_members,
     verifications::Verifications,
-    verify::{Report, complete, open_file, read_whole, verify},
+    verify::{Report, verify},
+};
+pub(crate) use self::{
+    manifest::{metastore_member, quarantine_member, state_of},
+    progress::Counted,
+    quarantine::read_quarantine_record,
+    totals::bytes_of_members,
+    verify::{complete, open_file, read_whole},
 };

@@ -159,7 +159,7 @@ fn a_step_on_what_is_no_part_of_the_state_is_told_though_it_is_there() {
 fn a_check_on_a_volume_ends_as_a_backup_or_a_restore_would() {
     let data = Data::with_state();
     let (_folder, lacks_store) = written(&FOR_ROWS.replace("'app.db']", "'app.db', 'b.db']"));
-    let ran = check(&data, &lacks_store).fails(10, &["b.db, which is not there"]);
+    let ran = check(&data, &lacks_store).fails(10, &["b.db, which does not exist"]);
     assert_eq!(ran.json()["problems"][0]["code"], "NotFound");
     let (_folder, lacks_table) = written(&FOR_ROWS.replace("table = 't'", "table = 'hooks'"));
     let ran = check(&data, &lacks_table)

@@ -59,7 +59,7 @@ fn a_database_that_is_named_and_missing_fails_the_backup_by_its_name() {
     let described = Described::by("[state]\nsqlite = ['app.db', 'sub/more.db', 'cache*.db']\nfiles = ['conf/**']\n");
     let said = described.data.path("sub/more.db").display().to_string();
     let ran = described.moorline(&["backup", "--json"]);
-    let ran = ran.fails(10, &["the profile my server names the database ", &said, "which is not there"]);
+    let ran = ran.fails(10, &["the profile my server names the database ", &said, "which does not exist"]);
     assert_eq!(ran.json()["code"], "NotFound");
     assert_eq!(names(&described.data.path("Backups")), Vec::<String>::new());
     described.data.database("sub/more.db", "delete", &["x"]);
@@ -94,7 +94,7 @@ fn a_database_that_is_none_fails_the_backup_and_not_the_restore_that_replaces_it
         drop(fs::remove_file(described.data.path(sidecar)));
     }
     described.data.file("app.db", "no longer a database at all");
-    described.moorline(&["backup"]).fails(2, &["the profile my server calls ", "app.db a SQLite database"]);
+    described.moorline(&["backup"]).fails(2, &["the profile my server names ", "app.db as a SQLite database"]);
     described.moorline(&["restore", "-y", "--from-latest"]).succeeds();
     assert_eq!(described.data.rows("app.db"), ["one", "two", "three"]);
 }
@@ -107,7 +107,7 @@ fn a_store_that_is_missing_keeps_no_server_down() {
     let start = volume.run(["/bin/echo", "up"]).env("MOORLINE_NO_BOOT_BACKUP", "0");
     let end = start.env("MOORLINE_PROFILE", volume.beside("p.toml")).wait();
     assert_eq!((end.code, end.out.as_str()), (0, "up\n"), "{end}");
-    assert!(end.err.contains("app.db, which is not there") && end.err.contains("no backup was made"), "{end}");
+    assert!(end.err.contains("app.db, which does not exist") && end.err.contains("no backup was made"), "{end}");
 }
 
 #[test]

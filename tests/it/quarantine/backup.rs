@@ -100,7 +100,7 @@ fn a_backup_beside_which_a_start_releases_apps_is_refused() {
     }
     copy.start().succeeds();
     let backup = Ran::from(backup.wait_with_output().expect("ends"));
-    backup.fails(75, &["switched off or on while the backup was made"]);
+    backup.fails(75, &["switched off or on while the backup was taken"]);
     assert!(names(&copy.path("Backups")).iter().all(|name| !name.ends_with(".tmp")));
     assert!(!copy.has_memory());
     let third = Bell::empty();

@@ -176,7 +176,7 @@ fn a_server_that_lets_nobody_read_is_a_clear_error() {
         let error = open_all(&volume.root(), &volume.survey().databases, &volume.spool(), Duration::from_millis(50));
         let error = error.expect_err("is locked");
         assert_eq!(error.code(), Code::TryAgain);
-        assert!(error.message().contains("x.db: another process keeps it locked"), "{error}");
+        assert!(error.message().contains("x.db: it is locked by another process"), "{error}");
         assert!(error.advice().is_some_and(|hint| hint.contains("locking_mode=EXCLUSIVE")));
         drop(server.stdin.take());
         server.wait().expect("ends");

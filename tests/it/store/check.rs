@@ -102,7 +102,7 @@ fn another_database_in_its_place_is_told() {
     let found = check_image(&volume.path("bank.db"), &facts).expect("checks");
     assert_eq!(
         found,
-        ["its application_id is 8, and the backup says 7", "its user_version is 43, and the backup says 42"]
+        ["its application_id is 8, but the manifest says 7", "its user_version is 43, but the manifest says 42"]
     );
 }
 

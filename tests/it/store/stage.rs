@@ -133,14 +133,14 @@ fn root_sets_owners_and_keeps_those_of_the_volume() {
     chown(volume.path("d"), Some(70), Some(71)).expect("sets");
     chown(volume.path("d/there"), Some(2000), Some(2001)).expect("sets");
     chown(volume.path("same"), Some(5), Some(6)).expect("sets");
-    let live = Owners { live: Some(volume.root()), given: None };
+    let live = Owners { live: Some(volume.root()), requested: None };
     let notes = stage_with(&volume, live, &members).expect("stages");
-    assert_eq!(notes, ["1 paths keep the owner they have on this volume, 2000:2001; in the backup it is 1000:1001"]);
+    assert_eq!(notes, ["kept the owner 2000:2001 on this volume for 1 path; in the backup it is 1000:1001"]);
     let found = ["new", "d", "d/there", "same"].map(|name| owners(&volume, name));
     assert_eq!(found, [(1000, 1001), (70, 71), (2000, 2001), (5, 6)]);
 
     let given = Volume::new();
-    let owner = Owners { live: Some(volume.root()), given: Some((9, 8)) };
+    let owner = Owners { live: Some(volume.root()), requested: Some((9, 8)) };
     assert!(stage_with(&given, owner, &members).expect("stages").is_empty());
     assert_eq!(["new", "d", "d/there"].map(|name| owners(&given, name)), [(9, 8); 3]);
 }
@@ -151,7 +151,7 @@ fn without_privileges_all_is_ours_and_said_once() {
     fs::set_permissions(volume.out(""), PermissionsExt::from_mode(0o777)).expect("sets");
     let members = [(Entry { uid: 1000, ..file("x", "a") }, "a"), (Entry { uid: 1000, ..file("d/y", "b") }, "b")];
     let notes = as_nobody(|| stage(&volume, &members).expect("stages"));
-    assert_eq!(notes, ["2 paths belong to this user now, and to another in the backup: only root can set owners"]);
+    assert_eq!(notes, ["2 paths now owned by the current user instead of the owner in the backup, because only root can set owners"]);
     assert_eq!(volume.out("x").metadata().expect("is there").mode() & 0o7777, 0o640);
 }
 

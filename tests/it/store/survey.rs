@@ -1,5 +1,6 @@
 //! What is state, what is left out, and why.
 
+use engine::store::Matcher;
 use std::{
     fs,
     os::unix::{
@@ -99,10 +100,10 @@ fn what_is_neither_file_nor_directory_is_noted_and_never_blocks() {
     assert_eq!(
         notes,
         [
-            "out: leads out of the volume, to /etc/passwd: the link is kept, not what it leads to",
+            "out: points outside the volume, to /etc/passwd: the backup contains the link, but not its target",
             "pipe: left out: a named pipe",
             "socket: left out: a socket",
-            "up: leads out of the volume, to ../../x: the link is kept, not what it leads to",
+            "up: points outside the volume, to ../../x: the backup contains the link, but not its target",
         ]
     );
 }
@@ -134,7 +135,7 @@ fn a_database_among_the_files_of_a_profile_is_read_as_a_database() {
 fn a_file_that_the_profile_calls_a_database_and_is_none_is_told_apart() {
     let volume = Volume::new();
     volume.write("x.db", "encrypted");
-    let matcher = scope(&["*.db"], &["**"], &[]).compile().expect("compiles");
+    let matcher = Matcher::of(&scope(&["*.db"], &["**"], &[])).expect("compiles");
     let survey = survey::survey(&volume.root(), &matcher).expect("looks");
     assert_eq!(survey.not_databases.iter().map(ToString::to_string).collect::<Vec<_>>(), ["x.db"]);
     assert!(survey.files.is_empty() && survey.databases.is_empty(), "{survey:?}");
@@ -147,7 +148,7 @@ fn where_no_store_of_the_profile_leads_nobody_looks() {
     volume.write("conf/a", "a");
     volume.write("cache/deep/b", "b");
     mkfifo(&volume.path("cache/pipe"), Mode::S_IRWXU).expect("makes a pipe");
-    let named = scope(&[], &["conf/**", "*.yaml"], &[]).compile().expect("compiles");
+    let named = Matcher::of(&scope(&[], &["conf/**", "*.yaml"], &[])).expect("compiles");
     let found = survey::survey(&volume.root(), &named).expect("looks");
     assert_eq!(found.files.iter().map(|found| found.path.to_string()).collect::<Vec<_>>(), ["conf", "conf/a"]);
     assert!(found.notes.is_empty(), "{:?}", found.notes);
@@ -165,7 +166,7 @@ fn second_names_of_a_databases_own_files_are_never_read() {
     assert_eq!(
         notes,
         [
-            "innocent: left out: a second name of a database's own file",
+            "innocent: left out: a hard link to a file of a database",
             "y.db: the same file as x.db: SQLite does not support a database with two names",
         ]
     );
@@ -174,7 +175,7 @@ fn second_names_of_a_databases_own_files_are_never_read() {
 #[test]
 fn a_volume_without_state_is_told_from_one_with() {
     let volume = Volume::new();
-    let everything = Scope::everything().compile().expect("compiles");
+    let everything = Matcher::of(&Scope::everything()).expect("compiles");
     let holds = |matcher| holds_state(&volume.root(), matcher).expect("looks");
     for name in [".moorline/lock", "Init/a.sh", "Backups/x.seqbac"] {
         volume.write(name, "ours");
@@ -184,14 +185,14 @@ fn a_volume_without_state_is_told_from_one_with() {
     assert!(!holds(&everything), "directories and backups alone are none");
     volume.write("a/b/c/d", "");
     assert!(holds(&everything));
-    assert!(!holds(&scope(&["*.db"], &[], &[]).compile().expect("compiles")));
+    assert!(!holds(&Matcher::of(&scope(&["*.db"], &[], &[])).expect("compiles")));
 }
 
 #[test]
 fn what_cannot_be_read_is_an_error() {
     let volume = Volume::new();
     volume.write("secret", "x");
-    let look = || survey::survey(&volume.root(), &Scope::everything().compile().expect("compiles"));
+    let look = || survey::survey(&volume.root(), &Matcher::of(&Scope::everything()).expect("compiles"));
     fs::set_permissions(volume.path("secret"), fs::Permissions::from_mode(0o000)).expect("sets");
     let error = as_nobody(look).expect_err("refuses");
     assert!(error.message().contains("data/secret: permission denied"), "{error}");

@@ -45,7 +45,7 @@ impl Observation {
             Ok(()) => backup::newest_scheduled(&volume.backups(), key, instance.id, now)?,
             Err(_) => None,
         };
-        let oldest = backup::in_sight(volume, None)?
+        let oldest = backup::list_volume(volume, None)?
             .backups
             .into_iter()
             .filter(|one| one.instance_id == Some(instance.id) && one.key_fingerprint == key.fingerprint())

@@ -1,5 +1,6 @@
-//! The backups in a folder: what each one's header and manifest say, and which is the newest of an instance.
+//! The backups in a folder: their headers and manifests, and the newest one of an instance.
 
+use crate::store::Matcher;
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
@@ -9,7 +10,7 @@ use volume::presence;
 
 use serde::Serialize;
 
-use super::{Kind, Manifest, name};
+use super::{BackupKind, Manifest, name};
 use crate::{metastore, store::holds_state};
 use profile::Profile;
 use seqbac::{Header, Reader};
@@ -19,56 +20,53 @@ use volume::{
     error::{Code, Error, IoContext, Result},
 };
 
-/// One backup, as `--json` shows it.
+/// One backup, as shown by `--json`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Summary {
-    /// Where it is.
+    /// Path of the backup file.
     #[serde(serialize_with = "relpath::as_json")]
     pub file: PathBuf,
-    /// Its id.
+    /// Random id in the header.
     pub id: Id,
-    /// When its transactions were open.
+    /// When its transactions began.
     pub created: jiff::Timestamp,
-    /// Why it was made. Without the key, what its name says.
-    pub kind: Kind,
-    /// Its length.
+    /// From the manifest. Without the key, derived from the file name.
+    pub kind: BackupKind,
+    /// Size of the file in bytes.
     pub bytes: u64,
-    /// Whether its databases were found sound; unknown without its key.
+    /// Whether its databases had no faults. Unknown without its key.
     pub verified: Option<bool>,
-    /// Fingerprint of the key that opens it.
+    /// Fingerprint of the secret key that opens it.
     pub key_fingerprint: Id,
-    /// The instance that made it.
+    /// The instance that took it.
     pub instance_id: Option<Id>,
-    /// The profile's name.
+    /// Name of the profile.
     pub profile: Option<String>,
-    /// Whether its apps were in quarantine; unknown without its key.
+    /// Whether the instance was in quarantine. Unknown without its key.
     pub quarantined: Option<bool>,
-    /// Whether a store was suddenly empty; unknown without its key.
+    /// Whether a store was suddenly empty. Unknown without its key.
     pub suspect: Option<bool>,
 }
 
-/// A file that is called as a backup, and could not be taken for one.
+/// A file with the name of a backup that cannot be read as one.
 #[derive(Debug, Clone)]
 pub struct Skipped {
-    /// Where it is.
+    /// Path of the file.
     pub file: PathBuf,
-    /// What is wrong with it.
+    /// Why it cannot be read.
     pub error: Error,
 }
 
-/// What a folder of backups holds, newest first.
+/// The content of a folder of backups.
 #[derive(Debug, Clone, Default)]
 pub struct Listed {
-    /// Those that can be read as far as the key reaches.
+    /// The readable backups, newest first.
     pub backups: Vec<Summary>,
-    /// Those that cannot.
+    /// The unreadable ones.
     pub skipped: Vec<Skipped>,
 }
 
-/// Lists a folder.
-///
-/// # Errors
-/// Where the folder cannot be read. A damaged backup in it is listed as such.
+/// Lists the backups in a folder. A damaged backup is not an error, but [`Skipped`].
 pub fn list(folder: &Path, key: Option<&SecretKey>) -> Result<Listed> {
     let mut listed = Listed::default();
     for file in files(folder)? {
@@ -81,29 +79,24 @@ pub fn list(folder: &Path, key: Option<&SecretKey>) -> Result<Listed> {
     Ok(listed)
 }
 
-/// The backups of a volume. Where the folder that was named for them is not there, none can be seen; that it is missing
-/// is said by [`Volume::refuse_missing_backups`].
-///
-/// # Errors
-/// Where the folder is there and cannot be read, or cannot be looked at.
-pub fn in_sight(volume: &Volume, key: Option<&SecretKey>) -> Result<Listed> {
+/// Lists the backups of a volume. If the configured folder does not exist, the list is empty, because
+/// [`Volume::refuse_missing_backups`] reports the missing folder.
+pub fn list_volume(volume: &Volume, key: Option<&SecretKey>) -> Result<Listed> {
     match volume.refuse_missing_backups() {
         Ok(()) => list(&volume.backups(), key),
-        // It is asked again, because settings that make no sense are no reason to see an error here.
+        // The settings may be invalid, which is not an error here, so we only check that the folder is accessible.
         Err(_) => presence::is_dir(&volume.backups()).map(|_| Listed::default()),
     }
 }
 
-/// The newest backup of this instance, by the time in its authenticated header, of those that can be believed `now`.
-///
-/// # Errors
-/// `NotFound` where there is none. A damaged file in the folder is an error: it may be the newest.
+/// Finds the newest backup of this instance, by the time in its authenticated header. Ignores backups from the future,
+/// as seen at `now`. A damaged file in the folder is an error, because it may be the newest backup.
 pub fn newest_of_instance(folder: &Path, key: &SecretKey, instance: Id, now: jiff::Timestamp) -> Result<PathBuf> {
     let mut newest: Option<(jiff::Timestamp, PathBuf)> = None;
     let mut in_the_future = 0;
     for file in files(folder)? {
-        let advice = "move it out of Backups/ to have the newest of the others, or name the one you want with --backup";
-        let damaged = |error: Error| error.context("the newest backup cannot be told").hint(advice);
+        let advice = "move the file out of Backups/ to use the newest of the others, or name a backup with --backup";
+        let damaged = |error: Error| error.context("cannot determine the newest backup").hint(advice);
         let header = header(&file).map_err(damaged)?;
         if header.instance != Some(instance) {
             log::info!("{} is a backup of another instance", file.display());
@@ -112,7 +105,7 @@ pub fn newest_of_instance(folder: &Path, key: &SecretKey, instance: Id, now: jif
         header.authenticate(key).map_err(|error| damaged(named(&file, error)))?;
         if is_in_the_future(header.created, now) {
             in_the_future += 1;
-            log::warn!("{} says it was made in the future, at {}; it is passed over", file.display(), header.created);
+            log::warn!("ignoring {}, because its creation time is in the future: {}", file.display(), header.created);
             continue;
         }
         if newest.as_ref().is_none_or(|(created, _)| header.created > *created) {
@@ -123,20 +116,17 @@ pub fn newest_of_instance(folder: &Path, key: &SecretKey, instance: Id, now: jif
         if in_the_future > 0 {
             return Error::new(
                 Code::TryAgain,
-                format!("every backup of this instance in {} says it was made in the future", folder.display()),
+                format!("the creation time of every backup of this instance in {} is in the future", folder.display()),
             )
-            .hint("set this machine's clock; or name one with --backup");
+            .hint("correct the clock of this machine, or name a backup with --backup");
         }
-        Error::new(Code::NotFound, format!("there is no backup of this instance ({instance}) in {}", folder.display()))
-            .hint("name one with --backup; one of another instance needs its --secret-key too")
+        Error::new(Code::NotFound, format!("found no backup of this instance ({instance}) in {}", folder.display()))
+            .hint("name a backup with --backup; for a backup of another instance, pass its --secret-key too")
     })
 }
 
-/// When the newest scheduled backup of this instance was made, of those that can be believed `now`. One that is damaged
-/// is none. Where the key does not open it, its name says whether it is scheduled.
-///
-/// # Errors
-/// Where the folder cannot be read.
+/// The creation time of the newest scheduled backup of this instance. Ignores damaged backups, and backups from the
+/// future, as seen at `now`. If the key does not open a backup, its file name tells whether it is scheduled.
 pub fn newest_scheduled(
     folder: &Path,
     key: &SecretKey,
@@ -147,32 +137,26 @@ pub fn newest_scheduled(
     let ours = |header: &Header| header.instance == Some(instance) && !is_in_the_future(header.created, now);
     let mut backups: Vec<_> = headers.filter(|(header, _)| ours(header)).collect();
     backups.sort_by_key(|(header, _)| std::cmp::Reverse(header.created));
-    let is_scheduled = |file: &Path| summary(file, Some(key)).is_ok_and(|backup| backup.kind == Kind::Scheduled);
+    let is_scheduled = |file: &Path| summary(file, Some(key)).is_ok_and(|backup| backup.kind == BackupKind::Scheduled);
     Ok(backups.into_iter().find(|(_, file)| is_scheduled(file)).map(|(header, _)| header.created))
 }
 
-/// Whether this key is the one that seals a backup, as far as its header says.
+/// Whether the header of a backup has the fingerprint of this key.
 #[must_use]
 pub fn opens(file: &Path, key: &SecretKey) -> bool {
     header(file).is_ok_and(|header| header.key_fingerprint == key.fingerprint())
 }
 
-/// Whether the volume's newest backup is older than `age`, and there is state to back up: the server's, or the console's.
-///
-/// # Errors
-/// Where the volume cannot be read.
+/// Whether the volume's newest backup is older than `age`, and the server or the console has state to back up.
 pub fn is_due(volume: &Volume, profile: &Profile, age: jiff::SignedDuration, now: jiff::Timestamp) -> Result<bool> {
     let instance = Instance::load(volume)?;
     if has_one_since(volume, instance.as_ref(), age, now)? {
         return Ok(false);
     }
-    Ok(metastore::is_there(volume)? || holds_state(volume.root(), &profile.scope.compile()?)?)
+    Ok(metastore::is_there(volume)? || holds_state(volume.root(), &Matcher::of(&profile.scope)?)?)
 }
 
-/// What is to be said of one backup.
-///
-/// # Errors
-/// The format's errors, by name, with the file's name.
+/// Reads the header of a backup, and with its key the manifest.
 pub fn summary(file: &Path, key: Option<&SecretKey>) -> Result<Summary> {
     let header = header(file)?;
     let opens = key.filter(|key| key.fingerprint() == header.key_fingerprint);
@@ -183,8 +167,8 @@ pub fn summary(file: &Path, key: Option<&SecretKey>) -> Result<Summary> {
         created: header.created,
         kind: manifest
             .as_ref()
-            .map_or_else(|| name::kind_of(file).unwrap_or(Kind::Immediate), |manifest| manifest.kind),
-        bytes: fs::metadata(file).on("look at", file)?.len(),
+            .map_or_else(|| name::kind_of(file).unwrap_or(BackupKind::Immediate), |manifest| manifest.kind),
+        bytes: fs::metadata(file).on("read the metadata of", file)?.len(),
         verified: manifest.as_ref().map(Manifest::is_sound),
         key_fingerprint: header.key_fingerprint,
         instance_id: header.instance,
@@ -194,7 +178,6 @@ pub fn summary(file: &Path, key: Option<&SecretKey>) -> Result<Summary> {
     })
 }
 
-/// What it says it holds.
 pub(super) fn manifest(file: &Path, key: &SecretKey) -> Result<Manifest> {
     let open = File::open(file).on("open", file)?;
     let reader = Reader::open(open, key, 1).map_err(|error| named(file, error))?;

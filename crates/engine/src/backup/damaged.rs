@@ -1,7 +1,7 @@
 //! Damaged backups of this instance among the files that cannot be listed as backups.
 //!
-//! Listing a backup reads its header and its first segment. If one of them is damaged, the file is skipped, but it is no
-//! less a backup that was kept and is lost.
+//! Listing a backup reads its header and its first segment. If one of them is damaged, the list skips the file,
+//! although a backup was lost.
 
 use std::{fs::File, io::Read, path::Path};
 
@@ -11,19 +11,19 @@ use super::catalog::{Listed, Skipped};
 use seqbac_header::{Fingerprint, Id};
 use volume::error::Code;
 
-/// No header is longer.
+/// The maximum length of a header in bytes.
 const LONGEST_HEADER: u64 = 4096;
 
-/// A damaged backup of this instance that cannot be listed.
+/// A damaged backup of this instance.
 #[derive(Debug, Clone, Copy)]
 pub struct Damaged<'a> {
-    /// The file, and what is wrong with it.
+    /// The file and its error.
     pub skipped: &'a Skipped,
-    /// The backup's id; unknown if its header is damaged.
+    /// The backup's id. Unknown if its header is damaged.
     pub id: Option<Id>,
 }
 
-/// The damaged backups of this instance, sealed with this key, among the skipped files.
+/// Finds the damaged backups of this instance that are encrypted with this key among the skipped files.
 pub fn damaged(listed: &Listed, instance: Id, key: Fingerprint) -> impl Iterator<Item = Damaged<'_>> {
     let is_damage = |skipped: &&Skipped| is_damage(skipped.error.code());
     listed.skipped.iter().filter(is_damage).filter_map(move |skipped| {
@@ -37,7 +37,7 @@ pub fn damaged(listed: &Listed, instance: Id, key: Fingerprint) -> impl Iterator
     })
 }
 
-/// A file that was written by a newer moorline, cannot be read or was removed meanwhile is not damaged.
+/// A backup is not damaged if a newer moorline wrote it, if it cannot be read, or if it was removed meanwhile.
 const fn is_damage(code: Code) -> bool {
     matches!(
         code,
@@ -50,7 +50,7 @@ const fn is_damage(code: Code) -> bool {
     )
 }
 
-/// Whether a header that cannot be parsed has this instance's id in it. It is random: no other file has it there.
+/// Whether a header that cannot be parsed contains this instance's id. The id is random, so no other file contains it.
 fn mentions(file: &Path, instance: Id) -> bool {
     let mut head = Vec::new();
     let read = File::open(file).and_then(|open| open.take(LONGEST_HEADER).read_to_end(&mut head));

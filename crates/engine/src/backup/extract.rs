@@ -1,4 +1,4 @@
-//! Members of a backup taken out of it, into a folder or onto a stream; nothing of the volume is touched.
+//! Extracts members of a backup into a folder or to a stream. The volume does not change.
 
 use std::{
     collections::HashSet,
@@ -10,18 +10,18 @@ use volume::presence;
 use super::{
     Counted, Progress,
     manifest::member_of,
-    totals::bytes_of_chosen,
+    totals::bytes_of_selected,
     verify::{complete, open_file},
 };
 use crate::store::{Owners, Stager};
 use seqbac_header::{RelPath, SecretKey};
 use volume::error::{Code, Error, IoContext, Result};
 
-/// Where members go.
+/// The destination of the members.
 pub enum Output<'a> {
-    /// A folder, made if need be.
+    /// A folder, which is created if it does not exist.
     Folder(&'a Path),
-    /// One after the other, content only.
+    /// A stream that gets the contents, one after the other.
     Stream(&'a mut dyn Write),
 }
 
@@ -31,10 +31,8 @@ impl std::fmt::Debug for Output<'_> {
     }
 }
 
-/// Takes members out: those named, with all below them, or everything. How many there were.
-///
-/// # Errors
-/// `NotFound` for a name that no member has; the format's errors. What was written before one stays.
+/// Extracts the named members with everything below them, or all members if `names` is empty. Returns their number.
+/// Members that were written before an error stay. If a name matches no member, the error is `NotFound`.
 pub fn extract(
     file: &Path,
     key: &SecretKey,
@@ -51,16 +49,16 @@ pub fn extract(
         }
         Output::Stream(_) => None,
     };
-    let is_asked = |member: &RelPath| names.is_empty() || names.iter().any(|name| is_named(member, name));
-    progress.begin("extracting", bytes_of_chosen(file, key, &manifest, is_asked));
+    let is_selected = |member: &RelPath| names.is_empty() || names.iter().any(|name| is_named(member, name));
+    progress.begin("extracting", bytes_of_selected(file, key, &manifest, is_selected));
     let mut count = 0;
     while let Some(mut member) = reader.next_member().map_err(|error| complete(file, key, error))? {
         let entry = member.entry().clone();
-        let asked: Vec<_> = names.iter().filter(|name| is_named(&entry.path, name)).collect();
-        if !names.is_empty() && asked.is_empty() {
+        let matching: Vec<_> = names.iter().filter(|name| is_named(&entry.path, name)).collect();
+        if !names.is_empty() && matching.is_empty() {
             continue;
         }
-        for name in asked {
+        for name in matching {
             missing.remove(name);
         }
         count += 1;
@@ -83,21 +81,21 @@ pub fn extract(
     progress.end();
     match missing.into_iter().next() {
         Some(name) => Err(Error::new(Code::NotFound, format!("{} has no member {name}", file.display()))
-            .hint("`moorline inspect FILE` lists the members")),
+            .hint(format!("list the members with `moorline inspect {}`", file.display()))),
         None => Ok(count),
     }
 }
 
-/// What is there already is the person's, and no fault of the backup.
+/// Checks for an existing file first, because [`Stager::put`] would report it as a fault of the backup.
 fn refuse_existing(path: &Path) -> Result<()> {
     if !presence::exists(path)? {
         return Ok(());
     }
-    Err(Error::usage(format!("{} exists already, and nothing is ever extracted over a file", path.display()))
+    Err(Error::usage(format!("{} exists already, and extract never overwrites a file", path.display()))
         .hint("extract into an empty folder"))
 }
 
-/// Whether a name that was asked for is this member or a folder above it, as in the archive or as on the volume.
+/// Whether `name` is this member or a folder above it, as a path in the archive or on the volume.
 fn is_named(member: &RelPath, name: &RelPath) -> bool {
     is_in(member, name) || is_in(member, &member_of(name))
 }

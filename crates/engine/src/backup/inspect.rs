@@ -1,4 +1,4 @@
-//! What a backup says of itself: its header to anybody, its manifest and members to whoever has the key.
+//! The header of a backup, and with its key the manifest and the list of members.
 
 use std::{fs::File, path::Path};
 
@@ -13,34 +13,34 @@ use seqbac::{Archive, DigestEntry};
 use seqbac_header::{RelPath, SecretKey};
 use volume::error::{IoContext, Result};
 
-/// What was found.
+/// The result of `inspect`.
 #[derive(Debug, Serialize)]
 pub struct Inspection {
-    /// What `list` says of it.
+    /// The same fields as in `list`.
     #[serde(flatten)]
     pub backup: Summary,
-    /// The version of what wrote it.
+    /// Program and version that wrote it.
     pub writer: Option<String>,
-    /// What is in it; with the key only.
+    /// `None` without the key.
     pub manifest: Option<Manifest>,
-    /// Its members; with the key only.
-    pub members: Option<Vec<Listed>>,
+    /// `None` without the key.
+    pub members: Option<Vec<Member>>,
 }
 
 /// One member.
 #[derive(Debug, Serialize)]
-pub struct Listed {
-    /// Its name in the archive.
+pub struct Member {
+    /// Path in the archive.
     pub path: RelPath,
-    /// How many bytes it has.
+    /// Size in bytes.
     pub size: u64,
-    /// Its BLAKE3.
+    /// BLAKE3 hash, as hexadecimal digits.
     pub blake3: String,
-    /// Whether it changed each of the times that it was read.
+    /// Whether the file kept changing while it was captured.
     pub torn: bool,
 }
 
-impl From<&DigestEntry> for Listed {
+impl From<&DigestEntry> for Member {
     fn from(entry: &DigestEntry) -> Self {
         let DigestEntry { path, size, blake3, torn, .. } = entry.clone();
         Self { path, size, blake3: blake3.to_hex().to_string(), torn }
@@ -48,20 +48,17 @@ impl From<&DigestEntry> for Listed {
 }
 
 /// Reads the header, and with the key the manifest and the list of members, by random access.
-///
-/// # Errors
-/// The format's errors, by name, with the file's name.
 pub fn inspect(file: &Path, key: Option<&SecretKey>) -> Result<Inspection> {
     let writer = volume::backups::header(file)?.writer;
     let backup = summary(file, key)?;
     let Some(key) = key else { return Ok(Inspection { backup, writer, manifest: None, members: None }) };
     let mut archive = open_archive(file, key)?;
     let manifest = archive.manifest().map_err(|error| complete(file, key, error))?;
-    let members = archive.members().iter().map(Listed::from).collect();
+    let members = archive.members().iter().map(Member::from).collect();
     Ok(Inspection { backup, writer, manifest: Some(Manifest::parse(&manifest)?), members: Some(members) })
 }
 
-/// A backup opened for random access.
+/// Opens a backup for random access.
 pub(super) fn open_archive(file: &Path, key: &SecretKey) -> Result<Archive<File>> {
     let open = File::open(file).on("open", file)?;
     Archive::open(open, key).map_err(|error| complete(file, key, error))

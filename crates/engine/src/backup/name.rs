@@ -1,8 +1,8 @@
-//! What backup files are called.
+//! Names of backup files.
 
 use std::path::{Path, PathBuf};
 
-use super::Kind;
+use super::BackupKind;
 use seqbac_header::Id;
 
 pub use volume::backups::EXTENSION;
@@ -19,12 +19,12 @@ pub fn scheduled(prefix: &str, created: jiff::Timestamp) -> String {
     format!("{prefix}_{}.{EXTENSION}", created.strftime("%Y%m%d"))
 }
 
-/// The name for a backup whose name is taken: `-HHMMSSZ` is added.
+/// The second choice if a backup's name is taken: adds `-HHMMSSZ`.
 pub(super) fn with_time(path: &Path, created: jiff::Timestamp) -> PathBuf {
     with(path, &created.strftime("%H%M%SZ").to_string())
 }
 
-/// The name where that is taken, too: the first digits of the backup's id are added.
+/// The third choice: also adds the first eight digits of the backup's id.
 pub(super) fn with_time_and_id(path: &Path, created: jiff::Timestamp, id: Id) -> PathBuf {
     let id: String = id.to_string().chars().take(8).collect();
     with(&with_time(path, created), &id)
@@ -35,8 +35,8 @@ fn with(path: &Path, more: &str) -> PathBuf {
     path.with_file_name(format!("{stem}-{more}.{EXTENSION}"))
 }
 
-/// Whether the file is called as a backup is, and what its name says of its kind.
-pub(super) fn kind_of(path: &Path) -> Option<Kind> {
+/// The kind that a file name implies, or `None` if it is not the name of a backup.
+pub(super) fn kind_of(path: &Path) -> Option<BackupKind> {
     let name = path.file_name()?.to_str()?;
     let stem = name.strip_suffix(".seqbac")?;
     if stem.starts_with('.') {
@@ -45,7 +45,7 @@ pub(super) fn kind_of(path: &Path) -> Option<Kind> {
     let (_, date) = stem.rsplit_once('_').unwrap_or(("", ""));
     let day = date.split('-').next().unwrap_or_default();
     let is_day = day.len() == 8 && day.bytes().all(|byte| byte.is_ascii_digit());
-    Some(if is_day { Kind::Scheduled } else { Kind::Immediate })
+    Some(if is_day { BackupKind::Scheduled } else { BackupKind::Immediate })
 }
 
 #[cfg(test)]
@@ -59,12 +59,12 @@ mod tests {
         assert_eq!(scheduled("seq", at), "seq_20261122.seqbac");
         let taken = with_time(Path::new("/b/seq_20261122.seqbac"), at);
         assert_eq!(taken, Path::new("/b/seq_20261122-030405Z.seqbac"));
-        assert_eq!(kind_of(&taken), Some(Kind::Scheduled));
+        assert_eq!(kind_of(&taken), Some(BackupKind::Scheduled));
         let id = Id::random().expect("an id");
         let taken = with_time_and_id(Path::new("/b/seq_20261122.seqbac"), at, id);
         assert_eq!(taken, Path::new(&format!("/b/seq_20261122-030405Z-{}.seqbac", &id.to_string()[..8])));
-        assert_eq!(kind_of(&taken), Some(Kind::Scheduled));
-        assert_eq!(kind_of(Path::new(&immediate(at))), Some(Kind::Immediate));
+        assert_eq!(kind_of(&taken), Some(BackupKind::Scheduled));
+        assert_eq!(kind_of(Path::new(&immediate(at))), Some(BackupKind::Immediate));
         assert_eq!(kind_of(Path::new("notes.txt")), None);
     }
 }

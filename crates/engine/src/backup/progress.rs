@@ -1,25 +1,22 @@
-//! How far a long piece of work is, and whether it is still wanted.
+//! Progress of a long operation, and its cancellation.
 
 use std::io::{self, Read};
 
 use volume::error::Result;
 
-/// Told how far the work is. The command line shows it; a server would stream it.
+/// Receives the progress of an operation.
 pub trait Progress {
-    /// A piece of work begins: what it is, and how many bytes it has.
+    /// An operation begins. `what` describes it, and `bytes` is its total.
     fn begin(&mut self, what: &str, bytes: u64);
 
-    /// So many bytes more are done.
-    ///
-    /// # Errors
-    /// Where the work is to be given up: somebody asked the process to stop.
+    /// `bytes` more are done. An error cancels the operation, for example because the process was asked to stop.
     fn advance(&mut self, bytes: u64) -> Result<()>;
 
-    /// The piece of work is done.
+    /// The operation is complete.
     fn end(&mut self);
 }
 
-/// Nobody is watching.
+/// Discards the progress.
 #[derive(Debug)]
 pub struct Silent;
 
@@ -33,11 +30,9 @@ impl Progress for Silent {
     fn end(&mut self) {}
 }
 
-/// A reader whose bytes are counted as progress.
-pub struct Counted<'a, R> {
-    /// What is read.
+/// A reader that reports its bytes as progress.
+pub(crate) struct Counted<'a, R> {
     pub inner: R,
-    /// Who is told.
     pub progress: &'a mut dyn Progress,
 }
 

@@ -1,8 +1,9 @@
-//! The memory of quarantine as a member of a backup: what had been on is known wherever the state is restored.
+//! The quarantine record as a member of a backup, so that apps can be released wherever the backup is restored.
 //!
-//! It is read before the state is, and again after. Apps are switched off only under the lock that a backup holds, and
-//! the memory is written first; they are switched on by a start, too, which waits for no backup, and the memory is
-//! written last. So whatever is captured as off is remembered, unless the two readings differ; then there is no backup.
+//! We read the record before the state and again after it, and refuse the backup if the two differ. This is sufficient,
+//! because switching apps off requires the lock that a backup holds, and writes the record first. Switching them on
+//! also happens at a start, which does not wait for a backup, but writes the record last. So every app that is off in
+//! the captured state is in the record.
 
 use std::{
     io::{Read, Write},
@@ -18,33 +19,33 @@ use volume::{
     error::{Code, Error, Result},
 };
 
-/// No memory is longer.
+/// The maximum size of a record in bytes.
 const LARGEST: u64 = 1 << 30;
 
-/// What a volume remembered when a backup of it began.
+/// The quarantine record of a volume when its backup began.
 #[derive(Debug)]
-pub(super) struct Remembered(Option<QuarantineRecord>);
+pub(super) struct CapturedRecord(Option<QuarantineRecord>);
 
-impl Remembered {
-    /// Of the volume now. What somebody wants released here is of no concern to who restores it elsewhere.
-    pub fn of(volume: &Volume) -> Result<Self> {
+impl CapturedRecord {
+    /// Reads the record without its pending releases, because they are not part of the state.
+    pub fn read(volume: &Volume) -> Result<Self> {
         Ok(Self(QuarantineRecord::load(volume)?.map(QuarantineRecord::without_requests)))
     }
 
-    /// Whether there is quarantine.
+    /// Whether the volume is in quarantine.
     pub const fn is_some(&self) -> bool {
         self.0.is_some()
     }
 
-    /// Files that quarantine took away and keeps under other names.
+    /// Files that quarantine renamed.
     pub fn files(&self) -> Vec<RelPath> {
         self.0.as_ref().map(QuarantineRecord::files).unwrap_or_default()
     }
 
-    /// Writes the member, where there is anything to write.
+    /// Writes the member, if the volume is in quarantine.
     pub fn write<W: Write>(&self, writer: &mut Writer<W>, created: jiff::Timestamp) -> Result<()> {
-        let Some(memory) = &self.0 else { return Ok(()) };
-        let content = memory.to_bytes()?;
+        let Some(record) = &self.0 else { return Ok(()) };
+        let content = record.to_bytes()?;
         let entry = Entry {
             path: quarantine_member(),
             kind: Kind::File,
@@ -60,27 +61,24 @@ impl Remembered {
         Ok(())
     }
 
-    /// Refuses a backup of apps that were switched off or on meanwhile.
+    /// Fails if apps were switched off or on since the record was read.
     pub fn refuse_if_changed(&self, volume: &Volume) -> Result<()> {
-        if Self::of(volume)?.0 == self.0 {
+        if Self::read(volume)?.0 == self.0 {
             return Ok(());
         }
-        Err(Error::new(Code::TryAgain, "apps were switched off or on while the backup was made")
+        Err(Error::new(Code::TryAgain, "apps were switched off or on while the backup was taken")
             .hint("take the backup again"))
     }
 }
 
-/// Reads the member of a backup of this file name.
-///
-/// # Errors
-/// The format's errors; `AppsUnknown` where it makes no sense.
-pub fn read_memory(file: &Path, entry: &Entry, content: &mut dyn Read) -> Result<QuarantineRecord> {
+/// Reads the record from its member in the backup `file`. If it cannot be parsed, the error is `AppsUnknown`.
+pub(crate) fn read_quarantine_record(file: &Path, entry: &Entry, content: &mut dyn Read) -> Result<QuarantineRecord> {
     let mut bytes = Vec::new();
     let read = content.take(LARGEST).read_to_end(&mut bytes).map_err(seqbac::Error::from_io)?;
     if read as u64 != entry.size {
         return Err(Error::new(
             Code::ContentMismatch,
-            format!("{} has {read} bytes and not {}", entry.path, entry.size),
+            format!("{} has {read} bytes in the backup, but its entry says {}", entry.path, entry.size),
         ));
     }
     QuarantineRecord::from_bytes(&bytes, entry.path.as_path()).map_err(|error| error.context(file.display()))

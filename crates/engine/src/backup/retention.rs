@@ -1,6 +1,6 @@
-//! Which scheduled backups are kept: a rule over what is there, and its application.
+//! Retention: selects and removes expired scheduled backups.
 
-use super::{Kind, Verifications, catalog::Summary, list, name};
+use super::{BackupKind, Verifications, catalog::Summary, list, name};
 use seqbac_header::{Id, SecretKey};
 use volume::backups::is_in_the_future;
 use volume::{
@@ -9,14 +9,19 @@ use volume::{
     events::{Event, Kind as EventKind, record},
 };
 
-/// The backups that may go: scheduled ones of this instance, older than the `keep` newest sound ones of it. What is
-/// immediate, of another instance, sealed with another key, from the future as seen `now`, or not known to be sound (a
-/// later verification failed, perhaps) is neither counted nor removed: where the clock is wrong, the new backup is not
-/// the one that goes. Nor is a file that is not named as scheduled backups are: somebody uploaded or renamed it to keep
-/// it. One in which a store was suddenly empty is not counted either; as long as the newest is one,
-/// nothing goes at all.
+/// Selects the expired backups: scheduled ones of this instance that are older than its `keep` newest sound ones.
+///
+/// Some backups neither count nor expire:
+///
+/// - immediate backups, and files that do not have the name of a scheduled backup, because a user uploaded or renamed
+///   them
+/// - backups of other instances or with other keys
+/// - backups from the future, as seen at `now`, because a wrong clock must not expire the new backup
+/// - backups that are not verified, or failed a later verification
+///
+/// Suspect backups do not count, but expire with older ones. While the newest backup is suspect, none expires.
 #[must_use]
-pub fn expired<'a>(
+fn expired<'a>(
     backups: &'a [Summary],
     verifications: &Verifications,
     instance: Id,
@@ -37,21 +42,19 @@ pub fn expired<'a>(
     let (suspect, mut counted): (Vec<_>, Vec<_>) = scheduled.partition(is_suspect);
     counted.sort_by_key(|backup| std::cmp::Reverse(backup.created));
     let mut expired = counted.split_off(keep.max(1).min(counted.len()));
-    // Those go with their time.
+    // Suspect backups expire if they are older than every backup that is kept.
     let oldest = counted.last().filter(|_| counted.len() >= keep.max(1)).map(|backup| backup.created);
     expired.extend(suspect.into_iter().filter(|backup| oldest.is_some_and(|oldest| backup.created < oldest)));
     expired
 }
 
-/// By its manifest and by its name: an upload has the manifest of a scheduled backup and the name of an immediate one.
+/// Checks the manifest and the name, because an upload can have the manifest of a scheduled backup and the name of an
+/// immediate one.
 fn is_scheduled(backup: &Summary) -> bool {
-    backup.kind == Kind::Scheduled && name::kind_of(&backup.file) == Some(Kind::Scheduled)
+    backup.kind == BackupKind::Scheduled && name::kind_of(&backup.file) == Some(BackupKind::Scheduled)
 }
 
-/// Removes the expired backups from `Backups/`. Call it only after a new backup was verified.
-///
-/// # Errors
-/// Where the folder cannot be read or a file in it not be removed.
+/// Removes the expired backups of the volume. Call this only after a new backup was verified.
 pub fn prune(volume: &Volume, key: &SecretKey, keep: usize, now: jiff::Timestamp) -> Result<()> {
     let Some(instance) = Instance::load(volume)? else { return Ok(()) };
     volume.refuse_missing_backups()?;
@@ -60,7 +63,7 @@ pub fn prune(volume: &Volume, key: &SecretKey, keep: usize, now: jiff::Timestamp
     for backup in expired(&listed.backups, &verifications, instance.id, keep, now) {
         durable::remove_file(&backup.file)?;
         record(volume, &Event::new(EventKind::BackupRemoved).about(&backup.file).with("Keep", keep));
-        log::info!("removed {}: the {keep} newest scheduled backups are kept", backup.file.display());
+        log::info!("removed {}, because only the {keep} newest scheduled backups are kept", backup.file.display());
     }
     Ok(())
 }
@@ -76,7 +79,7 @@ mod tests {
             file: format!("seq_{day:08}.seqbac").into(),
             id: Id([9; 16]),
             created: jiff::Timestamp::from_second(day * 86_400).expect("a day"),
-            kind: Kind::Scheduled,
+            kind: BackupKind::Scheduled,
             bytes: 1,
             verified: Some(true),
             key_fingerprint: Id([2; 16]),
@@ -100,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_are_kept_whatever_the_gaps() {
+    fn the_newest_are_kept_however_far_apart() {
         let backups: Vec<_> = [3, 1, 400, 2, 30].into_iter().map(|day| backup(day, |_| ())).collect();
         assert_eq!(days(&backups, 3), [2, 1]);
         assert_eq!(days(&backups, 7), [0_i64; 0]);
@@ -108,23 +111,23 @@ mod tests {
     }
 
     #[test]
-    fn nothing_goes_while_the_newest_is_suspect_and_then_those_go_with_their_time() {
+    fn nothing_expires_while_the_newest_is_suspect() {
         let suspect = |backup: &mut Summary| backup.suspect = Some(true);
         let mut backups = vec![backup(1, |_| ()), backup(2, |_| ()), backup(3, suspect), backup(4, suspect)];
         assert_eq!(days(&backups, 1), [0_i64; 0]);
         backups.push(backup(5, |_| ()));
-        assert_eq!(days(&backups, 3), [0_i64; 0], "they are not counted");
+        assert_eq!(days(&backups, 3), [0_i64; 0], "suspect backups do not count");
         assert_eq!(days(&backups, 1), [2, 1, 3, 4]);
-        // Somebody said, with one that is not scheduled, that it is as it should be.
+        // An immediate backup with `--not-suspect`.
         backups.pop();
-        backups.push(backup(5, |backup| backup.kind = Kind::Immediate));
+        backups.push(backup(5, |backup| backup.kind = BackupKind::Immediate));
         assert_eq!(days(&backups, 1), [1]);
     }
 
     #[test]
-    fn what_is_not_a_sound_scheduled_backup_of_ours_neither_counts_nor_goes() {
+    fn only_sound_scheduled_backups_of_this_instance_count_and_expire() {
         let mut backups = vec![backup(1, |_| ()), backup(2, |_| ())];
-        backups.push(backup(3, |backup| backup.kind = Kind::Immediate));
+        backups.push(backup(3, |backup| backup.kind = BackupKind::Immediate));
         backups.push(backup(4, |backup| backup.instance_id = Some(Id([7; 16]))));
         backups.push(backup(5, |backup| backup.verified = Some(false)));
         backups.push(backup(6, |backup| backup.verified = None));

@@ -1,4 +1,4 @@
-//! Whether all is there that a profile says the state is: a backup that lacks a store must not look like one that has it.
+//! Checks that no store of the profile is missing, because a backup without a store must not look complete.
 
 use std::path::Path;
 use volume::presence;
@@ -8,11 +8,10 @@ use profile::{PathKind, Profile};
 use seqbac_header::RelPath;
 use volume::error::{Code, Error, Result};
 
-/// Refuses a survey in which a store of the profile is missing, or all of them are. What no profile says discovery
-/// cannot miss; only that there is nothing at all, and no database of the console's either.
+/// Refuses a survey without any state, or without a database that the profile names.
 ///
-/// # Errors
-/// `NotFound` for what is missing, `Usage` for what the profile calls a database and is none.
+/// The error is `NotFound` for missing state, and `Usage` for a file that the profile names as a database but that has
+/// no SQLite header.
 pub fn refuse_missing(profile: &Profile, survey: &Survey, metastore: bool, root: &Path) -> Result<()> {
     if let Some(path) = survey.not_databases.first() {
         return Err(not_a_database(profile, &path.under(root)));
@@ -36,28 +35,29 @@ fn no_state(profile: &Profile, root: &Path) -> Error {
         Some(name) if !profile.scope.discover => {
             let what = format!("there is nothing to back up: nothing on {root} matches a store of the profile {name}");
             Error::new(Code::NotFound, what).hint(format!(
-                "it looks for {}; check that the volume is mounted where --storage says, and that it is this server's",
+                "it looks for {}; check that --storage names the mount point of this server's volume",
                 profile.scope.sqlite.iter().chain(&profile.scope.files).cloned().collect::<Vec<_>>().join(", ")
             ))
         }
-        _ => Error::new(Code::NotFound, format!("there is nothing to back up: {root} holds no state"))
-            .hint("check that the volume is mounted where --storage says, and that the server keeps its state there"),
+        _ => Error::new(Code::NotFound, format!("there is nothing to back up: {root} holds no state")).hint(
+            "check that --storage names the mount point of the volume, and that the server keeps its state there",
+        ),
     }
 }
 
 fn no_such_database(profile: &Profile, path: &RelPath, root: &Path) -> Error {
     let full = path.under(root);
     let name = profile.name.as_deref().unwrap_or("of the volume");
-    // Where it cannot be looked at, the walk over the volume has said so.
+    // We ignore an error, because the walk over the volume has already reported it.
     let kind = presence::entry(&full).ok().flatten().map(|meta| meta.file_type());
     let (link, directory) = kind.map_or((false, false), |kind| (kind.is_symlink(), kind.is_dir()));
     let (what, hint) = match (link, directory) {
-        (true, _) => ("is a link, and links are not followed", "name the database that it leads to"),
+        (true, _) => ("is a link, and links are not followed", "name the database that the link points to"),
         (_, true) => ("is a directory with no database in it", "name the database"),
         _ => (
-            "is not there",
-            "a database that a server may do without is named with a wildcard, such as app.d[b]; check that the volume is \
-             this server's, and that it has been started once",
+            "does not exist",
+            "check that the volume belongs to this server, and that the server has been started once; name an optional \
+             database with a wildcard, such as app.d[b]",
         ),
     };
     let what = format!("the profile {name} names the database {}, which {what}", full.display());
@@ -66,6 +66,7 @@ fn no_such_database(profile: &Profile, path: &RelPath, root: &Path) -> Error {
 
 fn not_a_database(profile: &Profile, path: &Path) -> Error {
     let name = profile.name.as_deref().unwrap_or("of the volume");
-    let what = format!("the profile {name} calls {} a SQLite database, and it does not begin like one", path.display());
-    Error::usage(what).hint("exclude it or name it under `files`; an encrypted database cannot be read through SQLite")
+    let what =
+        format!("the profile {name} names {} as a SQLite database, but the file has no SQLite header", path.display());
+    Error::usage(what).hint("exclude it, or name it under `files`; SQLite cannot read an encrypted database")
 }

@@ -1,10 +1,12 @@
-//! Stores that are suddenly empty: a server that began anew on a volume that lost its state must not have the backups of
-//! that state pruned by those of the new one.
+//! Stores that are suddenly empty. If a volume loses its state and the server starts afresh, retention must not replace
+//! the good backups with empty ones.
 //!
-//! Compared with the newest sound backup of this instance that is not suspect itself: a database is, if three quarters of
-//! the tables that had rows then have none now; a glob of files, if it had some then and has none now. Suspect backups are
-//! kept like any other, and retention removes nothing until a person has said that it is as it should be.
+//! We compare with the newest sound backup of this instance that is not suspect itself. A database is suspect if at
+//! least three quarters of the tables that had rows then have none now. A glob for files is suspect if it matched files
+//! with content then and matches none now. Retention removes nothing until a backup is not suspect, or a user accepts
+//! the empty stores.
 
+use crate::store::Matcher;
 use std::path::{Path, PathBuf};
 use volume::backups::is_in_the_future;
 
@@ -14,11 +16,11 @@ use profile::{PathKind, Scope};
 use seqbac_header::{Id, RelPath, SecretKey};
 use volume::{Volume, error::Result};
 
-/// Of the tables that had rows, one in so many has to have some still.
+/// A database is suspect if at most one in this many of its filled tables still has rows.
 const STILL_FILLED: u32 = 4;
 
-/// What is suddenly empty. What backups that cannot be read held, nobody knows.
-pub(super) fn look(
+/// Finds the stores that are suddenly empty. Ignores backups that cannot be read.
+pub(super) fn find(
     volume: &Volume,
     key: &SecretKey,
     instance: Id,
@@ -29,15 +31,15 @@ pub(super) fn look(
     let mut suspect = emptied(&before.databases, databases);
     match files_of(&file, key, &before) {
         Ok(files) => suspect.extend(without_files(scope, &files, survey)),
-        Err(error) => log::warn!("what files were in the last backup cannot be told: {error}"),
+        Err(error) => log::warn!("cannot check whether stores of files are suddenly empty: {error}"),
     }
     suspect
 }
 
 /// The newest backup to compare with.
 fn last_good(volume: &Volume, key: &SecretKey, instance: Id, now: jiff::Timestamp) -> Option<(PathBuf, Manifest)> {
-    let unseen = |error: &volume::error::Error| log::warn!("this backup is not compared with the last one: {error}");
-    let files = volume::backups::files(&volume.backups()).inspect_err(unseen).ok()?;
+    let failed = |error: &volume::error::Error| log::warn!("cannot check whether stores are suddenly empty: {error}");
+    let files = volume::backups::files(&volume.backups()).inspect_err(failed).ok()?;
     let mut ours: Vec<_> = files
         .into_iter()
         .filter_map(|file| Some((volume::backups::header(&file).ok()?, file)))
@@ -45,20 +47,22 @@ fn last_good(volume: &Volume, key: &SecretKey, instance: Id, now: jiff::Timestam
         .collect();
     ours.sort_by_key(|(header, _)| std::cmp::Reverse(header.created));
     let readable = ours.into_iter().filter_map(|(_, file)| Some((catalog::manifest(&file, key).ok()?, file)));
-    readable.map(|(manifest, file)| (file, manifest)).find(|(_, one)| one.is_sound() && one.suspect.is_empty())
+    readable
+        .map(|(manifest, file)| (file, manifest))
+        .find(|(_, manifest)| manifest.is_sound() && manifest.suspect.is_empty())
 }
 
 fn emptied(before: &[DatabaseFacts], now: &[DatabaseFacts]) -> Vec<Note> {
     let emptied = |old: &DatabaseFacts| {
         let new = now.iter().find(|new| new.path == old.path)?;
         let (had, has) = (old.filled_tables.filter(|had| *had > 0)?, new.filled_tables?);
-        let what = format!("{had} of its tables had rows in the last backup, and {has} have some now");
+        let what = format!("tables with rows: {had} in the last backup, {has} now");
         (has * STILL_FILLED <= had).then(|| Note { path: new.path.clone(), what })
     };
     before.iter().filter_map(emptied).collect()
 }
 
-/// Files that had content. A directory has none.
+/// Files with content in the backup.
 fn files_of(file: &Path, key: &SecretKey, manifest: &Manifest) -> Result<Vec<RelPath>> {
     let archive = open_archive(file, key)?;
     let with_content = archive.members().iter().filter(|member| member.size > 0);
@@ -70,16 +74,16 @@ fn without_files(scope: &Scope, before: &[RelPath], survey: &Survey) -> Vec<Note
     let has_content = |found: &&SurveyEntry| found.kind == PathKind::File && found.size > 0;
     let now: Vec<&RelPath> = survey.files.iter().filter(has_content).map(|found| &found.path).collect();
     let emptied = |glob: &String| {
-        let matcher = Scope { files: vec![glob.clone()], ..Scope::default() }.compile().ok()?;
+        let matcher = Matcher::of(&Scope { files: vec![glob.clone()], ..Scope::default() }).ok()?;
         let is_of_it = |path: &&RelPath| matcher.takes(path, PathKind::File);
         let first = before.iter().find(is_of_it)?;
-        let what = format!("{glob} had files in the last backup, and has none now");
+        let what = format!("{glob} matched files in the last backup, but matches none now");
         now.iter().all(|path| !is_of_it(path)).then(|| Note { path: first.clone(), what })
     };
     if !scope.discover {
         return scope.files.iter().filter_map(emptied).collect();
     }
     let first = before.first().filter(|_| now.is_empty());
-    let what = "there were files in the last backup, and there are none now".to_owned();
+    let what = "the last backup contains files, but the volume has none now".to_owned();
     first.map(|path| Note { path: path.clone(), what }).into_iter().collect()
 }

@@ -1,5 +1,6 @@
-//! One backup taken: every read transaction opened, every page and file sealed, the result read back, then named.
+//! Takes one backup: opens all read transactions, encrypts every page and file, reads the result back, and names it.
 
+use crate::store::Matcher;
 use std::{
     fs::{File, OpenOptions},
     io::{self, BufWriter, Read, Write},
@@ -10,11 +11,11 @@ use std::{
 use volume::presence;
 
 use super::{
-    Counted, Kind, Manifest, Progress,
+    BackupKind, Counted, Manifest, Progress,
     catalog::Summary,
     manifest::member_of,
     name,
-    quarantine::Remembered,
+    quarantine::CapturedRecord,
     stores, suspect,
     temporary::{Temporary, remove_leftovers, taken_name},
     verify,
@@ -31,37 +32,38 @@ use volume::{
     error::{Code, Error, IoContext, Result},
 };
 
-/// How long to wait for a server that has locked a database for itself.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// How long a transaction may keep a writer waiting before it is worth a line in the log.
-const WORTH_SAYING: Duration = Duration::from_millis(100);
+/// How long to wait for the lock of a database that the server holds.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
+/// Log a line if writers had to wait for at least this time.
+const LOGGED_WAIT: Duration = Duration::from_millis(100);
 
 /// What to back up, and how.
 #[derive(Debug)]
 pub struct Job<'a> {
-    /// The volume.
+    /// The volume to back up.
     pub volume: &'a Volume,
-    /// Who it is. To be looked at before it is asked whether a restore is unfinished: one that begins later shows in it.
+    /// Its instance. Load it before you check for an unfinished restore, because a restore that begins later changes
+    /// it.
     pub instance: &'a Instance,
-    /// What its state is.
+    /// Describes the state.
     pub profile: &'a Profile,
-    /// The key it is sealed with.
+    /// Encrypts the backup.
     pub key: &'a SecretKey,
-    /// Why.
-    pub kind: Kind,
-    /// Whether the databases are checked.
+    /// Why the backup is taken.
+    pub kind: BackupKind,
+    /// Whether to check the databases.
     pub check: bool,
-    /// Whether somebody said that a store may be empty that was not before.
+    /// Whether suddenly empty stores are accepted (`--not-suspect`).
     pub may_be_empty: bool,
-    /// What time it is.
+    /// The current time.
     pub now: jiff::Timestamp,
 }
 
-/// Where the backup goes.
+/// Where to write the backup.
 pub enum Destination<'a> {
-    /// `Backups/`, under the name of its kind.
+    /// The volume's folder for backups, with the usual name.
     Backups,
-    /// A file, or a folder that it gets its usual name in.
+    /// A file, or a folder in which the backup gets its usual name.
     Path(&'a Path),
     /// A stream, which cannot be read back.
     Stream(&'a mut dyn Write),
@@ -76,20 +78,17 @@ impl std::fmt::Debug for Destination<'_> {
 /// A backup that was taken.
 #[derive(Debug)]
 pub struct Taken {
-    /// What it is, and where; `file` is empty for a stream.
+    /// Its summary. For a stream, `file` is empty.
     pub summary: Summary,
-    /// Faults that the databases had, by path.
+    /// Faults of the databases, by path.
     pub findings: Vec<(RelPath, String)>,
     /// Stores that are suddenly empty.
     pub suspect: Vec<Note>,
-    /// Files that changed each time they were read.
+    /// Files that kept changing while they were read.
     pub torn: Vec<RelPath>,
 }
 
-/// Takes a backup.
-///
-/// # Errors
-/// Where the state cannot be read whole, or the backup cannot be written whole: then there is no file.
+/// Takes a backup. If the state cannot be read completely, or the backup cannot be written completely, no file is left.
 pub fn take(job: &Job, destination: Destination, progress: &mut dyn Progress) -> Result<Taken> {
     let _lock = BackupLock::take(job.volume)?;
     job.volume.clear_spool();
@@ -125,10 +124,10 @@ pub fn take(job: &Job, destination: Destination, progress: &mut dyn Progress) ->
     }
 }
 
-/// Everything that is to be captured, with its read transactions open.
+/// Everything to capture, with all read transactions open.
 struct Capture {
     manifest: Manifest,
-    memory: Remembered,
+    record: CapturedRecord,
     snapshots: Vec<Snapshot>,
     survey: Survey,
     spool: Spool,
@@ -137,26 +136,27 @@ struct Capture {
 impl Capture {
     fn open(job: &Job, header: &HeaderFields) -> Result<Self> {
         let root = job.volume.root();
-        let memory = Remembered::of(job.volume)?;
-        let scope = job.profile.scope.and_files(&memory.files());
-        let survey = survey(root, &scope.compile()?)?;
-        let (held, metastore) = metastore_of(job)?;
+        let record = CapturedRecord::read(job.volume)?;
+        let scope = job.profile.scope.and_files(&record.files());
+        let survey = survey(root, &Matcher::of(&scope)?)?;
+        let (lock, metastore) = metastore_of(job)?;
         stores::refuse_missing(job.profile, &survey, metastore.is_some(), root)?;
         let spool = Spool::on(job.volume);
         let found: Vec<SurveyEntry> = metastore.iter().chain(&survey.databases).cloned().collect();
-        // All are open before the first is read: their states are as close together as can be had from outside.
-        let mut snapshots = open_all(root, &found, &spool, PATIENCE)?;
+        // All transactions begin before the first read, so that the databases' states are as close in time as possible.
+        let mut snapshots = open_all(root, &found, &spool, LOCK_TIMEOUT)?;
         let mut databases = Vec::new();
         if metastore.is_some() {
-            let mut ours = snapshots.remove(0);
-            databases.push(ours.facts(job.check)?);
-            // It is small: nobody waits for its lock as long as the rest of the state takes.
-            snapshots.insert(0, ours.let_go(&spool)?);
+            let mut console = snapshots.remove(0);
+            databases.push(console.facts(job.check)?);
+            // The console's database is small, so we copy it and release its lock before the rest is captured.
+            snapshots.insert(0, console.release(&spool)?);
         }
-        drop(held);
-        for (waited, path) in snapshots.iter().filter_map(|one| Some((one.waited()?, &one.found().path))) {
-            if waited >= WORTH_SAYING {
-                log::info!("writers of {path} were kept waiting for {waited:.1?}: it is not in WAL mode");
+        drop(lock);
+        for (waited, path) in snapshots.iter().filter_map(|snapshot| Some((snapshot.waited()?, &snapshot.found().path)))
+        {
+            if waited >= LOGGED_WAIT {
+                log::info!("writers of {path} waited {waited:.1?}, because the database is not in WAL mode");
             }
         }
         for snapshot in snapshots.iter_mut().skip(databases.len()) {
@@ -169,26 +169,26 @@ impl Capture {
             instance: job.instance.id,
             profile: job.profile.name.clone(),
             apps: job.profile.apps,
-            quarantined: memory.is_some(),
+            quarantined: record.is_some(),
             suspect: match job.may_be_empty {
                 true => Vec::new(),
-                false => suspect::look(job.volume, job.key, job.instance.id, job.now, (&scope, &survey, &databases)),
+                false => suspect::find(job.volume, job.key, job.instance.id, job.now, (&scope, &survey, &databases)),
             },
             scope,
             databases,
             notes: survey.notes.clone(),
         };
-        Ok(Self { manifest, memory, snapshots, survey, spool })
+        Ok(Self { manifest, record, snapshots, survey, spool })
     }
 
     fn bytes(&self) -> u64 {
         let databases = self.manifest.databases.iter().map(|database| database.bytes);
-        // Links have a size, and no content.
+        // Links have a size, but no content.
         let files = self.survey.files.iter().filter(|found| found.kind == PathKind::File);
         databases.chain(files.map(|found| found.size)).sum()
     }
 
-    /// Writes the whole backup, and says how long it is and what was torn.
+    /// Writes the whole backup. Returns its size in bytes and the torn files.
     fn write<W: Write>(
         &mut self,
         job: &Job,
@@ -199,24 +199,24 @@ impl Capture {
         progress.begin("backing up", self.bytes());
         let mut writer = Writer::new(out, job.key, header.clone(), Options::default())?;
         writer.manifest(&self.manifest.to_bytes()?)?;
-        self.memory.write(&mut writer, self.manifest.created)?;
+        self.record.write(&mut writer, self.manifest.created)?;
         self.write_databases(&mut writer, progress)?;
         let torn = self.write_files(job, &mut writer, progress)?;
         refuse_if_restored(job)?;
-        self.memory.refuse_if_changed(job.volume)?;
+        self.record.refuse_if_changed(job.volume)?;
         let (out, summary) = writer.finish()?;
         progress.end();
         Ok((out, summary.bytes, torn))
     }
 
     fn write_databases<W: Write>(&mut self, writer: &mut Writer<W>, progress: &mut dyn Progress) -> Result<()> {
-        // Each is let go when it has been read: a transaction that stays open keeps the `-wal` growing.
+        // Each transaction ends once its database is read, because the `-wal` grows while a transaction is open.
         for (mut snapshot, facts) in std::mem::take(&mut self.snapshots).into_iter().zip(&self.manifest.databases) {
             let mut entry = snapshot.found().entry(facts.bytes, false);
             entry.path = member_of(&facts.path);
             add(writer, &entry, &mut Counted { inner: snapshot.read()?, progress }, &facts.path)?;
             if snapshot.was_replaced()? {
-                let what = format!("{} was replaced or removed while the backup was made", facts.path);
+                let what = format!("{} was replaced or removed while the backup was taken", facts.path);
                 return Err(Error::new(Code::TryAgain, what).hint("take the backup again"));
             }
         }
@@ -238,11 +238,14 @@ impl Capture {
                 continue;
             }
             let Some(mut captured) = files.capture(found)? else {
-                log::info!("{} was removed while the backup was made", found.path);
+                log::info!("{} was removed while the backup was taken", found.path);
                 continue;
             };
             if captured.torn {
-                log::warn!("{} changed each of the times it was read; the backup holds a torn copy", found.path);
+                log::warn!(
+                    "{} kept changing while it was read; its copy in this backup is inconsistent and may be unusable",
+                    found.path
+                );
                 torn.push(found.path.clone());
             }
             let entry = found.entry(captured.size, captured.torn);
@@ -252,7 +255,7 @@ impl Capture {
         Ok(torn)
     }
 
-    /// Writes under a temporary name, flushes, reads back, and gives the file its name.
+    /// Writes the backup under a temporary name, flushes it, reads it back, and renames it.
     fn write_file(
         &mut self,
         job: &Job,
@@ -261,18 +264,17 @@ impl Capture {
         may_add_time: bool,
         progress: &mut dyn Progress,
     ) -> Result<Taken> {
-        // Of its own name: others may keep their backups in the same folder, and process ids are small in containers.
         let temporary = Temporary::of(path, header.id);
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary.path());
-        let file = file.on("create", temporary.path()).map_err(|error| error.context("the backup was not made"))?;
+        let file = file.on("create", temporary.path()).map_err(|error| error.context("cannot take the backup"))?;
         let mut out = WriteBack { file, written: 0, started: 0 };
         let (buffered, bytes, torn) = self.write(job, header, BufWriter::with_capacity(1 << 20, &mut out), progress)?;
         buffered.into_inner().map_err(io::IntoInnerError::into_error).on("write", path)?;
         durable::sync_file(&out.file, path)?;
         drop(out);
         verify::read_whole(temporary.path(), job.key, progress)
-            .map_err(|error| error.context("the backup could not be read back and was not kept"))?;
-        let path = temporary.name_it(path, may_add_time.then_some(header.created))?;
+            .map_err(|error| error.context("the backup could not be read back and was removed"))?;
+        let path = temporary.persist(path, may_add_time.then_some(header.created))?;
         Ok(self.taken(job, header, path, bytes, torn))
     }
 
@@ -294,7 +296,7 @@ impl Capture {
                 key_fingerprint: job.key.fingerprint(),
                 instance_id: header.instance,
                 profile: job.profile.name.clone(),
-                quarantined: Some(self.memory.is_some()),
+                quarantined: Some(self.record.is_some()),
                 suspect: Some(!self.manifest.suspect.is_empty()),
             },
             suspect: self.manifest.suspect.clone(),
@@ -304,33 +306,34 @@ impl Capture {
     }
 }
 
-/// The console's database, and the right to open it.
+/// The console's database, with the lock that permits opening it.
 fn metastore_of(job: &Job) -> Result<(Option<MetastoreLock>, Option<SurveyEntry>)> {
     if !metastore::is_there(job.volume)? {
         return Ok((None, None));
     }
-    let held = MetastoreLock::shared(job.volume)?;
-    // Of a restore that was cut off, the instance is the first that changed: what is half moved is not to be opened.
+    let lock = MetastoreLock::shared(job.volume)?;
+    // A restore changes the instance first. We check it, because an interrupted restore may have moved the database
+    // partly.
     refuse_if_restored(job)?;
     let found = SurveyEntry::database(job.volume.root(), &metastore::path())?;
-    Ok((Some(held), found))
+    Ok((Some(lock), found))
 }
 
-/// A backup needs no lock, so a restore may have replaced half of what was read: the instance tells.
+/// Fails if the instance changed: a backup does not lock out restores, so one may have replaced part of the state.
 fn refuse_if_restored(job: &Job) -> Result<()> {
     let (then, now) = (job.instance, Instance::load(job.volume)?);
     if now.is_some_and(|now| now.restore_epoch == then.restore_epoch && now.id == then.id) {
         return Ok(());
     }
-    Err(Error::new(Code::TryAgain, "the volume was restored while the backup was made").hint("take the backup again"))
+    Err(Error::new(Code::TryAgain, "the volume was restored while the backup was taken").hint("take the backup again"))
 }
 
-/// Adds one member; a failure of what it is read from stays itself.
+/// Adds one member. An error from reading `content` keeps its code.
 fn add<W: Write>(writer: &mut Writer<W>, entry: &seqbac::Entry, content: &mut dyn Read, path: &RelPath) -> Result<()> {
     writer.member(entry, content).map_err(|error| Error::from(error).context(format!("cannot back up {path}")))
 }
 
-/// A file whose bytes start on their way to the disk while the next ones are compressed.
+/// A file that the kernel starts writing to disk while the next bytes are compressed.
 struct WriteBack {
     file: File,
     written: u64,
@@ -355,12 +358,12 @@ impl Write for &mut WriteBack {
 
 fn usual_name(job: &Job, header: &HeaderFields) -> String {
     match job.kind {
-        Kind::Immediate => name::immediate(header.created),
-        Kind::Scheduled => name::scheduled(&job.profile.prefix, header.created),
+        BackupKind::Immediate => name::immediate(header.created),
+        BackupKind::Scheduled => name::scheduled(&job.profile.prefix, header.created),
     }
 }
 
-/// The header counts milliseconds; so does everything that is compared with it.
+/// Rounds down to milliseconds, the precision of the header, so that times can be compared with it.
 fn in_millis(now: jiff::Timestamp) -> jiff::Timestamp {
     jiff::Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
 }

@@ -1,4 +1,4 @@
-//! The file that a backup is until it is whole and verified: hidden, beside its name.
+//! The hidden file for a backup that is not complete and verified yet.
 
 use std::{
     ffi::OsStr,
@@ -14,30 +14,30 @@ use volume::{
     error::{Error, Result},
 };
 
-/// No backup takes longer.
+/// No backup takes longer than this, so an older temporary file is a leftover.
 const LEFT_BEHIND: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A file under a temporary name; removed unless it is named.
+/// A file with a temporary name, removed on drop unless it was renamed.
 pub(super) struct Temporary {
     path: PathBuf,
     id: Id,
 }
 
 impl Temporary {
-    /// Of its own name: others may keep their backups in the same folder, and process ids are small in containers.
+    /// The name contains the backup's id, because other volumes may share the folder, and process ids repeat in
+    /// containers.
     pub fn of(path: &Path, id: Id) -> Self {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         Self { path: path.with_file_name(format!(".{name}.{id}.tmp")), id }
     }
 
-    /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Gives it its name; where that is taken, one with the time added; and where another volume's backup was made in the
-    /// same second, one with the id as well.
-    pub fn name_it(self, path: &Path, may_add_time: Option<jiff::Timestamp>) -> Result<PathBuf> {
+    /// Renames the file to `path`. If that name is taken, adds the time, and if another volume's backup was taken in
+    /// the same second, the id as well.
+    pub fn persist(self, path: &Path, may_add_time: Option<jiff::Timestamp>) -> Result<PathBuf> {
         let mut names = vec![path.to_owned()];
         if let Some(created) = may_add_time {
             names.extend([name::with_time(path, created), name::with_time_and_id(path, created, self.id)]);
@@ -58,12 +58,12 @@ impl Drop for Temporary {
 }
 
 pub(super) fn taken_name(path: &Path) -> Error {
-    Error::usage(format!("{} exists already, and a backup never replaces a file", path.display()))
+    Error::usage(format!("{} exists already, and backup never overwrites a file", path.display()))
         .hint("name another file with --output")
 }
 
-/// What a crash left: the backup lock is ours, so nobody is writing them. In a folder that is not the volume's, others
-/// may be: there they go when they are a day old.
+/// Removes temporary files that a crash left. In the volume's own folder all of them are leftovers, because we hold the
+/// backup lock. Other volumes may share any other folder, so there a file must be a day old.
 pub(super) fn remove_leftovers(folder: &Path, is_own: bool) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     let ours = |name: &OsStr| {
@@ -74,7 +74,7 @@ pub(super) fn remove_leftovers(folder: &Path, is_own: bool) {
         changed.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > LEFT_BEHIND))
     };
     for entry in entries.flatten().filter(|entry| ours(&entry.file_name()) && (is_own || is_old(entry))) {
-        log::info!("removed {}, which an interrupted backup left", entry.path().display());
+        log::info!("removed {}, left by an interrupted backup", entry.path().display());
         drop(fs::remove_file(entry.path()));
     }
 }

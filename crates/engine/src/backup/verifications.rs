@@ -1,5 +1,5 @@
-//! What later verifications found, `.moorline/verified.json`: when all that is kept was last read in full, and which
-//! backups are not what they were. Retention does not count those.
+//! `.moorline/verified.json`: when all backups were last verified in full, and which ones failed. Retention does not
+//! count the failed ones.
 
 use std::{collections::BTreeMap, fs, io, path::PathBuf};
 
@@ -11,20 +11,17 @@ use volume::{
     error::{IoContext, Result},
 };
 
-/// What was found.
+/// The results of later verifications.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verifications {
-    /// When all were last verified in full.
+    /// When all backups were last verified in full.
     pub at: Option<jiff::Timestamp>,
-    /// The backups that failed, each with why.
+    /// The backups that failed, each with the reason.
     pub failed: BTreeMap<Id, String>,
 }
 
 impl Verifications {
-    /// What is written down. What cannot be understood is nothing: the next verification writes it anew.
-    ///
-    /// # Errors
-    /// Where the file cannot be read.
+    /// Reads the file. An invalid file counts as empty, because the next verification rewrites it.
     pub fn load(volume: &Volume) -> Result<Self> {
         let path = path(volume);
         match fs::read(&path) {
@@ -33,10 +30,7 @@ impl Verifications {
         }
     }
 
-    /// Writes it down.
-    ///
-    /// # Errors
-    /// Where it cannot be written.
+    /// Writes the file durably.
     pub fn save(&self, volume: &Volume) -> Result<()> {
         let text = serde_json::to_vec_pretty(self).map_err(io::Error::other).on("write", &path(volume))?;
         durable::write(&path(volume), &text, 0o600)

@@ -1,4 +1,4 @@
-//! A backup read to its last byte: every segment's tag, every member's digest; and, in full, every database's pages.
+//! Verifies a backup: every segment's authentication tag and every member's digest, and in full also every database.
 
 use std::{
     fs::{self, File},
@@ -22,46 +22,40 @@ use volume::{
     error::{IoContext, Result},
 };
 
-/// What a verification found.
+/// The result of a verification.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// How many members were read.
+    /// Number of members.
     pub members: usize,
-    /// How many bytes the file has.
+    /// Size of the file in bytes.
     pub bytes: u64,
-    /// Faults that the databases have, by path: those recorded when the backup was made and, in full, those found now.
+    /// Faults of the databases: the ones in the manifest and, in full, the new ones.
     pub findings: Vec<Finding>,
-    /// Files that changed while they were captured.
+    /// Files that kept changing while they were captured.
     pub torn: Vec<RelPath>,
-    /// What is odd and does no harm.
+    /// Irregularities that do not affect the content.
     pub warnings: Vec<String>,
 }
 
 /// One fault of one database.
 #[derive(Debug, Serialize)]
 pub struct Finding {
-    /// The database.
+    /// Path of the database.
     pub path: RelPath,
-    /// What SQLite says.
+    /// Message of the check.
     pub finding: String,
 }
 
-/// Opens a backup and authenticates its header.
-///
-/// # Errors
-/// The format's errors, by name, with the file's name.
-pub fn open_file(file: &Path, key: &SecretKey) -> Result<(Reader<File>, Manifest)> {
+/// Opens a backup and authenticates its header. Errors contain the file's name.
+pub(crate) fn open_file(file: &Path, key: &SecretKey) -> Result<(Reader<File>, Manifest)> {
     let reader = Reader::open(volume::backups::open(file)?, key, Options::default().threads)
         .map_err(|error| complete(file, key, error))?;
     let manifest = Manifest::parse(reader.manifest()).map_err(|error| error.context(file.display()))?;
     Ok((reader, manifest))
 }
 
-/// Reads a backup to its end, and gives nothing of it away.
-///
-/// # Errors
-/// The format's errors, by name, with the file's name.
-pub fn read_whole(file: &Path, key: &SecretKey, progress: &mut dyn Progress) -> Result<(Manifest, Verified)> {
+/// Reads a backup to its end and discards the content. Errors contain the file's name.
+pub(crate) fn read_whole(file: &Path, key: &SecretKey, progress: &mut dyn Progress) -> Result<(Manifest, Verified)> {
     let (mut reader, manifest) = open_file(file, key)?;
     progress.begin("reading back", bytes_of_members(file, key, &manifest));
     while let Some(mut member) = reader.next_member().map_err(|error| complete(file, key, error))? {
@@ -73,10 +67,7 @@ pub fn read_whole(file: &Path, key: &SecretKey, progress: &mut dyn Progress) -> 
     Ok((manifest, verified))
 }
 
-/// Verifies a backup. In full, each database's image is checked too, in a spool that takes as much room as it does.
-///
-/// # Errors
-/// The format's errors; and where the spool cannot be written.
+/// Verifies a backup. In full, this also checks each database, which needs as much temporary space as the largest one.
 pub fn verify(
     volume: &Volume,
     file: &Path,
@@ -136,8 +127,9 @@ fn check_images(
     Ok(findings)
 }
 
-/// The failure with what only the rest of the file can tell: rot or tampering, and the members that are hit.
-pub fn complete(file: &Path, key: &SecretKey, error: seqbac::Error) -> volume::error::Error {
+/// Completes an error by reading the rest of the file, which shows whether the backup is damaged or was tampered with,
+/// and which members are affected.
+pub(crate) fn complete(file: &Path, key: &SecretKey, error: seqbac::Error) -> volume::error::Error {
     let error = match File::open(file) {
         Ok(mut open) => seqbac::diagnose(&mut open, key, error),
         Err(_) => error,

@@ -13,7 +13,8 @@ use super::{
 };
 use crate::{
     backup::{
-        Counted, Manifest, Progress, bytes_of_members, complete, open_file, quarantine_member, read_memory, state_of,
+        Counted, Manifest, Progress, bytes_of_members, complete, open_file, quarantine_member, read_quarantine_record,
+        state_of,
     },
     metastore,
     quarantine::{QuarantineRecord, record::FILE_NAME as QUARANTINE},
@@ -112,7 +113,8 @@ fn unpack_members(
     while let Some(mut member) = reader.next_member().map_err(damaged)? {
         let mut entry = member.entry().clone();
         if entry.path == quarantine_member() {
-            record = Some(read_memory(request.backup, &entry, &mut Counted { inner: &mut member, progress })?);
+            record =
+                Some(read_quarantine_record(request.backup, &entry, &mut Counted { inner: &mut member, progress })?);
             continue;
         }
         let is_ours_to_put = |path: &RelPath| !is_own(path) || *path == metastore::path();

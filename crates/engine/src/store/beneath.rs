@@ -1,6 +1,6 @@
 //! Directories below a root, opened one name at a time and never through a link.
 //!
-//! Links are the server's to make, even while we walk: a path that is handed to the kernel whole can be led anywhere.
+//! A server can create links even while we walk, so a path that the kernel resolves as a whole could lead anywhere.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -17,7 +17,8 @@ use nix::{
 
 use seqbac_header::RelPath;
 
-/// A root, and the directory below it that was asked for last: members come sorted, so it is mostly the right one.
+/// A root directory, and the last directory that was opened below it. Members are sorted, so consecutive members
+/// usually share it.
 pub struct Beneath {
     root: OwnedFd,
     last: Option<(RelPath, OwnedFd)>,
@@ -29,35 +30,35 @@ impl fmt::Debug for Beneath {
     }
 }
 
-const LOOK: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
+const DIRECTORY_FLAGS: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
 
 impl Beneath {
-    /// The directory `root`, which may be reached through links.
+    /// Opens `root`. Its path may contain links.
     pub fn open(root: &Path) -> nix::Result<Self> {
-        Ok(Self { root: fcntl::open(root, LOOK, Mode::empty())?, last: None })
+        Ok(Self { root: fcntl::open(root, DIRECTORY_FLAGS, Mode::empty())?, last: None })
     }
 
-    /// The directory that `path` is in, and its last name.
+    /// Opens the parent directory of `path`, and returns it with the last name of `path`.
     pub fn parent<'a>(&'a mut self, path: &'a RelPath) -> nix::Result<(BorrowedFd<'a>, &'a OsStr)> {
         let name = path.as_path().file_name().unwrap_or_default();
         Ok((self.dir(path.parent(), None)?, name))
     }
 
-    /// As [`Self::parent`], but makes directories that are missing, with `mode`; tells `made` of each.
-    pub fn parent_made<'a>(
+    /// As [`Self::parent`], but creates missing directories with `mode`, and calls `created` for each.
+    pub fn create_parent<'a>(
         &'a mut self,
         path: &'a RelPath,
         mode: Mode,
-        made: &mut dyn FnMut(RelPath),
+        created: &mut dyn FnMut(RelPath),
     ) -> nix::Result<(BorrowedFd<'a>, &'a OsStr)> {
         let name = path.as_path().file_name().unwrap_or_default();
-        Ok((self.dir(path.parent(), Some((mode, made)))?, name))
+        Ok((self.dir(path.parent(), Some((mode, created)))?, name))
     }
 
     fn dir(
         &mut self,
         path: Option<RelPath>,
-        mut make: Option<(Mode, &mut dyn FnMut(RelPath))>,
+        mut create: Option<(Mode, &mut dyn FnMut(RelPath))>,
     ) -> nix::Result<BorrowedFd<'_>> {
         let Some(path) = path else { return Ok(self.root.as_fd()) };
         if self.last.as_ref().is_none_or(|(last, _)| *last != path) {
@@ -69,13 +70,13 @@ impl Beneath {
                     None => RelPath::new(name).map_err(|_| Errno::EINVAL)?,
                 };
                 let parent = at.as_ref().map_or(self.root.as_fd(), |(_, fd)| fd.as_fd());
-                let fd = match fcntl::openat(parent, name, LOOK | OFlag::O_NOFOLLOW, Mode::empty()) {
-                    Err(Errno::ENOENT) if make.is_some() => {
-                        if let Some((mode, made)) = make.as_mut() {
+                let fd = match fcntl::openat(parent, name, DIRECTORY_FLAGS | OFlag::O_NOFOLLOW, Mode::empty()) {
+                    Err(Errno::ENOENT) if create.is_some() => {
+                        if let Some((mode, created)) = create.as_mut() {
                             stat::mkdirat(parent, name, *mode)?;
-                            made(next.clone());
+                            created(next.clone());
                         }
-                        fcntl::openat(parent, name, LOOK | OFlag::O_NOFOLLOW, Mode::empty())?
+                        fcntl::openat(parent, name, DIRECTORY_FLAGS | OFlag::O_NOFOLLOW, Mode::empty())?
                     }
                     other => other?,
                 };

@@ -1,9 +1,9 @@
 //! Which rows of a database a restore would change.
 //!
-//! Rows are told apart by the table's primary key, or where it has none (or one with NULLs in it) by `rowid`. A table
-//! whose columns are not the same on both sides counts every row that both have as changed; one that only one side has,
-//! or whose key is another, counts whole. Virtual tables are not looked at: their content is in tables of their own,
-//! which are. SQLite's statistics (`sqlite_stat…`) are no data.
+//! The primary key identifies a row, or `rowid` if the table has no primary key or one that contains NULLs. If the
+//! columns of a table differ, every row that both sides have counts as changed. If only one side has the table, or the
+//! keys differ, all its rows count. Virtual tables are skipped, because their content is in shadow tables, which are
+//! compared. SQLite's statistics (`sqlite_stat…`) are skipped because they are not data.
 
 mod table;
 
@@ -22,25 +22,22 @@ use volume::error::{IoContext, Result};
 /// How the rows of one table would change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableChange {
-    /// The table.
+    /// Its name.
     pub table: String,
-    /// Rows that are in the backup only.
+    /// Rows that only the backup has.
     pub appear: u64,
-    /// Rows that both have, and that differ.
+    /// Rows that differ.
     pub change: u64,
-    /// Rows that are on the volume only.
+    /// Rows that only the volume has.
     pub vanish: u64,
 }
 
-/// Compares the database at `live`, which a server may be using, with the staged image of it. Only tables that would
-/// change are in the answer. The live one is read in one transaction, and neither is changed.
-///
-/// # Errors
-/// Where one of them cannot be read.
-pub fn databases(live: &Path, staged: &Path, patience: Duration) -> Result<Vec<TableChange>> {
-    // SQLite is told to follow no links: those above the database are none of its business.
-    let above = live.parent().unwrap_or(live).canonicalize().on("find", live)?;
-    let source = Source::open(&above.join(live.file_name().unwrap_or_default()), patience)?;
+/// Compares the database at `live`, which a server may be using, with its staged image, and returns the tables that
+/// would change. The live database is read in one transaction. Neither database is written to.
+pub fn databases(live: &Path, staged: &Path, lock_timeout: Duration) -> Result<Vec<TableChange>> {
+    // We open the database with `SQLITE_OPEN_NOFOLLOW`, so we resolve the links above it ourselves.
+    let above = live.parent().unwrap_or(live).canonicalize().on("resolve", live)?;
+    let source = Source::open(&above.join(live.file_name().unwrap_or_default()), lock_timeout)?;
     let connection = &source.connection;
     let failed = |cause| explain("compare the database", live, &cause);
     attach(&source, staged).map_err(failed)?;
@@ -50,7 +47,7 @@ pub fn databases(live: &Path, staged: &Path, patience: Duration) -> Result<Vec<T
     let mut collations = Collations::Known;
     let changes = names.into_iter().map(|name| match change(connection, &live, &staged, &name, collations) {
         Err(cause) if lacks_something(&cause) && collations == Collations::Known => {
-            collations = Collations::make_up(connection)?;
+            collations = Collations::define_missing(connection)?;
             change(connection, &live, &staged, &name, collations)
         }
         other => other,
@@ -61,10 +58,10 @@ pub fn databases(live: &Path, staged: &Path, patience: Duration) -> Result<Vec<T
     Ok(changes)
 }
 
-/// A database can be attached only outside of a transaction; then it is begun anew.
+/// Ends the transaction and begins a new one, because SQLite attaches databases only outside of a transaction.
 fn attach(source: &Source, staged: &Path) -> rusqlite::Result<()> {
     use std::os::unix::ffi::OsStrExt;
-    // Percent-encoded, so that it is text whatever the path's bytes are.
+    // The URI is percent-encoded, so it is valid UTF-8 for every path.
     let uri = String::from_utf8_lossy(immutable(staged).as_os_str().as_bytes()).into_owned();
     source.connection.execute_batch("COMMIT")?;
     source.connection.execute("ATTACH ?1 AS staged", [uri])?;

@@ -1,8 +1,8 @@
-//! Plain files: read until they hold still.
+//! Plain files: read again until they stop changing.
 //!
-//! A file that a server writes to while it is read comes out half old, half new. It is read up to three times, and what
-//! changed each time is handed over as it was read last, marked `torn`. Databases and their sidecars are never opened
-//! here, under whatever name (see the invariant in [`super`]).
+//! If a server writes to a file while we read it, our copy is part old, part new. So we read it up to three times. If
+//! it changed every time, we keep the last copy and mark it `torn`. This module never opens a database or its sidecars,
+//! under any name, because of the invariant in [`super`].
 
 use std::{
     fmt,
@@ -19,13 +19,13 @@ use nix::{errno::Errno, fcntl::OFlag, libc, sys::stat};
 use super::{Spool, Survey, SurveyEntry, beneath::Beneath, spool::fill};
 use volume::error::{IoContext, Result};
 
-/// Files up to this size are read to memory.
+/// Files up to this size are read into memory.
 const IN_MEMORY: u64 = 1 << 20;
 const TRIES: u32 = 3;
-/// Within one tick of its clock, a file system gives two changes the same time. The slowest clock ticks every 10 ms.
+/// Two changes within one tick of the file system's clock get the same timestamp. The slowest clock ticks every 10 ms.
 const TICK: Duration = Duration::from_millis(20);
 
-/// The files of a survey, ready to be read.
+/// Reads the files of a survey.
 #[derive(Debug)]
 pub struct Files<'a> {
     root: PathBuf,
@@ -34,13 +34,13 @@ pub struct Files<'a> {
     spool: &'a Spool,
 }
 
-/// One file, as it was read.
+/// The content of one file.
 pub struct Captured {
-    /// Bytes of it.
+    /// In bytes.
     pub size: u64,
-    /// It changed each time it was read.
+    /// Whether the file changed during every attempt to read it.
     pub torn: bool,
-    /// Its content.
+    /// From the first byte.
     pub content: Box<dyn Read + Send>,
 }
 
@@ -51,28 +51,22 @@ impl fmt::Debug for Captured {
 }
 
 impl<'a> Files<'a> {
-    /// The files that `survey` found below `root`.
-    ///
-    /// # Errors
-    /// Where `root` cannot be opened.
+    /// Opens `root`, the directory that `survey` describes.
     pub fn new(root: &Path, survey: &'a Survey, spool: &'a Spool) -> Result<Self> {
         let beneath = Beneath::open(root).on("open", root)?;
         Ok(Self { root: root.to_owned(), beneath, survey, spool })
     }
 
-    /// Reads the regular file `found`; `None` where it is gone, or something else has taken its place.
-    ///
-    /// # Errors
-    /// Where it cannot be read, or the spool is full.
+    /// Reads the regular file `found`. Returns `None` if it was removed or is no longer a regular file.
     pub fn capture(&mut self, found: &SurveyEntry) -> Result<Option<Captured>> {
         let path = found.path.under(&self.root);
         let mut captured = None;
         for attempt in 1..=TRIES {
             let Some(mut file) = self.open(found)? else { return Ok(None) };
-            wait_for_a_tick(&file).on("look at", &path)?;
-            let before = file.metadata().on("look at", &path)?;
+            wait_for_a_tick(&file).on("read the metadata of", &path)?;
+            let before = file.metadata().on("read the metadata of", &path)?;
             let content = self.read(&mut file, before.len(), &path)?;
-            let after = file.metadata().on("look at", &path)?;
+            let after = file.metadata().on("read the metadata of", &path)?;
             let torn = stamp(&before) != stamp(&after);
             captured = Some(Captured { torn, ..content });
             if !torn {
@@ -83,23 +77,25 @@ impl<'a> Files<'a> {
         Ok(captured)
     }
 
-    /// Looks before it opens: to open and close a database's file would be the harm already.
+    /// Checks the file through an `O_PATH` descriptor before it opens it, because opening and closing a database's file
+    /// would already drop SQLite's locks.
     fn open(&mut self, found: &SurveyEntry) -> Result<Option<File>> {
         let path = found.path.under(&self.root);
-        let looked = match self.beneath.open_file(&found.path, OFlag::O_PATH) {
+        let unopened = match self.beneath.open_file(&found.path, OFlag::O_PATH) {
             Err(errno) if is_gone(errno) => return Ok(None),
             other => other.on("open", &path)?,
         };
-        // Closing a descriptor made with O_PATH drops no locks.
-        if !self.may_be_read(&stat::fstat(&looked).on("look at", &path)?) {
+        // Closing an O_PATH descriptor drops no locks.
+        if !self.may_be_read(&stat::fstat(&unopened).on("read the metadata of", &path)?) {
             return Ok(None);
         }
         let file = match self.beneath.open_file(&found.path, OFlag::O_RDONLY | OFlag::O_NONBLOCK) {
             Err(errno) if is_gone(errno) => return Ok(None),
             other => File::from(other.on("open", &path)?),
         };
-        if !self.may_be_read(&stat::fstat(&file).on("look at", &path)?) {
-            // Something took its place between the two: should it be a database, this descriptor stays open for good.
+        if !self.may_be_read(&stat::fstat(&file).on("read the metadata of", &path)?) {
+            // The file was replaced between the two calls. The new file may be a database, so this descriptor is never
+            // closed.
             std::mem::forget(file);
             return Ok(None);
         }
@@ -110,7 +106,7 @@ impl<'a> Files<'a> {
         stat.st_mode & libc::S_IFMT == libc::S_IFREG && !self.survey.untouchable.contains(&(stat.st_dev, stat.st_ino))
     }
 
-    /// Reads `size` bytes and no more: a log may grow faster than it is read.
+    /// Reads at most `size` bytes, because a log may grow faster than we read it.
     fn read(&self, file: &mut File, size: u64, path: &Path) -> Result<Captured> {
         if size <= IN_MEMORY {
             let mut content = Vec::new();
@@ -124,18 +120,18 @@ impl<'a> Files<'a> {
     }
 }
 
-/// What changes when the content does.
+/// Size and timestamps, which change whenever the content changes.
 fn stamp(meta: &Metadata) -> (u64, i64, i64, i64, i64) {
     (meta.len(), meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec())
 }
 
-/// Waits until a change from now on would show in the file's time.
+/// Waits until any later change gets a different timestamp.
 fn wait_for_a_tick(file: &File) -> io::Result<()> {
     let changed = file.metadata()?.modified()?;
     match SystemTime::now().duration_since(changed) {
         Ok(age) if age >= TICK => {}
         Ok(age) => thread::sleep(TICK.saturating_sub(age)),
-        // In the future: its clock is not ours, and nothing can be told from it.
+        // The time is in the future: the file system does not use our clock, so waiting would prove nothing.
         Err(_) => {}
     }
     Ok(())

@@ -1,7 +1,7 @@
-//! Which paths below the storage root a [`Scope`] takes.
+//! Which paths below the storage root belong to a [`Scope`].
 //!
-//! This file knows names only. What is never captured because of its *content* (backups, the sidecars of databases) is
-//! the business of [`mod@super::survey`].
+//! A matcher looks at names only. [`mod@super::survey`] leaves out files because of their *content*: backups, and the
+//! sidecars of databases.
 
 use std::{ffi::OsString, path::Path};
 
@@ -29,10 +29,7 @@ pub struct Matcher {
 }
 
 impl Matcher {
-    /// Compiles the globs of a scope.
-    ///
-    /// # Errors
-    /// `Usage`, naming the first glob or line of `.moorlineignore` that is invalid.
+    /// Compiles the globs of a scope. The error names the first invalid glob or line of `.moorlineignore`.
     pub fn of(scope: &Scope) -> Result<Self> {
         Ok(Self {
             discover: scope.discover,
@@ -50,32 +47,32 @@ impl Matcher {
         !self.excludes(path, kind == PathKind::Directory) && self.wants(path, kind)
     }
 
-    /// Whether a path is left out, by itself or with a directory that it is in.
+    /// Whether a path is excluded, by itself or because a directory above it is.
     #[must_use]
     pub fn excludes(&self, path: &RelPath, is_dir: bool) -> bool {
         is_own(path)
             || from_the_top(path.as_path()).any(|part| self.excludes_itself(part, is_dir || part != path.as_path()))
     }
 
-    /// Whether the profile names the path as a database, so that it must be one.
+    /// Whether a glob for databases matches the path, so that the file must be a database.
     #[must_use]
     pub fn names_database(&self, path: &RelPath) -> bool {
         self.sqlite.is_match(path.as_path()) && !self.excludes(path, false)
     }
 
-    /// Whether anything below this directory could be state, going by names; else there is no need to look.
+    /// Whether anything below this directory could be state, judging by names. If not, the walk skips it.
     #[must_use]
     pub fn reaches_below(&self, directory: &RelPath) -> bool {
         self.discover || self.reach.iter().any(|reach| reach.is_below(directory.as_path()))
     }
 
-    /// As [`Self::excludes`], for a path whose directory is known not to be excluded.
+    /// As [`Self::excludes`], for a path whose directory is not excluded.
     #[must_use]
     pub fn excludes_here(&self, path: &RelPath, is_dir: bool) -> bool {
         is_own(path) || self.excludes_itself(path.as_path(), is_dir)
     }
 
-    /// As [`Self::takes`], for a path that is known not to be excluded.
+    /// As [`Self::takes`], for a path that is not excluded.
     #[must_use]
     pub fn wants(&self, path: &RelPath, kind: PathKind) -> bool {
         self.discover
@@ -88,19 +85,19 @@ impl Matcher {
     }
 }
 
-/// Where the paths are that a glob can match.
+/// The part of the volume in which a glob can match.
 #[derive(Debug, Clone)]
 struct Reach {
-    /// The directories that all of them are in.
+    /// The leading names that all matching paths share.
     names: Vec<OsString>,
-    /// How many names they have at most, where that is known.
+    /// The maximum number of names in a matching path, if it is limited.
     depth: Option<usize>,
 }
 
 impl Reach {
     fn of(glob: &str) -> Self {
         let names = glob.trim_end_matches('/').split('/').take_while(|part| !part.contains(WILD)).map(OsString::from);
-        // What a name alone stands for, and what `**`, an alternative or a class may match, has no end.
+        // A plain name also stands for everything below it, and `**`, alternatives and classes can match at any depth.
         let endless =
             glob.ends_with('/') || !glob.contains(WILD) || glob.contains("**") || glob.contains(['[', '{', '\\']);
         Self { names: names.collect(), depth: (!endless).then(|| glob.split('/').count()) }
@@ -112,12 +109,12 @@ impl Reach {
     }
 }
 
-/// Ours, or the file system's: at the storage root only.
+/// Whether the path belongs to moorline or the file system, which only names at the storage root do.
 fn is_own(path: &RelPath) -> bool {
     OWN_NAMES.iter().any(|own| path.first() == *own)
 }
 
-/// `a`, `a/b`, `a/b/c`. As in git, what is in an excluded directory cannot be taken back in.
+/// `a`, `a/b`, `a/b/c`, because, as in git, an excluded directory excludes everything below it.
 fn from_the_top(path: &Path) -> impl Iterator<Item = &Path> {
     let mut parts: Vec<_> = path.ancestors().filter(|part| !part.as_os_str().is_empty()).collect();
     parts.reverse();
@@ -176,27 +173,27 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_name_stands_for_all_in_it() {
+    fn a_plain_name_includes_everything_below_it() {
         let scope = Scope { files: strings(&["conf", "x*/"]), ..Scope::default() };
         assert_eq!(taken(&scope, &["conf", "conf/a/b", "config", "xy/a/b", "y"]), ["conf", "conf/a/b", "xy/a/b"]);
     }
 
     #[test]
-    fn exclude_wins_with_all_below() {
+    fn exclude_wins_and_covers_everything_below() {
         let scope = Scope { files: strings(&["**"]), exclude: strings(&["media", "log/**/*.gz"]), ..Scope::default() };
         let paths = ["media", "media/a/b", "mediaz", "log/a.gz", "log/x/y.gz", "log/x"];
         assert_eq!(taken(&scope, &paths), ["mediaz", "log/x"]);
     }
 
     #[test]
-    fn ours_is_never_taken_but_only_at_the_root() {
+    fn own_names_are_never_taken_at_the_root() {
         let scope = Scope { files: strings(&["**", "Init/x", ".moorline/**"]), ..Scope::everything() };
         let paths = [".moorline/secret.key", "Init/x", "Backups/b", "lost+found/1", "app/Init/x", "Initial"];
         assert_eq!(taken(&scope, &paths), ["app/Init/x", "Initial"]);
     }
 
     #[test]
-    fn ignore_lines_are_gits() {
+    fn ignore_lines_have_the_syntax_of_git() {
         let ignore =
             strings(&["# comment", "", "*.log", "!keep.log", "/cache/", "build/", "!build/x", "a/**/b", "\\#x"]);
         let scope = Scope { ignore, ..Scope::everything() };
@@ -205,14 +202,14 @@ mod tests {
     }
 
     #[test]
-    fn only_a_database_is_taken_by_a_glob_of_databases() {
+    fn a_glob_for_databases_takes_only_databases() {
         let matcher = Matcher::of(&Scope { sqlite: strings(&["*.db"]), ..Scope::default() }).expect("compiles");
         assert!(matcher.takes(&path("x.db"), PathKind::Database));
         assert!(!matcher.takes(&path("x.db"), PathKind::Directory));
     }
 
     #[test]
-    fn where_no_glob_leads_nobody_looks() {
+    fn directories_without_possible_matches_are_skipped() {
         let reaches = |glob: &str, directory: &str| {
             let matcher = Matcher::of(&Scope { files: strings(&[glob]), ..Scope::default() }).expect("compiles");
             matcher.reaches_below(&path(directory))
@@ -231,7 +228,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn what_is_taken_is_where_a_glob_leads(glob in "[ab*?/{},\\[\\]\\\\]{1,12}", name in "[ab]{1,2}(/[ab]{1,2}){0,4}") {
+        fn every_taken_path_is_reachable(glob in "[ab*?/{},\\[\\]\\\\]{1,12}", name in "[ab]{1,2}(/[ab]{1,2}){0,4}") {
             let scope = Scope { files: vec![glob], ..Scope::default() };
             if let Ok(matcher) = Matcher::of(&scope) && matcher.takes(&path(&name), PathKind::File) {
                 let mut above = path(&name).parent();
@@ -244,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn names_in_any_bytes_match() {
+    fn names_that_are_not_utf8_match() {
         let matcher = Scope { files: strings(&["d/*"]), exclude: strings(&["d/x*"]), ..Scope::default() };
         let matcher = Matcher::of(&matcher).expect("compiles");
         let name = |bytes: &[u8]| RelPath::new(OsStr::from_bytes(bytes)).expect("a plain path");
@@ -253,20 +250,21 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_named_is_that_file_alone() {
+    fn a_named_file_matches_literally() {
         let scope = Scope::default().and_files(&[path("a/[x]*?{y}.quarantined")]);
         let paths = ["a/[x]*?{y}.quarantined", "a/[x]*?{y}.quarantined/b/c", "a/x1zy.quarantined"];
         assert_eq!(taken(&scope, &paths), paths[..2]);
     }
 
     #[test]
-    fn a_bad_glob_is_named() {
+    fn the_error_names_the_invalid_glob() {
         for bad in ["/etc/x", "../x", "a//b", "", "/", "a[", "./a", "{a"] {
             let error = Matcher::of(&Scope { files: strings(&[bad]), ..Scope::default() }).expect_err(bad);
             assert_eq!(error.code(), volume::error::Code::Usage);
             assert!(error.message().contains(&format!("`{bad}` in `files`")), "{error}");
         }
-        let error = Matcher::of(&Scope { ignore: strings(&["fine", "x[", "fine"]), ..Scope::default() }).expect_err("bad");
+        let error =
+            Matcher::of(&Scope { ignore: strings(&["fine", "x[", "fine"]), ..Scope::default() }).expect_err("bad");
         assert!(error.message().contains("line 2 of .moorlineignore, `x[`"), "{error}");
     }
 
@@ -288,13 +286,13 @@ mod tests {
     }
 
     #[test]
-    fn an_ignore_file_from_windows_is_read() {
+    fn an_ignore_file_with_bom_and_crlf_is_read() {
         let matcher = ignoring(b"\xef\xbb\xbfcache/\r\n*.tmp\r\n").expect("reads");
         assert!(!takes_file(&matcher, "cache/x") && !takes_file(&matcher, "a.tmp") && takes_file(&matcher, "a"));
     }
 
     #[test]
-    fn a_bad_line_is_named_by_its_number() {
+    fn the_error_names_the_number_of_the_invalid_line() {
         let error = ignoring(b"# caches\n\n[z-a]\n").expect_err("refuses");
         assert_eq!(error.code(), volume::error::Code::Usage);
         assert!(error.message().contains("line 3"), "{error}");

@@ -1,4 +1,4 @@
-//! Temporary files that have no name, so that nothing is left of them however the process ends.
+//! Temporary files without a name, so that the kernel removes them however the process ends.
 
 use std::{
     env,
@@ -16,56 +16,53 @@ use volume::{
     error::{Error, IoContext, Result},
 };
 
-/// Where temporary files are made: a directory, or where that takes none, the system's temporary folder.
+/// The directory for temporary files. If it cannot hold them, the system's temporary folder is used.
 #[derive(Debug, Clone)]
 pub struct Spool {
     dir: PathBuf,
 }
 
 impl Spool {
-    /// On the volume, in its own folder for them.
+    /// The spool folder of the volume.
     #[must_use]
     pub fn on(volume: &Volume) -> Self {
         Self { dir: volume.spool() }
     }
 
-    /// In this directory.
+    /// Any directory.
     #[must_use]
     pub fn at(dir: &Path) -> Self {
         Self { dir: dir.to_owned() }
     }
 
-    /// An open file without a name.
-    ///
-    /// # Errors
-    /// Where neither folder takes one.
+    /// Creates a file without a name.
     pub fn file(&self) -> Result<File> {
         tempfile::tempfile_in(&self.dir).or_else(|_| tempfile::tempfile()).on("create a temporary file in", &self.dir)
     }
 
-    /// An open file without a name, and a connection to it, for the image of a database that is yet to be written.
-    ///
-    /// SQLite opens by name only, so the file has one for as long as that takes.
+    /// Creates a file without a name and a connection to it, for the image of a database that will be written to it.
+    /// The file has a name until the connection is open, because SQLite opens files only by name.
     pub(super) fn image(&self) -> Result<(File, Connection)> {
         let (named, connection) = self.named_database(OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         Ok((named.into_file(), connection))
     }
 
-    /// The connection takes no locks (`unix-none`): to write to the file beside it is safe while it is asked nothing.
+    /// The connection takes no locks (`unix-none`), so writing to the file directly is safe while the connection is
+    /// idle.
     pub(super) fn named_database(&self, access: OpenFlags) -> Result<(NamedTempFile, Connection)> {
         let builder = tempfile::Builder::new();
         let named = builder.tempfile_in(&self.dir).or_else(|_| builder.tempfile_in(env::temp_dir()));
         let named = named.on("create a temporary file in", &self.dir)?;
         let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        // Absolute, so that it is never taken for a URI.
-        let path = fs::canonicalize(named.path()).on("find", named.path())?;
+        // Absolute, so that SQLite never parses it as a URI.
+        let path = fs::canonicalize(named.path()).on("resolve", named.path())?;
         let connection = Connection::open_with_flags_and_vfs(&path, flags, "unix-none")
             .map_err(|cause| explain("open the temporary file", &path, &cause))?;
         Ok((named, connection))
     }
 }
 
-/// Copies what was read of `path` to a temporary file, and says which side failed.
+/// Copies the content of `path` to a temporary file. The error names the side that failed.
 pub(super) fn fill(from: &mut dyn Read, to: &mut File, path: &Path) -> Result<u64> {
     let mut buffer = vec![0; 256 << 10];
     let mut copied = 0;

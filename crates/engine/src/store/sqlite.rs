@@ -1,21 +1,20 @@
-//! SQLite databases: a consistent image while a server writes, the facts of it, and the check of it.
+//! SQLite databases: a consistent image while a server writes, its facts, and its check.
 //!
 //! ```text
-//! open        read-only connection, BEGIN, one read: the transaction that everything below happens in
-//! WAL mode    check and page images straight from the transaction; writers go on, their `-wal` grows meanwhile
+//! open        read-only connection, BEGIN, one read: everything below happens in this transaction
+//! WAL mode    check and page images come from the transaction; writers continue, and their `-wal` grows meanwhile
 //! otherwise   writers wait for the transaction: pages are copied to an unlinked file at disk speed, the transaction
 //!             ends, and check and images come from that file
-//! unreadable  what SQLite cannot open at all is copied as it is, with the reason as a finding
+//! unreadable  a file that SQLite cannot open is copied byte by byte, with the reason as a finding
 //! ```
-//! Page images come from `sqlite_dbpage`, which sees what the transaction sees: pages that are only in the `-wal`, and
-//! zeros for the lock page at 1 GiB. Where that table is missing from the library, SQLite's online backup in one step
-//! takes its place.
+//! Page images come from `sqlite_dbpage`. It has the transaction's view, so it includes pages that are only in the
+//! `-wal`, and zeros for the lock page at 1 GiB. If the library lacks this table, we use SQLite's online backup in one step.
 //!
-//! The source is not changed: nothing is checkpointed, and `-wal` and `-shm` are left as they were found. One
-//! exception: a transaction that a crash cut off in the middle of its commit (a hot journal) is rolled back by SQLite,
-//! as the server would at its next start; without that there is no consistent image.
+//! The source does not change: we never checkpoint, and we leave `-wal` and `-shm` as they were. The exception is a hot
+//! journal, which a crash in the middle of a commit leaves behind: SQLite rolls that transaction back, as it would at
+//! the server's next start, because otherwise no consistent image exists.
 //!
-//! No promise: databases are each consistent, but not with each other beyond the moment that [`open_all`] takes.
+//! Each database is consistent in itself. Databases can differ from each other by the time that [`open_all`] takes.
 
 mod check;
 mod edit;
@@ -26,15 +25,19 @@ mod pages;
 mod snapshot;
 mod source;
 
+pub use self::{
+    check::check_image,
+    facts::DatabaseFacts,
+    in_use::in_use,
+    snapshot::{Image, Snapshot, open_all},
+    source::words,
+};
 pub(super) use self::{
     check::immutable,
     source::{explain, lacks_something},
 };
-pub use self::{
-    check::{check_image, quoted},
+pub(crate) use self::{
+    check::quoted,
     edit::Edit,
-    facts::DatabaseFacts,
-    in_use::in_use,
-    snapshot::{Image, Snapshot, open_all},
-    source::{Source, is_busy_or_full, words},
+    source::{Source, is_busy_or_full},
 };

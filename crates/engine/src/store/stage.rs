@@ -1,11 +1,12 @@
-//! One member of an archive, put under a staging directory.
+//! One member of an archive, written below a staging directory.
 //!
-//! Nothing is written through a link or over anything that exists, whatever the archive says. Owners, modes and times
-//! are set as each member is done; those of directories at the end ([`Stager::finish`]), so that one of mode 0500 can be
-//! filled. Nothing is fsynced here: the caller flushes the whole file system once.
+//! Whatever the archive contains, nothing is written through a link or over an existing file. Each member gets its
+//! owner, mode and time when its content is complete. Directories get theirs at the end ([`Stager::finish`]), so that
+//! files can be created in a directory of mode 0500. This module does not fsync, because the caller flushes the whole
+//! file system once.
 //!
-//! Owners, when root: as archived, unless the path that is replaced has another, which is kept; or the one that was
-//! asked for. Otherwise our own.
+//! As root, the owner is the requested one; otherwise the owner that the path has on the volume; otherwise the archived
+//! one. Without root, all files belong to the current user.
 
 use std::{
     collections::BTreeMap,
@@ -31,24 +32,24 @@ use seqbac::{Entry, Kind};
 use seqbac_header::RelPath;
 use volume::error::{Code, Error, IoContext, Result};
 
-/// How much is written between two requests to begin writing it out.
+/// Bytes between two requests that the kernel start writing to disk.
 const WRITEBACK: u64 = 8 << 20;
-/// Files above this are given their space first, so that a full disk shows at once.
+/// Space for files of at least this size is reserved first, so that a full disk is an error before anything is written.
 const PREALLOCATE: u64 = 1 << 20;
 
-/// Whose the staged files are to be.
+/// How to choose the owners of staged files.
 #[derive(Debug, Clone, Default)]
 pub struct Owners {
-    /// These, whatever the archive and the volume say: user and group.
-    pub given: Option<(u32, u32)>,
-    /// Where the files are that are replaced; an owner found there is kept.
+    /// User and group for all files, whatever the archive and the volume say.
+    pub requested: Option<(u32, u32)>,
+    /// The directory whose files will be replaced. A file there passes its owner on to its replacement.
     pub live: Option<PathBuf>,
 }
 
 /// User and group.
 type Owner = (u32, u32);
 
-/// Puts members under one directory.
+/// Writes members below one directory.
 #[derive(Debug)]
 pub struct Stager {
     root: PathBuf,
@@ -56,17 +57,14 @@ pub struct Stager {
     owners: Owners,
     is_root: bool,
     directories: BTreeMap<RelPath, Option<Entry>>,
-    /// How many paths keep an owner, by that owner and the archived one.
+    /// Number of paths that keep their owner on the volume, by that owner and the archived one.
     kept: BTreeMap<(Owner, Owner), u64>,
     not_ours: u64,
     bytes: u64,
 }
 
 impl Stager {
-    /// Members go below `root`, an existing directory that nobody else writes to.
-    ///
-    /// # Errors
-    /// Where it cannot be opened.
+    /// Opens `root`, an existing directory to which no other process writes.
     pub fn new(root: &Path, owners: Owners) -> Result<Self> {
         Ok(Self {
             root: root.to_owned(),
@@ -80,10 +78,8 @@ impl Stager {
         })
     }
 
-    /// Writes one member: `content` to its end, which must be as far away as the entry says.
-    ///
-    /// # Errors
-    /// Where it cannot be written; `ContentMismatch` for a member whose path is taken, or whose size is wrong.
+    /// Writes one member. Fails with `ContentMismatch` if its path exists, or if `content` does not have the entry's
+    /// size.
     pub fn put(&mut self, entry: &Entry, content: &mut dyn Read) -> Result<()> {
         match &entry.kind {
             Kind::Directory => self.directory(entry),
@@ -92,23 +88,20 @@ impl Stager {
         }
     }
 
-    /// Gives the directories their owners, modes and times. Returns what a person should know.
-    ///
-    /// # Errors
-    /// Where one cannot be changed.
+    /// Sets the owners, modes and times of directories. Returns notes for the user.
     pub fn finish(mut self) -> Result<Vec<String>> {
-        // Backwards: what is in a directory before the directory.
+        // In reverse order, so that the content of a directory comes before the directory itself.
         for (path, entry) in std::mem::take(&mut self.directories).into_iter().rev() {
             let full = path.under(&self.root);
             let entry = entry.map_or_else(|| self.unarchived(path), Ok)?;
             let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
             let directory = self.beneath.open_file(&entry.path, flags).on("open", &full)?;
-            self.dress(&directory, &entry)?;
+            self.set_metadata(&directory, &entry)?;
         }
         Ok(self.notes())
     }
 
-    /// Bytes of content that were written so far.
+    /// Bytes of content written so far.
     #[must_use]
     pub const fn bytes(&self) -> u64 {
         self.bytes
@@ -117,8 +110,8 @@ impl Stager {
     fn directory(&mut self, entry: &Entry) -> Result<()> {
         let full = entry.path.under(&self.root);
         match self.directories.get_mut(&entry.path) {
-            // Made on the way to something in it.
-            Some(made @ None) => *made = Some(entry.clone()),
+            // Created as the parent of an earlier member.
+            Some(implicit @ None) => *implicit = Some(entry.clone()),
             Some(Some(_)) => return Err(twice(entry)),
             None => {
                 let (dir, name) = self.parent(entry).map_err(|errno| no_parent(entry, &full, errno))?;
@@ -136,13 +129,13 @@ impl Stager {
         let (dir, name) = self.parent(entry).map_err(|errno| no_parent(entry, &full, errno))?;
         let name = name.as_os_str();
         unistd::symlinkat(target, &dir, name).map_err(|errno| failed("create", entry, &full, errno))?;
-        let dressed = (|| {
+        let result = (|| {
             if let Some((uid, gid)) = owner {
                 unistd::fchownat(&dir, name, Some(uid), Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW)?;
             }
             stat::utimensat(&dir, name, &TimeSpec::UTIME_OMIT, &changed(entry), UtimensatFlags::NoFollowSymlink)
         })();
-        dressed.on("set the owner of", &full)
+        result.on("set the owner of", &full)
     }
 
     fn file(&mut self, entry: &Entry, content: &mut dyn Read) -> Result<()> {
@@ -155,37 +148,37 @@ impl Stager {
         let size = fill(&mut file, content, &full)?;
         self.bytes += size;
         if size != entry.size {
-            let what = format!("{} has {size} bytes in the backup, which says {}", entry.path, entry.size);
+            let what = format!("{} has {size} bytes in the backup, but its entry says {}", entry.path, entry.size);
             return Err(Error::new(Code::ContentMismatch, what));
         }
-        self.dress(&file, entry)
+        self.set_metadata(&file, entry)
     }
 
-    /// The directory that the member goes into, made if need be, and the member's name.
+    /// Opens the parent directory of the member, creating it if necessary, and returns it with the member's name.
     fn parent(&mut self, entry: &Entry) -> nix::Result<(OwnedFd, std::ffi::OsString)> {
         let Self { beneath, directories, .. } = self;
         let (dir, name) =
-            beneath.parent_made(&entry.path, Mode::S_IRWXU, &mut |made| drop(directories.insert(made, None)))?;
+            beneath.create_parent(&entry.path, Mode::S_IRWXU, &mut |path| drop(directories.insert(path, None)))?;
         Ok((
             dir.try_clone_to_owned().map_err(|cause| Errno::from_raw(cause.raw_os_error().unwrap_or(0)))?,
             name.to_owned(),
         ))
     }
 
-    fn dress(&mut self, file: impl std::os::fd::AsFd, entry: &Entry) -> Result<()> {
+    fn set_metadata(&mut self, file: impl std::os::fd::AsFd, entry: &Entry) -> Result<()> {
         let owner = self.owner(entry)?;
-        let dressed = (|| {
+        let result = (|| {
             if let Some((uid, gid)) = owner {
                 unistd::fchown(&file, Some(uid), Some(gid))?;
             }
-            // After the owner: a change of owner takes the set-user-id bit away.
+            // After the owner, because a change of owner clears the set-user-id bit.
             stat::fchmod(&file, Mode::from_bits_truncate(entry.mode & 0o7777))?;
             stat::futimens(&file, &TimeSpec::UTIME_OMIT, &changed(entry))
         })();
-        dressed.on("set the owner and mode of", &entry.path.under(&self.root))
+        result.on("set the owner and mode of", &entry.path.under(&self.root))
     }
 
-    /// Whose the member is to be, where that is ours to say.
+    /// The owner to set, or `None` if we are not root and cannot set one.
     fn owner(&mut self, entry: &Entry) -> Result<Option<(Uid, Gid)>> {
         let archived = (entry.uid, entry.gid);
         if !self.is_root {
@@ -194,8 +187,8 @@ impl Stager {
             return Ok(None);
         }
         let live = self.live(&entry.path)?;
-        let (uid, gid) = match (self.owners.given, live.map(|meta| (meta.uid(), meta.gid()))) {
-            (Some(given), _) => given,
+        let (uid, gid) = match (self.owners.requested, live.map(|meta| (meta.uid(), meta.gid()))) {
+            (Some(requested), _) => requested,
             (None, Some(live)) if live != archived => {
                 *self.kept.entry((live, archived)).or_default() += 1;
                 live
@@ -205,7 +198,8 @@ impl Stager {
         Ok(Some((Uid::from_raw(uid), Gid::from_raw(gid))))
     }
 
-    /// A directory that the archive has something in, but not itself: as the volume has it.
+    /// The entry for a directory that the archive does not contain, with the metadata that the directory has on the
+    /// volume.
     fn unarchived(&self, path: RelPath) -> Result<Entry> {
         let live = self.live(&path)?.filter(std::fs::Metadata::is_dir);
         Ok(Entry {
@@ -221,7 +215,7 @@ impl Stager {
         })
     }
 
-    /// What is there on the volume now.
+    /// The metadata of `path` on the volume, if it exists there.
     fn live(&self, path: &RelPath) -> Result<Option<std::fs::Metadata>> {
         self.owners.live.as_ref().map_or(Ok(None), |live| presence::entry(&path.under(live)))
     }
@@ -229,16 +223,23 @@ impl Stager {
     fn notes(&self) -> Vec<String> {
         let kept = self.kept.iter().map(|((live, archived), count)| {
             let ((uid, gid), (was_uid, was_gid)) = (live, archived);
-            format!("{count} paths keep the owner they have on this volume, {uid}:{gid}; in the backup it is {was_uid}:{was_gid}")
+            format!(
+                "kept the owner {uid}:{gid} on this volume for {}; in the backup it is {was_uid}:{was_gid}",
+                paths(*count)
+            )
         });
         let not_ours = (self.not_ours > 0).then(|| {
             format!(
-                "{} paths belong to this user now, and to another in the backup: only root can set owners",
-                self.not_ours
+                "{} now owned by the current user instead of the owner in the backup, because only root can set owners",
+                paths(self.not_ours)
             )
         });
         kept.chain(not_ours).collect()
     }
+}
+
+fn paths(count: u64) -> String {
+    format!("{count} {}", if count == 1 { "path" } else { "paths" })
 }
 
 fn fill(file: &mut File, content: &mut dyn Read, path: &Path) -> Result<u64> {
@@ -261,7 +262,7 @@ fn fill(file: &mut File, content: &mut dyn Read, path: &Path) -> Result<u64> {
     }
 }
 
-/// What is wrong with the backup itself keeps its name and its exit code.
+/// Keeps the error code of a damaged backup, because each kind of damage has its own exit code.
 fn unpacked(cause: io::Error, path: &Path) -> Error {
     match seqbac::Error::from_io(cause) {
         seqbac::Error::Io(cause) => Error::io("unpack", path, &cause),
@@ -276,7 +277,7 @@ fn reserve(file: &File, size: u64) -> nix::Result<()> {
     }
     match fcntl::fallocate(file, FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, length) {
         Err(Errno::ENOSPC | Errno::EDQUOT) => Err(Errno::ENOSPC),
-        // A file system that cannot.
+        // The file system does not support it.
         _ => Ok(()),
     }
 }
@@ -293,9 +294,9 @@ fn no_parent(entry: &Entry, path: &Path, errno: Errno) -> Error {
     match errno {
         Errno::ENOTDIR | Errno::ELOOP => Error::new(
             Code::ContentMismatch,
-            format!("{} is in the backup below something that is no directory", entry.path),
+            format!("{} is in the backup below a path that is not a directory", entry.path),
         ),
-        _ => Error::io("make the directory of", path, &errno.into()),
+        _ => Error::io("create the directory of", path, &errno.into()),
     }
 }
 

@@ -1,9 +1,11 @@
-//! One walk over the volume, before anything is read: what is state, what is left out, and why.
+//! One walk over the volume, before any content is read: which paths are state, which are left out, and why.
 //!
-//! Databases are told by their header, not by their name, and so are backups, which are never captured. A database's
-//! `-wal`, `-shm` and `-journal` are part of it and never captured as files: SQLite reads them. Links are recorded and
-//! never followed; a mount point below the root is part of the volume, and noted. What cannot be read is an error: a
-//! backup that lacks a file and does not say so is worse than none. Access lists and extended attributes are not kept.
+//! - Databases and backups are recognized by their headers, not by their names. Backups are never captured.
+//! - A database's `-wal`, `-shm` and `-journal` are never captured as files, because SQLite reads them.
+//! - Links are recorded and never followed.
+//! - A mount point below the root is part of the volume, and gets a note.
+//! - A path that cannot be read is an error, because a backup that silently lacks a file is worse than no backup.
+//! - ACLs and extended attributes are not kept.
 
 mod entry;
 mod walk;
@@ -23,36 +25,33 @@ use profile::PathKind;
 use seqbac_header::RelPath;
 use volume::error::Result;
 
-/// The file format's own word for "this is a database".
-pub const SQLITE_HEADER: &[u8; 16] = b"SQLite format 3\0";
-/// What every `.seqbac` file begins with.
-pub const SEQBAC_MAGIC: &[u8; 8] = b"\x89SBC\r\n\x1a\n";
-/// What SQLite adds to a database's name for the files beside it.
-pub const SIDECARS: [&str; 3] = ["-wal", "-shm", "-journal"];
-/// The least bytes a database with a header has: one page of the smallest size.
+/// The first bytes of every SQLite database.
+const SQLITE_HEADER: &[u8; 16] = b"SQLite format 3\0";
+/// The first bytes of every `.seqbac` file.
+const SEQBAC_MAGIC: &[u8; 8] = b"\x89SBC\r\n\x1a\n";
+/// The suffixes that SQLite adds to a database's name for its sidecar files.
+pub(crate) const SIDECARS: [&str; 3] = ["-wal", "-shm", "-journal"];
+/// The length of the smallest possible database in bytes: one page of the minimum size.
 const SMALLEST_DATABASE: u64 = 512;
 
-/// What is on the volume, as far as it is state.
+/// The state on a volume.
 #[derive(Debug, Default)]
 pub struct Survey {
-    /// Databases, sorted by path.
+    /// Sorted by path.
     pub databases: Vec<SurveyEntry>,
-    /// Files, directories and links, sorted by path, so that a directory comes before what is in it. The directories
-    /// above anything taken are among them, for their owners and modes.
+    /// Files, directories and links, sorted by path, so that a directory comes before its content. The list includes
+    /// all directories above a captured path, because a restore needs their owners and modes.
     pub files: Vec<SurveyEntry>,
-    /// What the profile calls a database, and does not begin like one. A backup cannot do without it; a restore may
-    /// be about to replace it.
+    /// Files that match a glob for databases but have no SQLite header. A backup refuses them; a restore may be about
+    /// to replace them.
     pub not_databases: Vec<RelPath>,
-    /// What was left out or is odd, and why.
+    /// Paths that were left out or are unusual, each with the reason.
     pub notes: Vec<Note>,
-    /// Databases and their sidecars, by device and inode: never to be opened as files.
+    /// Databases and their sidecars, by device and inode. They must never be opened as files.
     pub(super) untouchable: HashSet<(u64, u64)>,
 }
 
-/// Walks over all that is below `root`. To be done before SQLite is opened on any of it.
-///
-/// # Errors
-/// Where something cannot be read.
+/// Walks over everything below `root`. Call this before this process opens any of its databases with SQLite.
 pub fn survey(root: &Path, matcher: &Matcher) -> Result<Survey> {
     let mut survey = Survey::default();
     let mut directories = HashMap::new();
@@ -76,10 +75,7 @@ pub fn survey(root: &Path, matcher: &Matcher) -> Result<Survey> {
     Ok(survey)
 }
 
-/// Whether there is any state at all: a file, link or database in scope. Directories alone do not count.
-///
-/// # Errors
-/// As [`survey`].
+/// Whether the scope contains any state: a file, a link or a database. Directories alone do not count.
 pub fn holds_state(root: &Path, matcher: &Matcher) -> Result<bool> {
     let mut holds = false;
     walk(root, matcher, &mut |seen| match seen {
@@ -96,26 +92,20 @@ pub fn holds_state(root: &Path, matcher: &Matcher) -> Result<bool> {
     Ok(holds)
 }
 
-/// Whether the file at `path` has the header of a SQLite database. Opens and closes it: never call this while SQLite
-/// is open on it in this process.
-///
-/// # Errors
-/// Where it cannot be read.
-pub fn is_database(path: &Path) -> io::Result<bool> {
+/// Whether the file at `path` has the header of a SQLite database. Never call this while this process has the database
+/// open in SQLite, because closing the file drops SQLite's locks.
+pub(crate) fn is_database(path: &Path) -> io::Result<bool> {
     Ok(walk::sniff(path)?.is_some_and(|content| content == walk::Content::Database))
 }
 
-/// Whether the file's first bytes are those of a backup. To be asked only while this process has no database open.
-///
-/// # Errors
-/// Where it cannot be read.
-pub fn is_backup(path: &Path) -> io::Result<bool> {
+/// Whether the file at `path` has the header of a backup. Call this only while this process has no database open.
+pub(crate) fn is_backup(path: &Path) -> io::Result<bool> {
     Ok(walk::sniff(path)?.is_some_and(|content| content == walk::Content::Backup))
 }
 
-/// The database that a path belongs to if it is the `-wal`, `-shm` or `-journal` of one, by its name alone.
+/// The database to which a `-wal`, `-shm` or `-journal` file belongs, judging by the name alone.
 #[must_use]
-pub fn sidecar_base(path: &RelPath) -> Option<RelPath> {
+pub(crate) fn sidecar_base(path: &RelPath) -> Option<RelPath> {
     let bytes = path.as_bytes();
     let base = SIDECARS.iter().find_map(|sidecar| bytes.strip_suffix(sidecar.as_bytes()))?;
     RelPath::new(std::ffi::OsStr::from_bytes(base)).ok()
@@ -126,7 +116,7 @@ impl Survey {
         let taken: Vec<_> = self.databases.iter().chain(&self.files).map(|found| found.path.clone()).collect();
         for path in taken {
             let mut above = path.parent();
-            // What is above a directory that is gone from the map is gone from it, too.
+            // If a directory was already taken out of the map, so were all directories above it.
             while let Some(found) = above.as_ref().and_then(|path| directories.remove(path)) {
                 above = found.path.parent();
                 self.files.push(found);
@@ -151,7 +141,7 @@ impl Survey {
         self.files = files;
         let note = |found: SurveyEntry| Note {
             path: found.path,
-            what: "left out: a second name of a database's own file".into(),
+            what: "left out: a hard link to a file of a database".into(),
         };
         self.notes.extend(sidecars.into_iter().map(note));
     }

@@ -1,4 +1,4 @@
-//! One table on both sides: `main` is the live database, `staged` the other.
+//! One table on both sides: `main` is the live database, and `staged` is its staged image.
 
 use std::collections::BTreeMap;
 
@@ -6,13 +6,13 @@ use rusqlite::Connection;
 
 use crate::store::sqlite::quoted;
 
-/// What tells a table's rows apart, and what is in them.
+/// The columns of a table, and the names that identify its rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
     name: String,
-    /// Stored columns: those that are computed follow from them.
+    /// Stored columns only, because generated columns follow from them.
     columns: Vec<Column>,
-    /// The name that `rowid` goes by, if it has one that no column has taken.
+    /// A name for `rowid` that is not also the name of a column.
     rowid: Option<&'static str>,
 }
 
@@ -21,7 +21,7 @@ struct Column {
     name: String,
     kind: String,
     not_null: bool,
-    /// From one up, of the primary key.
+    /// Position in the primary key, from one; zero if the column is not in it.
     key: i64,
 }
 
@@ -47,12 +47,12 @@ pub fn all(connection: &Connection, side: &str) -> rusqlite::Result<BTreeMap<Str
     Ok(tables)
 }
 
-/// How many rows it has.
+/// The number of its rows.
 pub fn count(connection: &Connection, side: &str, name: &str) -> rusqlite::Result<u64> {
     number(connection, &format!("SELECT count(*) FROM {side}.{}", quoted(name)))
 }
 
-/// Rows that would appear, change and vanish.
+/// Counts the rows that would appear, change and vanish.
 pub fn compare(
     connection: &Connection,
     live: &Table,
@@ -66,25 +66,26 @@ pub fn compare(
     join(connection, live, staged, &key, if collations == Collations::Unknown { " COLLATE BINARY" } else { "" })
 }
 
-/// Whether SQLite knows the orders that the columns of a database are in.
+/// Whether this SQLite knows the collations of a database's columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Collations {
-    /// All that was met so far.
+    /// No unknown collation was found yet.
     Known,
-    /// Not all: text is compared by its bytes, which tells equal from unequal just as well, and only an index in that
-    /// order can be used.
+    /// At least one is unknown, so text is compared by its bytes. That is as good for equality, but only an index in
+    /// that order can be used.
     Unknown,
 }
 
 impl Collations {
-    /// Gives the connection an order of our own for every one that it lacks, so that it can go on at all.
-    pub fn make_up(connection: &Connection) -> rusqlite::Result<Self> {
+    /// Defines each missing collation as the order of bytes, because SQLite rejects a statement that needs an unknown
+    /// one.
+    pub fn define_missing(connection: &Connection) -> rusqlite::Result<Self> {
         connection.collation_needed(|connection, name| connection.create_collation(name, str::cmp))?;
         Ok(Self::Unknown)
     }
 }
 
-/// Columns that together are different for each row, and never NULL.
+/// Columns that together are unique for each row, and never NULL.
 type Key = Vec<String>;
 
 fn join(
@@ -100,7 +101,7 @@ fn join(
         equal.join(" AND ")
     };
     let differs = if live.columns == staged.columns {
-        // The columns' own collations may take two values for one.
+        // A column's own collation may treat different values as equal.
         let differ = live.columns.iter().map(|column| {
             let column = quoted(&column.name);
             format!("(a.{column} COLLATE BINARY IS NOT b.{column} OR typeof(a.{column}) <> typeof(b.{column}))")
@@ -143,7 +144,7 @@ impl Table {
         Ok(Self { name, columns, rowid })
     }
 
-    /// `None` where nothing tells its rows apart.
+    /// `None` if no key identifies the rows.
     fn key(&self, connection: &Connection) -> rusqlite::Result<Option<Key>> {
         let mut key: Vec<_> = self.columns.iter().filter(|column| column.key > 0).collect();
         key.sort_by_key(|column| column.key);
@@ -153,7 +154,7 @@ impl Table {
         Ok(Some(key.into_iter().map(|column| quoted(&column.name)).collect()))
     }
 
-    /// A primary key of a table with `rowid` may have NULLs, for the sake of an old mistake of SQLite's.
+    /// In a table with `rowid`, a primary key may contain NULLs, because SQLite keeps an old bug for compatibility.
     fn has_null(&self, connection: &Connection, key: &[&Column]) -> rusqlite::Result<bool> {
         let null: Vec<_> = key
             .iter()

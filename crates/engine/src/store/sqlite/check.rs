@@ -1,7 +1,7 @@
-//! What is wrong with a database.
+//! Integrity checks of databases.
 //!
-//! A server may define collations, functions and modules that we lack. What uses one cannot be checked, which is a
-//! warning; that it is damaged is a finding.
+//! Damage is a finding. A server may define collations, functions and modules that we lack; a table that uses one
+//! cannot be checked, which is only a warning.
 
 use std::{
     os::unix::ffi::OsStrExt,
@@ -16,26 +16,26 @@ use super::{
 };
 use volume::error::{IoContext, Result};
 
-/// What a check came to.
+/// The result of a check.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Verdict {
     pub(super) findings: Vec<String>,
     pub(super) warnings: Vec<String>,
 }
 
-/// Pages, records and their order; not whether each index has every row (`integrity_check` would take ten times as
-/// long).
+/// Checks pages, records and their order, but not whether each index has every row, because `integrity_check` takes ten
+/// times as long.
 pub(super) fn quick_check(connection: &Connection) -> Verdict {
     let mut verdict = Verdict::default();
-    match ask(connection, "PRAGMA quick_check") {
-        (_, Some(Obstacle::Lacking(_))) => check_tables(connection, &mut verdict),
-        (said, Some(Obstacle::Damage(why))) => verdict.findings.extend(said.into_iter().chain([why])),
-        (said, None) => verdict.findings = said,
+    match run_check(connection, "PRAGMA quick_check") {
+        (_, Some(Interruption::Lacking(_))) => check_tables(connection, &mut verdict),
+        (lines, Some(Interruption::Damage(why))) => verdict.findings.extend(lines.into_iter().chain([why])),
+        (lines, None) => verdict.findings = lines,
     }
     verdict
 }
 
-/// One table after the other, without those that cannot be checked.
+/// Checks one table after the other, with a warning for each that cannot be checked.
 fn check_tables(connection: &Connection, verdict: &mut Verdict) {
     let mut tables = Vec::new();
     if let Err(cause) =
@@ -44,35 +44,35 @@ fn check_tables(connection: &Connection, verdict: &mut Verdict) {
         verdict.findings.push(words(&cause));
     }
     for table in tables {
-        let (said, obstacle) = ask(connection, &format!("PRAGMA quick_check({})", quoted(&table)));
-        verdict.findings.extend(said);
-        match obstacle {
-            Some(Obstacle::Lacking(what)) => {
-                verdict.warnings.push(format!("table {table} cannot be checked here: {what}"));
+        let (lines, interruption) = run_check(connection, &format!("PRAGMA quick_check({})", quoted(&table)));
+        verdict.findings.extend(lines);
+        match interruption {
+            Some(Interruption::Lacking(what)) => {
+                verdict.warnings.push(format!("cannot check table {table}: {what}"));
             }
-            Some(Obstacle::Damage(why)) => verdict.findings.push(format!("table {table}: {why}")),
+            Some(Interruption::Damage(why)) => verdict.findings.push(format!("table {table}: {why}")),
             None => {}
         }
     }
 }
 
-/// What the check says, and what kept it from saying more.
-fn ask(connection: &Connection, check: &str) -> (Vec<String>, Option<Obstacle>) {
-    let mut said = Vec::new();
-    let cause = texts(connection, check, &mut said).err();
-    said.retain(|line| line != "ok");
-    let obstacle = cause.map(|cause| match lacks_something(&cause) {
-        true => Obstacle::Lacking(words(&cause)),
-        false => Obstacle::Damage(words(&cause)),
+/// Runs the check. Returns the faults that it reports, and the error that ended it early.
+fn run_check(connection: &Connection, check: &str) -> (Vec<String>, Option<Interruption>) {
+    let mut lines = Vec::new();
+    let cause = texts(connection, check, &mut lines).err();
+    lines.retain(|line| line != "ok");
+    let interruption = cause.map(|cause| match lacks_something(&cause) {
+        true => Interruption::Lacking(words(&cause)),
+        false => Interruption::Damage(words(&cause)),
     });
-    (said, obstacle)
+    (lines, interruption)
 }
 
 /// Why a check ended early.
-enum Obstacle {
-    /// A collation, function, tokenizer or module of the server's.
+enum Interruption {
+    /// This SQLite lacks a collation, function, tokenizer or module that the server defines.
     Lacking(String),
-    /// It could not be read any further.
+    /// The database could not be read any further.
     Damage(String),
 }
 
@@ -85,31 +85,28 @@ fn texts(connection: &Connection, sql: &str, into: &mut Vec<String>) -> rusqlite
     Ok(())
 }
 
-/// Damage may be in a name, too.
+/// A damaged database may contain names that are not UTF-8.
 fn lossy(text: &[u8]) -> String {
     String::from_utf8_lossy(text).into_owned()
 }
 
-/// A name as SQL takes it.
+/// A name quoted for SQL.
 #[must_use]
-pub fn quoted(name: &str) -> String {
+pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// Checks the image of a database at `path`, which nobody else uses, against what the manifest says about it. Returns
-/// what is wrong with it that the manifest does not know of. Neither it nor anything beside it is changed.
-///
-/// # Errors
-/// Where it cannot be read at all.
+/// Checks the image of a database at `path`, which no other process uses, against its facts in the manifest. Returns
+/// the faults that the manifest does not list. Changes neither the image nor the files next to it.
 pub fn check_image(path: &Path, expected: &DatabaseFacts) -> Result<Vec<String>> {
-    let bytes = path.symlink_metadata().on("look at", path)?.len();
+    let bytes = path.symlink_metadata().on("read the metadata of", path)?.len();
     let mut findings = Vec::new();
     differs(&mut findings, "size in bytes", &bytes, &expected.bytes);
     match open_image(path, false).and_then(|image| examine(&image, expected)) {
         Ok(found) => findings.extend(found),
         Err(cause) if is_malformed(&cause) => {
             findings.push(words(&cause));
-            // Only what SQLite can be talked into reading can be checked further.
+            // Continue with the parts that SQLite can read with `writable_schema`.
             let again = open_image(path, true).and_then(|image| examine(&image, expected));
             findings.extend(again.unwrap_or_default());
         }
@@ -120,7 +117,8 @@ pub fn check_image(path: &Path, expected: &DatabaseFacts) -> Result<Vec<String>>
     Ok(findings)
 }
 
-/// `immutable` reads an image in WAL mode without its `-wal` and `-shm`, makes none, and takes no locks.
+/// Opens an image with `immutable`: SQLite then reads a database in WAL mode without a `-wal` and `-shm`, creates
+/// neither, and takes no locks.
 pub(in crate::store) fn open_image(path: &Path, lenient: bool) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
     let image = Connection::open_with_flags(immutable(path), flags)?;
@@ -146,7 +144,7 @@ pub(in crate::store) fn immutable(path: &Path) -> PathBuf {
 fn examine(image: &Connection, expected: &DatabaseFacts) -> rusqlite::Result<Vec<String>> {
     let number = |pragma: &str| image.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
     let mut findings = Vec::new();
-    // The first read, so that the size of a page is the image's own.
+    // SQLite knows the image's page size only after the first read, so this comes first.
     let user_version = number("user_version")?;
     let verdict = quick_check(image);
     if expected.page_count > 0 {
@@ -161,6 +159,6 @@ fn examine(image: &Connection, expected: &DatabaseFacts) -> rusqlite::Result<Vec
 
 fn differs<T: PartialEq + std::fmt::Display>(findings: &mut Vec<String>, what: &str, is: &T, expected: &T) {
     if is != expected {
-        findings.push(format!("its {what} is {is}, and the backup says {expected}"));
+        findings.push(format!("its {what} is {is}, but the manifest says {expected}"));
     }
 }

@@ -1,12 +1,14 @@
-//! A database opened to be changed: one transaction, in which nothing happens but what is asked for.
+//! One write transaction on a database, without side effects.
 //!
-//! Triggers and foreign keys are off, so that a change does not set off others; a name in double quotes is a name and
-//! never a text, so that a misspelt column is not taken for one. The journal mode stays what it was. Where nobody else has
-//! the database open, none of the files that SQLite makes beside it is left: what is in a `-wal` is written back at the
-//! end, also what a crash of the server's had left there.
+//! - Triggers and foreign keys are off, so that a change does not cause others.
+//! - A name in double quotes is never a string, so that a misspelled column is an error.
+//! - The journal mode does not change.
+//! - If no other process has the database open, SQLite checkpoints the `-wal` at the end and removes it, including
+//!   pages that a crash of the server left there.
 //!
-//! No promise: beside another process, or on a full disk, part of a change stays in the `-wal`; it is made all the same,
-//! and whoever opens the database finds it. To move the file alone, look for a `-wal` first. And a function or collation that only the server defines is not there.
+//! Limitations: if another process has the database open, or the disk is full, part of a change stays in the `-wal`.
+//! The change is still durable, but check for a `-wal` before you move the file alone. Functions and collations that
+//! only the server defines are not available.
 
 use std::{
     path::{Path, PathBuf},
@@ -18,32 +20,29 @@ use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use super::source::{explain, is_locked, wait_for_locks};
 use volume::error::Result;
 
-/// One database in one write transaction, rolled back when this is dropped.
+/// A database in a write transaction, which is rolled back on drop.
 #[derive(Debug)]
-pub struct Edit {
+pub(crate) struct Edit {
     path: PathBuf,
     connection: Connection,
 }
 
 impl Edit {
-    /// Opens the database at `path`, which has no links in it, and begins a transaction. A lock that another process
-    /// holds is waited for as long as `patience`.
-    ///
-    /// # Errors
-    /// Where it stays locked, is not there, or cannot be written to.
-    pub fn begin(path: &Path, patience: Duration) -> Result<Self> {
-        let begun = Self::attempt(path, patience);
+    /// Opens the database at `path`, which must not contain links, and begins a transaction. Waits up to `lock_timeout`
+    /// for a lock that another process holds.
+    pub fn begin(path: &Path, lock_timeout: Duration) -> Result<Self> {
+        let begun = Self::attempt(path, lock_timeout);
         begun.map_err(|cause| match is_locked(&cause) {
             true => explain("change", path, &cause).hint("stop the server first"),
             false => explain("change", path, &cause),
         })
     }
 
-    fn attempt(path: &Path, patience: Duration) -> rusqlite::Result<Self> {
+    fn attempt(path: &Path, lock_timeout: Duration) -> rusqlite::Result<Self> {
         let flags =
             OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
         let mut connection = Connection::open_with_flags(path, flags)?;
-        wait_for_locks(&mut connection, patience)?;
+        wait_for_locks(&mut connection, lock_timeout)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
         connection.execute_batch(
@@ -53,20 +52,16 @@ impl Edit {
         Ok(Self { path: path.to_owned(), connection })
     }
 
-    /// The connection, in its transaction.
     #[must_use]
     pub const fn connection(&self) -> &Connection {
         &self.connection
     }
 
-    /// Makes the changes, durably, and closes the database: whoever is its last user writes the `-wal` back.
-    ///
-    /// # Errors
-    /// Where they could not be made.
+    /// Commits durably and closes the database. The last process that closes a database checkpoints its `-wal`.
     pub fn commit(self) -> Result<()> {
         let Self { path, connection } = self;
         connection.execute_batch("COMMIT").map_err(|cause| explain("change", &path, &cause))?;
-        // They are made: that it cannot be closed well is no failure of theirs.
+        // The changes are durable, so an error from closing the database is not a failure.
         drop(connection.close());
         Ok(())
     }

@@ -1,20 +1,20 @@
-//! What a backup's manifest says about a database.
+//! The facts about a database in a backup's manifest.
 
 use serde::{Deserialize, Serialize};
 
 use crate::store::SurveyEntry;
 use seqbac_header::RelPath;
 
-/// The facts of one database, as of the transaction it was captured in.
+/// The facts of one database, as of the transaction in which it was captured.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatabaseFacts {
-    /// Where it is below the storage root.
+    /// Relative to the storage root.
     pub path: RelPath,
-    /// Bytes of a page.
+    /// Page size in bytes.
     pub page_size: u32,
-    /// Pages; the image is `page_size` × `page_count` bytes, or `bytes` where SQLite could not read it.
+    /// Number of pages. If SQLite could read the database, the image has `page_size` × `page_count` bytes.
     pub page_count: u32,
-    /// Bytes of the image.
+    /// Size of the image in bytes.
     pub bytes: u64,
     /// `PRAGMA application_id`.
     pub application_id: i32,
@@ -24,30 +24,31 @@ pub struct DatabaseFacts {
     pub schema_version: u32,
     /// `UTF-8`, `UTF-16le`, `UTF-16be`.
     pub encoding: String,
-    /// `wal` or `delete`: all that the file itself tells. `truncate` and `persist` are up to each connection.
+    /// `wal` or `delete`. The file does not record `truncate` and `persist`, because each connection chooses them.
     pub journal_mode: String,
-    /// Version of the SQLite that wrote it last: the server's, as 3054001 for 3.54.1.
+    /// Version of the SQLite library that wrote it last, usually the server's: 3054001 for 3.54.1.
     pub written_by: u32,
-    /// Version of the SQLite that read it: ours.
+    /// Version of our SQLite library.
     pub sqlite_version: String,
     /// Whether it was checked.
     pub checked: bool,
-    /// What the check found wrong. Empty: nothing.
+    /// Faults that the check found.
     pub findings: Vec<String>,
-    /// What could not be checked, for want of something that only the server has.
+    /// Tables that could not be checked, because they need a collation, function or module that only the server
+    /// defines.
     pub warnings: Vec<String>,
-    /// How many of its tables have rows; unknown in older backups, and where that cannot be told.
+    /// Number of tables with rows. Unknown in older backups, and if a table cannot be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filled_tables: Option<u32>,
     /// Permission bits.
     pub mode: u32,
-    /// Owner.
+    /// User id of the owner.
     pub uid: u32,
-    /// Group.
+    /// Group id.
     pub gid: u32,
     /// Last change, in seconds since 1970.
     pub mtime_secs: i64,
-    /// And nanoseconds.
+    /// Nanoseconds of the last change.
     pub mtime_nanos: u32,
 }
 
@@ -56,7 +57,7 @@ pub struct DatabaseFacts {
 pub(super) struct Header([u8; 100]);
 
 impl Header {
-    /// From the first page; of a database without pages, all zeros.
+    /// The header in the first page, or all zeros if the database has no pages.
     pub(super) fn of(page: &[u8]) -> Self {
         let mut header = [0; 100];
         let bytes = page.len().min(header.len());
@@ -68,12 +69,12 @@ impl Header {
         self.0[at..at + 4].iter().fold(0, |number, &byte| number << 8 | u32::from(byte))
     }
 
-    /// Whether readers and writers of the file use a write-ahead log.
+    /// Whether the database is in WAL mode.
     pub(super) const fn is_wal(&self) -> bool {
         self.0[19] == 2
     }
 
-    /// In bytes; zero where the header makes no sense.
+    /// In bytes. Zero if the header is invalid.
     pub(super) fn page_size(&self) -> u32 {
         match u32::from(self.0[16]) << 8 | u32::from(self.0[17]) {
             1 => 65536,
@@ -89,7 +90,7 @@ impl Header {
         }
     }
 
-    /// The facts that are in it and in what the file system says; `pages` is the transaction's count of them.
+    /// The facts in this header and in the survey entry. `pages` is the transaction's page count.
     pub(super) fn facts(&self, found: &SurveyEntry, page_size: u32, pages: u32) -> DatabaseFacts {
         DatabaseFacts {
             path: found.path.clone(),

@@ -1,10 +1,10 @@
-//! How much there is in a database, at a glance.
+//! How many tables of a database have rows.
 
 use rusqlite::Connection;
 
 use super::check::quoted;
 
-/// How many of its tables have rows. `None` where that cannot be told.
+/// Counts the tables that have rows. Returns `None` if one cannot be read.
 pub(super) fn tables(connection: &Connection) -> Option<u32> {
     let names = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
                  AND sql NOT LIKE 'CREATE VIRTUAL%'";

@@ -1,10 +1,11 @@
-//! Whether another process has a database open, going by SQLite's locks.
+//! Whether another process has a database open, judging by SQLite's locks.
 //!
-//! What shows: a database in WAL mode that is open anywhere (every connection that has read from it holds a lock as
-//! long as it lives), and one in another mode that is being read or written at this moment. What does not: an idle
-//! connection to the latter, which holds no lock at all. So this can refuse a restore, and cannot permit one.
+//! In WAL mode, every connection that has read from the database holds a lock until it closes, so the result is
+//! reliable. In other modes, only a connection that is reading or writing at this moment holds a lock; an idle one is
+//! not detected. So a lock is a reason to refuse a restore, but the absence of locks does not prove that a restore is
+//! safe.
 //!
-//! The places of the locks are part of SQLite's file format: <https://sqlite.org/src/file/src/os_unix.c>.
+//! The offsets of the locks are part of SQLite's file format: <https://sqlite.org/src/file/src/os_unix.c>.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -21,18 +22,16 @@ use nix::{
 use super::source::beside;
 use volume::error::{IoContext, Result};
 
-/// Pending, reserved, and the 510 bytes that readers share, at 1 GiB: the page there is never used.
+/// The pending byte, the reserved byte, and the 510 bytes that readers share, at 1 GiB. SQLite never uses the page
+/// there.
 const DATABASE: (i64, i64) = (0x4000_0000, 512);
-/// In the `-shm`: eight locks of WAL mode, and the one that each connection holds for as long as it lives.
+/// In the `-shm`: the eight locks of WAL mode, and the lock that each connection holds until it closes.
 const SHARED_MEMORY: (i64, i64) = (120, 9);
 
-/// Who has the database at `path` open, as far as its locks show. Changes nothing.
+/// Describes a process that has the database at `path` open, judging by its locks. Changes nothing.
 ///
-/// It opens and closes the database's files, which would drop this process's own locks on them: never call this while
-/// SQLite is open on the database in this process.
-///
-/// # Errors
-/// Where one of the files cannot be opened.
+/// Never call this while this process has the database open in SQLite: it opens and closes the database's files, which
+/// drops this process's own locks on them.
 pub fn in_use(path: &Path) -> Result<Option<String>> {
     for (file, range) in [(path.to_owned(), DATABASE), (beside(path, "-shm"), SHARED_MEMORY)] {
         let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
@@ -47,7 +46,7 @@ pub fn in_use(path: &Path) -> Result<Option<String>> {
     Ok(None)
 }
 
-/// The process that keeps us from locking all of the range for ourselves.
+/// The process that prevents us from locking the whole range.
 fn holder(file: &File, (start, len): (i64, i64)) -> nix::Result<Option<i32>> {
     let mut lock = libc::flock {
         l_type: libc::F_WRLCK as libc::c_short,
@@ -56,12 +55,12 @@ fn holder(file: &File, (start, len): (i64, i64)) -> nix::Result<Option<i32>> {
         l_len: len,
         l_pid: 0,
     };
-    // It is only asked whether the lock could be had; for that, the file need not be open for writing.
+    // `F_GETLK` only tests for a lock, so the file need not be open for writing.
     fcntl(file, FcntlArg::F_GETLK(&mut lock))?;
     Ok((i32::from(lock.l_type) != libc::F_UNLCK).then_some(lock.l_pid))
 }
 
-/// The kernel gives no id for a process in another PID namespace.
+/// The kernel reports 0 for a process in another PID namespace.
 fn name(pid: i32) -> String {
     match fs::read_to_string(format!("/proc/{pid}/comm")) {
         _ if pid <= 0 => "a process in another container".to_owned(),

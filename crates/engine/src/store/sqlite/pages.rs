@@ -1,4 +1,4 @@
-//! The pages of a database, as the transaction sees them.
+//! The pages of a database in the transaction's view.
 
 use std::{
     fs::File,
@@ -13,23 +13,26 @@ use super::source::{Source, explain, words};
 use crate::store::Spool;
 use volume::error::Result;
 
-/// One page by its number. Without a table of its own to scan, asking for each costs under a microsecond.
+/// Selects one page by its number. This costs under a microsecond, because SQLite does not scan a table for it.
 pub(super) const ONE_PAGE: &str = "SELECT data FROM sqlite_dbpage('main') WHERE pgno = ?1";
 
-/// Whether this build of SQLite has `sqlite_dbpage`. Looked up once.
+/// Whether this build of SQLite has `sqlite_dbpage`.
 pub(super) fn available() -> bool {
     static AVAILABLE: OnceLock<bool> = OnceLock::new();
     *AVAILABLE.get_or_init(|| {
         let count = Connection::open_in_memory()
             .and_then(|memory| memory.query_row("SELECT count(*) FROM sqlite_dbpage", [], |row| row.get::<_, i64>(0)));
         if let Err(cause) = &count {
-            log::warn!("databases are copied before they are backed up: {}", words(cause));
+            log::warn!(
+                "each database is copied before it is backed up, because sqlite_dbpage is missing: {}",
+                words(cause)
+            );
         }
         count.is_ok()
     })
 }
 
-/// All pages, one after the other: the image of the database.
+/// Reads all pages in order, which gives the image of the database.
 #[derive(Debug)]
 pub struct Pages<'a> {
     statement: Statement<'a>,
@@ -46,7 +49,7 @@ impl<'a> Pages<'a> {
         Ok(Self { statement, next: 1, last: source.page_count, page: Vec::new(), taken: 0 })
     }
 
-    fn turn(&mut self) -> io::Result<()> {
+    fn next_page(&mut self) -> io::Result<()> {
         let Self { statement, page, .. } = self;
         page.clear();
         let read = statement.query_row([self.next], |row| {
@@ -66,7 +69,7 @@ impl Read for Pages<'_> {
             if self.next > self.last {
                 return Ok(0);
             }
-            self.turn()?;
+            self.next_page()?;
         }
         let bytes = into.len().min(self.page.len() - self.taken);
         into[..bytes].copy_from_slice(&self.page[self.taken..self.taken + bytes]);
@@ -75,11 +78,11 @@ impl Read for Pages<'_> {
     }
 }
 
-/// The whole database by SQLite's online backup, in one step so that it cannot be made to start again by a writer.
+/// Copies the database with SQLite's online backup, in one step, so that a writer cannot make it start again.
 pub(super) fn back_up(source: &Source, spool: &Spool, path: &Path) -> Result<File> {
     let copied = |cause| explain("copy the database", path, &cause);
     let (named, mut copy) = spool.named_database(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    // It is ours alone and will not be kept: nothing to protect it from.
+    // The copy needs no protection, because only we use it, and it is temporary.
     copy.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF").map_err(copied)?;
     Backup::new(&source.connection, &mut copy).and_then(|backup| backup.step(-1)).map_err(copied)?;
     drop(copy);
@@ -93,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_way_without_a_table_of_pages_gives_the_same_rows() {
+    fn an_online_backup_gives_the_same_rows() {
         let dir = tempfile::tempdir().expect("a folder");
         for mode in ["wal", "delete"] {
             let path = dir.path().canonicalize().expect("a path").join(mode);
@@ -114,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn this_build_has_the_table_of_pages() {
+    fn this_build_has_sqlite_dbpage() {
         assert!(available());
     }
 }

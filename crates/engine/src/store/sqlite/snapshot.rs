@@ -1,4 +1,4 @@
-//! One database at one moment.
+//! Snapshots: a transaction on a live database, or a copy of it.
 
 use std::{
     fmt,
@@ -23,20 +23,20 @@ use super::{
 use crate::store::{Spool, SurveyEntry, spool::fill};
 use volume::error::{Code, Error, IoContext, Result};
 
-/// One database at one moment, whatever its server does meanwhile.
+/// One database at one moment, independent of later changes.
 #[derive(Debug)]
 pub struct Snapshot {
     found: SurveyEntry,
     path: PathBuf,
-    state: State,
+    state: SnapshotState,
     waited: Option<Duration>,
 }
 
 #[derive(Debug)]
-enum State {
-    /// In a transaction. The copy is there only where `sqlite_dbpage` is not.
+enum SnapshotState {
+    /// In a transaction. The copy exists only if `sqlite_dbpage` is missing.
     Live(Box<Source>, Option<File>),
-    /// Copied; the transaction is over. The connection is to the copy.
+    /// Copied. The transaction has ended, and the connection is to the copy.
     Copied {
         file: File,
         connection: Connection,
@@ -45,41 +45,50 @@ enum State {
         page_count: u32,
         complaint: Option<String>,
     },
-    /// Nothing that SQLite could open, copied as it is.
+    /// A copy of a file that SQLite cannot open.
     Unreadable { file: File, bytes: u64, header: Header, why: String },
 }
 
-/// How long to wait for one database while others are held.
+/// Longest wait for one database while we hold transactions on others.
 const STEP: Duration = Duration::from_millis(200);
 
-/// Opens a transaction on each of the databases, all of them before the first is read, then copies those whose writers
-/// wait for it. Locks that other processes hold are waited for as long as `patience`; meanwhile, none is held here: a
-/// server that commits to two databases at once would wait for us, and we for it.
+/// Opens a transaction on every database before it reads the first, then copies the databases whose writers have to
+/// wait.
 ///
-/// # Errors
-/// Where one stays locked, is gone, or cannot be read; where the spool is full.
-pub fn open_all(root: &Path, databases: &[SurveyEntry], spool: &Spool, patience: Duration) -> Result<Vec<Snapshot>> {
-    let root = root.canonicalize().on("find", root)?;
+/// Waits up to `lock_timeout` for locks that other processes hold. Meanwhile we release our own locks, because a server
+/// that commits to two databases at once could otherwise deadlock with us.
+pub fn open_all(
+    root: &Path,
+    databases: &[SurveyEntry],
+    spool: &Spool,
+    lock_timeout: Duration,
+) -> Result<Vec<Snapshot>> {
+    let root = root.canonicalize().on("resolve", root)?;
     let begun = Instant::now();
     loop {
-        let step = STEP.min(patience);
+        let step = STEP.min(lock_timeout);
         let opened: std::result::Result<Vec<_>, _> =
             databases.iter().map(|found| Snapshot::open(&root, found, spool, step)).collect();
         match opened {
             Ok(opened) => return opened.into_iter().map(|snapshot| snapshot.release_writers(spool)).collect(),
-            Err(Refused::Locked(_)) if begun.elapsed() < patience => thread::sleep(STEP / 4),
+            Err(Refused::Locked(_)) if begun.elapsed() < lock_timeout => thread::sleep(STEP / 4),
             Err(refused) => return Err(refused.into()),
         }
     }
 }
 
 impl Snapshot {
-    fn open(root: &Path, found: &SurveyEntry, spool: &Spool, patience: Duration) -> std::result::Result<Self, Refused> {
+    fn open(
+        root: &Path,
+        found: &SurveyEntry,
+        spool: &Spool,
+        lock_timeout: Duration,
+    ) -> std::result::Result<Self, Refused> {
         let path = found.path.under(root);
-        let state = match Source::begin(&path, patience) {
-            Ok(source) => State::Live(Box::new(source), None),
-            // No connection of SQLite's is open on it now, so that it may be read as a file.
-            Err(Refused::Unreadable(why)) => copy_as_it_is(&path, spool, why).map_err(Refused::Failed)?,
+        let state = match Source::begin(&path, lock_timeout) {
+            Ok(source) => SnapshotState::Live(Box::new(source), None),
+            // SQLite does not have the file open now, so we may read it as a file.
+            Err(Refused::Unreadable(why)) => copy_unreadable(&path, spool, why).map_err(Refused::Failed)?,
             Err(refused) => return Err(refused),
         };
         Ok(Self { found: found.clone(), path, state, waited: None })
@@ -87,7 +96,7 @@ impl Snapshot {
 
     fn release_writers(mut self, spool: &Spool) -> Result<Self> {
         let source = match self.state {
-            State::Live(source, None) if !source.is_wal || !pages::available() => source,
+            SnapshotState::Live(source, None) if !source.is_wal || !pages::available() => source,
             _ => return Ok(self),
         };
         self.state = match pages::available() {
@@ -96,60 +105,54 @@ impl Snapshot {
                 let mut source = source;
                 let file = pages::back_up(&source, spool, &self.path)?;
                 source.header = header_of(&file).on("read", &self.path)?;
-                State::Live(source, Some(file))
+                SnapshotState::Live(source, Some(file))
             }
         };
         Ok(self)
     }
 
-    /// Copies it, so that this process has it open no longer. The image is the one of the moment it was opened.
-    ///
-    /// # Errors
-    /// Where it cannot be read, or the spool is full.
-    pub fn let_go(mut self, spool: &Spool) -> Result<Self> {
+    /// Copies the database and closes it. The image remains that of the moment when the transaction began.
+    pub fn release(mut self, spool: &Spool) -> Result<Self> {
         self.state = match self.state {
-            State::Live(source, None) if pages::available() => copy(*source, spool, &self.path, &mut None)?,
+            SnapshotState::Live(source, None) if pages::available() => copy(*source, spool, &self.path, &mut None)?,
             other => other,
         };
         Ok(self)
     }
 
-    /// Which database it is.
+    /// The survey entry of the database.
     #[must_use]
     pub const fn found(&self) -> &SurveyEntry {
         &self.found
     }
 
-    /// Bytes of the image.
+    /// Size of the image in bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         match &self.state {
-            State::Live(source, _) => u64::from(source.page_size) * u64::from(source.page_count),
-            State::Copied { page_size, page_count, .. } => u64::from(*page_size) * u64::from(*page_count),
-            State::Unreadable { bytes, .. } => *bytes,
+            SnapshotState::Live(source, _) => u64::from(source.page_size) * u64::from(source.page_count),
+            SnapshotState::Copied { page_size, page_count, .. } => u64::from(*page_size) * u64::from(*page_count),
+            SnapshotState::Unreadable { bytes, .. } => *bytes,
         }
     }
 
-    /// How long writers were kept waiting, if they were: never in WAL mode.
+    /// How long writers had to wait. `None` in WAL mode, where they never wait.
     #[must_use]
     pub const fn waited(&self) -> Option<Duration> {
         self.waited
     }
 
-    /// What the manifest says about it; with `check`, what is wrong with it, too.
-    ///
-    /// # Errors
-    /// None that are known: what SQLite objects to is a finding.
+    /// The facts for the manifest. With `check`, they include the faults of the database, which are not errors.
     pub fn facts(&mut self, check: bool) -> Result<DatabaseFacts> {
         let (mut facts, verdict) = match &self.state {
-            State::Live(source, _) => (
+            SnapshotState::Live(source, _) => (
                 source.header.facts(&self.found, source.page_size, source.page_count),
                 verdict(check, &source.connection, source.complaint.as_ref()),
             ),
-            State::Copied { connection, header, page_size, page_count, complaint, .. } => {
+            SnapshotState::Copied { connection, header, page_size, page_count, complaint, .. } => {
                 (header.facts(&self.found, *page_size, *page_count), verdict(check, connection, complaint.as_ref()))
             }
-            State::Unreadable { bytes, header, why, .. } => {
+            SnapshotState::Unreadable { bytes, header, why, .. } => {
                 let pages = bytes.checked_div(u64::from(header.page_size())).unwrap_or(0);
                 let facts = header.facts(&self.found, header.page_size(), u32::try_from(pages).unwrap_or(u32::MAX));
                 let verdict = Verdict { findings: vec![why.clone()], warnings: Vec::new() };
@@ -157,9 +160,9 @@ impl Snapshot {
             }
         };
         facts.filled_tables = match &self.state {
-            State::Live(source, _) => filled::tables(&source.connection),
-            State::Copied { connection, .. } => filled::tables(connection),
-            State::Unreadable { .. } => None,
+            SnapshotState::Live(source, _) => filled::tables(&source.connection),
+            SnapshotState::Copied { connection, .. } => filled::tables(connection),
+            SnapshotState::Unreadable { .. } => None,
         };
         facts.checked = check;
         facts.findings = verdict.findings;
@@ -167,33 +170,29 @@ impl Snapshot {
         Ok(facts)
     }
 
-    /// The image, from its first byte.
-    ///
-    /// # Errors
-    /// Where SQLite cannot begin to read it.
+    /// Reads the image from its first byte.
     pub fn read(&mut self) -> Result<Image<'_>> {
         let file = match &mut self.state {
-            State::Live(source, None) => return Pages::of(source, &self.path).map(Image::Pages),
-            State::Live(_, Some(file)) | State::Copied { file, .. } | State::Unreadable { file, .. } => file,
+            SnapshotState::Live(source, None) => return Pages::of(source, &self.path).map(Image::Pages),
+            SnapshotState::Live(_, Some(file))
+            | SnapshotState::Copied { file, .. }
+            | SnapshotState::Unreadable { file, .. } => file,
         };
         file.seek(SeekFrom::Start(0)).on("rewind the copy of", &self.path)?;
         Ok(Image::Copy(file))
     }
 
-    /// Whether another file has taken the database's place since it was opened, or none: the image is of the old one.
-    ///
-    /// # Errors
-    /// Where that cannot be told.
+    /// Whether the database was replaced or removed since it was opened. If so, the image is that of the old file.
     pub fn was_replaced(&self) -> Result<bool> {
         Ok(presence::entry(&self.path)?.is_none_or(|meta| (meta.dev(), meta.ino()) != self.found.id()))
     }
 }
 
-/// The image of a database, to be read once through.
+/// Reader for the image of a database.
 pub enum Image<'a> {
-    /// From the transaction.
+    /// Pages from the transaction.
     Pages(Pages<'a>),
-    /// From a copy.
+    /// A copy in a temporary file.
     Copy(&'a mut File),
 }
 
@@ -223,28 +222,28 @@ fn verdict(check: bool, connection: &Connection, complaint: Option<&String>) -> 
     verdict
 }
 
-/// At disk speed: writers wait.
-fn copy(source: Source, spool: &Spool, path: &Path, waited: &mut Option<Duration>) -> Result<State> {
+/// Copies the database at disk speed, because writers wait meanwhile.
+fn copy(source: Source, spool: &Spool, path: &Path, waited: &mut Option<Duration>) -> Result<SnapshotState> {
     let (mut file, connection) = spool.image()?;
     fill(&mut Pages::of(&source, path)?, &mut file, path)?;
     let Source { opened, header, page_size, page_count, complaint, connection: live, .. } = source;
     drop(live);
     *waited = Some(opened.elapsed());
-    // What the copy has against itself, the check will say.
+    // We ignore an error here, because the check reports it.
     drop(super::source::prepare(&connection, complaint.is_some()));
-    Ok(State::Copied { file, connection, header, page_size, page_count, complaint })
+    Ok(SnapshotState::Copied { file, connection, header, page_size, page_count, complaint })
 }
 
-fn copy_as_it_is(path: &Path, spool: &Spool, why: String) -> Result<State> {
+fn copy_unreadable(path: &Path, spool: &Spool, why: String) -> Result<SnapshotState> {
     let open = OpenOptions::new().read(true).custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK).open(path);
     let mut from = open.on("open", path)?;
-    if !from.metadata().on("look at", path)?.is_file() {
-        return Err(Error::new(Code::TryAgain, format!("{} was replaced while it was to be read", path.display())));
+    if !from.metadata().on("read the metadata of", path)?.is_file() {
+        return Err(Error::new(Code::TryAgain, format!("{} was replaced before it could be read", path.display())));
     }
     let mut file = spool.file()?;
     let bytes = fill(&mut from, &mut file, path)?;
     let header = header_of(&file).on("read", path)?;
-    Ok(State::Unreadable { file, bytes, header, why })
+    Ok(SnapshotState::Unreadable { file, bytes, header, why })
 }
 
 fn header_of(file: &File) -> io::Result<Header> {

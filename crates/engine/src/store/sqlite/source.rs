@@ -1,4 +1,4 @@
-//! A read-only connection to a database that a server may be writing to, in one transaction.
+//! A read-only connection, in one transaction, to a database that a server may be writing to.
 
 use std::{
     ffi::OsString,
@@ -13,18 +13,17 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, ffi};
 use super::{facts::Header, pages};
 use volume::error::{Code, Error, Result};
 
-/// A server in rollback mode leaves gaps of less than a millisecond between its commits: be quick to find one.
+/// A server in rollback mode leaves gaps of less than a millisecond between its commits, so we try often.
 const BETWEEN_TRIES: Duration = Duration::from_millis(1);
 
-/// One database in one read transaction, which ends when this is dropped.
+/// A database in a read transaction, which ends on drop.
 #[derive(Debug)]
-pub struct Source {
-    /// The connection, in its transaction.
+pub(crate) struct Source {
     pub connection: Connection,
-    /// Dropped after the connection.
-    _tidy: Tidy,
+    /// Declared after the connection, so that it is dropped after it.
+    _cleanup: SidecarCleanup,
     pub(super) opened: Instant,
-    /// What SQLite had against the schema or the size, where it had to be told not to mind.
+    /// SQLite's error about the schema or the size, if we opened the database despite it.
     pub(super) complaint: Option<String>,
     pub(super) header: Header,
     pub(super) is_wal: bool,
@@ -32,14 +31,13 @@ pub struct Source {
     pub(super) page_count: u32,
 }
 
-/// Why there is no [`Source`].
+/// Why a [`Source`] could not be opened.
 #[derive(Debug)]
 pub(super) enum Refused {
-    /// SQLite can make nothing of the file, and says why.
+    /// SQLite cannot read the file, with its reason.
     Unreadable(String),
     /// Another process has it locked.
     Locked(Error),
-    /// Anything else.
     Failed(Error),
 }
 
@@ -53,13 +51,10 @@ impl From<Refused> for Error {
 }
 
 impl Source {
-    /// Opens the database at `path`, which has no links in it, and begins a transaction that sees it as it is now. A
-    /// lock that another process holds is waited for as long as `patience`.
-    ///
-    /// # Errors
-    /// Where it stays locked, is gone, or cannot be read.
-    pub fn open(path: &Path, patience: Duration) -> Result<Self> {
-        Self::begin(path, patience).map_err(|refused| match refused {
+    /// Opens the database at `path`, which must not contain links, and begins a transaction. Waits up to `lock_timeout`
+    /// for a lock that another process holds.
+    pub fn open(path: &Path, lock_timeout: Duration) -> Result<Self> {
+        Self::begin(path, lock_timeout).map_err(|refused| match refused {
             Refused::Unreadable(_) => {
                 Error::from(refused).context(format!("cannot read the database {}", path.display()))
             }
@@ -67,15 +62,16 @@ impl Source {
         })
     }
 
-    pub(super) fn begin(path: &Path, patience: Duration) -> std::result::Result<Self, Refused> {
-        let mut opened = Self::attempt(path, patience, false);
+    pub(super) fn begin(path: &Path, lock_timeout: Duration) -> std::result::Result<Self, Refused> {
+        let mut opened = Self::attempt(path, lock_timeout, false);
         if opened.as_ref().is_err_and(is_hot_journal) {
-            log::warn!("{}: rolling back a transaction that a crash cut off", path.display());
-            opened = roll_back(path, patience).and_then(|()| Self::attempt(path, patience, false));
+            log::warn!("{}: rolling back a transaction that a crash interrupted", path.display());
+            opened = roll_back(path, lock_timeout).and_then(|()| Self::attempt(path, lock_timeout, false));
         }
         if let Some(cause) = opened.as_ref().err().filter(|cause| is_malformed(cause)) {
             let complaint = words(cause);
-            opened = Self::attempt(path, patience, true).map(|source| Self { complaint: Some(complaint), ..source });
+            opened =
+                Self::attempt(path, lock_timeout, true).map(|source| Self { complaint: Some(complaint), ..source });
         }
         opened.map_err(|cause| match is_malformed(&cause) {
             true => Refused::Unreadable(words(&cause)),
@@ -84,16 +80,16 @@ impl Source {
         })
     }
 
-    fn attempt(path: &Path, patience: Duration, lenient: bool) -> rusqlite::Result<Self> {
-        let tidy = Tidy::before(path);
+    fn attempt(path: &Path, lock_timeout: Duration, lenient: bool) -> rusqlite::Result<Self> {
+        let cleanup = SidecarCleanup::before(path);
         let flags =
             OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
         let mut connection = Connection::open_with_flags(path, flags)?;
-        wait_for_locks(&mut connection, patience)?;
+        wait_for_locks(&mut connection, lock_timeout)?;
         prepare(&connection, lenient)?;
         connection.execute_batch("BEGIN")?;
         let opened = Instant::now();
-        // The first read pins what the transaction sees.
+        // The first read fixes the transaction's view.
         let header = match pages::available() {
             true => connection
                 .query_row(pages::ONE_PAGE, [1], |row| Ok(Header::of(row.get_ref(0)?.as_blob()?)))
@@ -108,17 +104,17 @@ impl Source {
             is_wal: mode == "wal",
             complaint: None,
             connection,
-            _tidy: tidy,
+            _cleanup: cleanup,
             opened,
             header,
         })
     }
 }
 
-/// Settings that need no lock first, so that nothing is read before `lenient` is known.
+/// Applies our settings. `writable_schema` comes first, so that SQLite does not read the schema without it.
 pub(super) fn prepare(connection: &Connection, lenient: bool) -> rusqlite::Result<()> {
     if lenient {
-        // Read what can be read: a schema with errors, a file shorter than its header says.
+        // SQLite then accepts a schema with errors, and a file that is shorter than its header says.
         connection.execute_batch("PRAGMA writable_schema = ON")?;
     }
     connection.execute_batch(
@@ -127,14 +123,14 @@ pub(super) fn prepare(connection: &Connection, lenient: bool) -> rusqlite::Resul
     )
 }
 
-pub(super) fn wait_for_locks(connection: &mut Connection, patience: Duration) -> rusqlite::Result<()> {
-    // `busy_timeout` sleeps up to 100 ms between two tries, and would miss every gap.
+pub(super) fn wait_for_locks(connection: &mut Connection, lock_timeout: Duration) -> rusqlite::Result<()> {
+    // `busy_timeout` sleeps up to 100 ms between two attempts, and would miss every gap.
     let mut since = Instant::now();
     connection.busy_handler(Some(move |tries: i32| {
         if tries == 0 {
             since = Instant::now();
         }
-        let wait = since.elapsed() < patience;
+        let wait = since.elapsed() < lock_timeout;
         if wait {
             thread::sleep(BETWEEN_TRIES);
         }
@@ -142,16 +138,18 @@ pub(super) fn wait_for_locks(connection: &mut Connection, patience: Duration) ->
     }))
 }
 
-/// Reading a database in WAL mode makes its `-wal` and `-shm`, and a read-only connection cannot take them away again.
-/// Where they were not there before, and nothing is in them, SQLite removes them as the last user of the database
-/// does, which looks after every lock. Nothing is checkpointed: there is nothing to.
+/// Removes the sidecars that we caused.
+///
+/// Reading a database in WAL mode creates its `-wal` and `-shm`, and a read-only connection cannot remove them. If
+/// neither existed before, and the `-wal` is empty, we open and close the database for writing, so that SQLite removes
+/// them under its own locks. This checkpoints nothing, because the `-wal` is empty.
 #[derive(Debug)]
-struct Tidy {
+struct SidecarCleanup {
     path: PathBuf,
     alone: bool,
 }
 
-impl Tidy {
+impl SidecarCleanup {
     fn before(path: &Path) -> Self {
         let is_absent = |suffix| presence::exists(&beside(path, suffix)).is_ok_and(|is_there| !is_there);
         let alone = ["-wal", "-shm"].into_iter().all(is_absent);
@@ -159,13 +157,13 @@ impl Tidy {
     }
 }
 
-impl Drop for Tidy {
+impl Drop for SidecarCleanup {
     fn drop(&mut self) {
         let wal = beside(&self.path, "-wal");
         let is_empty =
             || presence::entry(&wal).is_ok_and(|meta| meta.is_some_and(|meta| meta.is_file() && meta.len() == 0));
         if self.alone && is_empty() {
-            // That it cannot is no failure: two files of no content stay.
+            // We ignore errors, because two files without content do no harm.
             if let Ok(connection) = writable(&self.path) {
                 drop(connection.query_row("SELECT 1 FROM sqlite_schema", [], |_| Ok(())));
             }
@@ -178,9 +176,9 @@ fn writable(path: &Path) -> rusqlite::Result<Connection> {
     Connection::open_with_flags(path, flags)
 }
 
-fn roll_back(path: &Path, patience: Duration) -> rusqlite::Result<()> {
+fn roll_back(path: &Path, lock_timeout: Duration) -> rusqlite::Result<()> {
     let mut connection = writable(path)?;
-    wait_for_locks(&mut connection, patience)?;
+    wait_for_locks(&mut connection, lock_timeout)?;
     connection.query_row("PRAGMA schema_version", [], |_| Ok(()))
 }
 
@@ -195,14 +193,14 @@ fn is_hot_journal(cause: &rusqlite::Error) -> bool {
 }
 
 pub(super) fn is_locked(cause: &rusqlite::Error) -> bool {
-    // SQLite gives up with the last one after many rounds of a race for the log's locks.
+    // SQLite reports the last one after it has lost the race for the locks of the `-wal` many times.
     use ErrorCode::{DatabaseBusy, DatabaseLocked, FileLockingProtocolFailed};
     matches!(cause.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked | FileLockingProtocolFailed))
 }
 
-/// Whether the same could succeed later: a lock is held, the disk is full.
+/// Whether a later attempt could succeed, because a lock is held or the disk is full.
 #[must_use]
-pub fn is_busy_or_full(cause: &rusqlite::Error) -> bool {
+pub(crate) fn is_busy_or_full(cause: &rusqlite::Error) -> bool {
     is_locked(cause) || cause.sqlite_error_code() == Some(ErrorCode::DiskFull)
 }
 
@@ -210,13 +208,13 @@ pub(super) fn is_malformed(cause: &rusqlite::Error) -> bool {
     matches!(cause.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }
 
-/// Whether the statement makes no sense to this SQLite: it lacks a collation, function, tokenizer or module of the
-/// server's. `rusqlite` gives such an error in two forms.
-pub fn lacks_something(cause: &rusqlite::Error) -> bool {
+/// Whether this SQLite lacks a collation, function, tokenizer or module that the server defines. `rusqlite` reports
+/// this in two forms.
+pub(crate) fn lacks_something(cause: &rusqlite::Error) -> bool {
     matches!(cause, rusqlite::Error::SqlInputError { .. }) || cause.sqlite_error_code() == Some(ErrorCode::Unknown)
 }
 
-/// What SQLite says.
+/// SQLite's message, without `rusqlite`'s additions.
 #[must_use]
 pub fn words(cause: &rusqlite::Error) -> String {
     match cause {
@@ -226,24 +224,26 @@ pub fn words(cause: &rusqlite::Error) -> String {
     }
 }
 
-/// `cannot VERB PATH: why`, and what to do.
-pub fn explain(verb: &str, path: &Path, cause: &rusqlite::Error) -> Error {
+/// `cannot VERB PATH: why`, with a hint.
+pub(crate) fn explain(verb: &str, path: &Path, cause: &rusqlite::Error) -> Error {
     let says = |code, why: &str| Error::new(code, format!("cannot {verb} {}: {why}", path.display()));
     match cause.sqlite_error_code() {
-        _ if is_locked(cause) => says(Code::TryAgain, "another process keeps it locked").hint(
-            "a server that sets locking_mode=EXCLUSIVE lets nobody read while it runs: back up while it is stopped, \
-                 as is done before each start",
+        _ if is_locked(cause) => says(Code::TryAgain, "it is locked by another process").hint(
+            "if the server sets locking_mode=EXCLUSIVE, stop it for the backup, or rely on the boot backup that \
+             `moorline run` takes before the server starts",
         ),
         Some(ErrorCode::DiskFull) => says(Code::TryAgain, "no space left on device"),
         Some(ErrorCode::CannotOpen) if presence::exists(path).is_ok_and(|is_there| !is_there) => {
-            says(Code::TryAgain, "it is gone, and was there a moment ago")
+            says(Code::TryAgain, "it was removed a moment ago")
         }
-        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
-            says(Code::Unexpected, &words(cause)).hint(
-                "SQLite makes a -wal and a -shm beside the database to read it: check that the directory can be \
-                 written by the user the container runs as",
-            )
-        }
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => says(
+            Code::Unexpected,
+            &words(cause),
+        )
+        .hint(
+            "make the directory writable for the user that the container runs as, because SQLite creates a -wal and a \
+                 -shm file next to the database to read it",
+        ),
         _ => says(Code::Unexpected, &words(cause)),
     }
 }

@@ -1,4 +1,4 @@
-//! One path of the volume, and what was seen of it.
+//! One path of the volume, with its metadata.
 
 use std::{
     fs::Metadata,
@@ -13,39 +13,39 @@ use profile::PathKind;
 use seqbac_header::RelPath;
 use volume::error::{Code, Error, IoContext, Result};
 
-/// A path that is state.
+/// A path that belongs to the state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SurveyEntry {
-    /// Where it is below the storage root.
+    /// Relative to the storage root.
     pub path: RelPath,
-    /// What it is.
+    /// Kind of file.
     pub kind: PathKind,
-    /// Where a link leads.
+    /// Target of a link.
     pub target: Option<PathBuf>,
-    /// Bytes, as the file system has it. Of a database, without what is in its `-wal`.
+    /// In bytes, as the file system reports it. For a database, this does not include its `-wal`.
     pub size: u64,
     /// Permission bits.
     pub mode: u32,
-    /// Owner.
+    /// User id of the owner.
     pub uid: u32,
-    /// Group.
+    /// Group id.
     pub gid: u32,
     /// Last change, in seconds since 1970.
     pub mtime_secs: i64,
-    /// And nanoseconds.
+    /// Nanoseconds of the last change.
     pub mtime_nanos: u32,
-    /// Device it is on.
+    /// Device number.
     pub dev: u64,
-    /// Inode.
+    /// Inode number.
     pub ino: u64,
 }
 
-/// Something that a person should know about a path.
+/// A remark about a path, for the user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
-    /// Where it is below the storage root.
+    /// Relative to the storage root.
     pub path: RelPath,
-    /// What about it.
+    /// The text.
     pub what: String,
 }
 
@@ -66,24 +66,22 @@ impl SurveyEntry {
         }
     }
 
-    /// A database at a path that no glob needs to find. `None` where there is none, or one without a page. It is not
-    /// opened: SQLite may have it open in this process.
-    ///
-    /// # Errors
-    /// Where there is something else than a file, or it cannot be looked at.
+    /// The entry for the database at a fixed path. Returns `None` if the file does not exist or is empty. The file is
+    /// not opened, because this process may have it open in SQLite.
     pub fn database(root: &Path, path: &RelPath) -> Result<Option<Self>> {
         let full = path.under(root);
         let meta = match full.symlink_metadata() {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
-            other => other.on("look at", &full)?,
+            other => other.on("read the metadata of", &full)?,
         };
         match (meta.is_file(), meta.len()) {
             (true, 0) => Ok(None),
             (true, _) => Ok(Some(Self::new(path.clone(), PathKind::Database, None, &meta))),
-            (false, _) => {
-                Err(Error::new(Code::Unexpected, format!("{} is no file, and should be a database", full.display()))
-                    .hint("move it aside: moorline never makes anything else under this name"))
-            }
+            (false, _) => Err(Error::new(
+                Code::Unexpected,
+                format!("{} should be a database, but is not a regular file", full.display()),
+            )
+            .hint("move it to another place: moorline only creates a database under this name")),
         }
     }
 
@@ -93,7 +91,7 @@ impl SurveyEntry {
         (self.dev, self.ino)
     }
 
-    /// The archive's entry for it, where `size` bytes of it were read.
+    /// The archive entry for this path, with `size` bytes of content.
     #[must_use]
     pub fn entry(&self, size: u64, torn: bool) -> seqbac::Entry {
         let kind = match (self.kind, &self.target) {

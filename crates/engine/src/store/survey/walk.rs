@@ -1,4 +1,4 @@
-//! The walk itself: one directory at a time, each name looked at once, the first bytes of files read.
+//! The walk itself: one directory at a time, with one `lstat` for each name, and the first bytes of each file.
 
 use std::{
     collections::HashMap,
@@ -19,22 +19,21 @@ use profile::PathKind;
 use seqbac_header::RelPath;
 use volume::error::{Error, IoContext, Result};
 
-/// What the walk came upon.
+/// One finding of the walk.
 #[derive(Debug)]
 pub enum Seen {
-    /// A path that is state.
+    /// A path that belongs to the state.
     Taken(SurveyEntry),
-    /// A directory that is not, but that may hold some.
+    /// A directory that is not state, but may contain some.
     Directory(SurveyEntry),
-    /// A file of SQLite's, beside a database, by device and inode.
+    /// A sidecar of a database, by device and inode.
     Sidecar((u64, u64)),
-    /// What the profile calls a database and does not begin like one.
+    /// A file that matches a glob for databases, but has no SQLite header.
     NotADatabase(SurveyEntry),
-    /// Something to tell.
     Note(Note),
 }
 
-/// What the first bytes of a file say.
+/// Type of a file, according to its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Content {
     Database,
@@ -44,14 +43,14 @@ pub enum Content {
 
 type Visit<'a> = &'a mut dyn FnMut(Seen) -> ControlFlow<()>;
 
-/// Tells `visit` of all that is below `root`, in no order, until it says stop.
+/// Calls `visit` for everything below `root`, in no particular order, until it breaks.
 pub fn walk(root: &Path, matcher: &Matcher, visit: Visit<'_>) -> Result<()> {
-    let device = fs::metadata(root).on("look at", root)?.dev();
+    let device = fs::metadata(root).on("read the metadata of", root)?.dev();
     let mut open = vec![(None, device)];
     while let Some((path, device)) = open.pop() {
         let listing = Listing::read(root, path)?;
         for (name, meta) in &listing.names {
-            let flow = listing.look_at(root, matcher, name, meta, device, visit)?;
+            let flow = listing.inspect(root, matcher, name, meta, device, visit)?;
             match flow {
                 ControlFlow::Break(()) => return Ok(()),
                 ControlFlow::Continue(Some(directory)) => open.push((Some(directory), meta.dev())),
@@ -62,7 +61,7 @@ pub fn walk(root: &Path, matcher: &Matcher, visit: Visit<'_>) -> Result<()> {
     Ok(())
 }
 
-/// One directory and what is in it.
+/// One directory and its content.
 struct Listing {
     path: Option<RelPath>,
     names: HashMap<OsString, Metadata>,
@@ -73,7 +72,7 @@ impl Listing {
         let full = path.as_ref().map_or_else(|| root.to_owned(), |path| path.under(root));
         let mut names = HashMap::new();
         let entries = match fs::read_dir(&full) {
-            // Gone since its name was read.
+            // The directory was removed after its name was read.
             Err(cause) if path.is_some() && is_gone(&cause) => return Ok(Self { path, names }),
             other => other.on("list", &full)?,
         };
@@ -81,14 +80,14 @@ impl Listing {
             let entry = entry.on("list", &full)?;
             match entry.metadata() {
                 Err(cause) if is_gone(&cause) => {}
-                meta => drop(names.insert(entry.file_name(), meta.on("look at", &entry.path())?)),
+                meta => drop(names.insert(entry.file_name(), meta.on("read the metadata of", &entry.path())?)),
             }
         }
         Ok(Self { path, names })
     }
 
-    /// A directory to go down into is handed back.
-    fn look_at(
+    /// Visits one name. Returns its path if it is a directory to walk.
+    fn inspect(
         &self,
         root: &Path,
         matcher: &Matcher,
@@ -115,7 +114,7 @@ impl Listing {
             let found = SurveyEntry::new(path.clone(), PathKind::Directory, None, meta);
             let mut flow = visit(if wanted { Seen::Taken(found) } else { Seen::Directory(found) });
             if meta.dev() != device && flow.is_continue() {
-                flow = visit(Seen::Note(note(&path, "on another file system than the directory it is in")));
+                flow = visit(Seen::Note(note(&path, "on a different file system than its parent directory")));
             }
             return Ok(flow.map_continue(|()| Some(path)).map_break(|()| ()));
         }
@@ -149,7 +148,7 @@ impl Listing {
         }
         let full = path.under(root);
         let Some(content) = sniff(&full).on("read", &full)? else { return Ok(ControlFlow::Continue(())) };
-        // SQLite takes a file of no bytes for an empty database; only a glob can tell that it is meant as one.
+        // For SQLite, an empty file is an empty database. Only a glob for databases shows that it is meant to be one.
         let named = database && matcher.names_database(&path);
         let kind = match content {
             Content::Backup => {
@@ -182,9 +181,11 @@ impl Listing {
             Err(cause) if is_gone(&cause) => return Ok(ControlFlow::Continue(())),
             other => other.on("read", &full)?,
         };
-        if leads_out(root, self.path.as_ref(), &target) {
-            let what =
-                format!("leads out of the volume, to {}: the link is kept, not what it leads to", target.display());
+        if points_outside(root, self.path.as_ref(), &target) {
+            let what = format!(
+                "points outside the volume, to {}: the backup contains the link, but not its target",
+                target.display()
+            );
             if visit(Seen::Note(note(&path, &what))).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
@@ -199,7 +200,7 @@ impl Listing {
         }
     }
 
-    /// The file beside `name` whose sidecar it would be, going by its name.
+    /// The existing file whose sidecar `name` would be, judging by the name.
     fn base_of(&self, name: &OsStr) -> Option<RelPath> {
         let base = SIDECARS.iter().find_map(|suffix| name.as_bytes().strip_suffix(suffix.as_bytes()))?;
         let base = OsStr::from_bytes(base);
@@ -208,9 +209,9 @@ impl Listing {
     }
 }
 
-/// The first bytes of a regular file; `None` where it is gone, or no longer one.
+/// Reads the first bytes of a file. Returns `None` if it was removed or is no longer a regular file.
 pub fn sniff(path: &Path) -> io::Result<Option<Content>> {
-    // A pipe that took the file's place must not block us, and a link must not lead us away.
+    // The file may have been replaced: a pipe must not block us, and we must not follow a link.
     let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
     let mut file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
         Err(cause) if is_gone(&cause) || cause.raw_os_error() == Some(nix::libc::ELOOP) => return Ok(None),
@@ -248,8 +249,8 @@ fn note(path: &RelPath, what: &str) -> Note {
     Note { path: path.clone(), what: what.to_owned() }
 }
 
-/// Whether a link in the directory `from` leads out of `root`, going by its text.
-fn leads_out(root: &Path, from: Option<&RelPath>, target: &Path) -> bool {
+/// Whether a link in the directory `from` points outside `root`, judging by its text.
+fn points_outside(root: &Path, from: Option<&RelPath>, target: &Path) -> bool {
     let start = from.map_or_else(|| root.to_owned(), |from| from.under(root));
     let mut at = PathBuf::new();
     for part in start.join(target).components() {
