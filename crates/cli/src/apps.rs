@@ -1,4 +1,4 @@
-//! `moorline apps`: which apps are off, and what puts them back on.
+//! `moorline apps`: lists the apps that are off, releases them, or switches apps off.
 
 use std::process::ExitCode;
 
@@ -8,88 +8,89 @@ use serde::Serialize;
 use super::{Context, output};
 use engine::{
     apps as in_place,
-    quarantine::{App, Chosen, StepInspection, QuarantineRecord, ReleasedStep, Requests, in_words},
+    quarantine::{App, Chosen, QuarantineRecord, ReleasedStep, Requests, StepInspection, in_words},
     restore,
 };
 use seqbac_header::Id;
 use volume::{Lock, Volume, error::Result};
 
-/// Show the apps that quarantine switched off, put them back on, or switch them off
+/// List the apps that quarantine switched off, release them, or switch apps off
 ///
-/// An app is anything in the state that acts on the outside: an alert, a webhook, a scheduled job. Without a verb: `list`.
+/// An app is anything in the state that acts on the outside: an alert, a webhook, a scheduled job. `moorline apps` alone
+/// means `moorline apps list`.
 #[derive(Debug, Args)]
 pub struct Apps {
     #[command(subcommand)]
-    verb: Option<Verb>,
-    /// Print one object
+    action: Option<Action>,
+    /// Print the result as a JSON object
     #[arg(long, global = true)]
     pub(super) json: bool,
 }
 
 #[derive(Debug, Subcommand)]
-enum Verb {
-    /// The apps that are off; where none is, those that `disable` would switch off
+enum Action {
+    /// List the apps that are off; without a quarantine, list the apps that `disable` would switch off
     List,
-    /// Put apps back on as they were: now, or before the server starts next where one is running
+    /// Switch apps on again, exactly as they were before: now, or at the next start if a server is running
     Release {
-        /// Ids of apps, or names of steps
+        /// IDs of apps, or names of steps (releases all apps of the step)
         #[arg(required_unless_present = "all", conflicts_with = "all", value_name = "NAME|ID")]
         names: Vec<String>,
-        /// All that are off
+        /// Release all apps that are off
         #[arg(long)]
         all: bool,
     },
     /// Switch apps off without a restore; the server must be stopped
     Disable {
-        /// All that the profile finds on
+        /// Switch off all apps that the profile finds on
         #[arg(long, required = true)]
         all: bool,
     },
-    /// Do what is left to be done before the server starts; moorline starts this itself
+    /// Carry out pending releases and finish an interrupted quarantine before the server starts; run by moorline itself
     #[command(hide = true)]
     Settle,
 }
 
-/// What `list` shows.
+/// The `--json` object of `apps list`.
 #[derive(Debug, Serialize)]
-struct Listed {
+struct AppsReport {
     quarantined: bool,
     since: Option<jiff::Timestamp>,
     restore: Option<Id>,
     pending: bool,
     requested: Requests,
     apps: Vec<App>,
-    /// What `disable` would switch off; where nobody says what the server's apps are, null.
+    /// What `disable` would switch off; null in quarantine, and if no profile says which apps the server has.
     would_switch_off: Option<Vec<StepInspection>>,
 }
 
 impl Apps {
     pub(super) fn run(self, context: &Context) -> Result<ExitCode> {
         let volume = context.volume()?;
-        match &self.verb {
-            None | Some(Verb::List) => self.list(context, &volume)?,
-            Some(Verb::Release { names, all }) => {
+        match &self.action {
+            None | Some(Action::List) => self.list(context, &volume)?,
+            Some(Action::Release { names, all }) => {
                 let chosen = if *all { Chosen::All } else { Chosen::Named(names.clone()) };
                 self.release(context, &volume, &chosen)?;
             }
-            Some(Verb::Disable { .. }) => self.disable(context, &volume)?,
-            Some(Verb::Settle) => settle(context, &volume)?,
+            Some(Action::Disable { .. }) => self.disable(context, &volume)?,
+            Some(Action::Settle) => apply_pending(context, &volume)?,
         }
         Ok(ExitCode::SUCCESS)
     }
 
     fn list(&self, context: &Context, volume: &Volume) -> Result<()> {
-        let listed = match QuarantineRecord::load(volume)? {
-            Some(memory) => Listed {
+        let report = match QuarantineRecord::load(volume)? {
+            Some(record) => AppsReport {
                 quarantined: true,
-                since: Some(memory.since),
-                restore: memory.restore,
-                pending: memory.pending,
-                apps: memory.apps().collect(),
-                requested: memory.requested,
+                since: Some(record.since),
+                restore: record.restore,
+                pending: record.pending,
+                apps: record.apps().collect(),
+                requested: record.requested,
                 would_switch_off: None,
             },
-            None => Listed {
+            None => AppsReport {
                 quarantined: false,
                 since: None,
                 restore: None,
@@ -100,9 +101,9 @@ impl Apps {
             },
         };
         if self.json {
-            return output::object(&listed);
+            return output::object(&report);
         }
-        show(&listed);
+        show(&report);
         Ok(())
     }
 
@@ -117,11 +118,13 @@ impl Apps {
         if self.json {
             return output::object(&answer);
         }
-        released(&answer.released).for_each(|line| say(&line));
+        release_lines(&answer.released).for_each(|line| print(&line));
         match (&answer.requested, answer.left_off.as_slice()) {
-            (Some(_), _) => say("noted: the next start puts them back on, before the server; restart the container"),
-            (None, []) => say("nothing is left: quarantine has ended"),
-            (None, left) => say(&format!("still in quarantine: {}", in_words(left))),
+            (Some(_), _) => {
+                print("recorded: restart the container, and they are switched back on before the server starts");
+            }
+            (None, []) => print("no app is off any more: quarantine has ended"),
+            (None, left) => print(&format!("still in quarantine: {}", in_words(left))),
         }
         Ok(())
     }
@@ -138,58 +141,58 @@ impl Apps {
         if self.json {
             return output::object(&disabled);
         }
-        say(&match (disabled.switched_off, disabled.apps.is_empty()) {
+        print(&match (disabled.switched_off, disabled.apps.is_empty()) {
             (_, true) => "no app is on, so there is nothing to switch off".to_owned(),
-            (0, _) => format!("nothing more was on: {}", in_words(&disabled.apps)),
-            (count, _) => format!("switched off: {count}; now {}", in_words(&disabled.apps)),
+            (0, _) => format!("no further app was on; off before: {}", in_words(&disabled.apps)),
+            (count, _) => format!("switched off {count}; off in total: {}", in_words(&disabled.apps)),
         });
         Ok(())
     }
 }
 
-/// What a start does in a child, for PID 1 never opens a database. Its lines are for the container's log.
-fn settle(context: &Context, volume: &Volume) -> Result<()> {
+/// Runs as a child of PID 1 at a start, because PID 1 never opens a database. Logs its results to the container's log.
+fn apply_pending(context: &Context, volume: &Volume) -> Result<()> {
     let lock = Lock::take(volume, "apps settle", context.inherited_lock(volume))?;
-    let settled = in_place::apply_pending(volume, &lock)?;
-    warn(&settled.notes);
-    if settled.resumed {
-        log::info!("apps are switched off, which had been cut off");
+    let applied = in_place::apply_pending(volume, &lock)?;
+    warn(&applied.notes);
+    if applied.resumed {
+        log::info!("finished switching off the apps, which had been interrupted");
     }
-    if let Some(release) = &settled.release {
+    if let Some(release) = &applied.release {
         warn(&release.warnings);
-        released(&release.steps).for_each(|line| log::info!("{}", output::printable(&line)));
+        release_lines(&release.steps).for_each(|line| log::info!("{}", output::printable(&line)));
     }
     Ok(())
 }
 
-fn show(listed: &Listed) {
-    match (&listed.would_switch_off, listed.since) {
+fn show(report: &AppsReport) {
+    match (&report.would_switch_off, report.since) {
         (_, Some(since)) => {
-            let asked = |app: &App| {
-                listed.requested.all || [&app.id, &app.step].iter().any(|name| listed.requested.named.contains(*name))
+            let requested = |app: &App| {
+                report.requested.all || [&app.id, &app.step].iter().any(|name| report.requested.named.contains(*name))
             };
-            let rows = listed.apps.iter().map(|app| {
-                let next = if asked(app) { "released at the next start" } else { "off" };
+            let rows = report.apps.iter().map(|app| {
+                let next = if requested(app) { "released at the next start" } else { "off" };
                 [&app.id, &app.step, &app.detail, next].map(output::printable)
             });
             output::table(["APP", "STEP", "WHERE", "STATE"], rows);
-            say(&format!("in quarantine since {since:.0}: {}", in_words(&listed.apps)));
-            if listed.pending {
-                say("some of them may be on: switching them off was cut off, and the next start finishes it");
+            print(&format!("in quarantine since {since:.0}: {}", in_words(&report.apps)));
+            if report.pending {
+                print("switching them off was interrupted, so some may be on; the next start switches them off");
             }
         }
         (None, None) => {
-            say("not in quarantine; what this server's apps are is unknown: name its profile with --profile")
+            print("not in quarantine; no profile says which apps this server has: name one with --profile");
         }
         (Some(steps), None) => {
-            for look in steps {
-                say(&match (&look.missing[..], look.absent) {
-                    (_, true) => format!("{}: does not exist here", look.step),
-                    ([], false) => format!("{} {}: {}", look.step, look.apps.len(), look.apps.join(", ")),
-                    (missing, false) => format!("{}: {}", look.step, missing.join(", ")),
+            for step in steps {
+                print(&match (&step.missing[..], step.absent) {
+                    (_, true) => format!("{}: does not apply here (its `when` is false)", step.step),
+                    ([], false) => format!("{} {}: {}", step.step, step.apps.len(), step.apps.join(", ")),
+                    (missing, false) => format!("{}: {}", step.step, missing.join(", ")),
                 });
             }
-            say(match (steps.is_empty(), steps.iter().all(|look| look.apps.is_empty())) {
+            print(match (steps.is_empty(), steps.iter().all(|step| step.apps.is_empty())) {
                 (true, _) => "not in quarantine; the profile says that this server has no apps",
                 (false, true) => "not in quarantine, and no app is on",
                 (false, false) => "not in quarantine: `moorline apps disable --all` would switch these off",
@@ -198,12 +201,12 @@ fn show(listed: &Listed) {
     }
 }
 
-/// `push notifications: 2 of 3 are on again`, and what was left.
-fn released(steps: &[ReleasedStep]) -> impl Iterator<Item = String> {
+/// `push notifications: 2 of 3 on again`, followed by one line for each app that was not changed.
+fn release_lines(steps: &[ReleasedStep]) -> impl Iterator<Item = String> {
     steps.iter().flat_map(|step| {
         let left = step.left.iter().map(|left| {
             let still = if left.remembered { "; it can still be released" } else { "" };
-            format!("left as it is: {}: {}{still}", left.id, left.why)
+            format!("not changed: {}: {}{still}", left.id, left.why)
         });
         std::iter::once(format!("{}: {} of {} on again", step.step, step.released, step.of)).chain(left)
     })
@@ -213,6 +216,6 @@ fn warn(lines: &[String]) {
     lines.iter().for_each(|line| log::warn!("{}", output::printable(line)));
 }
 
-fn say(line: &str) {
+fn print(line: &str) {
     output::answer(&output::printable(line));
 }

@@ -1,4 +1,4 @@
-//! `moorline backup`: take one now.
+//! `moorline backup`: takes a backup, records its events, and cleans up old backups and replaced state.
 
 use std::{
     io,
@@ -11,10 +11,10 @@ use clap::Args;
 
 use super::{
     Context, environment, output,
-    progress::{Shown, interrupted},
+    progress::{ProgressReporter, interrupted},
 };
 use engine::{
-    backup::{self, Destination, Job, Kind, Taken},
+    backup::{self, BackupKind, Destination, Job, Taken},
     restore,
 };
 use seqbac_header::without_keys;
@@ -24,30 +24,30 @@ use volume::{
     events::{self, Event, Kind as EventKind},
 };
 
-/// Take an encrypted backup of the server's state, now
+/// Take an encrypted backup of the server's state
 ///
-/// The server may be running. The backup's path is printed, alone, on stdout.
+/// The server may be running. Only the path of the backup is printed to stdout.
 #[derive(Debug, Args)]
 pub struct Backup {
-    /// Where to write it: a file, a folder, or - for stdout [default: Backups/ on the volume]
+    /// Write the backup to this file or folder, or to stdout if - [default: Backups/ on the volume]
     #[arg(short, long, value_name = "FILE|-")]
     output: Option<PathBuf>,
-    /// Do not check the databases for faults
+    /// Skip the check of the databases for faults (SQLite's quick_check)
     #[arg(long)]
     no_check: bool,
-    /// A store that is suddenly empty is as it should be: let the oldest backups go again
+    /// Accept suddenly empty stores as correct, so that old backups are removed again
     #[arg(long)]
     not_suspect: bool,
-    /// Go on with a configured key that is not the one this volume's backups are sealed with [env: MOORLINE_ACCEPT_NEW_KEY]
+    /// Accept a configured key that differs from the one that sealed this volume's backups [env: MOORLINE_ACCEPT_NEW_KEY]
     #[arg(long)]
     accept_new_key: bool,
-    /// Print the backup as an object
+    /// Print the backup as a JSON object
     #[arg(long)]
     pub(super) json: bool,
-    /// Take it as the daily one, and remove the oldest
+    /// Take it as the daily backup, then remove all but the newest MOORLINE_BACKUPS_TO_KEEP of these
     #[arg(long, conflicts_with = "output")]
     scheduled: bool,
-    /// Only if the newest backup is older than this, and there is state
+    /// Take a backup only if the newest one is older than this and the volume holds state
     #[arg(long, value_name = "DURATION", value_parser = environment::parse_duration)]
     if_older: Option<jiff::SignedDuration>,
 }
@@ -57,7 +57,7 @@ impl Backup {
         let volume = context.volume()?;
         volume.prepare()?;
         self.take(context, &volume).inspect_err(|error| {
-            // One that somebody stopped did not fail.
+            // A backup that a signal stopped did not fail.
             if interrupted().is_none() {
                 let event = Event::new(EventKind::BackupFailed).with("Error", without_keys(error.message()));
                 events::record(&volume, &event.with("Kind", serde_json::json!(self.kind())));
@@ -65,8 +65,8 @@ impl Backup {
         })
     }
 
-    const fn kind(&self) -> Kind {
-        if self.scheduled { Kind::Scheduled } else { Kind::Immediate }
+    const fn kind(&self) -> BackupKind {
+        if self.scheduled { BackupKind::Scheduled } else { BackupKind::Immediate }
     }
 
     fn take(&self, context: &Context, volume: &Volume) -> Result<ExitCode> {
@@ -99,7 +99,7 @@ impl Backup {
             Some(path) => Destination::Path(path),
             None => Destination::Backups,
         };
-        let taken = backup::take(&job, destination, &mut Shown::new())?;
+        let taken = backup::take(&job, destination, &mut ProgressReporter::new())?;
         drop(stdout);
         report(volume, &taken, began.elapsed());
         if taken.summary.verified == Some(true) && taken.suspect.is_empty() && !stream {
@@ -116,14 +116,13 @@ impl Backup {
 }
 
 fn report(volume: &Volume, taken: &Taken, took: Duration) {
-    tell(volume, taken, took);
+    record_events(volume, taken, took);
     for (path, finding) in &taken.findings {
-        log::warn!("{path} has a fault, which the backup has too: {finding}");
+        log::warn!("the database {path} has a fault, and so has its copy in the backup: {finding}");
     }
     for note in &taken.suspect {
         log::warn!(
-            "{}: {}; no older backup is removed until somebody says that this is as it should be: \
-             `moorline backup --not-suspect`",
+            "{}: {}; no older backup will be removed; if this is correct, run `moorline backup --not-suspect`",
             note.path,
             note.what
         );
@@ -131,8 +130,8 @@ fn report(volume: &Volume, taken: &Taken, took: Duration) {
     log::info!("backup complete: {} bytes, sealed with key {}", taken.summary.bytes, taken.summary.key_fingerprint);
 }
 
-/// One that was streamed has no name.
-fn tell(volume: &Volume, taken: &Taken, took: Duration) {
+/// A streamed backup has no file name, so its events name none.
+fn record_events(volume: &Volume, taken: &Taken, took: Duration) {
     let is_kept = !taken.summary.file.as_os_str().is_empty();
     let about = |kind| if is_kept { Event::new(kind).about(&taken.summary.file) } else { Event::new(kind) };
     let complete = about(if is_kept { EventKind::BackupComplete } else { EventKind::BackupSent })
@@ -152,7 +151,8 @@ fn tell(volume: &Volume, taken: &Taken, took: Duration) {
     }
 }
 
-/// A verified backup is what lets older things go; that they stay is no failure of the backup.
+/// Called only after a verified backup, because older backups and replaced state are safe to delete only then. A failure
+/// is only a warning: the backup itself succeeded.
 fn clean_up(context: &Context, volume: &Volume, job: &Job, scheduled: bool) {
     let cleaned = (|| {
         restore::prune(volume, context.environment.keep_replaced()?)?;
@@ -162,6 +162,6 @@ fn clean_up(context: &Context, volume: &Volume, job: &Job, scheduled: bool) {
         Ok::<_, volume::error::Error>(())
     })();
     if let Err(error) = cleaned {
-        log::warn!("nothing was cleaned up after the backup: {error}");
+        log::warn!("cannot delete old backups or replaced state after the backup: {error}");
     }
 }

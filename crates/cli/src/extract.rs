@@ -1,10 +1,10 @@
-//! `moorline extract`: take members out of a backup.
+//! `moorline extract`: writes members of a backup into a folder or to stdout.
 
 use std::{io, path::PathBuf, process::ExitCode};
 
 use clap::Args;
 
-use super::{Context, key::KeyArguments, output, progress::Shown};
+use super::{Context, key::KeyArguments, output, progress::ProgressReporter};
 use engine::backup::{self, Output};
 use seqbac_header::RelPath;
 use volume::{
@@ -12,14 +12,14 @@ use volume::{
     error::{Error, Result},
 };
 
-/// Take members out of a backup into a folder, or onto stdout
+/// Extract members of a backup into a folder, or to stdout
 #[derive(Debug, Args)]
 pub struct Extract {
-    /// The backup
+    /// Backup file
     file: PathBuf,
-    /// Members, with all below them [default: everything]
+    /// Members to extract, as paths in the backup; a folder includes everything below it [default: everything]
     members: Vec<PathBuf>,
-    /// The folder they go into; - writes their content to stdout, one after the other
+    /// Folder to extract into; - writes the content of the members to stdout, one after the other
     #[arg(short, long, value_name = "DIR|-")]
     output: PathBuf,
     #[command(flatten)]
@@ -31,16 +31,19 @@ impl Extract {
         let volume = Volume::open_if_there(&context.storage)?;
         let key = self.key.get(context, volume.as_ref())?;
         let names = self.members.iter().map(|name| {
-            RelPath::new(name).map_err(|_| Error::usage(format!("{} is not the name of a member", name.display())))
+            RelPath::new(name).map_err(|_| {
+                Error::usage(format!("{} is not a valid member name", name.display()))
+                    .hint("name a relative path without . and ..; `moorline inspect` lists the members")
+            })
         });
         let names = names.collect::<Result<Vec<_>>>()?;
         let mut stdout = io::stdout().lock();
         let stream = self.output.as_os_str() == "-";
         let mut output = if stream { Output::Stream(&mut stdout) } else { Output::Folder(&self.output) };
-        let count = backup::extract(&self.file, &key, &names, &mut output, &mut Shown::new())?;
+        let count = backup::extract(&self.file, &key, &names, &mut output, &mut ProgressReporter::new())?;
         drop(stdout);
         if !stream {
-            output::answer(&format!("{count} members extracted into {}", self.output.display()));
+            output::answer(&format!("extracted {count} members into {}", self.output.display()));
         }
         Ok(ExitCode::SUCCESS)
     }

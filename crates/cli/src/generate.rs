@@ -1,4 +1,4 @@
-//! Completions and man pages, generated from the one definition of the command line.
+//! Shell completions and man pages, generated from the definition of the command line.
 
 use std::{fs, path::PathBuf, process::ExitCode};
 
@@ -9,10 +9,10 @@ use volume::error::{IoContext, Result};
 
 use super::whole_command_line;
 
-/// Print a completion script for a shell
+/// Print the completion script of a shell
 #[derive(Debug, Args)]
 pub struct Completions {
-    /// The shell
+    /// Shell to print the script for
     #[arg(value_name = "bash|zsh|fish")]
     shell: Shell,
 }
@@ -29,7 +29,7 @@ impl Completions {
 /// Write man pages into a folder
 #[derive(Debug, Args)]
 pub struct Man {
-    /// The folder
+    /// Folder to write to; created if it does not exist
     #[arg(value_name = "DIR")]
     folder: PathBuf,
 }
@@ -42,7 +42,7 @@ impl Man {
     }
 }
 
-/// A command that `moorline` carries out itself, as clap shows it.
+/// The clap definition of a command that belongs to `moorline`, for help, completions and man pages.
 pub fn command_of(definition: &'static Definition) -> Command {
     let command = Command::new(definition.name).about(definition.about).hide(definition.hidden);
     let command = match definition.details {
@@ -52,13 +52,9 @@ pub fn command_of(definition: &'static Definition) -> Command {
     let command = command.args(definition.options.iter().map(option));
     match definition.rest {
         Rest::Nothing => command,
-        Rest::AfterDashes => {
-            command.arg(
-                Arg::new("command").value_name("COMMAND").num_args(0..).last(true).help(
-                    "The server and its arguments, behind `--`; without them the console (`serve`) is the server",
-                ),
-            )
-        }
+        Rest::AfterDashes => command.arg(Arg::new("command").value_name("COMMAND").num_args(0..).last(true).help(
+            "Server command and its arguments, after `--`; without a command, the console (`serve`) is the server",
+        )),
         Rest::Arguments => command.arg(
             Arg::new("arguments").value_name("ARGUMENT").num_args(0..).trailing_var_arg(true).allow_hyphen_values(true),
         ),

@@ -1,4 +1,4 @@
-//! `moorline hash-password`: what the console keeps of a password, for a container's settings.
+//! `moorline hash-password`: hashes the administrator's password for a container's environment.
 
 use std::{io::Read, process::ExitCode};
 
@@ -9,19 +9,19 @@ use super::output;
 use console::password;
 use volume::error::{Error, Result};
 
-/// Nobody types a longer one.
+/// Bytes that are read from stdin at most. No password is longer, and an endless input must not fill the memory.
 const LONGEST: u64 = 4096;
 
-/// Read a password from stdin, and print what MOORLINE_FIRSTRUN_ADMINPASSWORDHASH takes
+/// Read a password from stdin and print its hash for MOORLINE_FIRSTRUN_ADMINPASSWORDHASH
 #[derive(Debug, Args)]
 pub struct HashPassword {}
 
 impl HashPassword {
-    #[allow(clippy::unused_self, reason = "as every verb is run")]
+    #[allow(clippy::unused_self, reason = "every command has the same signature")]
     pub(super) fn run(self) -> Result<ExitCode> {
         let mut text = Zeroizing::new(String::new());
         let read = std::io::stdin().lock().take(LONGEST).read_to_string(&mut text);
-        read.map_err(|_| Error::usage("stdin holds no UTF-8 text"))?;
+        read.map_err(|_| Error::usage("cannot read a password: stdin is not UTF-8 text"))?;
         let text = text.strip_suffix('\n').map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
         password::acceptable(text)?;
         output::answer(&password::hash(text)?);

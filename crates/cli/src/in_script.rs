@@ -1,4 +1,4 @@
-//! `restore` and `rollback` inside an init script: PID 1 learns that they failed, even if the script ignores it.
+//! Reports to PID 1 that a `restore` or `rollback` inside an init script failed, because a script can ignore exit codes.
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -12,13 +12,12 @@ use volume::{
 /// A command that replaces the state.
 #[derive(Debug, Clone, Copy)]
 pub struct Replacing {
-    /// Its name.
     pub command: &'static str,
-    /// Whether the script handles its failure: `--may-fail`.
+    /// `--may-fail`: the script handles a failure itself.
     pub may_fail: bool,
 }
 
-/// Reports how a command ends to the script that called it.
+/// Reports the outcome of a command to the `run` or `init` that executes the script. Does nothing outside a script.
 #[derive(Debug)]
 pub struct InScript {
     reporter: Option<Reporter>,
@@ -26,7 +25,7 @@ pub struct InScript {
 }
 
 impl InScript {
-    /// Before the command runs.
+    /// Call it before the command runs: a command that is killed then counts as failed.
     pub fn begin(replacing: Option<Replacing>) -> Self {
         let may_fail = replacing.is_some_and(|replacing| replacing.may_fail);
         let reporter = replacing.and_then(|replacing| reporter(replacing.command));
@@ -36,12 +35,11 @@ impl InScript {
         Self { reporter, may_fail }
     }
 
-    /// It succeeded.
     pub fn succeeded(&self) {
         self.reporter.iter().for_each(Reporter::succeeded);
     }
 
-    /// It failed. A command line that makes no sense is never what a script meant to handle.
+    /// Reports a failure. `--may-fail` does not cover usage errors, because a script does not expect its own typing errors.
     pub fn failed(&self, error: &Error) {
         let Some(reporter) = &self.reporter else { return };
         if !self.may_fail || error.code() == Code::Usage {
@@ -50,13 +48,13 @@ impl InScript {
     }
 }
 
-/// Reports a command line that could not be understood, if it is one of these commands.
-pub fn not_understood(arguments: &[OsString]) {
+/// Reports a command line that clap rejected, if its command is `restore` or `rollback` and would change the state.
+pub fn report_usage_error(arguments: &[OsString]) {
     let words = || arguments.iter().skip(1).map(|word| word.to_str().unwrap_or_default());
     let changes_nothing = words().any(|word| matches!(word, "--dry-run" | "--list" | "--discard"));
     let Some(command) = command_of(words()).filter(|_| !changes_nothing) else { return };
     if let Some(reporter) = reporter(command) {
-        reporter.failed(Code::Usage.exit(), "its command line makes no sense");
+        reporter.failed(Code::Usage.exit(), "invalid command line");
     }
 }
 
@@ -70,7 +68,8 @@ fn command_of<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<&'static s
     }
 }
 
-/// The volume of the start that the script belongs to, whatever `--storage` of the command says.
+/// Uses the volume of the start that runs the script, even if the command's `--storage` names another one, because that
+/// start waits for the report.
 fn reporter(command: &'static str) -> Option<Reporter> {
     let step = Environment::of_process().script_step().ok().flatten()?;
     let root = std::env::var_os("DATA_DIR").map(PathBuf::from)?;

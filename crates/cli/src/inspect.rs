@@ -1,4 +1,4 @@
-//! `moorline inspect`: what a backup says of itself.
+//! `moorline inspect`: shows the header of a backup and, with its key, the content.
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -8,24 +8,23 @@ use super::{Context, key::KeyArguments, output};
 use engine::backup::{self, Inspection};
 use volume::{Volume, error::Result};
 
-/// Show what a backup is; and with its key, what is in it
+/// Show the content of a backup; without the key, only its header
 #[derive(Debug, Args)]
 pub struct Inspect {
-    /// The backup
+    /// Backup file
     file: PathBuf,
     #[command(flatten)]
     key: KeyArguments,
-    /// Print one object; `manifest` and `members` are null without the key
+    /// Print a JSON object; without the key, `manifest` and `members` are null
     #[arg(long)]
     pub(super) json: bool,
 }
 
 impl Inspect {
     pub(super) fn run(self, context: &Context) -> Result<ExitCode> {
-        // The header needs neither a key nor a volume.
+        // A missing volume or key is not an error, because the header can be read without them.
         let volume = Volume::open_if_there(&context.storage)?;
-        let given = self.key.sources(context)?.from_flag()?;
-        let key = match given {
+        let key = match self.key.sources(context)?.from_flag()? {
             Some(key) => Some(key),
             None => self.key.find(context, volume.as_ref())?.filter(|key| backup::opens(&self.file, key)),
         };
@@ -39,21 +38,24 @@ impl Inspect {
     }
 }
 
-fn show(found: &Inspection) {
+fn show(inspection: &Inspection) {
     let unknown = || "unknown".to_owned();
     let mut lines = vec![
-        format!("id            {}", found.backup.id),
-        format!("created       {:.0}", found.backup.created),
-        format!("writer        {}", found.writer.clone().unwrap_or_else(unknown)),
-        format!("instance      {}", found.backup.instance_id.map_or_else(unknown, |id| id.to_string())),
-        format!("key           {}", found.backup.key_fingerprint),
-        format!("size          {}", output::size(found.backup.bytes)),
+        format!("id            {}", inspection.backup.id),
+        format!("created       {:.0}", inspection.backup.created),
+        format!("writer        {}", inspection.writer.clone().unwrap_or_else(unknown)),
+        format!("instance      {}", inspection.backup.instance_id.map_or_else(unknown, |id| id.to_string())),
+        format!("key           {}", inspection.backup.key_fingerprint),
+        format!("size          {}", output::size(inspection.backup.bytes)),
     ];
-    match (&found.manifest, &found.members) {
+    match (&inspection.manifest, &inspection.members) {
         (Some(manifest), Some(members)) => {
-            lines.push(format!("profile       {}", manifest.profile.as_deref().unwrap_or("none: discovered")));
+            lines.push(format!(
+                "profile       {}",
+                manifest.profile.as_deref().unwrap_or("none: every file and database was backed up")
+            ));
             if manifest.quarantined {
-                lines.push("quarantine    apps are off in it".to_owned());
+                lines.push("quarantine    apps are off in this backup".to_owned());
             }
             for database in &manifest.databases {
                 lines.push(format!(
@@ -67,7 +69,7 @@ fn show(found: &Inspection) {
             lines.push(format!("members       {}", members.len()));
             lines.extend(members.iter().map(|member| format!("  {:>10}  {}", output::size(member.size), member.path)));
         }
-        _ => lines.push("content       needs the key: --secret-key or --secret-key-file".to_owned()),
+        _ => lines.push("content       needs the key: pass --secret-key or --secret-key-file".to_owned()),
     }
     for line in lines {
         output::answer(&output::printable(&line));

@@ -1,4 +1,4 @@
-//! `--secret-key` and `--secret-key-file`, for the verbs that open a backup.
+//! `--secret-key`, `--secret-key-file` and `--accept-new-key`, for the commands that open a backup.
 
 use std::path::PathBuf;
 
@@ -16,13 +16,13 @@ use volume::{
 /// The key that opens a backup.
 #[derive(Args)]
 pub struct KeyArguments {
-    /// The secret key that sealed the backup, if it is not the volume's own
+    /// Secret key that sealed the backup, if it is not the volume's own
     #[arg(long, value_name = "BASE64", value_parser = wiped)]
     secret_key: Option<Zeroizing<String>>,
-    /// A file that holds that key
+    /// File that contains this key
     #[arg(long, value_name = "FILE")]
     secret_key_file: Option<PathBuf>,
-    /// Go on with a configured key that is not the one this volume's backups are sealed with [env: MOORLINE_ACCEPT_NEW_KEY]
+    /// Accept a configured key that differs from the one that sealed this volume's backups [env: MOORLINE_ACCEPT_NEW_KEY]
     #[arg(long)]
     accept_new_key: bool,
 }
@@ -34,7 +34,7 @@ impl std::fmt::Debug for KeyArguments {
 }
 
 impl KeyArguments {
-    /// Every source, the command line's included.
+    /// All sources of a key: the command line and the environment.
     pub(super) fn sources(&self, context: &Context) -> Result<Sources> {
         Ok(Sources {
             flag: self.secret_key.clone(),
@@ -43,7 +43,7 @@ impl KeyArguments {
         })
     }
 
-    /// The key to open a backup with: the one given, else the active one.
+    /// The key to open a backup with: the one from the command line, otherwise the active one.
     pub(super) fn find(&self, context: &Context, volume: Option<&Volume>) -> Result<Option<SecretKey>> {
         let sources = self.sources(context)?;
         if let Some(key) = sources.from_flag()? {
@@ -56,17 +56,17 @@ impl KeyArguments {
         Ok(found.map(|found| found.key))
     }
 
-    /// As [`KeyArguments::find`]; that there is none is an error.
+    /// Like [`KeyArguments::find`], but a missing key is an error.
     pub(super) fn get(&self, context: &Context, volume: Option<&Volume>) -> Result<SecretKey> {
         self.find(context, volume)?.ok_or_else(|| {
             Error::new(Code::NotFound, "there is no secret key: none is configured, and the volume has none")
-                .hint("give the key that sealed the backup with --secret-key or --secret-key-file")
+                .hint("pass the key that sealed the backup with --secret-key or --secret-key-file")
         })
     }
 }
 
-/// What was typed, in memory that is wiped when it is let go.
-#[allow(clippy::unnecessary_wraps, reason = "clap asks for a result")]
+/// Keeps the key from the command line in memory that is wiped when it is dropped.
+#[allow(clippy::unnecessary_wraps, reason = "clap requires a `Result`")]
 fn wiped(text: &str) -> Result<Zeroizing<String>> {
     Ok(Zeroizing::new(text.to_owned()))
 }

@@ -1,13 +1,22 @@
-//! The command line of the engine: one file a command, arguments in and words out.
+//! The command line of `moorline-engine`: parses options, calls the `engine` or `console` crate, and prints the result.
+//! It contains no backup or restore logic. `run`, `init`, `health` and `shell` belong to the package `moorline`.
 //!
-//! stdout carries the answer only; everything else goes to stderr. With `--json` the answer is one object, and so is an
-//! error. `docs/cli.md` is the contract.
+//! stdout carries only the result; everything else goes to stderr. With `--json` the result is one object, and so is an
+//! error. `docs/cli.md` is the contract, and the doc comments of the options are the `--help` texts.
 //!
-//! - a file per command (`restore.rs`, `show_key.rs` …): its options, and its answer in words
-//! - `generate.rs`: completions and man pages; `recover.rs`, `holds_state.rs`: what PID 1 asks for
-//! - `key.rs`: `--secret-key[-file]`; `confirm.rs`: confirmations; `preview.rs`: `--dry-run` as a table
-//! - `output.rs`: tables and sizes; `progress.rs`: the progress bar, and stopping on a signal; `progress_lines.rs`: the
-//!   same for a program
+//! - `main.rs`: the entry point of the program; `lib.rs` (this file): global options, dispatch, usage errors, and the
+//!   check that `moorline` has the same version
+//! - one file per command, with its options and its output: `apps.rs`, `backup.rs`, `extract.rs`, `hash_password.rs`,
+//!   `inspect.rs`, `list.rs`, `profile.rs` (`profile show`, `profile check`), `profiles.rs`, `restore.rs`, `rollback.rs`,
+//!   `serve.rs` (settings and first-run variables of the console), `show_key.rs`, `status.rs`, `verify.rs`
+//! - `recover.rs`, `holds_state.rs`: hidden commands that PID 1 starts; `generate.rs`: shell completions and man pages
+//! - `key.rs`: `--secret-key`, `--secret-key-file` and `--accept-new-key`
+//! - `confirm.rs`: the prompt that `-y` skips
+//! - `preview.rs`: the table of `restore --dry-run`
+//! - `in_script.rs`: tells PID 1 that a `restore` or `rollback` inside an init script failed
+//! - `output.rs`: tables, sizes and the exit code after an error
+//! - `progress.rs`: the progress bar, and stopping on SIGTERM or SIGINT; `progress_lines.rs`: progress as lines of JSON
+//!   on `MOORLINE_PROGRESS_FD`
 
 mod apps;
 mod backup;
@@ -59,10 +68,10 @@ use volume::{
     after_help = "If the first argument is not a moorline command, it is run as a program, without init."
 )]
 struct Cli {
-    /// The storage root: where the volume is mounted
+    /// Storage root: the folder where the volume is mounted
     #[arg(long, global = true, env = "MOORLINE_STORAGE", default_value = "/data", value_name = "DIR")]
     storage: PathBuf,
-    /// The profile that describes the server's state and its apps: a built-in one, or a file
+    /// Profile that describes the server's state and apps: the name of a built-in one, or a file
     #[arg(long, global = true, env = choice::VARIABLE, value_name = "NAME|FILE")]
     profile: Option<OsString>,
     /// Format of the log on stderr: text, or one JSON object per line
@@ -98,11 +107,11 @@ enum Command {
     HoldsState(holds_state::HoldsState),
 }
 
-/// What every command is given: the storage root, its profile and the settings from the environment.
+/// The global options and the settings from the environment, which every command gets.
 #[derive(Debug)]
 struct Context {
     storage: PathBuf,
-    /// Whether it was said on the command line which volume is meant.
+    /// Whether `--storage` was on the command line, as opposed to the variable or the default.
     storage_named: bool,
     profile: Choice,
     environment: environment::Environment,
@@ -113,19 +122,16 @@ impl Context {
         Volume::open(&self.storage)?.with_backups_in(self.environment.backup_location()?)
     }
 
-    /// Whether a configured key that is not the recorded one is accepted: by a flag, or by the variable.
+    /// Whether `--accept-new-key` or its variable accepts a configured key that differs from the recorded one.
     fn accepts_new_key(&self, flag: bool) -> Result<bool> {
         Ok(flag || self.environment.switch("MOORLINE_ACCEPT_NEW_KEY")?)
     }
 
-    /// The volume's profile.
     fn profile(&self, volume: &Volume) -> Result<Profile> {
         ::engine::finds::load(&self.profile, volume.root())
     }
-}
 
-impl Context {
-    /// The volume's lock that a parent left to this process.
+    /// The volume's lock, if a parent process passed it to this one.
     fn inherited_lock(&self, volume: &Volume) -> Option<OwnedFd> {
         fd::take_file(self.environment.inherited_lock()?, &volume.own().join("lock"))
     }
@@ -133,7 +139,7 @@ impl Context {
 
 impl Command {
     fn run(self, context: &Context) -> Result<ExitCode> {
-        // `serve` takes over the held signals once it listens to them.
+        // PID 1 may have blocked signals before it started us. `serve` unblocks them itself, once its handlers exist.
         match self {
             Self::Serve(_) => command::refuse_in_a_script()?,
             _ => signals::release(),
@@ -160,7 +166,7 @@ impl Command {
         }
     }
 
-    /// Whether it is a command that replaces the state, and not one that only looks.
+    /// The command as PID 1 tracks it, if it replaces the state. `None` for read-only commands and options.
     fn replacing(&self) -> Option<in_script::Replacing> {
         match self {
             Self::Restore(command) => command.replacing(),
@@ -169,7 +175,7 @@ impl Command {
         }
     }
 
-    /// Whether the caller wants its errors as an object too.
+    /// Whether errors are printed as JSON objects too.
     fn json(&self) -> bool {
         match self {
             Self::Apps(command) => command.json,
@@ -194,13 +200,13 @@ impl Command {
     }
 }
 
-/// The whole command line, with the commands that `moorline` carries out itself.
+/// The command line of both programs, so that help and completions also cover the commands of `moorline`.
 fn whole_command_line() -> clap::Command {
     let own = options::COMMANDS.iter().map(generate::command_of);
     own.fold(Cli::command(), clap::Command::subcommand)
 }
 
-/// Runs the command that was typed.
+/// Parses the arguments, runs the command and returns its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
     progress_lines::take_over();
@@ -210,10 +216,10 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Both programs write to the same volume: this one does not work for another version of `moorline`.
+/// Refuses to work for a `moorline` of another version, because both programs write to the same volume.
 fn refuse_other_version() -> Result<()> {
     let Some(started_by) = std::env::var_os(engine::STARTED_BY) else { return Ok(()) };
-    // Children of this process are not started by PID 1.
+    // `moorline` did not start the children of this process, so they must not inherit its mark.
     ::process::environment::remove(engine::STARTED_BY);
     let text = started_by.to_string_lossy();
     let (version, path) = text.split_once(' ').unwrap_or((&text, "moorline"));
@@ -229,37 +235,37 @@ fn parse_and_run(arguments: Vec<OsString>) -> ExitCode {
     let parsed = whole_command_line().try_get_matches_from(&arguments).and_then(|matches| {
         let named = matches.value_source("storage") == Some(ValueSource::CommandLine);
         if let Some(own) = matches.subcommand_name().and_then(options::find) {
-            return Ok(Err(of_moorline(own.name)));
+            return Ok(Err(belongs_to_moorline(own.name)));
         }
         Cli::from_arg_matches(&matches).map(|cli| Ok((cli, named)))
     });
     match parsed {
-        Ok(Ok((cli, named))) => carry_out(cli, named),
+        Ok(Ok((cli, named))) => run(cli, named),
         Ok(Err(error)) => output::fail(&error, false),
         Err(error) => {
             if error.use_stderr() {
-                in_script::not_understood(&arguments);
+                in_script::report_usage_error(&arguments);
             }
-            answer_of_clap(&error)
+            print_clap_error(&error)
         }
     }
 }
 
-fn of_moorline(command: &str) -> Error {
+fn belongs_to_moorline(command: &str) -> Error {
     Error::usage(format!("`{command}` is a command of moorline, not of {}", engine::PROGRAM))
         .hint(format!("run `moorline {command}`"))
 }
 
-fn carry_out(cli: Cli, storage_named: bool) -> ExitCode {
+fn run(cli: Cli, storage_named: bool) -> ExitCode {
     let Cli { storage, profile, log_format, command } = cli;
     log_format.choose();
     let json = command.json();
     let in_script = in_script::InScript::begin(command.replacing());
-    let done = Choice::of(&profile.unwrap_or_default()).and_then(|profile| {
+    let result = Choice::of(&profile.unwrap_or_default()).and_then(|profile| {
         let environment = environment::Environment::of_process();
         command.run(&Context { storage, storage_named, profile, environment })
     });
-    match done {
+    match result {
         Ok(code) => {
             in_script.succeeded();
             code
@@ -271,16 +277,16 @@ fn carry_out(cli: Cli, storage_named: bool) -> ExitCode {
     }
 }
 
-/// Help and version are answers; everything else is a usage error, in clap's words.
-fn answer_of_clap(error: &clap::Error) -> ExitCode {
+/// Prints help and version to stdout and exits 0. Everything else is a usage error, in clap's words.
+fn print_clap_error(error: &clap::Error) -> ExitCode {
     let text = error.render().to_string();
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
-    let said = log_format::usage(without_keys(&text));
-    // Printed by clap it has colours, where they are wanted.
-    let _ = if said == text { error.print() } else { StandardError.write_all(said.as_bytes()) };
+    let clean = log_format::usage(without_keys(&text));
+    // An unchanged text is printed by clap, because clap adds colours on a terminal.
+    let _ = if clean == text { error.print() } else { StandardError.write_all(clean.as_bytes()) };
     ExitCode::from(Code::Usage.exit())
 }
 

@@ -1,4 +1,4 @@
-//! `moorline list`: the backups that there are.
+//! `moorline list`: lists the backups in `Backups/`, newest first, and warns about unreadable ones.
 
 use std::process::ExitCode;
 
@@ -14,7 +14,7 @@ use volume::error::Result;
 pub struct List {
     #[command(flatten)]
     key: KeyArguments,
-    /// Print one object: `backups`, and `skipped` with what could not be read
+    /// Print a JSON object: `backups`, and `skipped` with the unreadable files
     #[arg(long)]
     pub(super) json: bool,
 }

@@ -1,4 +1,4 @@
-//! `moorline-engine`: the log on stderr, and every command but `run`, `init`, `health` and `shell`.
+//! `moorline-engine`: the program that runs every command except `run`, `init`, `health` and `shell`.
 
 use std::process::ExitCode;
 

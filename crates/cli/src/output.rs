@@ -1,4 +1,4 @@
-//! Words out of the engine: tables and sizes, and the exit code of work that a signal stopped.
+//! Output of the commands: tables, sizes, and the exit code after an error or a signal.
 
 use std::process::ExitCode;
 
@@ -7,7 +7,7 @@ use volume::error::Error;
 
 use super::progress::interrupted;
 
-/// Reports a failure and chooses the exit code.
+/// Reports an error. Returns its exit code, or 128+n if signal n stopped the work.
 #[must_use]
 pub fn fail(error: &Error, json: bool) -> ExitCode {
     let exit = report(error);
@@ -17,7 +17,7 @@ pub fn fail(error: &Error, json: bool) -> ExitCode {
     ExitCode::from(interrupted().unwrap_or(exit))
 }
 
-/// Prints rows in columns as wide as they need.
+/// Prints rows in aligned columns.
 pub fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]>) {
     let all: Vec<[String; N]> = std::iter::once(head.map(str::to_owned)).chain(rows).collect();
     let width = |column: usize| all.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
@@ -28,7 +28,7 @@ pub fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String
     }
 }
 
-/// A number of bytes for people.
+/// A number of bytes in binary units, such as `1.00 MiB`.
 #[must_use]
 pub fn size(bytes: u64) -> String {
     indicatif::BinaryBytes(bytes).to_string()

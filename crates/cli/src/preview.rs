@@ -1,11 +1,11 @@
-//! `restore --dry-run` in words: a table, store by store.
+//! The output of `restore --dry-run`: a table of the changes, store by store.
 
 use super::output;
 use engine::restore::{AppsState, DatabaseChange, DatabaseDiffers, Preview};
 
-/// Prints what would change.
 pub(super) fn show(preview: &Preview) {
-    output::answer(&format!("{} (made {:.0}) would change:", preview.backup.display(), preview.backup_created));
+    let (backup, created) = (preview.backup.display(), preview.backup_created);
+    output::answer(&format!("restoring {backup} (created {created:.0}) would change:"));
     let mut rows = Vec::new();
     for DatabaseDiffers { path, change } in &preview.databases {
         match change {
@@ -22,10 +22,10 @@ pub(super) fn show(preview: &Preview) {
     rows.extend(files.change.iter().map(|path| row(path, "file", "", "changes", "")));
     rows.extend(files.vanish.iter().map(|path| row(path, "file", "", "", "moved aside")));
     output::table(["STORE", "WHAT", "APPEAR", "CHANGE", "VANISH"], rows.into_iter());
-    output::answer(&format!("{} files and databases are the same", files.same));
+    output::answer(&format!("{} files and databases would stay the same", files.same));
     output::answer(match preview.apps {
         AppsState::Off => "apps would be off",
-        AppsState::AsTheyWere => "apps would be as the backup has them",
+        AppsState::AsTheyWere => "apps would be as they were when the backup was taken",
     });
     for step in &preview.switched_off {
         output::answer(&output::printable(&format!(

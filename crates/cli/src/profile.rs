@@ -1,4 +1,4 @@
-//! `moorline profile show|check`: the text of a profile, and whether one makes sense, here.
+//! `moorline profile show|check`: prints a profile, or checks one, also against a volume.
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -21,53 +21,53 @@ use volume::{
     error::{Code, Error, Result},
 };
 
-/// Print a profile, or check one
+/// Print or check a profile
 #[derive(Debug, Args)]
 pub struct Profile {
     #[command(subcommand)]
-    what: What,
+    action: ProfileCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
+enum ProfileCommand {
     Show(Show),
     Check(Check),
 }
 
-/// Print a profile as it is written, to start one's own from
+/// Print the text of a profile, for example as the start of your own
 #[derive(Debug, Args)]
 struct Show {
-    /// One that is built in, or a file
+    /// Name of a built-in profile, or a file
     #[arg(value_name = "NAME|FILE")]
     named: OsString,
-    /// Print one object
+    /// Print the result as a JSON object
     #[arg(long)]
     json: bool,
 }
 
-/// Say whether a profile makes sense; with --storage, also what each store and step finds there. Changes nothing
+/// Check a profile; with --storage, also show the matches of each store and step on that volume. Changes nothing
 #[derive(Debug, Args)]
 struct Check {
-    /// A file, or one that is built in
+    /// File, or name of a built-in profile
     #[arg(value_name = "FILE|NAME")]
     named: OsString,
-    /// Print one object
+    /// Print the result as a JSON object
     #[arg(long)]
     json: bool,
 }
 
 impl Profile {
     pub(super) const fn json(&self) -> bool {
-        match &self.what {
-            What::Show(verb) => verb.json,
-            What::Check(verb) => verb.json,
+        match &self.action {
+            ProfileCommand::Show(command) => command.json,
+            ProfileCommand::Check(command) => command.json,
         }
     }
 
     pub(super) fn run(self, context: &Context) -> Result<ExitCode> {
-        match self.what {
-            What::Show(verb) => verb.run(),
-            What::Check(verb) => verb.run(context),
+        match self.action {
+            ProfileCommand::Show(command) => command.run(),
+            ProfileCommand::Check(command) => command.run(context),
         }
     }
 }
@@ -85,20 +85,20 @@ impl Show {
     }
 }
 
-/// What a check found, as `--json` shows it.
+/// The `--json` object of `profile check`.
 #[derive(Debug, Serialize)]
 struct Report {
     name: String,
     prefix: String,
     health: Option<String>,
     apps: Apps,
-    steps: Vec<StepShown>,
+    steps: Vec<StepSummary>,
     volume: Option<OnVolume>,
     problems: Vec<serde_json::Value>,
 }
 
 #[derive(Debug, Serialize)]
-struct StepShown {
+struct StepSummary {
     name: String,
     kind: &'static str,
     at: Moment,
@@ -115,43 +115,40 @@ impl Check {
     fn run(self, context: &Context) -> Result<ExitCode> {
         let written = chosen(&self.named)?.read()?.ok_or_else(unnamed)?;
         finds::check(&written)?;
-        let (volume, problems) = self.look(&written, context)?;
+        let (volume, problems) = self.inspect(&written, context)?;
         if self.json {
-            let steps = written.steps.iter().map(shown).collect();
+            let steps = written.steps.iter().map(summary).collect();
             let Written { name, prefix, health, apps, .. } = written;
             let health = health.map(|health| health.to_string());
             let problems = problems.iter().map(output::error_object).collect();
             output::object(&Report { name, prefix, health, apps, steps, volume, problems })?;
         } else {
-            let verdict =
-                if problems.is_empty() { "a valid profile" } else { "a profile that does not fit, see below" };
+            let verdict = if problems.is_empty() { "a valid profile" } else { "the profile has problems, see below" };
             output::answer(&output::printable(&format!("{}: {verdict}", self.named.display())));
-            say(&written);
+            print(&written);
             if let Some(volume) = &volume {
-                say_found(volume);
+                print_matches(volume);
             } else if !written.steps.is_empty() {
                 let rows =
-                    written.steps.iter().map(|step| [step.name.clone(), acts_on(step), does(step)].map(printable));
-                output::table(["STEP", "ACTS ON", "AND"], rows);
+                    written.steps.iter().map(|step| [step.name.clone(), target(step), effect(step)].map(printable));
+                output::table(["STEP", "ACTS ON", "EFFECT"], rows);
             }
         }
         let codes: Vec<u8> = problems.iter().map(output::report).collect();
         Ok(codes.first().copied().map_or(ExitCode::SUCCESS, ExitCode::from))
     }
-}
 
-impl Check {
-    /// What is on the volume, where one was named, and all that keeps the profile from fitting.
-    fn look(&self, written: &Written, context: &Context) -> Result<(Option<OnVolume>, Vec<Error>)> {
+    /// With `--storage`, the matches on that volume; and all problems of the profile.
+    fn inspect(&self, written: &Written, context: &Context) -> Result<(Option<OnVolume>, Vec<Error>)> {
         if context.storage_named {
             let volume = context.volume()?;
             let profile = written.clone().on(volume.root())?;
             let mut problems = finds::outside_state(&profile.scope, &profile.steps)?;
-            let found = look_at(&profile, &volume, &mut problems)?;
+            let found = inspect_volume(&profile, &volume, &mut problems)?;
             return Ok((Some(found), problems));
         }
-        let beside = written.state.as_ref().map(|scope| finds::outside_state(scope, &written.steps));
-        Ok((None, beside.transpose()?.unwrap_or_default()))
+        let outside = written.state.as_ref().map(|scope| finds::outside_state(scope, &written.steps));
+        Ok((None, outside.transpose()?.unwrap_or_default()))
     }
 }
 
@@ -163,19 +160,19 @@ fn chosen(named: &OsString) -> Result<Choice> {
 }
 
 fn unnamed() -> Error {
-    Error::usage("no profile was named").hint("name a file, or one of those that `moorline profiles` lists")
+    Error::usage("the name of the profile is empty").hint("name a file, or a profile that `moorline profiles` lists")
 }
 
-/// What its stores and steps find, each on its own, so that one that makes no sense hides no other.
-fn look_at(profile: &Described, volume: &Volume, problems: &mut Vec<Error>) -> Result<OnVolume> {
+/// The matches of the stores and steps. Each step is inspected separately, so that one report contains all problems.
+fn inspect_volume(profile: &Described, volume: &Volume, problems: &mut Vec<Error>) -> Result<OnVolume> {
     let survey = finds::survey(profile, volume.root())?;
     problems.extend(backup::refuse_missing(profile, &survey, metastore::is_there(volume)?, volume.root()).err());
     let mut steps = Vec::new();
     for step in &profile.steps {
         match apps::inspect(volume.root(), std::slice::from_ref(step)) {
-            Ok(looks) => {
-                problems.extend(looks.iter().filter_map(|look| judge(look, step, profile)));
-                steps.extend(looks);
+            Ok(found) => {
+                problems.extend(found.iter().filter_map(|found| problem_of(found, step, profile)));
+                steps.extend(found);
             }
             Err(error) => problems.push(error),
         }
@@ -183,35 +180,38 @@ fn look_at(profile: &Described, volume: &Volume, problems: &mut Vec<Error>) -> R
     Ok(OnVolume { stores: finds::stores(profile, &survey)?, steps })
 }
 
-/// A queue that is to be dropped at release is empty on most days; an app that is never found may be misspelt.
-fn judge(look: &StepInspection, step: &Step, profile: &Described) -> Option<Error> {
-    if !look.missing.is_empty() && !look.optional && !look.absent {
-        return Some(lacks(look, profile));
+/// Warns about a step that finds nothing, because its table or column may be misspelt. Steps that act at release are
+/// exempt, because a queue that is cleared at release is often empty.
+fn problem_of(found: &StepInspection, step: &Step, profile: &Described) -> Option<Error> {
+    if !found.missing.is_empty() && !found.optional && !found.absent {
+        return Some(missing_target(found, profile));
     }
-    if look.apps.is_empty() && !look.absent && step.at == Moment::Restore {
-        log::warn!("the step {:?} finds nothing to act on here", look.step);
+    if found.apps.is_empty() && !found.absent && step.at == Moment::Restore {
+        log::warn!("the step {:?} finds nothing to switch off on this volume", found.step);
     }
     None
 }
 
-fn lacks(look: &StepInspection, profile: &Described) -> Error {
+fn missing_target(found: &StepInspection, profile: &Described) -> Error {
     let name = profile.name.as_deref().unwrap_or("of the volume");
-    let missing = look.missing.join("; ");
-    let what = format!("the step {:?} of the profile {name} lacks what it acts on: {missing}", look.step);
+    let missing = found.missing.join("; ");
+    let what = format!("the step {:?} of the profile {name} cannot act on this volume: {missing}", found.step);
     Error::new(Code::AppsUnknown, what)
-        .hint("a restore would be refused: mend the step, or say optional = true where a server may do without")
+        .hint("a restore would be refused: correct the step, or add optional = true if some servers do not have this")
 }
 
-fn say(written: &Written) {
+fn print(written: &Written) {
     let apps = match written.apps {
-        Apps::Unknown => "unknown: without a [[quarantine]] or apps = \"none\" a copy is not restored".to_owned(),
+        Apps::Unknown => {
+            "unknown: a restore as a copy is refused until you add a [[quarantine]] or apps = \"none\"".to_owned()
+        }
         Apps::None => "none".to_owned(),
         Apps::Listed => format!("switched off by {} steps", written.steps.len()),
     };
-    let health = written.health.as_ref().map_or_else(|| "not said".to_owned(), ToString::to_string);
+    let health = written.health.as_ref().map_or_else(|| "not set".to_owned(), ToString::to_string);
     let state = match &written.state {
-        None => "all of the volume, less what .moorlineignore leaves out",
-        Some(_) => "what [state] names",
+        None => "the whole volume, except the files that .moorlineignore excludes",
+        Some(_) => "the stores of [state]",
     };
     for (what, value) in
         [("name", &*written.name), ("prefix", &written.prefix), ("state", state), ("health", &health), ("apps", &apps)]
@@ -220,7 +220,7 @@ fn say(written: &Written) {
     }
 }
 
-fn say_found(volume: &OnVolume) {
+fn print_matches(volume: &OnVolume) {
     let row = |store: &StoreFinds| {
         let counted = [(store.databases.len(), "database"), (store.files.len(), "file")];
         let counted = counted.iter().filter(|(count, _)| *count > 0);
@@ -228,28 +228,28 @@ fn say_found(volume: &OnVolume) {
             counted.map(|(count, what)| format!("{count} {what}{}", if *count == 1 { "" } else { "s" })).collect();
         let names = store.databases.iter().chain(&store.files).map(ToString::to_string).collect::<Vec<_>>();
         let found =
-            if counted.is_empty() { "nothing".into() } else { format!("{}: {}", counted.join(" and "), some(&names)) };
+            if counted.is_empty() { "nothing".into() } else { format!("{}: {}", counted.join(" and "), first(&names)) };
         [store.store.to_owned(), store.glob.clone().unwrap_or_else(|| "**".to_owned()), found].map(printable)
     };
     output::table(["STORE", "GLOB", "FINDS"], volume.stores.iter().map(row));
     if volume.steps.is_empty() {
         return;
     }
-    let row = |look: &StepInspection| {
-        let found = match (look.absent, look.missing.is_empty(), look.apps.len()) {
-            (true, ..) => "its `when` does not hold here".to_owned(),
-            (false, false, _) => look.missing.join("; "),
+    let row = |step: &StepInspection| {
+        let found = match (step.absent, step.missing.is_empty(), step.apps.len()) {
+            (true, ..) => "does not apply here (its `when` is false)".to_owned(),
+            (false, false, _) => step.missing.join("; "),
             (false, true, 0) => "nothing".to_owned(),
-            (false, true, count) => format!("{count}: {}", some(&look.apps)),
+            (false, true, count) => format!("{count}: {}", first(&step.apps)),
         };
-        let when = if look.at == Moment::Release { " (at release)" } else { "" };
-        [format!("{}{when}", look.step), found].map(printable)
+        let when = if step.at == Moment::Release { " (at release)" } else { "" };
+        [format!("{}{when}", step.step), found].map(printable)
     };
     output::table(["STEP", "FINDS"], volume.steps.iter().map(row));
 }
 
-/// A few of them are enough to see whether they are the right ones.
-fn some(names: &[String]) -> String {
+/// The first three names: enough to see whether a glob matches the intended files.
+fn first(names: &[String]) -> String {
     let shown = names.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
     if names.len() > 3 { format!("{shown}, …") } else { shown }
 }
@@ -258,7 +258,7 @@ fn printable(text: String) -> String {
     output::printable(&text)
 }
 
-fn shown(step: &Step) -> StepShown {
+fn summary(step: &Step) -> StepSummary {
     let kind = match step.action {
         Action::Sqlite(_) => "sqlite",
         Action::Json(_) => "json",
@@ -266,10 +266,10 @@ fn shown(step: &Step) -> StepShown {
         Action::Env(_) => "env",
         Action::Args(_) => "args",
     };
-    StepShown { name: step.name.clone(), kind, at: step.at, optional: step.optional }
+    StepSummary { name: step.name.clone(), kind, at: step.at, optional: step.optional }
 }
 
-fn acts_on(step: &Step) -> String {
+fn target(step: &Step) -> String {
     match &step.action {
         Action::Sqlite(rows) => format!("{}, table {}", rows.database, rows.table),
         Action::Json(nodes) if nodes.each.is_empty() => nodes.files.clone(),
@@ -279,20 +279,20 @@ fn acts_on(step: &Step) -> String {
     }
 }
 
-fn does(step: &Step) -> String {
+fn effect(step: &Step) -> String {
     let names = |keys: &mut dyn Iterator<Item = &String>| keys.cloned().collect::<Vec<_>>().join(", ");
-    let does = match &step.action {
+    let effect = match &step.action {
         Action::Sqlite(rows) => match &rows.change {
             Change::Update { set, expr } => format!("sets {}", names(&mut set.keys().chain(expr.keys()))),
-            Change::Delete { discard: true } => "deletes rows for good".to_owned(),
-            Change::Delete { discard: false } => "takes rows out".to_owned(),
-            Change::Insert(_) => "puts a row in".to_owned(),
+            Change::Delete { discard: true } => "deletes rows permanently".to_owned(),
+            Change::Delete { discard: false } => "removes rows until release".to_owned(),
+            Change::Insert(_) => "inserts a row".to_owned(),
         },
         Action::Json(nodes) => format!("sets {}", names(&mut nodes.set.keys())),
-        Action::File(files) if files.content.is_some() => "puts another file in its place".to_owned(),
-        Action::File(_) => "takes the file away".to_owned(),
-        Action::Env(variables) => format!("gives it {}", names(&mut variables.keys())),
-        Action::Args(arguments) => format!("gives it {}", arguments.join(" ")),
+        Action::File(files) if files.content.is_some() => "replaces the file".to_owned(),
+        Action::File(_) => "removes the file".to_owned(),
+        Action::Env(variables) => format!("sets the variables {}", names(&mut variables.keys())),
+        Action::Args(arguments) => format!("adds the arguments {}", arguments.join(" ")),
     };
-    if step.at == Moment::Release { format!("{does}, at release") } else { does }
+    if step.at == Moment::Release { format!("{effect}, at release") } else { effect }
 }

@@ -1,4 +1,4 @@
-//! `moorline profiles`: those that are built in.
+//! `moorline profiles`: lists the built-in profiles.
 
 use std::process::ExitCode;
 
@@ -12,17 +12,18 @@ use profile::{
 };
 use volume::error::Result;
 
-/// List the profiles that are built in
+/// List the built-in profiles
 ///
-/// `proven`: run against that version, and its apps were silent in quarantine. `read`: written from its public source.
+/// AGAINST is the server version that a profile was written for. `proven`: tested with that version, and its apps stayed
+/// silent in quarantine. `read`: written from the server's public source. `unverified`: neither.
 #[derive(Debug, Args)]
 pub struct Profiles {
-    /// Print one object
+    /// Print the result as a JSON object
     #[arg(long)]
     pub(super) json: bool,
 }
 
-/// One of them, as `--json` shows it.
+/// A profile in the `--json` object.
 #[derive(Debug, Serialize)]
 struct Row {
     name: &'static str,
@@ -48,9 +49,9 @@ impl Profiles {
     }
 }
 
-fn row(one: &BuiltIn) -> Result<Row> {
-    let written = one.read()?;
-    let (mark, against) = one.mark();
+fn row(profile: &BuiltIn) -> Result<Row> {
+    let written = profile.read()?;
+    let (mark, against) = profile.mark();
     let steps = written.steps.into_iter().map(|step| step.name).collect();
-    Ok(Row { name: one.name, title: written.name, mark, against, apps: written.apps, steps })
+    Ok(Row { name: profile.name, title: written.name, mark, against, apps: written.apps, steps })
 }

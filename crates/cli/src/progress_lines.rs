@@ -1,7 +1,7 @@
-//! How far it is, for a program: lines of JSON on a descriptor that the parent names.
+//! Progress for programs: lines of JSON on the descriptor in `MOORLINE_PROGRESS_FD`.
 //!
-//! `{"what":"reading","done":1024,"total":4096}`, at the beginning and the end of each piece of work, and every 200 ms
-//! between. Nobody is waited for: a line that a full pipe does not take is lost.
+//! `{"what":"reading","done":1024,"total":4096}`, in bytes: at the beginning and the end of each piece of work, and every
+//! 200 ms in between. Writing never blocks: if the pipe is full, the line is dropped.
 
 use std::{
     os::fd::{AsFd, OwnedFd},
@@ -17,48 +17,46 @@ use nix::{
 use console::PROGRESS_FD;
 use process::fd;
 
-/// How often a line is written.
 const EVERY: Duration = Duration::from_millis(200);
 
-/// The descriptor that the parent named.
-static TO: OnceLock<OwnedFd> = OnceLock::new();
+static PIPE: OnceLock<OwnedFd> = OnceLock::new();
 
-/// Takes the descriptor that the parent named, so that no child of this process finds it. One that is not open is
-/// ignored: progress is not worth failing for.
+/// Takes the descriptor and removes the variable, so that no child process inherits them. A descriptor that is not open
+/// is ignored, because a command should not fail only for its progress.
 pub fn take_over() {
     let Some(named) = std::env::var_os(PROGRESS_FD) else { return };
     process::environment::remove(PROGRESS_FD);
     if let Some(fd) = named.to_str().and_then(|text| text.parse().ok()).and_then(fd::take) {
-        let _ = TO.set(fd);
+        let _ = PIPE.set(fd);
     }
 }
 
-/// Lines about one piece of work after the other.
+/// Writes the lines; does nothing without a descriptor.
 #[derive(Debug)]
-pub struct Lines {
-    told: Instant,
+pub struct ProgressLines {
+    last: Instant,
 }
 
-impl Lines {
+impl ProgressLines {
     pub(super) fn new() -> Self {
-        Self { told: Instant::now() }
+        Self { last: Instant::now() }
     }
 
-    /// Says how far it is, where there is somebody to tell, and not more often than that.
-    pub(super) fn tell(&mut self, what: &str, done: u64, total: u64) {
-        if self.told.elapsed() >= EVERY {
-            self.tell_now(what, done, total);
+    /// Writes a line, at most every 200 ms.
+    pub(super) fn write(&mut self, what: &str, done: u64, total: u64) {
+        if self.last.elapsed() >= EVERY {
+            self.write_now(what, done, total);
         }
     }
 
-    /// The same, however often.
-    pub(super) fn tell_now(&mut self, what: &str, done: u64, total: u64) {
-        let Some(pipe) = TO.get() else { return };
-        self.told = Instant::now();
+    /// Writes a line without the rate limit.
+    pub(super) fn write_now(&mut self, what: &str, done: u64, total: u64) {
+        let Some(pipe) = PIPE.get() else { return };
+        self.last = Instant::now();
         let mut ready = [PollFd::new(pipe.as_fd(), PollFlags::POLLOUT)];
         if matches!(poll(&mut ready, PollTimeout::ZERO), Ok(1)) {
             let line = format!("{}\n", serde_json::json!({"what": what, "done": done, "total": total}));
-            // Shorter than what a pipe takes whole; that its reader has left is no failure.
+            // Atomic, because the line is shorter than PIPE_BUF. A closed pipe is not an error.
             let _ = unistd::write(pipe, line.as_bytes());
         }
     }

@@ -1,4 +1,4 @@
-//! `moorline recover`, which PID 1 starts itself: finishes or undoes a restore that a crash interrupted.
+//! `moorline recover`, a hidden command that PID 1 runs: finishes or undoes a restore that a crash interrupted.
 
 use std::process::ExitCode;
 
@@ -8,7 +8,7 @@ use volume::{Lock, error::Result};
 
 use super::Context;
 
-/// Finish or undo an interrupted restore; moorline starts this itself
+/// Finish or undo an interrupted restore; run by moorline itself
 #[derive(Debug, Args)]
 pub struct Recover {}
 

@@ -1,10 +1,12 @@
-//! `moorline restore`: a backup onto the volume.
+//! `moorline restore`: restores a backup onto the volume, or previews it with `--dry-run`.
 
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
 
-use super::{Context, confirm, environment, in_script::Replacing, key::KeyArguments, output, preview, progress::Shown};
+use super::{
+    Context, confirm, environment, in_script::Replacing, key::KeyArguments, output, preview, progress::ProgressReporter,
+};
 use engine::{
     backup,
     quarantine::App,
@@ -16,39 +18,39 @@ use volume::{
     error::{Code, Error, Result},
 };
 
-/// Restore a backup onto the volume: whole, or not at all
+/// Replace the state of the volume with the state in a backup, atomically
 ///
-/// The server must be stopped; the usual place for this command is a script in Init/. What is replaced is kept, and
-/// `moorline rollback` brings it back.
+/// The server must be stopped, so put this command into a script in Init/. The replaced state is kept, and `moorline
+/// rollback` brings it back.
 #[derive(Debug, Args)]
 pub struct Restore {
-    /// The newest backup of this instance in Backups/; its apps stay as they are
+    /// Restore the newest backup of this instance in Backups/, and leave apps as they were
     #[arg(long, conflicts_with = "backup")]
     from_latest: bool,
-    /// The backup; relative to the working directory, which for an init script is Init/
+    /// Restore this backup; the path is relative to the working directory, which is Init/ in an init script
     #[arg(long, value_name = "FILE", required_unless_present = "from_latest")]
     backup: Option<PathBuf>,
     #[command(flatten)]
     key: KeyArguments,
-    /// Leave the server's apps as the backup has them; without it, they are off in the restored copy
+    /// Leave apps as they were when the backup was taken; without it, apps are off in a restored copy
     #[arg(long)]
     enable_apps: bool,
-    /// Do it without asking
+    /// Do not ask for confirmation
     #[arg(short, long = "yes")]
     yes: bool,
-    /// Show what would change, store by store, and change nothing
+    /// Show, store by store, what would change, and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// Restore a backup of another profile all the same: `accept`
+    /// Restore even a backup of another kind of server, whose profile differs
     #[arg(long, value_name = "accept", value_parser = ["accept"])]
     profile_mismatch: Option<String>,
-    /// Who owns what is restored [default: as archived, or as what is replaced]
+    /// Owner of the restored files [default: the owner in the backup, or the owner of the replaced files]
     #[arg(long, value_name = "UID:GID", value_parser = environment::parse_owner)]
     owner: Option<(u32, u32)>,
-    /// In an init script: the script handles a failure, and does not fail with it
+    /// In an init script: the script handles a failure itself, so a failure does not make the script fail
     #[arg(long)]
     may_fail: bool,
-    /// Print the result as an object
+    /// Print the result as a JSON object
     #[arg(long)]
     pub(super) json: bool,
 }
@@ -61,29 +63,29 @@ impl Restore {
     pub(super) fn run(self, context: &Context) -> Result<ExitCode> {
         let volume = context.volume()?;
         volume.prepare()?;
-        // First, because the key, the instance and what is state may all be half way through an unfinished restore.
+        // First, because an unfinished restore may still change the key, the instance and the profile's scope.
         let _lock = match self.dry_run {
             true => restore::refuse_unfinished(&volume).map(|()| None)?,
-            false => Some(settle(context, &volume)?),
+            false => Some(lock_and_recover(context, &volume)?),
         };
         let profile = context.profile(&volume)?;
         let sources = self.key.sources(context)?;
-        let given = sources.from_flag()?.is_some();
-        let own_key = if given { sources.active(Some(&volume))? } else { None };
+        let has_key_flag = sources.from_flag()?.is_some();
+        let own_key = if has_key_flag { sources.active(Some(&volume))? } else { None };
         let key = self.key.get(context, Some(&volume))?;
         let file = self.file(&volume, &key)?;
         let request = Request {
             backup: &file,
             key: &key,
             own_key: own_key.as_ref().map_or(&key, |found| &found.key),
-            adopt_key: given && own_key.is_none(),
-            apps: self.said(),
+            adopt_key: has_key_flag && own_key.is_none(),
+            apps: self.apps_policy(),
             accept_other_profile: self.profile_mismatch.is_some(),
             owner: self.owner,
             script: context.environment.script_step()?,
         };
         if self.dry_run {
-            let preview = restore::preview(&volume, &profile, &request, &mut Shown::new())?;
+            let preview = restore::preview(&volume, &profile, &request, &mut ProgressReporter::new())?;
             if self.json {
                 output::object(&preview)?
             } else {
@@ -93,12 +95,12 @@ impl Restore {
         }
         let question = format!("restore {} onto {}, replacing its state?", file.display(), volume.root().display());
         confirm::ask(&question, self.yes)?;
-        let restored = restore::restore(&volume, &profile, request, &mut Shown::new())?;
+        let restored = restore::restore(&volume, &profile, request, &mut ProgressReporter::new())?;
         self.report(&restored)?;
         Ok(ExitCode::SUCCESS)
     }
 
-    const fn said(&self) -> AppsPolicy {
+    const fn apps_policy(&self) -> AppsPolicy {
         match (self.enable_apps, self.from_latest) {
             (true, _) => AppsPolicy::EnableApps,
             (false, true) => AppsPolicy::FromLatest,
@@ -111,8 +113,8 @@ impl Restore {
             return Ok(file.clone());
         }
         let Some(instance) = Instance::load(volume)? else {
-            return Err(Error::new(Code::NotFound, "this volume has made no backup yet, so it has no latest one")
-                .hint("name one: seqsvr restore -y --enable-apps --secret-key=KEY --backup=../Backups/FILE"));
+            return Err(Error::new(Code::NotFound, "no latest backup exists, because this volume has taken none yet")
+                .hint("name a file: moorline restore -y --enable-apps --secret-key=KEY --backup=../Backups/FILE"));
         };
         volume.refuse_missing_backups()?;
         backup::newest_of_instance(&volume.backups(), key, instance.id, jiff::Timestamp::now())
@@ -122,22 +124,22 @@ impl Restore {
         for note in &restored.notes {
             log::warn!("{note}");
         }
-        let said = self.said();
-        match (restored.apps, said) {
-            (AppsState::AsTheyWere, _) => log::info!("apps are as they were ({said})"),
+        let policy = self.apps_policy();
+        match (restored.apps, policy) {
+            (AppsState::AsTheyWere, _) => log::info!("apps are as they were ({policy})"),
             (AppsState::Off, AppsPolicy::FromLatest) => {
-                log::info!("apps are off ({said}, in quarantine): {}", off(&restored.apps_off));
+                log::info!("apps are off ({policy}, in quarantine): {}", off(&restored.apps_off));
             }
-            (AppsState::Off, _) => log::info!("apps are off ({said}): {}", off(&restored.apps_off)),
+            (AppsState::Off, _) => log::info!("apps are off ({policy}): {}", off(&restored.apps_off)),
         }
         if restored.key_adopted {
-            log::info!("the volume had no secret key, and took the one it was given as its own");
+            log::info!("the volume had no secret key, so it adopted the key that opened the backup");
         }
         if self.json {
             return output::object(restored);
         }
         output::answer(&format!(
-            "restored {} (made {:.0}): {} members; `moorline rollback {}` brings back what it replaced",
+            "restored {} (created {:.0}): {} members; to bring back the replaced state: `moorline rollback {}`",
             restored.backup.display(),
             restored.backup_created,
             restored.restored,
@@ -151,8 +153,8 @@ fn off(apps: &[App]) -> String {
     if apps.is_empty() { "none was on".to_owned() } else { output::printable(&engine::quarantine::by_step(apps)) }
 }
 
-/// Takes the lock, and finishes what a crash interrupted.
-fn settle(context: &Context, volume: &Volume) -> Result<Lock> {
+/// Takes the lock, then finishes or undoes a restore that a crash interrupted.
+fn lock_and_recover(context: &Context, volume: &Volume) -> Result<Lock> {
     let lock = Lock::take(volume, "restore", context.inherited_lock(volume))?;
     for line in restore::recover(volume)? {
         log::info!("{line}");

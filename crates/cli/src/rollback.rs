@@ -1,4 +1,4 @@
-//! `moorline rollback`: bring back what a restore replaced.
+//! `moorline rollback`: brings back the state that a restore replaced; lists or deletes kept states.
 
 use std::process::ExitCode;
 
@@ -9,26 +9,26 @@ use engine::restore::{self, JournalState, PastRestore, RestoreSource};
 use seqbac_header::Id;
 use volume::{Lock, error::Result};
 
-/// Bring back what a restore replaced
+/// Bring back the state that a restore replaced
 ///
-/// The state that is replaced by this is kept in turn.
+/// The state that the rollback replaces is kept as well, so a rollback can be undone.
 #[derive(Debug, Args)]
 pub struct Rollback {
-    /// The restore to take back [default: the newest]
+    /// ID of the restore to undo [default: the newest]
     id: Option<Id>,
-    /// Show the restores that were made, and what is kept of what they replaced
+    /// List the restores, and the size of the replaced state that is kept
     #[arg(long, conflicts_with_all = ["id", "discard"])]
     list: bool,
-    /// Delete what this restore replaced
+    /// Delete the state that this restore replaced
     #[arg(long, value_name = "ID", conflicts_with = "id")]
     discard: Option<Id>,
-    /// Do it without asking
+    /// Do not ask for confirmation
     #[arg(short, long = "yes")]
     yes: bool,
-    /// In an init script: the script handles a failure, and does not fail with it
+    /// In an init script: the script handles a failure itself, so a failure does not make the script fail
     #[arg(long)]
     may_fail: bool,
-    /// Print the result as an object
+    /// Print the result as a JSON object
     #[arg(long)]
     pub(super) json: bool,
 }
@@ -51,9 +51,9 @@ impl Rollback {
             return Ok(ExitCode::SUCCESS);
         }
         let question = match (self.discard, self.id) {
-            (Some(id), _) => format!("delete what the restore {id} replaced?"),
-            (None, Some(id)) => format!("bring back what the restore {id} replaced?"),
-            (None, None) => "bring back what the newest restore replaced?".to_owned(),
+            (Some(id), _) => format!("delete the state that restore {id} replaced?"),
+            (None, Some(id)) => format!("bring back the state that restore {id} replaced?"),
+            (None, None) => "bring back the state that the newest restore replaced?".to_owned(),
         };
         confirm::ask(&question, self.yes)?;
         let _lock = Lock::take(&volume, "rollback", context.inherited_lock(&volume))?;
@@ -64,7 +64,9 @@ impl Rollback {
             let bytes = restore::discard(&volume, id)?;
             match self.json {
                 true => output::object(&serde_json::json!({"discarded": id, "bytes": bytes}))?,
-                false => output::answer(&format!("deleted what the restore {id} replaced: {}", output::size(bytes))),
+                false => {
+                    output::answer(&format!("deleted the state that restore {id} replaced: {}", output::size(bytes)))
+                }
             }
             return Ok(ExitCode::SUCCESS);
         }
@@ -72,7 +74,7 @@ impl Rollback {
         match self.json {
             true => output::object(&done)?,
             false => output::answer(&format!(
-                "took back the restore {} of {:.0}; `moorline rollback {}` undoes this",
+                "undid restore {} of {:.0}; to redo it: `moorline rollback {}`",
                 done.restore, done.restored, done.id
             )),
         }
@@ -83,9 +85,9 @@ impl Rollback {
 fn show(kept: &[PastRestore]) {
     let rows = kept.iter().map(|kept| {
         let state = match (kept.state, kept.can_roll_back) {
-            (JournalState::Done, true) => "can be taken back",
-            (JournalState::Done, false) => "nothing kept",
-            (JournalState::Undone, _) => "failed, undone",
+            (JournalState::Done, true) => "can be undone",
+            (JournalState::Done, false) => "old state not kept",
+            (JournalState::Undone, _) => "failed, old state intact",
             (JournalState::Commit | JournalState::Undoing, _) => "unfinished",
         };
         let from = match &kept.source {
@@ -94,5 +96,5 @@ fn show(kept: &[PastRestore]) {
         };
         [kept.id.to_string(), format!("{:.0}", kept.restored), state.to_owned(), output::size(kept.bytes), from]
     });
-    output::table(["RESTORE", "MADE", "STATE", "SIZE", "FROM"], rows);
+    output::table(["RESTORE", "TIME", "STATE", "SIZE", "FROM"], rows);
 }

@@ -1,4 +1,4 @@
-//! `moorline serve`: the console.
+//! `moorline serve`: collects the settings of the web console and runs it.
 
 use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 
@@ -15,30 +15,31 @@ use volume::{
     lock,
 };
 
-/// Variables of the first run, ours and Seq's. No child of the console needs them.
+/// Variables of the first run, moorline's and Seq's. They are removed from the environment of child processes, because
+/// they hold the password.
 const USERNAME: [&str; 2] = ["MOORLINE_FIRSTRUN_ADMINUSERNAME", "SEQ_FIRSTRUN_ADMINUSERNAME"];
 const PASSWORD: [&str; 3] = ["MOORLINE_FIRSTRUN_ADMINPASSWORD", "SEQ_FIRSTRUN_ADMINPASSWORD", "SEQ_PASSWORD"];
 const PASSWORD_HASH: [&str; 2] = ["MOORLINE_FIRSTRUN_ADMINPASSWORDHASH", "SEQ_FIRSTRUN_ADMINPASSWORDHASH"];
 const NO_AUTHENTICATION: [&str; 2] = ["MOORLINE_FIRSTRUN_NOAUTHENTICATION", "SEQ_FIRSTRUN_NOAUTHENTICATION"];
 
-/// Run the console: daily backups, and all of it in a browser
+/// Run the web console, including daily backups
 ///
-/// Beside the server (`run --supervise` starts it), as a sidecar on the same volume, or as the server itself.
+/// It runs beside the server (`run --supervise` starts it), as a sidecar on the same volume, or as the server itself.
 #[derive(Debug, Args)]
 pub struct Serve {
-    /// Where it listens: ADDRESS:PORT
+    /// Address and port to listen on
     #[arg(long, env = "MOORLINE_LISTEN", default_value = "0.0.0.0:8341", value_name = "ADDR:PORT")]
     listen: String,
-    /// The certificate chain (PEM) to listen with
+    /// Certificate chain (PEM file); the console then uses TLS
     #[arg(long, env = "MOORLINE_TLS_CERT", value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
-    /// Its private key (PEM)
+    /// Private key of the certificate (PEM file)
     #[arg(long, env = "MOORLINE_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
-    /// Go on with a configured key that is not the one this volume's backups are sealed with [env: MOORLINE_ACCEPT_NEW_KEY]
+    /// Accept a configured key that differs from the one that sealed this volume's backups [env: MOORLINE_ACCEPT_NEW_KEY]
     #[arg(long)]
     accept_new_key: bool,
-    /// What it is to the server; moorline says this itself
+    /// Role of the console towards the server; set by moorline itself
     #[arg(long = "as", value_name = "ROLE", default_value_t, hide = true)]
     role: Role,
 }
@@ -54,7 +55,7 @@ impl Serve {
             keys: environment.key_sources()?,
             accept_new_key: context.accepts_new_key(self.accept_new_key)?,
             own: container::own(&variables)?,
-            environment: of_children(variables, context),
+            environment: child_environment(variables, context),
             listen: serve::parse_listen(&self.listen)?,
             tls: self.tls_cert.zip(self.tls_key),
             role: self.role,
@@ -66,8 +67,9 @@ impl Serve {
     }
 }
 
-/// What the console's children find: the same volume, profile and secret key, and nothing that is for itself alone.
-fn of_children(variables: Variables, context: &Context) -> Variables {
+/// The environment of the console's child processes: the same volume, profile and secret key, but neither the first-run
+/// variables nor the descriptors that this process owns.
+fn child_environment(variables: Variables, context: &Context) -> Variables {
     let ours = [&USERNAME[..], &PASSWORD, &PASSWORD_HASH, &NO_AUTHENTICATION].concat();
     let variables = variables.without(&ours).without(&[lock::LOCK_FD, super::ARGUMENTS_FD]);
     let variables = variables.with("MOORLINE_STORAGE", &context.storage);
@@ -93,7 +95,7 @@ fn first_run(environment: &Environment) -> Result<FirstRun> {
     })
 }
 
-/// The settings that the environment decides.
+/// The settings that environment variables set. They are read-only in the console.
 fn fixed(environment: &Environment) -> Result<BTreeMap<&'static str, serde_json::Value>> {
     let mut fixed = BTreeMap::new();
     for (name, variable) in settings::VARIABLES {

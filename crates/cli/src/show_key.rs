@@ -1,4 +1,4 @@
-//! `moorline show-key`: the secret key that backups are sealed with.
+//! `moorline show-key`: prints the secret key that seals the volume's backups, or a new random key.
 
 use std::process::ExitCode;
 
@@ -8,15 +8,15 @@ use super::{Context, output};
 use seqbac_header::SecretKey;
 use volume::error::Result;
 
-/// Print the secret key that backups are sealed with
+/// Print the secret key that encrypts the volume's backups
 ///
-/// On a volume that has none, one is made.
+/// If the volume has no key, this command creates one.
 #[derive(Debug, Args)]
 pub struct ShowKey {
-    /// Print a new random key, and store nothing
+    /// Print a new random key and store nothing
     #[arg(long)]
     generate: bool,
-    /// Go on with a configured key that is not the one this volume's backups are sealed with [env: MOORLINE_ACCEPT_NEW_KEY]
+    /// Accept a configured key that differs from the one that sealed this volume's backups [env: MOORLINE_ACCEPT_NEW_KEY]
     #[arg(long)]
     accept_new_key: bool,
 }

@@ -1,4 +1,4 @@
-//! `moorline status`: what is worth knowing of a volume.
+//! `moorline status`: shows the state of a volume: key, last backup, init scripts, restores and quarantine.
 
 use std::process::ExitCode;
 
@@ -21,15 +21,15 @@ use volume::{
     lock,
 };
 
-/// Show the volume's key, last backup, init scripts and restores
+/// Show the volume's key fingerprint, last backup, init scripts, restores and quarantine
 #[derive(Debug, Args)]
 pub struct Status {
-    /// Print one object
+    /// Print the result as a JSON object
     #[arg(long)]
     pub(super) json: bool,
 }
 
-/// What there is to say, as `--json` shows it.
+/// The `--json` object.
 #[derive(Debug, Serialize)]
 struct Report {
     instance_id: Option<Id>,
@@ -43,7 +43,6 @@ struct Report {
     restores: Vec<PastRestore>,
 }
 
-/// Apps that are off.
 #[derive(Debug, Serialize)]
 struct Quarantine {
     since: jiff::Timestamp,
@@ -55,7 +54,6 @@ struct Quarantine {
     in_words: String,
 }
 
-/// Names of init scripts.
 #[derive(Debug, Serialize)]
 struct Scripts {
     waiting: Vec<RelPath>,
@@ -101,26 +99,26 @@ impl Status {
     }
 }
 
-/// That it makes no sense is no reason to say nothing of the rest.
+/// The profile's name. An invalid profile is only a warning here, so that `status` still shows everything else.
 fn profile(context: &Context) -> Option<String> {
     let failed = |error: &Error| log::warn!("{error}");
     context.profile.read().inspect_err(failed).ok().flatten().map(|profile| profile.name)
 }
 
-fn quarantine(memory: QuarantineRecord) -> Quarantine {
-    let apps: Vec<_> = memory.apps().collect();
-    let waits = match (memory.pending, memory.requested.is_empty()) {
+fn quarantine(record: QuarantineRecord) -> Quarantine {
+    let apps: Vec<_> = record.apps().collect();
+    let pending = match (record.pending, record.requested.is_empty()) {
         (true, _) => "; the next start finishes switching them off",
-        (false, false) => "; the next start releases what was asked for",
+        (false, false) => "; the next start releases the requested ones",
         (false, true) => "",
     };
     Quarantine {
-        since: memory.since,
-        restore: memory.restore,
+        since: record.since,
+        restore: record.restore,
         apps_off: apps.len(),
-        pending: memory.pending,
-        requested: memory.requested,
-        in_words: format!("{} since {:.0}{waits}", engine::quarantine::in_words(&apps), memory.since),
+        pending: record.pending,
+        requested: record.requested,
+        in_words: format!("{} since {:.0}{pending}", engine::quarantine::in_words(&apps), record.since),
     }
 }
 
@@ -132,14 +130,14 @@ fn show(report: &Report) {
         names => names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
     };
     let in_use = report.in_use_by.as_ref().map_or_else(
-        || "nobody".to_owned(),
+        || "no process".to_owned(),
         |holder| {
             format!("`{}`, process {} on host {}, since {:.0}", holder.verb, holder.pid, holder.host, holder.since)
         },
     );
     let last = report.last_backup.as_ref().map_or_else(none, |backup| {
         let name = backup.file.file_name().unwrap_or_default().to_string_lossy();
-        format!("{name}, {}, made {:.0}", output::size(backup.bytes), backup.created)
+        format!("{name}, {}, created {:.0}", output::size(backup.bytes), backup.created)
     });
     let kept = report
         .restores
@@ -147,7 +145,7 @@ fn show(report: &Report) {
         .filter(|kept| kept.can_roll_back)
         .map(|kept| format!("{} of {:.0} ({})", kept.id, kept.restored, output::size(kept.bytes)));
     let kept = kept.collect::<Vec<_>>();
-    let kept = if kept.is_empty() { "nothing".to_owned() } else { kept.join(", ") };
+    let kept = if kept.is_empty() { "none".to_owned() } else { kept.join(", ") };
     for (what, value) in [
         ("instance", id(report.instance_id)),
         ("profile", report.profile.clone().unwrap_or_else(|| "none".to_owned())),
@@ -155,17 +153,22 @@ fn show(report: &Report) {
         ("in use by", in_use),
         ("last backup", last),
         ("scripts waiting", names(&report.scripts.waiting)),
-        ("after the start", names(&report.scripts.after_start)),
-        ("at every start", names(&report.scripts.every_start)),
+        ("ready.d scripts", names(&report.scripts.after_start)),
+        ("start.d scripts", names(&report.scripts.every_start)),
         ("scripts done", names(&report.scripts.done)),
         ("scripts failed", names(&report.scripts.failed)),
         (
             "restore",
-            if report.restore_unfinished { "unfinished: the next start finishes it" } else { "none under way" }.into(),
+            if report.restore_unfinished {
+                "unfinished: the next start finishes or undoes it"
+            } else {
+                "none in progress"
+            }
+            .into(),
         ),
-        ("replaced, kept", kept),
-        ("quarantine", report.quarantine.as_ref().map_or_else(|| "none".to_owned(), |one| one.in_words.clone())),
+        ("kept for rollback", kept),
+        ("quarantine", report.quarantine.as_ref().map_or_else(|| "none".to_owned(), |found| found.in_words.clone())),
     ] {
-        output::answer(&output::printable(&format!("{what:<16} {value}")));
+        output::answer(&output::printable(&format!("{what:<17} {value}")));
     }
 }

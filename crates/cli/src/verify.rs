@@ -1,4 +1,4 @@
-//! `moorline verify`: read backups to the last byte.
+//! `moorline verify`: reads backups to the end, checks them, and records events.
 
 use std::{
     path::{Path, PathBuf},
@@ -8,7 +8,7 @@ use std::{
 use clap::Args;
 use serde::Serialize;
 
-use super::{Context, key::KeyArguments, output, progress::Shown};
+use super::{Context, key::KeyArguments, output, progress::ProgressReporter};
 use engine::backup::{self, Report, Summary};
 use seqbac_header::{relpath::AsJson, without_keys};
 use volume::{
@@ -17,22 +17,22 @@ use volume::{
     events::{self, Event, Kind},
 };
 
-/// Read backups to their last byte, and check every segment and every digest
+/// Read backups to the end and check every segment and every digest
 #[derive(Debug, Args)]
 pub struct Verify {
-    /// The backups [default: all in Backups/]
+    /// Backup files [default: all in Backups/]
     files: Vec<PathBuf>,
-    /// Check each database's pages too, in a scratch copy
+    /// Also extract every member into a scratch folder and check the databases
     #[arg(long)]
     full: bool,
     #[command(flatten)]
     key: KeyArguments,
-    /// Print one object: `backups`, each with its report or its error
+    /// Print a JSON object: `backups`, each with its report or its error
     #[arg(long)]
     pub(super) json: bool,
 }
 
-/// A backup that was read to its end, as `--json` shows it.
+/// A readable backup in the `--json` object.
 #[derive(Debug, Serialize)]
 struct Verified {
     #[serde(flatten)]
@@ -50,12 +50,12 @@ impl Verify {
         let files = if self.files.is_empty() { volume::backups::files(&volume.backups())? } else { self.files };
         if files.is_empty() {
             return Err(Error::new(Code::NotFound, format!("there is no backup in {}", volume.backups().display()))
-                .hint("`moorline backup` takes one"));
+                .hint("run `moorline backup` to take one"));
         }
         let mut worst = 0;
         let mut reports = Vec::new();
         for file in files {
-            let code = match backup::verify(&volume, &file, &key, self.full, &mut Shown::new()) {
+            let code = match backup::verify(&volume, &file, &key, self.full, &mut ProgressReporter::new()) {
                 Ok(report) => {
                     for warning in &report.warnings {
                         log::warn!("{}: {warning}", file.display());
@@ -66,7 +66,7 @@ impl Verify {
                     let code = if report.findings.is_empty() { 0 } else { Code::Unverified.exit() };
                     let finding = report.findings.first();
                     let fault = finding.map(|finding| format!("{} has a fault: {}", finding.path, finding.finding));
-                    tell(self.full, &volume, &file, fault.as_deref());
+                    record_event(self.full, &volume, &file, fault.as_deref());
                     if !self.json && code == 0 {
                         output::answer(&format!("{}: verified, {} members", file.display(), report.members));
                     }
@@ -76,8 +76,8 @@ impl Verify {
                 }
                 Err(error) => {
                     let code = output::report(&error);
-                    if is_of_the_file(&error) {
-                        tell(self.full, &volume, &file, Some(error.message()));
+                    if blames_file(&error) {
+                        record_event(self.full, &volume, &file, Some(error.message()));
                     }
                     reports.push(
                         serde_json::json!({"file": AsJson(&file), "verified": false, "error": output::error_object(&error)}),
@@ -94,8 +94,8 @@ impl Verify {
     }
 }
 
-/// Only a verification in full is worth an event.
-fn tell(full: bool, volume: &Volume, file: &Path, fault: Option<&str>) {
+/// Records only full verifications, because the console shows the event as "verified".
+fn record_event(full: bool, volume: &Volume, file: &Path, fault: Option<&str>) {
     let event = match fault {
         _ if !full => return,
         None => Event::new(Kind::BackupVerified).about(file),
@@ -104,7 +104,7 @@ fn tell(full: bool, volume: &Volume, file: &Path, fault: Option<&str>) {
     events::record(volume, &event);
 }
 
-/// Not that it was given another key, nor that somebody stopped it.
-fn is_of_the_file(error: &Error) -> bool {
+/// Whether the file itself is at fault, as opposed to a wrong key or a signal.
+fn blames_file(error: &Error) -> bool {
     (Code::NotABackup.exit()..=Code::Unverified.exit()).contains(&error.code().exit())
 }

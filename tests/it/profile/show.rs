@@ -61,7 +61,7 @@ fn a_check_without_a_volume_says_what_the_profile_says() {
     let data = Data::empty();
     let (_folder, file) = written(FOR_ROWS);
     let told = data.moorline(&["profile", "check", &file]).succeeds();
-    for said in [": a valid profile", "rows that act", "app.db, table t", "sets v", "a safe mode", "gives it --safe"] {
+    for said in [": a valid profile", "rows that act", "app.db, table t", "sets v", "a safe mode", "adds the arguments --safe"] {
         assert!(told.contains(said), "{said:?} is not in {told}");
     }
     let report = data.moorline(&["profile", "check", "--json", &file]).json();
@@ -76,7 +76,7 @@ fn a_check_without_a_volume_says_what_the_profile_says() {
     let (_folder, bad) = written("name = 'x'\nprefix = 'A b'\n");
     let ran = data.moorline(&["profile", "check", "--json", &bad]).fails(2, &["p.toml, line 2: `prefix` is \"A b\""]);
     assert_eq!(ran.json()["exit"], 2);
-    data.moorline(&["profile", "check", ""]).fails(2, &["no profile was named"]);
+    data.moorline(&["profile", "check", ""]).fails(2, &["the name of the profile is empty"]);
 }
 
 fn check(data: &Data, file: &str) -> crate::fixture::Ran {
@@ -137,7 +137,7 @@ fn a_step_on_what_is_no_part_of_the_state_is_told_though_it_is_there() {
     let (_folder, beside) = written(&format!("{state}{json}"));
     let said = ["the step \"s\" acts on config.json, which is not part of the state", "add it to `files` in [state]"];
     let ran = data.moorline(&["profile", "check", &beside]).fails(2, &said);
-    assert!(ran.stdout.contains("a profile that does not fit"), "{ran:#?}");
+    assert!(ran.stdout.contains("the profile has problems"), "{ran:#?}");
     assert_eq!(check(&data, &beside).fails(2, &said).json()["problems"].as_array().map(Vec::len), Some(1));
     data.moorline(&["backup", "--profile", &beside]).succeeds();
     let database = "[[quarantine]]\nname = 's'\nsqlite = 'other.db'\ntable = 't'\ndelete = true\n";
@@ -163,7 +163,7 @@ fn a_check_on_a_volume_ends_as_a_backup_or_a_restore_would() {
     assert_eq!(ran.json()["problems"][0]["code"], "NotFound");
     let (_folder, lacks_table) = written(&FOR_ROWS.replace("table = 't'", "table = 'hooks'"));
     let ran = check(&data, &lacks_table)
-        .fails(13, &["the step \"rows that act\" of the profile rows lacks what it acts on", "no table hooks"]);
+        .fails(13, &["the step \"rows that act\" of the profile rows cannot act on this volume", "no table hooks"]);
     assert_eq!(ran.json()["problems"].as_array().map(Vec::len), Some(1), "the other step is fine: {ran:#?}");
     let (_folder, may_lack) = written(&FOR_ROWS.replace("table = 't'", "table = 'hooks'\noptional = true"));
     assert_eq!(check(&data, &may_lack).code, Some(0));

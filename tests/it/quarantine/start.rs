@@ -154,7 +154,7 @@ fn what_a_crash_kept_on_is_off_before_the_server_starts() {
     bell.sql("UPDATE alerts SET enabled = 1 WHERE id = 1; UPDATE alerts SET enabled = 'yes' WHERE id = 3");
     bell.sql("INSERT INTO jobs VALUES ('mail', 1, x'0001ff')");
     let listed = bell.moorline(&["apps"]).succeeds();
-    assert!(listed.contains("the next start finishes it"), "{listed}");
+    assert!(listed.contains("the next start switches them off"), "{listed}");
     bell.start().succeeds();
     bell.must_be_silent();
     assert_eq!(bell.memory()["pending"], false);
