@@ -21,14 +21,15 @@
 //!   - `rollback.rs`: a restore undone
 //!   - `preview.rs`: `restore --dry-run`: the changes that a restore would make
 //!   - `events.rs`: the events of restores, rollbacks and quarantine
-//! - `backup.rs`: a backup taken, verified, listed and pruned. In `backup/`:
+//! - `backup.rs`: take, verify, list and prune backups. In `backup/`:
 //!   - `take.rs`: one backup, from the first lock to the final name
 //!   - `stores.rs`: stores that must not be missing; `suspect.rs`: stores that are suddenly empty
 //!   - `manifest.rs`: `manifest.json`; `name.rs`: file names; `temporary.rs`: files that are not complete yet
 //!   - `quarantine.rs`: the quarantine record as a member of a backup
-//!   - `verify.rs`: a backup read back; `verifications.rs`: when that was last done; `damaged.rs`: backups that failed it
+//!   - `verify.rs`: a backup read back; `verifications.rs`: `.moorline/verified.json`, the result of the last weekly
+//!     verification; `damaged.rs`: damaged backups that cannot be listed
 //!   - `catalog.rs`: the backups in a folder; `inspect.rs`: the content of one; `extract.rs`: single members
-//!   - `retention.rs`: which backups to remove
+//!   - `retention.rs`: which scheduled backups to remove
 //!   - `progress.rs`, `totals.rs`: progress and the bytes to expect
 //! - `quarantine.rs`: apps switched off in a tree of files, recorded, and released. It knows nothing of restores or locks.
 //!   In `quarantine/`:
@@ -53,7 +54,7 @@
 //!     (`survey/entry.rs`), and which files are databases or backups
 //!   - `sqlite.rs`: consistent images of live databases. In `sqlite/`: `source.rs` (read-only connection),
 //!     `snapshot.rs` (the image at one time), `pages.rs` (its pages), `facts.rs` (its facts in the manifest), `check.rs`
-//!     (its faults), `filled.rs` (whether it is empty), `in_use.rs` (other processes that have it open), `edit.rs` (one
+//!     (its faults), `filled.rs` (how many tables have rows), `in_use.rs` (other processes that have it open), `edit.rs` (one
 //!     transaction that changes it)
 //!   - `files.rs`: plain files, read until they stop changing; `spool.rs`: temporary files without a name
 //!   - `stage.rs`, `beneath.rs`: members written below a folder, never through a link

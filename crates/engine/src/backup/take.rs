@@ -42,8 +42,7 @@ const LOGGED_WAIT: Duration = Duration::from_millis(100);
 pub struct Job<'a> {
     /// The volume to back up.
     pub volume: &'a Volume,
-    /// Its instance. Load it before you check for an unfinished restore, because a restore that begins later changes
-    /// it.
+    /// The volume's instance, loaded before the check for an unfinished restore, so that a later restore is detected.
     pub instance: &'a Instance,
     /// Describes the state.
     pub profile: &'a Profile,

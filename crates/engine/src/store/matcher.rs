@@ -109,7 +109,7 @@ impl Reach {
     }
 }
 
-/// Whether the path belongs to moorline or the file system, which only names at the storage root do.
+/// Whether the path belongs to moorline or the file system. Only names at the storage root can.
 fn is_own(path: &RelPath) -> bool {
     OWN_NAMES.iter().any(|own| path.first() == *own)
 }

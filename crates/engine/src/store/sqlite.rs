@@ -14,7 +14,8 @@
 //! journal, which a crash in the middle of a commit leaves behind: SQLite rolls that transaction back, as it would at
 //! the server's next start, because otherwise no consistent image exists.
 //!
-//! Each database is consistent in itself. Databases can differ from each other by the time that [`open_all`] takes.
+//! Each database is consistent in itself, but two databases can show slightly different times, because [`open_all`]
+//! opens one after the other.
 
 mod check;
 mod edit;

@@ -5,8 +5,8 @@
 //! files can be created in a directory of mode 0500. This module does not fsync, because the caller flushes the whole
 //! file system once.
 //!
-//! As root, the owner is the requested one; otherwise the owner that the path has on the volume; otherwise the archived
-//! one. Without root, all files belong to the current user.
+//! If moorline runs as root, a member gets the first of these owners that exists: the requested one, the owner of the
+//! same path on the volume, the archived one. Without root, all files belong to the current user.
 
 use std::{
     collections::BTreeMap,
@@ -32,7 +32,7 @@ use seqbac::{Entry, Kind};
 use seqbac_header::RelPath;
 use volume::error::{Code, Error, IoContext, Result};
 
-/// Bytes between two requests that the kernel start writing to disk.
+/// After this many bytes, we ask the kernel to start writing them to disk.
 const WRITEBACK: u64 = 8 << 20;
 /// Space for files of at least this size is reserved first, so that a full disk is an error before anything is written.
 const PREALLOCATE: u64 = 1 << 20;

@@ -71,8 +71,8 @@ pub fn compare(
 pub enum Collations {
     /// No unknown collation was found yet.
     Known,
-    /// At least one is unknown, so text is compared by its bytes. That is as good for equality, but only an index in
-    /// that order can be used.
+    /// At least one is unknown, so text is compared by its bytes. SQLite can then use an index only if it is in byte
+    /// order.
     Unknown,
 }
 
