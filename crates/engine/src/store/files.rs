@@ -57,7 +57,7 @@ impl<'a> Files<'a> {
         Ok(Self { root: root.to_owned(), beneath, survey, spool })
     }
 
-    /// Reads the regular file `found`. Returns `None` if it was removed or is no longer a regular file.
+    /// Reads the regular file `found`. Returns `None` if it was removed or replaced by another kind of file.
     pub fn capture(&mut self, found: &SurveyEntry) -> Result<Option<Captured>> {
         let path = found.path.under(&self.root);
         let mut captured = None;

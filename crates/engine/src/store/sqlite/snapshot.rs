@@ -111,7 +111,7 @@ impl Snapshot {
         Ok(self)
     }
 
-    /// Copies the database and closes it. The image remains that of the moment when the transaction began.
+    /// Copies the database and closes it. The image still shows the time when the transaction began.
     pub fn release(mut self, spool: &Spool) -> Result<Self> {
         self.state = match self.state {
             SnapshotState::Live(source, None) if pages::available() => copy(*source, spool, &self.path, &mut None)?,
@@ -182,7 +182,7 @@ impl Snapshot {
         Ok(Image::Copy(file))
     }
 
-    /// Whether the database was replaced or removed since it was opened. If so, the image is that of the old file.
+    /// Whether the database was replaced or removed since it was opened. If so, the image shows the old file.
     pub fn was_replaced(&self) -> Result<bool> {
         Ok(presence::entry(&self.path)?.is_none_or(|meta| (meta.dev(), meta.ino()) != self.found.id()))
     }

@@ -209,7 +209,7 @@ impl Listing {
     }
 }
 
-/// Reads the first bytes of a file. Returns `None` if it was removed or is no longer a regular file.
+/// Reads the first bytes of a file. Returns `None` if it was removed or replaced by another kind of file.
 pub fn sniff(path: &Path) -> io::Result<Option<Content>> {
     // The file may have been replaced: a pipe must not block us, and we must not follow a link.
     let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
