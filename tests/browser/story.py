@@ -386,6 +386,9 @@ def without_login(visitor: Visitor, container: Container):
     say("no login required: buttons work")
     container.start()
     visitor.base = container.url
+    # Pages are updated while the first backup is being taken.
+    visitor.go("/backups")
+    visitor.wait_for("verified", path="/backups")
     visitor.go("/secret-key")
     visitor.press("Yes, the key is saved elsewhere")
     visitor.expect("The key is confirmed as saved")
