@@ -296,7 +296,7 @@ pub fn with_commands(environment: Variables, own: &Own, volume: &Volume, profile
 /// The same environment, in which a child of this program finds the same volume and the same profile.
 fn child_environment(environment: Variables, volume: &Volume, profile: &Choice) -> Variables {
     let environment = environment.with("MOORLINE_STORAGE", volume.root());
-    match profile.told() {
+    match profile.variable_value() {
         Some(profile) => environment.with(choice::VARIABLE, profile),
         None => environment,
     }

@@ -73,7 +73,7 @@ fn child_environment(variables: Variables, context: &Context) -> Variables {
     let ours = [&USERNAME[..], &PASSWORD, &PASSWORD_HASH, &NO_AUTHENTICATION].concat();
     let variables = variables.without(&ours).without(&[lock::LOCK_FD, super::ARGUMENTS_FD]);
     let variables = variables.with("MOORLINE_STORAGE", &context.storage);
-    match context.profile.told() {
+    match context.profile.variable_value() {
         Some(profile) => variables.with(profile::choice::VARIABLE, profile),
         None => variables,
     }

@@ -1,4 +1,4 @@
-//! The profiles that are built in: TOML files like anybody's, in `builtin/`, found by their file's name.
+//! The built-in profiles: ordinary TOML files in `builtin/`. The file name is the name of the profile.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ macro_rules! built_in {
     };
 }
 
-/// One line each, sorted.
+/// Sorted by name.
 const ALL: &[BuiltIn] = built_in![
     "buildbot",
     "changedetection",
@@ -31,20 +31,20 @@ const ALL: &[BuiltIn] = built_in![
     "woodpecker",
 ];
 
-/// One of them.
+/// A built-in profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BuiltIn {
-    /// What it is found by.
+    /// The value of `--profile` that selects it.
     pub name: &'static str,
-    /// Its text.
+    /// The TOML.
     pub text: &'static str,
 }
 
-/// How much a profile has been tried.
+/// How well a profile has been tested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mark {
-    /// The server was run, backed up, restored; its apps were silent until they were released.
+    /// The server was run, backed up and restored, and its apps stayed silent until they were released.
     Proven,
     /// Written from the schema in the server's public source.
     Read,
@@ -62,41 +62,41 @@ impl fmt::Display for Mark {
     }
 }
 
-/// All of them.
+/// All built-in profiles, sorted by name.
 #[must_use]
 pub const fn all() -> &'static [BuiltIn] {
     ALL
 }
 
-/// The one of this name.
-///
-/// # Errors
-/// `Usage` where there is none; the hint names the nearest.
+/// Finds a built-in profile by its name. The error suggests the nearest name.
 pub fn find(name: &str) -> Result<BuiltIn> {
-    if let Some(found) = ALL.iter().find(|one| one.name == name) {
+    if let Some(found) = ALL.iter().find(|profile| profile.name == name) {
         return Ok(*found);
     }
     let lower = name.to_lowercase();
-    let alike = |one: &&BuiltIn| lower.len() > 2 && (one.name.contains(&lower) || lower.contains(one.name));
-    let alike: Vec<&str> = ALL.iter().filter(alike).map(|one| one.name).collect();
-    let near = match nearest(name, ALL.iter().map(|one| one.name)) {
+    let similar =
+        |profile: &&BuiltIn| lower.len() > 2 && (profile.name.contains(&lower) || lower.contains(profile.name));
+    let similar: Vec<&str> = ALL.iter().filter(similar).map(|profile| profile.name).collect();
+    let near = match nearest(name, ALL.iter().map(|profile| profile.name)) {
         Some(near) => vec![near],
-        None => alike,
+        None => similar,
     };
     let near = match near.as_slice() {
         [] => String::new(),
         near => format!("did you mean {}? ", near.join(" or ")),
     };
-    Err(Error::usage(format!("no profile called {name:?} is built in"))
-        .hint(format!("{near}`moorline profiles` lists those that are; a file has a / in its name or ends in .toml")))
+    Err(Error::usage(format!("no built-in profile is called {name:?}")).hint(format!(
+        "{near}`moorline profiles` lists the built-in profiles; the path of a file must contain a / or end in .toml"
+    )))
 }
 
 impl BuiltIn {
-    /// What its first comment says: `# proven: SERVER VERSION`, `# read: …` or `# unverified: …`.
+    /// The mark and the server version from the comment at the top: `# proven: SERVER VERSION`, `# read: …` or
+    /// `# unverified: …`.
     #[must_use]
     pub fn mark(&self) -> (Mark, &'static str) {
         let comments = self.text.lines().take_while(|line| line.is_empty() || line.starts_with('#'));
-        let mut said = comments.filter_map(|line| {
+        let mut marks = comments.filter_map(|line| {
             let (mark, against) = line.trim_start_matches(['#', ' ']).split_once(':')?;
             let mark = match mark {
                 "proven" => Mark::Proven,
@@ -106,13 +106,10 @@ impl BuiltIn {
             };
             Some((mark, against.trim()))
         });
-        said.next().unwrap_or((Mark::Unverified, ""))
+        marks.next().unwrap_or((Mark::Unverified, ""))
     }
 
-    /// What it says.
-    ///
-    /// # Errors
-    /// None: a test reads them all.
+    /// Parses the text. A test does this for all profiles, so it does not fail in practice.
     pub fn read(&self) -> Result<Written> {
         Written::parse(self.text, &format!("{} (built in)", self.name))
     }
@@ -123,20 +120,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_file_of_the_folder_is_in_the_list_and_makes_sense() {
+    fn every_file_in_the_folder_is_listed_and_valid() {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/builtin");
         let files = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").file_name());
         let mut files: Vec<String> = files.map(|name| name.to_string_lossy().replace(".toml", "")).collect();
         files.sort();
-        assert_eq!(files, ALL.iter().map(|one| one.name).collect::<Vec<_>>());
-        for one in ALL {
-            one.read().expect(one.name);
-            assert!(!one.mark().1.is_empty(), "{} does not begin with # proven:, # read: or # unverified:", one.name);
+        assert_eq!(files, ALL.iter().map(|profile| profile.name).collect::<Vec<_>>());
+        for profile in ALL {
+            let name = profile.name;
+            profile.read().expect(name);
+            assert!(!profile.mark().1.is_empty(), "{name} does not begin with # proven:, # read: or # unverified:");
         }
     }
 
     #[test]
-    fn a_name_that_is_not_there_is_answered_with_the_nearest() {
+    fn the_error_for_an_unknown_name_suggests_the_nearest() {
         for (typed, meant) in [
             ("nodered", "node-red"),
             ("Node-RED", "node-red"),

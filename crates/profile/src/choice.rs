@@ -1,7 +1,8 @@
-//! Which profile a volume has: the one that was named, else the image's, else what discovery finds.
+//! Which profile applies: the one that `--profile` or `MOORLINE_PROFILE` names, otherwise the image's file, otherwise none
+//! (discovery).
 //!
-//! A choice is made once, by the command line; whatever it starts is told the same (`MOORLINE_PROFILE`). It is loaded
-//! when it is needed, because most starts of a container need none.
+//! The command line decides once and passes the choice to child processes in `MOORLINE_PROFILE`. The profile is read only
+//! when it is needed, because most starts of a container do not need it.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -17,29 +18,27 @@ use volume::error::{Code, Error, IoContext, Result};
 /// The variable that names a profile.
 pub const VARIABLE: &str = "MOORLINE_PROFILE";
 
-/// The profile that an image brings along.
-pub const OF_IMAGE: &str = "/etc/moorline/profile.toml";
+/// The profile in the image.
+pub(crate) const OF_IMAGE: &str = "/etc/moorline/profile.toml";
 
-/// Nobody writes a longer one.
+/// Bytes of a profile at most, so that `--profile` with the wrong file does not fill the memory.
 const LONGEST: u64 = 1 << 20;
 
-/// Which profile.
+/// The selected profile, not yet read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Choice {
-    /// Nobody named one: the image's, where there is one, else discovery.
+    /// No profile was named: the image's file if it exists, otherwise discovery.
     #[default]
     Default,
-    /// The one that is built in under this name.
+    /// A built-in profile, by its name.
     BuiltIn(String),
-    /// This file.
+    /// An absolute path.
     File(PathBuf),
 }
 
 impl Choice {
-    /// What was named: a file where it has a `/` in it or ends in `.toml`, else a name. Nothing is no choice.
-    ///
-    /// # Errors
-    /// `Usage` for a name that is no text; where a relative path has no working directory.
+    /// Interprets the value of `--profile`: a file if it contains a `/` or ends in `.toml`, otherwise the name of a built-in
+    /// profile. An empty value counts as not set.
     pub fn of(named: &OsStr) -> Result<Self> {
         let bytes = named.as_bytes();
         if bytes.is_empty() {
@@ -49,13 +48,16 @@ impl Choice {
             let path = Path::new(named);
             return std::path::absolute(path).on("find", path).map(Self::File);
         }
-        let name = named.to_str().ok_or_else(|| Error::usage(format!("{} is no profile", named.display())))?;
+        let name = named.to_str().ok_or_else(|| {
+            Error::usage(format!("{} is not the name of a profile", named.display()))
+                .hint("`moorline profiles` lists the built-in profiles")
+        })?;
         Ok(Self::BuiltIn(name.to_owned()))
     }
 
-    /// As another process of ours is told of it.
+    /// The value of `MOORLINE_PROFILE` that passes this choice to a child process.
     #[must_use]
-    pub fn told(&self) -> Option<OsString> {
+    pub fn variable_value(&self) -> Option<OsString> {
         match self {
             Self::Default => None,
             Self::BuiltIn(name) => Some(name.into()),
@@ -63,10 +65,7 @@ impl Choice {
         }
     }
 
-    /// What the chosen profile says; `None` where discovery decides.
-    ///
-    /// # Errors
-    /// `Usage` where there is no such profile, or it makes no sense.
+    /// Reads and validates the profile. `None` means discovery.
     pub fn read(&self) -> Result<Option<Written>> {
         match self {
             Self::BuiltIn(name) => builtin::find(name)?.read().map(Some),
@@ -84,10 +83,7 @@ impl Choice {
     }
 }
 
-/// The text of what was chosen by name.
-///
-/// # Errors
-/// `Usage` where there is no such profile, or it is no text.
+/// The TOML text of the profile, without validation.
 pub fn text(choice: &Choice) -> Result<String> {
     match choice {
         Choice::BuiltIn(name) => builtin::find(name).map(|found| found.text.to_owned()),
@@ -102,7 +98,7 @@ fn of_file(path: &Path) -> Result<String> {
     let opened = File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_end(&mut bytes));
     opened.on("read the profile", path).map_err(usage)?;
     if bytes.len() as u64 > LONGEST {
-        return Err(Error::usage(format!("{} is too long to be a profile", path.display())));
+        return Err(Error::usage(format!("{} is too long to be a profile: more than 1 MiB", path.display())));
     }
     String::from_utf8(bytes).map_err(|cause| {
         let line =

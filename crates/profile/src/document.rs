@@ -1,7 +1,8 @@
-//! A profile's text as tables whose every key and value knows its line, and the words for what is wrong with one.
+//! Typed access to the tables of a profile. Keys and values keep their positions, so that each error is a usage error with
+//! file, line, key and a suggestion.
 //!
-//! Every fault is a usage error that names the file, the line, the key, and what to write instead. Nothing is passed
-//! over: a key that is not asked for by name is unknown, and the nearest one that is known is named.
+//! Unknown keys are errors and never ignored, because a misspelt key would silently change what is backed up or switched
+//! off. The error suggests the nearest known key.
 
 use std::{collections::BTreeMap, ops::Range};
 
@@ -12,35 +13,30 @@ use toml::{
 
 use volume::error::{Error, Result};
 
-/// A value and where it stands.
-pub type Place = Range<usize>;
+/// Byte range in the text of the profile.
+pub type Span = Range<usize>;
 
-/// The text of a profile, and what it is called.
+/// The text of a profile.
 #[derive(Debug, Clone, Copy)]
 pub struct Source<'a> {
-    /// A path, or whatever else says which profile it is.
+    /// Names the profile in errors: its path, or the name of a built-in one.
     pub name: &'a str,
-    /// The text.
     pub text: &'a str,
 }
 
 impl<'a> Source<'a> {
-    /// Its tables.
-    ///
-    /// # Errors
-    /// `Usage` where it is no TOML.
     pub fn parse(&self) -> Result<Spanned<DeTable<'a>>> {
         DeTable::parse(self.text).map_err(|cause| {
-            let line = cause.span().map_or_else(String::new, |place| format!(", line {}", self.line(place.start)));
+            let line = cause.span().map_or_else(String::new, |span| format!(", line {}", self.line(span.start)));
             let what = cause.message().lines().collect::<Vec<_>>().join(", ");
             let error = Error::usage(format!("the profile {}{line} is not TOML: {what}", self.name));
-            error.hint("strings stand in quotes, lists in [ ], and a table on one line in { }")
+            error.hint("put strings in quotes, lists in [ ], and a table on one line in { }")
         })
     }
 
-    /// What is wrong at a place.
-    pub fn fault(&self, place: &Place, what: impl std::fmt::Display, instead: impl Into<String>) -> Error {
-        let line = self.line(place.start);
+    /// A usage error for the line of the span. `instead` is the hint.
+    pub fn fault(&self, span: &Span, what: impl std::fmt::Display, instead: impl Into<String>) -> Error {
+        let line = self.line(span.start);
         Error::usage(format!("the profile {}, line {line}: {what}", self.name)).hint(instead)
     }
 
@@ -53,53 +49,47 @@ impl<'a> Source<'a> {
 /// One table of a profile.
 #[derive(Debug, Clone)]
 pub struct Table<'a> {
-    /// The text that it is of.
     pub source: Source<'a>,
-    /// What it is called in an error.
+    /// Name of the table in errors, such as `[state]`.
     pub title: String,
-    /// Where it begins.
-    pub place: Place,
+    pub span: Span,
     members: &'a DeTable<'a>,
 }
 
 impl<'a> Table<'a> {
     /// The table of the whole document.
     pub fn of_document(source: Source<'a>, document: &'a Spanned<DeTable<'a>>) -> Self {
-        Self { source, title: "a profile".to_owned(), place: 0..0, members: document.get_ref() }
+        Self { source, title: "a profile".to_owned(), span: 0..0, members: document.get_ref() }
     }
 
-    /// The same table, called otherwise in an error.
+    /// The same table with another title.
     pub fn called(&self, title: String) -> Self {
         Self { title, ..self.clone() }
     }
 
-    /// What is wrong with one of its keys.
+    /// A usage error about a key.
     pub fn fault(&self, key: &str, what: impl std::fmt::Display, instead: impl Into<String>) -> Error {
-        let place = self.place_of(key);
-        self.source.fault(&place, format!("`{key}` {what}"), instead)
+        let span = self.span_of(key);
+        self.source.fault(&span, format!("`{key}` {what}"), instead)
     }
 
-    /// What is wrong with the whole of it.
+    /// A usage error about the whole table.
     pub fn wrong(&self, what: impl std::fmt::Display, instead: impl Into<String>) -> Error {
-        self.source.fault(&self.place, what, instead)
+        self.source.fault(&self.span, what, instead)
     }
 
-    /// Whether there is such a key.
     pub fn has(&self, key: &str) -> bool {
         self.members.contains_key(key)
     }
 
-    /// Its keys, and where each stands, in the order of the text.
-    pub fn keys(&self) -> Vec<(&'a str, Place)> {
+    /// The keys with their positions, in the order of the text.
+    pub fn keys(&self) -> Vec<(&'a str, Span)> {
         let mut keys: Vec<_> = self.members.keys().map(|key| (key.get_ref().as_ref(), key.span())).collect();
-        keys.sort_by_key(|(_, place)| place.start);
+        keys.sort_by_key(|(_, span)| span.start);
         keys
     }
 
-    /// Refuses any other key; `elsewhere` may know where one belongs.
-    ///
-    /// # Errors
-    /// `Usage`, for the first that is unknown.
+    /// Refuses the first unknown key. `elsewhere` returns a hint if the key belongs into another table.
     pub fn only(&self, known: &[&str], elsewhere: impl Fn(&str) -> Option<String>) -> Result<()> {
         let Some((key, _)) = self.keys().into_iter().find(|(key, _)| !known.contains(key)) else { return Ok(()) };
         let all = || format!("the keys of {} are {}", self.title, listed(known));
@@ -107,47 +97,34 @@ impl<'a> Table<'a> {
             Some(near) => format!("did you mean `{near}`? {}", all()),
             None => elsewhere(key).unwrap_or_else(all),
         };
-        Err(self.fault(key, format!("is no key of {}", self.title), instead))
+        Err(self.fault(key, format!("is not a key of {}", self.title), instead))
     }
 
-    /// A value, whatever it is.
     pub fn get(&self, key: &str) -> Option<&'a Spanned<DeValue<'a>>> {
         self.members.get(key)
     }
 
-    /// A value that is text, and not empty.
-    ///
-    /// # Errors
-    /// `Usage` where it is anything else.
+    /// A string that is not empty. `example` is the value that the hint suggests, here and below.
     pub fn text(&self, key: &str, example: &str) -> Result<Option<&'a str>> {
         let Some(value) = self.get(key) else { return Ok(None) };
         let text = value.get_ref().as_str().ok_or_else(|| self.is_not(key, "a string", example))?;
         self.plain(key, text, example).map(Some)
     }
 
-    /// As [`Self::text`], where it must be there.
-    ///
-    /// # Errors
-    /// `Usage` where it is missing or anything else.
+    /// Like [`Self::text`], but a missing key is an error.
     pub fn needs(&self, key: &str, example: &str) -> Result<&'a str> {
         let missing = || self.wrong(format!("{} needs `{key}`", self.title), format!("write {key} = {example}"));
         self.text(key, example)?.ok_or_else(missing)
     }
 
-    /// A list of strings; one string is a mistake.
-    ///
-    /// # Errors
-    /// `Usage` where it is anything else.
-    pub fn texts(&self, key: &str, example: &str) -> Result<Option<Vec<(&'a str, Place)>>> {
+    /// A list of strings. A single string is an error.
+    pub fn texts(&self, key: &str, example: &str) -> Result<Option<Vec<(&'a str, Span)>>> {
         let Some(value) = self.get(key) else { return Ok(None) };
         let list = value.get_ref().as_array().ok_or_else(|| self.is_not(key, "a list of strings", example))?;
         self.strings(key, list, example).map(Some)
     }
 
-    /// One string, or a list of them.
-    ///
-    /// # Errors
-    /// `Usage` where it is anything else, or an empty list.
+    /// One string or a list of strings. An empty list is an error, a missing key is not.
     pub fn text_or_texts(&self, key: &str, example: &str) -> Result<Vec<String>> {
         let list = match self.get(key).map(Spanned::get_ref) {
             None => return Ok(Vec::new()),
@@ -160,34 +137,24 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// `true` or `false`.
-    ///
-    /// # Errors
-    /// `Usage` where it is anything else.
+    /// A missing key means `false`.
     pub fn flag(&self, key: &str) -> Result<bool> {
         let Some(value) = self.get(key) else { return Ok(false) };
         value.get_ref().as_bool().ok_or_else(|| self.is_not(key, "true or false", "true"))
     }
 
-    /// A table in it.
-    ///
-    /// # Errors
-    /// `Usage` where it is anything else.
     pub fn table(&self, key: &str, title: &str, example: &str) -> Result<Option<Table<'a>>> {
         let Some(value) = self.get(key) else { return Ok(None) };
         match value.get_ref() {
-            DeValue::Table(members) => Ok(Some(self.below(title, self.place_of(key), members))),
+            DeValue::Table(members) => Ok(Some(self.below(title, self.span_of(key), members))),
             _ => Err(self.is_not(key, "a table", example)),
         }
     }
 
-    /// An array of tables in it.
-    ///
-    /// # Errors
-    /// `Usage` where it is anything else.
+    /// An array of tables. A missing key means none.
     pub fn tables(&self, key: &str) -> Result<Vec<Table<'a>>> {
         let Some(value) = self.get(key) else { return Ok(Vec::new()) };
-        let wrong = || self.fault(key, "is a list of tables", format!("begin each of them with a line [[{key}]]"));
+        let wrong = || self.fault(key, "must be a list of tables", format!("begin each table with a line [[{key}]]"));
         let list = value.get_ref().as_array().ok_or_else(wrong)?;
         let table = |value: &'a Spanned<DeValue<'a>>| match value.get_ref() {
             DeValue::Table(members) => Ok(self.below(&format!("[[{key}]]"), value.span(), members)),
@@ -196,16 +163,16 @@ impl<'a> Table<'a> {
         list.iter().map(table).collect()
     }
 
-    fn below(&self, title: &str, place: Place, members: &'a DeTable<'a>) -> Table<'a> {
-        Table { source: self.source, title: title.to_owned(), place, members }
+    fn below(&self, title: &str, span: Span, members: &'a DeTable<'a>) -> Table<'a> {
+        Table { source: self.source, title: title.to_owned(), span, members }
     }
 
-    fn strings(&self, key: &str, list: &'a DeArray<'a>, example: &str) -> Result<Vec<(&'a str, Place)>> {
+    fn strings(&self, key: &str, list: &'a DeArray<'a>, example: &str) -> Result<Vec<(&'a str, Span)>> {
         let text = |value: &'a Spanned<DeValue<'a>>| match value.get_ref().as_str() {
             Some(text) => Ok((self.plain(key, text, example)?, value.span())),
             None => {
                 let found = describe(value.get_ref());
-                let what = format!("`{key}` is a list of strings, and {found} is in it");
+                let what = format!("`{key}` must be a list of strings, but contains {found}");
                 Err(self.source.fault(&value.span(), what, format!("write {key} = {example}")))
             }
         };
@@ -215,24 +182,21 @@ impl<'a> Table<'a> {
     fn plain(&self, key: &str, text: &'a str, example: &str) -> Result<&'a str> {
         match text {
             "" => Err(self.fault(key, "is empty", format!("write {key} = {example}"))),
-            text if text.contains('\0') => Err(self.fault(key, "has a NUL in it", format!("write {key} = {example}"))),
+            text if text.contains('\0') => Err(self.fault(key, "contains a NUL", format!("write {key} = {example}"))),
             text => Ok(text),
         }
     }
 
     fn is_not(&self, key: &str, what: &str, example: &str) -> Error {
         let found = self.get(key).map_or("nothing", |value| describe(value.get_ref()));
-        self.fault(key, format!("must be {what}, and is {found}"), format!("write {key} = {example}"))
+        self.fault(key, format!("must be {what}, not {found}"), format!("write {key} = {example}"))
     }
 
-    fn place_of(&self, key: &str) -> Place {
-        self.members.get_key_value(key).map_or_else(|| self.place.clone(), |(key, _)| key.span())
+    fn span_of(&self, key: &str) -> Span {
+        self.members.get_key_value(key).map_or_else(|| self.span.clone(), |(key, _)| key.span())
     }
 
-    /// Each member by its key.
-    ///
-    /// # Errors
-    /// The first that `read` has.
+    /// Reads all values with `read`, in the order of the text, so that the first error is the topmost one.
     pub fn members<T>(
         &self,
         mut read: impl FnMut(&str, &'a Spanned<DeValue<'a>>) -> Result<T>,
@@ -247,7 +211,7 @@ impl<'a> Table<'a> {
     }
 }
 
-/// What a value is, in words.
+/// The type of a value, for errors.
 pub fn describe(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a string",
@@ -260,7 +224,7 @@ pub fn describe(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-/// The word among these that was probably meant.
+/// The known word that was probably meant.
 pub fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     let word = word.to_lowercase();
     let distance = |near: &&str| strsim::damerau_levenshtein(&word, near);
@@ -268,7 +232,7 @@ pub fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&
     known.min_by_key(distance).filter(|near| distance(near) <= (near.chars().count() / 3).clamp(1, 3))
 }
 
-/// Words, as a sentence lists them.
+/// "`a`, `b`, `c`"
 pub fn listed(words: &[&str]) -> String {
     words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }

@@ -1,25 +1,25 @@
-//! How it is told that a server is healthy. To ask it is the entrypoint's business.
+//! Health checks: how to check that a server is healthy. PID 1 (`moorline::entrypoint`) executes them.
 
 use std::{fmt, time::Duration};
 
 use super::duration::parse_duration;
 use volume::error::{Error, Result};
 
-/// How health is told.
+/// A health check. The server is healthy if the condition of the variant holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Health {
     /// A GET is answered with 2xx or 3xx.
     Http {
-        /// Host and port, as they go into the request.
+        /// Host and port for the `Host` header, as written.
         authority: String,
-        /// For a connection: host and port.
+        /// Host and port to connect to.
         address: (String, u16),
         /// Path and query.
         path: String,
     },
-    /// A connection is taken.
+    /// Host and port accept a connection.
     Tcp(String, u16),
-    /// The server has been up for so long.
+    /// The server has been up for this long.
     Alive(Duration),
 }
 
@@ -41,37 +41,35 @@ impl fmt::Display for Health {
 }
 
 impl Health {
-    /// Reads `http://HOST[:PORT][/PATH]`, `tcp:HOST:PORT` or `alive:DURATION`.
-    ///
-    /// # Errors
-    /// `Usage` for anything else.
+    /// Parses `http://HOST[:PORT][/PATH]`, `tcp:HOST:PORT` or `alive:DURATION`.
     pub fn parse(text: &str) -> Result<Self> {
-        let wrong = |why: &str| Error::usage(format!("{text:?} is no health check: {why}"));
+        let wrong = |why: &str| Error::usage(format!("{text:?} is not a health check: {why}"));
         if let Some(time) = text.strip_prefix("alive:") {
             return Ok(Self::Alive(parse_duration(time)?.unsigned_abs()));
         }
         if let Some(address) = text.strip_prefix("tcp:") {
             let address = address.strip_prefix("//").unwrap_or(address);
-            let (host, port) = split_port(address).ok_or_else(|| wrong("say tcp:HOST:PORT"))?;
-            return Ok(Self::Tcp(host, port.ok_or_else(|| wrong("it names no port"))?));
+            let (host, port) = split_port(address).ok_or_else(|| wrong("write tcp:HOST:PORT"))?;
+            return Ok(Self::Tcp(host, port.ok_or_else(|| wrong("the port is missing"))?));
         }
         if text.starts_with("https:") {
-            return Err(wrong("there is no TLS in it")
-                .hint("name a plain http:// address inside the container, or tcp:HOST:PORT"));
+            return Err(wrong("TLS is not supported")
+                .hint("use a plain http:// address inside the container, or tcp:HOST:PORT"));
         }
         let rest =
-            text.strip_prefix("http://").ok_or_else(|| wrong("say http://…, tcp:HOST:PORT or alive:DURATION"))?;
+            text.strip_prefix("http://").ok_or_else(|| wrong("write http://…, tcp:HOST:PORT or alive:DURATION"))?;
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
         if authority.contains('@') {
-            return Err(wrong("it cannot log in: leave out what is before the @"));
+            return Err(wrong("logging in is not supported; remove the user and password before the @"));
         }
         let path = path.split('#').next().unwrap_or_default();
         if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(wrong("its path has characters that a URL must escape"));
+            return Err(wrong("the path contains characters that a URL must escape"));
         }
         let slash = if path.starts_with('/') { "" } else { "/" };
-        let (host, port) = split_port(authority).ok_or_else(|| wrong("it names no host, or no port that there is"))?;
+        let (host, port) =
+            split_port(authority).ok_or_else(|| wrong("the host is missing, or the port is not 1 to 65535"))?;
         let path = format!("{slash}{path}");
         Ok(Self::Http { authority: authority.to_owned(), address: (host, port.unwrap_or(80)), path })
     }
@@ -102,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_read_is_shown_in_the_same_words() {
+    fn a_check_is_shown_as_it_was_written() {
         for text in
             ["http://localhost/", "http://[::1]:8080/health?x=1", "http://h:1/", "tcp:db:5432", "tcp:[::1]:5432"]
         {
@@ -115,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_checked_is_refused() {
+    fn an_invalid_check_is_refused() {
         for text in [
             "",
             "localhost:80",

@@ -1,7 +1,19 @@
-//! What a server's state is, what its apps are, when it is healthy, and how its backups are called.
+//! Profiles: TOML files that describe a server's state, its apps, its health check and the names of its backups.
 //!
-//! A profile is one TOML file ([`written`]), or nobody has described the server: then what is below the storage root
-//! decides ([`discovery`]), and what its apps are is unknown. [`choice`] is the one way to a volume's profile.
+//! This crate reads and validates profiles. It does not act on a volume: matching globs, running steps and checking
+//! health belong to `engine` and to PID 1. Without a profile, every file and database below the storage root is state, and
+//! the apps are unknown.
+//!
+//! - `lib.rs` (this file): [`Profile`], the form that the rest of the program uses
+//! - `choice.rs`: which profile applies: `--profile` or `MOORLINE_PROFILE`, then the image's file, then none
+//! - `builtin.rs`: the built-in profiles (`builtin/*.toml`), their marks, and suggestions for a misspelt name
+//! - `discovery.rs`: the state without a profile, and `.moorlineignore`
+//! - `written.rs`: reads a profile: `name`, `prefix`, `apps`, `[state]` and `[health]`
+//! - `quarantine.rs`: reads the `[[quarantine]]` steps of a profile; `values.rs`: the values and conditions in them
+//! - `document.rs`: typed access to the TOML tables, and errors with line, key and suggestion
+//! - `step.rs`: a quarantine step, as it is executed and as `quarantine.json` stores it
+//! - `scope.rs`: the globs of the state, and their syntax
+//! - `health.rs`: health checks (`http://…`, `tcp:…`, `alive:…`); `duration.rs`: durations such as `30s` or `7d`
 
 pub mod builtin;
 pub mod choice;
@@ -28,43 +40,40 @@ pub use self::{
 };
 use volume::error::Result;
 
-/// What a server's state is, and what its apps are.
+/// The description of the server on a volume: a profile file, or the result of discovery.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Profile {
-    /// Its name. Discovery has none.
+    /// `None` if the state was discovered.
     pub name: Option<String>,
-    /// What the names of backup files begin with.
+    /// Prefix of the file names of scheduled backups.
     pub prefix: String,
-    /// Its stores.
+    /// The stores.
     pub scope: Scope,
-    /// When it counts as healthy, where the profile says.
+    /// The health check, if the profile has one.
     pub health: Option<Health>,
-    /// What its apps are.
+    /// Whether the profile lists the apps.
     pub apps: Apps,
-    /// What switches them off, in this order; undone in reverse.
+    /// The steps that switch apps off, in this order. Release undoes them in reverse order.
     pub steps: Vec<Step>,
 }
 
-/// What a profile says about the apps of its server.
+/// Whether it is known which apps the server has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Apps {
-    /// Nobody has said.
+    /// The profile does not say, or no profile applies.
     Unknown,
-    /// The server has none.
+    /// The server has no apps.
     None,
-    /// Those that the steps find.
+    /// The steps of the profile find them.
     Listed,
 }
 
-/// What the names of backup files begin with where no profile says otherwise.
+/// Prefix of the file names of scheduled backups, unless the profile sets one.
 pub const DEFAULT_PREFIX: &str = "seq";
 
 impl Profile {
-    /// The profile of a server that nobody has described.
-    ///
-    /// # Errors
-    /// Where `.moorlineignore` cannot be read, or has a line that makes no sense.
+    /// The profile of a volume to which no profile applies. Fails if `.moorlineignore` cannot be read.
     pub fn discover(root: &Path) -> Result<Self> {
         let scope = discovery::discovered(root)?;
         Ok(Self {

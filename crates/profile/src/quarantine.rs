@@ -1,4 +1,4 @@
-//! `[[quarantine]]`: one step each.
+//! Reads the `[[quarantine]]` tables of a profile into steps, and refuses contradictory ones.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use volume::{
     error::{Error, Result},
 };
 
-/// The keys that say of what kind a step is, and those that go with it.
+/// The keys that determine the kind of a step, each with the keys that it allows.
 const KINDS: [(&str, &[&str]); 5] = [
     ("sqlite", &["table", "key", "where", "when", "set", "expr", "delete", "discard", "insert"]),
     ("json", &["each", "key", "where", "set"]),
@@ -22,27 +22,27 @@ const KINDS: [(&str, &[&str]); 5] = [
     ("args", &[]),
 ];
 
-/// The keys of every kind.
+/// The keys that every kind allows.
 const COMMON: [&str; 3] = ["name", "at", "optional"];
 
-/// All steps of a profile, in order.
-///
-/// # Errors
-/// `Usage` for the first that makes no sense.
 pub fn steps(tables: Vec<Table<'_>>) -> Result<Vec<Step>> {
     let mut steps: Vec<Step> = Vec::with_capacity(tables.len());
     for table in &tables {
         let step = step(table)?;
         if steps.iter().any(|other| other.name == step.name) {
-            let what = format!("is {:?}, as that of a step before it", step.name);
-            return Err(table.fault("name", what, "give each step a name of its own: apps are released by it"));
+            let what = format!("is {:?}, which an earlier step already uses", step.name);
+            return Err(table.fault(
+                "name",
+                what,
+                "give each step its own name, because `apps release` selects steps by name",
+            ));
         }
         steps.push(step);
     }
     if let (Some(first), true) = (tables.first(), steps.iter().all(|step| step.at == Moment::Release)) {
         return Err(first.wrong(
-            "every step of quarantine is `at = \"release\"`, so none switches anything off",
-            "add the step that switches the apps off, or say apps = \"none\" at the top if there are none",
+            "every step has `at = \"release\"`, so no step switches anything off",
+            "add a step that switches the apps off, or write apps = \"none\" at the top if the server has no apps",
         ));
     }
     Ok(steps)
@@ -57,11 +57,11 @@ fn step(table: &Table<'_>) -> Result<Step> {
         let owners = owners(key);
         (!owners.is_empty()).then(|| format!("`{key}` goes with {}", listed(&owners)))
     })?;
-    let name = of.needs("name", "\"what a person sees\"")?;
+    let name = of.needs("name", "\"alerts\"")?;
     if name.trim() != name || name.chars().any(char::is_control) {
         return Err(of.fault(
             "name",
-            "has spaces around it or control characters in it",
+            "begins or ends with a space or contains control characters",
             "write it as one line of words",
         ));
     }
@@ -70,40 +70,40 @@ fn step(table: &Table<'_>) -> Result<Step> {
     Ok(step)
 }
 
-/// The one key that says of what kind the step is.
+/// The key that determines the kind of the step; exactly one is allowed.
 fn kind(table: &Table<'_>) -> Result<&'static str> {
     let given: Vec<_> = KINDS.iter().map(|(kind, _)| *kind).filter(|kind| table.has(kind)).collect();
     match given.as_slice() {
         [kind] => Ok(kind),
         [first, second, ..] => Err(table.fault(
             second,
-            format!("stands in a step that has `{first}`, and a step does one thing"),
-            "make two steps of it, each with its own [[quarantine]]",
+            format!("cannot be in a step with `{first}`, because a step has only one target"),
+            "write two steps, each with its own [[quarantine]]",
         )),
-        [] => Err(of_no_kind(table)),
+        [] => Err(missing_kind(table)),
     }
 }
 
-/// The key that goes with the fewest kinds tells best which was meant.
-fn of_no_kind(table: &Table<'_>) -> Error {
+/// Suggests a kind from the other keys. The key that the fewest kinds allow is the best evidence.
+fn missing_kind(table: &Table<'_>) -> Error {
     let companions = table.keys().into_iter().map(|(key, _)| (key, owners(key)));
     match companions.filter(|(_, owners)| !owners.is_empty()).min_by_key(|(_, owners)| owners.len()) {
         Some((key, owners)) => {
             let meant = owners.iter().map(|kind| format!("{kind} = {}", example(kind))).collect::<Vec<_>>();
             let needs = owners.iter().map(|kind| format!("`{kind}`")).collect::<Vec<_>>().join(" or ");
-            table.fault(key, format!("needs {needs}"), format!("say which file: {}", meant.join(" or ")))
+            table.fault(key, format!("needs {needs}"), format!("add the target: {}", meant.join(" or ")))
         }
         None => {
             let kinds = KINDS.map(|(kind, _)| kind);
             let what = format!("the step does nothing: it has none of {}", listed(&kinds));
-            let instead = "say what it acts on, such as sqlite = \"app.db\" with `table` and `set`";
+            let instead = "add a target, such as sqlite = \"app.db\" with `table` and `set`";
             let unknown = table.only(&[COMMON.as_slice(), &kinds].concat(), |_| None);
             unknown.err().unwrap_or_else(|| table.wrong(what, instead))
         }
     }
 }
 
-/// The kinds of steps that a key goes with.
+/// The kinds of steps that allow a key.
 fn owners(key: &str) -> Vec<&'static str> {
     KINDS.iter().filter(|(_, keys)| keys.contains(&key)).map(|(kind, _)| *kind).collect()
 }
@@ -123,14 +123,14 @@ fn at(table: &Table<'_>, kind: &str) -> Result<Moment> {
         None | Some("restore") => Ok(Moment::Restore),
         Some("release") if matches!(kind, "env" | "args") => Err(table.fault(
             "at",
-            format!("cannot be \"release\" in a step with `{kind}`: the server is given it while quarantined, and then no more"),
+            format!("cannot be \"release\" in a step with `{kind}`, because the server gets it only in quarantine"),
             "leave `at` out",
         )),
         Some("release") => Ok(Moment::Release),
         Some(other) => Err(table.fault(
             "at",
-            format!("is {other:?}, and there is no such moment"),
-            "write at = \"release\", or leave it out: a step acts when quarantine begins",
+            format!("is {other:?}, but can only be \"release\""),
+            "write at = \"release\", or leave `at` out if the step acts when quarantine begins",
         )),
     }
 }
@@ -157,15 +157,15 @@ fn rows(table: &Table<'_>) -> Result<Rows> {
         change: change(table)?,
     };
     if let (Change::Insert(_), true) = (&rows.change, rows.filter.is_some()) {
-        return Err(table.fault("where", "says which rows change, and `insert` changes none", "leave `where` out"));
+        return Err(table.fault("where", "selects rows to change, but `insert` changes none", "leave `where` out"));
     }
     if let Change::Update { set, expr } = &rows.change
         && let Some(key) = rows.key.iter().find(|key| set.contains_key(*key) || expr.contains_key(*key))
     {
         return Err(table.fault(
             "key",
-            format!("is `{key}`, which the step changes: the row would not be found again"),
-            "name columns that stay as they are, or leave `key` out: it is the primary key then, else the rowid",
+            format!("is `{key}`, which the step changes, so release would not find the row again"),
+            "name columns that the step does not change, or leave `key` out: then it is the primary key, or the rowid",
         ));
     }
     Ok(rows)
@@ -179,16 +179,16 @@ fn change(table: &Table<'_>) -> Result<Change> {
     match doing.as_slice() {
         ["set"] | ["expr"] | ["set", "expr"] => update(table),
         ["delete"] if table.flag("delete")? => Ok(Change::Delete { discard: table.flag("discard")? }),
-        ["delete"] => Err(table.fault("delete", "is false, and the step does nothing else", "write delete = true")),
+        ["delete"] => Err(table.fault("delete", "is false, so the step does nothing", "write delete = true")),
         ["insert"] => insert(table),
         [] => Err(table.wrong(
             "the step does nothing to the rows: it has none of `set`, `expr`, `delete`, `insert`",
-            "write set = { enabled = false }, or delete = true where there is no such column",
+            "write set = { enabled = false }, or delete = true if the table has no such column",
         )),
         [first, .., last] => Err(table.fault(
             last,
             format!("contradicts `{first}`"),
-            "`set` and `expr` may stand together; `delete` and `insert` each need a step of their own",
+            "only `set` and `expr` can be combined; `delete` and `insert` each need a step of their own",
         )),
         [_] => Err(table.wrong("the step does nothing to the rows", "write set = { enabled = false }")),
     }
@@ -220,7 +220,7 @@ fn update(table: &Table<'_>) -> Result<Change> {
         return Err(found.fault(
             both,
             "is in `set` and in `expr`",
-            "a column has one new value: leave one of them out",
+            "remove one of them, because a column has one new value",
         ));
     }
     Ok(Change::Update { set, expr })
@@ -246,28 +246,32 @@ fn nodes(table: &Table<'_>) -> Result<Nodes> {
     if let Some(key) = nodes.key.as_ref().filter(|key| nodes.set.contains_key(*key)) {
         return Err(table.fault(
             "key",
-            format!("is `{key}`, which the step changes: the node would not be found again"),
-            "name a member that stays as it is, or leave `key` out",
+            format!("is `{key}`, which the step changes, so release would not find the node again"),
+            "name a member that the step does not change, or leave `key` out",
         ));
     }
     Ok(nodes)
 }
 
-/// RFC 6901, in which a part may be `*`.
+/// Reads `each`: a JSON pointer (RFC 6901) in which a part may be `*`.
 fn pointer(table: &Table<'_>) -> Result<String> {
     const EXAMPLES: &str = "write \"/hooks/*\" for every element of the member `hooks`, \"/*\" for every element of the \
                             document; in a name, / is written ~1 and ~ is ~0";
-    // The empty pointer is the document, as RFC 6901 has it.
+    // In RFC 6901, the empty pointer is the whole document.
     if table.get("each").is_some_and(|value| value.get_ref().as_str() == Some("")) {
         return Ok(String::new());
     }
     let Some(text) = table.text("each", "\"/hooks/*\"")? else { return Ok(String::new()) };
     if !text.starts_with('/') {
-        return Err(table.fault("each", format!("is {text:?}, and a JSON pointer begins with a /"), EXAMPLES));
+        return Err(table.fault("each", format!("is {text:?}, but a JSON pointer begins with a /"), EXAMPLES));
     }
     let escape = text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
     if !escape {
-        return Err(table.fault("each", format!("is {text:?}, in which a ~ is not ~0 or ~1"), EXAMPLES));
+        return Err(table.fault(
+            "each",
+            format!("is {text:?}, which contains a ~ that is neither ~0 nor ~1"),
+            EXAMPLES,
+        ));
     }
     Ok(text.to_owned())
 }
@@ -275,8 +279,8 @@ fn pointer(table: &Table<'_>) -> Result<String> {
 fn files(table: &Table<'_>) -> Result<Files> {
     let content = match table.get("content").map(|value| value.get_ref().as_str()) {
         Some(Some(text)) => Some(text.to_owned()),
-        // Its own error where it is no text.
-        Some(None) => table.text("content", "\"what is left in the file's place\"")?.map(str::to_owned),
+        // Not a string: `text` reports it.
+        Some(None) => table.text("content", "\"the new content of the file\"")?.map(str::to_owned),
         None => None,
     };
     Ok(Files { files: glob(table, "file")?, content })
@@ -286,13 +290,17 @@ fn variables(table: &Table<'_>) -> Result<BTreeMap<String, String>> {
     let Some(env) = table.table("env", "`env`", example("env"))? else { return Ok(BTreeMap::new()) };
     let variables = env.members(|name, value| {
         if name.is_empty() || name.contains(['=', '\0']) {
-            return Err(env.fault(name, "is no name of a variable", format!("write env = {}", example("env"))));
+            return Err(env.fault(
+                name,
+                "is not a valid name of a variable",
+                format!("write env = {}", example("env")),
+            ));
         }
         if name.starts_with("MOORLINE_") {
-            let instead = "a server that asks finds MOORLINE_QUARANTINED=1 while it is quarantined";
+            let instead = "remove it; in quarantine the server gets MOORLINE_QUARANTINED=1 anyway";
             return Err(env.fault(name, "is moorline's own variable", instead));
         }
-        // A variable may be set to nothing.
+        // Unlike other strings, a variable may be empty.
         if value.get_ref().as_str() == Some("") {
             return Ok(String::new());
         }
@@ -307,20 +315,20 @@ fn variables(table: &Table<'_>) -> Result<BTreeMap<String, String>> {
 fn arguments(table: &Table<'_>) -> Result<Vec<String>> {
     let arguments = table.texts("args", example("args"))?.unwrap_or_default();
     match arguments.is_empty() {
-        true => Err(table.fault("args", "gives no argument", format!("write args = {}", example("args")))),
+        true => Err(table.fault("args", "has no argument", format!("write args = {}", example("args")))),
         false => Ok(arguments.into_iter().map(|(text, _)| text.to_owned()).collect()),
     }
 }
 
 /// A glob of files, relative to the storage root.
 fn glob(table: &Table<'_>, key: &str) -> Result<String> {
-    const INSTEAD: &str = "write a path relative to the storage root; * and ** stand for parts of it";
+    const INSTEAD: &str = "write a path relative to the storage root; * and ** are wildcards";
     let glob = table.needs(key, example(key))?;
     let alone = Scope { files: vec![glob.to_owned()], ..Scope::default() };
     alone.check_globs().map_err(|error| table.fault(key, format!("is invalid: {}", error.message()), INSTEAD))?;
-    // Of what is ours, the console's database alone has apps.
+    // The console's database is the only file of moorline that contains apps.
     match scope::is_own_glob(glob) && !(key == "sqlite" && glob == METASTORE) {
-        true => Err(table.fault(key, format!("is {glob:?}, and that is never part of a backup"), INSTEAD)),
+        true => Err(table.fault(key, format!("is {glob:?}, which is never part of a backup"), INSTEAD)),
         false => Ok(glob.to_owned()),
     }
 }

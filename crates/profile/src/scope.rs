@@ -1,14 +1,14 @@
 //! Which paths below the storage root are state.
 //!
 //! ```text
-//! taken  =  (sqlite globs ∪ files globs ∪ everything, where discovering)
-//!           − exclude globs − .moorlineignore − what is ours
+//! state  =  (sqlite globs ∪ files globs ∪ everything, if discovering)
+//!           − exclude globs − .moorlineignore − moorline's own files
 //! ```
-//! In a glob `*` and `?` do not cross a `/`, `**` does. A glob without wildcards that names a directory stands for all
-//! in it, and so does one that ends in `/`. What is excluded is excluded with all below it.
+//! In a glob, `*` and `?` do not match a `/`; `**` does. A glob without wildcards that names a directory, and a glob that
+//! ends in `/`, stand for everything in the directory. Excluding a directory excludes everything below it.
 //!
-//! This file holds the globs as they are written and checks their syntax. Matching paths against them needs a regular
-//! expression engine, which PID 1 does without: that is `engine::store::Matcher`.
+//! This file holds the globs as they are written and checks their syntax. `engine::store::Matcher` matches paths against
+//! them, because matching needs a regular expression engine, which PID 1 must not link.
 
 use globset::{Glob, GlobBuilder};
 use serde::{Deserialize, Serialize};
@@ -19,26 +19,26 @@ use volume::{
     error::{Error, Result},
 };
 
-/// The stores of a profile, as they are written down in it and in a backup's manifest.
+/// The stores of a profile, in the form in which profiles and manifests of backups contain them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Scope {
-    /// Every SQLite database, told by its header, and every other file.
+    /// Every file is state. A SQLite database is recognised by its header.
     pub discover: bool,
     /// Globs of databases.
     pub sqlite: Vec<String>,
-    /// Globs of files. A file among them that turns out to be a database is read through SQLite all the same.
+    /// Globs of files. A matching file that is a database is nevertheless read through SQLite.
     pub files: Vec<String>,
-    /// Globs of what is left out, whatever the others say.
+    /// Globs of excluded paths. They win over all others.
     pub exclude: Vec<String>,
-    /// The lines of `.moorlineignore`, in the syntax of gitignore.
+    /// The lines of `.moorlineignore`, in gitignore syntax.
     pub ignore: Vec<String>,
 }
 
-/// What makes a glob of a path.
+/// The characters that make a path a glob.
 pub const WILD: [char; 5] = ['*', '?', '[', '{', '\\'];
 
-/// What a path is.
+/// The type of a file on the volume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PathKind {
     /// A SQLite database.
@@ -52,25 +52,21 @@ pub enum PathKind {
 }
 
 impl Scope {
-    /// Everything that is not ours: the state of a server that nobody has described.
+    /// Everything that is not moorline's own: the state of a server without a profile.
     #[must_use]
     pub fn everything() -> Self {
         Self { discover: true, ..Self::default() }
     }
 
-    /// The same, and these files besides, or directories with all in them, whatever is in their names. What is excluded
-    /// stays excluded.
+    /// Adds files, and directories with everything in them, by their literal names. Excluded paths stay excluded.
     #[must_use]
     pub fn and_files(&self, paths: &[RelPath]) -> Self {
-        // A name that is no UTF-8 cannot be written as a glob; discovery takes it all the same.
+        // A name that is not UTF-8 cannot be written as a glob. Only discovery includes such a file.
         let globs = paths.iter().filter_map(|path| path.as_path().to_str()).map(|path| globset::escape(path) + "/");
         Self { files: self.files.iter().cloned().chain(globs).collect(), ..self.clone() }
     }
 
-    /// Checks the syntax of the globs.
-    ///
-    /// # Errors
-    /// `Usage`, naming the first glob that is invalid.
+    /// Checks the syntax of the globs. The error names the first invalid one.
     pub fn check_globs(&self) -> Result<()> {
         for (member, globs) in [("sqlite", &self.sqlite), ("files", &self.files), ("exclude", &self.exclude)] {
             globs.iter().try_for_each(|glob| parsed(member, glob).map(drop))?;
@@ -78,28 +74,25 @@ impl Scope {
         Ok(())
     }
 
-    /// The databases that are named, not found by a wildcard: each must be there.
+    /// The databases that are named without a wildcard. Each of them must exist.
     pub fn named_databases(&self) -> impl Iterator<Item = RelPath> {
         self.sqlite.iter().filter_map(|glob| plain(glob))
     }
 }
 
-/// The path that a glob without wildcards is.
+/// The glob as a path, if it has no wildcards.
 #[must_use]
 pub fn plain(glob: &str) -> Option<RelPath> {
     if glob.contains(WILD) { None } else { RelPath::new(glob.trim_end_matches('/')).ok() }
 }
 
-/// Whether all that a glob can match is ours, or the file system's.
+/// Whether a glob can match only files of moorline or of the file system.
 #[must_use]
-pub fn is_own_glob(glob: &str) -> bool {
+pub(crate) fn is_own_glob(glob: &str) -> bool {
     glob.split('/').next().is_some_and(|first| OWN_NAMES.contains(&first))
 }
 
-/// A glob as it is parsed: itself, and everything below it if it names a directory.
-///
-/// # Errors
-/// `Usage` for a glob that is invalid, which it names.
+/// Parses a glob: the glob itself, and `glob/**` if it can name a directory. The error names the glob.
 pub fn parsed(member: &str, glob: &str) -> Result<Vec<Glob>> {
     let refused = |why: &str| Error::usage(format!("the glob `{glob}` in `{member}` is invalid: {why}"));
     let plain = glob.trim_end_matches('/');

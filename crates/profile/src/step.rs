@@ -1,7 +1,7 @@
-//! A step of quarantine: what is switched off, and how. `docs/profiles.md` describes each kind.
+//! A quarantine step: which apps it switches off, and how. `docs/profiles.md` describes each kind.
 //!
-//! Steps are kept, as JSON, in the memory of quarantine: a copy is released by the steps that quarantined it, whatever
-//! its profile says by then.
+//! `.moorline/quarantine.json` stores the steps as JSON, because a release must revert the steps that were executed, even
+//! if the profile has changed since.
 
 use std::collections::BTreeMap;
 
@@ -10,15 +10,15 @@ use serde::{Deserialize, Serialize};
 /// One `[[quarantine]]` of a profile.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Step {
-    /// What a person sees.
+    /// Unique in the profile. `apps release` accepts it.
     pub name: String,
-    /// When it acts.
+    /// When the step acts.
     #[serde(default)]
     pub at: Moment,
-    /// Whether a missing table, column or file is fine.
+    /// Whether the table, column or file may be missing.
     #[serde(default)]
     pub optional: bool,
-    /// What it does.
+    /// The change that the step makes.
     pub action: Action,
 }
 
@@ -26,14 +26,14 @@ pub struct Step {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Moment {
-    /// When quarantine begins; it is undone when quarantine ends.
+    /// When quarantine begins. Release undoes the step.
     #[default]
     Restore,
-    /// When apps are released, before the others are undone.
+    /// When apps are released, before the other steps are undone.
     Release,
 }
 
-/// What a step does.
+/// The change that a step makes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
@@ -43,59 +43,59 @@ pub enum Action {
     Json(Nodes),
     /// Whole files.
     File(Files),
-    /// Variables that the server is given while quarantined.
+    /// Variables that the server gets in quarantine.
     Env(BTreeMap<String, String>),
-    /// Arguments that the server is given while quarantined, after its own.
+    /// Arguments that the server gets in quarantine, after its own.
     Args(Vec<String>),
 }
 
-/// The rows of a step.
+/// A step with `sqlite`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rows {
     /// Glob of databases, relative to the storage root.
     pub database: String,
-    /// The table.
+    /// Name of the table.
     pub table: String,
-    /// The columns that tell rows apart; by default the primary key, else the rowid.
+    /// The columns that identify a row. Empty means the primary key, or the rowid if the table has none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub key: Vec<String>,
-    /// SQL condition that a row fulfils to be an app that is on.
+    /// SQL condition: a row that fulfils it is an app that is on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<String>,
-    /// SQL condition on the schema: the step does not exist where it is false.
+    /// SQL condition on the schema: if it is false, the step does not apply to the database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<String>,
-    /// What becomes of them.
+    /// The change to the rows.
     pub change: Change,
 }
 
-/// What becomes of rows.
+/// The change to the rows of a step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
-    /// Columns are written.
+    /// Write columns.
     Update {
-        /// Columns and their values.
+        /// Columns and their new values.
         set: BTreeMap<String, Scalar>,
-        /// Columns and SQL expressions of them.
+        /// Columns and the SQL expressions of their new values.
         expr: BTreeMap<String, String>,
     },
-    /// The rows are taken out, and remembered whole unless they are discarded.
+    /// Delete the rows. Unless `discard` is set, they are recorded, so that release inserts them again.
     Delete {
-        /// Do not bring them back.
+        /// Delete permanently.
         discard: bool,
     },
-    /// A row is put in, and taken out again at release.
+    /// Insert a row. Release deletes it.
     Insert(BTreeMap<String, Scalar>),
 }
 
-/// A value that a profile writes into a column. A boolean is SQLite's, 0 or 1.
+/// A value that a profile writes into a column.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scalar {
     /// `{ null = true }`
     Null,
-    /// Also `true` and `false`.
+    /// A whole number. `true` and `false` are 1 and 0, because SQLite has no booleans.
     Integer(i64),
     /// A number with a point.
     Real(f64),
@@ -103,52 +103,52 @@ pub enum Scalar {
     Text(String),
 }
 
-/// The nodes of a step.
+/// A step with `json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Nodes {
     /// Glob of JSON files, relative to the storage root.
     pub files: String,
-    /// JSON pointer (RFC 6901) in which a part may be `*`; the empty one is the document itself.
+    /// JSON pointer (RFC 6901) to the nodes. A part may be `*`; the empty pointer is the document itself.
     #[serde(default)]
     pub each: String,
-    /// The member that identifies a node among its like.
+    /// The member that identifies a node among its siblings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// Members and what they must be for a node to be an app that is on.
+    /// A node whose members fulfil these conditions is an app that is on.
     #[serde(default)]
     pub filter: BTreeMap<String, Condition>,
-    /// Members and what is written; `None` takes the member away.
+    /// Members and their new values. `None` removes the member.
     #[serde(with = "written")]
     pub set: BTreeMap<String, Option<serde_json::Value>>,
 }
 
-/// What a member of a node must be.
+/// A condition on a member of a node.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
-    /// Equal to this.
+    /// Equal to this value.
     Is(serde_json::Value),
-    /// One of these.
+    /// At least one of these holds.
     OneOf(Vec<Condition>),
-    /// Not there at all.
+    /// The node has no such member.
     Absent,
-    /// Text that begins so.
+    /// A string that begins with this.
     Prefix(String),
-    /// Anything else.
+    /// The condition does not hold.
     Not(Box<Condition>),
 }
 
-/// The files of a step.
+/// A step with `file`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Files {
     /// Glob, relative to the storage root.
     pub files: String,
-    /// What is left in its place; `None`: nothing.
+    /// New content of the file. `None` removes the file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
 }
 
-/// In JSON `[value]`, or `[]` for a member that is taken away: `null` is a value that may be written.
+/// Serialises a new value as `[value]`, and a removed member as `[]`, because `null` is itself a valid new value.
 mod written {
     use std::collections::BTreeMap;
 
@@ -174,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn to_write_null_is_not_to_take_away() {
+    fn writing_null_differs_from_removing_a_member() {
         let nodes = Nodes {
             files: "x.json".to_owned(),
             each: String::new(),

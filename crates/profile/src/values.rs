@@ -1,6 +1,6 @@
-//! The values of a step: what is written into a column or a member, and what a member must be.
+//! Reads the values of a step: new values of columns and JSON members, and conditions on JSON members.
 //!
-//! TOML has no null and no "not there": `{ null = true }` and, in JSON, `{ absent = true }` stand for them.
+//! TOML has neither null nor a missing value, so profiles write `{ null = true }` and, for JSON, `{ absent = true }`.
 
 use std::collections::BTreeMap;
 
@@ -16,19 +16,16 @@ use super::{
 };
 use volume::error::{Error, Result};
 
-type Found<'a> = Spanned<DeValue<'a>>;
+type SpannedValue<'a> = Spanned<DeValue<'a>>;
 
-/// What a table in `where` may say.
+/// The keys of a table in `where`.
 const CONDITIONS: [&str; 4] = ["absent", "prefix", "not", "null"];
 
-/// Columns and the values written into them.
-///
-/// # Errors
-/// `Usage` for a value that no column can have.
+/// Reads the new values of columns.
 pub fn scalars(table: &Table<'_>) -> Result<BTreeMap<String, Scalar>> {
     table.members(|key, value| {
         let wrong = |instead: &str| {
-            let what = format!("`{key}` is {}, which no column can have", describe(value.get_ref()));
+            let what = format!("`{key}` is {}, which a column cannot store", describe(value.get_ref()));
             table.source.fault(&value.span(), what, instead)
         };
         Ok(match value.get_ref() {
@@ -41,20 +38,17 @@ pub fn scalars(table: &Table<'_>) -> Result<BTreeMap<String, Scalar>> {
                 Scalar::Real(number.as_str().parse().map_err(|_| wrong("write a number, such as 1.5"))?)
             }
             DeValue::Datetime(_) => return Err(wrong("write it as text, in quotes, as the server does")),
-            DeValue::Array(_) => return Err(wrong("write a list as the text that the server keeps, in quotes")),
+            DeValue::Array(_) => return Err(wrong("write a list as the text that the server stores, in quotes")),
             DeValue::Table(members) if is_true(members, "null") => Scalar::Null,
             DeValue::Table(members) if members.contains_key("absent") => {
-                return Err(wrong("a column is always there: write { null = true } for NULL"));
+                return Err(wrong("a column is never absent: write { null = true } for NULL"));
             }
             DeValue::Table(_) => return Err(wrong("write a string, a number, true, false or { null = true }")),
         })
     })
 }
 
-/// Members and what is written into them.
-///
-/// # Errors
-/// `Usage` for a value that JSON does not have.
+/// Reads the new values of JSON members. `None` removes the member.
 pub fn members(table: &Table<'_>) -> Result<BTreeMap<String, Option<Value>>> {
     table.members(|_, value| match value.get_ref() {
         DeValue::Table(members) if is_true(members, "absent") => Ok(None),
@@ -62,38 +56,36 @@ pub fn members(table: &Table<'_>) -> Result<BTreeMap<String, Option<Value>>> {
     })
 }
 
-/// Members and what they must be.
-///
-/// # Errors
-/// `Usage` for a condition that makes no sense.
+/// Reads the conditions on JSON members.
 pub fn conditions(table: &Table<'_>) -> Result<BTreeMap<String, Condition>> {
     table.members(|_, value| condition(table.source, value))
 }
 
-fn condition(source: Source<'_>, value: &Found<'_>) -> Result<Condition> {
+fn condition(source: Source<'_>, value: &SpannedValue<'_>) -> Result<Condition> {
     match value.get_ref() {
-        // `{ not = [] }` says that something is in a list; one of nothing would never be so.
+        // An empty list is a value, not a list of alternatives, because "one of nothing" never holds. `{ not = [] }` thus
+        // selects lists with elements.
         DeValue::Array(list) if !list.is_empty() => {
-            list.iter().map(|value| one_of_a_list(source, value)).collect::<Result<_>>().map(Condition::OneOf)
+            list.iter().map(|value| alternative(source, value)).collect::<Result<_>>().map(Condition::OneOf)
         }
         DeValue::Table(members) if !members.is_empty() => operator(source, value, members),
         _ => json(source, value).map(Condition::Is),
     }
 }
 
-/// In a list of alternatives a list is a value.
-fn one_of_a_list(source: Source<'_>, value: &Found<'_>) -> Result<Condition> {
+/// Inside a list of alternatives, a list is a value.
+fn alternative(source: Source<'_>, value: &SpannedValue<'_>) -> Result<Condition> {
     match value.get_ref() {
         DeValue::Array(_) => json(source, value).map(Condition::Is),
         _ => condition(source, value),
     }
 }
 
-fn operator(source: Source<'_>, found: &Found<'_>, members: &DeTable<'_>) -> Result<Condition> {
+fn operator(source: Source<'_>, found: &SpannedValue<'_>, members: &DeTable<'_>) -> Result<Condition> {
     const EXAMPLES: &str = r#"write { absent = true }, { prefix = "…" }, { not = … } or { null = true }"#;
     let one = members.iter().next().filter(|_| members.len() == 1);
     let Some((key, value)) = one else {
-        return Err(source.fault(&found.span(), "a condition says one thing, and this one several", EXAMPLES));
+        return Err(source.fault(&found.span(), "a condition must have exactly one key", EXAMPLES));
     };
     let true_alone = |condition| match value.get_ref() {
         DeValue::Boolean(true) => Ok(condition),
@@ -105,31 +97,31 @@ fn operator(source: Source<'_>, found: &Found<'_>, members: &DeTable<'_>) -> Res
         "prefix" => match value.get_ref().as_str() {
             Some(text) => Ok(Condition::Prefix(text.to_owned())),
             None => {
-                let what = format!("`prefix` must be a string, and is {}", describe(value.get_ref()));
+                let what = format!("`prefix` must be a string, not {}", describe(value.get_ref()));
                 Err(source.fault(&value.span(), what, r#"write { prefix = "https://" }"#))
             }
         },
         "not" => condition(source, value).map(|inner| Condition::Not(Box::new(inner))),
         other => {
             let near = nearest(other, CONDITIONS.into_iter()).map(|near| format!("did you mean `{near}`? "));
-            let what = format!("`{other}` is no condition: there are {}", listed(&CONDITIONS));
+            let what = format!("`{other}` is not a condition: the conditions are {}", listed(&CONDITIONS));
             Err(source.fault(&key.span(), what, near.unwrap_or_default() + EXAMPLES))
         }
     }
 }
 
-fn json(source: Source<'_>, value: &Found<'_>) -> Result<Value> {
+fn json(source: Source<'_>, value: &SpannedValue<'_>) -> Result<Value> {
     let wrong = |what: &str, instead: &str| -> Error { source.fault(&value.span(), what, instead) };
     Ok(match value.get_ref() {
         DeValue::String(text) => Value::String(text.to_string()),
         DeValue::Boolean(is) => Value::Bool(*is),
         DeValue::Integer(number) => {
             let number = signed(number).map(Number::from).or_else(|| unsigned(number).map(Number::from));
-            Value::Number(number.ok_or_else(|| wrong("a number of more than 64 bits", "write it as text, in quotes"))?)
+            Value::Number(number.ok_or_else(|| wrong("the number exceeds 64 bits", "write it as text, in quotes"))?)
         }
         DeValue::Float(number) => {
             let number = number.as_str().parse().ok().and_then(Number::from_f64);
-            Value::Number(number.ok_or_else(|| wrong("JSON has no such number", "write one with an end"))?)
+            Value::Number(number.ok_or_else(|| wrong("JSON has no such number", "write a finite number"))?)
         }
         DeValue::Datetime(_) => {
             return Err(wrong("JSON has no dates", "write it as text, in quotes, as the server does"));
@@ -138,12 +130,12 @@ fn json(source: Source<'_>, value: &Found<'_>) -> Result<Value> {
         DeValue::Table(members) if is_true(members, "null") => Value::Null,
         DeValue::Table(members) if is_true(members, "absent") => {
             return Err(wrong(
-                "`absent` stands for a member, not for a part of its value",
-                "leave out what is not to be there",
+                "`absent` can only stand for a whole member, not for a part of its value",
+                "leave the part out of the value",
             ));
         }
         DeValue::Table(members) => {
-            let member = |(key, value): (&Spanned<_>, &Found<'_>)| {
+            let member = |(key, value): (&Spanned<_>, &SpannedValue<'_>)| {
                 Ok((std::borrow::Cow::to_string(key.get_ref()), json(source, value)?))
             };
             Value::Object(members.iter().map(member).collect::<Result<Map<_, _>>>()?)

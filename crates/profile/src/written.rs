@@ -1,10 +1,11 @@
-//! A profile as it is written: TOML text, read strictly. `docs/profiles.md` describes the format.
+//! Reads a profile strictly: `name`, `prefix`, `apps`, `[state]`, `[health]` and, through `quarantine.rs`, the steps.
+//! `docs/profiles.md` describes the format.
 
 use std::path::Path;
 
 use super::{
     Apps, DEFAULT_PREFIX, Health, Profile, discovery,
-    document::{Place, Source, Table},
+    document::{Source, Span, Table},
     quarantine,
     step::Step,
 };
@@ -19,32 +20,30 @@ const KEYS: [&str; 6] = ["name", "prefix", "apps", "state", "health", "quarantin
 const STATE: [&str; 3] = ["sqlite", "files", "exclude"];
 const HEALTH: [&str; 3] = ["http", "tcp", "alive"];
 
-/// A file name has room for so much beside the time.
+/// In bytes, so that the time and the suffix still fit into a file name.
 const LONGEST_PREFIX: usize = 64;
 
-/// What a profile says of itself, whatever the volume.
+/// A validated profile, not yet combined with a volume.
 #[derive(Debug, Clone)]
 pub struct Written {
-    /// Its name.
+    /// Name of the server.
     pub name: String,
-    /// What the names of backup files begin with.
+    /// Prefix of the file names of scheduled backups.
     pub prefix: String,
-    /// Its stores; `None` where it leaves that to discovery.
+    /// The stores. `None` if the profile has no `[state]`, which means discovery.
     pub state: Option<Scope>,
+    /// For each database that is named without a wildcard: the error if the globs turn out to exclude it.
     if_excluded: Vec<(RelPath, Error)>,
-    /// When its server counts as healthy.
+    /// The health check, if the profile has one.
     pub health: Option<Health>,
-    /// What its apps are.
+    /// Whether the profile lists the apps.
     pub apps: Apps,
-    /// What switches them off.
+    /// The steps that switch apps off.
     pub steps: Vec<Step>,
 }
 
 impl Written {
-    /// Reads the text; `called` is what an error calls it.
-    ///
-    /// # Errors
-    /// `Usage`, with line, key and remedy, for whatever is not as the format has it.
+    /// Parses a profile. `called` names it in errors, which contain line, key and a suggestion.
     pub fn parse(text: &str, called: &str) -> Result<Self> {
         let source = Source { name: called, text: text.strip_prefix('\u{feff}').unwrap_or(text) };
         let document = source.parse()?;
@@ -63,10 +62,8 @@ impl Written {
         })
     }
 
-    /// Refuses a profile that names a database which it also excludes. Only a caller that can match globs can ask this.
-    ///
-    /// # Errors
-    /// `Usage`, with the line that names the database.
+    /// Refuses a profile that names a database and also excludes it. The caller provides the matching, because this crate
+    /// cannot match globs.
     pub fn refuse_excluded(&self, excludes: impl Fn(&RelPath) -> bool) -> Result<()> {
         match self.if_excluded.iter().find(|(path, _)| excludes(path)) {
             Some((_, error)) => Err(error.clone()),
@@ -74,10 +71,7 @@ impl Written {
         }
     }
 
-    /// The profile of the volume mounted at `root`.
-    ///
-    /// # Errors
-    /// Where discovery decides what its state is, and `.moorlineignore` makes no sense.
+    /// The profile for the volume that is mounted at `root`. Reads `.moorlineignore` if the profile has no `[state]`.
     pub fn on(self, root: &Path) -> Result<Profile> {
         let scope = self.state.map_or_else(|| discovery::discovered(root), Ok)?;
         let Self { name, prefix, health, apps, steps, .. } = self;
@@ -85,12 +79,12 @@ impl Written {
     }
 }
 
-/// Where a key stands that does not stand at the top.
+/// The hint for a key at the top level that belongs into another table.
 fn belongs(key: &str) -> Option<String> {
     if STATE.contains(&key) {
-        return Some(format!("`{key}` stands below a line [state]; in a step, below [[quarantine]]"));
+        return Some(format!("write `{key}` below a line [state]; in a step, below [[quarantine]]"));
     }
-    HEALTH.contains(&key).then(|| format!("`{key}` stands below a line [health]"))
+    HEALTH.contains(&key).then(|| format!("write `{key}` below a line [health]"))
 }
 
 fn name(top: &Table<'_>) -> Result<String> {
@@ -98,7 +92,8 @@ fn name(top: &Table<'_>) -> Result<String> {
     match name.trim() == name && !name.chars().any(char::is_control) {
         true => Ok(name.to_owned()),
         false => {
-            Err(top.fault("name", "has spaces around it or control characters in it", "write name = \"my-server\""))
+            let what = "begins or ends with a space or contains control characters";
+            Err(top.fault("name", what, "write name = \"my-server\""))
         }
     }
 }
@@ -109,8 +104,8 @@ fn prefix(top: &Table<'_>) -> Result<String> {
     match plain && prefix.len() <= LONGEST_PREFIX {
         true => Ok(prefix.to_owned()),
         false => {
-            let what = format!("is {prefix:?}, and the names of backup files cannot begin so");
-            Err(top.fault("prefix", what, format!("use a-z, 0-9 and -, at most {LONGEST_PREFIX} of them")))
+            let what = format!("is {prefix:?}, which cannot be the prefix of backup files");
+            Err(top.fault("prefix", what, format!("use a-z, 0-9 and -, at most {LONGEST_PREFIX} characters")))
         }
     }
 }
@@ -122,61 +117,61 @@ fn apps(top: &Table<'_>) -> Result<Apps> {
         (Some("none"), false) => Ok(Apps::None),
         (Some("none"), true) => Err(top.fault(
             "apps",
-            "is \"none\", and there are steps of quarantine",
-            "leave one of them out: `apps = \"none\"` says that the server does nothing on the outside",
+            "is \"none\", but the profile has [[quarantine]] steps",
+            "remove either: `apps = \"none\"` means that the server does not act on the outside",
         )),
         (Some(other), _) => Err(top.fault(
             "apps",
-            format!("is {other:?}, and can only be \"none\""),
-            "write apps = \"none\" where the server has no apps; where it has some, write a [[quarantine]] for each kind",
+            format!("is {other:?}, but can only be \"none\""),
+            "write apps = \"none\" if the server has no apps; otherwise write a [[quarantine]] for each kind of app",
         )),
     }
 }
 
-/// The globs, and for each database that is named the error to report if `exclude` leaves it out.
+/// Reads `[state]`. Also returns, for each database that is named without a wildcard, the error if `exclude` matches it.
 fn scope(state: &Table<'_>) -> Result<(Scope, Vec<(RelPath, Error)>)> {
     state.only(&STATE, |_| None)?;
-    let globs = |key: &str, example: &str| -> Result<Vec<(String, Place)>> {
+    let globs = |key: &str, example: &str| -> Result<Vec<(String, Span)>> {
         let found = state.texts(key, example)?.unwrap_or_default();
-        Ok(found.into_iter().map(|(glob, place)| (glob.to_owned(), place)).collect())
+        Ok(found.into_iter().map(|(glob, span)| (glob.to_owned(), span)).collect())
     };
-    let texts = |globs: &[(String, Place)]| globs.iter().map(|(glob, _)| glob.clone()).collect();
+    let texts = |globs: &[(String, Span)]| globs.iter().map(|(glob, _)| glob.clone()).collect();
     let sqlite = globs("sqlite", "[\"app.db\"]")?;
     let files = globs("files", "[\"config.yaml\", \"keys/**\"]")?;
     let exclude = globs("exclude", "[\"cache/**\"]")?;
     for (key, globs) in [("sqlite", &sqlite), ("files", &files), ("exclude", &exclude)] {
-        globs.iter().try_for_each(|(glob, place)| makes_sense(state, key, glob, place))?;
+        globs.iter().try_for_each(|(glob, span)| check_glob(state, key, glob, span))?;
     }
     if sqlite.is_empty() && files.is_empty() {
         return Err(state.wrong(
             "[state] has neither `sqlite` nor `files`, so nothing would be backed up",
-            "name what the state is, such as files = [\"**\"], or leave [state] out: everything is the state then, less \
-             what .moorlineignore leaves out",
+            "name the state, such as files = [\"**\"], or leave [state] out: then everything is state, except the files \
+             that .moorlineignore excludes",
         ));
     }
     let scope = Scope { sqlite: texts(&sqlite), files: texts(&files), exclude: texts(&exclude), ..Scope::default() };
-    let named = sqlite.iter().filter_map(|(glob, place)| {
+    let named = sqlite.iter().filter_map(|(glob, span)| {
         let path = plain(glob)?;
-        let what = format!("`sqlite` names {path}, which `exclude` leaves out, or which is moorline's own");
-        Some((path, state.source.fault(place, what, "take it out of one of them: `exclude` wins")))
+        let what = format!("`sqlite` names {path}, but `exclude` matches it, or it is moorline's own");
+        Some((path, state.source.fault(span, what, "remove it from one of them: `exclude` wins")))
     });
     Ok((scope, named.collect()))
 }
 
-fn makes_sense(state: &Table<'_>, key: &str, glob: &str, place: &Place) -> Result<()> {
+fn check_glob(state: &Table<'_>, key: &str, glob: &str, span: &Span) -> Result<()> {
     let one = || vec![glob.to_owned()];
     let alone = match key {
         "sqlite" => Scope { sqlite: one(), ..Scope::default() },
         "files" => Scope { files: one(), ..Scope::default() },
         _ => Scope { exclude: one(), ..Scope::default() },
     };
-    let instead = "write a path relative to the storage root; * and ? stand for what is not a /, ** for all";
+    let instead = "write a path relative to the storage root; * and ? match everything except a /, ** also matches a /";
     if let Err(error) = alone.check_globs() {
-        return Err(state.source.fault(place, error.message(), instead));
+        return Err(state.source.fault(span, error.message(), instead));
     }
     match is_own_glob(glob) && key != "exclude" {
         true => {
-            Err(state.source.fault(place, format!("`{key}` names {glob}, which is never part of a backup"), instead))
+            Err(state.source.fault(span, format!("`{key}` names {glob}, which is never part of a backup"), instead))
         }
         false => Ok(()),
     }
@@ -190,17 +185,17 @@ fn health(top: &Table<'_>) -> Result<Option<Health>> {
     health.only(&HEALTH, |_| None)?;
     let given = health.keys();
     let [(key, _)] = given.as_slice() else {
-        let what = if given.is_empty() { "[health] says nothing" } else { "[health] says more than one thing" };
+        let what = if given.is_empty() { "[health] is empty" } else { "[health] has more than one check" };
         return Err(health.wrong(what, format!("write one of {EXAMPLE}")));
     };
     let Some(text) = health.text(key, EXAMPLE)? else { return Ok(None) };
     if *key == "http" && !text.starts_with("http") {
-        return Err(health.fault(key, "is no URL", format!("write {EXAMPLE}")));
+        return Err(health.fault(key, "is not a URL", format!("write {EXAMPLE}")));
     }
-    // As --health has it.
+    // The syntax of `--health`.
     let check = if *key == "http" { text.to_owned() } else { format!("{key}:{text}") };
     Health::parse(&check).map(Some).map_err(|error| {
-        let what = format!("is no health check: {}", error.message());
+        let what = format!("is not a health check: {}", error.message());
         health.fault(key, what, error.advice().map_or_else(|| format!("write {EXAMPLE}"), str::to_owned))
     })
 }

@@ -90,7 +90,7 @@ fn the_image_may_bring_a_profile_along() {
 fn a_profile_that_is_not_there_is_refused() {
     let data = Data::with_state();
     data.moorline(&["backup", "--profile", "nodered"])
-        .fails(2, &["no profile called \"nodered\"", "did you mean node-red?"]);
+        .fails(2, &["no built-in profile is called \"nodered\"", "did you mean node-red?"]);
     data.moorline(&["backup", "--profile", "/no/such.toml"]).fails(2, &["cannot read the profile /no/such.toml"]);
     data.moorline(&["backup", "--profile", argument(data.root())]).fails(2, &["cannot read the profile"]);
     data.moorline(&["restore", "-y", "--from-latest", "--profile", "x.toml"]).fails(2, &["x.toml"]);

@@ -8,7 +8,7 @@ use crate::fixture::{Data, argument};
 type Fault<'a> = (&'a str, usize, &'a str, &'a str);
 
 #[track_caller]
-fn all_are_told(faults: &[Fault<'_>]) {
+fn all_are_reported(faults: &[Fault<'_>]) {
     let data = Data::empty();
     let path = data.path("p.toml");
     for (text, line, said, instead) in faults {
@@ -25,20 +25,20 @@ fn all_are_told(faults: &[Fault<'_>]) {
 
 /// With what every step needs in front of it.
 #[track_caller]
-fn all_steps_are_told(faults: &[Fault<'_>]) {
+fn all_steps_are_reported(faults: &[Fault<'_>]) {
     let whole = faults.iter().map(|(step, line, said, instead)| {
         (format!("name = 'x'\n[[quarantine]]\nname = 'step'\n{step}"), line + 3, *said, *instead)
     });
     let whole: Vec<_> = whole.collect();
-    all_are_told(
+    all_are_reported(
         &whole.iter().map(|(text, line, said, instead)| (&**text, *line, *said, *instead)).collect::<Vec<_>>(),
     );
 }
 
 #[test]
 fn what_is_no_toml_is_told_by_its_line() {
-    all_are_told(&[
-        ("name = 'x'\nprefix = x\n", 2, "is not TOML", "strings stand in quotes"),
+    all_are_reported(&[
+        ("name = 'x'\nprefix = x\n", 2, "is not TOML", "put strings in quotes"),
         ("name = 'x'\nname = 'y'\n", 2, "is not TOML: duplicate key", ""),
         ("name = 'x'\n[state\n", 2, "is not TOML", ""),
         ("name = 'x'\n\n[a.b]\nc = {x = 1", 4, "is not TOML", ""),
@@ -55,55 +55,55 @@ fn what_is_no_toml_is_told_by_its_line() {
 
 #[test]
 fn unknown_keys_are_told_with_the_nearest() {
-    all_are_told(&[
-        ("nam = 'x'\n", 1, "`nam` is no key of a profile", "did you mean `name`?"),
+    all_are_reported(&[
+        ("nam = 'x'\n", 1, "`nam` is not a key of a profile", "did you mean `name`?"),
         (
             "name = 'x'\nversion = 2\n",
             2,
-            "`version` is no key",
+            "`version` is not a key",
             "`name`, `prefix`, `apps`, `state`, `health`, `quarantine`",
         ),
-        ("name = 'x'\nfiles = ['a']\n", 2, "`files` is no key", "stands below a line [state]"),
-        ("name = 'x'\nhttp = 'http://h/'\n", 2, "`http` is no key", "stands below a line [health]"),
+        ("name = 'x'\nfiles = ['a']\n", 2, "`files` is not a key", "below a line [state]"),
+        ("name = 'x'\nhttp = 'http://h/'\n", 2, "`http` is not a key", "below a line [health]"),
         (
             "name = 'x'\n[state]\nfiles = ['a']\nexlude = ['b']\n",
             4,
-            "`exlude` is no key of [state]",
+            "`exlude` is not a key of [state]",
             "did you mean `exclude`?",
         ),
-        ("name = 'x'\n[health]\nurl = 'http://h/'\n", 3, "`url` is no key of [health]", "`http`, `tcp`, `alive`"),
-        ("name = 'x'\n[stat]\nfiles = ['a']\n", 2, "`stat` is no key", "did you mean `state`?"),
+        ("name = 'x'\n[health]\nurl = 'http://h/'\n", 3, "`url` is not a key of [health]", "`http`, `tcp`, `alive`"),
+        ("name = 'x'\n[stat]\nfiles = ['a']\n", 2, "`stat` is not a key", "did you mean `state`?"),
     ]);
-    all_steps_are_told(&[
+    all_steps_are_reported(&[
         (
             "sqlite = 'a.db'\ntabel = 't'\nset = {a = 1}\n",
             2,
-            "`tabel` is no key of a step with `sqlite`",
+            "`tabel` is not a key of a step with `sqlite`",
             "did you mean `table`?",
         ),
         (
             "json = 'a.json'\nset = {a = 1}\ntable = 't'\n",
             3,
-            "`table` is no key of a step with `json`",
+            "`table` is not a key of a step with `json`",
             "`table` goes with `sqlite`",
         ),
         (
             "file = 'a'\nwhere = 'x'\n",
             2,
-            "`where` is no key of a step with `file`",
+            "`where` is not a key of a step with `file`",
             "`where` goes with `sqlite`, `json`",
         ),
         (
             "json = 'a.json'\nwhen = '1'\nset = {a = 1}\n",
             2,
-            "`when` is no key of a step with `json`",
+            "`when` is not a key of a step with `json`",
             "`when` goes with `sqlite`",
         ),
-        ("sqlit = 'a.db'\n", 1, "`sqlit` is no key", "did you mean `sqlite`?"),
+        ("sqlit = 'a.db'\n", 1, "`sqlit` is not a key", "did you mean `sqlite`?"),
         (
             "json = 'a'\nset = {a = 1}\nwhere = {b = {prefx = 'x'}}\n",
             3,
-            "`prefx` is no condition",
+            "`prefx` is not a condition",
             "did you mean `prefix`?",
         ),
     ]);
@@ -111,69 +111,69 @@ fn unknown_keys_are_told_with_the_nearest() {
 
 #[test]
 fn wrong_types_are_told() {
-    all_are_told(&[
-        ("name = 5\n", 1, "`name` must be a string, and is a number", "name = \"my-server\""),
+    all_are_reported(&[
+        ("name = 5\n", 1, "`name` must be a string, not a number", "name = \"my-server\""),
         ("name = ''\n", 1, "`name` is empty", "name = "),
-        ("name = \"a\\nb\"\n", 1, "`name` has", ""),
+        ("name = \"a\\nb\"\n", 1, "`name` begins or ends", ""),
         ("prefix = 'x'\n", 1, "a profile needs `name`", "name = \"my-server\""),
-        ("name = 'x'\nstate = 'all'\n", 2, "`state` must be a table, and is a string", "[state]"),
+        ("name = 'x'\nstate = 'all'\n", 2, "`state` must be a table, not a string", "[state]"),
         (
             "name = 'x'\n[state]\nsqlite = 'a.db'\n",
             3,
-            "`sqlite` must be a list of strings, and is a string",
+            "`sqlite` must be a list of strings, not a string",
             "[\"app.db\"]",
         ),
-        ("name = 'x'\n[state]\nfiles = ['a',\n  5]\n", 4, "`files` is a list of strings, and a number is in it", ""),
-        ("name = 'x'\n[quarantine]\nname = 'y'\n", 2, "`quarantine` is a list of tables", "[[quarantine]]"),
-        ("name = 'x'\nquarantine = [1]\n", 2, "`quarantine` is a list of tables", "[[quarantine]]"),
-        ("name = 'x'\n[health]\nalive = 30\n", 3, "`alive` must be a string, and is a number", "alive = \"30s\""),
+        ("name = 'x'\n[state]\nfiles = ['a',\n  5]\n", 4, "`files` must be a list of strings, but contains a number", ""),
+        ("name = 'x'\n[quarantine]\nname = 'y'\n", 2, "`quarantine` must be a list of tables", "[[quarantine]]"),
+        ("name = 'x'\nquarantine = [1]\n", 2, "`quarantine` must be a list of tables", "[[quarantine]]"),
+        ("name = 'x'\n[health]\nalive = 30\n", 3, "`alive` must be a string, not a number", "alive = \"30s\""),
     ]);
-    all_steps_are_told(&[
-        ("sqlite = ['a.db']\ntable = 't'\nset = {a = 1}\n", 1, "`sqlite` must be a string, and is a list", ""),
+    all_steps_are_reported(&[
+        ("sqlite = ['a.db']\ntable = 't'\nset = {a = 1}\n", 1, "`sqlite` must be a string, not a list", ""),
         (
             "sqlite = 'a.db'\ntable = 't'\nset = 'a = 1'\n",
             3,
-            "`set` must be a table, and is a string",
+            "`set` must be a table, not a string",
             "{ enabled = false }",
         ),
         (
             "sqlite = 'a.db'\ntable = 't'\nwhere = {a = 1}\nset = {a = 1}\n",
             3,
-            "`where` must be a string, and is a table",
+            "`where` must be a string, not a table",
             "\"enabled = 1\"",
         ),
         (
             "json = 'a'\nwhere = 'a = 1'\nset = {a = 1}\n",
             2,
-            "`where` must be a table, and is a string",
+            "`where` must be a table, not a string",
             "{ enabled = true }",
         ),
-        ("sqlite = 'a.db'\ntable = 't'\nexpr = {a = 1}\n", 3, "`a` must be a string, and is a number", ""),
+        ("sqlite = 'a.db'\ntable = 't'\nexpr = {a = 1}\n", 3, "`a` must be a string, not a number", ""),
         (
             "sqlite = 'a.db'\ntable = 't'\nkey = 5\nset = {a = 1}\n",
             3,
-            "`key` must be a string, and is a number",
+            "`key` must be a string, not a number",
             "\"id\"",
         ),
-        ("json = 'a'\nkey = ['a', 'b']\nset = {c = 1}\n", 2, "`key` must be a string, and is a list", "\"id\""),
-        ("json = 'a'\noptional = 'yes'\nset = {c = 1}\n", 2, "`optional` must be true or false, and is a string", ""),
-        ("sqlite = 'a.db'\ntable = 't'\nset = {a = [1]}\n", 3, "`a` is a list, which no column can have", "in quotes"),
+        ("json = 'a'\nkey = ['a', 'b']\nset = {c = 1}\n", 2, "`key` must be a string, not a list", "\"id\""),
+        ("json = 'a'\noptional = 'yes'\nset = {c = 1}\n", 2, "`optional` must be true or false, not a string", ""),
+        ("sqlite = 'a.db'\ntable = 't'\nset = {a = [1]}\n", 3, "`a` is a list, which a column cannot store", "in quotes"),
         (
             "sqlite = 'a.db'\ntable = 't'\nset = {a = 2020-01-01}\n",
             3,
-            "`a` is a date, which no column can have",
+            "`a` is a date, which a column cannot store",
             "as text, in quotes",
         ),
-        ("sqlite = 'a.db'\ntable = 't'\nset = {a = {absent = true}}\n", 3, "no column can have", "{ null = true }"),
-        ("sqlite = 'a.db'\ntable = 't'\nset = {a = {null = false}}\n", 3, "no column can have", "{ null = true }"),
-        ("sqlite = 'a.db'\ntable = 't'\nset = {a = 9223372036854775808}\n", 3, "no column can have", "64 bits"),
+        ("sqlite = 'a.db'\ntable = 't'\nset = {a = {absent = true}}\n", 3, "a column cannot store", "{ null = true }"),
+        ("sqlite = 'a.db'\ntable = 't'\nset = {a = {null = false}}\n", 3, "a column cannot store", "{ null = true }"),
+        ("sqlite = 'a.db'\ntable = 't'\nset = {a = 9223372036854775808}\n", 3, "a column cannot store", "64 bits"),
         ("json = 'a'\nset = {a = 2020-01-01}\n", 2, "JSON has no dates", "in quotes"),
         ("json = 'a'\nset = {a = inf}\n", 2, "JSON has no such number", ""),
-        ("json = 'a'\nset = {a = {b = {absent = true}}}\n", 2, "`absent` stands for a member", "leave out"),
+        ("json = 'a'\nset = {a = {b = {absent = true}}}\n", 2, "`absent` can only stand for a whole member", "leave the part out"),
         (
             "json = 'a'\nset = {a = 1}\nwhere = {b = {prefix = 5}}\n",
             3,
-            "`prefix` must be a string, and is a number",
+            "`prefix` must be a string, not a number",
             "",
         ),
         (
@@ -185,23 +185,23 @@ fn wrong_types_are_told() {
         (
             "json = 'a'\nset = {a = 1}\nwhere = {b = {absent = true, not = 1}}\n",
             3,
-            "says one thing",
+            "exactly one key",
             "{ absent = true }",
         ),
-        ("env = ['A=1']\n", 1, "`env` must be a table, and is a list", "{ SAFE_MODE = \"1\" }"),
-        ("env = {A = 1}\n", 1, "`A` must be a string, and is a number", "in quotes"),
+        ("env = ['A=1']\n", 1, "`env` must be a table, not a list", "{ SAFE_MODE = \"1\" }"),
+        ("env = {A = 1}\n", 1, "`A` must be a string, not a number", "in quotes"),
         ("env = {MOORLINE_STORAGE = '/x'}\n", 1, "`MOORLINE_STORAGE` is moorline's own variable", ""),
-        ("file = 'Init/x'\n", 1, "`file` is \"Init/x\", and that is never part of a backup", ""),
-        ("env = {'A=B' = '1'}\n", 1, "`A=B` is no name of a variable", ""),
-        ("args = '--safe'\n", 1, "`args` must be a list of strings, and is a string", "[\"--safe-mode\"]"),
-        ("args = [\"a\\u0000b\"]\n", 1, "`args` has a NUL in it", ""),
-        ("file = 'a'\ncontent = 5\n", 2, "`content` must be a string, and is a number", ""),
+        ("file = 'Init/x'\n", 1, "`file` is \"Init/x\", which is never part of a backup", ""),
+        ("env = {'A=B' = '1'}\n", 1, "`A=B` is not a valid name of a variable", ""),
+        ("args = '--safe'\n", 1, "`args` must be a list of strings, not a string", "[\"--safe-mode\"]"),
+        ("args = [\"a\\u0000b\"]\n", 1, "`args` contains a NUL", ""),
+        ("file = 'a'\ncontent = 5\n", 2, "`content` must be a string, not a number", ""),
     ]);
 }
 
 #[test]
 fn a_key_without_its_companion_and_a_step_without_a_deed_are_told() {
-    all_steps_are_told(&[
+    all_steps_are_reported(&[
         ("table = 't'\nset = {a = 1}\n", 1, "`table` needs `sqlite`", "sqlite = \"app.db\""),
         ("each = '/*'\nset = {a = 1}\n", 1, "`each` needs `json`", "json = \"config.json\""),
         ("content = ''\n", 1, "`content` needs `file`", "file = "),
@@ -212,7 +212,7 @@ fn a_key_without_its_companion_and_a_step_without_a_deed_are_told() {
             "sqlite = \"app.db\" or json = \"config.json\"",
         ),
     ]);
-    all_are_told(&[
+    all_are_reported(&[
         ("name = 'x'\n[[quarantine]]\nname = 's'\n", 2, "the step does nothing", "sqlite = \"app.db\""),
         (
             "name = 'x'\n[[quarantine]]\nsqlite = 'a.db'\ntable = 't'\nset = {a = 1}\n",
@@ -234,14 +234,14 @@ fn a_key_without_its_companion_and_a_step_without_a_deed_are_told() {
         ),
         ("name = 'x'\n[[quarantine]]\nname = 's'\njson = 'a'\n", 2, "needs `set`", "set = { enabled = false }"),
         ("name = 'x'\n[state]\nexclude = ['a']\n", 2, "neither `sqlite` nor `files`", "leave [state] out"),
-        ("name = 'x'\n[health]\n", 2, "[health] says nothing", "write one of http ="),
+        ("name = 'x'\n[health]\n", 2, "[health] is empty", "write one of http ="),
     ]);
-    all_steps_are_told(&[
+    all_steps_are_reported(&[
         ("sqlite = 'a.db'\ntable = 't'\nset = {}\n", 3, "`set` sets no column", "set = { enabled = false }"),
         ("sqlite = 'a.db'\ntable = 't'\ninsert = {}\n", 3, "`insert` gives no column a value", "insert = {"),
         ("json = 'a'\nset = {}\n", 2, "`set` sets no member", ""),
         ("env = {}\n", 1, "`env` sets no variable", ""),
-        ("args = []\n", 1, "`args` gives no argument", ""),
+        ("args = []\n", 1, "`args` has no argument", ""),
         ("sqlite = 'a.db'\ntable = 't'\nkey = []\nset = {a = 1}\n", 3, "`key` names nothing", "leave it out"),
         ("sqlite = 'a.db'\ntable = 't'\ndelete = false\n", 3, "`delete` is false", "delete = true"),
     ]);
@@ -249,35 +249,35 @@ fn a_key_without_its_companion_and_a_step_without_a_deed_are_told() {
 
 #[test]
 fn contradictions_are_told() {
-    all_are_told(&[
+    all_are_reported(&[
         (
             "name = 'x'\napps = 'none'\n[[quarantine]]\nname = 's'\nargs = ['a']\n",
             2,
-            "`apps` is \"none\", and there are steps",
+            "`apps` is \"none\", but the profile has",
             "",
         ),
-        ("name = 'x'\napps = 'all'\n", 2, "`apps` is \"all\", and can only be \"none\"", "apps = \"none\""),
-        ("name = 'x'\n[health]\nhttp = 'http://h/'\ntcp = 'h:1'\n", 2, "[health] says more than one thing", "one of"),
+        ("name = 'x'\napps = 'all'\n", 2, "`apps` is \"all\", but can only be \"none\"", "apps = \"none\""),
+        ("name = 'x'\n[health]\nhttp = 'http://h/'\ntcp = 'h:1'\n", 2, "[health] has more than one check", "one of"),
         (
             "name = 'x'\n[[quarantine]]\nname = 's'\nargs = ['a']\n[[quarantine]]\nname = 's'\nargs = ['b']\n",
             6,
-            "`name` is \"s\", as that of a step before it",
-            "a name of its own",
+            "`name` is \"s\", which an earlier step already uses",
+            "its own name",
         ),
         (
             "name = 'x'\n[state]\nsqlite = ['a.db']\nexclude = ['*.db']\n",
             3,
-            "`sqlite` names a.db, which `exclude` leaves out",
+            "`sqlite` names a.db, but `exclude` matches it",
             "`exclude` wins",
         ),
         (
             "name = 'x'\n[[quarantine]]\nname = 's'\nat = 'release'\nsqlite = 'a.db'\ntable = 't'\ndelete = true\n",
             2,
-            "none switches anything off",
+            "no step switches anything off",
             "apps = \"none\"",
         ),
     ]);
-    all_steps_are_told(&[
+    all_steps_are_reported(&[
         (
             "sqlite = 'a.db'\ntable = 't'\nset = {a = 1}\ndelete = true\n",
             4,
@@ -293,7 +293,7 @@ fn contradictions_are_told() {
         (
             "sqlite = 'a.db'\ntable = 't'\ninsert = {a = 1}\nwhere = '1'\n",
             4,
-            "`where` says which rows change",
+            "`where` selects rows to change",
             "leave `where` out",
         ),
         (
@@ -312,19 +312,19 @@ fn contradictions_are_told() {
             "sqlite = 'a.db'\ntable = 't'\nkey = ['a', 'b']\nset = {b = 1}\n",
             3,
             "`key` is `b`, which the step changes",
-            "stay as they are",
+            "the step does not change",
         ),
-        ("json = 'a.json'\nkey = 'b'\nset = {b = 1}\n", 2, "`key` is `b`, which the step changes", "stays as it is"),
-        ("json = 'a.json'\nfile = 'b'\nset = {b = 1}\n", 2, "`file` stands in a step that has `json`", "two steps"),
+        ("json = 'a.json'\nkey = 'b'\nset = {b = 1}\n", 2, "`key` is `b`, which the step changes", "the step does not change"),
+        ("json = 'a.json'\nfile = 'b'\nset = {b = 1}\n", 2, "`file` cannot be in a step with `json`", "two steps"),
         ("env = {A = '1'}\nat = 'release'\n", 2, "`at` cannot be \"release\" in a step with `env`", "leave `at` out"),
         ("args = ['a']\nat = 'release'\n", 2, "`at` cannot be \"release\" in a step with `args`", "leave `at` out"),
-        ("file = 'a'\nat = 'start'\n", 2, "`at` is \"start\", and there is no such moment", "at = \"release\""),
+        ("file = 'a'\nat = 'start'\n", 2, "`at` is \"start\", but can only be", "at = \"release\""),
     ]);
 }
 
 #[test]
-fn globs_pointers_prefixes_and_checks_that_make_no_sense_are_told() {
-    all_are_told(&[
+fn globs_pointers_prefixes_and_checks_that_are_invalid_are_reported() {
+    all_are_reported(&[
         ("name = 'x'\nprefix = 'Up'\n", 2, "`prefix` is \"Up\"", "a-z, 0-9 and -"),
         ("name = 'x'\nprefix = 'a_b'\n", 2, "`prefix` is \"a_b\"", "a-z, 0-9 and -"),
         ("name = 'x'\nprefix = ''\n", 2, "`prefix` is empty", "prefix = \"my-server\""),
@@ -348,25 +348,25 @@ fn globs_pointers_prefixes_and_checks_that_make_no_sense_are_told() {
             "`files` names .moorline/**, which is never part of a backup",
             "",
         ),
-        ("name = 'x'\n[health]\nhttp = 'https://h/'\n", 3, "`http` is no health check", "plain http:// address"),
-        ("name = 'x'\n[health]\nhttp = 'tcp:h:1'\n", 3, "`http` is no URL", "http = \"http://127.0.0.1:8080/health\""),
-        ("name = 'x'\n[health]\ntcp = '8008'\n", 3, "`tcp` is no health check", "tcp = \"127.0.0.1:8080\""),
-        ("name = 'x'\n[health]\nalive = 'soon'\n", 3, "`alive` is no health check", "alive = \"30s\""),
+        ("name = 'x'\n[health]\nhttp = 'https://h/'\n", 3, "`http` is not a health check", "plain http:// address"),
+        ("name = 'x'\n[health]\nhttp = 'tcp:h:1'\n", 3, "`http` is not a URL", "http = \"http://127.0.0.1:8080/health\""),
+        ("name = 'x'\n[health]\ntcp = '8008'\n", 3, "`tcp` is not a health check", "tcp = \"127.0.0.1:8080\""),
+        ("name = 'x'\n[health]\nalive = 'soon'\n", 3, "`alive` is not a health check", "alive = \"30s\""),
     ]);
-    all_steps_are_told(&[
+    all_steps_are_reported(&[
         (
             "sqlite = '/a.db'\ntable = 't'\nset = {a = 1}\n",
             1,
-            "`sqlite` makes no sense",
+            "`sqlite` is invalid",
             "relative to the storage root",
         ),
-        ("json = 'a['\nset = {a = 1}\n", 1, "`json` makes no sense", "relative"),
+        ("json = 'a['\nset = {a = 1}\n", 1, "`json` is invalid", "relative"),
         (
             "json = 'a'\neach = 'hooks/*'\nset = {a = 1}\n",
             2,
-            "`each` is \"hooks/*\", and a JSON pointer begins with a /",
+            "`each` is \"hooks/*\", but a JSON pointer begins with a /",
             "/hooks/*",
         ),
-        ("json = 'a'\neach = '/a~2b'\nset = {a = 1}\n", 2, "in which a ~ is not ~0 or ~1", "~ is ~0"),
+        ("json = 'a'\neach = '/a~2b'\nset = {a = 1}\n", 2, "a ~ that is neither ~0 nor ~1", "~ is ~0"),
     ]);
 }

@@ -53,7 +53,7 @@ fn a_built_in_profile_is_shown_as_a_file_that_works_as_well() {
         let shown = data.moorline(&["profile", "show", "--json", name]).json();
         assert_eq!((&shown["name"], shown["text"].as_str().map(str::trim_end)), (&json!(name), Some(text.trim_end())));
     }
-    data.moorline(&["profile", "show", "sinapse"]).fails(2, &["no profile called", "did you mean synapse?"]);
+    data.moorline(&["profile", "show", "sinapse"]).fails(2, &["no built-in profile is called", "did you mean synapse?"]);
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn a_profile_that_makes_no_sense_starts_nothing_and_status_says_so() {
     volume.script("1", "echo ran");
     let end = volume.run(["/bin/echo", "up"]).env("MOORLINE_PROFILE", volume.beside("p.toml")).wait();
     assert_eq!((end.code, end.out.as_str()), (2, ""), "{end}");
-    assert!(end.err.contains("line 3: `tpc` is no key of [health]") && !end.err.contains("ran"), "{end}");
+    assert!(end.err.contains("line 3: `tpc` is not a key of [health]") && !end.err.contains("ran"), "{end}");
     let start = volume.moorline(["status", "--json"]).not_pid_1();
     let end = start.env("MOORLINE_PROFILE", volume.beside("p.toml")).wait();
     assert_eq!(end.code, 0, "{end}");

@@ -86,7 +86,7 @@ impl Child {
             .clone()
             .with("MOORLINE_STORAGE", console.volume.root())
             .with(PROGRESS_FD, writer.as_raw_fd().to_string());
-        if let Some(profile) = console.profile.told() {
+        if let Some(profile) = console.profile.variable_value() {
             environment = environment.with(choice::VARIABLE, profile);
         }
         let private = private_arguments(arguments).map_err(failed)?;
