@@ -1,22 +1,22 @@
-//! The command line of `moorline`. It carries out `run`, `init`, `health` and `shell` itself and becomes the engine for
+//! The command line of `moorline`. It carries out `run`, `init`, `health` and `shell` itself and executes the engine for
 //! every other command.
 //!
-//! stdout carries the answer only; everything else goes to stderr. `docs/cli.md` is the contract.
+//! Only results go to stdout; everything else goes to stderr. `docs/cli.md` is the contract.
 
-pub mod after_start;
-pub mod bare;
+mod after_start;
+mod bare;
 pub mod container;
 pub mod engine;
 pub mod environment;
-pub mod health;
-pub mod init;
+mod health;
+mod init;
 pub mod log_format;
 pub mod options;
 pub mod output;
-pub mod parse;
-pub mod run;
-pub mod shell;
-pub mod supervision;
+pub(crate) mod parse;
+mod run;
+mod shell;
+mod supervision;
 
 use std::{
     cell::OnceCell,
@@ -40,14 +40,11 @@ use zeroize::Zeroizing;
 use self::{environment::Environment, log_format::Format, output::StandardError, parse::Parsed};
 use crate::init::SCRIPT;
 
-/// What every command of this program is given: the storage root, its profile, and settings from the environment.
+/// The settings that every command shares.
 #[derive(Debug)]
-pub struct Context {
-    /// The storage root.
+pub(crate) struct Context {
     pub storage: PathBuf,
-    /// Which profile.
     pub profile: Choice,
-    /// Settings from the environment.
     pub environment: Environment,
     written: OnceCell<Option<Written>>,
 }
@@ -65,14 +62,12 @@ impl Context {
         Ok(Self {
             storage: storage.map_or_else(|| options::DEFAULT_STORAGE.into(), PathBuf::from),
             profile,
-            environment, written: OnceCell::new(),
+            environment,
+            written: OnceCell::new(),
         })
     }
 
-    /// The chosen profile, read once; `None` where discovery decides.
-    ///
-    /// # Errors
-    /// `Usage`, naming the profile and the line that is invalid.
+    /// The chosen profile, read once; `None` if none is chosen and the engine discovers the stores.
     pub fn written(&self) -> Result<Option<&Written>> {
         if self.written.get().is_none() {
             let _ = self.written.set(self.profile.read()?);
@@ -80,24 +75,17 @@ impl Context {
         Ok(self.written.get().and_then(Option::as_ref))
     }
 
-    /// The volume.
-    ///
-    /// # Errors
-    /// Where the storage root is not a directory.
     pub fn volume(&self) -> Result<Volume> {
         Volume::open(&self.storage)?.with_backups_in(self.environment.backup_location()?)
     }
 
-    /// Whether a configured key that is not the recorded one is accepted: by a flag, or by the variable.
-    ///
-    /// # Errors
-    /// Where the variable is neither on nor off.
+    /// Whether a configured key may differ from the recorded one: `--accept-new-key` or its variable.
     pub fn accepts_new_key(&self, flag: bool) -> Result<bool> {
         Ok(flag || self.environment.switch("MOORLINE_ACCEPT_NEW_KEY")?)
     }
 }
 
-/// Starts the log on stderr, in the format that the environment names, and reports a panic as one line of it.
+/// Starts the log on stderr, in the format that the environment names. A panic becomes one line of that log.
 pub fn start_log() {
     Format::of_environment();
     std::panic::set_hook(Box::new(|info| {
@@ -114,13 +102,10 @@ pub fn start_log() {
         .init();
 }
 
-/// What was typed: the process's arguments, or those that the parent wrote into [`ARGUMENTS_FD`].
-///
-/// # Errors
-/// Where that descriptor cannot be read.
+/// The command line: the process's arguments, or the ones that the parent wrote into [`ARGUMENTS_FD`].
 pub fn arguments() -> Result<Vec<OsString>> {
     let Some(named) = std::env::var_os(ARGUMENTS_FD) else { return Ok(std::env::args_os().collect()) };
-    let unreadable = || Error::usage(format!("{ARGUMENTS_FD} does not name a descriptor that holds arguments"));
+    let unreadable = || Error::usage(format!("{ARGUMENTS_FD} does not name an open descriptor that holds arguments"));
     let fd = named.to_str().and_then(|fd| fd.parse().ok()).and_then(fd::take).ok_or_else(unreadable)?;
     let mut bytes = Zeroizing::new(Vec::new());
     File::from(fd).read_to_end(&mut bytes).map_err(|_| unreadable())?;
@@ -132,7 +117,7 @@ pub fn arguments() -> Result<Vec<OsString>> {
     Ok(std::env::args_os().take(1).chain(arguments).collect())
 }
 
-/// Runs the command that was typed.
+/// Carries out the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
     arguments().and_then(|arguments| dispatch(&arguments)).unwrap_or_else(|error| output::fail(&error, false))
@@ -178,19 +163,16 @@ fn carry_out(parsed: &Parsed) -> Result<ExitCode> {
     }
 }
 
-/// An init script that ran the init scripts would never end.
-///
-/// # Errors
-/// `ScriptUnrunnable` inside an init script.
+/// Fails inside an init script, because a script that runs all init scripts would never end.
 pub fn refuse_in_a_script() -> Result<()> {
     if std::env::var_os(SCRIPT).is_none() {
         return Ok(());
     }
-    Err(Error::new(Code::ScriptUnrunnable, "an init script cannot run init, a server or a shell of moorline")
-        .hint("it runs before the server, which starts when all scripts are done"))
+    Err(Error::new(Code::ScriptUnrunnable, "an init script cannot call `run`, `init` or `shell`")
+        .hint("remove the command: the server starts by itself when all scripts are done"))
 }
 
-/// This process's variables.
+/// The variables of this process.
 #[must_use]
 pub fn variables() -> Variables {
     std::env::vars_os().collect()

@@ -1,16 +1,16 @@
-//! From container start to server: one straight line, each step one function, in this order.
+//! From container start to server. Each step is one function, in this order:
 //!
 //! ```text
-//! prepare        hold signals, open the storage root, take the lock
+//! prepare        block signals, open the storage root, take the lock
 //! recover        finish or undo a restore that a crash interrupted (engine)
-//! scripts        copy from /seqinit, run the scripts of Init/; then those of Init/start.d/
+//! scripts        copy from /seqinit, run the scripts of Init/, then the scripts of Init/start.d/
 //! quarantine     switch off or release apps, if something is pending (engine)
 //! ensure_key     create a secret key if none exists
-//! back_up        a backup, if the newest is older than a day (engine)
+//! back_up        take a backup if the newest one is older than a day (engine)
 //! serve          the server replaces this process, or becomes its child
 //! ```
-//! A signal to stop before the server is there stops whatever runs, and the server does not start. This process never
-//! opens a database: whatever does is a child.
+//! A stop signal before the server runs stops the current step, and the server does not start. This process never opens
+//! a database: only children do.
 
 pub mod console;
 pub mod health;
@@ -33,7 +33,7 @@ use std::{
 use nix::sys::signal::Signal;
 
 use self::quarantine::ServerAdditions;
-pub use self::{health::Health, state::holds_state, supervise::Supervision};
+pub use self::{health::Health, supervise::Supervision};
 use crate::{
     command::{engine, output},
     init::{self, policy::OnFailure},
@@ -48,100 +48,89 @@ use volume::{
     Instance, Lock, Volume, backups,
     error::{Code, Error, Result},
     events::{self, Event, Kind},
+    format::{self, Format},
     key::Sources,
     lock::LOCK_FD,
     quarantine::QuarantineStatus,
     restores,
 };
 
-/// A backup that is no older makes one before the server starts superfluous. The child is told the same.
+/// The maximum age of the newest backup for a start without a boot backup. `back_up` passes the same age to the engine.
 const BOOT_BACKUP_AGE: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
 
-/// What a container start is told.
+/// The settings of a container start.
 #[derive(Debug)]
 pub struct Settings {
-    /// The storage root.
     pub storage: PathBuf,
-    /// What the volume's profile is.
     pub profile: Choice,
-    /// `run` or `init`, as the lock's holder is shown.
-    pub verb: &'static str,
-    /// This process's environment, as it was found.
+    /// `run` or `init`, for the record of who holds the lock.
+    pub command: &'static str,
+    /// The variables of this process, unchanged.
     pub environment: Variables,
-    /// This program.
     pub own: Own,
-    /// A descriptor of the lock that a parent left to this process.
+    /// The number of the lock's descriptor that this process inherited.
     pub inherited_lock: Option<RawFd>,
-    /// How long another one is waited for.
+    /// How long to wait while another container holds the lock.
     pub lock_wait: Duration,
-    /// The container's log.
     pub log: BorrowedFd<'static>,
-    /// The variable through which a child of this program is given its arguments.
+    /// The variable that passes arguments to a child of this program.
     pub arguments_variable: &'static str,
-    /// Whose processes the server and scripts are, where not this process's user's.
+    /// The user of the server and the scripts, if it differs from this process's user.
     pub user: Option<User>,
-    /// How scripts are run; `None` where they are not.
+    /// `None` if scripts are skipped.
     pub scripts: Option<Scripts>,
-    /// How it is told that the server is healthy, where somebody has said it.
+    /// The configured health check.
     pub health: Option<Health>,
 }
 
-/// How scripts are run.
 #[derive(Debug)]
 pub struct Scripts {
-    /// The second source of scripts.
+    /// The folder of the second source of scripts.
     pub seqinit: PathBuf,
-    /// How long a script has between a signal to stop and KILL.
+    /// The time between a stop signal and SIGKILL for a script.
     pub grace: Duration,
-    /// Instead of the failure table.
+    /// Overrides the failure table.
     pub on_failure: Option<OnFailure>,
-    /// A volume without state is what is wanted.
+    /// Whether a volume without state is intended.
     pub allow_empty: bool,
-    /// A script that others can write is refused.
+    /// Whether a script that every user can write is refused.
     pub strict_permissions: bool,
 }
 
-/// The server, and what is done for it at last.
+/// The server, and the last steps before it starts.
 #[derive(Debug)]
 pub struct Server {
-    /// Its program and arguments; `None` where it is the console.
+    /// Its program and arguments; `None` if the console is the server.
     pub command: Option<Vec<OsString>>,
-    /// Variables that it does not get to see.
+    /// Variables that are removed from its environment.
     pub hidden: Vec<&'static str>,
-    /// Where the secret key comes from.
     pub keys: Sources,
-    /// A configured key that is not the recorded one is accepted.
+    /// Whether a configured key may differ from the recorded one.
     pub accept_new_key: bool,
-    /// Whether a backup is taken first.
     pub boot_backup: bool,
-    /// The signal that this process, and the server that it becomes, gets when its parent ends.
+    /// The signal that this process gets when its parent ends. The server keeps it after exec.
     pub parent_death_signal: Option<i32>,
-    /// How it is looked after; `None` where it replaces this process.
+    /// `None` if the server replaces this process.
     pub supervision: Option<Supervision>,
-    /// Whether the console runs beside it, where it is looked after and is not the console itself.
+    /// Whether the console runs beside a supervised server that is not the console itself.
     pub console: bool,
 }
 
 /// How a container start ended.
 #[derive(Debug)]
 pub enum End {
-    /// All scripts are done, and no server was asked for.
+    /// All scripts are done, and the command starts no server.
     Ready,
-    /// It was asked to stop.
+    /// A stop signal arrived.
     Stopped(Signal),
-    /// The server ended, and this is the exit code that stands for its own.
+    /// The server ended; its exit code, as mapped by `--exit-code-map`.
     Served(u8),
-    /// A step failed, and has an exit code of its own.
-    Failed {
-        /// The exit code.
-        exit: u8,
-        /// What failed.
-        error: Error,
-    },
+    /// A step failed with an exit code of its own.
+    Failed { exit: u8, error: Error },
 }
 
 impl Settings {
-    /// The lock that a parent left to this process, if it is this volume's.
+    /// The inherited lock, if it belongs to this volume.
     fn inherited_lock(&self, volume: &Volume) -> Option<OwnedFd> {
         fd::take_file(self.inherited_lock?, &volume.own().join("lock"))
     }
@@ -149,12 +138,12 @@ impl Settings {
 
 impl From<NotExecuted> for End {
     fn from(server: NotExecuted) -> Self {
-        Self::Failed { exit: server.exit, error: server.error.context("the server cannot be started") }
+        Self::Failed { exit: server.exit, error: server.error.context("cannot start the server") }
     }
 }
 
 impl End {
-    /// What a child of ours that failed means for the start: its own exit code.
+    /// A failed child ends the start with the child's exit code.
     fn of_child(ended: Ended, message: &str) -> Self {
         let exit = ended.code();
         let code = Code::from_exit(exit).unwrap_or(Code::Unexpected);
@@ -166,30 +155,36 @@ impl End {
 }
 
 /// The steps up to quarantine: the command `init`.
-///
-/// # Errors
-/// Where a step fails that has no exit code of its own.
 pub fn init(settings: &Settings) -> Result<End> {
     let mut signals = Signals::hold()?;
+    let opened = Volume::open(&settings.storage)?;
+    if let Some(newer) = format::newer(&opened)? {
+        if let ControlFlow::Break(end) = untouched(&opened, &newer)? {
+            return Ok(end);
+        }
+        log::warn!("no init scripts run: {}", newer.refusal(&opened));
+        return Ok(End::Ready);
+    }
     let (volume, lock) = match prepare(settings, &mut signals)? {
         ControlFlow::Continue(prepared) => prepared,
         ControlFlow::Break(end) => return Ok(end),
     };
-    if let ControlFlow::Break(end) = quarantine::settle(settings, &volume, &lock, &mut signals)? {
+    if let ControlFlow::Break(end) = quarantine::apply_pending(settings, &volume, &lock, &mut signals)? {
         return Ok(end);
     }
     init::server_starts(&volume)?;
     Ok(End::Ready)
 }
 
-/// All steps: the command `run`. Where the server replaces this process and all goes well, it does not return.
-///
-/// # Errors
-/// As [`init()`].
+/// All steps: the command `run`. Without supervision, it returns only if the server does not start.
 pub fn run(settings: &Settings, server: &Server) -> Result<End> {
     let mut signals = Signals::hold()?;
     server.parent_death_signal.into_iter().for_each(signals::when_parent_ends);
     let sockets = activated(&settings.environment);
+    let opened = Volume::open(&settings.storage)?;
+    if let Some(newer) = format::newer(&opened)? {
+        return serve_newer_volume(settings, server, &opened, &newer, &sockets, &mut signals);
+    }
     let (volume, lock) = match prepare(settings, &mut signals)? {
         ControlFlow::Continue(prepared) => prepared,
         ControlFlow::Break(end) => return Ok(end),
@@ -200,8 +195,8 @@ pub fn run(settings: &Settings, server: &Server) -> Result<End> {
     if let Some(end) = scripts::run_at_start(settings, &volume, &lock, &mut signals)? {
         return Ok(end);
     }
-    let given = match quarantine::settle(settings, &volume, &lock, &mut signals)? {
-        ControlFlow::Continue(given) => given,
+    let additions = match quarantine::apply_pending(settings, &volume, &lock, &mut signals)? {
+        ControlFlow::Continue(additions) => additions,
         ControlFlow::Break(end) => return Ok(end),
     };
     init::server_starts(&volume)?;
@@ -214,11 +209,50 @@ pub fn run(settings: &Settings, server: &Server) -> Result<End> {
     }
     serve(
         settings,
-        &Serving { server, instance: &instance, given: &given, sockets: &sockets },
+        &Serving { server, instance: &instance, additions: &additions, sockets: &sockets },
         &volume,
         &lock,
         &mut signals,
     )
+}
+
+/// Hands over to the server without writing to a volume that a newer moorline has used, unless the state is unfinished.
+fn serve_newer_volume(
+    settings: &Settings,
+    server: &Server,
+    volume: &Volume,
+    newer: &Format,
+    sockets: &[RawFd],
+    signals: &mut Signals,
+) -> Result<End> {
+    exec::close_on_exec_except(&[]);
+    let status = match untouched(volume, newer)? {
+        ControlFlow::Continue(status) => status,
+        ControlFlow::Break(end) => return Ok(end),
+    };
+    let Some(instance) = Instance::load(volume)? else {
+        return Err(newer.refusal(volume).context("the volume has no instance"));
+    };
+    let Some(lock) = lock::wait_for(volume, settings, signals)? else { return Ok(stopped(signals)) };
+    log::warn!("no init scripts and no backups: {}", newer.refusal(volume));
+    let additions = quarantine::additions(status);
+    serve(settings, &Serving { server, instance: &instance, additions: &additions, sockets }, volume, &lock, signals)
+}
+
+/// The quarantine of a newer volume, unless its state needs work that only the newer moorline can do.
+fn untouched(volume: &Volume, newer: &Format) -> Result<ControlFlow<End, Option<QuarantineStatus>>> {
+    let refuse = |what: &str| {
+        let error = newer.refusal(volume).context(what);
+        ControlFlow::Break(End::Failed { exit: error.code().exit(), error })
+    };
+    if restores::need_recovery(volume)? {
+        return Ok(refuse("an interrupted restore has to be finished or undone"));
+    }
+    let status = QuarantineStatus::load(volume)?;
+    if status.as_ref().is_some_and(QuarantineStatus::needs_engine) {
+        return Ok(refuse("apps have to be switched off or released"));
+    }
+    Ok(ControlFlow::Continue(status))
 }
 
 fn prepare(settings: &Settings, signals: &mut Signals) -> Result<ControlFlow<End, (Volume, Lock)>> {
@@ -234,7 +268,7 @@ fn prepare(settings: &Settings, signals: &mut Signals) -> Result<ControlFlow<End
     if let Some(user) = &settings.user
         && let Err(error) = volume.let_pass(user.uid(), user.gid())
     {
-        log::warn!("scripts of user {} may not find `seqsvr`: {error}", user.spec());
+        log::warn!("scripts that run as user {} may not find `seqsvr`: {error}", user.spec());
     }
     if let Some(end) = recover(settings, &volume, &lock, signals)? {
         return Ok(ControlFlow::Break(end));
@@ -242,15 +276,15 @@ fn prepare(settings: &Settings, signals: &mut Signals) -> Result<ControlFlow<End
     if let Some(end) = scripts::run_once(settings, &volume, &lock, signals)? {
         return Ok(ControlFlow::Break(end));
     }
-    // A script may have gone on after its restore was killed: no server may find the state half old and half new.
+    // A script may continue after its restore was killed, so the state may be half old and half new again.
     if let Some(end) = recover(settings, &volume, &lock, signals)? {
         return Ok(ControlFlow::Break(end));
     }
     Ok(ControlFlow::Continue((volume, lock)))
 }
 
-/// Without the engine, no backup is taken: a warning at each start. A start that needs it fails here, before it has
-/// changed anything.
+/// Without the engine, no backups are taken, which each start reports as a warning. A start that needs the engine fails
+/// here, before it has changed anything.
 fn refuse_without_engine(settings: &Settings, volume: &Volume) -> Result<Option<End>> {
     let Err(missing) = engine::find(&settings.own, settings.environment.get("PATH")) else { return Ok(None) };
     let script = match &settings.scripts {
@@ -266,18 +300,18 @@ fn refuse_without_engine(settings: &Settings, volume: &Volume) -> Result<Option<
     } else if let Some(script) = script {
         format!("the init script {script} has to run")
     } else {
-        log::warn!("no backups: {}", missing.error);
+        log::warn!("no backups are taken: {}", missing.error);
         return Ok(None);
     };
     Ok(Some(End::Failed { exit: missing.exit, error: missing.error.context(needs_it) }))
 }
 
-/// Has the engine finish or undo a restore that a crash interrupted. The journals say whether that is needed.
+/// Runs the engine to finish or undo an interrupted restore, if the journals show one.
 fn recover(settings: &Settings, volume: &Volume, lock: &Lock, signals: &mut Signals) -> Result<Option<End>> {
     if !restores::need_recovery(volume)? {
         return Ok(None);
     }
-    let failed = "an interrupted restore could not be finished or undone, so the server is not started";
+    let failed = "an interrupted restore could not be finished or undone, so the server does not start";
     Ok(match own_command(settings, volume, &["recover"], Some(lock), signals)? {
         Ended::Exited(0) => None,
         Ended::Stopped(signal) => Some(End::Stopped(signal)),
@@ -285,15 +319,15 @@ fn recover(settings: &Settings, volume: &Volume, lock: &Lock, signals: &mut Sign
     })
 }
 
-/// The same environment, in which `seqsvr` and `moorline` are this program and use this volume.
+/// The environment with `seqsvr` and `moorline` on PATH, both meaning this program and this volume.
 #[must_use]
 pub fn with_commands(environment: Variables, own: &Own, volume: &Volume, profile: &Choice) -> Variables {
-    // Where links are not possible, this program is found under its own name at least.
+    // If links cannot be created, at least this program's own folder is on PATH.
     let folder = state::links(volume, own).or_else(|| own.path().parent().map(PathBuf::from));
     child_environment(environment.with_path(folder.as_slice()).with("DATA_DIR", volume.root()), volume, profile)
 }
 
-/// The same environment, in which a child of this program finds the same volume and the same profile.
+/// The environment with the variables that lead a child of this program to the same volume and profile.
 fn child_environment(environment: Variables, volume: &Volume, profile: &Choice) -> Variables {
     let environment = environment.with("MOORLINE_STORAGE", volume.root());
     match profile.variable_value() {
@@ -302,7 +336,8 @@ fn child_environment(environment: Variables, volume: &Volume, profile: &Choice) 
     }
 }
 
-/// A provider is a program of somebody else: it runs in a child, so that a signal to stop is heard meanwhile.
+/// Creates or checks the secret key. With a provider, the engine does it, because this process must react to a stop
+/// signal while the provider's program runs.
 fn ensure_key(
     settings: &Settings,
     server: &Server,
@@ -314,17 +349,18 @@ fn ensure_key(
         return Ok(ControlFlow::Continue(server.keys.ensure_for(volume, instance, server.accept_new_key)?.1));
     }
     let accept = server.accept_new_key.then_some("--accept-new-key");
-    let verb: Vec<&str> = ["show-key"].into_iter().chain(accept).collect();
-    Ok(match own_command(settings, volume, &verb, None, signals)? {
+    let command: Vec<&str> = ["show-key"].into_iter().chain(accept).collect();
+    Ok(match own_command(settings, volume, &command, None, signals)? {
         Ended::Exited(0) => ControlFlow::Continue(Instance::ensure(volume)?),
         Ended::Stopped(signal) => ControlFlow::Break(End::Stopped(signal)),
-        other => {
-            ControlFlow::Break(End::of_child(other, "the secret key provider gave no key that this volume can use"))
-        }
+        other => ControlFlow::Break(End::of_child(
+            other,
+            "the secret key provider did not return a key that this volume accepts",
+        )),
     })
 }
 
-/// A stopped server is the best moment for a backup; that it fails never keeps the server down.
+/// Takes the boot backup. A failure is only a warning, because the server matters more than one backup.
 fn back_up(
     settings: &Settings,
     server: &Server,
@@ -332,7 +368,7 @@ fn back_up(
     instance: &Instance,
     signals: &mut Signals,
 ) -> Option<End> {
-    // Where one is there, which is nearly always so, no child is needed to see it.
+    // Nearly always there is a recent backup, and its header shows that without starting the engine.
     if !server.boot_backup
         || backups::has_one_since(volume, Some(instance), BOOT_BACKUP_AGE, jiff::Timestamp::now()).unwrap_or(false)
     {
@@ -342,17 +378,17 @@ fn back_up(
         Ok(Ended::Exited(0)) => None,
         Ok(Ended::Stopped(signal)) => Some(End::Stopped(signal)),
         Ok(other) => {
-            log::warn!("no backup was made before the server starts (exit {})", other.code());
+            log::warn!("the boot backup failed (exit {}); the server starts without it", other.code());
             None
         }
         Err(error) => {
-            log::warn!("no backup was made before the server starts: {error}");
+            log::warn!("the boot backup failed; the server starts without it: {error}");
             None
         }
     }
 }
 
-/// A command of the engine as a child; only what it logs is shown. One that changes the state inherits the lock.
+/// Runs a command of the engine as a child, with its stdout discarded. A command that changes the state inherits the lock.
 fn own_command(
     settings: &Settings,
     volume: &Volume,
@@ -378,7 +414,7 @@ fn own_command(
     }
 }
 
-/// A command of the engine that finds the same volume and profile.
+/// Prepares a command of the engine for the same volume and profile.
 fn engine_command(settings: &Settings, volume: &Volume, command: &[&str]) -> std::result::Result<Command, NotExecuted> {
     let engine = engine::find(&settings.own, settings.environment.get("PATH"))?;
     let environment = engine::environment(&settings.own, settings.environment.clone());
@@ -388,11 +424,10 @@ fn engine_command(settings: &Settings, volume: &Volume, command: &[&str]) -> std
     Ok(child)
 }
 
-/// What is started, and what it is given.
 struct Serving<'a> {
     server: &'a Server,
     instance: &'a Instance,
-    given: &'a ServerAdditions,
+    additions: &'a ServerAdditions,
     sockets: &'a [RawFd],
 }
 
@@ -408,7 +443,7 @@ fn serve(
         Ok(prepared) => prepared,
         Err(error) => return Ok(error.into()),
     };
-    signals.look();
+    signals.poll();
     if signals.stop().is_some() {
         return Ok(stopped(signals));
     }
@@ -418,7 +453,8 @@ fn serve(
     let console = (server.console && server.command.is_some())
         .then(|| console::beside(&settings.own, &console::environment(settings, volume)))
         .transpose();
-    let console = console.inspect_err(|refused| log::error!("there is no console: {}", refused.error)).ok().flatten();
+    let console =
+        console.inspect_err(|refused| log::error!("cannot start the console: {}", refused.error)).ok().flatten();
     let program = supervise::Program {
         prepared: &prepared,
         lock: Some(lock.fd()),
@@ -428,43 +464,44 @@ fn serve(
     };
     Ok(match supervise::run(&program, supervision, signals)? {
         Ok((ended, stopped)) => {
-            tell_end(volume, ended, stopped);
+            record_end(volume, ended, stopped);
             End::Served(supervision.exits.of(ended.code()))
         }
         Err(error) => error.into(),
     })
 }
 
-/// The server with all that it is given. The console keeps what is moorline's: the key's variables, and its user.
+/// The server with its environment and user. A console keeps the key's variables and moorline's own user, because it
+/// belongs to moorline.
 fn prepared(settings: &Settings, serving: &Serving<'_>, volume: &Volume) -> std::result::Result<Prepared, NotExecuted> {
-    let Serving { server, instance, given, .. } = serving;
+    let Serving { server, instance, additions, .. } = serving;
     let Some(command) = &server.command else {
-        let environment = given.environment(console::environment(settings, volume), instance);
+        let environment = additions.environment(console::environment(settings, volume), instance);
         return console::prepared(&settings.own, console::SERVER, &environment);
     };
     let internal = [LOCK_FD, init::SCRIPT, settings.arguments_variable];
     let environment = at_home(settings.environment.clone(), settings).without(&server.hidden).without(&internal);
-    let environment = given.environment(environment, instance);
-    Ok(exec::prepare(&given.command(command), &environment)?.as_user(settings.user.clone()))
+    let environment = additions.environment(environment, instance);
+    Ok(exec::prepare(&additions.command(command), &environment)?.as_user(settings.user.clone()))
 }
 
-/// The last that is done: what the server could do no more than PID 1 could, the console says when it is there again.
-fn tell_end(volume: &Volume, ended: Ended, stopped: bool) {
+/// Records the server's exit as an event. The console has ended by then and reports it after the next start.
+fn record_end(volume: &Volume, ended: Ended, stopped: bool) {
     let kind = if stopped { Kind::ServerStopped } else { Kind::ServerExited };
     events::record(volume, &Event::new(kind).with("ExitCode", ended.code()));
 }
 
 fn become_server(prepared: &Prepared, lock: &Lock, sockets: &[RawFd], signals: &mut Signals) -> End {
     exec::close_on_exec_except(&[&[lock.fd()], sockets].concat());
-    signals.look();
+    signals.poll();
     if signals.stop().is_some() {
         return stopped(signals);
     }
-    signals.give_back();
+    signals.restore();
     prepared.exec().into()
 }
 
-/// The environment of a process of the user that was asked for.
+/// The environment with `HOME` of the configured user.
 fn at_home(environment: Variables, settings: &Settings) -> Variables {
     match &settings.user {
         Some(user) => environment.with("HOME", user.home()),
@@ -472,13 +509,13 @@ fn at_home(environment: Variables, settings: &Settings) -> Variables {
     }
 }
 
-/// Sockets that were opened for this process by number (systemd's protocol, podman): they are the server's.
-/// Asked before anything of theirs is marked.
+/// Sockets of systemd's socket activation (podman uses it, too), which the server inherits. Call it before any
+/// descriptor is marked close-on-exec.
 fn activated(environment: &Variables) -> Vec<RawFd> {
     let number = |name: &str| environment.get(name)?.to_str()?.parse::<i32>().ok();
     let ours = number("LISTEN_PID") == i32::try_from(std::process::id()).ok();
     let count = number("LISTEN_FDS").filter(|_| ours).unwrap_or(0);
-    // Our own descriptors are all closed at exec, so one that is not was opened by somebody else.
+    // Our own descriptors are all close-on-exec, so any other one was opened by the parent.
     (3..3_i32.saturating_add(count.clamp(0, 1024))).filter(|fd| exec::outlives_exec(*fd)).collect()
 }
 

@@ -1,13 +1,13 @@
-//! Init scripts: found in `Init/` and `/seqinit`, recognised by content, run once each before the server; those of
-//! `Init/start.d/` at every start, and those of `Init/ready.d/` once, beside it.
+//! Init scripts. Scripts in `Init/` and `/seqinit` run once before the server, scripts in `Init/start.d/` at every start,
+//! and scripts in `Init/ready.d/` once, beside the server.
 //!
 //! ```text
 //! finish marks that a crash interrupted → copy from /seqinit → for each script, bytewise by name:
 //!   ledger: running (attempt n) → run → ledger: marking → rename .done → ledger: marked
 //! ```
-//! A script is run to effect once: what a crash cuts off between effect and mark, the ledger and the restore's journal
-//! finish. An arbitrary program cannot be promised that; it is run again, and that is said. Failure follows
-//! [`policy`]. While a script runs, a signal to stop reaches it, and nothing is marked.
+//! A built-in script takes effect exactly once: after a crash, the ledger and the restore's journal show which of its
+//! commands are done. Any other program runs again after a crash, and the log says so. Failures follow [`policy`]. A stop
+//! signal is forwarded to the running script, which is not marked then and runs again at the next start.
 
 mod attempt;
 mod broken;
@@ -19,7 +19,7 @@ mod look;
 mod mark;
 mod outcome;
 mod output;
-pub mod policy;
+pub(crate) mod policy;
 mod private_copy;
 mod recognise;
 mod redact;
@@ -44,10 +44,10 @@ pub use self::{
 use self::{
     attempt::{Attempt, Ran},
     broken::Rejected,
-    ledger::{Ledger, State},
+    ledger::{Ledger, RunState},
     output::Output,
     policy::OnFailure,
-    recognise::{Kind, recognise},
+    recognise::{ScriptKind, recognise},
     scan::Script,
     stage::Stage,
 };
@@ -58,33 +58,29 @@ use volume::{
     error::{Code, Error, IoContext, Result},
 };
 
-/// What scripts are run with.
-pub struct Settings<'a> {
-    /// The volume.
+/// The settings for a run of all scripts.
+pub(crate) struct Settings<'a> {
     pub volume: &'a Volume,
-    /// Its lock: scripts inherit it.
+    /// The volume's lock, which scripts inherit.
     pub lock: &'a Lock,
-    /// This program: built-in commands are children of it.
+    /// This program, which built-in commands are started with.
     pub own: &'a Own,
-    /// The variable through which a child of this program is given its arguments.
+    /// The variable that passes arguments to a child of this program.
     pub arguments_variable: &'static str,
-    /// The second source of scripts.
     pub seqinit: PathBuf,
-    /// The environment of scripts, but for what says which script it is: made once there is one.
+    /// Builds the environment of scripts, without the variable that names the script. Called only if a script runs.
     pub environment: &'a dyn Fn() -> Variables,
-    /// Whose processes scripts are; but for built-in commands, which need the volume.
+    /// The user of scripts. Built-in commands keep moorline's user, because they need the whole volume.
     pub user: Option<&'a User>,
-    /// The container's log.
     pub log: BorrowedFd<'a>,
-    /// How long a script has between a signal to stop and KILL.
+    /// The time between a stop signal and SIGKILL.
     pub grace: Duration,
-    /// Instead of the failure table.
+    /// Overrides the failure table.
     pub on_failure: Option<OnFailure>,
-    /// A volume without state is what is wanted.
+    /// Whether a volume without state is intended.
     pub allow_empty: bool,
-    /// A script that others can write is refused.
+    /// Whether a script that every user can write is refused.
     pub strict_permissions: bool,
-    /// Whether the volume holds state.
     pub holds_state: &'a dyn Fn() -> Result<bool>,
 }
 
@@ -94,27 +90,19 @@ impl fmt::Debug for Settings<'_> {
     }
 }
 
-/// What came of all scripts.
+/// How a run of all scripts ended.
 #[derive(Debug)]
-pub enum End {
+pub(crate) enum End {
     /// The server can start.
     Ready,
-    /// This process was asked to stop.
+    /// A stop signal arrived.
     Stopped(Signal),
-    /// A script failed, and the container exits with this code.
-    Failed {
-        /// The exit code.
-        exit: u8,
-        /// Which, and why.
-        error: Error,
-    },
+    /// A script failed, so the container exits.
+    Failed { exit: u8, error: Error },
 }
 
-/// Runs the scripts that are waiting.
-///
-/// # Errors
-/// Where the ledger or `Init/` cannot be read or written.
-pub fn run(settings: &Settings<'_>, signals: &mut Signals) -> Result<End> {
+/// Runs the waiting scripts of `/seqinit` and `Init/`.
+pub(crate) fn run(settings: &Settings<'_>, signals: &mut Signals) -> Result<End> {
     let folder = settings.volume.init();
     let mut ledger = Ledger::load(settings.volume)?;
     mark::finish(&folder, &mut ledger)?;
@@ -125,20 +113,14 @@ pub fn run(settings: &Settings<'_>, signals: &mut Signals) -> Result<End> {
     once(settings, Stage::Once, &mut ledger, signals)
 }
 
-/// Runs the scripts of `Init/ready.d/` that are waiting.
-///
-/// # Errors
-/// As [`run`].
-pub fn run_after_start(settings: &Settings<'_>, signals: &mut Signals) -> Result<End> {
+/// Runs the waiting scripts of `Init/ready.d/`.
+pub(crate) fn run_after_start(settings: &Settings<'_>, signals: &mut Signals) -> Result<End> {
     let mut ledger = Ledger::load(settings.volume)?;
     once(settings, Stage::AfterStart, &mut ledger, signals)
 }
 
-/// The scripts of `Init/ready.d/` that are waiting. Where there is no such folder this costs one look.
-///
-/// # Errors
-/// Where the folder or the ledger cannot be read.
-pub fn waiting_after_start(volume: &Volume) -> Result<Vec<RelPath>> {
+/// The waiting scripts of `Init/ready.d/`. Without that folder, this costs one system call.
+pub(crate) fn waiting_after_start(volume: &Volume) -> Result<Vec<RelPath>> {
     let folder = volume.init();
     let mut names = scan::names_of(Stage::AfterStart, &folder)?.scripts;
     if names.is_empty() {
@@ -154,11 +136,8 @@ pub fn waiting_after_start(volume: &Volume) -> Result<Vec<RelPath>> {
     Ok(waiting)
 }
 
-/// Runs the scripts of `Init/start.d/`, all of them, at every start. Nothing is marked.
-///
-/// # Errors
-/// Where the folder cannot be read, or a child cannot be waited for.
-pub fn run_at_start(settings: &Settings<'_>, signals: &mut Signals) -> Result<End> {
+/// Runs all scripts of `Init/start.d/` and marks none, because they run at every start.
+pub(crate) fn run_at_start(settings: &Settings<'_>, signals: &mut Signals) -> Result<End> {
     let folder = settings.volume.init();
     each(settings, Stage::EveryStart, signals, |name, signals| {
         Ok(match scan::open(&folder, name) {
@@ -169,7 +148,7 @@ pub fn run_at_start(settings: &Settings<'_>, signals: &mut Signals) -> Result<En
     })
 }
 
-/// A stage's scripts one after the other, until one of them ends the start or this process is asked to stop.
+/// Runs a stage's scripts one after the other until one of them ends the start or a stop signal arrives.
 fn each(
     settings: &Settings<'_>,
     stage: Stage,
@@ -183,13 +162,13 @@ fn each(
         match run(&name, signals)? {
             Ok(End::Ready) => {}
             Ok(end) => return Ok(end),
-            Err(skipped) => skipped.say(),
+            Err(skipped) => skipped.log(),
         }
     }
     Ok(signals.stop().map_or(End::Ready, End::Stopped))
 }
 
-/// The names of a stage's scripts, when they are about to be run.
+/// The names of a stage's scripts that are about to run; logs the ignored names and checks the folder's mode.
 fn names(settings: &Settings<'_>, stage: Stage) -> Result<Vec<RelPath>> {
     let folder = settings.volume.init();
     let names = scan::names_of(stage, &folder)?;
@@ -211,34 +190,31 @@ fn once(settings: &Settings<'_>, stage: Stage, ledger: &mut Ledger, signals: &mu
     })
 }
 
-/// The server is about to start: what the ledger says of an empty volume is over.
-///
-/// # Errors
-/// Where the ledger cannot be read or written.
-pub fn server_starts(volume: &Volume) -> Result<()> {
+/// Clears the ledger's note that the volume was empty, because the server is about to start.
+pub(crate) fn server_starts(volume: &Volume) -> Result<()> {
     Ledger::load(volume)?.server_starts()
 }
 
-/// Who can write into `Init/` can run code as this user.
+/// Checks the mode of the folder, because any user who can write to it can run code as root.
 fn check_folder(settings: &Settings<'_>, folder: &Path) -> Result<()> {
     let meta = std::fs::metadata(folder).on("look at", folder)?;
     let open = nix::unistd::geteuid().is_root() && meta.mode() & 0o002 != 0;
-    if open { complain(settings, folder) } else { Ok(()) }
+    if open { report_writable(settings, folder) } else { Ok(()) }
 }
 
 fn check_file(settings: &Settings<'_>, script: &Script) -> Result<()> {
     if nix::unistd::geteuid().is_root() && script.others_may_write() {
-        complain(settings, &script.path)?;
+        report_writable(settings, &script.path)?;
     }
     Ok(())
 }
 
-fn complain(settings: &Settings<'_>, path: &Path) -> Result<()> {
-    let what = format!("everybody can write to {}, and what is in it is run as root", path.display());
+fn report_writable(settings: &Settings<'_>, path: &Path) -> Result<()> {
+    let what = format!("every user can write to {}, which moorline runs as root", path.display());
     if settings.strict_permissions {
         return Err(Error::new(Code::ScriptUnrunnable, what).hint(format!("chmod o-w {}", path.display())));
     }
-    log::warn!("{what}: chmod o-w it");
+    log::warn!("{what}; run: chmod o-w {}", path.display());
     Ok(())
 }
 
@@ -267,12 +243,12 @@ fn one(
     check_file(settings, &script)?;
     let kind = recognise(&script.text, script.whole).and_then(|kind| stage.refuse(kind));
     let entry = ledger.open(&script.name, &script.hash, !(settings.holds_state)()?)?;
-    if entry.state == State::Running && outcome::cut_off(settings, &script, &kind, &entry, ledger)? {
+    if entry.state == RunState::Running && outcome::interrupted(settings, &script, &kind, &entry, ledger)? {
         return Ok(End::Ready);
     }
     ledger.change(&script.name, |entry| {
         entry.attempts += 1;
-        entry.state = State::Running;
+        entry.state = RunState::Running;
     })?;
     announce(&script, &kind, entry.attempts + 1);
     let folder = settings.volume.init();
@@ -288,11 +264,11 @@ fn one(
     outcome::conclude(settings, &script, ran, output, ledger)
 }
 
-fn announce(script: &Script, kind: &Result<Kind>, attempt: u32) {
+fn announce(script: &Script, kind: &Result<ScriptKind>, attempt: u32) {
     let what = match kind {
-        Ok(Kind::BuiltIn(_)) => "built-in",
-        Ok(Kind::Image | Kind::Interpreted { .. }) => "program",
-        Ok(Kind::ShellText) => "shell text",
+        Ok(ScriptKind::BuiltIn(_)) => "built-in",
+        Ok(ScriptKind::Image | ScriptKind::Interpreted { .. }) => "program",
+        Ok(ScriptKind::ShellText) => "shell text",
         Err(_) => return,
     };
     let again = if attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
@@ -302,10 +278,10 @@ fn announce(script: &Script, kind: &Result<Kind>, attempt: u32) {
     }
 }
 
-/// Keys on its command lines, however they are quoted.
-fn secrets(script: &Script, kind: &Result<Kind>) -> Vec<Vec<u8>> {
+/// The secret keys in a script: in its text, and in its commands after quotes are removed.
+fn secrets(script: &Script, kind: &Result<ScriptKind>) -> Vec<Vec<u8>> {
     let mut secrets = redact::redact(&script.text).secrets;
-    let Ok(Kind::BuiltIn(commands)) = kind else { return secrets };
+    let Ok(ScriptKind::BuiltIn(commands)) = kind else { return secrets };
     for command in commands {
         let mut arguments = command.arguments.iter();
         while let Some(argument) = arguments.next() {

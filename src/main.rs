@@ -1,4 +1,4 @@
-//! `moorline`: what was typed, the log on stderr, the exit code.
+//! The program `moorline`: starts the log on stderr, runs the command line, exits with its code.
 
 use std::process::ExitCode;
 

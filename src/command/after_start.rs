@@ -1,4 +1,4 @@
-//! `moorline after-start`, which moorline starts itself: the scripts of `Init/ready.d/`, once the server is healthy.
+//! `moorline after-start`: runs the scripts of `Init/ready.d/` once the server is healthy. Only moorline starts it.
 
 use std::process::ExitCode;
 
@@ -11,10 +11,6 @@ use super::{
 };
 use crate::entrypoint::ready;
 
-/// Carries out `after-start`.
-///
-/// # Errors
-/// Where an option or a variable makes no sense, or a step fails.
 pub fn after_start(parsed: &Parsed, context: &Context) -> Result<ExitCode> {
     let mut settings = Container::of(parsed)?.settings(context, ready::COMMAND)?;
     settings.health = container::health(None, context)?;

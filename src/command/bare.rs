@@ -1,7 +1,7 @@
-//! The bare-command rule: a first argument that is no verb is a command, executed as it is, without init.
+//! A first argument that is not a command of moorline is executed as a program, without init.
 //!
-//! `docker run -it IMAGE bash` is for a person. Without a terminal it may be an orchestrator that forgot `run --`, so
-//! it is refused while something is waiting that must come before a server.
+//! `docker run -it IMAGE bash` is for a person. Without a terminal, an orchestrator may have forgotten `run --`, so the
+//! program is refused while a restore, a quarantine or an init script is pending.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -20,26 +20,22 @@ use volume::{
     restores,
 };
 
-/// A command line that names a program of somebody else.
+/// A command line that names another program.
 #[derive(Debug)]
 pub struct Bare {
-    /// The storage root, as far as it was named.
+    /// The value of `--storage`, if it was passed.
     pub storage: Option<PathBuf>,
     /// The program and its arguments.
     pub command: Vec<OsString>,
 }
 
 impl Bare {
-    /// The word that might have been meant as a command.
+    /// The name of the program, which may be a mistyped command.
     #[must_use]
     pub fn first(&self) -> &OsStr {
         self.command.first().map(OsString::as_os_str).unwrap_or_default()
     }
 
-    /// Becomes the program.
-    ///
-    /// # Errors
-    /// Where it is refused, because something must come first.
     pub fn run(&self, environment: &Environment) -> Result<ExitCode> {
         let variables: Variables = std::env::vars_os().collect();
         let prepared = match exec::prepare(&self.command, &variables) {
@@ -77,13 +73,12 @@ impl Bare {
         }
         let named = || std::env::var_os("MOORLINE_STORAGE").map(PathBuf::from);
         let root = self.storage.clone().or_else(named).unwrap_or_else(|| "/data".into());
-        // No volume: nothing can be waiting on it.
+        // Without a volume nothing can be pending.
         let Some(volume) = Volume::open_if_there(&root)? else { return Ok(()) };
         let Some(reason) = reason_to_wait(&volume, environment)? else { return Ok(()) };
         let command = self.first().display();
-        Err(Error::usage(format!("`{command}` would be started without init, and {reason}")).hint(format!(
-            "say `run -- {command} …` to have that seen to first; MOORLINE_BARE=1 starts it all the same"
-        )))
+        Err(Error::usage(format!("`{command}` would start without init, but {reason}"))
+            .hint(format!("use `run -- {command} …` to run init first, or set MOORLINE_BARE=1 to start it anyway")))
     }
 }
 

@@ -1,4 +1,4 @@
-//! What `run` and `init` have in common: the settings of a container start, from flags and environment.
+//! The settings that `run`, `init` and `after-start` share, from options and variables; exit codes of a container start.
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -12,16 +12,16 @@ use crate::{
 use process::{ARGUMENTS_FD, Own, User, Variables, child, fd, variables::DEFAULT_PATH};
 use volume::error::{Error, Result};
 
-/// Where a second source of init scripts is mounted.
+/// The default folder of the second source of init scripts.
 const SEQINIT: &str = "/seqinit";
 
-/// How long a script has to stop: Docker waits 10 s before it kills everything.
+/// The default grace period of a script. Docker waits 10 s before it kills the whole container.
 const GRACE: SignedDuration = SignedDuration::from_secs(5);
 
-/// How long the volume of another container is waited for: rollouts overlap.
+/// The default time to wait for the lock while another container holds it, because rollouts overlap.
 const LOCK_WAIT: SignedDuration = SignedDuration::from_secs(30);
 
-/// Options of a container start. Settings without an option are variables.
+/// The options of a container start. All other settings are variables.
 #[derive(Debug)]
 pub struct Container {
     strict_permissions: bool,
@@ -34,10 +34,10 @@ impl Container {
         Ok(Self { strict_permissions: parsed.has("strict-permissions"), user })
     }
 
-    pub(super) fn settings(&self, context: &Context, verb: &'static str) -> Result<Settings> {
+    pub(super) fn settings(&self, context: &Context, command: &'static str) -> Result<Settings> {
         let environment = &context.environment;
         let variables: Variables = std::env::vars_os().collect();
-        // Now, and not in the middle of a restore: one that makes no sense is a setting that makes none.
+        // An invalid profile fails here, before a script or a restore has changed anything.
         context.written()?;
         let scripts = Scripts {
             seqinit: seqinit(environment)?,
@@ -50,7 +50,7 @@ impl Container {
         Ok(Settings {
             storage: context.storage.clone(),
             profile: context.profile.clone(),
-            verb,
+            command,
             own: own(&variables)?,
             environment: variables,
             inherited_lock: environment.inherited_lock(),
@@ -63,7 +63,7 @@ impl Container {
         })
     }
 
-    /// An empty name is none.
+    /// The user, unless it is unset or empty.
     fn user(&self, environment: &Environment) -> Result<Option<User>> {
         let set = environment.text(&["MOORLINE_USER"])?.map(|(_, value)| value);
         let spec = self.user.clone().or(set);
@@ -71,7 +71,7 @@ impl Container {
     }
 }
 
-/// How it is told that the server is healthy: as the flag says, or else the variable, or else the profile.
+/// The health check: from the option, else from the variable, else from the profile.
 pub(super) fn health(flag: Option<&str>, context: &Context) -> Result<Option<Health>> {
     let set = context.environment.text(&[health::VARIABLE])?.filter(|(_, value)| !value.is_empty());
     match (flag, set) {
@@ -87,33 +87,28 @@ fn on_failure(environment: &Environment) -> Result<Option<OnFailure>> {
         None | Some("") => Ok(None),
         Some("exit") => Ok(Some(OnFailure::Exit)),
         Some("continue") => Ok(Some(OnFailure::Continue)),
-        Some(other) => Err(Error::usage(format!("MOORLINE_INIT_ON_FAILURE is {other:?}: say exit or continue"))),
+        Some(other) => Err(Error::usage(format!("MOORLINE_INIT_ON_FAILURE is {other:?}: use exit or continue"))),
     }
 }
 
-/// The second source of scripts.
-/// # Errors
-/// As [`Environment::setting`].
+/// The folder of the second source of init scripts.
 pub fn seqinit(environment: &Environment) -> Result<PathBuf> {
     Ok(environment.setting(&["MOORLINE_SEQINIT"])?.map_or_else(|| SEQINIT.into(), |(_, path)| path.into()))
 }
 
 /// This program.
-///
-/// # Errors
-/// Where it can be found neither through `/proc` nor by its name.
 pub fn own(variables: &Variables) -> Result<Own> {
     let called = std::env::args_os().next().unwrap_or_default();
     Own::find(&called, variables.get("PATH").unwrap_or(DEFAULT_PATH.as_ref()))
 }
 
-/// Says how a container start ended.
+/// Reports how a container start ended, and returns the exit code.
 pub(super) fn answer(end: End) -> ExitCode {
     match end {
         End::Ready => ExitCode::SUCCESS,
         End::Served(exit) => ExitCode::from(exit),
         End::Stopped(signal) => {
-            log::info!("stopped by {signal} before the server was started");
+            log::info!("stopped by {signal} before the server started");
             ExitCode::from(child::code_of_signal(signal as i32))
         }
         End::Failed { exit, error } => {
@@ -123,7 +118,7 @@ pub(super) fn answer(end: End) -> ExitCode {
     }
 }
 
-/// The same for scripts that run beside the server: a stop is as it should be.
+/// As [`answer`], for scripts that run beside the server: being stopped is normal, so it is not logged.
 pub(super) fn answer_after_start(end: End) -> ExitCode {
     match end {
         End::Stopped(signal) => ExitCode::from(child::code_of_signal(signal as i32)),

@@ -1,7 +1,7 @@
-//! The engine: where `moorline-engine` is, and how this program becomes it or starts it.
+//! Finding `moorline-engine` and executing it; `moorline --check-install`.
 //!
-//! The engine learns the path and version of the program that starts it, and refuses to work for another version: both
-//! write to the same volume.
+//! The engine gets the path and version of the program that starts it, and refuses another version, because both write
+//! to the same volume.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -15,25 +15,23 @@ use volume::error::{Code, Error, Result};
 
 use super::{container, output, variables};
 
-/// The name of the engine's program.
+/// The file name of the engine.
 pub const PROGRAM: &str = "moorline-engine";
 
-/// The variable in which the engine finds the version and path of the program that started it: `0.1.0 /path/moorline`.
+/// The variable that passes the version and path of this program to the engine: `0.1.0 /path/moorline`.
 pub const STARTED_BY: &str = "MOORLINE_STARTED_BY";
 
-/// The exit code of a command whose engine is missing, as a shell has it for a program that is not found.
+/// The exit code if the engine is missing: the code of a shell for "command not found".
 pub const MISSING: u8 = 127;
 
-/// Folders in which the engine is looked for, besides the one that this program is in.
+/// Folders that are searched for the engine after this program's own folder.
 const FOLDERS: [&str; 2] = ["/usr/local/bin", "/usr/bin"];
 
-/// This program's version, which is the engine's too.
+/// The version of both programs.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Finds the engine: beside this program, links resolved; then in the usual folders; and on the PATH, except for root.
-///
-/// # Errors
-/// Exit code 127 if it is nowhere.
+/// Finds the engine: in this program's own folder (links resolved), then in the usual folders, then on PATH unless this
+/// process is root, because others may be able to write to a folder on PATH.
 pub fn find(own: &Own, path: Option<&OsStr>) -> std::result::Result<PathBuf, NotExecuted> {
     let beside = own.path().parent().map(Path::to_owned);
     let usual = FOLDERS.iter().map(PathBuf::from);
@@ -56,7 +54,7 @@ fn is_executable(path: &Path) -> bool {
 fn missing(own: &Own) -> NotExecuted {
     let beside = own.path().with_file_name(PROGRAM);
     let message = format!(
-        "{PROGRAM} is missing: moorline {VERSION} at {} needs it as {}",
+        "{PROGRAM} is missing: moorline {VERSION} at {} expects it at {}",
         own.path().display(),
         beside.display()
     );
@@ -66,7 +64,7 @@ fn missing(own: &Own) -> NotExecuted {
     NotExecuted { exit: MISSING, error }
 }
 
-/// The environment of an engine that this program starts or becomes.
+/// The environment for the engine: the given one and [`STARTED_BY`].
 #[must_use]
 pub fn environment(own: &Own, environment: Variables) -> Variables {
     let mut started_by = OsString::from(format!("{VERSION} "));
@@ -74,10 +72,7 @@ pub fn environment(own: &Own, environment: Variables) -> Variables {
     environment.with(STARTED_BY, started_by)
 }
 
-/// Becomes the engine. It does not return if that works.
-///
-/// # Errors
-/// Where this program cannot find itself.
+/// Replaces this process by the engine. Returns only on failure.
 pub fn become_engine(arguments: &[OsString]) -> Result<ExitCode> {
     let variables = variables();
     let own = container::own(&variables)?;
@@ -92,10 +87,7 @@ pub fn become_engine(arguments: &[OsString]) -> Result<ExitCode> {
     Ok(ExitCode::from(refused.exit))
 }
 
-/// `moorline --check-install`: whether both programs are there, and of one version. For a `RUN` line of a Dockerfile.
-///
-/// # Errors
-/// Where the engine cannot be run, or has another version.
+/// `moorline --check-install`: checks that both programs exist and have the same version, for a `RUN` line of a Dockerfile.
 pub fn check_install() -> Result<ExitCode> {
     let variables = variables();
     let own = container::own(&variables)?;

@@ -1,5 +1,5 @@
-//! Settings from the environment. Every one is called `MOORLINE_…`; where Seq has the same setting, its name is read
-//! too, and the two saying different things is an error.
+//! Settings from the environment. Their names start with `MOORLINE_`. If Seq has the same setting, its name is accepted,
+//! too, and two different values are an error.
 
 use std::{ffi::OsString, os::fd::RawFd, path::PathBuf};
 
@@ -14,8 +14,8 @@ use volume::{
     restores::ScriptStep,
 };
 
-/// The variables that hold a secret key, or the console's first password: the server never sees them. (Seq's own names for
-/// the latter are settings of a Seq that may well be the server.)
+/// Variables that are removed from the server's environment, because they hold a secret key or the console's first
+/// password. Seq's names of that password stay, because the server may be a Seq.
 pub const SECRETS: [&str; 4] = [
     "MOORLINE_SECRETKEY",
     "SEQ_STORAGE_SECRETKEY",
@@ -23,28 +23,25 @@ pub const SECRETS: [&str; 4] = [
     "MOORLINE_FIRSTRUN_ADMINPASSWORDHASH",
 ];
 
-/// The process's environment, as it was found.
+/// Access to the variables of this process.
 #[derive(Debug)]
 pub struct Environment(());
 
 impl Environment {
-    /// This process's.
+    /// The environment of this process.
     #[must_use]
     pub const fn of_process() -> Self {
         Self(())
     }
 
-    /// A setting: the name that is set, and its value.
-    ///
-    /// # Errors
-    /// Where two names of the same setting disagree.
+    /// The name that is set and its value. `names` are synonyms; two of them with different values are an error.
     pub fn setting(&self, names: &[&str]) -> Result<Option<(String, OsString)>> {
         let mut found: Option<(String, OsString)> = None;
         for name in names {
             let Some(value) = std::env::var_os(name) else { continue };
             match &found {
                 Some((first, other)) if *other != value => {
-                    return Err(Error::usage(format!("{first} and {name} are both set, and differ"))
+                    return Err(Error::usage(format!("{first} and {name} are both set, with different values"))
                         .hint("they are two names of one setting: unset one of them"));
                 }
                 Some(_) => {}
@@ -54,33 +51,24 @@ impl Environment {
         Ok(found)
     }
 
-    /// A setting that is text.
-    ///
-    /// # Errors
-    /// As [`Environment::setting`], and where it is not UTF-8.
+    /// As [`Environment::setting`], for text.
     pub fn text(&self, names: &[&str]) -> Result<Option<(String, String)>> {
         let Some((name, value)) = self.setting(names)? else { return Ok(None) };
         let value = value.into_string().map_err(|_| Error::usage(format!("{name} is not UTF-8 text")))?;
         Ok(Some((name, value)))
     }
 
-    /// A switch: `1`, `true`, `yes`, `on`, or the opposite.
-    ///
-    /// # Errors
-    /// For anything else.
+    /// A switch: `1`, `true`, `yes`, `on`, or the opposite. Unset or empty is off.
     pub fn switch(&self, name: &str) -> Result<bool> {
         let Some((_, value)) = self.text(&[name])? else { return Ok(false) };
         match value.to_ascii_lowercase().as_str() {
             "1" | "true" | "yes" | "on" => Ok(true),
             "" | "0" | "false" | "no" | "off" => Ok(false),
-            _ => Err(Error::usage(format!("{name} is {value:?}: say 1 or 0"))),
+            _ => Err(Error::usage(format!("{name} is {value:?}: use 1 or 0"))),
         }
     }
 
-    /// Where the secret key comes from, as far as the environment says.
-    ///
-    /// # Errors
-    /// As [`Environment::setting`].
+    /// The sources of the secret key that the environment names.
     pub fn key_sources(&self) -> Result<Sources> {
         let provider = self.setting(&["MOORLINE_SECRETKEY_PROVIDER", "SEQ_SECRETKEY_PROVIDER"])?;
         let arguments = self.text(&["MOORLINE_SECRETKEY_PROVIDERARGS", "SEQ_SECRETKEY_PROVIDERARGS"])?;
@@ -95,66 +83,50 @@ impl Environment {
         })
     }
 
-    /// How long what a restore replaced is kept: `MOORLINE_KEEP_REPLACED`, 7 days.
-    ///
-    /// # Errors
-    /// Where it is no duration.
+    /// How long replaced state is kept: `MOORLINE_KEEP_REPLACED`, else 7 days.
     pub fn keep_replaced(&self) -> Result<jiff::SignedDuration> {
         self.duration("MOORLINE_KEEP_REPLACED", jiff::SignedDuration::from_hours(7 * 24))
     }
 
-    /// Where backups are kept, if the environment says: `MOORLINE_BACKUP_LOCATION`.
-    ///
-    /// # Errors
-    /// As [`Environment::setting`].
+    /// The folder for backups, from `MOORLINE_BACKUP_LOCATION`.
     pub fn backup_location(&self) -> Result<Option<PathBuf>> {
         let location = self.setting(&["MOORLINE_BACKUP_LOCATION"])?.map(|(_, path)| PathBuf::from(path));
         Ok(location.filter(|path| !path.as_os_str().is_empty()))
     }
 
-    /// How many scheduled backups are kept: `MOORLINE_BACKUPS_TO_KEEP`, else as the console was told, else 7.
-    ///
-    /// # Errors
-    /// Where it is no number above zero.
+    /// How many scheduled backups are kept: `MOORLINE_BACKUPS_TO_KEEP`, else the console's setting, else 7.
     pub fn backups_to_keep(&self, volume: &Volume) -> Result<usize> {
         let Some((name, text)) = self.text(&["MOORLINE_BACKUPS_TO_KEEP"])? else {
             return Ok(Settings::load(volume)?.backups_to_keep.map_or(7, |number| number.max(1)));
         };
         let number = text.parse().ok().filter(|number| *number > 0);
-        number.ok_or_else(|| Error::usage(format!("{name} is {text:?}: say a number, 1 or more")))
+        number.ok_or_else(|| Error::usage(format!("{name} is {text:?}: use a number, 1 or more")))
     }
 
-    /// A duration, such as `30s`, `12h` or `7d`.
-    ///
-    /// # Errors
-    /// Where it is none.
+    /// A variable that holds a duration such as `30s`, `12h` or `7d`.
     pub fn duration(&self, name: &str, default: jiff::SignedDuration) -> Result<jiff::SignedDuration> {
         let Some((_, text)) = self.text(&[name])? else { return Ok(default) };
         parse_duration(&text).map_err(|error| error.context(name))
     }
 
-    /// The command of an init script that this process is.
-    ///
-    /// # Errors
-    /// Where it cannot be understood.
+    /// The command of an init script that this process carries out, if a script started it.
     pub fn script_step(&self) -> Result<Option<ScriptStep>> {
         let Some((name, text)) = self.text(&[ScriptStep::VARIABLE])? else { return Ok(None) };
-        serde_json::from_str(&text).map(Some).map_err(|_| Error::usage(format!("{name} is set, and not by moorline")))
+        serde_json::from_str(&text)
+            .map(Some)
+            .map_err(|_| Error::usage(format!("{name} holds a value that moorline did not write")))
     }
 
-    /// The descriptor of the volume's lock that a parent left to this process.
+    /// The number of the lock's descriptor that this process inherited.
     #[must_use]
     pub fn inherited_lock(&self) -> Option<RawFd> {
         std::env::var(lock::LOCK_FD).ok()?.parse().ok()
     }
 }
 
-/// `UID:GID`, in numbers.
-///
-/// # Errors
-/// For anything else.
+/// Parses `UID:GID`, both numeric.
 pub fn parse_owner(text: &str) -> Result<(u32, u32)> {
-    let wrong = || Error::usage(format!("{text:?} is not an owner: say UID:GID, in numbers"));
+    let wrong = || Error::usage(format!("{text:?} is not an owner: use UID:GID in numbers"));
     let (uid, gid) = text.split_once(':').ok_or_else(wrong)?;
     Ok((uid.parse().map_err(|_| wrong())?, gid.parse().map_err(|_| wrong())?))
 }

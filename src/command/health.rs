@@ -1,4 +1,4 @@
-//! `moorline health`: for a HEALTHCHECK, and for exec probes, in an image that has no shell.
+//! `moorline health`: for a HEALTHCHECK and for exec probes, also in an image without a shell.
 
 use std::process::ExitCode;
 
@@ -7,11 +7,11 @@ use serde::Serialize;
 use super::{Context, container, output, parse::Parsed};
 use crate::entrypoint::{
     Health as Check,
-    health::{State, state},
+    health::{ContainerState, state},
 };
 use volume::error::{Code, Result};
 
-/// The answer, as `--json` shows it.
+/// The result, in the shape of `--json`.
 #[derive(Debug, Serialize)]
 struct Answer {
     healthy: bool,
@@ -20,14 +20,10 @@ struct Answer {
     reason: Option<String>,
 }
 
-/// Carries out `health`.
-///
-/// # Errors
-/// Where an option or a variable makes no sense.
 pub fn health(parsed: &Parsed, context: &Context) -> Result<ExitCode> {
     let check = container::health(parsed.text("health")?, context)?;
-    // A probe knows two answers: whatever keeps this one from being given is unhealthy.
-    let answer = look(check.as_ref(), parsed.has("startup"), context).unwrap_or_else(|error| Answer {
+    // A probe has two results, so an error counts as unhealthy.
+    let answer = inspect(check.as_ref(), parsed.has("startup"), context).unwrap_or_else(|error| Answer {
         healthy: false,
         state: "unknown",
         check: check.as_ref().map(Check::to_string),
@@ -43,22 +39,24 @@ pub fn health(parsed: &Parsed, context: &Context) -> Result<ExitCode> {
     Ok(ExitCode::from(if answer.healthy { 0 } else { Code::Unexpected.exit() }))
 }
 
-fn look(check: Option<&Check>, startup: bool, context: &Context) -> Result<Answer> {
+fn inspect(check: Option<&Check>, startup: bool, context: &Context) -> Result<Answer> {
     let answer = |state: &'static str, outcome: std::result::Result<(), String>| Answer {
         healthy: outcome.is_ok(),
         state,
         check: check.map(Check::to_string),
         reason: outcome.err(),
     };
-    // A port is looked at without the volume, which the probe need not see; but while the server is being prepared
-    // nothing listens, and only the volume says so.
+    // A port can be checked without the volume, which the probe may not see. A startup probe needs the volume, because
+    // nothing listens until the server has started.
     let asks_volume = startup || !matches!(check, Some(Check::Http { .. } | Check::Tcp(..)));
-    let found = if asks_volume { state(&context.volume()?)? } else { State::Up(std::time::Duration::ZERO) };
+    let found = if asks_volume { state(&context.volume()?)? } else { ContainerState::Up(std::time::Duration::ZERO) };
     Ok(match found {
-        State::Starting(what) if startup => answer("starting", Ok(())).with_reason(what),
-        State::Starting(what) => answer("starting", Err(what)),
-        State::Down(what) => answer("down", Err(what)),
-        State::Up(time) => answer("up", check.map_or(Ok(()), |kind| crate::entrypoint::health::check(kind, time))),
+        ContainerState::Starting(what) if startup => answer("starting", Ok(())).with_reason(what),
+        ContainerState::Starting(what) => answer("starting", Err(what)),
+        ContainerState::Down(what) => answer("down", Err(what)),
+        ContainerState::Up(time) => {
+            answer("up", check.map_or(Ok(()), |kind| crate::entrypoint::health::check(kind, time)))
+        }
     })
 }
 

@@ -11,10 +11,6 @@ use super::{
 };
 use crate::entrypoint;
 
-/// Carries out `init`.
-///
-/// # Errors
-/// Where an option or a variable makes no sense, or a step fails.
 pub fn init(parsed: &Parsed, context: &Context) -> Result<ExitCode> {
     Ok(container::answer(entrypoint::init(&Container::of(parsed)?.settings(context, "init")?)?))
 }

@@ -1,7 +1,7 @@
-//! The log's lines on stderr: words for people, or objects for a log server.
+//! The lines of the log on stderr: text for people, or CLEF for a log server.
 //!
-//! With `clef` each line is one object of [CLEF](https://clef-json.org), and events are lines of their own. In words they
-//! are left out: a text log has its own lines for what happened.
+//! With `clef`, each line is one object of [CLEF](https://clef-json.org), and each event is a line of its own. The text
+//! log omits events, because it has its own lines for the same facts.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -18,40 +18,37 @@ use volume::{
     events,
 };
 
-/// The setting, which children of this process are to find too.
+/// Children of this process inherit this variable.
 const VARIABLE: &str = "MOORLINE_LOG_FORMAT";
 
 static CLEF: AtomicBool = AtomicBool::new(false);
 
-/// How the log is written.
+/// The format of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// `moorline: what happened`, one line an event.
+    /// `moorline: message`.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Clef,
 }
 
 impl Format {
-    /// From now on, as the environment says. What makes no sense there is said by whoever reads the command line.
+    /// Selects the format that the environment names. An invalid value is reported later, with the command line.
     pub fn of_environment() {
         let is_clef = std::env::var_os(VARIABLE).is_some_and(|value| value == "clef");
         CLEF.store(is_clef, Ordering::Relaxed);
     }
 
-    /// What was typed.
-    ///
-    /// # Errors
-    /// `Usage` for anything but `text` and `clef`.
+    /// Parses the value of `--log-format`.
     pub fn parse(text: &str) -> Result<Self> {
         match text {
             "text" => Ok(Self::Text),
             "clef" => Ok(Self::Clef),
-            _ => Err(Error::usage(format!("the log format {text:?} is not known")).hint("use text or clef")),
+            _ => Err(Error::usage(format!("unknown log format {text:?}")).hint("use text or clef")),
         }
     }
 
-    /// From now on, also in children.
+    /// Selects this format, for this process and its children.
     pub fn choose(self) {
         CLEF.store(self == Self::Clef, Ordering::Relaxed);
         if std::env::var_os(VARIABLE).is_some() || self == Self::Clef {
@@ -65,8 +62,8 @@ impl Format {
     }
 }
 
-/// A line of the log, without the line feed; `None` where this one is left out. A name in it cannot forge a second line,
-/// and no secret key is in it.
+/// A line of the log without the line feed; `None` for an event in the text log. Control characters are escaped, so that
+/// a file name cannot forge a second line, and secret keys are removed.
 #[must_use]
 pub fn line(record: &Record<'_>) -> Option<String> {
     let text = record.args().to_string();
@@ -79,7 +76,7 @@ pub fn line(record: &Record<'_>) -> Option<String> {
     }
 }
 
-/// The lines of a failure, each with its line feed.
+/// The lines of an error and its hint, each with a line feed.
 #[must_use]
 pub fn failure(error: &Error) -> String {
     if Format::current() == Format::Clef {
@@ -95,7 +92,7 @@ pub fn failure(error: &Error) -> String {
     format!("moorline: error: {}\n{}", printable(error.message()), hint.unwrap_or_default())
 }
 
-/// What somebody else has put into words, as they are or as one line.
+/// A usage error that clap has formatted: unchanged in the text log, one object in CLEF.
 #[must_use]
 pub fn usage(text: String) -> String {
     match Format::current() {
@@ -109,7 +106,7 @@ pub fn usage(text: String) -> String {
     }
 }
 
-/// The line of a bug, with its line feed.
+/// The line for a panic, with its line feed.
 #[must_use]
 pub fn bug(what: &str) -> String {
     let text = format!("this is a bug: {what}; nothing was lost, please report it");
@@ -127,7 +124,7 @@ const fn prefix(level: Level) -> &'static str {
     }
 }
 
-/// Levels as Seq has them.
+/// The names of Seq's levels.
 const fn level_name(level: Level) -> &'static str {
     match level {
         Level::Error => events::Level::Error.name(),

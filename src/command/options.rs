@@ -1,38 +1,38 @@
-//! The one definition of the commands that `moorline` carries out itself: parsed by it, and shown by the engine in help,
-//! completions and man pages.
+//! The tables of the commands that `moorline` carries out itself. `moorline` parses command lines with them, and the
+//! engine prints them in help, completions and man pages, so that the two cannot differ.
 
-/// The variable that names the storage root, and its value if neither it nor `--storage` is given.
+/// The variable that names the storage root.
 pub const STORAGE_VARIABLE: &str = "MOORLINE_STORAGE";
-/// See [`STORAGE_VARIABLE`].
+/// The storage root if neither `--storage` nor [`STORAGE_VARIABLE`] is set.
 pub const DEFAULT_STORAGE: &str = "/data";
 
-/// A command.
+/// A command of `moorline`.
 #[derive(Debug)]
 pub struct Definition {
-    /// Its name.
+    /// The name.
     pub name: &'static str,
-    /// One line about it.
+    /// One line for the list of commands.
     pub about: &'static str,
-    /// More about it; empty if the line says everything.
+    /// Further lines of its help; may be empty.
     pub details: &'static str,
-    /// Its own options.
+    /// Its options, without [`GLOBAL`].
     pub options: &'static [Opt],
     /// What follows the options.
     pub rest: Rest,
-    /// Whether it is for moorline's own use.
+    /// Whether help omits it, because only moorline itself uses it.
     pub hidden: bool,
 }
 
-/// An option.
+/// An option of a command.
 #[derive(Debug)]
 pub struct Opt {
-    /// Its name without the dashes.
+    /// The name without dashes.
     pub name: &'static str,
-    /// What its value is called; `None` for a switch.
+    /// The placeholder of its value; `None` for a switch.
     pub value: Option<&'static str>,
-    /// Whether it may be given several times, or several values be separated by commas.
+    /// Whether it can be repeated and can take a list with commas.
     pub many: bool,
-    /// What it does.
+    /// The help text.
     pub help: &'static str,
 }
 
@@ -87,7 +87,7 @@ const HEALTH: Opt = value(
     "How to check that the server is healthy: http://HOST:PORT/PATH, tcp:HOST:PORT or alive:DURATION [env: MOORLINE_HEALTH]",
 );
 
-/// The commands.
+/// All commands that `moorline` carries out itself.
 pub const COMMANDS: &[Definition] = &[
     Definition {
         name: "run",

@@ -1,4 +1,4 @@
-//! Words out: the answer on stdout, errors on stderr, objects where they were asked for.
+//! Output: results on stdout, errors on stderr, JSON for `--json`.
 
 use std::{
     io::{self, Write},
@@ -20,12 +20,12 @@ use volume::error::{Code, Error, Result};
 /// A pipe with space in it takes this much without blocking (PIPE_BUF).
 const PAGE: usize = 4096;
 
-/// How long a log that takes nothing is waited for at a time.
-const PATIENCE: u16 = 100;
+/// How long one wait for a log that accepts no data takes, in milliseconds.
+const LOG_WAIT: u16 = 100;
 
-/// The container's log. That nobody reads it any more is not an error; that its reader has stopped reading is waited
-/// out, but not once this process was asked to stop: PID 1 must not hang in a line of its log. While it attends to a
-/// server the log is not waited for at all, and a line that it does not take is lost.
+/// The container's log. A closed log is not an error. If the reader of the log stalls, a write waits for it, but only
+/// until a stop signal arrives, because PID 1 must not hang in a log line. While this process supervises a server, it
+/// never waits for the log: a line that the log cannot accept at once is lost.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct StandardError;
 
@@ -35,8 +35,8 @@ impl Write for StandardError {
         let mut lock = stderr.lock();
         for piece in text.chunks(PAGE) {
             let mut fds = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];
-            let patience = if signals::attending() { 0 } else { PATIENCE };
-            while matches!(poll(&mut fds, patience), Ok(0) | Err(Errno::EINTR)) {
+            let timeout = if signals::attending() { 0 } else { LOG_WAIT };
+            while matches!(poll(&mut fds, timeout), Ok(0) | Err(Errno::EINTR)) {
                 if signals::attending() || signals::asked_to_stop() {
                     return Ok(text.len());
                 }
@@ -51,24 +51,21 @@ impl Write for StandardError {
     }
 }
 
-/// Prints the answer. That nobody reads it any more is not an error.
+/// Prints a result on stdout. A closed stdout is not an error.
 pub fn answer(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
 }
 
-/// Prints the answer as one object.
-///
-/// # Errors
-/// `Bug`, if it cannot be serialised.
+/// Prints a result as one JSON object.
 pub fn object(value: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(value)
-        .map_err(|cause| Error::new(Code::Bug, format!("the answer cannot be written as JSON: {cause}")))?;
+        .map_err(|cause| Error::new(Code::Bug, format!("cannot write the result as JSON: {cause}")))?;
     answer(&text);
     Ok(())
 }
 
-/// Reports a failure and chooses the exit code.
+/// Reports an error on stderr, and on stdout for `--json`. Returns its exit code.
 #[must_use]
 pub fn fail(error: &Error, json: bool) -> ExitCode {
     let exit = report(error);
@@ -78,13 +75,13 @@ pub fn fail(error: &Error, json: bool) -> ExitCode {
     ExitCode::from(exit)
 }
 
-/// Says on stderr what failed and what to do. Its exit code.
+/// Reports an error and its hint on stderr. Returns its exit code.
 pub fn report(error: &Error) -> u8 {
     let _ = StandardError.write_all(log_format::failure(error).as_bytes());
     error.code().exit()
 }
 
-/// A failure as `--json` shows it.
+/// An error in the shape of `--json`.
 #[must_use]
 pub fn error_object(error: &Error) -> serde_json::Value {
     serde_json::json!({
@@ -95,8 +92,8 @@ pub fn error_object(error: &Error) -> serde_json::Value {
     })
 }
 
-/// The text with control characters escaped (what a file is called must not move a terminal's cursor or forge a line),
-/// and without secret keys.
+/// The text without secret keys and with control characters escaped, so that a file name cannot move the cursor of a
+/// terminal or forge a line.
 #[must_use]
 pub fn printable(text: &str) -> String {
     without_keys(text).chars().fold(String::with_capacity(text.len()), |mut shown, char| {

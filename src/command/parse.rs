@@ -1,4 +1,4 @@
-//! What was typed, taken apart by the tables of [`super::options`].
+//! Parsing a command line with the tables of [`super::options`].
 
 use std::{
     ffi::{OsStr, OsString},
@@ -19,18 +19,18 @@ pub enum Recognised {
     CheckInstall,
     /// A command of this program.
     Own(&'static Definition),
-    /// Everything that the engine answers: its commands, and help.
+    /// A command of the engine, or help.
     Engine,
-    /// A program of somebody else, to be executed as it is.
+    /// Another program, to be executed as it is.
     Bare {
-        /// The storage root, as far as it was named.
+        /// The value of `--storage`, if it was passed.
         storage: Option<PathBuf>,
-        /// Which argument is the program.
+        /// The index of the argument that names the program.
         first: usize,
     },
 }
 
-/// Looks at the first argument that is not an option of every command.
+/// Decides by the first argument that is not a global option.
 #[must_use]
 pub fn recognise(arguments: &[OsString]) -> Recognised {
     let mut storage = None;
@@ -75,20 +75,15 @@ fn of_word(word: &str, arguments: &[OsString], at: usize, storage: Option<PathBu
     }
 }
 
-/// A command of this program, with its options and what follows them.
+/// A parsed command line of this program.
 #[derive(Debug)]
 pub struct Parsed {
-    /// The command.
     pub command: &'static Definition,
     options: Vec<(&'static str, OsString)>,
-    /// What follows the options.
     pub rest: Vec<OsString>,
 }
 
-/// Takes a command line of this program apart.
-///
-/// # Errors
-/// `Usage` for an option that the command does not have, one without its value or given twice, and a stray argument.
+/// Parses the options and the rest of a command line.
 pub fn parse(command: &'static Definition, arguments: &[OsString]) -> Result<Parsed> {
     let dashes = match command.rest {
         Rest::AfterDashes => arguments.iter().position(|argument| argument == "--"),
@@ -127,31 +122,23 @@ pub fn parse(command: &'static Definition, arguments: &[OsString]) -> Result<Par
 }
 
 impl Parsed {
-    /// Whether a switch was given.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
         self.value(name).is_some()
     }
 
-    /// The value of an option.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<&OsStr> {
         self.options.iter().find(|(given, _)| *given == name).map(|(_, value)| value.as_os_str())
     }
 
-    /// The value of an option that is text.
-    ///
-    /// # Errors
-    /// `Usage` where it is not UTF-8.
+    /// The value of an option, which must be UTF-8.
     pub fn text(&self, name: &str) -> Result<Option<&str>> {
         let not_text = || Error::usage(format!("--{name} is not UTF-8 text"));
         self.value(name).map(|value| value.to_str().ok_or_else(not_text)).transpose()
     }
 
-    /// The values of an option that takes several, each of which may be a list with commas.
-    ///
-    /// # Errors
-    /// `Usage` where one is not UTF-8.
+    /// All values of a repeatable option, with lists split at commas.
     pub fn list(&self, name: &str) -> Result<Vec<String>> {
         let mut list = Vec::new();
         for (_, value) in self.options.iter().filter(|(given, _)| *given == name) {
@@ -168,7 +155,7 @@ impl Parsed {
 
     fn add(&mut self, option: &'static Opt, value: OsString) -> Result<()> {
         if !option.many && self.has(option.name) {
-            return Err(Error::usage(format!("--{} is given more than once", option.name)).hint("give it once"));
+            return Err(Error::usage(format!("--{} was passed more than once", option.name)).hint("pass it once"));
         }
         self.options.push((option.name, value));
         Ok(())
@@ -203,7 +190,7 @@ fn usage(command: &Definition, error: &lexopt::Error) -> Error {
         .hint(format!("`moorline {} --help` lists its options", command.name))
 }
 
-/// The command that a word resembles.
+/// The command with the most similar name, for "did you mean".
 #[must_use]
 pub fn nearest_command(word: &str) -> Option<&'static str> {
     let own = COMMANDS.iter().filter(|command| !command.hidden).map(|command| command.name);
@@ -211,7 +198,7 @@ pub fn nearest_command(word: &str) -> Option<&'static str> {
 }
 
 fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    /// As clap has it.
+    /// The threshold that clap uses.
     const ALIKE: f64 = 0.7;
     let scored = known.map(|known| (strsim::jaro(word, known), known)).filter(|(score, _)| *score > ALIKE);
     scored.max_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, known)| known)

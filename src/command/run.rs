@@ -13,17 +13,13 @@ use super::{
 };
 use crate::entrypoint::{self, Server};
 
-/// Carries out `run`.
-///
-/// # Errors
-/// Where an option or a variable makes no sense, or the start fails.
 pub fn run(parsed: &Parsed, context: &Context) -> Result<ExitCode> {
     let environment = &context.environment;
     let flags = Flags::of(parsed)?;
     let console = flags.console(environment)?;
     if parsed.rest.is_empty() && !console {
-        return Err(Error::usage("no server command is given, and --no-serve rules the console out")
-            .hint("name a server: run -- my-server --its-flag; or use `init` for the scripts alone"));
+        return Err(Error::usage("no server command was given, and --no-serve disables the console")
+            .hint("name a server: run -- my-server --its-flag; or use `init` to run only the scripts"));
     }
     let server = Server {
         command: (!parsed.rest.is_empty()).then(|| parsed.rest.clone()),

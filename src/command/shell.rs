@@ -1,4 +1,4 @@
-//! `moorline shell`: a shell in the container, without init and without the server.
+//! `moorline shell`: a shell in place of init and the server.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -12,15 +12,11 @@ use crate::entrypoint;
 use process::{Variables, exec};
 use volume::error::Result;
 
-/// Carries out `shell`.
-///
-/// # Errors
-/// Where this program cannot find itself.
 pub fn shell(parsed: &Parsed, context: &Context) -> Result<ExitCode> {
     let variables: Variables = std::env::vars_os().collect();
     let own = container::own(&variables)?;
     let shell = preferred(&variables).unwrap_or_else(|| "/bin/sh".into());
-    // A shell is what one looks at a broken volume with: that it is not there is no reason to refuse one.
+    // A shell is needed to repair a broken volume, so a missing volume is only a warning.
     let environment = match context.volume().and_then(|volume| volume.prepare().map(|()| volume)) {
         Ok(volume) => entrypoint::with_commands(variables, &own, &volume, &context.profile),
         Err(error) => {
@@ -34,11 +30,11 @@ pub fn shell(parsed: &Parsed, context: &Context) -> Result<ExitCode> {
         Err(refused) => refused,
     };
     let hint = "every command works without a shell: docker run IMAGE COMMAND";
-    let _ = output::fail(&refused.error.context("there is no shell in this image").hint(hint), false);
+    let _ = output::fail(&refused.error.context("this image has no shell").hint(hint), false);
     Ok(ExitCode::from(refused.exit))
 }
 
-/// `$SHELL`, where it is one.
+/// `$SHELL`, if it names an executable file.
 fn preferred(variables: &Variables) -> Option<OsString> {
     let usable = |shell: &&OsStr| access(*shell, AccessFlags::X_OK).is_ok();
     variables.get("SHELL").filter(usable).map(OsStr::to_owned)

@@ -1,4 +1,4 @@
-//! How a server is looked after, from flags and environment.
+//! The settings of supervision, from options and variables.
 
 use jiff::SignedDuration;
 
@@ -13,10 +13,10 @@ use crate::entrypoint::{
 use process::{Routes, routes};
 use volume::error::{Error, Result};
 
-/// Under the 10 s that Docker waits.
+/// The default grace period, shorter than the 10 s that Docker waits.
 const STOP_GRACE: SignedDuration = SignedDuration::from_secs(8);
 
-/// Options of supervision. All but the last need `--supervise`.
+/// The options of supervision. All but the last one need `--supervise`.
 #[derive(Debug)]
 pub struct Flags {
     supervise: bool,
@@ -51,30 +51,30 @@ impl Flags {
         }
     }
 
-    /// How the server is looked after; `None` where it replaces this process.
+    /// The settings; `None` if the server replaces this process.
     pub(super) fn settings(&self, environment: &Environment) -> Result<Option<Supervision>> {
         if !self.supervise && !environment.switch("MOORLINE_SUPERVISE")? {
-            return self.refuse_what_needs_it().map(|()| None);
+            return self.refuse_dependent_options().map(|()| None);
         }
         let grace = self.stop_grace.as_deref().map(parse_duration).transpose();
         let grace = grace.map_err(|error| error.context("--stop-grace"))?;
-        let said = grace.is_some() || environment.text(&["MOORLINE_STOP_GRACE"])?.is_some();
+        let is_explicit = grace.is_some() || environment.text(&["MOORLINE_STOP_GRACE"])?.is_some();
         let grace = grace.map_or_else(|| environment.duration("MOORLINE_STOP_GRACE", STOP_GRACE), Ok)?;
         Ok(Some(Supervision {
             routes: self.routes(environment)?,
             whole_group: self.signal_group || environment.switch("MOORLINE_SIGNAL_GROUP")?,
             stop_grace: grace.unsigned_abs(),
-            after_grace: if said { AfterGrace::Killed } else { AfterGrace::Left },
+            after_grace: if is_explicit { AfterGrace::Killed } else { AfterGrace::Left },
             exits: self.exits(environment)?,
         }))
     }
 
-    /// Whether a console is wanted.
+    /// Whether the console runs.
     pub(super) fn console(&self, environment: &Environment) -> Result<bool> {
         Ok(!self.no_serve && !environment.switch("MOORLINE_NO_SERVE")?)
     }
 
-    fn refuse_what_needs_it(&self) -> Result<()> {
+    fn refuse_dependent_options(&self) -> Result<()> {
         let given = [
             ("--signal-group", self.signal_group),
             ("--rewrite", !self.rewrite.is_empty()),
@@ -84,7 +84,7 @@ impl Flags {
         ];
         match given.into_iter().find(|(_, given)| *given) {
             Some((flag, _)) => Err(Error::usage(format!("{flag} needs --supervise"))
-                .hint("without it the server replaces moorline, and nobody is there to do it")),
+                .hint("add --supervise: without it, the server replaces moorline")),
             None => Ok(()),
         }
     }
@@ -104,7 +104,7 @@ impl Flags {
                 .split_once('=')
                 .and_then(|(from, to)| Some((from.trim().parse::<u8>().ok()?, to.trim().parse::<u8>().ok()?)));
             let (from, to) = codes.ok_or_else(|| {
-                Error::usage(format!("{name}: {rule:?} maps no exit code: say 143=0, with codes from 0 to 255"))
+                Error::usage(format!("{name}: {rule:?} is not a mapping of exit codes: use CODE=CODE with codes from 0 to 255, such as 143=0"))
             })?;
             exits.map(from, to);
         }
@@ -112,7 +112,7 @@ impl Flags {
     }
 }
 
-/// Those of the flag, or else those of the variable; and the name of it.
+/// The rules of the option, or else of the variable, each with the name of its source for error messages.
 fn rules<'a>(
     given: &[String],
     flag: &'a str,

@@ -1,6 +1,6 @@
-//! Whether the server is healthy: a GET that is answered, a port that takes a connection, or a time it has been up.
+//! Health checks: an HTTP GET, a TCP connection, or a minimum uptime.
 //!
-//! The GET is plain HTTP/1.1 with one connection for each; there is no TLS here, and a redirect is an answer too.
+//! The GET is plain HTTP/1.1 without TLS, with one connection per check. A redirect counts as healthy.
 
 use std::{
     io::{ErrorKind, Read, Write},
@@ -18,68 +18,66 @@ use volume::{
     lock,
 };
 
-/// The variable that says how health is told.
+/// The variable for the health check.
 pub const VARIABLE: &str = "MOORLINE_HEALTH";
 
-/// One check takes no longer.
+/// The timeout of one check.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// Pauses between checks begin with the first, and double up to the second.
+/// The first pause between two checks, and the longest one. Pauses double.
 const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(2)];
 
-/// How often it is said that the server is still not healthy.
-const SAID_EVERY: Duration = Duration::from_secs(60);
+/// How often a server that is still not healthy is logged.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Looks once. `up` says for how long the server has been up.
-///
-/// # Errors
-/// Why it is not healthy, in words.
+/// Runs one check of a server that has been up for `up`. Returns the reason if it is not healthy.
 pub fn check(health: &Health, up: Duration) -> std::result::Result<(), String> {
     match health {
         Health::Http { authority, address, path } => get(authority, address, path),
         Health::Tcp(host, port) => connect(host, *port, Instant::now() + LIMIT).map(drop),
         Health::Alive(time) if up >= *time => Ok(()),
-        Health::Alive(time) => Err(format!("it has been up for {} s of {} s", up.as_secs(), time.as_secs_f64())),
+        Health::Alive(time) => Err(format!("up for {} s of the required {} s", up.as_secs(), time.as_secs_f64())),
     }
 }
 
-/// How far a container is, as the volume's lock says.
+/// The state of the container, according to the volume's lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
-    /// The server is being prepared, by what this says.
+pub enum ContainerState {
+    /// The server has not started yet; the text says why.
     Starting(String),
-    /// The server has been up for so long.
+    /// The server has been running for this long.
     Up(Duration),
-    /// There is none, as this says.
+    /// No server runs; the text says why.
     Down(String),
 }
 
-/// Asks the lock of the volume.
-///
-/// # Errors
-/// Where it cannot be opened.
-pub fn state(volume: &Volume) -> Result<State> {
+/// Reads the state from the volume's lock.
+pub fn state(volume: &Volume) -> Result<ContainerState> {
     let Some(holder) = lock::holder(volume)? else {
-        return Ok(State::Down(format!("no server holds the volume {}", volume.root().display())));
+        return Ok(ContainerState::Down(format!("no server runs on the volume {}", volume.root().display())));
     };
-    let Holder { verb, host, .. } = &holder;
+    let Holder { verb: command, host, .. } = &holder;
     let elsewhere = *host != lock::host();
     Ok(match holder.server {
-        _ if elsewhere => State::Starting(format!("the volume is in use by `{verb}` on host {host}")),
-        Some(started) => State::Up(Duration::try_from(Timestamp::now().duration_since(started)).unwrap_or_default()),
-        None => State::Starting(format!("`{verb}` is at work, and the server is not started yet")),
+        _ if elsewhere => ContainerState::Starting(format!("the volume is in use by `{command}` on host {host}")),
+        Some(started) => {
+            ContainerState::Up(Duration::try_from(Timestamp::now().duration_since(started)).unwrap_or_default())
+        }
+        None => {
+            ContainerState::Starting(format!("`{command}` is preparing the volume, and the server has not started yet"))
+        }
     })
 }
 
-/// Until it is healthy.
+/// Blocks until the server is healthy.
 pub(super) fn wait(health: &Health) {
     let started = Instant::now();
-    let mut said = started;
+    let mut logged = started;
     let [mut pause, longest] = PAUSES;
     while let Err(reason) = check(health, started.elapsed()) {
-        if said.elapsed() >= SAID_EVERY {
-            said = Instant::now();
-            log::info!("the server is not healthy after {} s ({health}): {reason}", started.elapsed().as_secs());
+        if logged.elapsed() >= LOG_INTERVAL {
+            logged = Instant::now();
+            log::info!("the server is still not healthy after {} s ({health}): {reason}", started.elapsed().as_secs());
         }
         std::thread::sleep(match health {
             Health::Alive(time) => time.saturating_sub(started.elapsed()).min(longest),
@@ -102,7 +100,7 @@ fn connect(host: &str, port: u16, until: Instant) -> std::result::Result<TcpStre
     Err(why)
 }
 
-/// Never zero, which would be no limit.
+/// The time left, at least 1 ms, because zero would mean no timeout.
 fn left(until: Instant) -> Duration {
     until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
 }
@@ -133,8 +131,8 @@ fn get(authority: &str, address: &(String, u16), path: &str) -> std::result::Res
     }
     match status(&head) {
         Some(200..=399) => Ok(()),
-        Some(status) => Err(format!("it answered {status}")),
-        None => Err("what it answered is not HTTP".to_owned()),
+        Some(status) => Err(format!("it answered with status {status}")),
+        None => Err("its answer is not HTTP".to_owned()),
     }
 }
 

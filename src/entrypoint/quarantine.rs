@@ -1,7 +1,8 @@
-//! Quarantine at a start: what was cut off or asked for is carried out by a child, and what the server is given.
+//! Quarantine at a start: a pending or interrupted change is applied by the engine, and the server gets the variables and
+//! arguments of the steps in force.
 //!
-//! Where there is none, which one failed `open` tells, nothing is done. Where it cannot be settled no server starts: the
-//! next start tries again.
+//! Without a quarantine record, this costs one failed `open`. If a change cannot be applied, the server does not start,
+//! because apps that must be off might be on; the next start tries again.
 
 use std::{collections::BTreeMap, ffi::OsString};
 
@@ -16,15 +17,15 @@ use volume::{
     quarantine::QuarantineStatus,
 };
 
-/// The verb of the child.
-const SETTLE: [&str; 2] = ["apps", "settle"];
+/// The engine's command that applies pending changes.
+const APPLY_PENDING: [&str; 2] = ["apps", "settle"];
 
-/// Variables that tell the server who it is.
+/// Variables that describe the instance to the server.
 const INSTANCE: &str = "MOORLINE_INSTANCE";
 const RESTORE_EPOCH: &str = "MOORLINE_RESTORE_EPOCH";
 const QUARANTINED: &str = "MOORLINE_QUARANTINED";
 
-/// What the server is given in quarantine, besides its own.
+/// Variables and arguments that quarantine adds to the server's own.
 #[derive(Debug, Default)]
 pub(super) struct ServerAdditions {
     quarantined: bool,
@@ -32,8 +33,8 @@ pub(super) struct ServerAdditions {
     arguments: Vec<String>,
 }
 
-/// Does what is left to be done, and says whether apps are off.
-pub(super) fn settle(
+/// Applies pending changes, and returns the additions for the server.
+pub(super) fn apply_pending(
     settings: &Settings,
     volume: &Volume,
     lock: &Lock,
@@ -41,37 +42,36 @@ pub(super) fn settle(
 ) -> Result<ControlFlow<End, ServerAdditions>> {
     let mut status = QuarantineStatus::load(volume)?;
     if status.as_ref().is_some_and(QuarantineStatus::needs_engine) {
-        match own_command(settings, volume, &SETTLE, Some(lock), signals)? {
+        match own_command(settings, volume, &APPLY_PENDING, Some(lock), signals)? {
             Ended::Exited(0) => {}
             Ended::Stopped(signal) => return Ok(ControlFlow::Break(End::Stopped(signal))),
-            other => return Ok(ControlFlow::Break(unsettled(other))),
+            other => return Ok(ControlFlow::Break(not_applied(other))),
         }
         status = QuarantineStatus::load(volume)?;
     }
-    let Some(status) = status else { return Ok(ControlFlow::Continue(ServerAdditions::default())) };
-    log::warn!("in quarantine: {}; `moorline apps` lists them", status.in_words());
-    Ok(ControlFlow::Continue(ServerAdditions {
-        quarantined: true,
-        environment: status.environment(),
-        arguments: status.arguments(),
-    }))
+    Ok(ControlFlow::Continue(additions(status)))
 }
 
-fn unsettled(ended: Ended) -> End {
+/// What the server is given while its apps are off.
+pub(super) fn additions(status: Option<QuarantineStatus>) -> ServerAdditions {
+    let Some(status) = status else { return ServerAdditions::default() };
+    log::warn!("in quarantine: {}; `moorline apps` lists them", status.in_words());
+    ServerAdditions { quarantined: true, environment: status.environment(), arguments: status.arguments() }
+}
+
+fn not_applied(ended: Ended) -> End {
     if ended.code() == MISSING_ENGINE {
         return End::of_child(
             ended,
-            "apps cannot be switched off or on without the engine, so the server is not started",
+            "apps cannot be switched off or on without the engine, so the server does not start",
         );
     }
     let code = Code::from_exit(ended.code()).filter(|code| code.may_pass()).unwrap_or(Code::AppsUnknown);
-    let error =
-        Error::new(code, "apps could not be switched off or on as they are to be, so the server is not started");
-    End::Failed { exit: code.exit(), error: error.hint("mend what is said above; the next start tries again") }
+    let error = Error::new(code, "the apps that must be switched off or on could not be, so the server does not start");
+    End::Failed { exit: code.exit(), error: error.hint("fix the errors above; the next start tries again") }
 }
 
 impl ServerAdditions {
-    /// The server's environment.
     pub fn environment(&self, own: Variables, instance: &Instance) -> Variables {
         let epoch = instance.restore_epoch.to_string();
         let own = own.without(&[QUARANTINED]).with(INSTANCE, instance.id.to_string()).with(RESTORE_EPOCH, epoch);
@@ -82,7 +82,6 @@ impl ServerAdditions {
         own.with(QUARANTINED, "1")
     }
 
-    /// The server's command.
     pub fn command(&self, own: &[OsString]) -> Vec<OsString> {
         own.iter().cloned().chain(self.arguments.iter().map(OsString::from)).collect()
     }

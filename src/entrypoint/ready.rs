@@ -1,8 +1,8 @@
-//! After the start: `Init/ready.d/`, run by a child of PID 1 once the server is healthy.
+//! `Init/ready.d/`: a child of PID 1 runs its scripts once the server is healthy.
 //!
-//! The child is this program again (the verb `after-start`), because PID 1 itself opens no ledger and waits for
-//! nothing but its children. What it needs to know is in its environment; the volume's lock is inherited. While it
-//! waits for the server, signals do to it what they do by default. Where no script is waiting there is no child.
+//! The child is this program with the command `after-start`, because PID 1 must not wait for anything but its children.
+//! Its settings are in its environment, and it inherits the volume's lock. While it waits for the server, signals have
+//! their default action. If no script is waiting, no child is started.
 
 use super::{End, Health, Settings, child_environment, health, scripts};
 use crate::init;
@@ -16,14 +16,11 @@ use volume::{
     lock::LOCK_FD,
 };
 
-/// The hidden command that the child is started with.
+/// The hidden command of the child.
 pub const COMMAND: &str = "after-start";
 
-/// The child that runs what is waiting in `Init/ready.d/`; `None` where nothing is. To be started right after the
-/// server, apart from its terminal and its group, and to be given the descriptor of the lock.
-///
-/// # Errors
-/// Where the folder or the ledger cannot be read.
+/// The child that runs the waiting scripts of `Init/ready.d/`; `None` if none is waiting. Start it right after the server,
+/// detached from the server's terminal and process group, with the descriptor of the lock.
 pub fn child(settings: &Settings, volume: &Volume, lock: &Lock) -> Result<Option<Prepared>> {
     let Some(scripts) = settings.scripts.as_ref() else { return Ok(None) };
     if init::waiting_after_start(volume)?.is_empty() {
@@ -46,10 +43,7 @@ fn health_of(settings: &Settings) -> Health {
     settings.health.clone().unwrap_or_default()
 }
 
-/// Where the server replaces this process there is nobody who could run them.
-///
-/// # Errors
-/// `Usage`, where a script is waiting in `Init/ready.d/`.
+/// Fails if a script waits in `Init/ready.d/`, because a server that replaces this process leaves no process to run it.
 pub fn refuse_without_supervisor(settings: &Settings, volume: &Volume) -> Result<()> {
     if settings.scripts.is_none() {
         return Ok(());
@@ -57,17 +51,14 @@ pub fn refuse_without_supervisor(settings: &Settings, volume: &Volume) -> Result
     match init::waiting_after_start(volume)?.first() {
         None => Ok(()),
         Some(name) => Err(Error::usage(format!(
-            "{} is to run after the server has started, and the server is to replace moorline, so nobody could run it",
+            "{} can only run beside a supervised server, and --supervise is off",
             name.under(&volume.init()).display()
         ))
-        .hint("say --supervise (or MOORLINE_SUPERVISE=1), or move the script away")),
+        .hint("pass --supervise (or set MOORLINE_SUPERVISE=1), or move the script to Init/")),
     }
 }
 
-/// What the child does: waits until the server is healthy, however long that takes, and runs the scripts.
-///
-/// # Errors
-/// Where the volume's lock was not left to this process, or the ledger cannot be used.
+/// The work of the child: waits until the server is healthy, however long that takes, then runs the scripts.
 pub fn run(settings: &Settings) -> Result<End> {
     let volume = Volume::open(&settings.storage)?;
     volume.prepare()?;

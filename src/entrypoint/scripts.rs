@@ -1,11 +1,11 @@
-//! Init scripts as the entrypoint runs them: with what they are promised, each stage at its place in the line.
+//! Init scripts as the entrypoint runs them: their environment, and one function per stage.
 
 use super::{End, Settings, state, with_commands};
 use crate::init;
 use process::{Signals, Variables};
 use volume::{Lock, Volume, error::Result};
 
-/// Those of `/seqinit` and `Init/`, once each.
+/// Runs the scripts of `/seqinit` and `Init/`, once each.
 pub(super) fn run_once(
     settings: &Settings,
     volume: &Volume,
@@ -13,12 +13,12 @@ pub(super) fn run_once(
     signals: &mut Signals,
 ) -> Result<Option<End>> {
     if settings.scripts.is_none() {
-        log::info!("init scripts are skipped");
+        log::info!("skipping all init scripts, because MOORLINE_SKIP_INIT is set");
     }
     with(settings, volume, lock, &|| state::holds_state(settings, volume), |init| init::run(init, signals))
 }
 
-/// Those of `Init/start.d/`, at every start.
+/// Runs the scripts of `Init/start.d/`.
 pub(super) fn run_at_start(
     settings: &Settings,
     volume: &Volume,
@@ -28,7 +28,7 @@ pub(super) fn run_at_start(
     with(settings, volume, lock, &|| state::holds_state(settings, volume), |init| init::run_at_start(init, signals))
 }
 
-/// Those of `Init/ready.d/`, once each. The server runs by then: whether the volume was empty is of no interest.
+/// Runs the scripts of `Init/ready.d/`, once each. The guard for empty volumes is off, because the server runs by then.
 pub(super) fn run_after_start(
     settings: &Settings,
     volume: &Volume,
@@ -69,9 +69,9 @@ fn with(
     })
 }
 
-/// The environment that scripts and a shell are promised.
+/// The environment of scripts, as docs/cli.md describes it.
 fn environment(settings: &Settings, volume: &Volume) -> Variables {
-    // Readiness and sockets are the server's business.
+    // Readiness and sockets are for the server only.
     let theirs = settings.environment.clone().without(&["NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"]);
     with_commands(theirs, &settings.own, volume, &settings.profile)
 }

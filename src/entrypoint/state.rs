@@ -1,4 +1,4 @@
-//! What the entrypoint asks of the volume: whether it holds state, and a folder in which our commands are found.
+//! Whether the volume holds state, and the folder `.moorline/bin/` with links to this program.
 
 use std::{
     fs, io,
@@ -13,13 +13,10 @@ use volume::{
     error::{Code, Error, Result},
 };
 
-/// Whether the volume holds state: a path that one of the profile's stores takes. The engine looks.
-///
-/// # Errors
-/// Where the volume cannot be read, or its profile or `.moorlineignore` makes no sense.
+/// Whether the volume holds a file that belongs to a store of the profile. The engine decides, because it has the globs.
 pub fn holds_state(settings: &Settings, volume: &Volume) -> Result<bool> {
     let mut child = engine_command(settings, volume, &["holds-state"]).map_err(|missing| missing.error)?;
-    // It looks for one path and ends: a signal to stop is noticed right after it.
+    // The child ends as soon as it finds one path, so a stop signal can wait for it.
     Isolation::default().apply(&mut child);
     let status = child.status().map_err(|cause| Error::io("start", child.get_program().as_ref(), &cause))?;
     match status.code() {
@@ -28,21 +25,21 @@ pub fn holds_state(settings: &Settings, volume: &Volume) -> Result<bool> {
         other => {
             let exit = other.and_then(|exit| u8::try_from(exit).ok());
             let code = exit.and_then(Code::from_exit).unwrap_or(Code::Unexpected);
-            Err(Error::new(code, "cannot find out whether the volume holds state").hint("the lines above say why"))
+            Err(Error::new(code, "cannot determine whether the volume holds state").hint("the lines above say why"))
         }
     }
 }
 
-/// `.moorline/bin/`, in which `seqsvr` and `moorline` are links to this program. A link may lie on a `noexec` volume:
-/// what counts is where it leads to.
+/// Creates the links `seqsvr` and `moorline` in `.moorline/bin/` and returns that folder. Links work on a `noexec` volume,
+/// too, because only the mount of their target counts.
 pub fn links(volume: &Volume, own: &Own) -> Option<PathBuf> {
     let folder = volume.own().join("bin");
-    let made = ["seqsvr", "moorline"].iter().try_for_each(|name| link(&folder, name, own.path()));
-    match made {
+    let linked = ["seqsvr", "moorline"].iter().try_for_each(|name| link(&folder, name, own.path()));
+    match linked {
         Ok(()) => Some(folder),
         Err(cause) => {
             log::warn!(
-                "scripts may not find `seqsvr`: {} cannot hold links: {}",
+                "scripts may not find `seqsvr`: cannot create links in {}: {}",
                 folder.display(),
                 volume::error::reason(&cause)
             );
@@ -55,7 +52,7 @@ fn link(folder: &Path, name: &str, target: &Path) -> io::Result<()> {
     match fs::create_dir(folder) {
         Err(cause) if cause.kind() != io::ErrorKind::AlreadyExists => return Err(cause),
         Err(_) => {}
-        // Whatever the umask: the server's user looks for programs here.
+        // Set after creation, because the umask may hide the folder from the server's user.
         Ok(()) => fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?,
     }
     let path = folder.join(name);

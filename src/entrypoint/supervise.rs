@@ -1,14 +1,14 @@
-//! Staying PID 1: the server is a child, signals go to it, everything that ends is reaped, all is stopped in order.
+//! Supervision: moorline stays PID 1, forwards signals to the server, reaps every process and stops them in order.
 //!
 //! ```text
-//! loop: reap all; the server among them → its status, out
-//!       what is due: the companion, and the companion again; the end of a grace
-//!       wait for a signal → send it on, or what it is rewritten to; a SIGTERM is the companion's, too
-//! out:  companion: TERM where it was not told yet, a moment, KILL → what the server left running, likewise, by name
+//! loop: reap all; if the server ended, leave the loop with its status
+//!       timers: (re)start the companion, end of the grace period
+//!       wait for a signal → forward it, or its rewrite; SIGTERM also goes to the companion
+//! then: companion: SIGTERM if not sent yet, a short wait, SIGKILL → the same for processes that the server left running
 //! ```
-//! One thread; nothing is allocated, and nothing wakes it, while server and companion run and no signal comes. A
-//! signal is never lost: all are blocked since the first instructions, and a child that they are sent to before it is
-//! the server still has them pending when it is. The server is never killed unless somebody said how long it has.
+//! The loop has one thread, allocates nothing and wakes only for signals and timers. No signal is lost, because all are
+//! blocked from the first instructions on, and a signal that reaches the child before its exec stays pending. The server
+//! gets SIGKILL only if a grace period was configured.
 
 mod companion;
 
@@ -25,41 +25,41 @@ use process::{
     Ended, NotExecuted, Routes, Signals,
     exec::Prepared,
     fd, kill, leftovers, pages, reap,
-    start::{self, Given, Place, Started},
+    start::{self, Placement, Spawn, Started},
 };
 use volume::error::{Error, Result};
 
-/// How long the companion has when the server has ended: the container's end does not wait for it any longer.
-const FOR_THE_COMPANION: Duration = Duration::from_secs(2);
+/// The grace period of the companion after the server has ended, short because the container's exit waits for it.
+const COMPANION_GRACE: Duration = Duration::from_secs(2);
 
-/// Signals that ask for the end of whoever gets them.
-const ASKS: [i32; 3] = [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT];
+/// Signals that ask a process to end.
+const STOP_SIGNALS: [i32; 3] = [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT];
 
-/// How the server is looked after.
+/// The settings of supervision.
 #[derive(Debug)]
 pub struct Supervision {
-    /// Which signal it is sent for which.
+    /// Which signal the server gets for each signal that arrives.
     pub routes: Routes,
-    /// Its whole process group is sent them.
+    /// Whether signals go to the server's whole process group.
     pub whole_group: bool,
-    /// How long all have after SIGTERM.
+    /// The grace period of all processes after SIGTERM.
     pub stop_grace: Duration,
-    /// What happens to a server that is still there then.
+    /// What happens to a server that runs longer than that.
     pub after_grace: AfterGrace,
-    /// What it says for each exit code of the server.
+    /// The exit code of the container for each exit code of the server.
     pub exits: Exits,
 }
 
-/// What happens to a server that does not stop.
+/// What happens to a server that does not stop in its grace period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AfterGrace {
-    /// Nothing: the runtime knows how long it may take.
+    /// Nothing, because no grace period was configured: the container runtime decides.
     Left,
-    /// SIGKILL: somebody said how long it has.
+    /// SIGKILL, because a grace period was configured.
     Killed,
 }
 
-/// Exit codes that stand for others.
+/// A mapping of exit codes; the default maps each code to itself.
 #[derive(Clone, Debug)]
 pub struct Exits([u8; 256]);
 
@@ -70,55 +70,49 @@ impl Default for Exits {
 }
 
 impl Exits {
-    /// This exit code of the server stands for that one.
     pub const fn map(&mut self, from: u8, to: u8) {
         self.0[from as usize] = to;
     }
 
-    /// What an exit code of the server stands for.
     #[must_use]
     pub const fn of(&self, code: u8) -> u8 {
         self.0[code as usize]
     }
 }
 
-/// The server's program, and what it is given.
+/// The server and the processes beside it.
 #[derive(Debug)]
 pub struct Program<'a> {
-    /// What is executed.
     pub prepared: &'a Prepared,
-    /// The volume's lock, which both hold.
+    /// The volume's lock, which the server inherits.
     pub lock: Option<RawFd>,
-    /// Descriptors that were opened for it by number: this process closes its own, so that the server's close is one.
+    /// Sockets of socket activation. This process closes its own copies, so that the server alone decides when they close.
     pub sockets: &'a [RawFd],
-    /// What is started after it, once, and keeps the lock too: the scripts of `Init/ready.d/`.
+    /// The child that runs `Init/ready.d/`; it inherits the lock, too.
     pub after_start: Option<&'a Prepared>,
-    /// What runs beside it.
     pub companion: Option<&'a Companion>,
 }
 
-/// Runs the server to its end, and stops all that is left then. How it ended, and whether somebody asked it to.
-///
-/// # Errors
-/// Where it could not be started: as [`NotExecuted`] where that is the program's fault.
+/// Runs the server until it ends, then stops everything that is left. Returns how it ended and whether it was asked to.
+/// `NotExecuted` means that the program could not be executed.
 pub fn run(
     server: &Program<'_>,
     how: &Supervision,
     signals: &mut Signals,
 ) -> Result<std::result::Result<(Ended, bool), NotExecuted>> {
-    signals.know_processes();
-    let place = Place::Own { always: how.whole_group };
+    signals.record_processes();
+    let placement = Placement::Own { always: how.whole_group };
     let keep: Vec<RawFd> = server.lock.into_iter().chain(server.sockets.iter().copied()).collect();
-    let given = Given { place, keep: &keep, activated: !server.sockets.is_empty(), behind: false };
-    let started = start::start(server.prepared, given)?;
+    let spawn = Spawn { placement, keep: &keep, activated: !server.sockets.is_empty(), low_priority: false };
+    let started = start::start(server.prepared, spawn)?;
     server.sockets.iter().for_each(|socket| fd::close_inherited(*socket));
     let after = server.after_start.and_then(|program| start_after(program, server.lock));
     signals.attend();
-    // A directory that nobody else uses can be unmounted.
+    // This process must not keep a file system busy that someone wants to unmount.
     let _ = nix::unistd::chdir("/");
     let companion = CompanionSlot::new(server.companion);
     let mut supervisor = Supervisor { how, server: started, companion, after, stop: None, asked: false };
-    pages::give_back();
+    pages::release();
     let ended = supervisor.attend(signals);
     supervisor.server.take_terminal_back();
     supervisor.clear_up(signals);
@@ -126,9 +120,9 @@ pub fn run(
     Ok(supervisor.server.not_executed().map_or(Ok((ended, asked)), Err))
 }
 
-/// The end of a grace, since the first SIGTERM.
+/// The grace period, which starts with the first SIGTERM.
 struct Stop {
-    over: Instant,
+    deadline: Instant,
     killed: bool,
 }
 
@@ -136,10 +130,10 @@ struct Supervisor<'a> {
     how: &'a Supervision,
     server: Started,
     companion: CompanionSlot<'a>,
-    /// What was started after the server, until it has ended.
+    /// The child for `Init/ready.d/`, until it has ended.
     after: Option<Started>,
     stop: Option<Stop>,
-    /// The server was sent a signal that asks for its end.
+    /// Whether the server was sent a signal that asks it to end.
     asked: bool,
 }
 
@@ -153,8 +147,8 @@ impl Supervisor<'_> {
             self.on_time(Instant::now());
             let next = self.next_time();
             if was_due && next.is_none() {
-                // It may be years until it is needed again, what was needed for that.
-                pages::give_back();
+                // It may be years until the pages of that code are needed again.
+                pages::release();
             }
             if let Some(signal) = signals.next(next) {
                 self.pass_on(signal);
@@ -162,7 +156,8 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Everything that has ended. The server's status is never lost: whatever ends beside it is reaped in the same loop.
+    /// Reaps all children that have ended; the server's status, if it is among them. Nothing else in this process reaps, so
+    /// the status cannot get lost.
     fn reap(&mut self) -> Option<Ended> {
         let mut server = None;
         while let Some((pid, ended)) = reap::next() {
@@ -179,20 +174,20 @@ impl Supervisor<'_> {
         match self.after.take_if(|after| after.pid == pid) {
             Some(mut after) => {
                 if let Some(refused) = after.not_executed() {
-                    log::error!("the scripts of Init/ready.d/ were not run: {}", refused.error);
+                    log::error!("cannot run the scripts of Init/ready.d/: {}", refused.error);
                 }
             }
             None => self.companion.ended(pid, ended),
         }
     }
 
-    /// Without a server there is nothing to wait for, and nothing to run beside.
-    fn stop_after(&mut self, signals: &mut Signals, over: Instant) {
+    /// Stops the child for `Init/ready.d/`, because its scripts need a running server.
+    fn stop_after(&mut self, signals: &mut Signals, deadline: Instant) {
         if let Some(after) = &self.after {
             kill::process(after.pid, libc::SIGTERM);
         }
-        while self.after.is_some() && Instant::now() < over {
-            let _ = signals.next(Some(over));
+        while self.after.is_some() && Instant::now() < deadline {
+            let _ = signals.next(Some(deadline));
             while let Some((pid, ended)) = reap::next() {
                 self.other_ended(pid, ended);
             }
@@ -202,68 +197,68 @@ impl Supervisor<'_> {
     fn pass_on(&mut self, signal: i32) {
         if let Some(sent) = self.how.routes.of(signal) {
             self.send(sent);
-            self.asked |= ASKS.contains(&signal);
+            self.asked |= STOP_SIGNALS.contains(&signal);
             if signal == libc::SIGTERM && self.stop.is_none() {
                 self.stop_from_now();
             }
         }
     }
 
-    /// The server was sent SIGTERM. The companion stops at the same time, so that nobody waits for it in the end.
+    /// Starts the grace period. The companion is stopped at the same time, so that it does not delay the exit.
     fn stop_from_now(&mut self) {
-        let over = Instant::now() + self.how.stop_grace;
+        let deadline = Instant::now() + self.how.stop_grace;
         self.asked = true;
-        self.companion.stop(over.checked_sub(FOR_THE_COMPANION.min(self.how.stop_grace / 4)).unwrap_or(over));
-        self.stop = Some(Stop { over, killed: false });
+        self.companion.stop(deadline.checked_sub(COMPANION_GRACE.min(self.how.stop_grace / 4)).unwrap_or(deadline));
+        self.stop = Some(Stop { deadline, killed: false });
     }
 
     fn on_time(&mut self, now: Instant) {
         self.companion.on_time(now);
         let Some(stop) = &mut self.stop else { return };
-        if now >= stop.over && !stop.killed {
+        if now >= stop.deadline && !stop.killed {
             stop.killed = true;
             if self.how.after_grace == AfterGrace::Killed {
-                log::warn!("the server did not stop in {:?}: it is killed", self.how.stop_grace);
+                log::warn!("the server did not stop in {:?}; killing it", self.how.stop_grace);
                 self.send(libc::SIGKILL);
             } else {
-                log::warn!("the server has not stopped in {:?}: it is waited for", self.how.stop_grace);
+                log::warn!("the server did not stop in {:?}; still waiting for it", self.how.stop_grace);
             }
         }
     }
 
     fn next_time(&self) -> Option<Instant> {
         let companion = self.companion.next_time();
-        let stop = self.stop.as_ref().filter(|stop| !stop.killed).map(|stop| stop.over);
+        let stop = self.stop.as_ref().filter(|stop| !stop.killed).map(|stop| stop.deadline);
         [companion, stop].into_iter().flatten().min()
     }
 
-    /// To the server, or to its whole group.
+    /// Sends a signal to the server or to its whole process group.
     fn send(&self, signal: i32) {
         if self.how.whole_group { kill::group(self.server.pid, signal) } else { kill::process(self.server.pid, signal) }
     }
 
-    /// The server is gone: the companion, then whatever else is left.
+    /// Stops the companion and then everything else, after the server has ended.
     fn clear_up(&mut self, signals: &mut Signals) {
-        let over = self.stop.as_ref().map_or_else(|| Instant::now() + self.how.stop_grace, |stop| stop.over);
-        self.companion.stop(over.min(Instant::now() + FOR_THE_COMPANION));
+        let deadline = self.stop.as_ref().map_or_else(|| Instant::now() + self.how.stop_grace, |stop| stop.deadline);
+        self.companion.stop(deadline.min(Instant::now() + COMPANION_GRACE));
         while !self.companion.is_gone() {
-            // There is nobody left to send a signal to.
+            // The server has ended, so signals are dropped.
             let _ = signals.next(self.companion.next_time());
             while let Some((pid, ended)) = reap::next() {
                 self.other_ended(pid, ended);
             }
             self.companion.on_time(Instant::now());
         }
-        self.stop_after(signals, over.checked_sub(leftovers::GRACE).unwrap_or(over));
+        self.stop_after(signals, deadline.checked_sub(leftovers::GRACE).unwrap_or(deadline));
         for straggler in leftovers::clear(signals, self.server.pid, leftovers::GRACE) {
-            log::info!("left running by the server, and stopped: {straggler}");
+            log::info!("stopped a process that the server left running: {straggler}");
         }
     }
 }
 
-/// That it cannot be started is no reason to stop the server.
+/// Starts the child for `Init/ready.d/`. A failure is only logged, because the server runs already.
 fn start_after(program: &Prepared, lock: Option<RawFd>) -> Option<Started> {
-    let given = Given { place: Place::Apart, keep: lock.as_slice(), activated: false, behind: false };
-    let failed = |error: &Error| log::error!("the scripts of Init/ready.d/ are not run: {error}");
-    start::start(program, given).inspect_err(failed).ok()
+    let spawn = Spawn { placement: Placement::Detached, keep: lock.as_slice(), activated: false, low_priority: false };
+    let failed = |error: &Error| log::error!("cannot run the scripts of Init/ready.d/: {error}");
+    start::start(program, spawn).inspect_err(failed).ok()
 }

@@ -1,4 +1,4 @@
-//! One attempt at one script: its commands or its program as children, in the environment that scripts are promised.
+//! One attempt to run a script: its commands or its program run as children, in the environment of scripts.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -17,7 +17,7 @@ use nix::{errno::Errno, fcntl::OFlag, sys::signal::Signal, unistd};
 
 use super::{
     Settings, commands, hashbang, ledger::Ledger, output::Output, policy::Failure, private_copy::PrivateCopy,
-    recognise::Kind, scan::Script, script_report::ScriptReport, stage::Stage,
+    recognise::ScriptKind, scan::Script, script_report::ScriptReport, stage::Stage,
 };
 use crate::command::{
     engine,
@@ -35,32 +35,27 @@ use volume::{
     restores::{self, ScriptStep},
 };
 
-/// What came of an attempt.
+/// How an attempt ended.
 #[derive(Debug)]
 pub enum Ran {
-    /// It is done.
     Succeeded,
-    /// It was stopped, because this process was asked to stop.
+    /// A stop signal arrived, so the script was stopped.
     Stopped(Signal),
-    /// It failed.
     Failed {
-        /// What failed.
         failure: Failure,
-        /// The exit code that says so.
+        /// The exit code of the container for this failure.
         exit: u8,
-        /// Why.
         reason: Error,
     },
 }
 
 impl Ran {
-    /// It cannot be run as it stands.
+    /// A script that cannot run unless it is changed.
     pub(super) fn unrunnable(reason: Error) -> Self {
         Self::Failed { failure: Failure::Permanent, exit: reason.code().exit(), reason }
     }
 }
 
-/// An attempt under way.
 pub(super) struct Attempt<'a, 'b> {
     pub settings: &'a Settings<'b>,
     pub script: &'a mut Script,
@@ -71,27 +66,24 @@ pub(super) struct Attempt<'a, 'b> {
 }
 
 impl Attempt<'_, '_> {
-    /// Runs the script. Without a ledger nothing is noted, and so nothing is passed over.
-    ///
-    /// # Errors
-    /// Where the ledger cannot be written, or a child cannot be waited for: nothing is known of the script then.
-    pub fn run(&mut self, kind: &Kind, ledger: Option<&mut Ledger>) -> Result<Ran> {
+    /// Runs the script. Without a ledger, no command is recorded as done, so none is skipped.
+    pub fn run(&mut self, kind: &ScriptKind, ledger: Option<&mut Ledger>) -> Result<Ran> {
         match kind {
-            Kind::BuiltIn(commands) => self.commands(commands, ledger),
-            Kind::Image => self.image(),
-            Kind::Interpreted { interpreter, argument } => self.interpreted(interpreter, argument.as_deref()),
-            Kind::ShellText => self.shell_text(),
+            ScriptKind::BuiltIn(commands) => self.commands(commands, ledger),
+            ScriptKind::Image => self.image(),
+            ScriptKind::Interpreted { interpreter, argument } => self.interpreted(interpreter, argument.as_deref()),
+            ScriptKind::ShellText => self.shell_text(),
         }
     }
 
     fn commands(&mut self, commands: &[commands::Command], mut ledger: Option<&mut Ledger>) -> Result<Ran> {
         let entry = ledger.as_ref().and_then(|ledger| ledger.find(&self.script.name));
-        let noted = entry.map(|entry| entry.commands_done.clone()).unwrap_or_default();
-        // A restore is done when its journal says so, also where a crash kept the ledger from hearing of it.
+        let recorded = entry.map(|entry| entry.commands_done.clone()).unwrap_or_default();
+        // A restore is done if its journal says so, even if a crash came before the ledger was written.
         let restored = restores::completed_steps(self.settings.volume, self.run)?;
         for (ordinal, command) in commands.iter().enumerate() {
-            if noted.contains(&ordinal) || restored.contains(&ordinal) {
-                log::info!("line {} was done by an earlier start: it is not run again", command.line);
+            if recorded.contains(&ordinal) || restored.contains(&ordinal) {
+                log::info!("skipping line {}, because an earlier start has run it", command.line);
                 continue;
             }
             if let Some(signal) = self.signals.stop() {
@@ -100,7 +92,7 @@ impl Attempt<'_, '_> {
             match self.command(command, ordinal)? {
                 Ran::Succeeded => {}
                 Ran::Failed { reason, exit, .. } if command.may_fail(exit) => {
-                    log::warn!("{reason}; the script goes on, as --may-fail says");
+                    log::warn!("{reason}; the script continues because of --may-fail");
                 }
                 other => return Ok(other),
             }
@@ -132,8 +124,8 @@ impl Attempt<'_, '_> {
             Err(cause) => return Err(Error::io("start", &program, &cause)),
         };
         Ok(outcome(done.ended, |exit| {
-            let said = format!("line {} (`{} …`) {}", command.line, command.program, ended(done.ended));
-            (Failure::of_command(exit), Error::new(Code::from_exit(exit).unwrap_or(Code::Unexpected), said))
+            let message = format!("line {} (`{} …`) {}", command.line, command.program, ended(done.ended));
+            (Failure::of_command(exit), Error::new(Code::from_exit(exit).unwrap_or(Code::Unexpected), message))
         }))
     }
 
@@ -167,21 +159,21 @@ impl Attempt<'_, '_> {
 
     fn interpreted(&mut self, interpreter: &OsStr, argument: Option<&OsStr>) -> Result<Ran> {
         let path = self.script.path.clone();
-        // As the kernel would: without a slash it is a name in the working directory.
+        // As in the kernel, a name without a slash is relative to the working directory.
         let program = self.settings.volume.init().join(interpreter);
         let has_lead = hashbang::without_lead(&self.script.text).len() != self.script.text.len();
         let hidden = self.settings.user.is_some_and(|user| !user.may(&path, 4));
         let copy = (has_lead || hidden).then(|| self.copy_without_lead()).transpose()?;
         let mut child = Command::new(&program);
         child.arg0(interpreter).args(argument).arg(copy.as_ref().map_or(path.as_path(), PrivateCopy::path));
-        // Where it cannot be told, the attempt to start it tells.
+        // If this check fails, starting the program reports the reason.
         if !is_absent(&program) {
             self.program(child, &program)
         } else {
             let missing = format!("the interpreter {} of {} does not exist", interpreter.display(), path.display());
             Ok(Ran::unrunnable(
                 Error::new(Code::ScriptUnrunnable, missing)
-                    .hint("install it in the image, or name another in the #! line"),
+                    .hint("install it in the image, or name another interpreter in the #! line"),
             ))
         }
     }
@@ -190,9 +182,10 @@ impl Attempt<'_, '_> {
         let shell = Path::new("/bin/sh");
         if is_absent(shell) {
             let missing = format!("{} needs a shell, and the image has no /bin/sh", self.script.path.display());
-            return Ok(Ran::unrunnable(Error::new(Code::ScriptUnrunnable, missing).hint(
-                "a script made only of seqsvr commands needs none: no variables, pipes, or other commands in it",
-            )));
+            return Ok(Ran::unrunnable(
+                Error::new(Code::ScriptUnrunnable, missing)
+                    .hint("use only seqsvr commands, without variables or pipes: such a script needs no shell"),
+            ));
         }
         self.interpreted(shell.as_os_str(), None)
     }
@@ -223,7 +216,7 @@ impl Attempt<'_, '_> {
         })
     }
 
-    /// What every script is promised.
+    /// Sets the working directory and environment that every script gets.
     fn prepare(&self, child: &mut Command, ordinal: usize) -> Result<()> {
         let step = ScriptStep {
             script: self.script.name.clone(),
@@ -232,7 +225,7 @@ impl Attempt<'_, '_> {
             command: ordinal,
         };
         let step = serde_json::to_string(&step)
-            .map_err(|cause| Error::new(Code::Bug, format!("a script's step cannot be written: {cause}")))?;
+            .map_err(|cause| Error::new(Code::Bug, format!("cannot serialise the step of a script: {cause}")))?;
         child.current_dir(self.settings.volume.init()).env_clear().envs((self.settings.environment)().pairs());
         child.env(SCRIPT, step);
         if let Some(lock) = self.lock() {
@@ -241,7 +234,8 @@ impl Attempt<'_, '_> {
         Ok(())
     }
 
-    /// What may replace the state before the server starts may not do so beside it.
+    /// The lock's descriptor for the script. Scripts of `Init/ready.d/` do not get it, because with it they could replace the
+    /// state beside the running server.
     fn lock(&self) -> Option<RawFd> {
         (self.stage != Stage::AfterStart).then(|| self.settings.lock.fd())
     }
@@ -252,7 +246,7 @@ impl Attempt<'_, '_> {
         match child::run(child, Some(relay), isolation, self.settings.grace, self.signals) {
             Ok(done) => {
                 for name in &done.leftovers {
-                    let line = format!("{} left {name} running: it was stopped", self.script.name);
+                    let line = format!("{} left {name} running; stopped it", self.script.name);
                     log::warn!("{line}");
                     self.output.note(&line);
                 }
@@ -264,12 +258,12 @@ impl Attempt<'_, '_> {
     }
 }
 
-/// Whether there certainly is no such program.
+/// Whether the program certainly does not exist.
 fn is_absent(program: &Path) -> bool {
     presence::target(program).is_ok_and(|found| found.is_none())
 }
 
-/// The variable that tells a child which script, and which command of it, it is run for.
+/// The variable that names the script and the command that a child carries out.
 pub const SCRIPT: &str = "MOORLINE_SCRIPT";
 
 fn outcome(ended: Ended, failed: impl FnOnce(u8) -> (Failure, Error)) -> Ran {
@@ -283,15 +277,15 @@ fn outcome(ended: Ended, failed: impl FnOnce(u8) -> (Failure, Error)) -> Ran {
     }
 }
 
-/// One of our commands failed, whatever the script made of that.
+/// A failure of one of our own commands, whatever exit code the script had.
 fn command_failed(exit: u8, reason: Error) -> Ran {
     let failure = Failure::of_command(exit);
     Ran::Failed { failure, exit: exit_of(failure, exit), reason }
 }
 
-/// The error's own code says the same where the table gives the container another one.
+/// The container's exit code: 75 for every transient failure.
 fn exit_of(failure: Failure, exit: u8) -> u8 {
-    if failure == Failure::Passing { Code::TryAgain.exit() } else { exit }
+    if failure == Failure::Transient { Code::TryAgain.exit() } else { exit }
 }
 
 fn ended(how: Ended) -> String {
@@ -304,7 +298,8 @@ fn ended(how: Ended) -> String {
     }
 }
 
-/// Arguments where `ps` does not show them: each ended by a NUL, in memory or in a pipe.
+/// A descriptor that holds the arguments, each terminated by a NUL: anonymous memory, or a pipe if that is not available.
+/// `ps` does not show them there, because they may hold a secret key.
 fn descriptor_with(arguments: &[String]) -> Result<OwnedFd> {
     let mut text = zeroize::Zeroizing::new(Vec::new());
     for argument in arguments {

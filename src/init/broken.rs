@@ -1,8 +1,7 @@
-//! Entries where a script was probably meant, but that cannot be read as one: folders, links that lead nowhere, files
-//! without permission.
+//! Entries that were probably meant as scripts but cannot be read: folders, dangling links, files without permission.
 //!
-//! They fail like scripts, so that no server starts on an empty volume without them. A folder or a link is never renamed:
-//! it may belong to a mount. The ledger remembers its failure, and the next start goes on without it.
+//! They fail like scripts, so that no server starts on an empty volume without them. A folder or a link is never renamed,
+//! because it may belong to a mount. The ledger records its failure, and the next start skips it.
 
 use std::{
     fs, io,
@@ -13,7 +12,7 @@ use nix::libc;
 
 use super::{
     End, Settings,
-    ledger::{Ledger, Outcome, State},
+    ledger::{Ledger, Outcome, RunState},
     mark,
     outcome::{self, Failing},
     output::Output,
@@ -29,9 +28,8 @@ use volume::{
 /// Why an entry is not run.
 #[derive(Debug)]
 pub enum Rejected {
-    /// It need not be run.
+    /// It does not need to run.
     Skipped(Skipped),
-    /// It cannot be run.
     Broken(Box<Broken>),
 }
 
@@ -44,13 +42,13 @@ impl From<Skipped> for Rejected {
 /// An entry that cannot be read as a script.
 #[derive(Debug)]
 pub struct Broken {
-    /// Its name in its folder, which its log is named after.
+    /// Its name in its folder, from which the name of its log is formed.
     pub name: RelPath,
     /// Its name in the ledger.
     key: RelPath,
     path: PathBuf,
     reason: Error,
-    /// In place of the content's hash: another fault is another run.
+    /// A hash of the reason in place of the content, because another reason counts as another run.
     hash: String,
     is_file: bool,
 }
@@ -67,9 +65,9 @@ impl Broken {
         }))
     }
 
-    /// An entry of which the marks beside it could not be looked at.
+    /// An entry whose `.done` or `.failed` file could not be checked.
     pub fn unknown(path: &Path, name: &RelPath, reason: Error) -> Rejected {
-        Self::new(path, name, reason.with_code(Code::TryAgain))
+        Self::rejected(path, name, reason.with_code(Code::TryAgain))
     }
 
     /// An entry that is neither a file nor a link to one.
@@ -131,10 +129,10 @@ impl Broken {
     /// Why it does not count any more, if a script of its name has run or its own failure has been reported.
     pub fn unless_concluded(self: Box<Self>, init: &Path, ledger: &Ledger) -> Rejected {
         let marked_as = |key| match ledger.find(key).map(|entry| (&entry.state, &entry.hash)) {
-            Some((State::Marked { outcome, in_place: true }, hash)) => Some((*outcome, *hash == self.hash)),
+            Some((RunState::Marked { outcome, in_place: true }, hash)) => Some((*outcome, *hash == self.hash)),
             _ => None,
         };
-        // A look that fails says nothing: then the entry counts.
+        // If the check fails, the entry counts as waiting.
         let has_run = scan::is_marked(init, &self.name, Outcome::Done).unwrap_or(false)
             || matches!(marked_as(&self.name), Some((Outcome::Done, _)));
         if has_run {
@@ -167,12 +165,9 @@ fn unrunnable(what: String) -> Error {
 }
 
 /// Counts an attempt at an entry that cannot be run, and decides what follows.
-///
-/// # Errors
-/// Where the ledger cannot be written, or the file not be marked.
 pub(super) fn fail(settings: &Settings<'_>, broken: &Broken, ledger: &mut Ledger) -> Result<End> {
-    // What is known of a script that cannot be read for now must not be lost: its run goes on.
-    let under_way = |state: &State| matches!(state, State::Waiting | State::Running);
+    // If the file is only temporarily unreadable, its unfinished run must not be lost, so it keeps its hash.
+    let under_way = |state: &RunState| matches!(state, RunState::Waiting | RunState::Running);
     let known = ledger.find(&broken.key).filter(|entry| under_way(&entry.state)).map(|entry| entry.hash.clone());
     ledger.open(&broken.key, &known.unwrap_or_else(|| broken.hash.clone()), !(settings.holds_state)()?)?;
     ledger.change(&broken.key, |entry| entry.attempts += 1)?;
@@ -190,15 +185,15 @@ pub(super) fn fail(settings: &Settings<'_>, broken: &Broken, ledger: &mut Ledger
         ledger.change(&broken.key, |entry| {
             entry.hash.clone_from(&broken.hash);
             if !broken.renamed() {
-                entry.state = State::Marked { outcome: Outcome::Failed, in_place: true };
+                entry.state = RunState::Marked { outcome: Outcome::Failed, in_place: true };
             }
         })?;
-        if broken.renamed() { mark::set_aside(&init, &broken.name, &broken.path, ledger) } else { Ok(()) }
+        if broken.renamed() { mark::mark_failed(&init, &broken.name, &broken.path, ledger) } else { Ok(()) }
     })
 }
 
 impl Broken {
-    /// Whether it is a file of `Init/`, which gets the name of a failed script.
+    /// Whether it is a file in `Init/`, which is renamed to `.failed`.
     fn renamed(&self) -> bool {
         self.is_file && self.key == self.name
     }

@@ -1,24 +1,23 @@
-//! The lines of a built-in script: one plain `seqsvr …` or `moorline …` command each, with quotes as in a shell.
+//! Parsing a built-in script: each line is one plain `seqsvr …` or `moorline …` command, with quotes as in a shell.
 //!
-//! Whatever a shell would do more with a line than split it (a variable, a pipe, a glob, an operator, a brace) makes
-//! the whole script shell text. A backslash at the end of a line joins it to the next.
+//! Any other shell syntax (a variable, a pipe, a glob, an operator, a brace) makes the whole script shell text. A
+//! backslash at the end of a line joins it to the next line.
 
 use volume::error::Code;
 
 /// One command of a built-in script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
-    /// The line it begins on, from 1.
+    /// The line on which it begins, from 1.
     pub line: usize,
     /// `seqsvr` or `moorline`.
     pub program: String,
-    /// Its arguments.
     pub arguments: Vec<String>,
 }
 
 impl Command {
-    /// Whether the script goes on after this failure: `--may-fail`, but for a command line that makes no sense, and for
-    /// commands that were killed.
+    /// Whether `--may-fail` lets the script continue after this exit code. It does not apply to an invalid command line or
+    /// to a killed command.
     #[must_use]
     pub fn may_fail(&self, exit: u8) -> bool {
         let has = |word: &str| self.arguments.iter().any(|argument| argument == word);
@@ -27,7 +26,7 @@ impl Command {
     }
 }
 
-/// The commands of a script; `None` where one line of it is anything else.
+/// The commands of a script; `None` if any line is something else.
 #[must_use]
 pub fn parse(text: &str) -> Option<Vec<Command>> {
     let mut commands = Vec::new();
@@ -50,7 +49,7 @@ fn is_comment(line: &str) -> bool {
     line.trim_start().starts_with('#')
 }
 
-/// An odd number of backslashes at its end.
+/// Whether the line ends in an odd number of backslashes.
 fn continues(line: &str) -> bool {
     line.bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 1
 }
@@ -93,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quotes_are_a_shells() {
+    fn quotes_are_read_as_in_a_shell() {
         let text =
             "\n  seqsvr restore -y --secret-key=\"a+/b=\" --backup='../Backups/a b.seqbac' x\\ y \"\\\"\" # now\n";
         let commands = parse(text).expect("is built-in");
@@ -104,14 +103,14 @@ mod tests {
     }
 
     #[test]
-    fn a_long_command_may_go_on_on_the_next_line() {
+    fn a_long_command_may_continue_on_the_next_line() {
         let commands = parse("moorline restore \\\r\n  -y \\\n --from-latest\nseqsvr show-key").expect("is built-in");
         assert_eq!(commands[0].arguments, ["restore", "-y", "--from-latest"]);
         assert_eq!((commands[1].line, commands[1].program.as_str()), (4, "seqsvr"));
     }
 
     #[test]
-    fn whatever_a_shell_does_more_is_not_ours() {
+    fn other_shell_syntax_makes_it_shell_text() {
         for line in [
             "seqsvr backup $X",
             "seqsvr backup \"$X\"",

@@ -23,23 +23,24 @@ use volume::{
     presence,
 };
 
-/// Copies what is to be run. An entry that cannot be read as a script may end the start.
-///
-/// # Errors
-/// Where `Init/` or the ledger cannot be written.
+/// Copies the scripts that are still to run. An unreadable entry may end the start.
 pub(super) fn from(settings: &Settings<'_>, ledger: &mut Ledger) -> Result<End> {
     let (source, init) = (&settings.seqinit, &settings.volume.init());
     let names = scan::names(source)?;
     names.log_ignored(source);
     for name in names.scripts {
         if Stage::is_folder(&name) && presence::is_dir(&name.under(source))? {
-            log::info!("{} is skipped: moorline looks for it in {} only", name.under(source).display(), init.display());
+            log::info!(
+                "skipping {}: this folder is supported only in {}",
+                name.under(source).display(),
+                init.display()
+            );
             continue;
         }
         match find(&name, source, init, ledger) {
             Ok(mut script) if hash_of(init, &name)?.is_none_or(|hash| hash != script.hash) => copy(&mut script, init)?,
             Ok(_) => {}
-            Err(Rejected::Skipped(skipped)) => skipped.say(),
+            Err(Rejected::Skipped(skipped)) => skipped.log(),
             Err(Rejected::Broken(broken)) => match broken::fail(settings, &broken, ledger)? {
                 End::Ready => {}
                 end => return Ok(end),
@@ -49,10 +50,7 @@ pub(super) fn from(settings: &Settings<'_>, ledger: &mut Ledger) -> Result<End> 
     Ok(End::Ready)
 }
 
-/// A script of the second source that is still to be run.
-///
-/// # Errors
-/// Why it is not run, or cannot be.
+/// Opens a script of the second source that is still to run; else the reason why not.
 pub fn find(name: &RelPath, source: &Path, init: &Path, ledger: &Ledger) -> std::result::Result<Script, Rejected> {
     match scan::open(source, name) {
         Ok(script) => match check(&script, init, ledger) {
@@ -65,7 +63,7 @@ pub fn find(name: &RelPath, source: &Path, init: &Path, ledger: &Ledger) -> std:
     }
 }
 
-/// Why a script of the second source is not to be run any more; `None` if it still is.
+/// The reason why a script of the second source does not run again; `None` if it does.
 fn check(script: &Script, init: &Path, ledger: &Ledger) -> Result<Option<Skipped>> {
     let name = &script.name;
     let path = script.path.display();
@@ -73,26 +71,29 @@ fn check(script: &Script, init: &Path, ledger: &Ledger) -> Result<Option<Skipped
         return Ok(Some(if ledger.find(name).is_some_and(|entry| entry.hash != script.hash) {
             changed(script)
         } else {
-            Skipped::debug(format!("{path} is not run: {} is there", name.with_suffix(".done")))
+            Skipped::debug(format!("{path} does not run, because {} exists", name.with_suffix(".done")))
         }));
     }
     if has_failed(script, init)? {
-        return Ok(Some(Skipped::info(format!("{path} is not run: it failed, see {}", name.with_suffix(".log")))));
+        return Ok(Some(Skipped::info(format!(
+            "{path} does not run, because it has failed: see {}",
+            name.with_suffix(".log")
+        ))));
     }
     Ok(None)
 }
 
-/// What has run and was changed afterwards does not run again by itself.
+/// A script that was changed after it had run does not run again by itself.
 #[must_use]
 pub fn changed(script: &Script) -> Skipped {
     Skipped::warning(format!(
-        "{} has changed since it was done, and is not run again: give it another name, or remove {}",
+        "{} has changed since it ran, and does not run again: rename it, or remove {}",
         script.path.display(),
         script.name.with_suffix(".done")
     ))
 }
 
-/// A secret key was taken out of the copy that failed.
+/// Whether this content has failed. The failed copy may lack a secret key that was removed from it.
 fn has_failed(script: &Script, init: &Path) -> Result<bool> {
     let failed = script.name.with_suffix(Outcome::Failed.suffix());
     let redacted = || blake3::hash(&redact::redact(&script.text).text).to_hex().to_string();
@@ -110,10 +111,10 @@ fn copy(script: &mut Script, init: &Path) -> Result<()> {
     let content = content(&mut script.file, &script.path)?;
     // Private: it may hold a secret key.
     durable::write(&script.name.under(init), &content, 0o700)?;
-    log::info!("{} is copied to {}", script.path.display(), init.display());
+    log::info!("copied {} to {}", script.path.display(), init.display());
     let failed = scan::marked(init, &script.name, Outcome::Failed);
     if scan::is_there(&failed)? {
-        log::info!("{} is replaced: the script has changed", failed.display());
+        log::info!("removing {}, because the script has changed", failed.display());
         durable::remove_file(&failed)?;
     }
     Ok(())

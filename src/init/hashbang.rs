@@ -33,7 +33,7 @@ pub fn lead_warning(text: &[u8], path: &Path) -> Option<String> {
     is_moved.then(|| {
         format!(
             "{} has blanks before its #! (on line {}), as Helm's `nindent` or an indented YAML block adds them: \
-             it is run as its #! line says",
+             moorline runs it with the interpreter of its #! line",
             path.display(),
             lines_before(text) + 1
         )
@@ -71,7 +71,7 @@ impl<'a> Line<'a> {
     fn needs_lines(&self) -> bool {
         let is_language =
             [&b"python"[..], b"perl", b"ruby", b"node"].iter().any(|name| self.interpreter.starts_with(name));
-        // `#!/usr/bin/perl -e …` has its program in the line.
+        // `#!/usr/bin/perl -e …` has its program in this line.
         let has_options = self.words.first().is_some_and(|word| word.starts_with(b"-"));
         (self.is_shell() && !self.names_a_file()) || (is_language && !has_options && !self.names_a_file())
     }
@@ -81,7 +81,7 @@ impl<'a> Line<'a> {
         matches!(self.words.as_slice(), [word] if word.starts_with(b"/"))
     }
 
-    /// Whether commands stand where only options can.
+    /// Whether the line holds commands where only options are possible.
     fn holds_commands(&self) -> bool {
         let Some(first) = self.words.first() else { return false };
         let is_ours = |word: &&[u8]| matches!(*word, b"seqsvr" | b"moorline");
@@ -90,7 +90,7 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Whether the text is a shell's as far as its `#!` line says, with nothing but options in that line.
+/// Whether the `#!` line names `sh` or `bash` and holds nothing else but options.
 #[must_use]
 pub fn is_plain_shell(text: &[u8]) -> bool {
     Line::of(text).is_some_and(|line| {
@@ -98,10 +98,7 @@ pub fn is_plain_shell(text: &[u8]) -> bool {
     })
 }
 
-/// Refuses a text in which there is no command.
-///
-/// # Errors
-/// `ScriptUnrunnable`, with what the file looks like and what was probably meant.
+/// Refuses a text without any command.
 pub fn refuse_without_commands(text: &[u8]) -> Result<()> {
     if text.trim_ascii().is_empty() {
         return Err(no_commands("the file is empty")
@@ -120,7 +117,7 @@ pub fn refuse_without_commands(text: &[u8]) -> Result<()> {
     match line.filter(Line::holds_commands) {
         Some(line) => Err(folded(&line)),
         None => Err(no_commands("it holds only comments and settings of the shell").hint(
-            "if its line ends were lost (YAML: write `|`, not `>`), write it again; if nothing is to be done, remove it",
+            "if its line ends were lost (YAML: write `|`, not `>`), write it again; if it has nothing to do, remove it",
         )),
     }
 }
@@ -135,7 +132,7 @@ fn no_commands(why: &str) -> Error {
     Error::new(Code::ScriptUnrunnable, format!("the script has no commands: {why}"))
 }
 
-/// A blank line, a comment, or `set` with options: what is left of a script whose commands were folded into one of these.
+/// Whether a line is blank, a comment, or `set` with options: the lines that remain if all commands were folded into one.
 fn does_nothing(line: &[u8]) -> bool {
     let line = line.trim_ascii();
     let sets = line.starts_with(b"set ") && !line.iter().any(|byte| b";&|$`()<>".contains(byte));

@@ -1,9 +1,8 @@
-//! The ledger, `.moorline/init.json`: what each init script has done, for the next start after a crash.
+//! The ledger, `.moorline/init.json`: the progress of each init script, so that a start after a crash can continue.
 //!
-//! It bridges effect and mark. A script's run is written down before it starts, each finished command after it, and
-//! the mark before the file is renamed; so a crash at any moment leaves enough to go on from. Where nothing can be
-//! renamed in `Init/` it is the only mark there is, which is why a damaged ledger is an error and is never started
-//! afresh in silence.
+//! It records a run before the script starts, each command after it has finished, and the mark before the file is renamed.
+//! So a crash at any moment leaves enough information to continue. If no file in `Init/` can be renamed, the ledger is the
+//! only mark. Because of that, a damaged ledger is an error and never replaced by an empty one.
 
 use std::{fs, io::ErrorKind, path::PathBuf};
 
@@ -16,18 +15,16 @@ use volume::{
     error::{Code, Error, IoContext, Result},
 };
 
-/// What became of a script.
+/// How a script ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// It succeeded.
     Done,
-    /// It was set aside.
     Failed,
 }
 
 impl Outcome {
-    /// The end of a marked script's name.
+    /// The suffix of a marked script's name.
     #[must_use]
     pub const fn suffix(self) -> &'static str {
         match self {
@@ -40,52 +37,43 @@ impl Outcome {
 /// How far a script is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum State {
-    /// It is to be run (again).
+pub enum RunState {
+    /// It has to run (again).
     Waiting,
-    /// It was started. InheritedSignals at a start, it was cut off by a crash.
+    /// It was started. If a start finds this state, a crash interrupted the script.
     Running,
-    /// It has ended, and is about to be renamed to this.
-    Marking {
-        /// What became of it.
-        outcome: Outcome,
-        /// Its new name.
-        name: RelPath,
-    },
-    /// It is marked.
+    /// It has ended and is about to be renamed to `name`.
+    Marking { outcome: Outcome, name: RelPath },
     Marked {
-        /// What became of it.
         outcome: Outcome,
-        /// Nothing could be renamed: this entry is the mark.
+        /// Whether this entry is the only mark, because the file could not be renamed.
         in_place: bool,
     },
 }
 
-/// One script.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Entry {
-    /// Its name in `Init/`.
+    /// The script's path below `Init/`.
     pub script: RelPath,
     /// BLAKE3 of its original content, in hexadecimal.
     pub hash: String,
-    /// One run to effect of that content, however many attempts it takes.
+    /// The id of this run, which stays the same for all attempts with this content.
     pub run: Id,
-    /// How often it was started.
+    /// Attempts so far, this one included.
     pub attempts: u32,
-    /// When an attempt failed first.
+    /// The time of the first failed attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_failure: Option<Timestamp>,
-    /// Its commands that are done, where it is a built-in script.
+    /// The ordinals of the finished commands of a built-in script.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub commands_done: Vec<usize>,
-    /// The volume held no state when it was started first, and no server has started since.
+    /// Whether the volume held no state at the first attempt and no server has started since.
     #[serde(default)]
     pub empty_volume: bool,
     /// Why the last attempt failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// How far it is.
-    pub state: State,
+    pub state: RunState,
 }
 
 /// The ledger of one volume.
@@ -101,10 +89,7 @@ struct Content {
 }
 
 impl Ledger {
-    /// The volume's; an empty one where it has none yet.
-    ///
-    /// # Errors
-    /// Where it is there and cannot be read or understood.
+    /// Loads the volume's ledger; an empty one if it does not exist yet.
     pub fn load(volume: &Volume) -> Result<Self> {
         let path = volume.ledger();
         let text = match fs::read(&path) {
@@ -113,38 +98,29 @@ impl Ledger {
         };
         let content: Content = serde_json::from_slice(&text).map_err(|cause| {
             Error::new(Code::Unexpected, format!("the init ledger {} is damaged: {cause}", path.display()))
-                .hint("see in Init/ that every script that has run is marked .done, then move the ledger aside")
+                .hint("check that every script in Init/ that has run is named .done, then remove the ledger")
         })?;
         Ok(Self { path, entries: content.scripts })
     }
 
-    /// Writes it, durably.
-    ///
-    /// # Errors
-    /// Where it cannot be written: then nothing may be run, because it could not be marked.
     pub fn save(&self) -> Result<()> {
         let mut text = serde_json::to_vec_pretty(&Content { scripts: self.entries.clone() })
-            .map_err(|cause| Error::new(Code::Bug, format!("the init ledger cannot be written: {cause}")))?;
+            .map_err(|cause| Error::new(Code::Bug, format!("cannot serialise the init ledger: {cause}")))?;
         text.push(b'\n');
         durable::write(&self.path, &text, 0o600)
     }
 
-    /// All of it.
     #[must_use]
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
-    /// One script's.
     #[must_use]
     pub fn find(&self, script: &RelPath) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.script == *script)
     }
 
-    /// Changes one script's entry, durably.
-    ///
-    /// # Errors
-    /// As [`Ledger::save`].
+    /// Changes the entry of a script and saves the ledger.
     pub fn change(&mut self, script: &RelPath, change: impl FnOnce(&mut Entry)) -> Result<()> {
         if let Some(entry) = self.entries.iter_mut().find(|entry| entry.script == *script) {
             change(entry);
@@ -152,13 +128,11 @@ impl Ledger {
         self.save()
     }
 
-    /// Opens a run of this content, or goes on with the one that has not come to its end. Not written yet.
-    ///
-    /// # Errors
-    /// Where the kernel has no random numbers.
+    /// The unfinished run of this content, or a new one. Does not save the ledger.
     pub fn open(&mut self, script: &RelPath, hash: &str, empty_volume: bool) -> Result<Entry> {
-        let going_on = |entry: &&Entry| entry.hash == hash && matches!(entry.state, State::Waiting | State::Running);
-        if let Some(entry) = self.find(script).filter(going_on) {
+        let is_unfinished =
+            |entry: &&Entry| entry.hash == hash && matches!(entry.state, RunState::Waiting | RunState::Running);
+        if let Some(entry) = self.find(script).filter(is_unfinished) {
             return Ok(entry.clone());
         }
         let entry = Entry {
@@ -170,17 +144,14 @@ impl Ledger {
             commands_done: Vec::new(),
             empty_volume,
             reason: None,
-            state: State::Waiting,
+            state: RunState::Waiting,
         };
         self.entries.retain(|other| other.script != *script);
         self.entries.push(entry.clone());
         Ok(entry)
     }
 
-    /// The server is about to start: what fails from now on fails on a volume that is in use.
-    ///
-    /// # Errors
-    /// As [`Ledger::save`].
+    /// Clears `empty_volume` of all entries, because the server is about to start.
     pub fn server_starts(&mut self) -> Result<()> {
         if !self.entries.iter().any(|entry| entry.empty_volume) {
             return Ok(());

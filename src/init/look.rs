@@ -1,18 +1,18 @@
-//! Looking at the scripts of a volume: which are waiting, what became of the others, why one is not run.
+//! Inspecting the scripts of a volume: which ones are waiting, done or failed, and why one does not run.
 
 use std::path::Path;
 
 use super::{
     broken::{Broken, Rejected, second_source},
     copy,
-    ledger::{Entry, Ledger, Outcome, State},
+    ledger::{Entry, Ledger, Outcome, RunState},
     scan::{self, Script, Skipped},
     stage::Stage,
 };
 use seqbac_header::RelPath;
 use volume::{Volume, error::Result};
 
-/// What there is to say about the scripts of a volume.
+/// The scripts of a volume, by state.
 #[derive(Debug, Default)]
 pub struct Report {
     /// The next start runs these.
@@ -21,16 +21,13 @@ pub struct Report {
     pub after_start: Vec<RelPath>,
     /// These run at every start.
     pub every_start: Vec<RelPath>,
-    /// These are done: the names of their marks, or their own where nothing could be renamed.
+    /// These are done: the names of their `.done` files, or their own if they could not be renamed.
     pub done: Vec<RelPath>,
-    /// These were set aside.
+    /// These have failed and do not run again.
     pub failed: Vec<RelPath>,
 }
 
-/// Looks at the scripts of a volume, and changes nothing.
-///
-/// # Errors
-/// Where a folder or the ledger cannot be read.
+/// Inspects the scripts of a volume without changing anything.
 pub fn report(volume: &Volume, seqinit: &Path) -> Result<Report> {
     let folder = volume.init();
     let ledger = Ledger::load(volume)?;
@@ -43,7 +40,7 @@ pub fn report(volume: &Volume, seqinit: &Path) -> Result<Report> {
         if !matches!(find(&name, &folder, &ledger), Err(Rejected::Skipped(_))) {
             let later = name.parent().is_some();
             if later { &mut report.after_start } else { &mut report.waiting }.push(name);
-        } else if let Some(Entry { state: State::Marked { outcome, in_place: true }, .. }) = ledger.find(&name) {
+        } else if let Some(Entry { state: RunState::Marked { outcome, in_place: true }, .. }) = ledger.find(&name) {
             report.list(*outcome).push(name);
         }
     }
@@ -75,10 +72,7 @@ impl Report {
     }
 }
 
-/// A script of `Init/` that is waiting.
-///
-/// # Errors
-/// Why it is not run, or cannot be.
+/// Opens a script of `Init/` that is waiting; else the reason why it does not run.
 pub(super) fn find(name: &RelPath, folder: &Path, ledger: &Ledger) -> std::result::Result<Script, Rejected> {
     let script = match scan::open(folder, name) {
         Err(Rejected::Broken(broken)) => return Err(broken.unless_concluded(folder, ledger)),
@@ -87,13 +81,13 @@ pub(super) fn find(name: &RelPath, folder: &Path, ledger: &Ledger) -> std::resul
     let entry = ledger.find(&script.name);
     let changed = entry.is_some_and(|entry| entry.hash != script.hash);
     let path = script.path.display();
-    if let Some(State::Marked { outcome, in_place: true }) = entry.map(|entry| &entry.state) {
+    if let Some(RunState::Marked { outcome, in_place: true }) = entry.map(|entry| &entry.state) {
         return match (outcome, changed) {
             (Outcome::Failed, true) => Ok(script),
             (Outcome::Done, true) => Err(copy::changed(&script).into()),
             (_, false) => {
                 let what = &outcome.suffix()[1..];
-                Err(Skipped::info(format!("{path} is not run again: the ledger says that it is {what}")).into())
+                Err(Skipped::info(format!("{path} does not run again, because the ledger records it as {what}")).into())
             }
         };
     }
@@ -101,9 +95,9 @@ pub(super) fn find(name: &RelPath, folder: &Path, ledger: &Ledger) -> std::resul
     if !is_done.map_err(|error| Broken::unknown(&script.path, &script.name, error))? {
         return Ok(script);
     }
-    let and_changed = if changed { " (and it has changed since it was done)" } else { "" };
+    let and_changed = if changed { " (the script has changed since it ran)" } else { "" };
     Err(Skipped::warning(format!(
-        "{path} is not run, because {} is there{and_changed}: remove or rename that to run it again, or give the script another name",
+        "{path} does not run, because {} exists{and_changed}; to run it again, remove or rename that file, or rename the script",
         script.name.with_suffix(".done"),
     ))
     .into())

@@ -1,11 +1,11 @@
-//! Marking a script `.done` or `.failed`: durable, never over an older mark, and finished after a crash.
+//! Marking a script `.done` or `.failed`. Marks are durable, never overwrite an older mark, and are finished after a crash.
 //!
 //! ```text
-//! ledger: marking as NAME → (a secret in it: NAME is written without it, 0600 → the original is removed)
-//!                            (no secret: the original is renamed to NAME)               → ledger: marked
+//! ledger: marking as NAME → (with a secret: write NAME without it, mode 0600 → remove the original)
+//!                           (without a secret: rename the original to NAME)               → ledger: marked
 //! ```
-//! Where nothing can be renamed in `Init/` (a ConfigMap, a read-only mount, a file that is a mount of its own), the
-//! ledger's entry is the mark.
+//! If a file in `Init/` cannot be renamed (a ConfigMap, a read-only mount, a file that is a mount of its own), the ledger's
+//! entry is the only mark.
 
 use std::{fs, path::Path};
 use volume::error::IoContext;
@@ -16,7 +16,7 @@ use nix::unistd::{AccessFlags, access};
 
 use super::{
     broken::Rejected,
-    ledger::{Ledger, Outcome, State},
+    ledger::{Ledger, Outcome, RunState},
     redact,
     scan::{self, Script, is_there},
 };
@@ -26,23 +26,17 @@ use volume::{
     error::{Code, Error, Result},
 };
 
-/// Marks a script.
-///
-/// # Errors
-/// Where the disk fails or is full. The ledger knows by then: the next start goes on with it.
+/// Marks a script. If this fails, the ledger holds the intended mark, and the next start finishes it.
 pub fn mark(folder: &Path, script: &Script, outcome: Outcome, ledger: &mut Ledger) -> Result<()> {
     let marked_itself = !is_there(&script.path)? && scan::is_marked(folder, &script.name, outcome)?;
     if marked_itself {
-        return settle(&script.name, outcome, false, ledger);
+        return record_mark(&script.name, outcome, false, ledger);
     }
     with_a_free_name(folder, &script.name, outcome, ledger, |name| rename(folder, script, name))
 }
 
 /// Marks a file `.failed` whose content could not be read.
-///
-/// # Errors
-/// As [`mark`].
-pub fn set_aside(folder: &Path, script: &RelPath, path: &Path, ledger: &mut Ledger) -> Result<()> {
+pub fn mark_failed(folder: &Path, script: &RelPath, path: &Path, ledger: &mut Ledger) -> Result<()> {
     with_a_free_name(folder, script, Outcome::Failed, ledger, |name| {
         durable::rename_new_if_allowed(path, &name.under(folder))
     })
@@ -59,10 +53,10 @@ fn with_a_free_name(
         if is_there(&name.under(folder))? {
             continue;
         }
-        ledger.change(script, |entry| entry.state = State::Marking { outcome, name: name.clone() })?;
+        ledger.change(script, |entry| entry.state = RunState::Marking { outcome, name: name.clone() })?;
         match rename(&name)? {
             Renamed::Taken => {}
-            done => return settle(script, outcome, done == Renamed::Refused, ledger),
+            done => return record_mark(script, outcome, done == Renamed::Refused, ledger),
         }
     }
     Err(Error::new(
@@ -71,28 +65,25 @@ fn with_a_free_name(
     ))
 }
 
-/// Finishes what a crash interrupted.
-///
-/// # Errors
-/// As [`mark`].
+/// Finishes the marks that a crash interrupted.
 pub fn finish(folder: &Path, ledger: &mut Ledger) -> Result<()> {
     let interrupted = ledger.entries().iter().filter_map(|entry| match &entry.state {
-        State::Marking { outcome, name } => Some((entry.script.clone(), entry.hash.clone(), *outcome, name.clone())),
+        RunState::Marking { outcome, name } => Some((entry.script.clone(), entry.hash.clone(), *outcome, name.clone())),
         _ => None,
     });
     for (script, hash, outcome, name) in interrupted.collect::<Vec<_>>() {
-        log::info!("{script} had run when the container was stopped: it is marked {} now", &outcome.suffix()[1..]);
+        log::info!("{script} had run when the container was stopped; marking it {}", &outcome.suffix()[1..]);
         let original = match scan::open(folder, &script) {
             Ok(found) => Some(found).filter(|found| found.hash == hash),
-            // It has run, and cannot be read for now: the ledger alone can keep it from running again.
+            // It has run and cannot be read at the moment, so only the ledger can keep it from running again.
             Err(Rejected::Broken(_)) => {
-                settle(&script, outcome, true, ledger)?;
+                record_mark(&script, outcome, true, ledger)?;
                 continue;
             }
             Err(Rejected::Skipped(_)) => None,
         };
         let Some(original) = original else {
-            settle(&script, outcome, false, ledger)?;
+            record_mark(&script, outcome, false, ledger)?;
             continue;
         };
         let marked = name.under(folder);
@@ -102,7 +93,7 @@ pub fn finish(folder: &Path, ledger: &mut Ledger) -> Result<()> {
         };
         if copy.is_some_and(|copy| copy == redact::redact(&original.text).text) {
             let removed = durable::remove_file_if_allowed(&original.path)?;
-            settle(&script, outcome, !removed, ledger)?;
+            record_mark(&script, outcome, !removed, ledger)?;
         } else {
             mark(folder, &original, outcome, ledger)?;
         }
@@ -110,11 +101,11 @@ pub fn finish(folder: &Path, ledger: &mut Ledger) -> Result<()> {
     Ok(())
 }
 
-fn settle(script: &RelPath, outcome: Outcome, in_place: bool, ledger: &mut Ledger) -> Result<()> {
+fn record_mark(script: &RelPath, outcome: Outcome, in_place: bool, ledger: &mut Ledger) -> Result<()> {
     if in_place {
-        log::info!("{script} cannot be renamed: that it is {} is remembered in the ledger", &outcome.suffix()[1..]);
+        log::info!("{script} cannot be renamed; the ledger records it as {}", &outcome.suffix()[1..]);
     }
-    ledger.change(script, |entry| entry.state = State::Marked { outcome, in_place })
+    ledger.change(script, |entry| entry.state = RunState::Marked { outcome, in_place })
 }
 
 /// The plain name, then names with the time in them.
@@ -129,12 +120,12 @@ fn names(script: &RelPath, outcome: Outcome) -> impl Iterator<Item = RelPath> {
 
 fn rename(folder: &Path, script: &Script, name: &RelPath) -> Result<Renamed> {
     let redaction = redact::redact(&script.text);
-    // One that has removed itself gets its mark all the same: the second source would bring it back.
+    // A script that has removed itself gets its mark, too, because else the second source would copy it again.
     let as_it_is = (redaction.secrets.is_empty() && is_there(&script.path)?) || !script.whole;
     if as_it_is {
         return durable::rename_new_if_allowed(&script.path, &name.under(folder));
     }
-    // The temporary name is a little longer than the name.
+    // The temporary name is a little longer than the final name.
     let target = name.under(folder);
     if !target.parent().is_some_and(may_change) || name.as_bytes().len() > 230 {
         return Ok(Renamed::Refused);
@@ -144,7 +135,7 @@ fn rename(folder: &Path, script: &Script, name: &RelPath) -> Result<Renamed> {
     }
     give_to_owner_of(script, &target);
     if fs::symlink_metadata(&script.path).is_ok_and(|meta| meta.is_symlink()) {
-        log::warn!("{} is a link: the secret key stays in the file that it leads to", script.path.display());
+        log::warn!("{} is a link, so the secret key stays in the file that it leads to", script.path.display());
     }
     Ok(if durable::remove_file_if_allowed(&script.path)? { Renamed::Yes } else { Renamed::Refused })
 }
@@ -154,7 +145,7 @@ fn may_change(folder: &Path) -> bool {
     access(folder, AccessFlags::W_OK | AccessFlags::X_OK).is_ok()
 }
 
-/// Who could read the script can read its mark.
+/// Gives the mark the script's owner, so that the same user can read it.
 fn give_to_owner_of(script: &Script, target: &Path) {
     use std::os::unix::fs::{MetadataExt, chown};
     if nix::unistd::geteuid().is_root() {

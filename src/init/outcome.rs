@@ -1,4 +1,4 @@
-//! What an attempt comes to: the mark, the ledger, the container's exit, and the words for it.
+//! The consequences of an attempt: mark, ledger, event, log line and the container's exit code.
 
 use std::path::Path;
 
@@ -8,11 +8,11 @@ use super::{
     End, Settings,
     attempt::Ran,
     broken::Broken,
-    ledger::{Entry, Ledger, Outcome, State},
+    ledger::{Entry, Ledger, Outcome, RunState},
     mark,
     output::Output,
     policy::{self, Failure},
-    recognise::Kind,
+    recognise::ScriptKind,
     scan::Script,
 };
 use seqbac_header::{RelPath, without_keys};
@@ -21,26 +21,26 @@ use volume::{
     events::{Event, Kind as EventKind, record},
 };
 
-/// A crash cut it off: that is reported, and counts. Whether it has been set aside for that.
-pub(super) fn cut_off(
+/// Counts an attempt that a crash interrupted as failed. Returns whether the script was marked failed because of it.
+pub(super) fn interrupted(
     settings: &Settings<'_>,
     script: &Script,
-    kind: &Result<Kind>,
+    kind: &Result<ScriptKind>,
     entry: &Entry,
     ledger: &mut Ledger,
 ) -> Result<bool> {
-    log::warn!("init script {} was cut off by a crash (attempt {})", script.name, entry.attempts);
-    let failure = if matches!(kind, Ok(Kind::BuiltIn(_))) { Failure::Passing } else { Failure::Program };
+    log::warn!("a crash interrupted init script {} (attempt {})", script.name, entry.attempts);
+    let failure = if matches!(kind, Ok(ScriptKind::BuiltIn(_))) { Failure::Transient } else { Failure::Program };
     let now = Timestamp::now();
     ledger.change(&script.name, |entry| {
         entry.first_failure.get_or_insert(now);
-        entry.reason = Some("was cut off by a crash".to_owned());
+        entry.reason = Some("interrupted by a crash".to_owned());
     })?;
-    if !verdict(settings, failure, &script.name, ledger)?.set_aside {
+    if !verdict(settings, failure, &script.name, ledger)?.marks_failed {
         return Ok(false);
     }
-    log::error!("init script {} is set aside: it was cut off {} times", script.name, entry.attempts);
-    failed(settings, &script.name, &Error::new(Code::Unexpected, "it was cut off by a crash each time"));
+    log::error!("marking init script {} as failed: crashes interrupted it {} times", script.name, entry.attempts);
+    failed(settings, &script.name, &Error::new(Code::Unexpected, "a crash interrupted every attempt"));
     mark::mark(&settings.volume.init(), script, Outcome::Failed, ledger)?;
     Ok(true)
 }
@@ -78,10 +78,10 @@ pub(super) fn conclude(
         Ran::Stopped(signal) => {
             output.note(&format!("stopped by {signal}"));
             output.close();
-            // That the container is stopped is not the script's failure.
+            // A stop of the container is not a failure of the script.
             ledger.change(&script.name, |entry| {
                 entry.attempts = entry.attempts.saturating_sub(1);
-                entry.state = State::Waiting;
+                entry.state = RunState::Waiting;
             })?;
             return Ok(End::Stopped(signal));
         }
@@ -91,45 +91,39 @@ pub(super) fn conclude(
     fail(settings, &failing, output, ledger, |ledger| mark::mark(&folder, script, Outcome::Failed, ledger))
 }
 
-/// A failed attempt at a script, or at what cannot be read as one.
+/// A failed attempt to run a script or a broken entry.
 pub(super) struct Failing<'a> {
     /// Its name in the ledger.
     pub key: &'a RelPath,
-    /// Where it is.
     pub path: &'a Path,
-    /// What failed.
     pub failure: Failure,
-    /// The exit code that says so.
+    /// The exit code of the container for this failure.
     pub exit: u8,
-    /// Why.
     pub reason: &'a Error,
-    /// Whether it is renamed when it is set aside.
+    /// Whether it is renamed when it is marked failed.
     pub renamed: bool,
 }
 
-/// Decides what follows a failed attempt. `set_aside` marks the script.
-///
-/// # Errors
-/// Where the ledger cannot be written, or the script not be marked.
+/// Applies the failure table to a failed attempt. `mark_failed` marks the script.
 pub(super) fn fail(
     settings: &Settings<'_>,
     failing: &Failing<'_>,
     mut output: Output,
     ledger: &mut Ledger,
-    set_aside: impl FnOnce(&mut Ledger) -> Result<()>,
+    mark_failed: impl FnOnce(&mut Ledger) -> Result<()>,
 ) -> Result<End> {
     ledger.change(failing.key, |entry| {
         entry.first_failure.get_or_insert(Timestamp::now());
         entry.reason = Some(failing.reason.message().to_owned());
-        entry.state = State::Waiting;
+        entry.state = RunState::Waiting;
     })?;
     failed(settings, failing.key, failing.reason);
     let verdict = verdict(settings, failing.failure, failing.key, ledger)?;
     let error = explain(failing, verdict, ledger);
     output.note(error.message());
     output.close();
-    if verdict.set_aside {
-        set_aside(ledger)?;
+    if verdict.marks_failed {
+        mark_failed(ledger)?;
     }
     if verdict.exits {
         return Ok(End::Failed { exit: failing.exit, error });
@@ -138,7 +132,7 @@ pub(super) fn fail(
     Ok(End::Ready)
 }
 
-/// The same at every start: a failure ends this one, and leaves nothing behind.
+/// The consequences for a script of `Init/start.d/`: a failure ends this start, and nothing is marked or recorded.
 pub(super) fn conclude_at_start(settings: &Settings<'_>, script: &Script, ran: Ran, mut output: Output) -> Result<End> {
     let (exit, reason) = match ran {
         Ran::Succeeded => {
@@ -159,7 +153,7 @@ pub(super) fn conclude_at_start(settings: &Settings<'_>, script: &Script, ran: R
     end_at_start(settings, exit, error)
 }
 
-/// An entry of `Init/start.d/` that cannot be read as a script fails as one does.
+/// Handles a broken entry of `Init/start.d/` like a failed script.
 pub(super) fn broken_at_start(settings: &Settings<'_>, broken: &Broken) -> Result<End> {
     let reason = broken.reason();
     failed(settings, &broken.name, reason);
@@ -167,9 +161,9 @@ pub(super) fn broken_at_start(settings: &Settings<'_>, broken: &Broken) -> Resul
 }
 
 fn end_at_start(settings: &Settings<'_>, exit: u8, error: Error) -> Result<End> {
-    // As with scripts that run once, an empty volume is never started on by accident.
-    let go_on = settings.on_failure == Some(policy::OnFailure::Continue);
-    if go_on && (settings.allow_empty || (settings.holds_state)()?) {
+    // As with scripts that run once, a server never starts on an empty volume by accident.
+    let continues = settings.on_failure == Some(policy::OnFailure::Continue);
+    if continues && (settings.allow_empty || (settings.holds_state)()?) {
         log::error!("{}", error.message());
         return Ok(End::Ready);
     }
@@ -181,18 +175,18 @@ fn failed(settings: &Settings<'_>, script: &RelPath, reason: &Error) {
     record(settings.volume, &event.with("Error", without_keys(reason.message())));
 }
 
-/// What failed, and what happens to it: whoever reads the log has to know how to get out.
+/// The error for the log: what failed, why, and what happens next, because the reader has to know how to recover.
 fn explain(failing: &Failing<'_>, verdict: policy::Verdict, ledger: &Ledger) -> Error {
     let (path, reason) = (failing.path.display(), failing.reason);
     let attempts = ledger.find(failing.key).map_or(1, |entry| entry.attempts);
     let next = match verdict {
-        policy::Verdict { set_aside: true, .. } if !failing.renamed => "the next start goes on without it",
-        policy::Verdict { set_aside: true, .. } => "it is set aside as .failed, and the next start goes on without it",
+        policy::Verdict { marks_failed: true, .. } if !failing.renamed => "the next start skips it",
+        policy::Verdict { marks_failed: true, .. } => "it is renamed to .failed, and the next start skips it",
         policy::Verdict { guarded: true, .. } => {
-            "the volume holds no state yet, so no server starts until script or backup is mended or the script removed \
-             (MOORLINE_ALLOW_EMPTY=1 starts one all the same)"
+            "the volume holds no state yet, so the server will not start until you fix the script or the backup, or remove the \
+             script (or set MOORLINE_ALLOW_EMPTY=1)"
         }
-        _ => "it is kept, and the next start tries it again",
+        _ => "the next start tries it again",
     };
     let error = Error::new(
         reason.code(),

@@ -1,6 +1,6 @@
-//! What a script says: without its secrets, into the container's log and into `<name>.log`.
+//! A script's output: without secret keys, into the container's log and into `<name>.log`.
 //!
-//! The file holds the last attempt, at most a mebibyte of it: its beginning and its end.
+//! The file holds the output of the last attempt, limited to 1 MiB: the first and the last 512 KiB.
 
 use std::{
     collections::VecDeque,
@@ -15,10 +15,9 @@ use process::Listener;
 use seqbac_header::RelPath;
 use volume::error;
 
-/// How much of the beginning, and of the end, is kept.
+/// How many bytes of the beginning, and of the end, are kept.
 const HALF: usize = 512 << 10;
 
-/// Hears a script.
 #[derive(Debug)]
 pub struct Output {
     stream: Stream,
@@ -26,23 +25,23 @@ pub struct Output {
 }
 
 impl Output {
-    /// Begins a script's log, where `Init/` takes one.
+    /// Starts a script's log. If the file cannot be created, the container's log is the only one.
     #[must_use]
     pub fn open(folder: &Path, script: &RelPath, secrets: Vec<Vec<u8>>) -> Self {
         let path = script.with_suffix(".log").under(folder);
         let file = LogFile::create(folder, &path)
-            .inspect_err(|cause| log::debug!("there is no {}: {}", path.display(), error::reason(cause)))
+            .inspect_err(|cause| log::debug!("cannot create {}: {}", path.display(), error::reason(cause)))
             .ok();
         Self { stream: Stream::without(secrets), file }
     }
 
-    /// Adds a line of our own to the file.
+    /// Adds a line of moorline to the file.
     pub fn note(&mut self, line: &str) {
         let line = self.stream.pass(format!("moorline: {line}\n").as_bytes());
         self.keep(&line);
     }
 
-    /// Writes what is left into the file.
+    /// Writes the end of the output into the file.
     pub fn close(mut self) {
         if let Some(file) = &mut self.file {
             file.close();
@@ -57,7 +56,7 @@ impl Output {
 }
 
 impl Listener for Output {
-    fn hear(&mut self, bytes: &[u8]) -> Vec<u8> {
+    fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
         let shown = self.stream.pass(bytes);
         self.keep(&shown);
         shown
@@ -70,17 +69,17 @@ impl Listener for Output {
     }
 }
 
-/// Beginning in the file, end in memory until it is closed.
+/// The log file. The beginning is written at once; the end is kept in memory until the file is closed.
 #[derive(Debug)]
 struct LogFile {
     file: File,
     written: usize,
     end: VecDeque<u8>,
-    left_out: usize,
+    omitted: usize,
 }
 
 impl LogFile {
-    /// Whatever has the name is removed first: through a link, or a pipe, something else would be written to.
+    /// Removes an existing entry first, because writing through a link or a pipe would change something else.
     fn create(folder: &Path, path: &Path) -> std::io::Result<Self> {
         match fs::remove_file(path) {
             Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => return Err(cause),
@@ -90,10 +89,10 @@ impl LogFile {
         if let Some(owner) = fs::metadata(folder).ok().filter(|_| nix::unistd::geteuid().is_root()) {
             let _ = chown(path, Some(owner.uid()), Some(owner.gid()));
         }
-        Ok(Self { file, written: 0, end: VecDeque::new(), left_out: 0 })
+        Ok(Self { file, written: 0, end: VecDeque::new(), omitted: 0 })
     }
 
-    /// A log that cannot be written (a full disk) must not fail the script; the container's log has it too.
+    /// Ignores errors, because a full disk must not fail the script. The container's log holds the output, too.
     fn write(&mut self, bytes: &[u8]) {
         let (now, later) = bytes.split_at(bytes.len().min(HALF - self.written));
         let _ = self.file.write_all(now);
@@ -101,12 +100,12 @@ impl LogFile {
         self.end.extend(later);
         let excess = self.end.len().saturating_sub(HALF);
         self.end.drain(..excess);
-        self.left_out += excess;
+        self.omitted += excess;
     }
 
     fn close(&mut self) {
-        if self.left_out > 0 {
-            let _ = writeln!(self.file, "\n[{} bytes are left out here]", self.left_out);
+        if self.omitted > 0 {
+            let _ = writeln!(self.file, "\n[{} bytes omitted here]", self.omitted);
         }
         let _ = self.file.write_all(self.end.make_contiguous());
         self.end.clear();
@@ -131,6 +130,6 @@ mod tests {
         let text = fs::read(&path).expect("reads");
         assert!(text.starts_with(b"the beginning\n") && text.ends_with(b"the end\n"));
         assert!(text.len() < 2 * HALF + 100, "{}", text.len());
-        assert!(String::from_utf8_lossy(&text).contains("bytes are left out here"));
+        assert!(String::from_utf8_lossy(&text).contains("bytes omitted here"));
     }
 }

@@ -1,85 +1,75 @@
-//! What a failed script means for the script and for the container: the failure table.
+//! The failure table: whether a failed script is retried or marked failed, and whether the container exits.
 //!
-//! Failure never loops for ever, and never starts an empty server by accident.
+//! A failing script is never retried for ever, and no server starts on an empty volume by accident.
 
 use jiff::{SignedDuration, Timestamp};
 
 use volume::error::Code;
 
-/// What failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
-    /// It can never succeed as it stands.
+    /// It fails again unless the script, the backup or a setting is changed.
     Permanent,
-    /// It may succeed later.
-    Passing,
-    /// A program: nobody but it knows.
+    Transient,
+    /// A program failed, and its exit code does not tell whether a retry can succeed.
     Program,
 }
 
 impl Failure {
-    /// What an exit code of one of our own commands says. An unexpected error, a bug or a kill are nothing that the
-    /// script could be blamed for at once: like a program's.
+    /// The kind of failure for an exit code of one of our own commands. An unexpected error, a bug or a kill counts like a
+    /// program's failure, because the script may not be the cause.
     #[must_use]
     pub fn of_command(exit: u8) -> Self {
         match Code::from_exit(exit) {
-            Some(code) if code.may_pass() => Self::Passing,
+            Some(code) if code.may_pass() => Self::Transient,
             Some(Code::Unexpected | Code::Bug) | None => Self::Program,
             Some(_) => Self::Permanent,
         }
     }
 }
 
-/// What the person who runs the container wants instead of the table.
+/// `MOORLINE_INIT_ON_FAILURE`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnFailure {
-    /// No failed script is set aside, and the container always exits.
+    /// No script is marked failed, and the container always exits.
     Exit,
-    /// On with the next script.
+    /// The next script runs.
     Continue,
 }
 
-/// One failed attempt.
 #[derive(Debug)]
 pub struct Attempt {
-    /// What failed.
     pub failure: Failure,
-    /// Attempts so far.
     pub attempts: u32,
-    /// When one failed first.
     pub first_failure: Timestamp,
-    /// Whether the volume holds no state yet, and nobody said that this is meant.
+    /// Whether the volume holds no state and `MOORLINE_ALLOW_EMPTY` is not set.
     pub guard_empty: bool,
-    /// What was asked for.
     pub on_failure: Option<OnFailure>,
 }
 
-/// What follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verdict {
     /// Whether the script is renamed `.failed`.
-    pub set_aside: bool,
-    /// Whether the container exits.
+    pub marks_failed: bool,
     pub exits: bool,
-    /// Whether that is so because the volume is empty.
+    /// Whether it exits because the volume is empty.
     pub guarded: bool,
 }
 
 impl Attempt {
-    /// The table.
     #[must_use]
     pub fn judge(&self, now: Timestamp) -> Verdict {
         if self.guard_empty || self.on_failure == Some(OnFailure::Exit) {
-            return Verdict { set_aside: false, exits: true, guarded: self.guard_empty };
+            return Verdict { marks_failed: false, exits: true, guarded: self.guard_empty };
         }
-        let set_aside = match self.failure {
+        let marks_failed = match self.failure {
             Failure::Permanent => true,
-            Failure::Passing => {
+            Failure::Transient => {
                 self.attempts >= 5 && now.duration_since(self.first_failure) >= SignedDuration::from_mins(30)
             }
             Failure::Program => self.attempts >= 3,
         };
-        Verdict { set_aside, exits: self.on_failure != Some(OnFailure::Continue), guarded: false }
+        Verdict { marks_failed, exits: self.on_failure != Some(OnFailure::Continue), guarded: false }
     }
 }
 
@@ -95,22 +85,22 @@ mod tests {
         Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minutes)
     }
 
-    const KEPT: Verdict = Verdict { set_aside: false, exits: true, guarded: false };
-    const ASIDE: Verdict = Verdict { set_aside: true, exits: true, guarded: false };
+    const KEPT: Verdict = Verdict { marks_failed: false, exits: true, guarded: false };
+    const FAILED: Verdict = Verdict { marks_failed: true, exits: true, guarded: false };
 
     #[test]
-    fn the_table() {
-        assert_eq!(attempt(Failure::Permanent, 1).judge(after_minutes(0)), ASIDE);
-        assert_eq!(attempt(Failure::Passing, 4).judge(after_minutes(600)), KEPT);
-        assert_eq!(attempt(Failure::Passing, 500).judge(after_minutes(29)), KEPT);
-        assert_eq!(attempt(Failure::Passing, 5).judge(after_minutes(30)), ASIDE);
+    fn each_kind_of_failure_has_its_limit() {
+        assert_eq!(attempt(Failure::Permanent, 1).judge(after_minutes(0)), FAILED);
+        assert_eq!(attempt(Failure::Transient, 4).judge(after_minutes(600)), KEPT);
+        assert_eq!(attempt(Failure::Transient, 500).judge(after_minutes(29)), KEPT);
+        assert_eq!(attempt(Failure::Transient, 5).judge(after_minutes(30)), FAILED);
         assert_eq!(attempt(Failure::Program, 2).judge(after_minutes(600)), KEPT);
-        assert_eq!(attempt(Failure::Program, 3).judge(after_minutes(0)), ASIDE);
+        assert_eq!(attempt(Failure::Program, 3).judge(after_minutes(0)), FAILED);
     }
 
     #[test]
-    fn nothing_is_set_aside_on_an_empty_volume() {
-        for failure in [Failure::Permanent, Failure::Passing, Failure::Program] {
+    fn no_script_is_marked_failed_on_an_empty_volume() {
+        for failure in [Failure::Permanent, Failure::Transient, Failure::Program] {
             for on_failure in [None, Some(OnFailure::Exit), Some(OnFailure::Continue)] {
                 let attempt = Attempt { guard_empty: true, on_failure, ..attempt(failure, 100) };
                 assert_eq!(attempt.judge(after_minutes(600)), Verdict { guarded: true, ..KEPT });
@@ -122,13 +112,13 @@ mod tests {
     fn the_table_can_be_overridden() {
         let on = |on_failure| Attempt { on_failure, ..attempt(Failure::Permanent, 1) };
         assert_eq!(on(Some(OnFailure::Exit)).judge(after_minutes(0)), KEPT);
-        assert_eq!(on(Some(OnFailure::Continue)).judge(after_minutes(0)), Verdict { exits: false, ..ASIDE });
+        assert_eq!(on(Some(OnFailure::Continue)).judge(after_minutes(0)), Verdict { exits: false, ..FAILED });
     }
 
     #[test]
-    fn exit_codes_of_our_own_commands_are_told_apart() {
+    fn exit_codes_of_our_own_commands_are_classified() {
         for (exit, failure) in [
-            (75, Failure::Passing),
+            (75, Failure::Transient),
             (2, Failure::Permanent),
             (11, Failure::Permanent),
             (12, Failure::Permanent),

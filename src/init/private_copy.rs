@@ -1,9 +1,7 @@
-//! A copy of a script that may be executed where the script itself may not: on a `noexec` volume, or without the
-//! permission to execute it.
+//! Executable copies of scripts that cannot be executed in place: on a `noexec` volume, or without execute permission.
 //!
-//! An image is copied into anonymous memory (`memfd`) and executed through `/proc`; where that is not possible, into a
-//! temporary folder from which programs may be executed. A text that its interpreter could not read as it stands is
-//! copied into the volume's spool.
+//! A program is copied into anonymous memory (`memfd`) and executed through `/proc`, or, if that is not possible, into a
+//! temporary folder that is not `noexec`. A text that its interpreter cannot read in place is copied into the spool.
 
 use std::{
     fs::{self, File},
@@ -18,7 +16,7 @@ use std::{
 use process::{User, exec};
 use volume::error::{Code, Error, IoContext, Result};
 
-/// A copy, for as long as it is needed.
+/// A copy that is removed when this value is dropped.
 #[derive(Debug)]
 pub struct PrivateCopy {
     path: PathBuf,
@@ -27,33 +25,30 @@ pub struct PrivateCopy {
 }
 
 impl PrivateCopy {
-    /// An image that can be executed.
-    ///
-    /// # Errors
-    /// Where neither memory nor any temporary folder takes it.
+    /// Copies a program into memory, or else into a temporary folder.
     pub fn of_image(image: &mut File, path: &Path, user: Option<&User>) -> Result<Self> {
         if let Some(copy) = in_memory(image) {
             return Ok(copy);
         }
         let usable =
             ["/tmp", "/dev/shm", "/run"].map(Path::new).into_iter().filter(|folder| !exec::on_noexec_mount(folder));
-        // From its beginning each time: an attempt before has read it.
+        // Each attempt reads the file from its beginning.
         let mut copy = |folder| image.rewind().and_then(|()| in_file(image, folder, 0o700, user)).ok();
         usable.filter_map(&mut copy).next().ok_or_else(|| {
-            Error::new(Code::ScriptUnrunnable, format!("{} may not be executed where it is", path.display()))
-                .hint("mount the volume without noexec, or give the container a /tmp without it")
+            Error::new(
+                Code::ScriptUnrunnable,
+                format!("{} cannot be executed on the file system it is on", path.display()),
+            )
+            .hint("mount the volume or the container's /tmp without noexec")
         })
     }
 
-    /// A text that its interpreter can read.
-    ///
-    /// # Errors
-    /// Where the folder cannot be written.
+    /// Copies a text into a file that its interpreter can read.
     pub fn of_text(text: &[u8], folder: &Path, user: Option<&User>) -> Result<Self> {
         in_file(&mut &*text, folder, 0o600, user).on("write a copy of the script in", folder)
     }
 
-    /// Where it is, for this process and for a child of it that is about to execute it.
+    /// The path for this process, and for a child between fork and exec.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -65,7 +60,7 @@ fn in_memory(image: &mut File) -> Option<PrivateCopy> {
     let path = PathBuf::from(format!("/proc/self/fd/{}", descriptor.as_raw_fd()));
     let mut file = File::from(descriptor);
     image.rewind().and_then(|()| io::copy(image, &mut file)).ok()?;
-    // Read-only from here: an image that is open for writing is not executed (ETXTBSY).
+    // Reopened read-only, because the kernel does not execute a file that is open for writing (ETXTBSY).
     let reopened = File::open(&path).ok()?;
     drop(file);
     let path = PathBuf::from(format!("/proc/self/fd/{}", reopened.as_raw_fd()));
@@ -75,7 +70,7 @@ fn in_memory(image: &mut File) -> Option<PrivateCopy> {
 fn memory() -> io::Result<OwnedFd> {
     use rustix::fs::{MemfdFlags, memfd_create};
     let executable = MemfdFlags::CLOEXEC | MemfdFlags::EXEC;
-    // Before Linux 6.3 the flag is unknown, and memory can always be executed.
+    // Linux before 6.3 does not know the flag and always allows execution.
     Ok(memfd_create(c"init-script", executable).or_else(|_| memfd_create(c"init-script", MemfdFlags::CLOEXEC))?)
 }
 

@@ -1,4 +1,4 @@
-//! What a script is, decided by its content: built-in, a program, shell text, or none of them.
+//! Deciding by its content what a script is: built-in, a program, text for an interpreter, or shell text.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -12,33 +12,28 @@ use super::{
 use process::exec::shebang;
 use volume::error::{Code, Error, Result};
 
-/// What a script is.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Made only of our own commands: it needs no shell.
+pub enum ScriptKind {
+    /// Only commands of moorline, so that no shell is needed.
     BuiltIn(Vec<Command>),
-    /// An executable image.
     Image,
     /// Text that names its interpreter.
     Interpreted {
         /// The program that runs it.
         interpreter: OsString,
-        /// What that is given before the script.
+        /// The interpreter's argument before the script.
         argument: Option<OsString>,
     },
     /// Any other text, for `/bin/sh`.
     ShellText,
 }
 
-/// Says what a script is. `whole` is false where `text` is only the beginning of a file too large to be text.
-///
-/// # Errors
-/// `ScriptUnrunnable` for what is none of the kinds, or is one that cannot be run as it stands.
-pub fn recognise(text: &[u8], whole: bool) -> Result<Kind> {
+/// Recognises a script. `whole` is false if `text` is only the beginning of a file that is too large to be text.
+pub fn recognise(text: &[u8], whole: bool) -> Result<ScriptKind> {
     let dropped = hashbang::lines_before(text);
     let text = hashbang::without_lead(text);
     if text.starts_with(b"\x7fELF") {
-        return Ok(Kind::Image);
+        return Ok(ScriptKind::Image);
     }
     if !text.starts_with(b"#!") {
         refuse_data(text, whole)?;
@@ -48,17 +43,17 @@ pub fn recognise(text: &[u8], whole: bool) -> Result<Kind> {
     }
     if let Some(mut commands) = built_in(text).filter(|_| whole) {
         commands.iter_mut().for_each(|command| command.line += dropped);
-        commands.iter().try_for_each(refuse_verb)?;
-        return Ok(Kind::BuiltIn(commands));
+        commands.iter().try_for_each(refuse_command)?;
+        return Ok(ScriptKind::BuiltIn(commands));
     }
     match shebang(text) {
         Some(line) => {
             refuse_crlf(text)?;
             let argument = line.argument.map(|text| OsStr::from_bytes(text).to_owned());
-            Ok(Kind::Interpreted { interpreter: line.interpreter.to_owned(), argument })
+            Ok(ScriptKind::Interpreted { interpreter: line.interpreter.to_owned(), argument })
         }
         None if text.starts_with(b"#!") => Err(unrunnable("its #! line names no interpreter")),
-        None => refuse_crlf(text).map(|()| Kind::ShellText),
+        None => refuse_crlf(text).map(|()| ScriptKind::ShellText),
     }
 }
 
@@ -73,27 +68,27 @@ fn built_in(text: &[u8]) -> Option<Vec<Command>> {
     commands::parse(std::str::from_utf8(rest).ok()?)
 }
 
-/// A script runs before the server; it does not start another one.
-fn refuse_verb(command: &Command) -> Result<()> {
+/// Refuses commands that start a server or run all scripts, because a script runs before the server.
+fn refuse_command(command: &Command) -> Result<()> {
     let mut words = command.arguments.iter().map(String::as_str);
-    let verb = loop {
+    let name = loop {
         match words.next() {
             Some("--storage" | "--profile") => drop(words.next()),
             Some(word) if word.starts_with('-') => {}
             other => break other,
         }
     };
-    match verb {
-        Some(verb @ ("run" | "init" | "shell")) => Err(Error::new(
+    match name {
+        Some(name @ ("run" | "init" | "shell")) => Err(Error::new(
             Code::ScriptUnrunnable,
-            format!("line {} says `{} {verb}`, which an init script cannot do", command.line, command.program),
+            format!("line {} calls `{} {name}`, which an init script cannot do", command.line, command.program),
         )
-        .hint("an init script runs before the server; the server is started when all of them are done")),
+        .hint("remove that line: the server starts by itself when all scripts are done")),
         _ => Ok(()),
     }
 }
 
-/// Beginnings by which data is known that is no script, with what to say of it.
+/// Magic numbers of files that are not scripts: what they are, and a hint.
 const DATA: [(&[u8], &str, &str); 12] = [
     (
         b"\x89SBC\r\n\x1a\n",
@@ -141,7 +136,7 @@ fn unrunnable(why: &str) -> Error {
 mod tests {
     use super::*;
 
-    fn kind(text: &str) -> Kind {
+    fn kind(text: &str) -> ScriptKind {
         recognise(text.as_bytes(), true).expect(text)
     }
 
@@ -160,19 +155,21 @@ mod tests {
             "\u{feff}#!/bin/bash\nseqsvr show-key",
             "#!/bin/bash -e\nseqsvr show-key",
         ] {
-            assert!(matches!(kind(text), Kind::BuiltIn(commands) if commands.len() == 1), "{text:?}");
+            assert!(matches!(kind(text), ScriptKind::BuiltIn(commands) if commands.len() == 1), "{text:?}");
         }
         assert!(refusal(b"# nothing\n").contains("no commands"));
-        assert!(matches!(kind("\n  #!/bin/sh\nseqsvr show-key"), Kind::BuiltIn(commands) if commands[0].line == 3));
+        assert!(
+            matches!(kind("\n  #!/bin/sh\nseqsvr show-key"), ScriptKind::BuiltIn(commands) if commands[0].line == 3)
+        );
     }
 
     #[test]
     fn one_line_of_anything_else_needs_the_shell() {
-        assert_eq!(kind("set -e\nseqsvr show-key\n"), Kind::ShellText);
-        assert!(matches!(kind("#!/bin/sh\necho\n"), Kind::Interpreted { argument: None, .. }));
-        assert!(matches!(kind("#!/usr/bin/python3\nseqsvr\n"), Kind::Interpreted { .. }));
-        assert_eq!(recognise(b"\x7fELF\x02\x01", false).ok(), Some(Kind::Image));
-        assert!(matches!(recognise(b"#!/bin/sh\n\0\x01binary", false), Ok(Kind::Interpreted { .. })));
+        assert_eq!(kind("set -e\nseqsvr show-key\n"), ScriptKind::ShellText);
+        assert!(matches!(kind("#!/bin/sh\necho\n"), ScriptKind::Interpreted { argument: None, .. }));
+        assert!(matches!(kind("#!/usr/bin/python3\nseqsvr\n"), ScriptKind::Interpreted { .. }));
+        assert_eq!(recognise(b"\x7fELF\x02\x01", false).ok(), Some(ScriptKind::Image));
+        assert!(matches!(recognise(b"#!/bin/sh\n\0\x01binary", false), Ok(ScriptKind::Interpreted { .. })));
     }
 
     #[test]

@@ -1,26 +1,26 @@
-//! Secret keys taken out of what stays behind: out of a script when it is marked, out of its log while it runs.
+//! Removing secret keys: from a script when it is marked, and from its log while it runs.
 //!
-//! Looked for are the values of `--secret-key` and assignments of the variables that hold a key. A value that the shell
-//! would fill in (`$KEY`, `` `cat file` ``) is no secret and stays. It does not find keys given in any other way.
+//! It finds values of `--secret-key` and assignments of the variables that hold a key. A value that the shell expands
+//! (`$KEY`, `` `cat file` ``) is not a secret and stays. Keys that are passed in any other way are not found.
 
-/// What stands in a key's place.
+/// The replacement for a key.
 pub const REDACTED: &[u8] = b"[redacted]";
 
 const NAMES: [&[u8]; 3] = [b"--secret-key", b"MOORLINE_SECRETKEY", b"SEQ_STORAGE_SECRETKEY"];
 
-/// A shorter one would tear holes into ordinary words of a log.
+/// The shortest secret that is removed from a log, because a shorter one may be part of ordinary words.
 const SHORTEST: usize = 16;
 
 /// A script without its secrets, and the secrets.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Redaction {
-    /// The text; the same as before where it holds no secret.
+    /// The text with each secret replaced.
     pub text: Vec<u8>,
-    /// Each secret that was taken out.
+    /// The secrets that were removed.
     pub secrets: Vec<Vec<u8>>,
 }
 
-/// Takes the secret keys out of a script's text.
+/// Removes the secret keys from a script's text.
 #[must_use]
 pub fn redact(text: &[u8]) -> Redaction {
     let mut result = Redaction::default();
@@ -37,32 +37,32 @@ pub fn redact(text: &[u8]) -> Redaction {
         result.secrets.push(value.plain);
         at = value.end;
     }
-    // Wherever else it says the same.
+    // The same value may occur in other places, too.
     let mut stream = Stream::without(result.secrets.clone());
     result.text = [stream.pass(&result.text), stream.end()].concat();
     result
 }
 
-struct Value {
+struct SecretValue {
     start: usize,
     end: usize,
     plain: Vec<u8>,
     quote: Option<u8>,
 }
 
-impl Value {
+impl SecretValue {
     fn replacement(&self) -> Vec<u8> {
         let quote = self.quote.as_slice();
         [quote, REDACTED, quote].concat()
     }
 }
 
-/// The secret that belongs to the name at `at`, if there is one there.
-fn value_of(text: &[u8], at: usize, name: &[u8]) -> Option<Value> {
+/// The secret that follows the name at `at`, if any.
+fn value_of(text: &[u8], at: usize, name: &[u8]) -> Option<SecretValue> {
     let byte = |index: usize| text.get(index).copied();
     let quoted_by = at.checked_sub(1).and_then(byte).filter(|byte| matches!(byte, b'"' | b'\''));
     let mut start = at + name.len();
-    // `"--secret-key" value`: the quote is closed behind the name.
+    // `"--secret-key" value`: the quote ends after the name.
     let closed = quoted_by.is_some() && byte(start) == quoted_by;
     start += usize::from(closed);
     match byte(start)? {
@@ -91,15 +91,15 @@ fn skip_blanks(text: &[u8], mut at: usize) -> usize {
     }
 }
 
-/// The rest of a quoted word; of the line, where the quote is not closed.
-fn up_to_quote(text: &[u8], start: usize, quote: u8) -> Value {
+/// The rest of a quoted word, or of the line if the quote is not closed.
+fn up_to_quote(text: &[u8], start: usize, quote: u8) -> SecretValue {
     let length = text[start..].iter().position(|byte| *byte == quote || *byte == b'\n');
     let end = length.map_or(text.len(), |length| start + length);
-    Value { start, end, plain: text[start..end].to_vec(), quote: None }
+    SecretValue { start, end, plain: text[start..end].to_vec(), quote: None }
 }
 
 /// One word as a shell reads it.
-fn word(text: &[u8], start: usize) -> Value {
+fn word(text: &[u8], start: usize) -> SecretValue {
     let mut plain = Vec::new();
     let mut inside: Option<u8> = None;
     let mut at = start;
@@ -118,10 +118,10 @@ fn word(text: &[u8], start: usize) -> Value {
         at += 1;
     }
     let quote = text.get(start).copied().filter(|byte| matches!(byte, b'"' | b'\''));
-    Value { start, end: at, plain, quote }
+    SecretValue { start, end: at, plain, quote }
 }
 
-/// Takes secrets out of a stream, also where one is torn in two.
+/// Removes secrets from a stream, even if a secret is split between two pieces.
 #[derive(Debug, Default)]
 pub struct Stream {
     secrets: Vec<Vec<u8>>,
@@ -129,14 +129,14 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// A stream in which these never appear.
+    /// A stream that removes these secrets.
     #[must_use]
     pub fn without(mut secrets: Vec<Vec<u8>>) -> Self {
         secrets.retain(|secret| secret.len() >= SHORTEST);
         Self { secrets, held: Vec::new() }
     }
 
-    /// The next piece: what of it, and of what was held back, can go on.
+    /// Takes the next piece and returns the text that cannot be the beginning of a secret any more.
     pub fn pass(&mut self, piece: &[u8]) -> Vec<u8> {
         let mut text = std::mem::take(&mut self.held);
         text.extend_from_slice(piece);
@@ -158,7 +158,7 @@ impl Stream {
         out
     }
 
-    /// The end: what was held back was no secret.
+    /// Ends the stream and returns the rest.
     pub fn end(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.held)
     }
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_to_write_it_is_found() {
+    fn a_key_is_found_in_every_notation() {
         for (line, expected) in [
             ("seqsvr restore --secret-key=KEY -y\n", "seqsvr restore --secret-key=[redacted] -y\n"),
             ("a --secret-key=\"KEY\" -y\r\nb", "a --secret-key=\"[redacted]\" -y\r\nb"),
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_shell_fills_in_stays() {
+    fn values_that_the_shell_expands_stay() {
         for line in [
             "seqsvr restore --secret-key=\"$KEY\" -y\n",
             "a --secret-key=$(cat key) b",
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_is_torn_in_two_does_not_get_through() {
+    fn a_secret_that_is_split_between_pieces_is_removed() {
         let text = format!("before {KEY} after {}", &KEY[..20]);
         for size in 1..text.len() {
             let mut stream = Stream::without(vec![KEY.into(), b"short".to_vec()]);

@@ -1,4 +1,4 @@
-//! Finding scripts: which names count, what is in a file, and what is already said about it by the files beside it.
+//! Finding scripts: which file names count, reading a script, and its `.done` and `.failed` files.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -26,11 +26,11 @@ use volume::error::{Code, Error, IoContext, Result};
 /// A text larger than this is data.
 const TEXT_LIMIT: u64 = 16 << 20;
 
-/// Ends of names that belong to editors and copies in progress.
+/// Suffixes that editors and unfinished copies use.
 const UNFINISHED: [&str; 6] = ["~", ".swp", ".swo", ".bak", ".tmp", ".save"];
 
-/// Ends of names that people, package managers and Windows give to what is not to be run.
-const SET_ASIDE: [&str; 19] = [
+/// Suffixes that people, package managers and Windows use for files that must not run.
+const NEVER_RUN: [&str; 19] = [
     ".disabled",
     ".off",
     ".old",
@@ -55,32 +55,30 @@ const SET_ASIDE: [&str; 19] = [
 /// Folders that file systems and storage servers create.
 const OF_THE_SYSTEM: [&str; 2] = ["lost+found", "@eaDir"];
 
-/// A script as it was found, opened once.
+/// A script: its file, opened once, and its content.
 #[derive(Debug)]
 pub struct Script {
     /// Its name in its folder.
     pub name: RelPath,
-    /// Where it is.
     pub path: PathBuf,
-    /// The file; that of the target, where it is a link.
+    /// The file, or the target if it is a link.
     pub file: File,
-    /// What it is like.
     pub meta: fs::Metadata,
-    /// Its text; only the beginning of what is too large to be text.
+    /// Its text, or only the beginning if it is too large to be text.
     pub text: Vec<u8>,
-    /// Whether `text` is all of it.
+    /// Whether `text` is complete.
     pub whole: bool,
     /// BLAKE3 of its content, in hexadecimal.
     pub hash: String,
 }
 
-/// What a name in `Init/` is.
+/// The meaning of a file name in `Init/`.
 #[derive(Debug, PartialEq, Eq)]
 enum Name {
     Script,
     Marked,
     Unfinished,
-    SetAside,
+    NeverRun,
     OfTheSystem,
 }
 
@@ -90,14 +88,14 @@ fn kind_of(name: &OsStr) -> Name {
     let ends_in_any_case = |end: &&str| {
         name.len().checked_sub(end.len()).is_some_and(|start| name[start..].eq_ignore_ascii_case(end.as_bytes()))
     };
-    // What Emacs saves by itself, and the file by which vim tries whether it can write.
+    // Emacs's auto-save files, and the file with which Vim checks whether it can write.
     let of_an_editor = (name.len() > 2 && name.starts_with(b"#") && name.ends_with(b"#")) || name == b"4913";
     if name.starts_with(b".") || [".done", ".failed", ".log"].iter().any(ends_in) {
         Name::Marked
     } else if UNFINISHED.iter().any(ends_in) || of_an_editor {
         Name::Unfinished
-    } else if SET_ASIDE.iter().any(ends_in_any_case) {
-        Name::SetAside
+    } else if NEVER_RUN.iter().any(ends_in_any_case) {
+        Name::NeverRun
     } else if OF_THE_SYSTEM.iter().any(|own| name == own.as_bytes()) {
         Name::OfTheSystem
     } else {
@@ -105,7 +103,7 @@ fn kind_of(name: &OsStr) -> Name {
     }
 }
 
-/// Why a name or a file is passed over: said by whoever runs scripts, and by nobody who only looks.
+/// Why a file is skipped. It is logged when scripts run, and not when they are only inspected.
 #[derive(Debug)]
 pub struct Skipped {
     level: Level,
@@ -113,37 +111,35 @@ pub struct Skipped {
 }
 
 impl Skipped {
-    /// As it should be.
     pub fn debug(why: impl Into<String>) -> Self {
         Self { level: Level::Debug, why: why.into() }
     }
 
-    /// Something that is worth a line.
+    /// A reason that is worth a log line.
     pub fn info(why: impl Into<String>) -> Self {
         Self { level: Level::Info, why: why.into() }
     }
 
-    /// Something that a person probably did not mean.
+    /// A reason that is probably a mistake.
     pub fn warning(why: impl Into<String>) -> Self {
         Self { level: Level::Warn, why: why.into() }
     }
 
-    /// Says it in the log.
-    pub fn say(&self) {
+    /// Logs the reason.
+    pub fn log(&self) {
         log::log!(self.level, "{}", self.why);
     }
 }
 
-/// The names in a folder, each list bytewise in order.
+/// The names in a folder; each list is sorted by bytes.
 #[derive(Debug, Default)]
 pub struct Names {
-    /// Those that are scripts' by their form.
+    /// Names of scripts.
     pub scripts: Vec<RelPath>,
-    /// Those that look like scripts being edited.
+    /// Names of scripts that are being edited.
     pub unfinished: Vec<RelPath>,
-    /// Those that are not to be run by their ending.
-    pub set_aside: Vec<RelPath>,
-    /// What became of others.
+    /// Names with a suffix that must not run.
+    pub never_run: Vec<RelPath>,
     pub marked: Vec<RelPath>,
 }
 
@@ -152,10 +148,10 @@ impl Names {
     pub fn log_ignored(&self, folder: &Path) {
         for (names, why) in [
             (&self.unfinished, "it looks like a file that is being edited"),
-            (&self.set_aside, "files with this ending are never run"),
+            (&self.never_run, "files with this suffix never run"),
         ] {
             for name in names {
-                log::info!("{} is skipped: {why}", name.under(folder).display());
+                log::info!("skipping {}: {why}", name.under(folder).display());
             }
         }
     }
@@ -168,10 +164,7 @@ fn explain(folder: &Path, error: Error) -> Error {
     }
 }
 
-/// Reads a folder. One that does not exist has no names.
-///
-/// # Errors
-/// Where it cannot be read, or is not a folder.
+/// Reads the names in a folder; none if it does not exist.
 pub fn names(folder: &Path) -> Result<Names> {
     let Some(entries) = listing::entries(folder).map_err(|error| explain(folder, error))? else {
         return Ok(Names::default());
@@ -183,7 +176,7 @@ pub fn names(folder: &Path) -> Result<Names> {
         let list = match kind_of(&name) {
             Name::Script => &mut names.scripts,
             Name::Unfinished => &mut names.unfinished,
-            Name::SetAside => &mut names.set_aside,
+            Name::NeverRun => &mut names.never_run,
             Name::Marked => &mut names.marked,
             Name::OfTheSystem => continue,
         };
@@ -192,10 +185,7 @@ pub fn names(folder: &Path) -> Result<Names> {
     Ok(names)
 }
 
-/// The names of a stage's scripts, as they are called from `Init/`.
-///
-/// # Errors
-/// Where the folder cannot be read.
+/// The names of a stage's scripts, relative to `Init/`.
 pub fn names_of(stage: Stage, init: &Path) -> Result<Names> {
     let Some(folder) = stage.folder() else { return names(init) };
     if !presence::is_dir(&init.join(folder))? {
@@ -204,31 +194,25 @@ pub fn names_of(stage: Stage, init: &Path) -> Result<Names> {
     let below = |names: Vec<RelPath>| -> Vec<RelPath> {
         names.iter().filter_map(|name| RelPath::new(Path::new(folder).join(name.as_path())).ok()).collect()
     };
-    let Names { scripts, unfinished, set_aside, marked } = names(&init.join(folder))?;
+    let Names { scripts, unfinished, never_run, marked } = names(&init.join(folder))?;
     Ok(Names {
         scripts: below(scripts),
         unfinished: below(unfinished),
-        set_aside: below(set_aside),
+        never_run: below(never_run),
         marked: below(marked),
     })
 }
 
 fn not_a_folder(path: &Path) -> Error {
-    Error::new(
-        Code::ScriptUnrunnable,
-        format!("{} is a file, and should be a folder with scripts in it", path.display()),
-    )
-    .hint(format!("mount the script as {}/NAME", path.display()))
+    Error::new(Code::ScriptUnrunnable, format!("{} is a file, but must be a folder of scripts", path.display()))
+        .hint(format!("mount the script as {}/NAME", path.display()))
 }
 
-/// Opens a script and reads it.
-///
-/// # Errors
-/// Why it is not to be run, or cannot be.
+/// Opens and reads a script; else the reason why it does not run.
 pub fn open(folder: &Path, name: &RelPath) -> std::result::Result<Script, Rejected> {
     let path = name.under(folder);
     let unreadable = |cause: std::io::Error| Broken::unreadable(&path, name, &cause);
-    // Without O_NONBLOCK a pipe would hold up the start for ever.
+    // Without O_NONBLOCK, opening a pipe would block the start for ever.
     let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(&path);
     let mut file = opened.map_err(unreadable)?;
     let meta = file.metadata().map_err(unreadable)?;
@@ -259,31 +243,26 @@ fn read(file: &mut File, meta: &fs::Metadata) -> std::io::Result<(Vec<u8>, bool,
 }
 
 impl Script {
-    /// Whether anybody else than its owner and group may change it.
+    /// Whether every user can write to it.
     #[must_use]
     pub fn others_may_write(&self) -> bool {
         self.meta.mode() & 0o002 != 0
     }
 }
 
-/// The file that says what became of a script: `<name>.done`, `<name>.failed`.
+/// The path of a script's mark: `<name>.done` or `<name>.failed`.
 #[must_use]
 pub fn marked(folder: &Path, name: &RelPath, outcome: Outcome) -> PathBuf {
     name.with_suffix(outcome.suffix()).under(folder)
 }
 
-/// Whether there is such a file, or a link, or anything else.
-///
-/// # Errors
-/// Where that cannot be told: a script that is done must not run again for that.
+/// Whether the mark exists, as a file, link or anything else. An error never counts as "no", because a script that is
+/// done must not run again.
 pub fn is_marked(folder: &Path, name: &RelPath, outcome: Outcome) -> Result<bool> {
     is_there(&marked(folder, name, outcome))
 }
 
-/// Whether a name is taken. One that is too long for the file system is not.
-///
-/// # Errors
-/// Where that cannot be told.
+/// Whether an entry with this path exists. A name that is too long for the file system does not.
 pub fn is_there(path: &Path) -> Result<bool> {
     match presence::unless_absent(path.symlink_metadata()) {
         Err(cause) if cause.kind() == ErrorKind::InvalidFilename => Ok(false),
@@ -323,6 +302,6 @@ mod tests {
         let bytes: Vec<&[u8]> = names.scripts.iter().map(RelPath::as_bytes).collect();
         let expected: [&[u8]; 6] = [b"10-x", b"9-x", b"B", b"a b", b"b", b"\xff\n"];
         assert_eq!(bytes, expected);
-        assert_eq!((names.unfinished.len(), names.set_aside.len(), names.marked.len()), (4, 2, 4));
+        assert_eq!((names.unfinished.len(), names.never_run.len(), names.marked.len()), (4, 2, 4));
     }
 }

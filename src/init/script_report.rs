@@ -1,11 +1,11 @@
-//! What `restore` and `rollback` report to the script that called them, in case the script ignores their exit code.
+//! A report from `restore` and `rollback` to PID 1, in case the calling script ignores their exit code.
 //!
-//! `seqsvr restore … | tee log` exits with 0 whatever the restore did. So PID 1 creates a file for each attempt at a
-//! program, and the commands write into it: `running` before they change anything, then how they failed, or blanks after a
-//! success. What is left in it when the script has exited with 0 is the script's failure.
+//! `seqsvr restore … | tee log` exits with 0 even if the restore failed. So PID 1 creates a file for each attempt to run a
+//! program, and the commands write into it: `running` before they change anything, then the error, or blanks after a
+//! success. If the file is not blank when the script has exited with 0, the script has failed.
 //!
-//! The file has its full size from the start, so that a full disk cannot keep a failure out of it. It belongs to the
-//! script's user, and is gone with the attempt; what a crash leaves is replaced by the next attempt.
+//! The file has its full size from the start, so that a failure can be written on a full disk. It belongs to the script's
+//! user and is removed after the attempt; the next attempt replaces a file that a crash left behind.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -27,7 +27,7 @@ use volume::{
 
 const SIZE: usize = 4096;
 
-/// The longest message that is passed on, in characters: each may take six bytes in JSON.
+/// The longest message in characters; each may take six bytes in JSON.
 const MESSAGE: usize = 600;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -51,7 +51,7 @@ pub struct Failed {
     pub reason: Error,
 }
 
-/// PID 1's end.
+/// PID 1's side of the report.
 #[derive(Debug)]
 pub struct ScriptReport {
     file: File,
@@ -59,10 +59,7 @@ pub struct ScriptReport {
 }
 
 impl ScriptReport {
-    /// An empty one for an attempt at a script.
-    ///
-    /// # Errors
-    /// Where the spool cannot be written.
+    /// Creates an empty report for an attempt.
     pub fn create(volume: &Volume, run: Id, user: Option<&User>) -> Result<Self> {
         let path = path(volume, run);
         match fs::remove_file(&path) {
@@ -75,7 +72,7 @@ impl ScriptReport {
         if let Some(user) = user
             && let Err(cause) = fchown(&report.file, Some(user.uid()), Some(user.gid()))
         {
-            log::warn!("a restore that fails in a script of {} may go unnoticed: {cause}", user.spec());
+            log::warn!("a failed restore in a script of user {} may go unnoticed: {cause}", user.spec());
         }
         Ok(report)
     }
@@ -86,7 +83,7 @@ impl ScriptReport {
         let mut text = [0; SIZE];
         let unreadable = || Failed {
             exit: Code::Unexpected.exit(),
-            reason: Error::new(Code::Unexpected, "what its restore reported cannot be read"),
+            reason: Error::new(Code::Unexpected, "cannot read the report of its restore"),
         };
         if self.file.read_exact_at(&mut text, 0).is_err() {
             return Some(unreadable());
@@ -115,7 +112,7 @@ impl Drop for ScriptReport {
     }
 }
 
-/// The command's end.
+/// The command's side of the report.
 #[derive(Debug)]
 pub struct Reporter {
     file: File,
@@ -123,11 +120,11 @@ pub struct Reporter {
 }
 
 impl Reporter {
-    /// The report of the script that this process is called by; `None` if PID 1 expects none.
+    /// Opens the report for the script that called this process; `None` if PID 1 expects none.
     #[must_use]
     pub fn find(volume: &Volume, step: &ScriptStep, command: &'static str) -> Option<Self> {
         let path = path(volume, step.run);
-        // Never created here: a file that is not there belongs to a script that has ended.
+        // Never created here, because a missing file belongs to a script that has ended.
         let opened = OpenOptions::new().write(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(&path);
         match opened {
             Ok(file) => Some(Self { file, command }),
@@ -139,17 +136,17 @@ impl Reporter {
         }
     }
 
-    /// It is about to run: if it is killed, this stays.
+    /// The command is about to run. If it is killed, this text stays in the report.
     pub fn begins(&self) {
         self.write(None, "it was killed, or still ran when the script ended");
     }
 
-    /// It failed.
+    /// The command failed.
     pub fn failed(&self, exit: u8, reason: &str) {
         self.write(Some(exit), reason);
     }
 
-    /// It succeeded, and with it whatever the script tried before.
+    /// The command succeeded, which clears failures of earlier commands of the script.
     pub fn succeeded(&self) {
         self.put(&[]);
     }
@@ -165,7 +162,7 @@ impl Reporter {
         let length = text.len().min(SIZE);
         whole[..length].copy_from_slice(&text[..length]);
         if let Err(cause) = self.file.write_all_at(&whole, 0) {
-            log::warn!("the script does not learn how its {} ended: {}", self.command, volume::error::reason(&cause));
+            log::warn!("cannot report to the script how its {} ended: {}", self.command, volume::error::reason(&cause));
         }
     }
 }

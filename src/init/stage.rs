@@ -1,8 +1,8 @@
-//! When a script runs: once before the server, at every start before it, or once after it became healthy.
+//! When a script runs: once before the server, at every start before it, or once after the server became healthy.
 
 use std::path::Path;
 
-use super::recognise::Kind;
+use super::recognise::ScriptKind;
 use seqbac_header::RelPath;
 use volume::error::{Code, Error, Result};
 
@@ -18,7 +18,7 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// The folder's name in `Init/`, but for those in `Init/` itself.
+    /// The name of the stage's folder in `Init/`; `None` for `Init/` itself.
     #[must_use]
     pub const fn folder(self) -> Option<&'static str> {
         match self {
@@ -28,25 +28,22 @@ impl Stage {
         }
     }
 
-    /// Whether a name in `Init/` is that of a folder with scripts of its own.
+    /// Whether this name in `Init/` is a stage's folder.
     #[must_use]
     pub fn is_folder(name: &RelPath) -> bool {
         [Self::EveryStart, Self::AfterStart].iter().any(|stage| stage.folder().map(Path::new) == Some(name.as_path()))
     }
 
-    /// A restore needs the volume for itself, which it cannot have beside the server.
-    ///
-    /// # Errors
-    /// Where a built-in script says one all the same.
-    pub fn refuse(self, kind: Kind) -> Result<Kind> {
-        let Kind::BuiltIn(commands) = &kind else { return Ok(kind) };
+    /// Refuses a restore beside the server, because a restore needs the volume for itself.
+    pub fn refuse(self, kind: ScriptKind) -> Result<ScriptKind> {
+        let ScriptKind::BuiltIn(commands) = &kind else { return Ok(kind) };
         let replaces = |word: &String| matches!(word.as_str(), "restore" | "rollback");
         match commands.iter().find(|command| command.arguments.iter().any(replaces)) {
             Some(command) if self == Self::AfterStart => Err(Error::new(
                 Code::ScriptUnrunnable,
-                format!("line {} replaces the state, which the server is using by then", command.line),
+                format!("line {} replaces the state while the server uses it", command.line),
             )
-            .hint("move the script from Init/ready.d/ to Init/: there it runs before the server")),
+            .hint("move the script from Init/ready.d/ to Init/, where it runs before the server")),
             _ => Ok(kind),
         }
     }

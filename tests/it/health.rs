@@ -29,13 +29,13 @@ fn without_a_check_it_is_the_lock_that_says_whether_the_server_is_up() {
     let volume = TestVolume::in_use();
     let down = health(&volume, &[]);
     assert_eq!(down.code, 1, "{down}");
-    assert!(down.out.starts_with("unhealthy (down): no server holds the volume "), "{down}");
+    assert!(down.out.starts_with("unhealthy (down): no server runs on the volume "), "{down}");
     volume.script("x", "touch \"$DATA_DIR/running\"; while [ ! -e \"$DATA_DIR/go\" ]; do sleep 0.02; done");
     let mut start = volume.run_sh("touch \"$MOORLINE_STORAGE/up\"; exec sleep 1000").start();
     start.until("the script runs", || volume.has("running"));
     let starting = health(&volume, &[]);
     assert_eq!(starting.code, 1, "{starting}");
-    assert!(starting.out.starts_with("unhealthy (starting): `run` is at work"), "{starting}");
+    assert!(starting.out.starts_with("unhealthy (starting): `run` is preparing the volume"), "{starting}");
     let passes = health(&volume, &["--startup"]);
     assert_eq!(passes.code, 0, "{passes}");
     assert!(passes.out.starts_with("healthy (starting)"), "{passes}");
@@ -52,7 +52,7 @@ fn without_a_check_it_is_the_lock_that_says_whether_the_server_is_up() {
     assert_eq!(health(&volume, &["--health", "alive:0s"]).code, 0);
     let young = health(&volume, &["--health", "alive:1h"]);
     assert_eq!(young.code, 1, "{young}");
-    assert!(young.out.contains("of 3600 s"), "{young}");
+    assert!(young.out.contains("of the required 3600 s"), "{young}");
     start.kill();
     assert_eq!(health(&volume, &["--startup"]).code, 1, "no init is running");
 }

@@ -97,7 +97,7 @@ fn without_an_engine_there_is_no_console() {
     let volume = settled();
     let end = volume.moorline(["run"]).without("MOORLINE_NO_SERVE").program(volume.without_engine()).wait();
     assert_eq!(end.code, 127, "{end}");
-    assert!(end.err.contains("the server cannot be started: moorline-engine is missing"), "{end}");
+    assert!(end.err.contains("cannot start the server: moorline-engine is missing"), "{end}");
 }
 
 #[test]

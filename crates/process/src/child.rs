@@ -1,12 +1,12 @@
-//! One child at a time: started with signals as they were found, its output heard, waited for, cleared up after.
+//! Running one child to its end: inherited signals, relayed output, stop signals, leftovers.
 //!
 //! ```text
-//! child: own session and process group, stdin /dev/null, stdout and stderr into one pipe
-//! this:  poll(signals, pipe, log); a signal to stop goes to the group; after the grace, KILL
-//! end:   the child is reaped → what it left running is stopped, named and reaped → the pipe is emptied
+//! child:  own session and process group, stdin /dev/null, stdout and stderr into one pipe
+//! parent: poll(signals, pipe, log); forward a stop signal to the group; SIGKILL after the grace period
+//! end:    reap the child → stop, name and reap its leftovers → drain the pipe
 //! ```
-//! The log is written to only when it takes a page, so that a reader who stopped reading holds up the child and never
-//! this process. That nobody reads the log at all is not an error.
+//! The log is written only when it can accept a page, so that a stalled reader blocks the child and never this process. A
+//! closed log is not an error.
 
 use std::{
     io::{self, Read},
@@ -30,19 +30,19 @@ use volume::error::Result;
 /// A pipe with space in it takes this much without blocking (PIPE_BUF).
 const PAGE: usize = 4096;
 
-/// How a child ended.
+/// The end of a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
-    /// By itself, with this code.
+    /// It exited with this code.
     Exited(u8),
     /// Killed by a signal that this process did not send.
     Killed(i32),
-    /// This process was asked to stop by this signal, and stopped the child.
+    /// This process got this stop signal and stopped the child.
     Stopped(Signal),
 }
 
 impl Ended {
-    /// As a shell shows it: the code, or 128 and the signal.
+    /// The exit code as a shell reports it: the code, or 128 plus the signal.
     #[must_use]
     pub fn code(self) -> u8 {
         match self {
@@ -53,17 +53,17 @@ impl Ended {
     }
 }
 
-/// 128 and the signal, as a shell shows it.
+/// The exit code of a shell for a signal: 128 plus its number.
 #[must_use]
 pub fn code_of_signal(signal: i32) -> u8 {
     u8::try_from(128 + signal).unwrap_or(u8::MAX)
 }
 
-/// Who hears what a child says.
+/// Processes a child's output on its way to the log.
 pub trait Listener {
-    /// Some output. Returns what of it is shown in the log.
-    fn hear(&mut self, bytes: &[u8]) -> Vec<u8>;
-    /// There is no more. Returns what was held back.
+    /// Takes a piece of output. Returns the text for the log.
+    fn push(&mut self, bytes: &[u8]) -> Vec<u8>;
+    /// Ends the output. Returns the text that was held back.
     fn end(&mut self) -> Vec<u8>;
 }
 
@@ -71,7 +71,7 @@ pub trait Listener {
 pub struct Relay<'a> {
     /// The container's log.
     pub log: BorrowedFd<'a>,
-    /// Who hears it first.
+    /// Processes the output first.
     pub listener: &'a mut dyn Listener,
 }
 
@@ -81,28 +81,25 @@ impl std::fmt::Debug for Relay<'_> {
     }
 }
 
-/// What a child did.
+/// The result of a child that was run to its end.
 #[derive(Debug)]
 pub struct Done {
     /// How it ended.
     pub ended: Ended,
-    /// What it left running: stopped by now.
+    /// Names of the processes that it left running. They have been stopped.
     pub leftovers: Vec<String>,
 }
 
 /// Why a child was not run to its end.
 #[derive(Debug)]
 pub enum Failure {
-    /// It was not started: the reason that `exec` gave.
+    /// It was not started; the error of exec.
     NotStarted(io::Error),
     /// It could not be waited for.
     Lost(volume::error::Error),
 }
 
-/// Runs a child to its end. Without a relay its output is this process's.
-///
-/// # Errors
-/// Where it cannot be started or waited for.
+/// Runs a child to its end. Without a relay, it inherits stdout and stderr.
 pub fn run(
     mut command: Command,
     relay: Option<Relay<'_>>,
@@ -110,8 +107,8 @@ pub fn run(
     grace: Duration,
     signals: &mut Signals,
 ) -> std::result::Result<Done, Failure> {
-    signals.look();
-    signals.know_processes();
+    signals.poll();
+    signals.record_processes();
     let mut output = Output::connect(&mut command, relay).map_err(Failure::NotStarted)?;
     let started = start(command, isolation).map_err(Failure::NotStarted)?;
     let (ended, stopped) = attend(started, &mut output, grace, signals).map_err(Failure::Lost)?;
@@ -121,9 +118,10 @@ pub fn run(
     Ok(Done { ended, leftovers })
 }
 
-/// A program that was just written may be held open by a process that was forked meanwhile (ETXTBSY): tried again.
+/// Starts the child. Retries on ETXTBSY, because a process that was forked meanwhile may still hold a freshly written
+/// program open.
 fn start(mut command: Command, isolation: Isolation) -> io::Result<Pid> {
-    command.stdin(Stdio::from(nothing()?));
+    command.stdin(Stdio::from(empty_stdin()?));
     isolation.apply(&mut command);
     let mut tries = 0;
     loop {
@@ -132,27 +130,27 @@ fn start(mut command: Command, isolation: Isolation) -> io::Result<Pid> {
                 tries += 1;
                 std::thread::sleep(Duration::from_millis(10));
             }
-            // Its handle is dropped: children are waited for in one place only.
+            // The handle is dropped, because only `reap` waits for children.
             other => return other.map(|child| Pid::from_raw(child.id() as i32)),
         }
     }
 }
 
-/// A stdin that has ended: `/dev/null`, or a pipe that nobody writes to in a root that has no `/dev`.
-pub(super) fn nothing() -> io::Result<OwnedFd> {
+/// An empty stdin: `/dev/null`, or a closed pipe if the root has no `/dev`.
+pub(super) fn empty_stdin() -> io::Result<OwnedFd> {
     match std::fs::File::open("/dev/null") {
         Ok(null) => Ok(null.into()),
         Err(_) => Ok(unistd::pipe2(OFlag::O_CLOEXEC)?.0),
     }
 }
 
-/// A stdout that nobody hears: `/dev/null`, or this process's stderr in a root that has no `/dev`.
+/// A stdout that is discarded: `/dev/null`, or this process's stderr if the root has no `/dev`.
 #[must_use]
 pub fn unheard() -> Stdio {
     std::fs::OpenOptions::new().write(true).open("/dev/null").map_or_else(|_| io::stderr().into(), Stdio::from)
 }
 
-/// Until the child ends: how, and the signal that was passed on to it before that, if one was.
+/// Waits for the end of the child. Returns it, and the stop signal that was forwarded before, if any.
 fn attend(
     child: Pid,
     output: &mut Output<'_>,
@@ -165,7 +163,7 @@ fn attend(
             return Ok((ended, kill_at.and(signals.stop())));
         }
         for signal in signals.fresh() {
-            // A second signal is passed on and buys no more time.
+            // A second signal is forwarded, too, but does not extend the grace period.
             kill_at.get_or_insert_with(|| Instant::now() + grace);
             send(child, signal);
         }
@@ -177,14 +175,14 @@ fn attend(
     }
 }
 
-/// To its group; to itself alone where it has left that.
+/// Sends a signal to the child's process group, or to the child alone if that group does not exist.
 fn send(child: Pid, signal: Signal) {
     if killpg(child, signal).is_err() {
         let _ = kill(child, signal);
     }
 }
 
-/// A child's pipe, and what of it the log has not taken yet.
+/// A child's pipe, and its output that the log has not accepted yet.
 struct Output<'a> {
     pipe: Option<std::fs::File>,
     relay: Option<Relay<'a>>,
@@ -205,7 +203,7 @@ impl<'a> Output<'a> {
         Ok(output)
     }
 
-    /// Waits for whatever is next: a signal, output, space in the log.
+    /// Waits for a signal, output, or space in the log.
     fn wait(&mut self, signals: &mut Signals, until: Option<Instant>) -> Result<()> {
         let log = self.relay.as_ref().map(|relay| relay.log);
         let mut others: Vec<(BorrowedFd<'_>, PollFlags)> = Vec::new();
@@ -224,18 +222,18 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
-    /// Takes a piece out of the pipe. Whether there was one.
+    /// Reads a piece from the pipe. Returns whether there may be more.
     fn read(&mut self) -> bool {
         let (Some(pipe), Some(relay)) = (&mut self.pipe, &mut self.relay) else { return false };
         let mut piece = [0; PAGE];
         match pipe.read(&mut piece) {
             Ok(count) if count > 0 => {
-                self.waiting.extend(relay.listener.hear(&piece[..count]));
+                self.waiting.extend(relay.listener.push(&piece[..count]));
                 true
             }
             Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => false,
             Err(cause) if cause.kind() == io::ErrorKind::Interrupted => true,
-            // Its end; an error on a pipe would be one too.
+            // The end of the pipe; an error counts as the end, too.
             _ => {
                 self.pipe = None;
                 false
@@ -252,12 +250,12 @@ impl<'a> Output<'a> {
                 self.waiting.drain(..count);
             }
             Err(Errno::EINTR | Errno::EAGAIN) => {}
-            // Nobody reads the log any more: the script goes on.
+            // The log is closed: the script continues without it.
             _ => self.waiting.clear(),
         }
     }
 
-    /// Everybody who could write is gone: what is left is shown. A log that takes nothing is given up when asked to stop.
+    /// Writes the rest of the output, after all writers have ended. After a stop signal, it does not wait for a stalled log.
     fn finish(&mut self, signals: &mut Signals) -> Result<()> {
         while self.read() {
             self.flush(signals)?;

@@ -1,4 +1,4 @@
-//! Changes of this process's own environment, which are sound only while it has one thread.
+//! Changing this process's own environment, which is sound only while it has one thread.
 
 use std::ffi::OsStr;
 

@@ -1,7 +1,7 @@
-//! Finding a program, becoming it, and saying in words why it could not be executed.
+//! Finding a program, exec, and explaining why exec failed.
 //!
-//! Exit codes are a shell's: 127 where it, its interpreter or its loader is not there, 126 where it cannot be executed.
-//! A text without `#!` is not handed to a shell: which one is for the person to say.
+//! Exit codes are those of a shell: 127 if the program, its interpreter or its loader does not exist, 126 if it cannot be
+//! executed. A text without `#!` is not passed to a shell, because we cannot know which shell it needs.
 
 use std::{
     ffi::{CString, OsStr, OsString},
@@ -27,12 +27,12 @@ use nix::{
 use super::{User, Variables};
 use volume::error::{self, Code, Error};
 
-/// A program that was not executed, and the exit code that a shell has for it.
+/// A failed exec, with the exit code that a shell would use.
 #[derive(Debug, Clone)]
 pub struct NotExecuted {
     /// 126 or 127.
     pub exit: u8,
-    /// Why.
+    /// The reason.
     pub error: Error,
 }
 
@@ -47,10 +47,8 @@ impl NotExecuted {
     }
 }
 
-/// Finds a program as a shell does: a name with a slash is a path, any other is looked for in `path`.
-///
-/// # Errors
-/// 127 where there is none, 126 where there is one that cannot be executed.
+/// Finds a program like a shell: a name with a slash is a path, any other name is searched in `path`. Fails with exit
+/// code 127 if no such program exists, and 126 if it is not executable.
 pub fn find(program: &OsStr, path: &OsStr) -> Result<PathBuf, NotExecuted> {
     if program.as_bytes().contains(&b'/') {
         return Ok(program.into());
@@ -59,7 +57,7 @@ pub fn find(program: &OsStr, path: &OsStr) -> Result<PathBuf, NotExecuted> {
     for folder in path.as_bytes().split(|byte| *byte == b':') {
         let folder = if folder.is_empty() { b"." } else { folder };
         let candidate = Path::new(OsStr::from_bytes(folder)).join(program);
-        // As a shell: what cannot be looked at is passed over.
+        // Like a shell, ignore entries that cannot be inspected.
         if !fs::metadata(&candidate).is_ok_and(|meta| meta.is_file()) {
             continue;
         }
@@ -70,12 +68,12 @@ pub fn find(program: &OsStr, path: &OsStr) -> Result<PathBuf, NotExecuted> {
     }
     match refused {
         Some(candidate) if !program.is_empty() => Err(explain(&candidate, Errno::EACCES)),
-        _ => Err(NotExecuted::new(127, format!("no program {} is on the PATH", program.display()))
-            .hint("check its spelling, and that the image has it")),
+        _ => Err(NotExecuted::new(127, format!("program {} not found on PATH", program.display()))
+            .hint("check the spelling, and that the image contains it")),
     }
 }
 
-/// A program that is about to be executed: nothing is left to do but the system call.
+/// A program that is ready for exec, so that a child only has to make system calls.
 #[derive(Clone, Debug)]
 pub struct Prepared {
     path: PathBuf,
@@ -85,21 +83,18 @@ pub struct Prepared {
     user: Option<User>,
 }
 
-/// Finds the program of a command, and puts its arguments into the kernel's form.
-///
-/// # Errors
-/// Where there is no such program.
+/// Finds the program of a command and converts its arguments and variables for `execve`.
 pub fn prepare(command: &[OsString], environment: &Variables) -> Result<Prepared, NotExecuted> {
-    let Some(program) = command.first() else { return Err(NotExecuted::new(127, "no program was named".to_owned())) };
+    let Some(program) = command.first() else { return Err(NotExecuted::new(127, "the command is empty".to_owned())) };
     let path = find(program, environment.path())?;
-    let nul = |_| NotExecuted::new(126, "an argument has a NUL in it".to_owned());
+    let nul = |_| NotExecuted::new(126, "an argument contains a NUL byte".to_owned());
     let image = CString::new(path.as_os_str().as_bytes()).map_err(nul)?;
     let arguments = command.iter().map(|text| CString::new(text.as_bytes())).collect::<Result<_, _>>().map_err(nul)?;
     Ok(Prepared { path, image, arguments, environment: environment.to_c_strings(), user: None })
 }
 
 impl Prepared {
-    /// The same, with this variable set to this value, or without it.
+    /// Sets a variable, or removes it.
     #[must_use]
     pub(super) fn with(mut self, name: &str, value: Option<&str>) -> Self {
         let start = format!("{name}=");
@@ -108,7 +103,7 @@ impl Prepared {
         self
     }
 
-    /// The same, called by this name.
+    /// Sets `argv[0]`.
     #[must_use]
     pub fn called(mut self, name: &OsStr) -> Self {
         if let (Some(first), Ok(name)) = (self.arguments.first_mut(), CString::new(name.as_bytes())) {
@@ -117,44 +112,44 @@ impl Prepared {
         self
     }
 
-    /// The same, as this user.
+    /// Sets the user that it runs as.
     #[must_use]
     pub fn as_user(self, user: Option<User>) -> Self {
         Self { user, ..self }
     }
 
-    /// Why the kernel did not execute it.
+    /// Explains an error of `execve` for this program.
     #[must_use]
     pub fn refused(&self, errno: Errno) -> NotExecuted {
         explain(&self.path, errno)
     }
 
-    /// Becomes the program, and its user first. Returns only where that fails.
+    /// Changes to its user, then executes it. Returns only on failure.
     #[must_use]
     pub fn exec(&self) -> NotExecuted {
         if let Some(user) = &self.user
             && let Err(cause) = user.become_with_output()
         {
-            return NotExecuted::new(126, format!("cannot become the user {}: {}", user.spec(), error::reason(&cause)));
+            return NotExecuted::new(126, format!("cannot switch to user {}: {}", user.spec(), error::reason(&cause)));
         }
         let Err(errno) = unistd::execve(&self.image, &self.arguments, &self.environment);
         self.refused(errno)
     }
 }
 
-/// Marks every descriptor above 2 to be closed at exec, except these.
+/// Marks all descriptors above 2 close-on-exec, except `keep`.
 pub fn close_on_exec_except(keep: &[RawFd]) {
     const CLOEXEC: libc::c_uint = 1 << 2;
     // SAFETY: takes numbers; marks descriptors, closes none.
     let marked = unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, CLOEXEC) } == 0;
     if !marked {
-        // Before Linux 5.11, or forbidden by a filter.
+        // Linux before 5.11, or a seccomp filter forbids the call.
         open_descriptors().into_iter().filter(|fd| *fd > 2).for_each(|fd| set_flags(fd, libc::FD_CLOEXEC));
     }
     keep.iter().for_each(|fd| set_flags(*fd, 0));
 }
 
-/// Whether a descriptor is open, and would be after exec.
+/// Whether a descriptor is open and not close-on-exec.
 #[must_use]
 pub fn outlives_exec(fd: RawFd) -> bool {
     // SAFETY: takes any number; fails on one that is not open.
@@ -175,14 +170,14 @@ fn open_descriptors() -> Vec<RawFd> {
     }
 }
 
-/// Why the kernel did not execute what is at `path`, in words that name what to mend.
+/// Explains why the kernel did not execute the file at `path`, with a hint.
 #[must_use]
 pub fn explain(path: &Path, errno: Errno) -> NotExecuted {
     let shown = path.display();
     match errno {
         Errno::ENOENT if fs::metadata(path).is_ok() => missing_part(path),
         Errno::ENOENT | Errno::ENOTDIR => NotExecuted::new(127, format!("{shown} does not exist"))
-            .hint("check its spelling, and that the image has it"),
+            .hint("check the spelling, and that the image contains it"),
         Errno::EACCES | Errno::EPERM => forbidden(path, errno),
         Errno::ENOEXEC => not_an_image(path),
         Errno::ETXTBSY => NotExecuted::new(126, format!("{shown} is being written by another process")),
@@ -191,7 +186,7 @@ pub fn explain(path: &Path, errno: Errno) -> NotExecuted {
     }
 }
 
-/// It is there, and the kernel says it is not: something that it needs is missing.
+/// Explains ENOENT for an existing file: its interpreter or loader is missing.
 fn missing_part(path: &Path) -> NotExecuted {
     let shown = path.display();
     let head = head(path);
@@ -199,7 +194,7 @@ fn missing_part(path: &Path) -> NotExecuted {
         if line.interpreter.as_bytes().ends_with(b"\r") || line.argument.is_some_and(|text| text.ends_with(b"\r")) {
             return NotExecuted::new(
                 127,
-                format!("{shown} has Windows line ends (CRLF): its #! line names no program"),
+                format!("{shown} has Windows line ends (CRLF), so its #! line names a program that does not exist"),
             )
             .hint("save it with LF line ends");
         }
@@ -207,14 +202,16 @@ fn missing_part(path: &Path) -> NotExecuted {
             127,
             format!("the interpreter {} of {shown} does not exist", line.interpreter.display()),
         )
-        .hint("install it in the image, or name another in the #! line");
+        .hint("install it in the image, or name another interpreter in the #! line");
     }
     match loader(path) {
         Some(loader) => {
             NotExecuted::new(127, format!("the dynamic loader {} of {shown} does not exist", loader.display()))
-                .hint("the program was built for another C library or processor than the image's")
+                .hint("the program was built for a different C library or processor than this image")
         }
-        None => NotExecuted::new(127, format!("{shown} does not exist, or something that it needs does not")),
+        None => {
+            NotExecuted::new(127, format!("{shown} cannot be executed, because a file that it needs does not exist"))
+        }
     }
 }
 
@@ -232,11 +229,11 @@ fn forbidden(path: &Path, errno: Errno) -> NotExecuted {
             .hint("keep programs in the image, or mount the volume without noexec");
     }
     if errno == Errno::EPERM {
-        return NotExecuted::new(126, format!("{shown} may not be executed: operation not permitted"))
+        return NotExecuted::new(126, format!("{shown} cannot be executed: operation not permitted"))
             .hint("a program with file capabilities needs them in the container's bounding set");
     }
-    NotExecuted::new(126, format!("{shown} may not be executed by this user"))
-        .hint("check the mode of the file, and of every directory above it")
+    NotExecuted::new(126, format!("{shown} cannot be executed by this user"))
+        .hint("check the mode of the file and of every folder above it")
 }
 
 fn not_an_image(path: &Path) -> NotExecuted {
@@ -249,26 +246,26 @@ fn not_an_image(path: &Path) -> NotExecuted {
         return NotExecuted::new(126, format!("{shown} is a program for another processor, or damaged"))
             .hint("use the image that was built for this machine");
     }
-    NotExecuted::new(126, format!("{shown} is no program: it has no #! line"))
-        .hint("add one, or name the interpreter: run -- /bin/sh FILE")
+    NotExecuted::new(126, format!("{shown} is not a program: it has no #! line"))
+        .hint("add a #! line, or name the interpreter: run -- /bin/sh FILE")
 }
 
-/// Whether nothing there may be executed, whatever its mode.
+/// Whether the file system at `path` is mounted `noexec`.
 #[must_use]
 pub fn on_noexec_mount(path: &Path) -> bool {
     statvfs(path).is_ok_and(|found| found.flags().contains(FsFlags::ST_NOEXEC))
 }
 
-/// The first line of a script, as the kernel reads it: the rest after the interpreter is one argument.
+/// A `#!` line as the kernel reads it: everything after the interpreter is one argument.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Shebang<'a> {
     /// The program that runs the script.
     pub interpreter: &'a OsStr,
-    /// What it is given before the script.
+    /// The argument before the script's path.
     pub argument: Option<&'a [u8]>,
 }
 
-/// Reads a `#!` line; `None` where there is none, or it names nothing.
+/// Parses a `#!` line; `None` if the text has none, or it is empty.
 #[must_use]
 pub fn shebang(text: &[u8]) -> Option<Shebang<'_>> {
     let line = text.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
@@ -293,7 +290,7 @@ fn head(path: &Path) -> Vec<u8> {
     bytes
 }
 
-/// The dynamic loader that a 64-bit ELF image names (PT_INTERP), where its table is in the first page, as it always is.
+/// The dynamic loader of a 64-bit ELF program (PT_INTERP), if the program headers are in the first page, as they always are.
 fn loader(path: &Path) -> Option<PathBuf> {
     let head = head(path);
     let number = |at: usize, size: usize| {
@@ -326,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn reasons_have_a_shells_exit_codes() {
+    fn exit_codes_are_those_of_a_shell() {
         let dir = tempfile::tempdir().expect("a folder");
         let file = |name: &str, text: &str, mode: u32| {
             let path = dir.path().join(name);

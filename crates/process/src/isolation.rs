@@ -1,8 +1,8 @@
-//! How a child that somebody waits for is set apart from this process, between fork and exec.
+//! Changes between fork and exec for a child that this process waits for.
 //!
 //! ```text
-//! own session (a group to be stopped as one, no terminal) → low priority → death signal → user → kept descriptors
-//! → signals as this process found them
+//! own session (its process group can be stopped as a whole; no terminal) → low priority → parent death signal
+//! → kept descriptors → inherited signals → user
 //! ```
 
 use std::{io, os::fd::RawFd, os::unix::process::CommandExt, process::Command};
@@ -15,7 +15,7 @@ use super::{
     start::{IOPRIO_IDLE, IOPRIO_WHO_PROCESS, NICE},
 };
 
-/// What a child is given, and what it gives up.
+/// What a child inherits, and how it is limited.
 #[derive(Debug, Default)]
 pub struct Isolation {
     /// Descriptors that it inherits, besides 0 to 2.
@@ -24,12 +24,12 @@ pub struct Isolation {
     pub low_priority: bool,
     /// Whether it gets SIGTERM when this process ends.
     pub ends_with_parent: bool,
-    /// The user that it becomes, with its output made that user's.
+    /// The user that it runs as, who also becomes the owner of its output.
     pub user: Option<User>,
 }
 
 impl Isolation {
-    /// Has the command apply it when it starts.
+    /// Registers these changes with the command, to be applied between fork and exec.
     pub fn apply(self, command: &mut Command) {
         let found = InheritedSignals::get();
         let parent = unistd::getpid().as_raw();
@@ -44,7 +44,7 @@ impl Isolation {
         unsafe {
             libc::setsid();
             if self.low_priority {
-                // As far as it may: a seccomp filter that refuses these leaves things as they are.
+                // Errors are ignored, because a seccomp filter may forbid these calls.
                 libc::setpriority(libc::PRIO_PROCESS, 0, NICE);
                 libc::syscall(libc::SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_IDLE);
             }

@@ -1,7 +1,8 @@
-//! What a child left running: found in `/proc`, named, stopped and reaped, before anything else is started.
+//! Leftovers: processes that a child left running. They are found in `/proc`, named, stopped and reaped before anything
+//! else starts.
 //!
-//! A leftover is any descendant of this process that was not there when it started. As PID 1, or as subreaper, this
-//! process becomes the parent of every orphan, so that a daemon that left its process group is found too.
+//! A leftover is any descendant of this process that did not exist when this process started. As PID 1 or subreaper, this
+//! process adopts every orphan, so it finds a daemon that left its process group, too.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,16 +17,16 @@ use nix::{
 
 use super::{Signals, reap};
 
-/// How long leftovers have between TERM and KILL.
+/// The time between SIGTERM and SIGKILL for leftovers.
 pub const GRACE: Duration = Duration::from_secs(1);
 
-/// How often KILL is repeated for what keeps appearing.
+/// How many times SIGKILL is repeated, because killed processes may have forked new ones.
 const ROUNDS: usize = 100;
 
-/// Processes told apart by id and start time.
+/// Processes, identified by id and start time.
 pub type Known = BTreeSet<(i32, u64)>;
 
-/// The descendants that this process has now.
+/// The current descendants of this process.
 #[must_use]
 pub fn known() -> Known {
     if !reap::has_children() {
@@ -34,7 +35,7 @@ pub fn known() -> Known {
     descendants().unwrap_or_default().into_iter().map(|process| (process.id, process.started)).collect()
 }
 
-/// Stops and reaps everything that children left running, and names it. `group` is the child's process group.
+/// Stops and reaps all leftovers and returns their names. `group` is the child's process group.
 pub fn clear(signals: &mut Signals, group: Pid, grace: Duration) -> Vec<String> {
     reap::all(None);
     if !reap::has_children() {
@@ -47,7 +48,7 @@ pub fn clear(signals: &mut Signals, group: Pid, grace: Duration) -> Vec<String> 
     let alive = found.iter().filter(|process| !process.zombie);
     let names = alive.map(|process| format!("{} (process {})", process.name, process.id)).collect();
     send(&found, Signal::SIGTERM);
-    // A stopped process hears TERM only once it goes on.
+    // A stopped process handles SIGTERM only after it continues.
     send(&found, Signal::SIGCONT);
     wait_until_gone(signals, Instant::now() + grace);
     for _ in 0..ROUNDS {
@@ -55,7 +56,7 @@ pub fn clear(signals: &mut Signals, group: Pid, grace: Duration) -> Vec<String> 
         send(&left, Signal::SIGKILL);
         wait_until_gone(signals, Instant::now() + Duration::from_millis(20));
     }
-    log::warn!("processes that were left running could not be stopped");
+    log::warn!("could not stop all processes that a child left running");
     names
 }
 
@@ -71,7 +72,7 @@ fn wait_until_gone(signals: &mut Signals, until: Instant) {
         if unknown(signals).is_none_or(|left| left.is_empty()) || Instant::now() >= until {
             return;
         }
-        // Grandchildren end without a signal to us: look again soon.
+        // The end of a grandchild sends no signal to this process, so check again soon.
         let soon = until.min(Instant::now() + Duration::from_millis(10));
         if signals.wait(&[], Some(soon)).is_err() {
             return;
@@ -79,27 +80,28 @@ fn wait_until_gone(signals: &mut Signals, until: Instant) {
     }
 }
 
-/// Without `/proc` there are no names: the process group, and for PID 1, whom all orphans belong to, everybody.
+/// The fallback without `/proc`, which cannot name processes: PID 1 signals every process, because all orphans are its
+/// children; any other process signals the child's process group.
 fn clear_without_proc(signals: &mut Signals, group: Pid, grace: Duration) -> Vec<String> {
-    let everybody = getpid().as_raw() == 1;
+    let all = getpid().as_raw() == 1;
     for (signal, wait) in [(Signal::SIGTERM, grace), (Signal::SIGKILL, GRACE)] {
-        let sent = if everybody { kill(Pid::from_raw(-1), signal) } else { killpg(group, signal) };
+        let sent = if all { kill(Pid::from_raw(-1), signal) } else { killpg(group, signal) };
         if sent.is_err() {
             return Vec::new();
         }
         let until = Instant::now() + wait;
         while Instant::now() < until {
             reap::all(None);
-            let alive = if everybody { kill(Pid::from_raw(-1), None) } else { killpg(group, None) };
+            let alive = if all { kill(Pid::from_raw(-1), None) } else { killpg(group, None) };
             if alive.is_err() {
-                return vec!["processes without a name: there is no /proc".to_owned()];
+                return vec!["processes of unknown name (/proc is not mounted)".to_owned()];
             }
             if signals.wait(&[], Some(until.min(Instant::now() + Duration::from_millis(10)))).is_err() {
                 break;
             }
         }
     }
-    vec!["processes without a name: there is no /proc".to_owned()]
+    vec!["processes of unknown name (/proc is not mounted)".to_owned()]
 }
 
 struct Process {
@@ -110,7 +112,8 @@ struct Process {
     zombie: bool,
 }
 
-/// Descendants that were not there at the start, and are not below one that was; `None` without a `/proc` of our own.
+/// Descendants that neither existed at the start nor descend from a process that did; `None` without a `/proc` of our own
+/// PID namespace.
 fn unknown(signals: &Signals) -> Option<Vec<Process>> {
     let found = descendants()?;
     let known =
@@ -123,7 +126,7 @@ fn unknown(signals: &Signals) -> Option<Vec<Process>> {
 
 fn descendants() -> Option<Vec<Process>> {
     let own = getpid().as_raw();
-    // The `/proc` of another PID namespace would name innocent processes.
+    // The `/proc` of another PID namespace would list unrelated processes.
     if fs::read_link("/proc/self").ok()?.to_str()? != own.to_string() {
         return None;
     }
@@ -135,7 +138,7 @@ fn descendants() -> Option<Vec<Process>> {
 }
 
 fn is_below(mut id: i32, ancestor: i32, parents: &BTreeMap<i32, i32>) -> bool {
-    // The table was not read at one moment, so it may have a loop in it.
+    // The table was not read at one moment, so it may contain a loop.
     for _ in 0..parents.len() {
         match parents.get(&id) {
             Some(parent) if *parent == ancestor => return true,

@@ -1,10 +1,26 @@
-//! Processes: signals as they were found, children run and waited for, what they leave behind, exec.
+//! Processes for a program that may be PID 1: signals, children, reaping, exec. Nothing here knows scripts or backups.
 //!
-//! A process that starts a server may be PID 1, so: signals are held from the first instructions and never lost;
-//! children and the server get the mask and dispositions that this process was given, not its own; every child is
-//! waited for here and nowhere else; nothing starts a thread.
+//! Rules: signals are blocked from the first instructions and never lost; children and the server get the signal mask and
+//! dispositions that this process inherited, not its own; only this crate waits for children; nothing starts a thread.
 //!
-//! It does not promise to kill what hides from it: a process of another user, where this one is not root.
+//! Limitation: unless this process is root, it cannot kill leftovers of another user.
+//!
+//! - `signals.rs`: blocking, reading and restoring signals; stop signals; subreaper; parent death signal
+//! - `routes.rs`: which signal is forwarded as which, `--rewrite` rules, names and numbers of signals
+//! - `child.rs`: running one child to its end: output relayed to the log, stop signals, grace period, SIGKILL
+//! - `isolation.rs`: what such a child gets between fork and exec: session, priority, descriptors, user
+//! - `start.rs`: starting a server or companion without waiting for it: process group, terminal, reason of a failed exec
+//! - `reap.rs`: reaping children (`waitpid`)
+//! - `leftovers.rs`: finding, naming and stopping descendants that a child left running
+//! - `kill.rs`: sending signals by number to a process or a group
+//! - `exec.rs`: finding a program on PATH, exec, why it failed (exit 126 or 127), `#!` lines, `noexec`, close-on-exec
+//! - `user.rs`: `--user`: `/etc/passwd` and `/etc/group`, changing user and groups
+//! - `variables.rs`: a set of environment variables for a child
+//! - `environment.rs`: changing this process's own environment
+//! - `fd.rs`: descriptors that were inherited by number
+//! - `own.rs`: the path of this program
+//! - `pages.rs`: returning memory pages that only the start needed
+//! - `writeback.rs`: early write-back of file data
 
 #![allow(unsafe_code, reason = "system calls are made here, so that no other crate needs to")]
 

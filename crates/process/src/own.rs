@@ -1,4 +1,4 @@
-//! This program itself: how to run it again, and where it is.
+//! The path of this program, and how to execute it again.
 
 use std::{
     ffi::OsStr,
@@ -8,8 +8,8 @@ use std::{
 use super::exec;
 use volume::error::{Code, Error, Result};
 
-/// The variable that names a descriptor with the arguments in it, each ended by a NUL: a parent that passes a secret
-/// uses it, because `ps` shows everybody the real ones.
+/// The variable that names a descriptor with the arguments, each terminated by a NUL. A parent uses it to pass a secret,
+/// because `ps` shows the real arguments to every user.
 pub const ARGUMENTS_FD: &str = "MOORLINE_ARGS_FD";
 
 /// This program.
@@ -20,11 +20,7 @@ pub struct Own {
 }
 
 impl Own {
-    /// Finds it: through `/proc`, which names the very image that runs; where that is missing, by the name it was
-    /// called by.
-    ///
-    /// # Errors
-    /// Where there is neither.
+    /// Finds this program through `/proc/self/exe`, or else by the name it was called with.
     pub fn find(called: &OsStr, path: &OsStr) -> Result<Self> {
         let image = Path::new("/proc/self/exe");
         let is_file = |found: &PathBuf| std::fs::metadata(found).is_ok_and(|meta| meta.is_file());
@@ -34,19 +30,19 @@ impl Own {
             Some(path) => Ok(Self { run: image.to_owned(), path }),
             None => match called() {
                 Some(path) => Ok(Self { run: path.clone(), path }),
-                None => Err(Error::new(Code::Unexpected, "moorline cannot find its own program")
+                None => Err(Error::new(Code::Unexpected, "moorline cannot find its own program file")
                     .hint("mount /proc, or call it by its full path")),
             },
         }
     }
 
-    /// What to execute.
+    /// The path to execute.
     #[must_use]
     pub fn run(&self) -> &Path {
         &self.run
     }
 
-    /// Where it is, for links and for people.
+    /// The real path, for links and messages.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path

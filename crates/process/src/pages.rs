@@ -1,25 +1,25 @@
-//! The pages of this program that are mapped: those that its start needed, and nothing will again, are given back.
+//! Returning memory pages that only the start needed.
 //!
-//! A process that waits for years has what its start touched counted as its memory: code, by pieces of 64 KiB. It is
-//! the file's, and comes back from there when it is needed. Data stays: what is written is nowhere else.
+//! Code that the start touched counts as memory of a process that then waits for years. These pages are read from the
+//! program's file again when they are needed. Data pages stay, because the file does not contain them.
 
 use nix::libc::{self, Elf64_Ehdr, Elf64_Phdr};
 
 const PAGE: usize = 4096;
 
 unsafe extern "C" {
-    /// Where the linker put the program's own header.
+    /// The ELF header of this program; the linker defines the symbol.
     #[link_name = "__ehdr_start"]
     static HEADER: Elf64_Ehdr;
 }
 
-/// Gives back the pages of code and constants.
-pub fn give_back() {
+/// Returns the pages of code and constants to the kernel.
+pub fn release() {
     let header = &raw const HEADER;
     // SAFETY: the linker defines it as the first bytes of the program, which are mapped and never written.
     let (offset, count) = unsafe { ((*header).e_phoff as usize, usize::from((*header).e_phnum)) };
     let first = header.cast::<u8>().wrapping_add(offset).cast::<Elf64_Phdr>();
-    // What the file's addresses are off by: nothing, in a program that is linked to fixed ones.
+    // The offset between mapped addresses and the file's; zero in a program that is linked to fixed addresses.
     let moved = (header as usize).wrapping_sub(address_of_header(first, count));
     for index in 0..count {
         // SAFETY: the program's headers follow its own, in the same mapping.
@@ -27,13 +27,13 @@ pub fn give_back() {
         let start = moved.wrapping_add(part.p_vaddr as usize).next_multiple_of(PAGE);
         let end = moved.wrapping_add((part.p_vaddr + part.p_filesz) as usize) & !(PAGE - 1);
         if is_constant(part) && start < end {
-            // SAFETY: whole pages of a private mapping that nobody can write: they are read from the file again.
+            // SAFETY: whole pages of a private read-only mapping, which the kernel reads from the file again.
             let _ = unsafe { libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_DONTNEED) };
         }
     }
 }
 
-/// The address that the file says its header has.
+/// The address of the header according to the file.
 fn address_of_header(first: *const Elf64_Phdr, count: usize) -> usize {
     for index in 0..count {
         // SAFETY: as above.
@@ -45,7 +45,7 @@ fn address_of_header(first: *const Elf64_Phdr, count: usize) -> usize {
     0
 }
 
-/// Mapped from the file as it is, and never written: not even by a loader, which writes only where it may.
+/// Whether a segment is mapped from the file and read-only, so that not even a loader has changed it.
 fn is_constant(part: &Elf64_Phdr) -> bool {
     part.p_type == libc::PT_LOAD && part.p_flags & libc::PF_W == 0
 }

@@ -1,30 +1,30 @@
-//! Children that have ended, one after the other, each with the status that it left.
+//! Reaping children.
 //!
-//! Signals of children coalesce, so whoever hears one asks until there is no more. Whose status it is, is decided by
-//! who asks, in the same loop: nothing else in this process waits for a child. The system call is made directly:
-//! `nix` loses the status of a child that a real-time signal killed.
+//! SIGCHLD signals coalesce, so after one of them we reap until no ended child is left. Nothing else in this process waits
+//! for children, so no status can be lost. The system call is made directly, because `nix` loses the status of a child
+//! that a real-time signal killed.
 
 use nix::{libc, unistd::Pid};
 
 use super::Ended;
 
-/// The next child that has ended; `None` where none has, or there is none.
+/// Reaps a child that has ended; `None` if no child has.
 pub fn next() -> Option<(Pid, Ended)> {
     loop {
         let mut status = 0;
         // SAFETY: the pointer is to a live integer, which the call fills in.
         let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
-        // ECHILD is the end, and so is a filter that forbids the call; with WNOHANG it is never interrupted.
+        // ECHILD: no children. Any other error means that a seccomp filter forbids the call. EINTR cannot occur with WNOHANG.
         if pid <= 0 {
             return None;
         }
-        if let Some(ended) = understand(status) {
+        if let Some(ended) = decode(status) {
             return Some((Pid::from_raw(pid), ended));
         }
     }
 }
 
-/// Waits for every child that has ended. How `watched` ended, where it was among them.
+/// Reaps every child that has ended. Returns the end of `watched`, if it is one of them.
 pub fn all(watched: Option<Pid>) -> Option<Ended> {
     let mut found = None;
     while let Some((pid, ended)) = next() {
@@ -35,7 +35,7 @@ pub fn all(watched: Option<Pid>) -> Option<Ended> {
     found
 }
 
-/// Whether this process has a child, ended or not. Without one it has no descendant either.
+/// Whether this process has a child, running or ended. Without children it has no descendants.
 pub fn has_children() -> bool {
     // SAFETY: all zeroes is a valid siginfo, which the call fills in; WNOWAIT leaves the child's status where it is.
     unsafe {
@@ -44,8 +44,8 @@ pub fn has_children() -> bool {
     }
 }
 
-/// What a status of the kernel's says, if it is one of an end.
-pub fn understand(status: libc::c_int) -> Option<Ended> {
+/// Decodes a wait status; `None` if the child has not ended.
+pub fn decode(status: libc::c_int) -> Option<Ended> {
     if libc::WIFEXITED(status) {
         return Some(Ended::Exited(u8::try_from(libc::WEXITSTATUS(status)).unwrap_or(u8::MAX)));
     }

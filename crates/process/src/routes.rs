@@ -1,7 +1,7 @@
-//! Which signal a server is sent for one that came, by the kernel's numbers, 1 to 64; what signals are called.
+//! Which signal the server gets for each signal that arrives, by kernel numbers 1 to 64; names of signals.
 //!
-//! Everything is passed on as it is, but for SIGCHLD, which is about children of the sender, the signals of a fault,
-//! which are about the process that made it, and the three by which a terminal stops a job. Those three can be rewritten.
+//! Signals are forwarded unchanged, except SIGCHLD (it concerns our own children), fault signals (they concern the process
+//! with the fault) and the three signals with which a terminal stops a job. Only those three can be rewritten.
 
 use nix::{libc, sys::signal::Signal};
 
@@ -14,7 +14,7 @@ const LAST: i32 = 64;
 /// The first real-time signal that programs may use: the C libraries take 32 and 33 for themselves.
 const FIRST_REAL_TIME: i32 = 34;
 
-/// For each signal that comes, the one that is sent; 0 for none.
+/// For each signal that arrives, the number that is sent; 0 for none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Routes([u8; LAST as usize + 1]);
 
@@ -29,37 +29,28 @@ impl Default for Routes {
 }
 
 impl Routes {
-    /// The signal to send for this one; `None` where it is not passed on.
+    /// The signal to send for this one; `None` if it is not forwarded.
     #[must_use]
     pub fn of(&self, signal: i32) -> Option<i32> {
         let number = self.0.get(usize::try_from(signal).ok()?)?;
         (*number != 0).then_some(i32::from(*number))
     }
 
-    /// Adds a rule: `15=3`, `TERM=QUIT`; `USR1=0` drops it.
-    ///
-    /// # Errors
-    /// Where it is none, or is about a signal that cannot be passed on.
+    /// Adds a rule: `15=3`, `TERM=QUIT`, or `USR1=0` to drop a signal.
     pub fn add(&mut self, rule: &str) -> Result<()> {
         let (from, to) = rule
             .split_once('=')
-            .ok_or_else(|| Error::usage(format!("{rule:?} rewrites no signal: say 15=3, TERM=QUIT or USR1=0")))?;
+            .ok_or_else(|| Error::usage(format!("{rule:?} is not a rule for signals: use SIGNAL=SIGNAL, such as 15=3 or TERM=QUIT, or USR1=0 to drop one")))?;
         let (from, to) = (parse(from)?, if to.trim() == "0" { 0 } else { parse(to)? });
         if FAULTS.contains(&from) || [libc::SIGCHLD, libc::SIGKILL, libc::SIGSTOP].contains(&from) {
-            return Err(Error::usage(format!(
-                "{} cannot be rewritten: it never reaches a server this way",
-                name(from)
-            )));
+            return Err(Error::usage(format!("{} cannot be rewritten, because it is never forwarded", name(from))));
         }
         self.0[from as usize] = to as u8;
         Ok(())
     }
 }
 
-/// A signal: its number, or its name with or without `SIG`; `RTMIN+3`, `RTMAX-1`.
-///
-/// # Errors
-/// Where there is no such signal.
+/// Parses a signal: a number, a name with or without `SIG`, `RTMIN+3` or `RTMAX-1`.
 pub fn parse(text: &str) -> Result<i32> {
     let text = text.trim();
     let upper = text.to_ascii_uppercase();
@@ -68,9 +59,9 @@ pub fn parse(text: &str) -> Result<i32> {
         Ok(number) => Some(number),
         Err(_) => real_time(short).or_else(|| format!("SIG{short}").parse::<Signal>().ok().map(|known| known as i32)),
     };
-    number
-        .filter(|number| (1..=LAST).contains(number))
-        .ok_or_else(|| Error::usage(format!("{text:?} is no signal: say a number from 1 to {LAST}, or a name")))
+    number.filter(|number| (1..=LAST).contains(number)).ok_or_else(|| {
+        Error::usage(format!("{text:?} is not a signal: use a number from 1 to {LAST} or a name such as TERM"))
+    })
 }
 
 fn real_time(short: &str) -> Option<i32> {
@@ -85,7 +76,7 @@ fn real_time(short: &str) -> Option<i32> {
     Some(number).filter(|number| *number >= FIRST_REAL_TIME)
 }
 
-/// What a signal is called.
+/// The name of a signal.
 #[must_use]
 pub fn name(signal: i32) -> String {
     match Signal::try_from(signal) {
@@ -121,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_can_be_is_passed_on_as_it_is() {
+    fn signals_are_forwarded_unchanged_by_default() {
         let passed: Vec<i32> = (0..=70).filter(|number| Routes::default().of(*number) == Some(*number)).collect();
         let not = [4, 5, 6, 7, 8, 11, 17, 20, 21, 22, 31];
         assert_eq!(passed, (1..=64).filter(|number| !not.contains(number)).collect::<Vec<_>>());
@@ -136,7 +127,7 @@ mod tests {
         }
         let sent: Vec<_> = [1, 15, 3, 10, 20, 64, 2].map(|number| routes.of(number)).into();
         assert_eq!(sent, [Some(31), Some(3), Some(15), None, Some(9), Some(10), Some(2)]);
-        // dumb-init's ten ways to say it wrongly, and those signals that nobody can pass on.
+        // The ten invalid rules of dumb-init's tests, and rules for signals that cannot be forwarded.
         for rule in [
             "", "=", "15", "15=", "=15", "0=1", "15:3", "a=b", "1=2=3", "15=3.5", "9=1", "CHLD=1", "SEGV=1", "-1=1",
             "65=1",

@@ -1,8 +1,8 @@
-//! Signals: held from the first instructions, read one by one, given back as they were found.
+//! Signals: blocked from the first instructions, read one by one, restored before exec.
 //!
-//! The kernel drops a signal to PID 1 that has its default action, and keeps a blocked one. So everything but the
-//! fault signals is blocked before `main`, where this process is PID 1, and signals are read from a descriptor.
-//! Rust's runtime sets SIGPIPE to ignored before `main`: how it was found is seen before that, in `.init_array`.
+//! The kernel discards a signal to PID 1 whose action is the default, but keeps a blocked one pending. So PID 1 blocks all
+//! signals except fault signals before `main`, and reads them from a descriptor. Rust's runtime sets SIGPIPE to ignored
+//! before `main`, so the inherited disposition is recorded even earlier, in `.init_array`.
 
 use std::{
     os::fd::{AsFd, BorrowedFd},
@@ -31,18 +31,18 @@ use volume::error::{Code, Error, Result};
 /// The kernel's signal set: bit n-1 is signal n. (musl's own functions hide the signals 32 to 34.)
 pub type Mask = u64;
 
-/// Signals that a process brings upon itself by a fault.
+/// Signals that a fault raises in the process itself.
 pub(super) const FAULTS: [i32; 7] =
     [libc::SIGFPE, libc::SIGILL, libc::SIGSEGV, libc::SIGBUS, libc::SIGABRT, libc::SIGTRAP, libc::SIGSYS];
 
 /// The signals that ask this process to stop.
 const STOPS: [Signal; 4] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP];
 
-/// Signals that this process may have brought upon itself, by writing to a log that nobody reads, for one. Blocked,
-/// they stay pending even where they are ignored, and would kill the server in its first instruction.
-const OWN_DOING: [libc::c_int; 5] = [libc::SIGPIPE, libc::SIGXFSZ, libc::SIGTTOU, libc::SIGTTIN, libc::SIGCHLD];
+/// Signals that this process may have caused itself, for example by writing to a closed log. Blocked signals stay pending,
+/// even ignored ones, and would kill the server at its first instruction.
+const SELF_CAUSED: [libc::c_int; 5] = [libc::SIGPIPE, libc::SIGXFSZ, libc::SIGTTOU, libc::SIGTTIN, libc::SIGCHLD];
 
-/// How this process found its signals: what children and the server are given back.
+/// The signal mask and dispositions that this process inherited, and that children and the server get.
 #[derive(Clone, Copy, Debug)]
 pub struct InheritedSignals {
     mask: Mask,
@@ -50,15 +50,15 @@ pub struct InheritedSignals {
     child: libc::sighandler_t,
 }
 
-static FOUND: OnceLock<InheritedSignals> = OnceLock::new();
+static INHERITED: OnceLock<InheritedSignals> = OnceLock::new();
 
-/// What is held: all but the fault signals.
-pub const HELD: Mask = all_but_faults();
+/// The signals that are blocked: all but the fault signals.
+pub const BLOCKED: Mask = all_but_faults();
 
-/// A signal to stop was taken note of.
+/// Whether a stop signal was read.
 static STOPPING: AtomicBool = AtomicBool::new(false);
 
-/// A server runs, and its signals must not wait.
+/// Whether a supervised server runs, whose signals must not be delayed.
 static ATTENDING: AtomicBool = AtomicBool::new(false);
 
 #[used]
@@ -68,23 +68,26 @@ static AT_START: extern "C" fn() = at_start;
 
 extern "C" fn at_start() {
     let now = change_mask(libc::SIG_BLOCK, 0);
-    let _ =
-        FOUND.set(InheritedSignals { mask: now, pipe: disposition(libc::SIGPIPE), child: disposition(libc::SIGCHLD) });
+    let _ = INHERITED.set(InheritedSignals {
+        mask: now,
+        pipe: disposition(libc::SIGPIPE),
+        child: disposition(libc::SIGCHLD),
+    });
     if unistd::getpid().as_raw() == 1 {
-        change_mask(libc::SIG_BLOCK, HELD);
+        change_mask(libc::SIG_BLOCK, BLOCKED);
     }
 }
 
 impl InheritedSignals {
-    /// How they were found.
+    /// The state at the start of this process.
     #[must_use]
     pub fn get() -> Self {
         let now = || Self { mask: change_mask(libc::SIG_BLOCK, 0), pipe: libc::SIG_DFL, child: libc::SIG_DFL };
-        *FOUND.get_or_init(now)
+        *INHERITED.get_or_init(now)
     }
 
-    /// Puts everything back: for a child between fork and exec, and before this process becomes the server. System
-    /// calls only.
+    /// Restores mask and dispositions, in a child between fork and exec or before this process becomes the server. Makes
+    /// system calls only.
     pub fn restore(&self) {
         set_disposition(libc::SIGPIPE, self.pipe);
         set_disposition(libc::SIGCHLD, self.child);
@@ -92,12 +95,12 @@ impl InheritedSignals {
     }
 }
 
-/// For a verb that starts no server: signals do what they do by default.
+/// Restores the inherited mask, for a command that starts no server.
 pub fn release() {
     change_mask(libc::SIG_SETMASK, InheritedSignals::get().mask);
 }
 
-/// Whether a signal to stop has come, seen or still held: for whoever would wait for something that may never come.
+/// Whether a stop signal has arrived, read or still pending. Check it before a wait that may never end.
 #[must_use]
 pub fn asked_to_stop() -> bool {
     let mut pending: Mask = 0;
@@ -109,21 +112,21 @@ pub fn asked_to_stop() -> bool {
     held || STOPPING.load(Ordering::Relaxed)
 }
 
-/// Whether a server runs that this process attends to: it must not wait for anything else.
+/// Whether this process supervises a server, so that it must not wait for anything else.
 #[must_use]
 pub fn attending() -> bool {
     ATTENDING.load(Ordering::Relaxed)
 }
 
-/// Has this process sent this signal when its parent ends: it stays so when the process becomes another.
+/// Sets the signal that this process gets when its parent ends. It stays set after exec.
 pub fn when_parent_ends(signal: i32) {
-    // SAFETY: takes a number; the parent's end is all that it is about.
+    // SAFETY: takes a number and affects only this process.
     unsafe {
         libc::prctl(libc::PR_SET_PDEATHSIG, signal);
     }
 }
 
-/// The signals of a process that starts a server. There is one of it.
+/// The signals of a process that starts a server. A process creates only one of these.
 #[derive(Debug)]
 pub struct Signals {
     fd: SignalFd,
@@ -134,57 +137,49 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Blocks all but the fault signals, and has orphans of children become children of this process.
-    ///
-    /// # Errors
-    /// Where the kernel has no `signalfd`.
+    /// Blocks all but the fault signals and makes this process a subreaper.
     pub fn hold() -> Result<Self> {
         let found = InheritedSignals::get();
-        change_mask(libc::SIG_BLOCK, HELD);
-        // Inherited as ignored, children would vanish unwaited for.
+        change_mask(libc::SIG_BLOCK, BLOCKED);
+        // If SIGCHLD were inherited as ignored, the kernel would reap children and discard their status.
         set_disposition(libc::SIGCHLD, libc::SIG_DFL);
         let watched = STOPS.into_iter().filter(|signal| !ignored(*signal)).chain([Signal::SIGCHLD]);
         let fd = SignalFd::with_flags(&watched.collect::<SigSet>(), SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
             .map_err(|errno| {
                 found.restore();
-                Error::new(Code::Unexpected, format!("signals cannot be read (signalfd): {}", errno.desc()))
+                Error::new(Code::Unexpected, format!("cannot read signals (signalfd): {}", errno.desc()))
             })?;
         let was_subreaper = prctl::get_child_subreaper().unwrap_or(false);
         if unistd::getpid().as_raw() != 1 {
-            // Without it (a seccomp filter), orphans go to the real PID 1, which reaps them.
+            // If a seccomp filter forbids it, the real PID 1 adopts and reaps orphans.
             let _ = prctl::set_child_subreaper(true);
         }
         Ok(Self { fd, stop: None, fresh: Vec::new(), known: None, was_subreaper })
     }
 
-    /// The first signal that asked this process to stop.
+    /// The first stop signal that was read.
     #[must_use]
     pub const fn stop(&self) -> Option<Signal> {
         self.stop
     }
 
-    /// Signals to stop that have come since this was asked last: to forward.
+    /// The stop signals since the last call, to be forwarded.
     pub fn fresh(&mut self) -> Vec<Signal> {
         std::mem::take(&mut self.fresh)
     }
 
-    /// Takes note of the processes that are there, before the first child is started.
-    pub fn know_processes(&mut self) {
+    /// Records the existing descendants, before the first child is started. They are never leftovers.
+    pub fn record_processes(&mut self) {
         self.known.get_or_insert_with(leftovers::known);
     }
 
-    /// There was none before the child that the entry point started.
-    pub fn knew_no_process(&mut self) {
-        self.known.get_or_insert_with(Known::new);
-    }
-
-    /// Descendants of this process that were there before it started any.
+    /// The descendants that existed before this process started a child.
     pub(super) const fn known(&self) -> Option<&Known> {
         self.known.as_ref()
     }
 
-    /// Looks for signals that have come.
-    pub fn look(&mut self) {
+    /// Reads pending signals without waiting.
+    pub fn poll(&mut self) {
         while let Ok(Some(info)) = self.fd.read_signal() {
             let signal = i32::try_from(info.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok());
             let Some(signal) = signal.filter(|signal| *signal != Signal::SIGCHLD) else { continue };
@@ -194,29 +189,25 @@ impl Signals {
         }
     }
 
-    /// From now on a server runs: what this process brought upon itself before is none of the server's business, and its
-    /// log no longer waits for a reader.
+    /// Starts supervision: discards signals that this process caused itself, and stops waiting for the reader of the log.
     pub fn attend(&mut self) {
-        OWN_DOING.into_iter().for_each(discard);
+        SELF_CAUSED.into_iter().for_each(discard);
         ATTENDING.store(true, Ordering::Relaxed);
     }
 
-    /// The next signal, of all that are held, by its number; `None` where it is time, or there was an interruption.
-    /// Those that this process brought upon itself are not shown. It allocates nothing.
+    /// Waits for the next blocked signal and returns its number; `None` after `until` or an interruption, and for a signal
+    /// that this process sent itself. Allocates nothing.
     pub fn next(&mut self, until: Option<Instant>) -> Option<i32> {
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-        let (number, sender) = take(HELD, left)?;
+        let (number, sender) = take(BLOCKED, left)?;
         (sender != unistd::getpid().as_raw()).then_some(number)
     }
 
-    /// Waits until a signal has come, one of these descriptors is ready, or it is time. Which of them are ready.
-    ///
-    /// # Errors
-    /// Where the kernel has no memory for it.
+    /// Waits for a signal, for one of these descriptors, or until `until`. Returns which descriptors are ready.
     pub fn wait(&mut self, others: &[(BorrowedFd<'_>, PollFlags)], until: Option<Instant>) -> Result<Vec<bool>> {
         let timeout = until.map_or(PollTimeout::NONE, |until| {
             let left = until.saturating_duration_since(Instant::now());
-            // Rounded up: a wait that ends a moment early would spin.
+            // Rounded up, because a wait that ends too early would spin.
             PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
         });
         let mut fds = vec![PollFd::new(self.fd.as_fd(), PollFlags::POLLIN)];
@@ -227,13 +218,13 @@ impl Signals {
         }
         let ready = fds[1..].iter().map(|fd| fd.any().unwrap_or(true)).collect();
         drop(fds);
-        self.look();
+        self.poll();
         Ok(ready)
     }
 
-    /// Gives everything back as it was found: this process becomes another, or stops holding signals.
-    pub fn give_back(&self) {
-        OWN_DOING.into_iter().for_each(discard);
+    /// Restores everything that was inherited, before exec.
+    pub fn restore(&self) {
+        SELF_CAUSED.into_iter().for_each(discard);
         if unistd::getpid().as_raw() != 1 {
             let _ = prctl::set_child_subreaper(self.was_subreaper);
         }
@@ -250,13 +241,13 @@ const fn all_but_faults() -> Mask {
     mask
 }
 
-/// A shell sets SIGINT and SIGQUIT of its background jobs, and `nohup` sets SIGHUP, to ignored: that is respected.
-/// SIGTERM always stops.
+/// Whether a stop signal was inherited as ignored, which we respect: a shell ignores SIGINT and SIGQUIT in background jobs,
+/// and `nohup` ignores SIGHUP. SIGTERM always stops.
 fn ignored(signal: Signal) -> bool {
     signal != Signal::SIGTERM && disposition(signal as i32) == libc::SIG_IGN
 }
 
-/// Changes the mask of this thread; returns the one before.
+/// Changes the mask of this thread and returns the previous one.
 fn change_mask(how: libc::c_int, mask: Mask) -> Mask {
     let mut old: Mask = 0;
     // SAFETY: the kernel's set has 8 bytes on every Linux that Rust's std runs on; both pointers are to live u64s.
@@ -266,20 +257,20 @@ fn change_mask(how: libc::c_int, mask: Mask) -> Mask {
     old
 }
 
-/// Takes a signal off the list of those that are pending.
+/// Discards a pending signal.
 fn discard(signal: libc::c_int) {
     let _ = take(1 << (signal - 1), Some(Duration::ZERO));
 }
 
-/// Waits for one of these signals, for ever or for a while: its number, and the process that sent it where one did.
+/// Waits for one of these signals, at most `longest`. Returns its number and the process that sent it, or 0.
 fn take(set: Mask, longest: Option<Duration>) -> Option<(libc::c_int, libc::pid_t)> {
     let longest = longest.map(|longest| libc::timespec {
         tv_sec: longest.as_secs().try_into().unwrap_or(i64::MAX),
         tv_nsec: longest.subsec_nanos().into(),
     });
     let timeout = longest.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-    // SAFETY: the kernel's set has 8 bytes; the pointers are to live values, or null where nothing is wanted. All zeroes
-    // is a valid siginfo, and the field that is read is the sender's where a process sent the signal.
+    // SAFETY: the kernel's set has 8 bytes; the pointers are to live values, or null for no timeout. All zeroes
+    // is a valid siginfo, and the sender is read only if a process sent the signal.
     unsafe {
         let mut info: libc::siginfo_t = std::mem::zeroed();
         let number =
@@ -290,7 +281,7 @@ fn take(set: Mask, longest: Option<Duration>) -> Option<(libc::c_int, libc::pid_
         }
     }
     if !matches!(Errno::last(), Errno::EAGAIN | Errno::EINTR) {
-        // A filter that forbids the call must not have this process spin.
+        // If a seccomp filter forbids the call, this process must not spin.
         std::thread::sleep(Duration::from_millis(100));
     }
     None

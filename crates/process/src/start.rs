@@ -1,11 +1,11 @@
-//! A server, or a companion of it, started as a child: fork, its place, signals as they were found, exec.
+//! Starting a server, or a process beside it, as a child: fork, process group, terminal, descriptors, signals, exec.
 //!
 //! ```text
-//! child: a group of its own → the terminal's foreground → descriptors → signals as found → exec
-//! this:  the same group, in case it is asked for before the child got there
+//! child:  own process group → terminal's foreground → descriptors → inherited signals → exec
+//! parent: sets the same process group, because it may send signals before the child has set it
 //! ```
-//! Why a program could not be executed is said by the child, who has its directory and its user, and is read once it
-//! has ended: nobody waits for an exec, which may hang on a network.
+//! If exec fails, the child writes the reason into a pipe, because only the child has the right directory and user. The
+//! parent reads it after the child has ended and never waits for an exec, which may hang on a network file system.
 
 use std::{
     fs::File,
@@ -24,51 +24,51 @@ use nix::{
 use super::{NotExecuted, child, exec, exec::Prepared, fd, signals::InheritedSignals};
 use volume::error::{Code, Error, Result};
 
-/// How much nicer than this process one is that stands behind others.
+/// The nice value that low priority adds.
 pub const NICE: i32 = 10;
 
-/// `IOPRIO_CLASS_IDLE`, as `ioprio_set` takes it; and whose it is.
+/// `IOPRIO_CLASS_IDLE`, shifted for `ioprio_set`.
 pub const IOPRIO_IDLE: usize = 3 << 13;
-/// One process's.
+/// The scope of `ioprio_set`: one process.
 pub const IOPRIO_WHO_PROCESS: usize = 1;
 
-/// Where a child stands, seen from terminals and signals.
+/// The child's process group and terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// Leads a group of its own, so that `kill 0` in it does not mean this process; in the terminal's foreground, where
-    /// that is this process's. In the background of one it stays in this process's group, unless told otherwise.
+pub enum Placement {
+    /// Leads its own process group, so that `kill 0` in it does not reach this process, and takes the terminal's foreground
+    /// if this process has it. In the background of a terminal it stays in this process's group, unless `always` is set.
     Own {
-        /// Even in the background of a terminal.
+        /// Leads its own group even in the background of a terminal.
         always: bool,
     },
-    /// No terminal, no input, `/` as its directory, and what it prints goes to the log.
-    Apart,
+    /// Own session without a terminal, stdin at its end, working directory `/`, output to the log.
+    Detached,
 }
 
-/// What a child is given.
+/// How a child is started.
 #[derive(Clone, Copy, Debug)]
-pub struct Given<'a> {
-    /// Where it stands.
-    pub place: Place,
-    /// Descriptors that it keeps, besides 0 to 2.
+pub struct Spawn<'a> {
+    /// The child's process group and terminal.
+    pub placement: Placement,
+    /// Descriptors that it inherits besides 0 to 2.
     pub keep: &'a [RawFd],
-    /// Whether `LISTEN_PID` is to name it.
+    /// Whether `LISTEN_PID` is set to its process id (socket activation).
     pub activated: bool,
-    /// Whether it stands behind others: processor and disk are its own only where nobody else wants them.
-    pub behind: bool,
+    /// Whether it gets CPU and disk only when no other process wants them.
+    pub low_priority: bool,
 }
 
-/// A child that was started.
+/// A started child.
 #[derive(Debug)]
 pub struct Started {
-    /// Its process id, and where it leads one its group's.
+    /// Its process id, which is also the id of the process group that it leads.
     pub pid: Pid,
     failure: File,
     terminal: Option<OwnedFd>,
 }
 
 impl Started {
-    /// Why it was not executed. Asked once it has ended.
+    /// Why exec failed, if it did. Call it after the child has ended.
     pub fn not_executed(&mut self) -> Option<NotExecuted> {
         let mut text = String::new();
         self.failure.read_to_string(&mut text).ok()?;
@@ -80,7 +80,7 @@ impl Started {
         Some(NotExecuted { exit, error })
     }
 
-    /// After its end the terminal's foreground is this process's again.
+    /// Returns the terminal's foreground to this process, after the child has ended.
     pub fn take_terminal_back(&self) {
         if let Some(terminal) = &self.terminal {
             let _ = unistd::tcsetpgrp(terminal, unistd::getpgrp());
@@ -88,26 +88,23 @@ impl Started {
     }
 }
 
-/// Starts a child.
-///
-/// # Errors
-/// Where there cannot be another process.
-pub fn start(program: &Prepared, given: Given<'_>) -> Result<Started> {
-    let (group, terminal) = match given.place {
-        Place::Own { always } => match terminal() {
+/// Forks a child that executes the program.
+pub fn start(program: &Prepared, spawn: Spawn<'_>) -> Result<Started> {
+    let (group, terminal) = match spawn.placement {
+        Placement::Own { always } => match terminal() {
             Terminal::None => (true, None),
             Terminal::Foreground(terminal) => (true, Some(terminal)),
             Terminal::Background => (always, None),
         },
-        Place::Apart => (false, None),
+        Placement::Detached => (false, None),
     };
     let (failure, report) = unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).map_err(|errno| failed(&errno))?;
-    // SAFETY: this process is single-threaded, so the child may do all that its parent may.
+    // SAFETY: this process has one thread, so the child may do everything that its parent may.
     match unsafe { unistd::fork() }.map_err(|errno| failed(&errno))? {
-        ForkResult::Child => become_it(program, given, group, terminal.as_ref(), report),
+        ForkResult::Child => execute(program, spawn, group, terminal.as_ref(), report),
         ForkResult::Parent { child } => {
             if group {
-                // Both do it: whoever comes first. EACCES: it has been executed by now.
+                // Parent and child both do it, because either may run first. EACCES means that the child has been executed.
                 let _ = unistd::setpgid(child, child);
             }
             Ok(Started { pid: child, failure: failure.into(), terminal })
@@ -116,25 +113,25 @@ pub fn start(program: &Prepared, given: Given<'_>) -> Result<Started> {
 }
 
 fn failed(errno: &Errno) -> Error {
-    Error::new(Code::TryAgain, format!("no process can be started: {}", errno.desc().to_lowercase()))
-        .hint("raise the container's limit of processes, or of memory")
+    Error::new(Code::TryAgain, format!("cannot start a process: {}", errno.desc().to_lowercase()))
+        .hint("raise the container's process or memory limit")
 }
 
-fn become_it(program: &Prepared, given: Given<'_>, group: bool, terminal: Option<&OwnedFd>, report: OwnedFd) -> ! {
+fn execute(program: &Prepared, spawn: Spawn<'_>, group: bool, terminal: Option<&OwnedFd>, report: OwnedFd) -> ! {
     if group {
         let _ = unistd::setpgid(Pid::this(), Pid::this());
     }
     if let Some(terminal) = terminal {
         let _ = unistd::tcsetpgrp(terminal, Pid::this());
     }
-    if given.place == Place::Apart {
-        stand_apart();
+    if spawn.placement == Placement::Detached {
+        detach();
     }
-    if given.behind {
-        stand_behind();
+    if spawn.low_priority {
+        lower_priority();
     }
-    exec::close_on_exec_except(given.keep);
-    let failed = if given.activated {
+    exec::close_on_exec_except(spawn.keep);
+    let failed = if spawn.activated {
         let program = program.clone().with("LISTEN_PID", Some(&Pid::this().to_string())).with("LISTEN_PIDFDID", None);
         InheritedSignals::get().restore();
         program.exec()
@@ -144,22 +141,22 @@ fn become_it(program: &Prepared, given: Given<'_>, group: bool, terminal: Option
     };
     let text = format!("{}\0{}\0{}", failed.exit, failed.error.message(), failed.error.advice().unwrap_or_default());
     let _ = File::from(report).write_all(text.as_bytes());
-    // SAFETY: ends this process, and runs nothing that its parent registered.
+    // SAFETY: ends this process without running exit handlers of the parent.
     unsafe { libc::_exit(i32::from(failed.exit)) }
 }
 
-fn stand_apart() {
+fn detach() {
     let _ = unistd::setsid();
     let _ = unistd::chdir("/");
-    if let Ok(nothing) = child::nothing() {
+    if let Ok(nothing) = child::empty_stdin() {
         let _ = unistd::dup2_stdin(nothing);
     }
     let _ = unistd::dup2_stdout(fd::borrow_standard(2));
 }
 
-/// As far as it may: a filter or a kernel without the call leaves things as they are.
-fn stand_behind() {
-    // SAFETY: take numbers; this process alone is meant.
+/// Lowers the priority as far as allowed. Errors are ignored, because a seccomp filter may forbid these calls.
+fn lower_priority() {
+    // SAFETY: the calls take numbers and affect only this process.
     unsafe {
         let nice = libc::getpriority(libc::PRIO_PROCESS, 0);
         libc::setpriority(libc::PRIO_PROCESS, 0, nice + NICE);
@@ -173,7 +170,7 @@ enum Terminal {
     Background,
 }
 
-/// The terminal that controls this process, whether it is on stdin or not.
+/// The controlling terminal of this process, whether stdin is connected to it or not.
 fn terminal() -> Terminal {
     let stdin = fd::borrow_standard(0);
     let found = match unistd::tcgetpgrp(stdin) {

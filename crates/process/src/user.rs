@@ -1,8 +1,8 @@
-//! Another user: found in `/etc/passwd` and `/etc/group`, and become just before exec.
+//! Running a process as another user: lookup in `/etc/passwd` and `/etc/group`, and the change of user before exec.
 //!
-//! The two files are read here, because a static binary has no NSS. The rules are gosu's: a number need not be in them;
-//! a user alone brings its group and supplementary groups, a user with a group brings that group and no other; `HOME`
-//! is the user's, and `/` for one that is not in the file.
+//! We read the two files ourselves, because a static binary has no NSS. The rules are those of gosu: a number need not be
+//! in the files; a user without a group gets its own group and supplementary groups; a user with a group gets only that
+//! group; `HOME` is the user's home, or `/` if the user is not in the file.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -16,10 +16,10 @@ use nix::{errno::Errno, libc, unistd};
 
 use volume::error::{Code, Error, IoContext, Result};
 
-/// Where users are.
+/// The file of users.
 const PASSWD: &str = "/etc/passwd";
 
-/// Where groups are.
+/// The file of groups.
 const GROUP: &str = "/etc/group";
 
 /// A user that a process can become.
@@ -33,51 +33,46 @@ pub struct User {
 }
 
 impl User {
-    /// Finds what `NAME|UID[:GROUP]` says.
-    ///
-    /// # Errors
-    /// `Usage` for a name that is not there, a number that is none, and a user that this process may not become.
+    /// Resolves `NAME|UID[:GROUP]`. Fails with `Usage` for an unknown name, an invalid number, or a user that this process
+    /// cannot switch to.
     pub fn find(spec: &str) -> Result<Self> {
         let user = resolve(spec, &read(PASSWD)?, &read(GROUP)?, Ids::of_process())?;
         user.refuse_unless_allowed(spec)?;
         Ok(user)
     }
 
-    /// What it was called.
+    /// The text that it was resolved from.
     #[must_use]
     pub fn spec(&self) -> &str {
         &self.spec
     }
 
-    /// Its home, for `HOME`.
+    /// The home folder, for `HOME`.
     #[must_use]
     pub fn home(&self) -> &OsStr {
         &self.home
     }
 
-    /// Its id.
+    /// The user id.
     #[must_use]
     pub const fn uid(&self) -> u32 {
         self.uid
     }
 
-    /// Its group's id.
+    /// The id of the primary group.
     #[must_use]
     pub const fn gid(&self) -> u32 {
         self.gid
     }
 
-    /// Becomes this user, for good. System calls only: for a child between fork and exec, and for this process, which
-    /// has one thread, before it becomes the server.
-    ///
-    /// # Errors
-    /// The kernel's; the process is not to go on then.
+    /// Switches to this user for good. Makes system calls only, so that a child can call it between fork and exec. After an
+    /// error, the process must not continue.
     pub fn adopt(&self) -> std::io::Result<()> {
         let call = |done: libc::c_long| Errno::result(done).map(drop).map_err(std::io::Error::from);
         if self.is_this_process() {
             return Ok(());
         }
-        // Where nothing changes nothing is asked: a user namespace may forbid setgroups altogether.
+        // Skipped if the groups are the same, because a user namespace may forbid setgroups.
         if !self.has_groups_already() {
             // SAFETY: takes a length, and as many numbers that live through the call.
             call(unsafe { libc::syscall(libc::SYS_setgroups, self.groups.len(), self.groups.as_ptr()) })?;
@@ -92,10 +87,7 @@ impl User {
         groups_of_process(&mut [0; 64]) == self.groups.as_slice()
     }
 
-    /// The same, for a process whose stdout and stderr are its own.
-    ///
-    /// # Errors
-    /// As [`User::adopt`].
+    /// As [`User::adopt`], and makes the user the owner of stdout and stderr.
     pub fn become_with_output(&self) -> std::io::Result<()> {
         for fd in [1, 2] {
             // SAFETY: takes any number, and fails on one that is not open.
@@ -108,7 +100,7 @@ impl User {
         self.adopt()
     }
 
-    /// Its output can be opened again by name (`/dev/stdout`), which a pipe that belongs to root could not.
+    /// Gives a pipe or terminal to the user, because otherwise it could not open `/dev/stdout` again.
     fn own_output(&self, fd: std::os::fd::BorrowedFd<'_>) {
         let is_stream = nix::sys::stat::fstat(fd).is_ok_and(|found| {
             let kind = found.st_mode & libc::S_IFMT;
@@ -119,7 +111,7 @@ impl User {
         }
     }
 
-    /// Whether it may do this (4 read, 1 execute) with a file, and pass every folder above it, as far as modes say.
+    /// Whether modes allow the user to access a file (`what`: 4 read, 1 execute) and to traverse every folder above it.
     #[must_use]
     pub fn may(&self, path: &Path, what: u32) -> bool {
         let allowed = |path: &Path, what: u32| {
@@ -137,7 +129,7 @@ impl User {
         allowed(&path, what) && path.ancestors().skip(1).all(|folder| allowed(folder, 1))
     }
 
-    /// Only root becomes another. That a user stays who it is needs no right.
+    /// Fails unless this process is root with the needed capabilities, or already runs as this user.
     fn refuse_unless_allowed(&self, spec: &str) -> Result<()> {
         let now = Ids::of_process();
         if self.is_this_process() {
@@ -147,15 +139,18 @@ impl User {
             return if may_change_ids() {
                 Ok(())
             } else {
-                Err(Error::usage(format!("--user {spec} is not possible: this container may not change users"))
-                    .hint("give it the capabilities SETUID and SETGID, or name the user to the runtime instead"))
+                Err(Error::usage(format!(
+                    "--user {spec} needs the capabilities SETUID and SETGID, which this container lacks"
+                ))
+                .hint("add them, or set the user in the container runtime instead (docker run --user)"))
             };
         }
-        Err(Error::usage(format!("--user {spec} needs root, and this process runs as user {}", now.uid))
-            .hint("start the container as root, or leave --user (MOORLINE_USER) out and name the user to the runtime"))
+        Err(Error::usage(format!("--user {spec} needs root, and this process runs as user {}", now.uid)).hint(
+            "start the container as root, or remove --user (MOORLINE_USER) and set the user in the container runtime",
+        ))
     }
 
-    /// Whether this process, which is not root's, is it already.
+    /// Whether this process is not root and already runs as this user.
     fn is_this_process(&self) -> bool {
         let now = Ids::of_process();
         now.uid != 0 && self.uid == now.uid && self.gid == now.gid && self.is_in_groups(now.gid)
@@ -168,7 +163,7 @@ impl User {
     }
 }
 
-/// The supplementary groups, as many as there is room for. One system call, no memory.
+/// The supplementary groups of this process, without allocating memory; none if there are more than 64.
 fn groups_of_process(room: &mut [libc::gid_t; 64]) -> &[u32] {
     // SAFETY: takes the length of an array, and the array.
     let count = unsafe { libc::syscall(libc::SYS_getgroups, room.len(), room.as_mut_ptr()) };
@@ -183,7 +178,7 @@ fn may_change_ids() -> bool {
     // SAFETY: version 3 takes a header of two numbers and fills two times three.
     let done = unsafe { libc::syscall(libc::SYS_capget, header.as_ptr(), sets.as_mut_ptr()) };
     let wanted = 1 << 6 | 1 << 7;
-    // A filter that forbids the question forbids nothing else.
+    // If a seccomp filter forbids this call, the others may still be allowed.
     done != 0 || sets[0] & wanted == wanted
 }
 
@@ -200,7 +195,7 @@ impl Ids {
     }
 }
 
-/// A file that an image need not have.
+/// Reads a file; an image without it counts as empty.
 fn read(path: &str) -> Result<String> {
     match fs::read(path) {
         Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(String::new()),
@@ -226,7 +221,7 @@ fn accounts(passwd: &str) -> impl Iterator<Item = Account<'_>> {
     })
 }
 
-/// Name, id and members of each group.
+/// The name, id and members of each group.
 fn groups(group: &str) -> impl Iterator<Item = (&str, u32, &str)> {
     group.lines().filter_map(|line| {
         let fields: Vec<&str> = line.trim().split(':').collect();
@@ -266,14 +261,14 @@ fn group_id(wanted: &str, group: &str) -> Result<u32> {
     named.or(number).ok_or_else(|| unknown("group", wanted, GROUP))
 }
 
-/// Digits only; the largest number means "unchanged" to the kernel.
+/// Parses an id. The largest number is invalid, because it means "unchanged" to the kernel.
 fn id(text: &str) -> Option<u32> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten().filter(|id| *id < u32::MAX)
 }
 
 fn unknown(what: &str, name: &str, file: &str) -> Error {
-    Error::new(Code::Usage, format!("there is no {what} {name:?} in {}", file))
-        .hint("say a name that the image has, or a number: --user UID:GID")
+    Error::new(Code::Usage, format!("no {what} {name:?} in {file}"))
+        .hint("use a name that the image has, or numbers: --user UID:GID")
 }
 
 #[cfg(test)]
@@ -288,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rules_are_gosus() {
+    fn users_are_resolved_as_in_gosu() {
         for (spec, uid, gid, groups, home) in [
             ("games", 5, 60, vec![29, 44], "/usr/games"),
             ("5", 5, 60, vec![29, 44], "/usr/games"),
@@ -305,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_neither_a_name_nor_a_number_is_refused() {
+    fn unknown_names_and_invalid_numbers_are_refused() {
         for spec in ["bogus", "0day", "0:bogus", "0:0day", "bad", "-1", "+5", "4294967295", "4294967296", "0:0:0", " "]
         {
             assert!(find(spec).is_err(), "{spec}");

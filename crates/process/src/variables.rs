@@ -1,4 +1,4 @@
-//! The environment of a process: variables in the order they were given, in any bytes.
+//! A set of environment variables, in their original order. Values may be any bytes.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -6,15 +6,15 @@ use std::{
     path::PathBuf,
 };
 
-/// Where programs are looked for when `PATH` is not set.
+/// The search path if `PATH` is not set.
 pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Variables for a process that is about to be started.
+/// The variables for a new process.
 #[derive(Clone, Default)]
 pub struct Variables(Vec<(OsString, OsString)>);
 
 impl std::fmt::Debug for Variables {
-    /// Names only: a value may be a secret.
+    /// Shows only names, because a value may be a secret.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
     }
@@ -33,7 +33,7 @@ impl Variables {
         self.0.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_os_str())
     }
 
-    /// The same, with this variable set to this value.
+    /// Sets a variable.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<OsString>) -> Self {
         let value = value.into();
@@ -44,14 +44,14 @@ impl Variables {
         self
     }
 
-    /// The same, without these variables.
+    /// Removes variables.
     #[must_use]
     pub fn without(mut self, names: &[&str]) -> Self {
         self.0.retain(|(given, _)| !names.iter().any(|name| given == name));
         self
     }
 
-    /// The same, with these folders searched first for programs.
+    /// Puts folders at the beginning of `PATH`.
     #[must_use]
     pub fn with_path(self, first: &[PathBuf]) -> Self {
         let mut path = OsString::new();
@@ -63,22 +63,22 @@ impl Variables {
         self.with("PATH", path)
     }
 
-    /// `PATH`, or what it is where nobody set it.
+    /// `PATH`, or [`DEFAULT_PATH`] if it is not set.
     #[must_use]
     pub fn path(&self) -> &OsStr {
         self.get("PATH").unwrap_or(OsStr::new(DEFAULT_PATH))
     }
 
-    /// Name and value of each.
+    /// All names and values.
     pub fn pairs(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
         self.0.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
     }
 
-    /// As `execve` takes them: `NAME=value`.
+    /// The form for `execve`: `NAME=value`.
     #[must_use]
     pub fn to_c_strings(&self) -> Vec<std::ffi::CString> {
         let joined = self.0.iter().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat());
-        // The kernel cannot have given us one with a NUL in it.
+        // No variable contains a NUL, because the kernel's do not.
         joined.filter_map(|text| std::ffi::CString::new(text).ok()).collect()
     }
 }

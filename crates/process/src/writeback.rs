@@ -4,7 +4,7 @@ use std::{fs::File, os::fd::AsRawFd};
 
 use nix::libc;
 
-/// Starts writing out what was just written, so that the flush at the end finds little left to do. Only a hint.
+/// Starts writing a range of a file to the disk, so that the final fsync has little left to do. Only a hint.
 pub fn start(file: &File, offset: u64, bytes: u64) {
     let (Ok(offset), Ok(bytes)) = (i64::try_from(offset), i64::try_from(bytes)) else { return };
     // SAFETY: takes a descriptor that we hold, and numbers.

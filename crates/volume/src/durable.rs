@@ -1,8 +1,8 @@
-//! Changes to the volume that survive a power cut: the only place that calls `fsync`, `syncfs` and `rename`.
+//! Durable changes to the volume, which survive a power cut. Only this file calls `fsync`, `syncfs` and `rename`.
 //!
 //! A new or changed file is written under a temporary name, fsynced, renamed into place, and its directory is fsynced.
-//! When a function here has returned, a crash cannot undo what it did. A whole tree of new files is flushed with one
-//! `syncfs`: on the disks measured, 3 000 small files take 0.1 s that way and 7 to 10 s with an fsync for each.
+//! After a function here has returned, a crash cannot undo its change. A whole tree of new files is flushed with one
+//! `syncfs`, because on the disks measured, 3 000 small files take 0.1 s that way and 7 to 10 s with an fsync for each.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -19,19 +19,13 @@ use nix::{errno::Errno, fcntl};
 use super::presence;
 use crate::error::{Code, Error, IoContext, Result};
 
-/// Replaces or makes the file at `path`, whole or not at all. An existing file keeps its owner where we may set it.
-///
-/// # Errors
-/// Where the directory cannot be written; the old file is untouched then.
+/// Atomically creates or replaces the file at `path`. An existing file keeps its owner if this process is root.
 pub fn write(path: &Path, content: &[u8], mode: u32) -> Result<()> {
     let temporary = write_beside(path, content, mode)?;
     rename(&temporary, path).inspect_err(|_| drop(fs::remove_file(&temporary)))
 }
 
-/// Makes the file at `path`, whole or not at all, unless something is there already: then `false`.
-///
-/// # Errors
-/// Where the directory cannot be written.
+/// Atomically creates the file at `path`; `false` if an entry with this name exists.
 pub fn write_new(path: &Path, content: &[u8], mode: u32) -> Result<bool> {
     let temporary = write_beside(path, content, mode)?;
     let done = rename_new(&temporary, path);
@@ -41,23 +35,17 @@ pub fn write_new(path: &Path, content: &[u8], mode: u32) -> Result<bool> {
     done
 }
 
-/// Gives the file at `path` another content, whole or not at all. It keeps its owner and mode, or nothing is done.
-///
-/// # Errors
-/// Where the directory cannot be written, or the owner not kept; the old file is untouched then.
+/// Atomically replaces the content of the file at `path`. Owner and mode are kept; if that fails, nothing is changed.
 pub fn replace(path: &Path, content: &[u8]) -> Result<()> {
     let like = path.symlink_metadata().on("look at", path)?;
     if !like.is_file() {
-        return Err(Error::new(Code::Unexpected, format!("cannot write {}: it is no regular file", path.display())));
+        return Err(Error::new(Code::Unexpected, format!("cannot write {}: it is not a regular file", path.display())));
     }
     let temporary = write_beside_like(path, content, &like)?;
     rename(&temporary, path).inspect_err(|_| drop(fs::remove_file(&temporary)))
 }
 
 /// As [`write_new`], with the owner and mode of another file.
-///
-/// # Errors
-/// Where the directory cannot be written, or the owner not given.
 pub fn write_new_like(path: &Path, content: &[u8], like: &fs::Metadata) -> Result<bool> {
     let temporary = write_beside_like(path, content, like)?;
     let done = rename_new(&temporary, path);
@@ -67,7 +55,7 @@ pub fn write_new_like(path: &Path, content: &[u8], like: &fs::Metadata) -> Resul
     done
 }
 
-/// The temporary name that belongs to `path`: hidden, and told apart by process.
+/// The temporary name for `path`: hidden, and unique to this process.
 #[must_use]
 pub fn temporary_name(path: &Path) -> PathBuf {
     let mut name = std::ffi::OsString::from(".");
@@ -78,7 +66,7 @@ pub fn temporary_name(path: &Path) -> PathBuf {
 
 fn write_beside(path: &Path, content: &[u8], mode: u32) -> Result<PathBuf> {
     let temporary = temporary_name(path);
-    // A file of this name is what a crash left behind.
+    // A crash may have left a file with this name.
     drop(fs::remove_file(&temporary));
     let written = (|| {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
@@ -103,11 +91,11 @@ fn write_beside_like(path: &Path, content: &[u8], like: &fs::Metadata) -> Result
     let written = (|| {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
         file.write_all(content)?;
-        let made = file.metadata()?;
-        if (made.uid(), made.gid()) != (like.uid(), like.gid()) {
+        let created = file.metadata()?;
+        if (created.uid(), created.gid()) != (like.uid(), like.gid()) {
             std::os::unix::fs::fchown(&file, Some(like.uid()), Some(like.gid()))?;
         }
-        // A link's own mode says nothing.
+        // The mode of a link has no meaning.
         let mode = if like.is_symlink() { 0o644 } else { like.mode() & 0o7777 };
         file.set_permissions(fs::Permissions::from_mode(mode))?;
         file.sync_all()
@@ -115,24 +103,18 @@ fn write_beside_like(path: &Path, content: &[u8], like: &fs::Metadata) -> Result
     if written.is_err() {
         drop(fs::remove_file(&temporary));
     }
-    written.on("write, with the owner that it has,", path)?;
+    written.on("write and set the owner of", path)?;
     Ok(temporary)
 }
 
-/// Flushes an open file.
-///
-/// # Errors
-/// The kernel's: after one, the file's content is unknown.
+/// Flushes an open file. After an error, the file's content is unknown.
 pub fn sync_file(file: &File, path: &Path) -> Result<()> {
     file.sync_all().on("flush", path)
 }
 
-/// Flushes the names in a directory.
-///
-/// # Errors
-/// The kernel's. A file system that cannot do it (`EINVAL`) is taken to need none.
+/// Flushes the entries of a directory. EINVAL counts as success, because the file system does not need it then.
 pub fn sync_dir(path: &Path) -> Result<()> {
-    // The parent of a bare name.
+    // The parent of a relative name without a slash.
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     match File::open(path).and_then(|dir| dir.sync_all()) {
         Err(cause) if cause.raw_os_error() == Some(nix::libc::EINVAL) => Ok(()),
@@ -140,15 +122,12 @@ pub fn sync_dir(path: &Path) -> Result<()> {
     }
 }
 
-/// Flushes everything that was written to the file system that `path` is on.
-///
-/// # Errors
-/// The kernel's: something that was written did not reach the disk.
+/// Flushes the whole file system that `path` is on.
 pub fn sync_filesystem(path: &Path) -> Result<()> {
     let dir = File::open(path).on("open", path)?;
     match nix::unistd::syncfs(dir.as_fd()) {
-        // A filter that forbids it: all file systems are flushed, which Linux waits for. That a disk failed is heard only
-        // where a file is flushed by itself.
+        // A seccomp filter forbids it, so we flush all file systems, which Linux waits for. An I/O error is reported only
+        // by the fsync of a single file then.
         Err(Errno::ENOSYS | Errno::EPERM) => {
             nix::unistd::sync();
             Ok(())
@@ -157,19 +136,13 @@ pub fn sync_filesystem(path: &Path) -> Result<()> {
     }
 }
 
-/// Renames, replacing what is there, and flushes both directories.
-///
-/// # Errors
-/// Where the rename or the flush failed.
+/// Renames, replacing an existing file, and flushes both directories.
 pub fn rename(from: &Path, to: &Path) -> Result<()> {
     fs::rename(from, to).on(&format!("rename {} to", from.display()), to)?;
     sync_parents(from, to)
 }
 
-/// Renames and flushes both directories, unless something is at `to` already: then `false`, and nothing was done.
-///
-/// # Errors
-/// Where the rename or the flush failed.
+/// Renames and flushes both directories; `false`, without any change, if `to` exists.
 pub fn rename_new(from: &Path, to: &Path) -> Result<bool> {
     if !rename_new_unsynced(from, to)? {
         return Ok(false);
@@ -178,10 +151,7 @@ pub fn rename_new(from: &Path, to: &Path) -> Result<bool> {
     Ok(true)
 }
 
-/// As [`rename_new`], but durable only after the caller's [`sync_filesystem`]: for many renames in a row.
-///
-/// # Errors
-/// Where the rename failed.
+/// As [`rename_new`], but durable only after the caller's [`sync_filesystem`], for many renames in a row.
 pub fn rename_new_unsynced(from: &Path, to: &Path) -> Result<bool> {
     let done = match rename_new_now(from, to) {
         Err(Errno::EACCES) => rename_read_only_directory(from, to),
@@ -190,8 +160,8 @@ pub fn rename_new_unsynced(from: &Path, to: &Path) -> Result<bool> {
     done.map_err(|errno| Error::io(&format!("rename {} to", from.display()), to, &errno.into()))
 }
 
-/// To give a directory another parent is to write to it (`..`), which only root may do whatever its mode. A crash
-/// in between leaves its owner the right to write.
+/// Moves a read-only directory to another parent. That changes its `..` entry, so for any user but root the directory must
+/// be writable for a moment. A crash in between leaves it writable.
 fn rename_read_only_directory(from: &Path, to: &Path) -> nix::Result<bool> {
     let mode = match from.symlink_metadata() {
         Ok(meta) if meta.is_dir() && meta.mode() & 0o200 == 0 => meta.permissions(),
@@ -207,8 +177,8 @@ fn rename_read_only_directory(from: &Path, to: &Path) -> nix::Result<bool> {
 
 fn rename_new_now(from: &Path, to: &Path) -> nix::Result<bool> {
     let done = match renameat2_noreplace(from, to) {
-        // A file system (NFS, 9p) or a seccomp filter without it: look, then rename. The volume's lock is held. Where
-        // it is the folder that says EPERM, the plain call says so too.
+        // The file system (NFS, 9p) or a seccomp filter does not support it, so check first, then rename, which is safe under
+        // the volume's lock. If EPERM came from the folder, the plain call fails with it, too.
         Err(Errno::EINVAL | Errno::ENOSYS | Errno::EPERM) => match presence::unless_absent(to.symlink_metadata()) {
             Ok(None) => fcntl::renameat(fcntl::AT_FDCWD, from, fcntl::AT_FDCWD, to),
             Ok(Some(_)) => Err(Errno::EEXIST),
@@ -223,21 +193,18 @@ fn rename_new_now(from: &Path, to: &Path) -> nix::Result<bool> {
     }
 }
 
-/// What came of a rename in a directory that may not be ours to change.
+/// The result of a rename in a directory that this process may not be allowed to change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Renamed {
-    /// It is durable.
+    /// Renamed, durably.
     Yes,
-    /// Something has that name already; nothing was done.
+    /// The name exists already; nothing was changed.
     Taken,
-    /// Neither the name nor the directory can be changed: read-only, a mount point, somebody else's, too long a name.
+    /// Not allowed or not possible: read-only, a mount point, another user's directory, a name that is too long.
     Refused,
 }
 
-/// As [`rename_new`], where it is foreseen that it is not allowed.
-///
-/// # Errors
-/// Where the disk or the flush failed.
+/// As [`rename_new`], for callers that can handle a refusal.
 pub fn rename_new_if_allowed(from: &Path, to: &Path) -> Result<Renamed> {
     match rename_new_now(from, to) {
         Err(errno) if is_refusal(errno) => Ok(Renamed::Refused),
@@ -247,10 +214,7 @@ pub fn rename_new_if_allowed(from: &Path, to: &Path) -> Result<Renamed> {
     }
 }
 
-/// As [`remove_file`], where it is foreseen that it is not allowed: then `false`.
-///
-/// # Errors
-/// Where the disk or the flush failed.
+/// As [`remove_file`], for callers that can handle a refusal: `false`.
 pub fn remove_file_if_allowed(path: &Path) -> Result<bool> {
     match nix::unistd::unlink(path) {
         Ok(()) => path.parent().map_or(Ok(()), sync_dir).map(|()| true),
@@ -277,10 +241,7 @@ fn sync_parents(from: &Path, to: &Path) -> Result<()> {
     if from == to { Ok(()) } else { sync_dir(from) }
 }
 
-/// Removes a file, durably. That it is gone already is fine.
-///
-/// # Errors
-/// Where it cannot be removed.
+/// Removes a file, durably. A missing file is not an error.
 pub fn remove_file(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -289,14 +250,10 @@ pub fn remove_file(path: &Path) -> Result<()> {
     path.parent().map_or(Ok(()), sync_dir)
 }
 
-/// Removes a directory and all in it, durably, also where directories in it are read-only. That it is gone already is
-/// fine.
-///
-/// # Errors
-/// Where something in it cannot be removed.
+/// Removes a directory tree, durably, even if directories in it are read-only. A missing directory is not an error.
 pub fn remove_tree(path: &Path) -> Result<()> {
     let removed = match fs::remove_dir_all(path) {
-        // Only root may empty a directory that its owner cannot write to.
+        // A directory that its owner cannot write to can be emptied only by root.
         Err(cause) if cause.kind() == io::ErrorKind::PermissionDenied => {
             make_writable(path);
             fs::remove_dir_all(path)
@@ -310,7 +267,7 @@ pub fn remove_tree(path: &Path) -> Result<()> {
     path.parent().map_or(Ok(()), sync_dir)
 }
 
-/// Gives the owner all rights on every directory, as far as we may; what is left shows when it is removed.
+/// Gives the owner all permissions on every directory, as far as allowed. The removal afterwards reports errors.
 fn make_writable(directory: &Path) {
     drop(fs::set_permissions(directory, fs::Permissions::from_mode(0o700)));
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
@@ -337,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn another_content_keeps_the_mode_and_owner() {
+    fn new_content_keeps_mode_and_owner() {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("x");
         fs::write(&path, "one").expect("writes");
@@ -359,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn another_content_is_never_written_through_a_link() {
+    fn new_content_is_never_written_through_a_link() {
         let dir = tempfile::tempdir().expect("a folder");
         fs::write(dir.path().join("x"), "one").expect("writes");
         std::os::unix::fs::symlink("x", dir.path().join("link")).expect("a link");

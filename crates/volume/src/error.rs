@@ -1,9 +1,8 @@
-//! What went wrong, for the person who reads a container's log at night.
+//! The error type of the whole program, written for the person who reads a container's log at night.
 //!
-//! Every failure has one [`Code`] (a name and a documented exit code), a message that says what failed, on what and
-//! why, and where there is one a hint that says what to do next. A message never holds a secret and never a bare
-//! errno. Errors of the file format have an enum of their own, [`seqbac_header::Error`], because its callers tell
-//! them apart.
+//! Every error has a [`Code`] (a name and a documented exit code), a message (what failed, on which object, why) and, if
+//! possible, a hint (what to do next). A message never contains a secret or a bare errno. The file format has its own
+//! error type, [`seqbac_header::Error`], because its callers have to distinguish the cases.
 
 use std::{fmt, io, path::Path};
 
@@ -14,25 +13,25 @@ pub use seqbac_header::error::reason;
 /// The result of everything above the file format.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What kind of failure it is. The table of `docs/cli.md`, in order.
+/// The kind of an error, in the order of the table in `docs/cli.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Code {
-    /// Something that has no kind of its own: an I/O error, a program that could not be started.
+    /// Any error without a kind of its own: an I/O error, a program that could not be started.
     Unexpected = 1,
-    /// A command line or a setting that makes no sense.
+    /// An invalid command line or setting.
     Usage = 2,
     /// No such backup, secret key, script or restore set.
     NotFound = 10,
-    /// A confirmation is needed and there is no terminal to ask on.
+    /// A confirmation is needed, but stdin is not a terminal.
     ConfirmationNeeded = 11,
-    /// The secret key is not the one that sealed the backup, or not the volume's.
+    /// The secret key differs from the backup's or the volume's.
     WrongKey = 12,
-    /// What the server's apps are is unknown, or they could not be switched off.
+    /// The server's apps are unknown, or they could not be switched off.
     AppsUnknown = 13,
     /// An init script that cannot be run.
     ScriptUnrunnable = 14,
-    /// Not a backup at all.
+    /// The file is not a backup.
     NotABackup = 20,
     /// A backup of a version that this program cannot read.
     UnsupportedVersion = 21,
@@ -44,17 +43,17 @@ pub enum Code {
     Corrupt = 24,
     /// A backup that ends too early.
     Truncated = 25,
-    /// A backup with bytes behind its end.
+    /// A backup with bytes after its end.
     TrailingData = 26,
-    /// A backup that decrypts, but whose content is not what it says.
+    /// A backup that decrypts, but whose content differs from its manifest.
     ContentMismatch = 27,
     /// A backup whose writer did not finish.
     Incomplete = 28,
-    /// A backup was made, but the database in it has faults.
+    /// A backup was created, but a database in it has faults.
     Unverified = 29,
     /// A bug in moorline.
     Bug = 70,
-    /// Not now: a lock is held, the disk is full, a target is out of reach.
+    /// A transient error: a lock is held, the disk is full, a target is unreachable.
     TryAgain = 75,
 }
 
@@ -81,19 +80,19 @@ impl Code {
         Self::TryAgain,
     ];
 
-    /// The process's exit code for it.
+    /// The exit code.
     #[must_use]
     pub const fn exit(self) -> u8 {
         self as u8
     }
 
-    /// The kind that an exit code of one of our own verbs stands for.
+    /// The kind for an exit code of one of our own commands.
     #[must_use]
     pub fn from_exit(exit: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|code| code.exit() == exit)
     }
 
-    /// Whether the same command on the same volume could succeed later without anybody mending anything.
+    /// Whether the same command could succeed later without any change by a person.
     #[must_use]
     pub const fn may_pass(self) -> bool {
         matches!(self, Self::TryAgain)
@@ -106,7 +105,7 @@ impl fmt::Display for Code {
     }
 }
 
-/// One failure: its kind, what happened, and what to do next.
+/// An error: kind, message and hint.
 #[derive(Debug, Clone)]
 pub struct Error {
     code: Code,
@@ -115,17 +114,17 @@ pub struct Error {
 }
 
 impl Error {
-    /// A failure of this kind. The message starts in lower case and has no full stop.
+    /// An error of this kind. The message starts in lower case and has no full stop.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), hint: None }
     }
 
-    /// A setting or command line that makes no sense.
+    /// An error about an invalid setting or command line.
     pub fn usage(message: impl Into<String>) -> Self {
         Self::new(Code::Usage, message)
     }
 
-    /// `cannot VERB PATH: reason`, with the hints that the well-known reasons have.
+    /// `cannot VERB PATH: reason`, with a hint for well-known reasons.
     pub fn io(verb: &str, path: &Path, cause: &io::Error) -> Self {
         if let Some(carried) = Self::carried_by(cause) {
             return carried.clone();
@@ -133,11 +132,13 @@ impl Error {
         let (code, hint) = match cause.raw_os_error() {
             Some(nix::libc::ENOSPC | nix::libc::EDQUOT) => (
                 Code::TryAgain,
-                Some("free space on the volume; `moorline rollback --list` shows what restores have kept"),
+                Some(
+                    "free space on the volume; `moorline rollback --list` shows the replaced state that restores have kept",
+                ),
             ),
             Some(nix::libc::EXDEV) => (
                 Code::Unexpected,
-                Some("keep the whole state on one volume: a directory of the container's image cannot be moved"),
+                Some("keep the whole state on one volume, because a folder of the container's image cannot be moved"),
             ),
             Some(nix::libc::EROFS) => (Code::Unexpected, Some("mount the volume read-write")),
             Some(nix::libc::EACCES | nix::libc::EPERM) => {
@@ -150,40 +151,40 @@ impl Error {
         error
     }
 
-    /// The failure that an I/O error carries, if it was made from one.
+    /// The error inside an I/O error, if it was converted from one.
     #[must_use]
     pub fn carried_by(cause: &io::Error) -> Option<&Self> {
         cause.get_ref()?.downcast_ref()
     }
 
-    /// What to do next, as a sentence without its full stop.
+    /// Sets the hint: what to do next, without a full stop.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// The same failure, with what was being done in front: `context: message`.
+    /// Puts a context before the message: `context: message`.
     #[must_use]
     pub fn context(mut self, context: impl fmt::Display) -> Self {
         self.message = format!("{context}: {}", self.message);
         self
     }
 
-    /// The same failure under another kind.
+    /// Changes the kind.
     #[must_use]
     pub const fn with_code(mut self, code: Code) -> Self {
         self.code = code;
         self
     }
 
-    /// Its kind.
+    /// The kind.
     #[must_use]
     pub const fn code(&self) -> Code {
         self.code
     }
 
-    /// What failed, on what, and why.
+    /// What failed, on which object, and why.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
@@ -204,7 +205,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// So that a failure keeps its kind on its way through a [`std::io::Read`]; [`Error::carried_by`] gets it back.
+/// Lets an error keep its kind on its way through a [`std::io::Read`]; [`Error::carried_by`] extracts it.
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         Self::other(error)
@@ -214,10 +215,10 @@ impl From<Error> for io::Error {
 impl From<seqbac_header::Error> for Error {
     fn from(error: seqbac_header::Error) -> Self {
         match &error {
-            // The same hints that every I/O error has; whoever knows the path adds it with `context`.
+            // The path is unknown here; callers add it with `context`.
             seqbac_header::Error::Io(cause) => {
                 let full = matches!(cause.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-                // One without an errno is ours: there is no such member.
+                // NotFound without an errno comes from our own code: no such member.
                 let no_member = cause.kind() == io::ErrorKind::NotFound && cause.raw_os_error().is_none();
                 let code = match (full, no_member) {
                     (true, _) => Code::TryAgain,
@@ -232,7 +233,7 @@ impl From<seqbac_header::Error> for Error {
     }
 }
 
-/// The kind, and so the exit code, of an error of the format.
+/// The kind for an error of the file format.
 #[must_use]
 pub const fn code_of(error: &seqbac_header::Error) -> Code {
     use seqbac_header::Error as Format;
@@ -265,16 +266,13 @@ impl From<NotAnId> for Error {
 
 impl From<getrandom::Error> for Error {
     fn from(cause: getrandom::Error) -> Self {
-        Self::new(Code::Unexpected, format!("the kernel gives no random numbers: {cause}"))
+        Self::new(Code::Unexpected, format!("the kernel returned no random numbers: {cause}"))
     }
 }
 
-/// Names the operation and the path of an I/O error.
+/// Adds the operation and the path to an I/O error.
 pub trait IoContext<T> {
     /// `cannot VERB PATH: reason`.
-    ///
-    /// # Errors
-    /// The I/O error, as [`Error::io`] words it.
     fn on(self, verb: &str, path: &Path) -> Result<T>;
 }
 

@@ -1,11 +1,12 @@
-//! What moorline did on a volume: one line an event, in `.moorline/events/`, for the console, its signals and its apps.
+//! Events: the record of moorline's actions on a volume, one line each in `.moorline/events/`. The console shows them and
+//! sends notifications about them.
 //!
 //! The lines are [CLEF](https://clef-json.org): one JSON object each, with `@t` (time, UTC, RFC 3339), `@mt` (message
 //! template), `@l` (level; absent means Information), `@i` (event type) and the event's properties. With
-//! `--log-format clef` they go to stderr as well. Any process may write them, at the same time: a line is one write. They
-//! are bounded in size, and are no part of a backup.
+//! `--log-format clef` they go to stderr as well. Several processes may write at the same time, because each line is one
+//! write. The files are limited in size and are not part of a backup.
 //!
-//! No promise: an event that cannot be written is lost, and whatever it tells of has happened all the same.
+//! Limitation: an event that cannot be written is lost.
 
 mod file;
 mod kind;
@@ -19,42 +20,42 @@ pub use self::{
     kind::{Kind, Level},
 };
 
-/// The `log` target of events' lines: a text log has words of its own for what happened, and leaves them out.
+/// The `log` target of events. The text log omits them, because it has its own lines for the same facts.
 pub const LOG_TARGET: &str = "moorline::event";
 
-/// One thing that happened.
+/// One event.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
-    /// When.
+    /// The time.
     pub at: jiff::Timestamp,
-    /// What.
+    /// The event type.
     pub kind: Kind,
-    /// The particulars, PascalCase. Never a secret.
+    /// The properties, with names in PascalCase. Never a secret.
     pub properties: Map<String, Value>,
 }
 
 impl Event {
-    /// Of this kind, now.
+    /// An event of this kind that happens now.
     #[must_use]
     pub fn new(kind: Kind) -> Self {
         Self { at: jiff::Timestamp::now(), kind, properties: Map::new() }
     }
 
-    /// The same, with one more property.
+    /// Adds a property.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.properties.insert(name.to_owned(), value.into());
         self
     }
 
-    /// The same, about this backup.
+    /// Adds the file name of a backup.
     #[must_use]
     pub fn about(self, file: &Path) -> Self {
         let name = file.file_name().unwrap_or(file.as_os_str());
         self.with("FileName", name.to_string_lossy())
     }
 
-    /// Its line, without the line feed.
+    /// The event as a line of CLEF, without the line feed.
     #[must_use]
     pub fn to_clef(&self) -> String {
         let mut line = Map::new();

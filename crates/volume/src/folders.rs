@@ -1,4 +1,4 @@
-//! Folders that are to be empty by now, removed: a file in one of them is kept, whatever was planned.
+//! Removing a folder tree that should be empty. Any file in it is kept, because it would be the only copy.
 
 use std::{
     fs, io,
@@ -9,11 +9,8 @@ use std::{
 use super::durable;
 use crate::error::{IoContext, Result};
 
-/// Removes the directory `folder` with all directories in it, unless something else is in them: that stays, together
-/// with the directories above it. Returns what stays.
-///
-/// # Errors
-/// Where a directory cannot be listed or removed.
+/// Removes `folder` and all folders in it. A file or link stays, together with the folders above it. Returns the paths of
+/// such files and links.
 pub fn remove_empty(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut left = Vec::new();
     match clear(folder, &mut left) {
@@ -39,7 +36,7 @@ fn clear(folder: &Path, left: &mut Vec<PathBuf>) -> io::Result<()> {
             continue;
         }
         match clear(&entry.path(), left) {
-            // Only root may empty a directory that its owner cannot write to.
+            // A folder that its owner cannot write to can be emptied only by root.
             Err(cause) if cause.kind() == io::ErrorKind::PermissionDenied => {
                 open_up(folder)?;
                 clear(&entry.path(), left)?;
@@ -47,7 +44,7 @@ fn clear(folder: &Path, left: &mut Vec<PathBuf>) -> io::Result<()> {
             other => other?,
         }
     }
-    // The kernel removes no directory that has anything in it.
+    // The kernel never removes a directory that is not empty.
     match fs::remove_dir(folder) {
         Err(cause) if cause.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
         other => other,
@@ -79,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_that_cannot_be_written_to_go_too() {
+    fn read_only_folders_are_removed_too() {
         let root = tempfile::tempdir().expect("a folder");
         let folder = root.path().join("stage");
         fs::create_dir_all(folder.join("a/b")).expect("made");

@@ -1,4 +1,4 @@
-//! Who this volume is: `.moorline/instance.json`.
+//! The identity of the volume: `.moorline/instance.json`.
 
 use std::fs;
 
@@ -9,32 +9,29 @@ use seqbac_header::Id;
 use super::{Volume, durable};
 use crate::error::{Code, Error, IoContext, Result};
 
-/// What a volume remembers of itself. Two volumes never have the same id.
+/// The instance of a volume. Two volumes never have the same id.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
 pub struct Instance {
-    /// The instance id: written, authenticated, into every backup's header.
+    /// The instance id, which every backup's authenticated header contains.
     pub id: Id,
-    /// When it was made.
+    /// The time of creation.
     pub created: jiff::Timestamp,
-    /// Fingerprint of the secret key that its backups are sealed with, once one was used.
+    /// The fingerprint of the secret key that encrypts its backups, once a key was used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_fingerprint: Option<Id>,
-    /// How many restores this volume has seen.
+    /// The number of restores and rollbacks on this volume.
     #[serde(default)]
     pub restore_epoch: u64,
     /// The backup that was restored last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restored_backup: Option<Id>,
-    /// When it was restored.
+    /// The time of the last restore.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restored: Option<jiff::Timestamp>,
 }
 
 impl Instance {
-    /// A new one.
-    ///
-    /// # Errors
-    /// Where the kernel has no random numbers.
+    /// A new instance with a random id.
     pub fn new() -> Result<Self> {
         Ok(Self {
             id: Id::random()?,
@@ -46,10 +43,7 @@ impl Instance {
         })
     }
 
-    /// The volume's, if it has one.
-    ///
-    /// # Errors
-    /// Where the file is there, but cannot be read or understood.
+    /// Loads the volume's instance, if it exists.
     pub fn load(volume: &Volume) -> Result<Option<Self>> {
         let path = volume.own().join("instance.json");
         let text = match fs::read(&path) {
@@ -58,14 +52,11 @@ impl Instance {
         };
         serde_json::from_slice(&text).map(Some).map_err(|cause| {
             Error::new(Code::Unexpected, format!("{} is damaged: {cause}", path.display()))
-                .hint("move it aside: the volume gets a new instance id, and restores of its old backups need --backup")
+                .hint("remove it: the volume gets a new instance id, and a restore of its old backups needs --backup")
         })
     }
 
-    /// The volume's; a new one where it has none.
-    ///
-    /// # Errors
-    /// Where it cannot be read or written.
+    /// Loads the volume's instance, or creates one.
     pub fn ensure(volume: &Volume) -> Result<Self> {
         if let Some(instance) = Self::load(volume)? {
             return Ok(instance);
@@ -75,21 +66,15 @@ impl Instance {
         Ok(instance)
     }
 
-    /// Writes it, durably.
-    ///
-    /// # Errors
-    /// Where it cannot be written.
+    /// Writes the file, durably.
     pub fn save(&self, volume: &Volume) -> Result<()> {
         durable::write(&volume.own().join("instance.json"), &self.to_bytes()?, 0o644)
     }
 
-    /// As it is in the file.
-    ///
-    /// # Errors
-    /// None in practice.
+    /// The content of the file.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let mut text = serde_json::to_vec_pretty(self)
-            .map_err(|cause| Error::new(Code::Bug, format!("instance.json cannot be written: {cause}")))?;
+            .map_err(|cause| Error::new(Code::Bug, format!("cannot serialise instance.json: {cause}")))?;
         text.push(b'\n');
         Ok(text)
     }

@@ -1,7 +1,7 @@
-//! Where a secret key comes from, in Seq's order: the command line, a provider command, the environment, the volume.
+//! The sources of the secret key, in Seq's order: the command line, a provider command, the environment, the volume.
 //!
-//! A configured source that fails is an error and never a fall-through: a backup sealed with a key that nobody
-//! expected is a backup that nobody can open.
+//! If a configured source fails, that is an error, and no other source is tried, because a backup that is encrypted with
+//! an unexpected key cannot be opened with the key that its owner saved.
 
 use std::{
     ffi::OsString,
@@ -21,7 +21,7 @@ use crate::{
 };
 use seqbac_header::SecretKey;
 
-/// What the command line and the environment say about the key. `cli/` fills it in.
+/// The sources that the command line and the environment configure.
 #[derive(Default)]
 pub struct Sources {
     /// `--secret-key`.
@@ -42,45 +42,41 @@ impl fmt::Debug for Sources {
     }
 }
 
-/// Where a key was found.
+/// The source of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// Given with `--secret-key` or `--secret-key-file`: for this one command.
+    /// `--secret-key` or `--secret-key-file`, for one command only.
     Flag,
-    /// Configured from outside: the variable's name.
+    /// A variable or provider; the name of the variable.
     Configured(String),
     /// The volume's own `.moorline/secret.key`.
     Volume,
 }
 
-/// A key and where it was found.
+/// A key and its source.
 #[derive(Debug)]
 pub struct FoundKey {
     /// The key.
     pub key: SecretKey,
-    /// Where it was.
+    /// The source.
     pub origin: Origin,
 }
 
 impl Sources {
-    /// The key given on the command line, if one was.
-    ///
-    /// # Errors
-    /// Where two were given, or what was given is no key.
+    /// The key from the command line, if any.
     pub fn from_flag(&self) -> Result<Option<SecretKey>> {
         match (&self.flag, &self.flag_file) {
-            (Some(_), Some(_)) => Err(Error::usage("--secret-key and --secret-key-file are both given: give one")),
+            (Some(_), Some(_)) => {
+                Err(Error::usage("--secret-key and --secret-key-file cannot be combined: pass one of them"))
+            }
             (Some(text), None) => Ok(Some(SecretKey::parse(text, "--secret-key")?)),
             (None, Some(path)) => read(path, "--secret-key-file").map(Some),
             (None, None) => Ok(None),
         }
     }
 
-    /// The instance's active key, wherever it is: a provider, the environment, the volume. `None` where no source
-    /// is configured and the volume has none.
-    ///
-    /// # Errors
-    /// Where a configured source fails.
+    /// The active key: from a provider, the environment or the volume. `None` if no source is configured and the volume has
+    /// no key.
     pub fn active(&self, volume: Option<&Volume>) -> Result<Option<FoundKey>> {
         if let Some((name, program, arguments)) = &self.provider {
             let key = provide(name, program, arguments)?;
@@ -100,10 +96,10 @@ impl Sources {
         }
     }
 
-    /// As [`Sources::active`], and the instance agrees that it is its key.
+    /// As [`Sources::active`], checked against the fingerprint that the instance records.
     ///
     /// # Errors
-    /// As [`Sources::active`]; and `WrongKey` where the volume's backups are sealed with another one.
+    /// `WrongKey` if the volume's backups are encrypted with another key and `accept_new` is false.
     pub fn agreed(&self, volume: &Volume, accept_new: bool) -> Result<Option<FoundKey>> {
         self.agreed_with(volume, Instance::load(volume)?.as_ref(), accept_new)
     }
@@ -114,25 +110,21 @@ impl Sources {
         match instance.and_then(|instance| instance.key_fingerprint) {
             Some(recorded) if recorded != fingerprint && !accept_new => Err(Error::new(
                 Code::WrongKey,
-                format!("the secret key's fingerprint is {fingerprint}, but this volume's backups are sealed with {recorded}"),
+                format!(
+                    "the secret key has fingerprint {fingerprint}, but this volume's backups are sealed with {recorded}"
+                ),
             )
-            .hint("configure the old key again; or, to seal new backups with this one, pass --accept-new-key once")),
+            .hint("configure the old key again, or pass --accept-new-key once to seal new backups with this key")),
             _ => Ok(Some(found)),
         }
     }
 
-    /// The agreed key; a volume that has none gets one. It is written down which one it is.
-    ///
-    /// # Errors
-    /// As [`Sources::agreed`], and where the volume cannot be written.
+    /// As [`Sources::agreed`], but creates a key if there is none, and records its fingerprint in the instance.
     pub fn ensure(&self, volume: &Volume, accept_new: bool) -> Result<FoundKey> {
         Ok(self.ensure_for(volume, Instance::load(volume)?, accept_new)?.0)
     }
 
-    /// The same for the instance that was just read, and the instance as it is then.
-    ///
-    /// # Errors
-    /// As [`Sources::ensure`].
+    /// As [`Sources::ensure`] for an instance that was just loaded. Returns the updated instance, too.
     pub fn ensure_for(
         &self,
         volume: &Volume,
@@ -145,7 +137,7 @@ impl Sources {
         };
         let fingerprint = Some(found.key.fingerprint());
         let mut instance = instance.map_or_else(|| Instance::ensure(volume), Ok)?;
-        // Written again where the key's file is newer than that: a start sees by the times that this key was checked.
+        // Saved again if the key file is newer, because the two times show a start that this key was checked.
         if instance.key_fingerprint != fingerprint || (found.origin == Origin::Volume && !was_checked(volume)) {
             instance.key_fingerprint = fingerprint;
             instance.save(volume)?;
@@ -154,14 +146,14 @@ impl Sources {
     }
 }
 
-/// Whether the volume's own key has not been touched since its fingerprint was written down.
+/// Whether the volume's key file is unchanged since its fingerprint was recorded.
 fn was_checked(volume: &Volume) -> bool {
     let changed = |path: &Path| fs::metadata(path).ok().map(|meta| (meta.ctime(), meta.ctime_nsec()));
     let written = fs::metadata(volume.own().join("instance.json")).ok().map(|meta| (meta.mtime(), meta.mtime_nsec()));
     changed(&volume.key_file()).is_some_and(|changed| written.is_some_and(|written| changed <= written))
 }
 
-/// What the volume's own key file holds.
+/// The content of the volume's key file.
 #[must_use]
 pub fn file_content(key: &SecretKey) -> Zeroizing<Vec<u8>> {
     let mut text = Zeroizing::new(key.to_text().as_bytes().to_vec());
@@ -173,7 +165,7 @@ fn of_volume(volume: &Volume) -> Result<Option<FoundKey>> {
     let path = volume.key_file();
     let Some(text) = read_if_there(&path)? else { return Ok(None) };
     if fs::metadata(&path).is_ok_and(|meta| meta.mode() & 0o077 != 0) {
-        log::warn!("{} can be read by others; make it 0600", path.display());
+        log::warn!("other users can read {0}; run: chmod 600 {0}", path.display());
     }
     let key = SecretKey::parse(&text, &path.display().to_string())?;
     Ok(Some(FoundKey { key, origin: Origin::Volume }))
@@ -183,14 +175,14 @@ fn create(volume: &Volume) -> Result<SecretKey> {
     let key = SecretKey::generate()?;
     let path = volume.key_file();
     if !durable::write_new(&path, &file_content(&key), 0o600)? {
-        // Somebody else was quicker; theirs it is.
-        return of_volume(volume)?
-            .map(|found| found.key)
-            .ok_or_else(|| Error::new(Code::TryAgain, format!("{} came and went", path.display())));
+        // Another process was faster, so its key is used.
+        return of_volume(volume)?.map(|found| found.key).ok_or_else(|| {
+            Error::new(Code::TryAgain, format!("{} was created and removed by another process", path.display()))
+        });
     }
     record(volume, &Event::new(Kind::SecretKeyNotBackedUp).with("KeyFingerprint", key.fingerprint().to_string()));
     log::warn!(
-        "a new secret key was made: {} (fingerprint {}). Without it no backup can be opened: keep a copy elsewhere (`moorline show-key` prints it)",
+        "created a secret key: {} (fingerprint {}); save it somewhere else (`moorline show-key` prints it), because backups cannot be opened without it",
         path.display(),
         key.fingerprint()
     );
@@ -231,8 +223,9 @@ fn provide(name: &str, program: &OsString, arguments: &str) -> Result<SecretKey>
         )
         .hint("it must print the key on its standard output and exit 0"));
     }
-    let text = std::str::from_utf8(&text)
-        .map_err(|_| Error::usage(format!("the secret key provider {shown} ({name}) printed what is not text")))?;
+    let text = std::str::from_utf8(&text).map_err(|_| {
+        Error::usage(format!("the secret key provider {shown} ({name}) printed output that is not UTF-8 text"))
+    })?;
     Ok(SecretKey::parse(text, &format!("the provider {shown} ({name})"))?)
 }
 
@@ -268,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_fails_is_never_passed_over() {
+    fn a_source_that_fails_is_never_ignored() {
         let (_dir, volume) = volume();
         Sources::default().ensure(&volume, false).expect("made");
         let provider =
@@ -281,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn another_key_than_the_recorded_one_needs_a_word() {
+    fn another_key_must_be_accepted_explicitly() {
         let (_dir, volume) = volume();
         Sources::default().ensure(&volume, false).expect("made");
         let variable = Sources { variable: Some(("V".into(), Zeroizing::new(KEY.into()))), ..Sources::default() };

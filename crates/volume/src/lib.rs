@@ -1,20 +1,39 @@
-//! The storage root: where things are on the volume, who holds it, and how a change to it is made durable.
+//! The volume: its layout, its locks, its records in `.moorline/`, and durable changes to it. Every program uses it. It
+//! opens no database and reads no backup beyond its plaintext header.
 //!
 //! ```text
 //! /data/
-//!   Init/        init scripts, and what became of them
+//!   Init/        init scripts, their marks and logs
 //!   Backups/     backups
-//!   .moorline/   all else that is ours (0700; 0710 where the server has a user of its own)
+//!   .moorline/   everything else that belongs to moorline (0700; 0710 if the server has its own user)
 //!     lock  backup.lock  restores.lock  apps.lock  instance.json  secret.key  init.json  quarantine.json
 //!     settings.json  metastore.db  restores/  spool/  bin/  events/
 //!   …            the server's own files
 //! ```
+//!
+//! - `lib.rs`: [`Volume`]: opening a storage root, its paths, creating its folders, the backup folder
+//! - `error.rs`: [`error::Error`]: kinds, exit codes, messages, hints
+//! - `presence.rs`: whether a path exists, with errors never read as "no"
+//! - `durable.rs`: atomic, fsynced writes, renames and removals
+//! - `folders.rs`: removing a folder tree that should be empty
+//! - `listing.rs`: the entries of a directory
+//! - `lock.rs`: the lock on the volume and its holder; the locks of backups, restores, apps and the console
+//! - `format.rs`: `format.json`: an older moorline does not write to a newer volume
+//! - `instance.rs`: `instance.json`: instance id, restore epoch, fingerprint of the key
+//! - `key.rs`: where the secret key comes from, creating it, checking it against the instance
+//! - `settings.rs`: `settings.json`: backup folder and retention as the console has set them
+//! - `backups.rs`: backup files and their headers
+//! - `restores.rs`: journals of restore sets, as far as a start reads them
+//! - `quarantine.rs`: `quarantine.json`, as far as a start reads it
+//! - `events.rs`: an event and its line of CLEF; `events/kind.rs`: all event types, their levels and texts;
+//!   `events/file.rs`: the files, their limits, reading them
 
 pub mod backups;
 pub mod durable;
 pub mod error;
 pub mod events;
 pub mod folders;
+pub mod format;
 pub mod instance;
 pub mod key;
 pub mod listing;
@@ -37,47 +56,44 @@ pub use self::{
 };
 use crate::error::{Code, Error, IoContext, Result};
 
-/// Names directly below the storage root that are never part of the server's state: ours, and the folder that
-/// ext4 puts into every volume.
+/// Names directly below the storage root that are never part of the server's state: moorline's own, and the folder that
+/// ext4 creates in every volume.
 pub const OWN_NAMES: [&str; 4] = [".moorline", "Init", "Backups", "lost+found"];
 
-/// The console's database: the only thing of ours that a backup holds as it is, and that steps of quarantine act on.
+/// The console's database, the only file of moorline that a backup contains and that steps of quarantine change.
 pub const METASTORE: &str = ".moorline/metastore.db";
 
 /// The mounted volume.
 #[derive(Debug, Clone)]
 pub struct Volume {
     root: PathBuf,
-    /// Where backups are kept, as the environment says.
+    /// The backup folder from the environment.
     location: Option<PathBuf>,
-    /// As the settings said when it was opened.
+    /// The settings at the time of opening.
     settings: Result<Settings>,
 }
 
 impl Volume {
-    /// The volume mounted at `root`, which must be a directory.
+    /// Opens the volume at `root`.
     ///
     /// # Errors
-    /// `NotFound` where there is no such directory; where it cannot be looked at.
+    /// `NotFound` if `root` is not a directory.
     pub fn open(root: &Path) -> Result<Self> {
         let missing = || {
             Error::new(Code::NotFound, format!("the storage root {} is not a directory", root.display()))
-                .hint("mount the volume there, or name another with --storage or MOORLINE_STORAGE")
+                .hint("mount the volume there, or name another folder with --storage or MOORLINE_STORAGE")
         };
         let root = presence::unless_absent(root.canonicalize()).on("look at", root)?.ok_or_else(missing)?;
         if !presence::is_dir(&root)? {
             return Err(missing());
         }
         let mut volume = Self { root, location: None, settings: Ok(Settings::default()) };
-        // That they make no sense is of no concern to whoever needs no backups.
+        // Damaged settings are an error only for commands that need the backup folder.
         volume.settings = Settings::load(&volume);
         Ok(volume)
     }
 
-    /// As [`Self::open`]; `None` where there is no such directory.
-    ///
-    /// # Errors
-    /// Where that cannot be told.
+    /// As [`Self::open`]; `None` if the directory does not exist.
     pub fn open_if_there(root: &Path) -> Result<Option<Self>> {
         match Self::open(root) {
             Err(error) if error.code() == Code::NotFound => Ok(None),
@@ -85,14 +101,14 @@ impl Volume {
         }
     }
 
-    /// The same, with its backups in this folder, whatever the settings say.
+    /// Sets the backup folder, which overrides the settings.
     ///
     /// # Errors
     /// `Usage` for a relative path.
     pub fn with_backups_in(self, location: Option<PathBuf>) -> Result<Self> {
         match &location {
             Some(path) if !path.is_absolute() => {
-                Err(Error::usage(format!("backups are to be kept in {}, which is no absolute path", path.display())))
+                Err(Error::usage(format!("the backup folder {} is not an absolute path", path.display())))
             }
             _ => Ok(Self { location, ..self }),
         }
@@ -110,8 +126,8 @@ impl Volume {
         self.root.join("Init")
     }
 
-    /// Where backups are kept: in the folder that the environment names, else the settings as they are now, else
-    /// `Backups/`. Where the settings never made sense it is a path that is no folder: nothing is kept anywhere else.
+    /// The backup folder: from the environment, else from the current settings, else `Backups/`. If the settings were never
+    /// valid, it is a path that is not a folder, so that no backup is stored in the wrong place.
     #[must_use]
     pub fn backups(&self) -> PathBuf {
         if let Some(location) = &self.location {
@@ -129,10 +145,10 @@ impl Volume {
         self.root.join("Backups")
     }
 
-    /// Refuses where the folder that was named for backups is not there: it may be a mount that is missing.
+    /// Fails if a configured backup folder does not exist, because it may be a missing mount.
     ///
     /// # Errors
-    /// `TryAgain` where there is none; where it cannot be looked at, and where the settings make no sense.
+    /// `TryAgain` if it does not exist.
     pub fn refuse_missing_backups(&self) -> Result<()> {
         let folder = self.backups();
         if self.location.is_none() {
@@ -141,62 +157,54 @@ impl Volume {
         if folder == self.own_backups() || presence::is_dir(&folder)? {
             return Ok(());
         }
-        Err(Error::new(
-            Code::TryAgain,
-            format!("backups are kept in {}, and that folder is not there", folder.display()),
-        )
-        .hint("mount it; or change BackupLocation in the console, or MOORLINE_BACKUP_LOCATION where that is set"))
+        Err(Error::new(Code::TryAgain, format!("the backup folder {} does not exist", folder.display()))
+            .hint("mount it, or change BackupLocation in the console (or MOORLINE_BACKUP_LOCATION, if that is set)"))
     }
 
-    /// `.moorline/`, which holds all else that is ours.
+    /// `.moorline/`.
     #[must_use]
     pub fn own(&self) -> PathBuf {
         self.root.join(".moorline")
     }
 
-    /// The restore sets.
+    /// The folder of restore sets.
     #[must_use]
     pub fn restores(&self) -> PathBuf {
         self.own().join("restores")
     }
 
-    /// The volume's own secret key.
+    /// The file of the volume's own secret key.
     #[must_use]
     pub fn key_file(&self) -> PathBuf {
         self.own().join("secret.key")
     }
 
-    /// What the init scripts did.
+    /// The file of the init scripts' ledger.
     #[must_use]
     pub fn ledger(&self) -> PathBuf {
         self.own().join("init.json")
     }
 
-    /// Where temporary files are made, without a name wherever the file system can.
+    /// The folder for temporary files, which have no name if the file system supports that.
     #[must_use]
     pub fn spool(&self) -> PathBuf {
         self.own().join("spool")
     }
 
-    /// Makes the folders that are ours.
-    ///
-    /// # Errors
-    /// Where nothing can be written on the volume, with what to do.
+    /// Creates moorline's folders.
     pub fn prepare(&self) -> Result<()> {
         let unwritable = |error: Error| error.context(format!("the volume {} cannot be used", self.root.display()));
-        self.make(&self.own(), 0o700).map_err(unwritable)?;
-        self.make(&self.restores(), 0o700).map_err(unwritable)?;
-        self.make(&self.spool(), 0o700).map_err(unwritable)?;
-        // Either may be a mount of its own that nothing can be made in; it exists then.
-        self.make(&self.init(), 0o755)?;
-        self.make(&self.own_backups(), 0o755)
+        self.create(&self.own(), 0o700).map_err(unwritable)?;
+        format::claim(self)?;
+        self.create(&self.restores(), 0o700).map_err(unwritable)?;
+        self.create(&self.spool(), 0o700).map_err(unwritable)?;
+        // Either may be a read-only mount, which exists already.
+        self.create(&self.init(), 0o755)?;
+        self.create(&self.own_backups(), 0o755)
     }
 
-    /// Lets the server's user pass `.moorline/`, to the links in it and to a copy of its script in the spool. It still
-    /// cannot see what is there, and every file that holds a secret is private besides.
-    ///
-    /// # Errors
-    /// Where owner or mode cannot be changed.
+    /// Lets the server's user traverse `.moorline/`, so that it can reach the links in `bin/` and copies of its scripts in the
+    /// spool. It still cannot list the folder, and every file with a secret has mode 0600.
     pub fn let_pass(&self, uid: u32, gid: u32) -> Result<()> {
         for folder in [self.own(), self.spool()] {
             let meta = fs::metadata(&folder).on("look at", &folder)?;
@@ -209,7 +217,7 @@ impl Volume {
         Ok(())
     }
 
-    /// Removes what crashes left in the spool. What is younger than a day may still be in use by a verb.
+    /// Removes files that crashes left in the spool. Files younger than a day may still be in use.
     pub fn clear_spool(&self) {
         let Ok(entries) = fs::read_dir(self.spool()) else { return };
         for entry in entries.flatten() {
@@ -222,21 +230,20 @@ impl Volume {
         }
     }
 
-    fn make(&self, path: &Path, mode: u32) -> Result<()> {
+    fn create(&self, path: &Path, mode: u32) -> Result<()> {
         if presence::is_dir(path)? {
             return Ok(());
         }
         match fs::DirBuilder::new().mode(mode).create(path) {
             Ok(()) => self.give_to_owner_of_root(path),
             Err(_) if presence::is_dir(path)? => Ok(()),
-            Err(cause) if presence::exists(path)? => Err(Error::io("create the folder", path, &cause).hint(
-                "a file, or a link that leads nowhere, has this name: move it away; mount a script as Init/NAME",
-            )),
+            Err(cause) if presence::exists(path)? => Err(Error::io("create the folder", path, &cause)
+                .hint("a file or a dangling link has this name: remove it, or mount a script as Init/NAME")),
             Err(cause) => Err(Error::io("create", path, &cause)),
         }
     }
 
-    /// A volume that belongs to the server's user stays usable by it when root was here first.
+    /// Gives a new folder the owner of the root folder, so that a server that is not root can use it.
     fn give_to_owner_of_root(&self, path: &Path) -> Result<()> {
         let root = fs::metadata(&self.root).on("look at", &self.root)?;
         if nix::unistd::geteuid().is_root() && root.uid() != 0 {

@@ -1,6 +1,5 @@
-//! The entries of a directory, read with one buffer.
-//!
-//! musl's `opendir` maps and unmaps a page for each directory, and PID 1 lists several in every start.
+//! The entries of a directory, without `opendir`, because musl's version maps and unmaps a page for each directory, and
+//! PID 1 lists several directories in every start.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -18,16 +17,13 @@ use crate::error::{Error, Result};
 /// An entry of a directory.
 #[derive(Debug)]
 pub struct Entry {
-    /// Its name.
+    /// The file name.
     pub name: OsString,
-    /// Its type, as the directory has it; some file systems do not say.
+    /// The type according to the directory; some file systems do not report it.
     pub file_type: FileType,
 }
 
 /// The entries of a directory in no order; `None` if it does not exist.
-///
-/// # Errors
-/// Where it is not a directory or cannot be read.
 pub fn entries(folder: &Path) -> Result<Option<Vec<Entry>>> {
     let failed = |errno: Errno| Error::io("list", folder, &errno.into());
     let opened = match open(folder, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {

@@ -1,13 +1,12 @@
-//! Who may change the volume: one open file description with an `flock` on it.
+//! Locks on the volume: an open file description with an `flock`.
 //!
-//! `run`, `init`, `restore` and `rollback` hold [`Lock`]. The description is inherited by scripts, by the children that
-//! restore and by the server, so it is free only when the last of them is gone. A process that was given it finds its
-//! number in `MOORLINE_LOCK_FD`. Locks die with the processes that hold them; the holder written into the file is for
-//! the person who reads the error.
+//! `run`, `init`, `restore` and `rollback` hold [`Lock`]. Scripts, the children that restore, and the server inherit the
+//! description, so the lock is free only after the last of them has ended. `MOORLINE_LOCK_FD` passes its number. The kernel
+//! releases a lock when its holders end. The holder's name in the file is only for error messages and probes.
 //!
-//! Backups exclude each other by [`BackupLock`], and nothing else. What restores replaced is brought back and deleted
-//! under [`RestoresLock`]: a backup deletes what is old, and does not hold the volume's lock. The memory of quarantine is
-//! changed under [`AppsLock`]: a release is asked for while a server holds the volume's.
+//! The other locks can be taken while a server holds [`Lock`]: [`BackupLock`] while a backup is taken, [`RestoresLock`]
+//! while replaced state is brought back or deleted, [`AppsLock`] while the quarantine record is changed, and [`ServeLock`]
+//! while a console runs.
 
 use std::{
     fs::{File, OpenOptions},
@@ -26,33 +25,33 @@ use serde::{Deserialize, Serialize};
 use super::{Volume, presence};
 use crate::error::{Code, Error, IoContext, Result};
 
-/// The variable that tells a child which descriptor is the lock.
+/// The variable that passes the number of the lock's descriptor to a child.
 pub const LOCK_FD: &str = "MOORLINE_LOCK_FD";
 
-/// How long the memory of quarantine is waited for.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest wait for [`AppsLock`].
+const APPS_LOCK_WAIT: Duration = Duration::from_secs(10);
 
-/// As long as every holder is, with blanks behind it: what was there before is covered.
+/// The size of a holder in the file, padded with blanks so that it overwrites the previous holder completely.
 pub const HOLDER_SIZE: usize = 256;
 
-/// Who held the lock when it was taken, as it wrote itself down.
+/// The holder of a lock, as it recorded itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Holder {
-    /// Its process id, in its own PID namespace.
+    /// The process id in its own PID namespace.
     pub pid: u32,
-    /// The container's host name.
+    /// The host name of its container.
     pub host: String,
-    /// What it was doing: a verb.
+    /// The command that it carries out.
     pub verb: String,
-    /// Since when.
+    /// The time at which it took the lock.
     pub since: jiff::Timestamp,
-    /// When it started the server, if it has.
+    /// The time at which it started the server, if it has.
     #[serde(default)]
     pub server: Option<jiff::Timestamp>,
 }
 
 impl Holder {
-    /// The error of somebody who needs the lock now.
+    /// The error for a process that needs the lock now.
     #[must_use]
     pub fn refusal(&self, volume: &Volume) -> Error {
         Error::new(
@@ -70,19 +69,16 @@ impl Holder {
     }
 }
 
-/// The right to change the volume, until it is dropped.
+/// The lock on the volume, which gives the right to change it.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
 }
 
 impl Lock {
-    /// Takes the lock, or says who has it.
+    /// Takes the lock, or returns its holder.
     ///
     /// `inherited` is the descriptor that `MOORLINE_LOCK_FD` names, if it is this volume's lock file.
-    ///
-    /// # Errors
-    /// Where the lock file cannot be opened, or the file system has no locks.
     pub fn try_take(
         volume: &Volume,
         verb: &str,
@@ -104,15 +100,15 @@ impl Lock {
         Ok(Ok(Self { file }))
     }
 
-    /// Takes the lock now, or fails naming who has it.
+    /// Takes the lock, or fails with the holder's name.
     ///
     /// # Errors
-    /// `TryAgain` while somebody holds it.
+    /// `TryAgain` while another process holds it.
     pub fn take(volume: &Volume, verb: &str, inherited: Option<OwnedFd>) -> Result<Self> {
         Self::try_take(volume, verb, inherited)?.map_err(|holder| holder.refusal(volume))
     }
 
-    /// Notes that the holder is about to start the server.
+    /// Records that the holder is about to start the server.
     pub fn server_starts(&self) {
         let mut text = String::new();
         let read = (&self.file).rewind().and_then(|()| (&self.file).take(HOLDER_SIZE as u64).read_to_string(&mut text));
@@ -128,17 +124,14 @@ impl Lock {
     }
 }
 
-/// Who holds the volume's lock now, without taking it.
-///
-/// # Errors
-/// Where the lock file is there and cannot be opened.
+/// The current holder of the volume's lock, without taking the lock.
 pub fn holder(volume: &Volume) -> Result<Option<Holder>> {
     let path = volume.own().join("lock");
     if !presence::exists(&path)? {
         return Ok(None);
     }
     let mut file = File::open(&path).on("open", &path)?;
-    // Shared, and dropped at once: it can be had exactly when nobody has the exclusive one.
+    // A shared lock, dropped at once, can be taken only if no process holds the exclusive one.
     Ok(if try_flock(&file, FlockOperation::NonBlockingLockShared, &path)? {
         None
     } else {
@@ -146,39 +139,39 @@ pub fn holder(volume: &Volume) -> Result<Option<Holder>> {
     })
 }
 
-/// Held while a backup is being made.
+/// Held while a backup is taken.
 #[derive(Debug)]
 pub struct BackupLock {
     _file: File,
 }
 
 impl BackupLock {
-    /// Takes it, or fails.
+    /// Takes the lock, or fails.
     ///
     /// # Errors
-    /// `TryAgain` while another backup is being made.
+    /// `TryAgain` while another backup is being taken.
     pub fn take(volume: &Volume) -> Result<Self> {
         let path = volume.own().join("backup.lock");
         let file = open(&path)?;
         if flock(&file, &path)? {
             return Ok(Self { _file: file });
         }
-        Err(Error::new(Code::TryAgain, format!("another backup of {} is being made", volume.root().display()))
+        Err(Error::new(Code::TryAgain, format!("another backup of {} is being taken", volume.root().display()))
             .hint("wait for it to finish"))
     }
 }
 
-/// Held by the volume's console: there is one of it.
+/// Held by the volume's console, so that only one runs.
 #[derive(Debug)]
 pub struct ServeLock {
     _file: File,
 }
 
 impl ServeLock {
-    /// Takes it now, or fails naming who has it.
+    /// Takes the lock, or fails with the holder's name.
     ///
     /// # Errors
-    /// `TryAgain` while another console has it.
+    /// `TryAgain` while another console runs.
     pub fn take(volume: &Volume) -> Result<Self> {
         let path = volume.own().join("serve.lock");
         let mut file = open(&path)?;
@@ -187,7 +180,7 @@ impl ServeLock {
             return Err(Error::new(
                 Code::TryAgain,
                 format!(
-                    "the console of {} is `{}` already (process {} on host {}, since {:.0})",
+                    "a console of {} runs already: `{}` (process {} on host {}, since {:.0})",
                     volume.root().display(),
                     holder.verb,
                     holder.pid,
@@ -195,7 +188,7 @@ impl ServeLock {
                     holder.since
                 ),
             )
-            .hint("one console a volume is enough: use that one, or stop it first"));
+            .hint("use that console, or stop it first"));
         }
         let since = jiff::Timestamp::now();
         let verb = "serve".to_owned();
@@ -204,43 +197,43 @@ impl ServeLock {
     }
 }
 
-/// Held while what a restore replaced is brought back or deleted.
+/// Held while replaced state is brought back or deleted.
 #[derive(Debug)]
 pub struct RestoresLock {
     _file: File,
 }
 
 impl RestoresLock {
-    /// Takes it, or fails.
+    /// Takes the lock, or fails.
     ///
     /// # Errors
-    /// `TryAgain` while somebody else has it.
+    /// `TryAgain` while another process holds it.
     pub fn take(volume: &Volume) -> Result<Self> {
         let path = volume.own().join("restores.lock");
         let file = open(&path)?;
         if flock(&file, &path)? {
             return Ok(Self { _file: file });
         }
-        Err(Error::new(Code::TryAgain, "what a restore replaced is being brought back or deleted")
-            .hint("wait for that to finish"))
+        Err(Error::new(Code::TryAgain, "replaced state is being brought back or deleted by another process")
+            .hint("wait for it to finish"))
     }
 }
 
-/// Held while the memory of quarantine is being changed.
+/// Held while the quarantine record is changed.
 #[derive(Debug)]
 pub struct AppsLock {
     _file: File,
 }
 
 impl AppsLock {
-    /// Takes it as soon as it is free: whoever only asks for a release has it for a moment.
+    /// Waits for the lock, because most holders need it only for a moment.
     ///
     /// # Errors
-    /// `TryAgain` where it does not become free in time.
+    /// `TryAgain` if it does not become free in 10 s.
     pub fn take(volume: &Volume) -> Result<Self> {
         let path = volume.own().join("apps.lock");
         let file = open(&path)?;
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + APPS_LOCK_WAIT;
         while !flock(&file, &path)? {
             if Instant::now() >= deadline {
                 return Err(Error::new(
@@ -259,8 +252,8 @@ fn open(path: &PathBuf) -> Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o644).open(path).on("open", path)
 }
 
-/// For people and probes: that it cannot be written must not keep a server down. It covers what was there: a file that is
-/// emptied first is flushed to the disk by ext4 when it is closed, a millisecond of every start.
+/// Records the holder. Errors are ignored, because a missing holder must not stop a server. The file is overwritten, not
+/// truncated, because ext4 flushes a truncated file when it is closed, which costs a millisecond in every start.
 fn write_holder(file: &File, holder: &Holder) {
     let mut text = serde_json::to_vec(holder).unwrap_or_default();
     text.resize(text.len().max(HOLDER_SIZE), b' ');
@@ -272,9 +265,6 @@ fn flock(file: &File, path: &Path) -> Result<bool> {
 }
 
 /// Tries a non-blocking `flock`; `false` while another open file description holds the lock.
-///
-/// # Errors
-/// Every errno but EWOULDBLOCK: the file system has no locks, or fails.
 pub fn try_flock(file: impl AsFd, operation: FlockOperation, path: &Path) -> Result<bool> {
     match rustix::fs::flock(file, operation) {
         Ok(()) => Ok(true),
@@ -296,7 +286,7 @@ fn read_holder(file: &mut File) -> Holder {
     })
 }
 
-/// What this host, or container, is called.
+/// The name of this host or container.
 #[must_use]
 pub fn host() -> String {
     nix::unistd::gethostname().map_or_else(|_| "unknown".to_owned(), |name| name.to_string_lossy().into_owned())
@@ -307,7 +297,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_second_one_is_told_who_has_it() {
+    fn the_error_names_the_holder() {
         let dir = tempfile::tempdir().expect("a folder");
         let volume = Volume::open(dir.path()).expect("opens");
         volume.prepare().expect("writable");

@@ -1,8 +1,8 @@
-//! What is at a path: the only place that turns a failed look into "nothing is there".
+//! Whether a path exists. Only this file turns an error into "does not exist".
 //!
-//! Only ENOENT and ENOTDIR say that nothing is there. Any other error (EIO, ENOMEM, ESTALE, EACCES …) says nothing about
-//! the path, and whoever takes it for a no overwrites or deletes what was there all along. `Path::exists` and its like do
-//! just that, so clippy.toml forbids them.
+//! Only ENOENT and ENOTDIR mean that a path does not exist. Any other error (EIO, ENOMEM, ESTALE, EACCES …) says nothing
+//! about it, and code that treats it as "no" may overwrite or delete existing data. `Path::exists` and similar functions
+//! do that, so clippy.toml forbids them.
 
 use std::{
     fs::{self, Metadata},
@@ -12,50 +12,32 @@ use std::{
 
 use crate::error::{IoContext, Result};
 
-/// The entry at `path` itself: of a symbolic link, the link.
-///
-/// # Errors
-/// Where it cannot be told whether there is one.
+/// The entry at `path`, without following a symbolic link.
 pub fn entry(path: &Path) -> Result<Option<Metadata>> {
     unless_absent(fs::symlink_metadata(path)).on("look at", path)
 }
 
-/// What `path` leads to, through symbolic links; `None` for a link to nothing, too.
-///
-/// # Errors
-/// Where it cannot be told whether there is anything.
+/// The target of `path`, following symbolic links; `None` for a dangling link, too.
 pub fn target(path: &Path) -> Result<Option<Metadata>> {
     unless_absent(fs::metadata(path)).on("look at", path)
 }
 
-/// Whether there is an entry at `path`, even if it is a link to nothing.
-///
-/// # Errors
-/// As [`entry`].
+/// Whether an entry exists at `path`, even a dangling link.
 pub fn exists(path: &Path) -> Result<bool> {
     Ok(entry(path)?.is_some())
 }
 
-/// Whether `path` leads to a directory.
-///
-/// # Errors
-/// As [`target`].
+/// Whether `path` is a directory or a link to one.
 pub fn is_dir(path: &Path) -> Result<bool> {
     Ok(target(path)?.is_some_and(|meta| meta.is_dir()))
 }
 
-/// Whether `path` leads to a regular file.
-///
-/// # Errors
-/// As [`target`].
+/// Whether `path` is a regular file or a link to one.
 pub fn is_file(path: &Path) -> Result<bool> {
     Ok(target(path)?.is_some_and(|meta| meta.is_file()))
 }
 
-/// `None` in place of an error that says that nothing is there.
-///
-/// # Errors
-/// Every other error.
+/// Turns an error that means "does not exist" into `None`.
 pub fn unless_absent<T>(looked: io::Result<T>) -> io::Result<Option<T>> {
     match looked {
         Ok(found) => Ok(Some(found)),
@@ -64,7 +46,7 @@ pub fn unless_absent<T>(looked: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
-/// Whether an error says that nothing is there.
+/// Whether an error means that the path does not exist.
 #[must_use]
 pub fn is_absent(cause: &io::Error) -> bool {
     matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
@@ -75,23 +57,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_two_errors_mean_no() {
-        let told = |errno| unless_absent::<()>(Err(io::Error::from_raw_os_error(errno)));
+    fn only_two_errors_mean_absent() {
+        let result = |errno| unless_absent::<()>(Err(io::Error::from_raw_os_error(errno)));
         for errno in [nix::libc::ENOENT, nix::libc::ENOTDIR] {
-            assert!(matches!(told(errno), Ok(None)));
+            assert!(matches!(result(errno), Ok(None)));
         }
         for errno in [nix::libc::EIO, nix::libc::ENOMEM, nix::libc::ESTALE, nix::libc::EACCES, nix::libc::ELOOP] {
-            told(errno).expect_err("says nothing about the path");
+            result(errno).expect_err("says nothing about the path");
         }
     }
 
     #[test]
-    fn a_link_to_nothing_is_an_entry_without_a_target() {
+    fn a_dangling_link_is_an_entry_without_a_target() {
         let folder = tempfile::tempdir().expect("a folder");
         let link = folder.path().join("link");
         std::os::unix::fs::symlink("nothing", &link).expect("a link");
         assert!(exists(&link).expect("looks"));
         assert!(target(&link).expect("looks").is_none());
-        assert!(!exists(&link.join("below")).expect("looks"), "below what is no directory");
+        assert!(!exists(&link.join("below")).expect("looks"), "below a path that is not a directory");
     }
 }

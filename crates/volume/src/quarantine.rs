@@ -1,5 +1,5 @@
-//! What a start needs to know of `.moorline/quarantine.json`: whether the engine has work to do, and what the server is
-//! given while its apps are off.
+//! The part of `.moorline/quarantine.json` that a start reads: whether the engine has work to do, and which variables and
+//! arguments the server gets while its apps are off.
 //!
 //! The engine owns the file (`engine::quarantine::QuarantineRecord`). This file reads the few members that every start
 //! needs, so that a copy in quarantine starts without another program.
@@ -19,7 +19,7 @@ pub const FILE_NAME: &str = "quarantine.json";
 /// The format that this version writes, and the only one that it reads.
 pub const FORMAT: u32 = 1;
 
-/// What a start reads of the quarantine record.
+/// The part of the quarantine record that a start reads.
 #[derive(Debug, Deserialize)]
 pub struct QuarantineStatus {
     #[serde(default)]
@@ -50,7 +50,7 @@ struct Step {
     action: Action,
 }
 
-/// The two actions that the server is given; the other kinds act on the volume only.
+/// The two actions that change the server's start; the others change files on the volume.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Action {
@@ -59,10 +59,7 @@ struct Action {
 }
 
 impl QuarantineStatus {
-    /// The volume's; `None` if it is not in quarantine.
-    ///
-    /// # Errors
-    /// Where the record cannot be read or understood: it is never read as "no quarantine".
+    /// Loads the volume's status; `None` if it is not in quarantine. A damaged record is an error and never "no quarantine".
     pub fn load(volume: &Volume) -> Result<Option<Self>> {
         let path = volume.own().join(FILE_NAME);
         let bytes = match fs::read(&path) {
@@ -86,13 +83,13 @@ impl QuarantineStatus {
         in_words(&steps)
     }
 
-    /// Variables that the server is given; a later step wins.
+    /// The variables that the server gets; a later step overrides an earlier one.
     #[must_use]
     pub fn environment(&self) -> BTreeMap<String, String> {
         self.in_force().flat_map(|action| action.env.clone()).collect()
     }
 
-    /// Arguments that the server is given after its own.
+    /// The arguments that are appended to the server's own.
     #[must_use]
     pub fn arguments(&self) -> Vec<String> {
         self.in_force().flat_map(|action| action.args.clone()).collect()
@@ -103,10 +100,10 @@ impl QuarantineStatus {
     }
 }
 
-/// Refuses a record of another format.
+/// Fails if the record has another format.
 ///
 /// # Errors
-/// `AppsUnknown` where the record is damaged or newer than this program.
+/// `AppsUnknown` if the record is damaged or newer than this program.
 pub fn check_format(bytes: &[u8], path: &std::path::Path) -> Result<()> {
     #[derive(Deserialize)]
     struct Version {
@@ -129,8 +126,8 @@ pub fn damaged(path: &std::path::Path, cause: &serde_json::Error) -> Error {
     )
 }
 
-/// `3 apps off (push notifications 2, rules 1)`, of steps and how many of their apps are off. Steps of one name count
-/// together, and steps without apps are left out.
+/// `3 apps off (push notifications 2, rules 1)`, from names of steps and their numbers of apps. Steps with the same name
+/// are added up, and steps without apps are omitted.
 #[must_use]
 pub fn in_words(steps: &[(&str, usize)]) -> String {
     let count: usize = steps.iter().map(|(_, count)| count).sum();

@@ -1,4 +1,4 @@
-//! What a start needs to know of restore sets: whether one is unfinished, and which commands of a script are done.
+//! The part of the restore sets that a start reads: whether one is unfinished, and which commands of a script are done.
 //!
 //! The engine writes the journals and acts on them. This file reads only the members that decide whether the engine is
 //! needed, so that a start with nothing to recover starts no other program.
@@ -10,22 +10,23 @@ use seqbac_header::{Id, RelPath};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Volume, listing, presence,
+    Volume,
     error::{Code, Error, IoContext, Result},
+    listing, presence,
 };
 
-/// The file in a restore set that says what is to be moved, and how far it got.
+/// The journal of a restore set: its moves and its progress.
 pub const JOURNAL: &str = "journal.json";
 
-/// How far a restore is. A set without a journal is still being staged, and holds nothing that is needed.
+/// The progress of a restore. A set without a journal was only being staged, so it can be deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JournalState {
-    /// The moves are being made; a start after a crash goes on with them.
+    /// The moves are in progress; a start after a crash continues them.
     Commit,
-    /// All moves are made.
+    /// All moves are complete.
     Done,
-    /// A move failed; the moves are being reversed, and a start after a crash goes on with that.
+    /// A move failed, so the moves are being reversed; a start after a crash continues that.
     Undoing,
     /// All moves are reversed.
     Undone,
@@ -39,22 +40,22 @@ impl JournalState {
     }
 }
 
-/// The command of an init script that asked for a restore. It goes into the journal with the effect, so that a start
-/// after a crash knows that the command is done.
+/// The command of an init script that requested a restore. The journal contains it, so that a start after a crash knows
+/// that the command is done.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 pub struct ScriptStep {
     /// The script's name in `Init/`.
     pub script: RelPath,
     /// BLAKE3 of its original text, in hexadecimal.
     pub hash: String,
-    /// Which run of it: a script that is renamed back runs again.
+    /// The id of its run, because a script that is renamed back runs again.
     pub run: Id,
-    /// Which of its commands, from 0.
+    /// The ordinal of the command, from 0.
     pub command: usize,
 }
 
 impl ScriptStep {
-    /// The variable in which a command of an init script finds it, as JSON.
+    /// The variable that passes it to a command of an init script, as JSON.
     pub const VARIABLE: &str = "MOORLINE_SCRIPT";
 }
 
@@ -67,25 +68,16 @@ struct JournalHead {
 }
 
 /// Whether a restore was interrupted, or left a stage that was never committed.
-///
-/// # Errors
-/// Where the folder or a journal cannot be read.
 pub fn need_recovery(volume: &Volume) -> Result<bool> {
     Ok(heads(volume)?.iter().any(|head| head.as_ref().is_none_or(|head| head.state.is_unfinished())))
 }
 
-/// Whether a restore was interrupted after its commit and waits for the next start.
-///
-/// # Errors
-/// Where the folder or a journal cannot be read.
+/// Whether a restore was interrupted after its commit, so that the next start finishes it.
 pub fn unfinished(volume: &Volume) -> Result<bool> {
     Ok(heads(volume)?.iter().flatten().any(|head| head.state.is_unfinished()))
 }
 
-/// Ordinals of the commands of this run of an init script whose restore is done.
-///
-/// # Errors
-/// Where the folder or a journal cannot be read.
+/// The ordinals of the commands of this script run whose restore is done.
 pub fn completed_steps(volume: &Volume, run: Id) -> Result<Vec<usize>> {
     let done = heads(volume)?.into_iter().flatten().filter(|head| head.state == JournalState::Done);
     Ok(done.filter_map(|head| head.script).filter(|step| step.run == run).map(|step| step.command).collect())
@@ -95,10 +87,7 @@ fn heads(volume: &Volume) -> Result<Vec<Option<JournalHead>>> {
     folders(volume)?.iter().map(|folder| read(folder)).collect()
 }
 
-/// The folder of every restore set.
-///
-/// # Errors
-/// Where `.moorline/restores/` cannot be read. If it does not exist, there are none.
+/// The folders of all restore sets.
 pub fn folders(volume: &Volume) -> Result<Vec<PathBuf>> {
     let folder = volume.restores();
     let mut folders = Vec::new();
@@ -128,5 +117,5 @@ fn read(folder: &std::path::Path) -> Result<Option<JournalHead>> {
 #[must_use]
 pub fn damaged(path: &std::path::Path, cause: &serde_json::Error) -> Error {
     Error::new(Code::Unexpected, format!("{} is damaged: {cause}", path.display()))
-        .hint("no server starts, because the state of this restore is unknown; keep the folder and report this")
+        .hint("the server does not start, because the state of this restore is unknown; keep the folder and report this as a bug")
 }

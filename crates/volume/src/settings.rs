@@ -1,7 +1,8 @@
-//! Settings that every verb needs, found without the console's database: `.moorline/settings.json`.
+//! The console's settings that all commands need: `.moorline/settings.json`.
 //!
-//! The database has the truth, where there is one; this is its mirror, written whenever they change. A restore never
-//! brings it along: where backups are kept is the business of the volume, not of what is restored onto it.
+//! The console's database is authoritative, and this file is a copy that is written whenever a setting changes, so that no
+//! other process needs the database. A restore does not change it, because the backup folder belongs to the volume and not
+//! to the restored state.
 
 use std::{fs, path::PathBuf};
 
@@ -10,20 +11,20 @@ use serde::{Deserialize, Serialize};
 use super::{Volume, durable, presence};
 use crate::error::{Code, Error, IoContext, Result};
 
-/// What it is called in `.moorline/`.
+/// The file name in `.moorline/`.
 pub const FILE_NAME: &str = "settings.json";
 
-/// The settings. What a newer version writes beside them is kept.
+/// The settings. Members that a newer version has written are kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Settings {
-    /// The folder that backups are kept in, absolute; `Backups/` on the volume where it is not said.
+    /// The backup folder, an absolute path; `Backups/` on the volume if it is not set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup_location: Option<PathBuf>,
-    /// How many scheduled backups are kept.
+    /// The number of scheduled backups to keep.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backups_to_keep: Option<usize>,
-    /// When the daily backup is made, as `03:00`.
+    /// The time of the daily backup, such as `03:00`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup_utc_time_of_day: Option<String>,
     #[serde(flatten)]
@@ -31,11 +32,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The volume's; the defaults where it has none.
-    ///
-    /// # Errors
-    /// Where they are there, but cannot be read or make no sense: that they say another folder for backups is never
-    /// passed over.
+    /// Loads the volume's settings; the defaults if the file does not exist. Damaged settings are an error, because they may
+    /// name another backup folder.
     pub fn load(volume: &Volume) -> Result<Self> {
         match read(volume)? {
             None => Ok(Self::default()),
@@ -43,10 +41,7 @@ impl Settings {
         }
     }
 
-    /// The same; `None` where they make no sense.
-    ///
-    /// # Errors
-    /// Where they cannot be read: nothing is known of them then.
+    /// As [`Settings::load`], but `None` if the settings are damaged.
     pub fn sensible(volume: &Volume) -> Result<Option<Self>> {
         match read(volume)? {
             None => Ok(Some(Self::default())),
@@ -56,32 +51,26 @@ impl Settings {
 
     fn parse(volume: &Volume, text: &[u8]) -> Result<Self> {
         let path = volume.own().join(FILE_NAME);
-        let hint = "move it aside: the console writes it again when it starts";
+        let hint = "remove it: the console writes it again when it starts";
         let damaged = |why: String| Error::new(Code::Unexpected, format!("{} {why}", path.display())).hint(hint);
         let settings: Self = serde_json::from_slice(text).map_err(|cause| damaged(format!("is damaged: {cause}")))?;
         match &settings.backup_location {
             Some(location) if !location.is_absolute() => {
-                Err(damaged(format!("names {} for backups, which is no absolute path", location.display())))
+                Err(damaged(format!("names the backup folder {}, which is not an absolute path", location.display())))
             }
             _ => Ok(settings),
         }
     }
 
-    /// Writes them, durably.
-    ///
-    /// # Errors
-    /// Where they cannot be written.
+    /// Writes the file, durably.
     pub fn save(&self, volume: &Volume) -> Result<()> {
         durable::write(&volume.own().join(FILE_NAME), &self.to_bytes()?, 0o600)
     }
 
-    /// As they are in the file.
-    ///
-    /// # Errors
-    /// `Usage` for a path that is no text.
+    /// The content of the file. Fails for a path that is not UTF-8.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let mut text = serde_json::to_vec_pretty(self)
-            .map_err(|cause| Error::usage(format!("the settings cannot be written down: {cause}")))?;
+            .map_err(|cause| Error::usage(format!("cannot serialise the settings: {cause}")))?;
         text.push(b'\n');
         Ok(text)
     }
@@ -97,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_newer_version_wrote_is_kept() {
+    fn members_of_a_newer_version_are_kept() {
         let folder = tempfile::tempdir().expect("a folder");
         let volume = Volume::open(folder.path()).expect("opens");
         volume.prepare().expect("writable");

@@ -51,12 +51,12 @@ fn a_folder_that_is_missing_is_said_and_no_other_is_taken() {
     for location in ["/nonexistent/mount", "/nonexistent/Backups"] {
         mirror(&data, location);
         for verb in [&["backup"][..], &["list"], &["verify"], &["status"], &["backup", "--if-older", "1h"]] {
-            data.moorline(verb).fails(75, &[location, "is not there"]);
+            data.moorline(verb).fails(75, &[location, "does not exist"]);
         }
         assert_eq!(names(&data.path("Backups")), [""; 0]);
     }
     mirror(&data, "relative");
-    data.moorline(&["backup"]).fails(1, &["no absolute path", "settings.json"]);
+    data.moorline(&["backup"]).fails(1, &["not an absolute path", "settings.json"]);
     data.moorline(&["show-key", "--generate"]);
     fs::remove_file(data.path(".moorline/settings.json")).expect("removed");
     data.backup();

@@ -196,7 +196,7 @@ fn where_the_console_is_the_server_its_apps_are_known() {
     assert_eq!((on(&data), location(&data)), (vec!["appinstance-1".to_owned()], vec!["NULL".to_owned()]));
     // Every verb follows what the console says.
     data.moorline(&["apps", "release", "--all"]).succeeds();
-    data.moorline(&["backup"]).fails(75, &["/mnt/originals", "is not there"]);
+    data.moorline(&["backup"]).fails(75, &["/mnt/originals", "does not exist"]);
 }
 
 #[test]

@@ -30,7 +30,7 @@ fn that_it_fails_is_a_warning() {
     let read_only = format!("mount --bind {0} {0}; mount -o remount,bind,ro {0}", quoted(volume.path("Backups")));
     let end = volume.run(["/bin/echo", "server"]).env("MOORLINE_NO_BOOT_BACKUP", "0").before(&read_only).wait();
     assert_eq!((end.code, end.out.as_str()), (0, "server\n"), "{end}");
-    assert!(end.err.contains("warning: no backup was made before the server starts"), "{end}");
+    assert!(end.err.contains("warning: the boot backup failed"), "{end}");
 }
 
 #[test]

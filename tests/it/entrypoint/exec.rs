@@ -14,7 +14,7 @@ fn each_reason_has_its_code_and_its_words() {
         path.display().to_string()
     };
     let cases = [
-        ("no-such-program".to_owned(), 127, "no program no-such-program is on the PATH"),
+        ("no-such-program".to_owned(), 127, "program no-such-program not found on PATH"),
         ("/no/such/program".to_owned(), 127, "/no/such/program does not exist"),
         (program("interpreter", "#!/no/such/sh\n", 0o755), 127, "the interpreter /no/such/sh of"),
         (program("crlf", "#!/bin/sh\r\necho\r\n", 0o755), 127, "Windows line ends (CRLF)"),
@@ -28,7 +28,7 @@ fn each_reason_has_its_code_and_its_words() {
         for start in [volume.run([&path]), volume.run([&path]).env("MOORLINE_SUPERVISE", "1")] {
             let end = start.wait();
             assert_eq!(end.code, code, "{path}: {end}");
-            assert!(end.err.contains("the server cannot be started: ") && end.err.contains(reason), "{path}: {end}");
+            assert!(end.err.contains("cannot start the server: ") && end.err.contains(reason), "{path}: {end}");
         }
     }
 }

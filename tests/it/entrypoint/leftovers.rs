@@ -87,5 +87,5 @@ fn the_proc_of_another_namespace_is_not_believed() {
     let err = String::from_utf8_lossy(&end.stderr);
     assert!(end.status.success(), "{err}");
     assert_eq!(String::from_utf8_lossy(&end.stdout), "server\n");
-    assert!(err.contains("without a name"), "{err}");
+    assert!(err.contains("of unknown name"), "{err}");
 }

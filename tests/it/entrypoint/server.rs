@@ -167,7 +167,7 @@ fn a_key_is_made_before_the_server_starts_and_a_provider_is_asked() {
     let volume = TestVolume::in_use();
     let end = volume.run_sh("test -s \"$MOORLINE_STORAGE/.moorline/secret.key\"").wait();
     assert_eq!(end.code, 0, "{end}");
-    assert!(end.err.contains("secret.key") && end.err.contains("keep a copy elsewhere"), "{end}");
+    assert!(end.err.contains("secret.key") && end.err.contains("save it somewhere else"), "{end}");
 
     let volume = TestVolume::in_use();
     let end = volume.run(["/bin/echo", "server"]).env("MOORLINE_SECRETKEY_PROVIDER", "/bin/false").wait();

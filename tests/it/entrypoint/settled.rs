@@ -251,7 +251,7 @@ fn a_stop_while_it_looks_keeps_the_server_from_being_started() {
         kill(pid_1, Signal::SIGTERM).expect("is there");
         let end = child.wait_with_output().expect("ends");
         let said = String::from_utf8_lossy(&end.stderr);
-        assert!(said.contains("stopped by SIGTERM before the server was started"), "{flags:?}: {said}");
+        assert!(said.contains("stopped by SIGTERM before the server started"), "{flags:?}: {said}");
         assert!(!volume.has("started"), "{flags:?}: {said}");
     }
 }

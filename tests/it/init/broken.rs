@@ -92,7 +92,7 @@ fn an_entry_that_is_not_a_file_fails_once_and_stays_where_it_is() {
             make(&path);
             let end = volume.run(SERVER).wait();
             assert_eq!((end.code, end.out.as_str()), (14, ""), "{folder}/{name}: {end}");
-            assert!(end.err.contains(reason) && end.err.contains("the next start goes on without it"), "{name}: {end}");
+            assert!(end.err.contains(reason) && end.err.contains("the next start skips it"), "{name}: {end}");
             assert!(path.symlink_metadata().is_ok(), "{folder}/{name} is still there: {end}");
             assert!(volume.read(format!("Init/{name}.log")).contains(reason), "{folder}/{name}: {end}");
             let status = volume.moorline(["status"]).wait();
@@ -202,7 +202,7 @@ fn a_file_in_place_of_the_folder_of_scripts_is_named_with_a_hint() {
     fs::write(volume.beside("a-file"), "true").expect("writes");
     let end = volume.run(SERVER).env("MOORLINE_SEQINIT", volume.beside("a-file")).wait();
     assert_eq!((end.code, end.out.as_str()), (14, ""), "{end}");
-    assert!(end.err.contains("is a file, and should be a folder") && end.err.contains("a-file/NAME"), "{end}");
+    assert!(end.err.contains("is a file, but must be a folder") && end.err.contains("a-file/NAME"), "{end}");
     let volume = TestVolume::in_use();
     fs::remove_dir_all(volume.path("Init")).expect("is there");
     symlink("/no/such", volume.path("Init")).expect("a link");

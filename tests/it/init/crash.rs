@@ -21,7 +21,7 @@ fn a_program_that_a_crash_cut_off_is_reported_counted_and_run_again() {
     volume.write("go", "");
     let end = volume.run(["/bin/true"]).wait();
     assert_eq!((end.code, volume.scripts()), (0, vec!["x.done".to_owned()]), "{end}");
-    assert!(end.err.contains("x was cut off by a crash (attempt 2)"), "{end}");
+    assert!(end.err.contains("a crash interrupted init script x (attempt 2)"), "{end}");
     assert!(end.err.contains("attempt 3)"), "{end}");
 }
 
@@ -36,7 +36,7 @@ fn a_program_that_is_cut_off_three_times_does_not_keep_the_server_down() {
     }
     let end = volume.run(["/bin/echo", "server"]).wait();
     assert_eq!((end.code, end.out.as_str(), volume.scripts()), (0, "server\n", vec!["x.failed".to_owned()]), "{end}");
-    assert!(end.err.contains("set aside: it was cut off 3 times"), "{end}");
+    assert!(end.err.contains("as failed: crashes interrupted it 3 times"), "{end}");
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn a_built_in_script_goes_on_where_it_was_cut_off() {
     volume.write(".moorline/init.json", &cut_off);
     let end = volume.run(["/bin/true"]).wait();
     assert_eq!((end.code, volume.scripts()), (0, vec!["x.done".to_owned()]), "{end}\n{cut_off}");
-    assert!(end.err.contains("line 1 was done by an earlier start"), "{end}");
+    assert!(end.err.contains("skipping line 1, because an earlier start has run it"), "{end}");
     assert!(!volume.read("Init/x.log").contains(&volume.read(".moorline/secret.key")), "{end}");
     assert_eq!(volume.read("Init/x.log").len(), 45, "line 2 was run: {end}");
 }
@@ -143,7 +143,7 @@ fn killed_before_each_change_it_makes_pid_1_ends_with_the_script_marked_and_neve
             assert!(!volume.read("Init/x.done").contains(KEY), "{kind}, change {nth}");
             if kind == "program" {
                 let times = volume.read("ran").lines().count();
-                let reported = end.err.contains("was cut off by a crash");
+                let reported = end.err.contains("a crash interrupted init script");
                 assert!(times == 1 || (times == 2 && reported), "{kind}, change {nth}: ran {times} times: {end}");
             }
             unhurt = if killed.code == 0 { unhurt + 1 } else { 0 };

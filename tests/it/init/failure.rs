@@ -44,7 +44,7 @@ fn what_can_never_succeed_is_set_aside_at_once() {
     volume.script("x", "seqsvr show-key --nonsense");
     let end = volume.run(["/bin/echo", "server"]).wait();
     assert_eq!((end.code, end.out.as_str()), (2, ""), "{end}");
-    assert!(end.err.contains("set aside as .failed"), "{end}");
+    assert!(end.err.contains("renamed to .failed"), "{end}");
     assert_eq!(volume.scripts(), ["x.failed"]);
     assert_eq!(volume.run(["/bin/echo", "server"]).wait().out, "server\n");
 }
@@ -107,7 +107,7 @@ fn exit_keeps_every_script_for_ever() {
     }
     let end = volume.run(["/bin/true"]).env("MOORLINE_INIT_ON_FAILURE", "stop").wait();
     assert_eq!(end.code, 2);
-    assert!(end.err.contains("say exit or continue"), "{end}");
+    assert!(end.err.contains("use exit or continue"), "{end}");
 }
 
 #[test]

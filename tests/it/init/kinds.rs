@@ -145,7 +145,7 @@ fn a_command_that_is_no_verb_does_not_start_a_program_from_a_built_in_script() {
     volume.script("x", "seqsvr touch ../ran");
     let end = volume.run(["/bin/true"]).wait();
     assert_eq!((end.code, volume.has("ran")), (2, false), "{end}");
-    assert!(end.err.contains("`touch` is no verb"), "{end}");
+    assert!(end.err.contains("`touch` is not a command of moorline"), "{end}");
 }
 
 #[test]

@@ -104,7 +104,7 @@ fn what_is_no_script_by_its_name_is_left_alone() {
     assert!(!volume.has("ran"), "{end}");
     for name in logged {
         for folder in ["Init", "seqinit"] {
-            let line = format!("{folder}/{name} is skipped");
+            let line = format!("skipping {folder}/{name}: ");
             assert_eq!(end.err.matches(&line).count(), 1, "{line}: {end}");
         }
     }
@@ -119,8 +119,8 @@ fn a_script_whose_mark_is_there_is_not_run_and_both_ways_out_are_named() {
     let end = volume.run(["/bin/true"]).wait();
     assert_eq!(end.code, 0, "{end}");
     assert_eq!(volume.read("ran"), "ran\n");
-    assert!(end.err.contains("x is not run, because x.done is there (and it has changed since it was done)"), "{end}");
-    assert!(end.err.contains("remove or rename that") && end.err.contains("another name"), "{end}");
+    assert!(end.err.contains("x does not run, because x.done exists (the script has changed since it ran)"), "{end}");
+    assert!(end.err.contains("remove or rename that file") && end.err.contains("rename the script"), "{end}");
     assert_eq!(volume.scripts(), ["x", "x.done"]);
 }
 

@@ -19,7 +19,7 @@ fn scripts_of_seqinit_are_copied_and_run_once() {
     volume.seqinit("a", "echo changed >> \"$DATA_DIR/ran\"");
     let end = volume.run(["/bin/true"]).wait();
     assert_eq!((end.code, volume.read("ran").as_str()), (0, "a\n"), "{end}");
-    assert!(end.err.contains("seqinit/a has changed since it was done"), "{end}");
+    assert!(end.err.contains("seqinit/a has changed since it ran"), "{end}");
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn in_a_read_only_init_the_ledger_says_what_is_done() {
     volume.script("a", "echo changed >> \"$DATA_DIR/ran\"");
     let end = volume.run(["/bin/true"]).before(&read_only_init(&volume)).wait();
     assert_eq!((end.code, volume.read("ran").as_str()), (0, "a\n"), "{end}");
-    assert!(end.err.contains("has changed since it was done"), "{end}");
+    assert!(end.err.contains("has changed since it ran"), "{end}");
 }
 
 #[test]
@@ -145,12 +145,12 @@ fn what_others_can_write_is_named_and_refused_where_that_is_asked_for() {
     fs::set_permissions(volume.path("Init/a"), fs::Permissions::from_mode(0o666)).expect("changes");
     let end = volume.moorline(["run", "--strict-permissions", "--", "/bin/true"]).wait();
     assert_eq!((end.code, volume.has("ran"), volume.scripts()), (14, false, vec!["a".to_owned()]), "{end}");
-    assert!(end.err.contains("everybody can write to") && end.err.contains("Init/a"), "{end}");
+    assert!(end.err.contains("every user can write to") && end.err.contains("Init/a"), "{end}");
     let end = volume.run(["/bin/true"]).env("MOORLINE_STRICT_PERMISSIONS", "1").wait();
     assert_eq!((end.code, volume.has("ran")), (14, false), "{end}");
     let end = volume.run(["/bin/true"]).wait();
     assert_eq!((end.code, volume.has("ran")), (0, true), "{end}");
-    assert!(end.err.contains("warning: everybody can write to"), "{end}");
+    assert!(end.err.contains("warning: every user can write to"), "{end}");
 
     volume.script("b", "echo b");
     fs::set_permissions(volume.path("Init"), fs::Permissions::from_mode(0o777)).expect("changes");

@@ -132,7 +132,7 @@ fn where_it_cannot_be_released_no_server_starts_and_the_next_start_tries_again()
     let database = fs::read(copy.path("app.db")).expect("readable");
     copy.data.file("app.db", &"no database".repeat(100));
     for verb in [&["run", "--", "/bin/echo", "up"][..], &["init"]] {
-        let ran = copy.moorline(verb).fails(13, &["app.db", "not started"]);
+        let ran = copy.moorline(verb).fails(13, &["app.db", "does not start"]);
         assert_eq!(ran.stdout, "");
         assert!(copy.has_memory());
     }

@@ -29,10 +29,10 @@ fn a_folder_of_backups_that_is_gone_is_said_everywhere_and_its_backup_fails_alou
     let health = console.get("/health");
     assert_eq!(health.status, 503, "{health}");
     let reasons = health.value()["Reasons"].to_string();
-    assert!(reasons.contains("vault, and that folder is not there"), "{reasons}");
+    assert!(reasons.contains("vault does not exist"), "{reasons}");
     let metrics = console.get("/metrics").is(200).text();
     assert!(metrics.contains("moorline_healthy 0\n"), "{metrics}");
-    console.get("/api/backups").says(503, "that folder is not there");
+    console.get("/api/backups").says(503, "vault does not exist");
     let page = console.get("/schedule").is(200).text();
-    assert!(page.contains("that folder is not there"), "{page}");
+    assert!(page.contains("vault does not exist"), "{page}");
 }

@@ -33,7 +33,7 @@ fn a_login_that_fails_is_told_by_names_that_there_are_only() {
     let path = "/api/events?filter=@EventType%20%3D%20'LoginFailed'";
     let events = console.ask("GET", path).by(&admin).send().is(200).value();
     let said: Vec<_> = events.as_array().expect("a list").iter().map(|event| &event["RenderedMessage"]).collect();
-    let of = |name: &str| json!(format!("127.0.0.1 could not log in as {name}"));
+    let of = |name: &str| json!(format!("Failed login as {name} from 127.0.0.1"));
     assert_eq!(said, [&of("an unknown user"), &of("admin")]);
 }
 

@@ -104,7 +104,7 @@ fn it_is_started_again_ever_more_slowly_and_its_end_is_not_the_servers() {
         .read("err")
         .lines()
         .filter_map(|line| {
-            Some(line.strip_prefix("the companion: it ended (exit 3); it is started again in ")?.to_owned())
+            Some(line.strip_prefix("the companion exited with code 3; restarting it in ")?.to_owned())
         })
         .take(5)
         .collect();
@@ -133,7 +133,7 @@ fn all_are_stopped_in_order() {
         let order = if stopped { "companion\nserver\nstraggler\n" } else { "server\ncompanion\nstraggler\n" };
         let (code, pair) = pair.end();
         assert_eq!((code, pair.read("end").as_str()), (7, order), "{}", pair.read("err"));
-        assert!(pair.read("err").contains("left running by the server, and stopped"), "{}", pair.read("err"));
+        assert!(pair.read("err").contains("stopped a process that the server left running"), "{}", pair.read("err"));
     }
 }
 
@@ -143,7 +143,7 @@ fn one_that_does_not_stop_is_killed_and_the_code_is_the_servers() {
     let pair = Pair::start("while [ ! -e companion ]; do sleep 0.01; done; exit 4", companion, "1500", "left");
     let (code, pair) = pair.end();
     assert_eq!(code, 4, "{}", pair.read("err"));
-    assert!(pair.read("err").contains("the companion did not stop in time: it is killed"), "{}", pair.read("err"));
+    assert!(pair.read("err").contains("the companion did not stop in time; killing it"), "{}", pair.read("err"));
 }
 
 #[test]

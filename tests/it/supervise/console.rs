@@ -107,12 +107,12 @@ fn its_end_is_not_the_servers_and_it_comes_back() {
     let mut container = server(&volume, &[], WAITS).start();
     let first = console_of(&mut container);
     kill(first, Signal::SIGKILL).expect("is there");
-    container.until_log_has("the console: it ended (exit 137); it is started again in 2s");
+    container.until_log_has("the console exited with code 137; restarting it in 2s");
     let second = console_of(&mut container);
     assert_ne!(first, second);
     container.signal(Signal::SIGTERM);
     let end = container.wait();
-    assert_eq!((end.code, end.err.matches("it ended").count()), (7, 1), "{end}");
+    assert_eq!((end.code, end.err.matches("the console exited").count()), (7, 1), "{end}");
     assert!(!std::path::Path::new(&format!("/proc/{second}")).exists());
 }
 
@@ -157,7 +157,7 @@ fn it_ends_with_a_server_that_ends_by_itself() {
     let line = "while ! grep -qs companio[n] /proc/[0-9]*/cmdline; do sleep 0.02; done; exit 9";
     let end = server(&volume, &[], line).wait();
     assert_eq!((end.code, end.err.contains("left running")), (9, false), "{end}");
-    assert!(!end.err.contains("killed") && !end.err.contains("it ended"), "{end}");
+    assert!(!end.err.contains("killed") && !end.err.contains("the console exited"), "{end}");
 }
 
 #[test]

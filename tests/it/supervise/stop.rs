@@ -54,7 +54,7 @@ fn a_server_that_ignores_sigterm_is_killed_after_the_grace_however_often_it_is_a
         !there || !std::path::Path::new(&format!("/proc/{pid}")).exists()
     });
     let end = container.wait();
-    assert_eq!((end.code, end.err.contains("did not stop in 1s: it is killed")), (137, true), "{end}");
+    assert_eq!((end.code, end.err.contains("did not stop in 1s; killing it")), (137, true), "{end}");
     assert!(volume.read("asked").lines().count() > 2, "{end}");
 }
 
@@ -73,7 +73,7 @@ fn what_the_server_leaves_running_is_named_and_stopped() {
         let named = end
             .err
             .lines()
-            .filter(|line| line.starts_with("moorline: left running by the server, and stopped: bash (process "));
+            .filter(|line| line.starts_with("moorline: stopped a process that the server left running: bash (process "));
         // A third, where one was about to become a `sleep`.
         assert!(named.count() >= 2, "{end}");
         assert_eq!(volume.read("end"), "polite\n", "{end}");
@@ -88,7 +88,7 @@ fn without_proc_they_are_stopped_without_a_name() {
     let volume = TestVolume::in_use();
     let end = supervise_sh(&volume, &[], "setsid sleep 100 & (sleep 100 &) ; exit 9").before("umount -l /proc").wait();
     assert_eq!(end.code, 9, "{end}");
-    assert!(end.err.contains("left running by the server, and stopped: processes without a name"), "{end}");
+    assert!(end.err.contains("stopped a process that the server left running: processes of unknown name"), "{end}");
 }
 
 #[test]

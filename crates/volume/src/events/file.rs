@@ -1,4 +1,4 @@
-//! Events in files: one a day, `.moorline/events/YYYYMMDD.clef`, the oldest removed.
+//! The files of events: one per day, `.moorline/events/YYYYMMDD.clef`. The oldest files are removed.
 
 use crate::presence;
 use std::{
@@ -17,21 +17,22 @@ use crate::{
     error::{IoContext, Result},
 };
 
-/// A day's file takes no more: something that fails again and again must not fill the volume.
+/// The largest size of a day's file, so that something that keeps failing cannot fill the volume.
 const LARGEST_DAY: u64 = 1 << 20;
-/// Kept free of what people can make happen as often as they like: that a backup failed is told on such a day, too.
+/// The part of a day's file that is reserved for events which users cannot cause at will, so that a failed backup is
+/// recorded even on a day with many failed logins.
 const RESERVED: u64 = LARGEST_DAY / 2;
-/// All of them together take no more, whatever the oldest day says.
+/// The largest size of all files together.
 const LARGEST_ALL: u64 = 8 << 20;
 const EXTENSION: &str = "clef";
 
-/// Where an event stands. Places are ordered as the events were written, and a place names one event for as long as it
-/// is kept: `20260131-0000001234`.
+/// The position of an event, `20260131-0000001234`. Positions have the order of writing and identify an event for as long
+/// as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
-    /// The day's file, `20260131`.
+    /// The day of the file, `20260131`.
     pub day: String,
-    /// The offset of its line.
+    /// The byte offset of its line.
     pub offset: u64,
 }
 
@@ -54,40 +55,40 @@ impl std::str::FromStr for Place {
     }
 }
 
-/// An event as it was read.
+/// An event that was read from a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stored {
-    /// Where it stands; names it.
+    /// Its position, which identifies it.
     pub place: Place,
     /// The line: `@t`, `@mt`, `@l`, `@i` and the properties.
     pub fields: Map<String, Value>,
 }
 
 impl Stored {
-    /// When it happened.
+    /// The time, if the line has a valid one.
     #[must_use]
     pub fn at(&self) -> Option<jiff::Timestamp> {
         self.text("@t").parse().ok()
     }
 
-    /// Its event type.
+    /// The event type.
     #[must_use]
     pub fn kind(&self) -> &str {
         self.text("@i")
     }
 
-    /// Its level, `Information` where the line has none.
+    /// The level; `Information` if the line has none.
     #[must_use]
     pub fn level(&self) -> &str {
         Some(self.text("@l")).filter(|level| !level.is_empty()).unwrap_or(Level::Information.name())
     }
 
-    /// Its properties.
+    /// The properties.
     pub fn properties(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.fields.iter().filter(|(name, _)| !name.starts_with('@')).map(|(name, value)| (name.as_str(), value))
     }
 
-    /// Its message: the template with the properties filled in.
+    /// The message: the template with the properties filled in.
     #[must_use]
     pub fn message(&self) -> String {
         let mut message = String::new();
@@ -114,13 +115,13 @@ impl Stored {
     }
 }
 
-/// Where events are kept.
+/// The folder of events.
 #[must_use]
 pub fn folder(volume: &Volume) -> PathBuf {
     volume.own().join("events")
 }
 
-/// Writes an event down, if it can be; says on the log that it cannot.
+/// Records an event. If that fails, only a warning is logged.
 pub fn record(volume: &Volume, event: &Event) {
     let line = event.to_clef();
     let level = match event.kind.level() {
@@ -132,19 +133,19 @@ pub fn record(volume: &Volume, event: &Event) {
     let room = if event.kind.is_at_will() { LARGEST_DAY - RESERVED } else { LARGEST_DAY };
     match write(&folder(volume), event.at, &line, room) {
         Ok(true) => {}
-        Ok(false) => tell_of_full_day(event),
-        Err(error) => log::warn!("an event was not written down: {error}"),
+        Ok(false) => log_full_day(event),
+        Err(error) => log::warn!("cannot record an event: {error}"),
     }
 }
 
-/// Once a day and process.
-fn tell_of_full_day(event: &Event) {
-    static TOLD: Mutex<String> = Mutex::new(String::new());
+/// Logs that the day's file is full, once per day and process.
+fn log_full_day(event: &Event) {
+    static LOGGED: Mutex<String> = Mutex::new(String::new());
     let day = day_of(event.at);
-    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
-    if *told != day {
-        log::warn!("events of this day are not written down any more, from {} on: there are too many", event.kind);
-        *told = day;
+    let mut logged = LOGGED.lock().unwrap_or_else(PoisonError::into_inner);
+    if *logged != day {
+        log::warn!("too many events today: {} and later ones are not recorded", event.kind);
+        *logged = day;
     }
 }
 
@@ -152,7 +153,7 @@ fn day_of(at: jiff::Timestamp) -> String {
     at.strftime("%Y%m%d").to_string()
 }
 
-/// Whether there was room for it.
+/// Appends a line; `false` if the file would become larger than `room`.
 fn write(folder: &Path, at: jiff::Timestamp, line: &str, room: u64) -> Result<bool> {
     if !presence::is_dir(folder)? {
         match fs::DirBuilder::new().mode(0o700).create(folder) {
@@ -166,7 +167,7 @@ fn write(folder: &Path, at: jiff::Timestamp, line: &str, room: u64) -> Result<bo
     if file.metadata().on("look at", &path)?.len() + line.len() as u64 >= room {
         return Ok(false);
     }
-    // One write, so that lines of two processes do not mix.
+    // A single write, so that lines of two processes do not mix.
     file.write_all(format!("{line}\n").as_bytes()).on("write", &path)?;
     if is_new {
         remove_oldest(folder)?;
@@ -179,7 +180,7 @@ fn remove_oldest(folder: &Path) -> Result<()> {
     for day in days(folder)?.iter().rev() {
         let path = file_of(folder, day);
         all += presence::target(&path)?.map_or(0, |meta| meta.len());
-        // The newest day is there whatever it takes.
+        // The newest day is never over the limit alone.
         if all > LARGEST_ALL {
             durable::remove_file(&path)?;
         }
@@ -187,10 +188,7 @@ fn remove_oldest(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Up to `count` events that were written after `place`, oldest first; from the first where there is no place.
-///
-/// # Errors
-/// Where the folder or a file cannot be read.
+/// Up to `count` events after `place`, oldest first; from the first event if `place` is `None`.
 pub fn read_after(volume: &Volume, place: Option<&Place>, count: usize) -> Result<Vec<Stored>> {
     let folder = folder(volume);
     let mut found = Vec::new();
@@ -198,7 +196,7 @@ pub fn read_after(volume: &Volume, place: Option<&Place>, count: usize) -> Resul
         if place.is_some_and(|place| day < place.day) {
             continue;
         }
-        // A file that ends before the place is another than the one that it was in.
+        // If the file is shorter than the offset, it was replaced, so it is read from its start.
         let length = presence::target(&file_of(&folder, &day))?.map_or(0, |meta| meta.len());
         let after = place.filter(|place| place.day == day && place.offset < length);
         let events = read_day(&folder, &day, after.map_or(0, |place| place.offset), None)?;
@@ -211,10 +209,7 @@ pub fn read_after(volume: &Volume, place: Option<&Place>, count: usize) -> Resul
     Ok(found)
 }
 
-/// Up to `count` events that were written before `place`, newest first, of those that `wanted` takes.
-///
-/// # Errors
-/// Where the folder or a file cannot be read.
+/// Up to `count` events before `place` that `wanted` accepts, newest first.
 pub fn read_before(
     volume: &Volume,
     place: Option<&Place>,
@@ -249,7 +244,7 @@ fn read_day(folder: &Path, day: &str, start: u64, end: Option<u64>) -> Result<Ve
     file.take(length).read_to_end(&mut bytes).on("read", &path)?;
     let mut offset = start;
     let mut events = Vec::new();
-    // What does not end in a line feed is still being written.
+    // A line without a line feed is still being written.
     for line in bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")) {
         if let Ok(fields) = serde_json::from_slice(line) {
             events.push(Stored { place: Place { day: day.to_owned(), offset }, fields });
@@ -318,29 +313,29 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_in_order_and_from_a_place_on() {
+    fn events_are_read_in_order_and_from_any_position() {
         let (_dir, volume) = volume();
         assert!(read_after(&volume, None, 10).expect("reads").is_empty());
         for (day, number) in [("2026-01-30", 1), ("2026-01-30", 2), ("2026-01-31", 3), ("2026-02-01", 4)] {
             record(&volume, &on(day, number));
         }
         let all = read_after(&volume, None, 10).expect("reads");
-        let said: Vec<String> = (1..=4).map(|number| format!("Init script {number}.sh is done")).collect();
-        assert_eq!(messages(&all), said);
+        let expected: Vec<String> = (1..=4).map(|number| format!("Init script {number}.sh is done")).collect();
+        assert_eq!(messages(&all), expected);
         assert_eq!((all[0].kind(), all[0].level()), ("ScriptRan", "Information"));
         for (at, event) in all.iter().enumerate() {
             let place: Place = event.place.to_string().parse().expect("is its own text");
-            assert_eq!(messages(&read_after(&volume, Some(&place), 10).expect("reads")), said[at + 1..]);
+            assert_eq!(messages(&read_after(&volume, Some(&place), 10).expect("reads")), expected[at + 1..]);
             assert_eq!(messages(&read_after(&volume, Some(&place), 1).expect("reads")).len(), usize::from(at < 3));
-            let before: Vec<String> = said[..at].iter().rev().cloned().collect();
+            let before: Vec<String> = expected[..at].iter().rev().cloned().collect();
             assert_eq!(messages(&read_before(&volume, Some(&place), 10, &|_| true).expect("reads")), before);
         }
         let third = |event: &Stored| event.fields["Script"] == "3.sh";
-        assert_eq!(messages(&read_before(&volume, None, 1, &third).expect("reads")), said[2..3]);
+        assert_eq!(messages(&read_before(&volume, None, 1, &third).expect("reads")), expected[2..3]);
     }
 
     #[test]
-    fn a_line_that_is_not_whole_is_no_event_and_those_around_it_are() {
+    fn an_incomplete_line_is_ignored_and_the_lines_around_it_are_read() {
         let (_dir, volume) = volume();
         record(&volume, &on("2026-01-31", 1));
         let path = file_of(&folder(&volume), "20260131");
@@ -351,14 +346,14 @@ mod tests {
         let found = read_after(&volume, None, 10).expect("reads");
         assert_eq!(found.len(), 2);
         assert_eq!(found[1].place.offset, whole.len() as u64 + 10);
-        // What is still being written is read when it is.
+        // The incomplete line is read once it is complete.
         let mut file = OpenOptions::new().append(true).open(&path).expect("opens");
         file.write_all(&whole[20..]).expect("writes");
         assert_eq!(read_after(&volume, Some(&found[1].place), 10).expect("reads").len(), 1);
     }
 
     #[test]
-    fn a_day_is_bounded_and_the_oldest_days_go() {
+    fn a_day_is_limited_and_the_oldest_days_are_removed() {
         let (_dir, volume) = volume();
         let long = "x".repeat(100_000);
         for day in 1..=12 {
@@ -375,14 +370,14 @@ mod tests {
         );
         assert_eq!(days.last().map(String::as_str), Some("20260112"));
         assert!((7..12).contains(&days.len()), "{days:?}");
-        // A file of somebody else is neither read nor removed.
+        // A file with another name is neither read nor removed.
         fs::write(folder(&volume).join("notes.clef"), "").expect("writes");
         record(&volume, &on("2026-01-13", 13));
         assert!(presence::exists(&folder(&volume).join("notes.clef")).expect("looks"));
     }
 
     #[test]
-    fn what_people_can_make_happen_leaves_room_for_the_rest() {
+    fn events_that_users_cause_leave_room_for_the_others() {
         let (_dir, volume) = volume();
         let long = "x".repeat(10_000);
         let at: jiff::Timestamp = "2026-01-31T12:00:00Z".parse().expect("a time");
@@ -416,7 +411,7 @@ mod tests {
             .collect();
         found.sort();
         found.dedup();
-        // A day takes a mebibyte; what did not fit was left out whole.
+        // A day's file takes 1 MiB; further lines were dropped as a whole.
         assert!(found.len() > 300, "{}", found.len());
         let text =
             fs::read_to_string(file_of(&folder(&volume), &days(&folder(&volume)).expect("reads")[0])).expect("text");
@@ -424,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_can_be_written_nothing_fails() {
+    fn an_event_that_cannot_be_written_is_not_an_error() {
         let (_dir, volume) = volume();
         fs::write(folder(&volume), "in the way").expect("writes");
         record(&volume, &script(1));
@@ -432,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_what_was_made_of_one() {
+    fn only_a_formatted_position_can_be_parsed() {
         for text in ["20260131", "20260131-1", "2026013-0000000001", "20260131-000000000x", "20260131-00000000001", "-"]
         {
             assert!(text.parse::<Place>().is_err(), "{text}");
