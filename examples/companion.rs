@@ -1,11 +1,11 @@
-//! A server and a companion, each a line of shell: what the library does with two children, for its tests.
+//! Supervises a server and a companion, each a line of shell, for the tests of supervision.
 //!
 //! `companion SERVER COMPANION FIRST_WAIT_MS LONGEST_WAIT_MS GRACE_MS left|killed`
 
 use std::{ffi::OsString, process::ExitCode, time::Duration};
 
 use log::{LevelFilter, Log, Metadata, Record};
-use moorline::entrypoint::supervise::{self, AfterGrace, Companion, Exits, Program, Supervision};
+use moorline::supervise::{self, AfterGrace, Companion, Exits, Program, Supervision};
 use process::{
     Routes, Signals, Variables,
     exec::{self, Prepared},
@@ -56,7 +56,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// A line of shell, or where it has a slash and no blank, a program.
+/// Prepares a line of shell, or a program if the line has a slash and no blank.
 fn shell(line: &str) -> Option<Prepared> {
     let words = if line.contains('/') && !line.contains(' ') { vec![line] } else { vec!["/bin/bash", "-c", line] };
     let words: Vec<OsString> = words.into_iter().map(OsString::from).collect();

@@ -266,7 +266,7 @@ fn prepare(settings: &Settings, signals: &mut Signals) -> Result<ControlFlow<End
         return Ok(ControlFlow::Break(end));
     }
     if let Some(user) = &settings.user
-        && let Err(error) = volume.let_pass(user.uid(), user.gid())
+        && let Err(error) = volume.let_traverse(user.uid(), user.gid())
     {
         log::warn!("scripts that run as user {} may not find `seqsvr`: {error}", user.spec());
     }

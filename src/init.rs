@@ -14,8 +14,8 @@ mod broken;
 mod commands;
 mod copy;
 mod hashbang;
+mod inspect;
 mod ledger;
-mod look;
 mod mark;
 mod outcome;
 mod output;
@@ -38,7 +38,7 @@ use nix::sys::signal::Signal;
 
 pub use self::{
     attempt::SCRIPT,
-    look::{Report, report},
+    inspect::{Report, report},
     script_report::Reporter,
 };
 use self::{
@@ -129,7 +129,7 @@ pub(crate) fn waiting_after_start(volume: &Volume) -> Result<Vec<RelPath>> {
     let ledger = Ledger::load(volume)?;
     let mut waiting = Vec::new();
     for name in names.drain(..) {
-        if !matches!(look::find(&name, &folder, &ledger), Err(Rejected::Skipped(_))) {
+        if !matches!(inspect::find(&name, &folder, &ledger), Err(Rejected::Skipped(_))) {
             waiting.push(name);
         }
     }
@@ -182,7 +182,7 @@ fn names(settings: &Settings<'_>, stage: Stage) -> Result<Vec<RelPath>> {
 fn once(settings: &Settings<'_>, stage: Stage, ledger: &mut Ledger, signals: &mut Signals) -> Result<End> {
     let folder = settings.volume.init();
     each(settings, stage, signals, |name, signals| {
-        Ok(match look::find(name, &folder, ledger) {
+        Ok(match inspect::find(name, &folder, ledger) {
             Ok(script) => Ok(one(settings, stage, script, ledger, signals)?),
             Err(Rejected::Broken(broken)) => Ok(broken::fail(settings, &broken, ledger)?),
             Err(Rejected::Skipped(skipped)) => Err(skipped),
@@ -197,7 +197,7 @@ pub(crate) fn server_starts(volume: &Volume) -> Result<()> {
 
 /// Checks the mode of the folder, because any user who can write to it can run code as root.
 fn check_folder(settings: &Settings<'_>, folder: &Path) -> Result<()> {
-    let meta = std::fs::metadata(folder).on("look at", folder)?;
+    let meta = std::fs::metadata(folder).on("access", folder)?;
     let open = nix::unistd::geteuid().is_root() && meta.mode() & 0o002 != 0;
     if open { report_writable(settings, folder) } else { Ok(()) }
 }

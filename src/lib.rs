@@ -40,7 +40,7 @@
 //! - `scan.rs`: file names that count as scripts, reading a script, its hash, `.done` and `.failed` files
 //! - `stage.rs`: `Init/`, `Init/start.d/`, `Init/ready.d/`
 //! - `copy.rs`: copying from `/seqinit`
-//! - `look.rs`: which scripts are waiting, done or failed, and why one does not run again; for `status`, too
+//! - `inspect.rs`: which scripts are waiting, done or failed, and why one does not run again; for `status`, too
 //! - `recognise.rs`: built-in script, program, interpreter or shell text; data and CRLF are refused
 //! - `hashbang.rs`: the `#!` line, blanks before it, scripts without a command
 //! - `commands.rs`: parsing a built-in script
@@ -58,3 +58,5 @@
 pub mod command;
 mod entrypoint;
 pub mod init;
+
+pub use self::entrypoint::supervise;

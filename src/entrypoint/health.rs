@@ -56,7 +56,7 @@ pub fn state(volume: &Volume) -> Result<ContainerState> {
     let Some(holder) = lock::holder(volume)? else {
         return Ok(ContainerState::Down(format!("no server runs on the volume {}", volume.root().display())));
     };
-    let Holder { verb: command, host, .. } = &holder;
+    let Holder { command, host, .. } = &holder;
     let elsewhere = *host != lock::host();
     Ok(match holder.server {
         _ if elsewhere => ContainerState::Starting(format!("the volume is in use by `{command}` on host {host}")),

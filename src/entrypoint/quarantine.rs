@@ -66,8 +66,8 @@ fn not_applied(ended: Ended) -> End {
             "apps cannot be switched off or on without the engine, so the server does not start",
         );
     }
-    let code = Code::from_exit(ended.code()).filter(|code| code.may_pass()).unwrap_or(Code::AppsUnknown);
-    let error = Error::new(code, "the apps that must be switched off or on could not be, so the server does not start");
+    let code = Code::from_exit(ended.code()).filter(|code| code.is_transient()).unwrap_or(Code::AppsUnknown);
+    let error = Error::new(code, "apps could not be switched off or on as required, so the server does not start");
     End::Failed { exit: code.exit(), error: error.hint("fix the errors above; the next start tries again") }
 }
 

@@ -70,10 +70,12 @@ impl Default for Exits {
 }
 
 impl Exits {
+    /// Maps the server's exit code `from` to `to`.
     pub const fn map(&mut self, from: u8, to: u8) {
         self.0[from as usize] = to;
     }
 
+    /// The container's exit code for an exit code of the server.
     #[must_use]
     pub const fn of(&self, code: u8) -> u8 {
         self.0[code as usize]
@@ -83,6 +85,7 @@ impl Exits {
 /// The server and the processes beside it.
 #[derive(Debug)]
 pub struct Program<'a> {
+    /// The server's program.
     pub prepared: &'a Prepared,
     /// The volume's lock, which the server inherits.
     pub lock: Option<RawFd>,
@@ -90,6 +93,7 @@ pub struct Program<'a> {
     pub sockets: &'a [RawFd],
     /// The child that runs `Init/ready.d/`; it inherits the lock, too.
     pub after_start: Option<&'a Prepared>,
+    /// The companion, if one runs beside the server.
     pub companion: Option<&'a Companion>,
 }
 

@@ -21,7 +21,7 @@ impl Failure {
     #[must_use]
     pub fn of_command(exit: u8) -> Self {
         match Code::from_exit(exit) {
-            Some(code) if code.may_pass() => Self::Transient,
+            Some(code) if code.is_transient() => Self::Transient,
             Some(Code::Unexpected | Code::Bug) | None => Self::Program,
             Some(_) => Self::Permanent,
         }

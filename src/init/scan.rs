@@ -266,7 +266,7 @@ pub fn is_marked(folder: &Path, name: &RelPath, outcome: Outcome) -> Result<bool
 pub fn is_there(path: &Path) -> Result<bool> {
     match presence::unless_absent(path.symlink_metadata()) {
         Err(cause) if cause.kind() == ErrorKind::InvalidFilename => Ok(false),
-        other => Ok(other.on("look at", path)?.is_some()),
+        other => Ok(other.on("access", path)?.is_some()),
     }
 }
 

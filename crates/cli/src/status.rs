@@ -132,7 +132,7 @@ fn show(report: &Report) {
     let in_use = report.in_use_by.as_ref().map_or_else(
         || "no process".to_owned(),
         |holder| {
-            format!("`{}`, process {} on host {}, since {:.0}", holder.verb, holder.pid, holder.host, holder.since)
+            format!("`{}`, process {} on host {}, since {:.0}", holder.command, holder.pid, holder.host, holder.since)
         },
     );
     let last = report.last_backup.as_ref().map_or_else(none, |backup| {

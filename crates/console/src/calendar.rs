@@ -101,7 +101,7 @@ mod tests {
     fn event(at: &str, kind: &str) -> Stored {
         let event = serde_json::json!({"@t": at, "@i": kind, "Due": "2026-03-07T03:00:00Z", "FileName": "a"});
         let fields = event.as_object().cloned().expect("an object");
-        Stored { place: events::Place { day: "20260310".to_owned(), offset: 0 }, fields }
+        Stored { position: events::EventPosition { day: "20260310".to_owned(), offset: 0 }, fields }
     }
 
     #[test]

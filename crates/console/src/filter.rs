@@ -65,7 +65,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use volume::events::Place;
+    use volume::events::EventPosition;
 
     fn event() -> Stored {
         let fields = json!({
@@ -74,7 +74,7 @@ mod tests {
             "IsRetry": true, "Nothing": null, "It's": 1, "Host": {"Name": "box"},
         });
         let serde_json::Value::Object(fields) = fields else { unreachable!() };
-        Stored { place: Place { day: "20260310".to_owned(), offset: 0 }, fields }
+        Stored { position: EventPosition { day: "20260310".to_owned(), offset: 0 }, fields }
     }
 
     fn matches(filter: &str) -> bool {

@@ -309,7 +309,7 @@ mod tests {
         let event =
             serde_json::json!({"@t": "2026-03-10T03:00:00Z", "@i": kind, "Error": "disk full", "FileName": "a"});
         let fields = event.as_object().cloned().expect("an object");
-        Stored { place: events::Place { day: "20260310".to_owned(), offset: 0 }, fields }
+        Stored { position: events::EventPosition { day: "20260310".to_owned(), offset: 0 }, fields }
     }
 
     #[test]

@@ -27,7 +27,7 @@ use self::{attempt::Outcome, notification::Notification, positions::Positions, s
 use super::Console;
 use volume::{
     error::Result,
-    events::{self, Kind, Place, Stored},
+    events::{self, EventPosition, Kind, Stored},
 };
 
 /// Events read per round.
@@ -62,7 +62,7 @@ struct Manager {
     workers: BTreeMap<String, JoinHandle<()>>,
     wake: watch::Sender<()>,
     /// The newest event at the last refresh. A notification that is switched on later starts after it.
-    seen: Option<Place>,
+    seen: Option<EventPosition>,
     /// Whether the volume has no stored positions yet.
     first: bool,
 }
@@ -108,9 +108,9 @@ impl Drop for Manager {
     }
 }
 
-fn newest(console: &Console) -> Option<Place> {
+fn newest(console: &Console) -> Option<EventPosition> {
     let newest = events::read_before(&console.volume, None, 1, &|_| true).unwrap_or_default();
-    newest.into_iter().next().map(|event| event.place)
+    newest.into_iter().next().map(|event| event.position)
 }
 
 /// Sends the events of one notification until it is switched off.
@@ -163,7 +163,7 @@ async fn handle_batch(
             positions.remove(id);
             return Ok(Progress::Off);
         }
-        positions.set(id, event.place);
+        positions.set(id, event.position);
         positions.save(&console.volume);
     }
     Ok(Progress::MoreEvents)

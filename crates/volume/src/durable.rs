@@ -37,7 +37,7 @@ pub fn write_new(path: &Path, content: &[u8], mode: u32) -> Result<bool> {
 
 /// Atomically replaces the content of the file at `path`. Owner and mode are kept; if that fails, nothing is changed.
 pub fn replace(path: &Path, content: &[u8]) -> Result<()> {
-    let like = path.symlink_metadata().on("look at", path)?;
+    let like = path.symlink_metadata().on("access", path)?;
     if !like.is_file() {
         return Err(Error::new(Code::Unexpected, format!("cannot write {}: it is not a regular file", path.display())));
     }

@@ -94,7 +94,7 @@ impl Code {
 
     /// Whether the same command could succeed later without any change by a person.
     #[must_use]
-    pub const fn may_pass(self) -> bool {
+    pub const fn is_transient(self) -> bool {
         matches!(self, Self::TryAgain)
     }
 }
@@ -299,10 +299,10 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_may_pass() {
+    fn a_full_disk_is_transient() {
         let error = Error::io("write", Path::new("/data/x"), &io::Error::from_raw_os_error(nix::libc::ENOSPC));
         assert_eq!(error.code().exit(), 75);
-        assert!(error.code().may_pass());
+        assert!(error.code().is_transient());
     }
 
     #[test]

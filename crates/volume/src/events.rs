@@ -16,7 +16,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 pub use self::{
-    file::{Place, Stored, folder, read_after, read_before, record},
+    file::{EventPosition, Stored, folder, read_after, read_before, record},
     kind::{Kind, Level},
 };
 

@@ -51,8 +51,9 @@ impl Instance {
             other => other.on("read", &path)?,
         };
         serde_json::from_slice(&text).map(Some).map_err(|cause| {
-            Error::new(Code::Unexpected, format!("{} is damaged: {cause}", path.display()))
-                .hint("remove it: the volume gets a new instance id, and a restore of its old backups needs --backup")
+            Error::new(Code::Unexpected, format!("{} is damaged: {cause}", path.display())).hint(
+                "move it away: the volume gets a new instance id, and a restore of its old backups needs --backup",
+            )
         })
     }
 

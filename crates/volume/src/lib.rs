@@ -83,7 +83,7 @@ impl Volume {
             Error::new(Code::NotFound, format!("the storage root {} is not a directory", root.display()))
                 .hint("mount the volume there, or name another folder with --storage or MOORLINE_STORAGE")
         };
-        let root = presence::unless_absent(root.canonicalize()).on("look at", root)?.ok_or_else(missing)?;
+        let root = presence::unless_absent(root.canonicalize()).on("access", root)?.ok_or_else(missing)?;
         if !presence::is_dir(&root)? {
             return Err(missing());
         }
@@ -205,9 +205,9 @@ impl Volume {
 
     /// Lets the server's user traverse `.moorline/`, so that it can reach the links in `bin/` and copies of its scripts in the
     /// spool. It still cannot list the folder, and every file with a secret has mode 0600.
-    pub fn let_pass(&self, uid: u32, gid: u32) -> Result<()> {
+    pub fn let_traverse(&self, uid: u32, gid: u32) -> Result<()> {
         for folder in [self.own(), self.spool()] {
-            let meta = fs::metadata(&folder).on("look at", &folder)?;
+            let meta = fs::metadata(&folder).on("access", &folder)?;
             let passes = meta.uid() == uid || (meta.gid() == gid && meta.mode() & 0o010 != 0);
             if !passes {
                 std::os::unix::fs::chown(&folder, None, Some(gid)).on("change the group of", &folder)?;
@@ -245,7 +245,7 @@ impl Volume {
 
     /// Gives a new folder the owner of the root folder, so that a server that is not root can use it.
     fn give_to_owner_of_root(&self, path: &Path) -> Result<()> {
-        let root = fs::metadata(&self.root).on("look at", &self.root)?;
+        let root = fs::metadata(&self.root).on("access", &self.root)?;
         if nix::unistd::geteuid().is_root() && root.uid() != 0 {
             std::os::unix::fs::chown(path, Some(root.uid()), Some(root.gid())).on("change the owner of", path)?;
         }

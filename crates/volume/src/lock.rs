@@ -42,7 +42,8 @@ pub struct Holder {
     /// The host name of its container.
     pub host: String,
     /// The command that it carries out.
-    pub verb: String,
+    #[serde(rename = "verb")]
+    pub command: String,
     /// The time at which it took the lock.
     pub since: jiff::Timestamp,
     /// The time at which it started the server, if it has.
@@ -59,7 +60,7 @@ impl Holder {
             format!(
                 "the volume {} is in use by `{}` (process {} on host {}, since {:.0})",
                 volume.root().display(),
-                self.verb,
+                self.command,
                 self.pid,
                 self.host,
                 self.since
@@ -81,7 +82,7 @@ impl Lock {
     /// `inherited` is the descriptor that `MOORLINE_LOCK_FD` names, if it is this volume's lock file.
     pub fn try_take(
         volume: &Volume,
-        verb: &str,
+        command: &str,
         inherited: Option<OwnedFd>,
     ) -> Result<std::result::Result<Self, Holder>> {
         let path = volume.own().join("lock");
@@ -95,7 +96,7 @@ impl Lock {
             return Ok(Err(read_holder(&mut file)));
         }
         let since = jiff::Timestamp::now();
-        let holder = Holder { pid: std::process::id(), host: host(), verb: verb.to_owned(), since, server: None };
+        let holder = Holder { pid: std::process::id(), host: host(), command: command.to_owned(), since, server: None };
         write_holder(&file, &holder);
         Ok(Ok(Self { file }))
     }
@@ -104,8 +105,8 @@ impl Lock {
     ///
     /// # Errors
     /// `TryAgain` while another process holds it.
-    pub fn take(volume: &Volume, verb: &str, inherited: Option<OwnedFd>) -> Result<Self> {
-        Self::try_take(volume, verb, inherited)?.map_err(|holder| holder.refusal(volume))
+    pub fn take(volume: &Volume, command: &str, inherited: Option<OwnedFd>) -> Result<Self> {
+        Self::try_take(volume, command, inherited)?.map_err(|holder| holder.refusal(volume))
     }
 
     /// Records that the holder is about to start the server.
@@ -182,7 +183,7 @@ impl ServeLock {
                 format!(
                     "a console of {} runs already: `{}` (process {} on host {}, since {:.0})",
                     volume.root().display(),
-                    holder.verb,
+                    holder.command,
                     holder.pid,
                     holder.host,
                     holder.since
@@ -191,8 +192,8 @@ impl ServeLock {
             .hint("use that console, or stop it first"));
         }
         let since = jiff::Timestamp::now();
-        let verb = "serve".to_owned();
-        write_holder(&file, &Holder { pid: std::process::id(), host: host(), verb, since, server: None });
+        let command = "serve".to_owned();
+        write_holder(&file, &Holder { pid: std::process::id(), host: host(), command, since, server: None });
         Ok(Self { _file: file })
     }
 }
@@ -280,7 +281,7 @@ fn read_holder(file: &mut File) -> Holder {
     serde_json::from_str(&text).unwrap_or_else(|_| Holder {
         pid: 0,
         host: "unknown".to_owned(),
-        verb: "unknown".to_owned(),
+        command: "unknown".to_owned(),
         since: jiff::Timestamp::now(),
         server: None,
     })
@@ -306,7 +307,7 @@ mod tests {
         let refusal = Lock::take(&volume, "restore", None).expect_err("is held");
         assert_eq!(refusal.code(), Code::TryAgain);
         assert!(refusal.message().contains("`run`"), "{refusal}");
-        assert_eq!(holder(&volume).expect("looks").map(|holder| holder.verb).as_deref(), Some("run"));
+        assert_eq!(holder(&volume).expect("looks").map(|holder| holder.command).as_deref(), Some("run"));
         drop(lock);
         Lock::take(&volume, "restore", None).expect("is free again");
     }

@@ -14,12 +14,12 @@ use crate::error::{IoContext, Result};
 
 /// The entry at `path`, without following a symbolic link.
 pub fn entry(path: &Path) -> Result<Option<Metadata>> {
-    unless_absent(fs::symlink_metadata(path)).on("look at", path)
+    unless_absent(fs::symlink_metadata(path)).on("access", path)
 }
 
 /// The target of `path`, following symbolic links; `None` for a dangling link, too.
 pub fn target(path: &Path) -> Result<Option<Metadata>> {
-    unless_absent(fs::metadata(path)).on("look at", path)
+    unless_absent(fs::metadata(path)).on("access", path)
 }
 
 /// Whether an entry exists at `path`, even a dangling link.

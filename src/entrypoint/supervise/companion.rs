@@ -19,11 +19,13 @@ use process::{
 pub struct Companion {
     /// Its name in the log.
     pub name: String,
+    /// The program.
     pub prepared: Prepared,
     /// Delay after the start of the server.
     pub after_the_server: Duration,
     /// Wait before its first restart; each further wait is twice as long, up to `longest_wait`.
     pub first_wait: Duration,
+    /// The longest wait before a restart.
     pub longest_wait: Duration,
 }
 

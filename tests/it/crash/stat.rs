@@ -186,7 +186,7 @@ fn a_storage_root_that_cannot_be_looked_at_is_not_missing() {
     for verb in [&["list"][..], &["status"], &RESTORE, &START] {
         let ran = while_unseen(&data, data.root(), verb);
         assert!(!ran.stderr.contains("is not a directory"), "{ran:#?}");
-        ran.fails(1, &["cannot look at", "i/o error"]);
+        ran.fails(1, &["cannot access", "i/o error"]);
     }
 }
 

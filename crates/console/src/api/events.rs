@@ -18,7 +18,7 @@ use crate::{
 };
 use volume::{
     error::{Error, Result},
-    events::{self, Place, Stored},
+    events::{self, EventPosition, Stored},
 };
 
 const DEFAULT_COUNT: usize = 30;
@@ -99,7 +99,7 @@ pub async fn find(site: &Site, query: EventQuery) -> HttpResult<Vec<Stored>> {
     Ok(blocking(read).await?)
 }
 
-fn place_of(id: &str) -> Result<Place> {
+fn place_of(id: &str) -> Result<EventPosition> {
     let place = id.strip_prefix("event-").unwrap_or(id).parse();
     place.map_err(|()| Error::usage("afterId is not the id of an event"))
 }
@@ -108,7 +108,7 @@ pub fn entity(event: &Stored) -> EventEntity {
     let text = |name: &str| event.fields.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let properties = event.properties().map(|(name, value)| Property { name: name.to_owned(), value: value.clone() });
     EventEntity {
-        id: format!("event-{}", event.place),
+        id: format!("event-{}", event.position),
         timestamp: text("@t"),
         level: event.level().to_owned(),
         event_type: event.kind().to_owned(),

@@ -32,7 +32,7 @@ pub async fn file(found: &BackupFile, headers: &HeaderMap) -> HttpResult<Respons
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Err(Failure::not_found("backup")),
         other => other.on("open", &found.file)?,
     };
-    let meta = file.metadata().await.on("look at", &found.file)?;
+    let meta = file.metadata().await.on("access", &found.file)?;
     let length = meta.len();
     let tag = format!("\"{}-{length}-{}\"", &found.backup.id["backup-".len()..], meta.mtime());
     let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());

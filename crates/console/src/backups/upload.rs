@@ -157,7 +157,7 @@ async fn write(chunks: impl Stream<Item = HttpResult<Bytes>>, folder: &Path, tem
 }
 
 fn refuse_no_room(folder: &Path, bytes: u64) -> HttpResult<()> {
-    let free = nix::sys::statvfs::statvfs(folder).on("look at", folder)?;
+    let free = nix::sys::statvfs::statvfs(folder).on("access", folder)?;
     #[allow(clippy::useless_conversion, reason = "the types differ by platform")]
     let free = u64::from(free.blocks_available()).saturating_mul(u64::from(free.fragment_size()));
     if free.saturating_sub(bytes) < STAYS_FREE {

@@ -51,7 +51,7 @@ pub(super) async fn send(
                 .with("AppTitle", title)
                 .with("AppInstanceId", id)
                 .with("EventType", event.kind())
-                .with("EventId", event.place.to_string())
+                .with("EventId", event.position.to_string())
                 .with("Error", error.message());
             events::record(&console.volume, &failed);
             return Ok(Outcome::Failed);
@@ -81,7 +81,7 @@ async fn try_once(
             id if id == kinds::SMTP.id => mail::send(&notification, &event),
             other => Err(Error::usage(format!("unknown app {other:?}"))),
         }?;
-        positions.set(&notification.id, event.place);
+        positions.set(&notification.id, event.position);
         positions.save(&console.volume);
         Ok(())
     });

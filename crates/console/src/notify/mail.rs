@@ -56,7 +56,7 @@ pub(super) fn send(notification: &Notification, event: &Stored) -> Result<()> {
 
 fn message(notification: &Notification, event: &Stored) -> Result<Message> {
     let from = from(&notification.settings)?;
-    let id = format!("<{}.{}@{}>", event.place, notification.id, from.email.domain());
+    let id = format!("<{}.{}@{}>", event.position, notification.id, from.email.domain());
     let title = notification.instance_title.as_deref().unwrap_or("moorline");
     let line: String = event.message().chars().map(|char| if char.is_control() { ' ' } else { char }).collect();
     let subject: String = format!("[{title}] {}: {line}", event.level()).chars().take(LONGEST_SUBJECT).collect();

@@ -129,5 +129,5 @@ pub(super) fn event_at(minute: u32) -> Stored {
         "@mt": "Backup failed: {Error}", "@l": "Error", "@i": "BackupFailed", "Error": "disk full",
     });
     let fields = event.as_object().cloned().unwrap_or_default();
-    Stored { place: volume::events::Place { day: "20260310".to_owned(), offset: u64::from(minute) }, fields }
+    Stored { position: volume::events::EventPosition { day: "20260310".to_owned(), offset: u64::from(minute) }, fields }
 }

@@ -12,14 +12,14 @@ use serde_json::Value;
 
 use volume::{
     Volume, durable,
-    events::{self, Place},
+    events::{self, EventPosition},
 };
 
 /// On a volume without stored positions, a notification starts with events that are at most this old.
 const FIRST: SignedDuration = SignedDuration::from_hours(24);
 
 /// Positions by the notification's id. `None` is the position before the first event.
-type Table = BTreeMap<String, Option<Place>>;
+type Table = BTreeMap<String, Option<EventPosition>>;
 
 /// The positions of all notifications that are on.
 #[derive(Debug, Default)]
@@ -39,16 +39,16 @@ impl Positions {
         (Self { saved: Mutex::new(Some(table.clone())), table: Mutex::new(table) }, false)
     }
 
-    pub(super) fn get(&self, id: &str) -> Option<Place> {
+    pub(super) fn get(&self, id: &str) -> Option<EventPosition> {
         self.table().get(id).cloned().flatten()
     }
 
-    pub(super) fn set(&self, id: &str, place: Place) {
+    pub(super) fn set(&self, id: &str, place: EventPosition) {
         self.table().insert(id.to_owned(), Some(place));
     }
 
     /// Sets the position of a notification that has none.
-    pub(super) fn start_at(&self, id: &str, place: Option<Place>) {
+    pub(super) fn start_at(&self, id: &str, place: Option<EventPosition>) {
         self.table().entry(id.to_owned()).or_insert(place);
     }
 
@@ -69,7 +69,8 @@ impl Positions {
         if saved.as_ref() == Some(&table) {
             return;
         }
-        let value = table.iter().map(|(id, place)| (id.clone(), place.as_ref().map(Place::to_string).into())).collect();
+        let value =
+            table.iter().map(|(id, place)| (id.clone(), place.as_ref().map(EventPosition::to_string).into())).collect();
         match durable::write(&path(volume), Value::Object(value).to_string().as_bytes(), 0o600) {
             Ok(()) => *saved = Some(table),
             Err(error) => {
@@ -84,10 +85,10 @@ impl Positions {
 }
 
 /// The position of the newest event that is older than a day.
-pub(super) fn a_day_ago(volume: &Volume) -> Option<Place> {
+pub(super) fn a_day_ago(volume: &Volume) -> Option<EventPosition> {
     let since = Timestamp::now().checked_sub(FIRST).unwrap_or(Timestamp::MIN);
     let is_older = |event: &events::Stored| event.at().is_some_and(|at| at < since);
-    events::read_before(volume, None, 1, &is_older).unwrap_or_default().into_iter().next().map(|event| event.place)
+    events::read_before(volume, None, 1, &is_older).unwrap_or_default().into_iter().next().map(|event| event.position)
 }
 
 fn path(volume: &Volume) -> PathBuf {
@@ -105,7 +106,7 @@ mod tests {
         fs::create_dir_all(events::folder(&volume)).expect("created");
         let (positions, first) = Positions::load(&volume);
         assert!(first);
-        let place = Place { day: "20260310".to_owned(), offset: 12 };
+        let place = EventPosition { day: "20260310".to_owned(), offset: 12 };
         positions.set("a", place.clone());
         positions.start_at("a", None);
         positions.start_at("b", None);

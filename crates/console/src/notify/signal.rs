@@ -104,12 +104,12 @@ pub fn insert_backup_trouble(connection: &Connection) -> rusqlite::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use volume::events::{Kind, Level, Place};
+    use volume::events::{EventPosition, Kind, Level};
 
     fn event(kind: Kind) -> Stored {
         let event = volume::events::Event::new(kind);
         let fields = serde_json::from_str(&event.to_clef()).expect("an object");
-        Stored { place: Place { day: "20260310".to_owned(), offset: 0 }, fields }
+        Stored { position: EventPosition { day: "20260310".to_owned(), offset: 0 }, fields }
     }
 
     #[test]

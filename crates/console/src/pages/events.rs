@@ -47,7 +47,7 @@ pub(super) async fn list(visit: Visit, Query(query): Query<PageQuery>) -> HttpRe
             Vec::new()
         }
     };
-    let older = found.get(COUNT).map(|_| query.link(&found[COUNT - 1].place.to_string()));
+    let older = found.get(COUNT).map(|_| query.link(&found[COUNT - 1].position.to_string()));
     let shown: Vec<Event> = found.iter().take(COUNT).map(shown).collect();
     let page = view::events::Page {
         now: visit.now,

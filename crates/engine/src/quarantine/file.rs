@@ -101,7 +101,7 @@ pub fn commit(root: &Path, files: &Files, moved: &[MovedFile]) -> Result<Vec<Str
         }
         if let Some(content) = &files.content {
             let kept = kept.under(root);
-            let like = kept.symlink_metadata().on("look at", &kept)?;
+            let like = kept.symlink_metadata().on("access", &kept)?;
             durable::write_new_like(&path.under(root), content.as_bytes(), &like)?;
         }
     }
@@ -159,7 +159,7 @@ fn file_state(root: &Path, path: &RelPath, files: &Files) -> Result<FileState> {
     if !exists(root, path)? {
         return Ok(if files.content.is_some() { FileState::Missing } else { FileState::AsLeft });
     }
-    let meta = full.symlink_metadata().on("look at", &full)?;
+    let meta = full.symlink_metadata().on("access", &full)?;
     // Servers create the folders that they miss.
     if files.content.is_none() && meta.is_dir() && fs::read_dir(&full).on("list", &full)?.next().is_none() {
         return Ok(FileState::AsLeft);

@@ -187,7 +187,7 @@ impl Drafts {
                     return Ok(None);
                 }
                 Ok(meta) if !meta.is_file() => return Ok(None),
-                other => other.map(drop).on("look at", &full)?,
+                other => other.map(drop).on("access", &full)?,
             }
             let bytes = fs::read(&full).on("read", &full)?;
             drop(self.drafts.insert(file.clone(), Draft { bytes, changed: false, first: false }));

@@ -63,7 +63,7 @@ pub fn entries(root: &Path, glob: &str, directories: Directories) -> Result<Vec<
             let path = child(directory.as_ref(), &entry.file_name())?;
             let kind = match entry.file_type() {
                 Err(cause) if cause.kind() == io::ErrorKind::NotFound => continue,
-                other => other.on("look at", &path.under(root))?,
+                other => other.on("access", &path.under(root))?,
             };
             let enters = kind.is_dir() && directories == Directories::Entered;
             if is_own(&path) || is_aside(&path) {
@@ -172,7 +172,7 @@ fn child(directory: Option<&RelPath>, name: &std::ffi::OsStr) -> Result<RelPath>
 }
 
 fn link_target(root: &Path, link: &RelPath) -> Result<Option<RelPath>> {
-    let root = root.canonicalize().on("look at", root)?;
+    let root = root.canonicalize().on("access", root)?;
     let full = link.under(&root);
     let unusable = |why: &str| {
         Error::new(Code::AppsUnknown, format!("{link} is a link that points {why}"))

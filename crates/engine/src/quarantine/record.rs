@@ -319,7 +319,7 @@ impl AppRecord {
 
 /// Lets errors through that may pass, such as a full disk. Any other error means that apps are still on.
 pub(crate) fn failed(error: Error) -> Error {
-    if error.code().may_pass() { error } else { error.with_code(Code::AppsUnknown) }
+    if error.code().is_transient() { error } else { error.with_code(Code::AppsUnknown) }
 }
 
 /// `3 apps off (push notifications 2, rules 1)`.

@@ -235,7 +235,7 @@ fn make_folder(volume: &Volume, live: Option<&RelPath>, folder: Option<&RelPath>
     }
     make_folder(volume, live.parent().as_ref(), folder.parent().as_ref())?;
     let model = live.under(volume.root());
-    let meta = fs::metadata(&model).on("look at", &model)?;
+    let meta = fs::metadata(&model).on("access", &model)?;
     fs::create_dir(&path).on("create", &path)?;
     let is_root = nix::unistd::geteuid().is_root();
     // Root may write to a folder of any mode; other users need the permission.
@@ -244,7 +244,7 @@ fn make_folder(volume: &Volume, live: Option<&RelPath>, folder: Option<&RelPath>
     if is_root {
         std::os::unix::fs::chown(&path, Some(meta.uid()), Some(meta.gid())).on("change the owner of", &path)?;
     }
-    let times = fs::FileTimes::new().set_modified(meta.modified().on("look at", &model)?);
+    let times = fs::FileTimes::new().set_modified(meta.modified().on("access", &model)?);
     fs::File::open(&path).and_then(|open| open.set_times(times)).on("change the time of", &path)?;
     preflight::writable(&path)
 }

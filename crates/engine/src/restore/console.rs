@@ -90,7 +90,7 @@ impl ConsoleDatabase {
         let staged = metastore::path().under(&set.stage());
         match metastore::adopt(&staged, request.key, request.own_key) {
             Ok(notes) => self.notes.extend(notes),
-            Err(error) if !error.code().may_pass() && was_faulty(quarantine) => {
+            Err(error) if !error.code().is_transient() && was_faulty(quarantine) => {
                 self.notes.push(format!(
                     "the console's database was damaged when it was backed up, so it is not restored: {error}"
                 ));

@@ -76,7 +76,7 @@ impl Scopes {
         let mut waiting: Vec<RelPath> = top(source)?.into_iter().filter(|path| !is_own(path)).collect();
         while let Some(path) = waiting.pop() {
             let full = path.under(source);
-            let kind = full.symlink_metadata().on("look at", &full)?.file_type();
+            let kind = full.symlink_metadata().on("access", &full)?.file_type();
             let kind = match () {
                 () if kind.is_symlink() => PathKind::Symlink,
                 () if kind.is_dir() => PathKind::Directory,
@@ -161,7 +161,7 @@ impl Plan<'_> {
 
     fn sweep(&self, path: &RelPath) -> Result<Sweep> {
         let live = path.under(self.volume.root());
-        let meta = live.symlink_metadata().on("look at", &live)?;
+        let meta = live.symlink_metadata().on("access", &live)?;
         if !meta.is_dir() {
             return Ok(if self.goes(path, &live)? { Sweep::Whole } else { Sweep::Parts(Vec::new()) });
         }
@@ -185,7 +185,7 @@ impl Plan<'_> {
 
     /// Whether to move away a file that the new state does not contain.
     fn goes(&self, path: &RelPath, live: &Path) -> Result<bool> {
-        let kind = live.symlink_metadata().on("look at", live)?.file_type();
+        let kind = live.symlink_metadata().on("access", live)?.file_type();
         if kind.is_symlink() {
             return Ok(self.scopes.take(path, PathKind::Symlink));
         }

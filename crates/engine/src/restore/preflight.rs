@@ -71,12 +71,12 @@ pub fn no_database_in_use(volume: &Volume, scopes: &[Scope]) -> Result<()> {
 
 /// Refuses moves that are not single renames.
 pub fn moves(volume: &Volume, moves: &[Move]) -> Result<()> {
-    let device = fs::metadata(volume.restores()).on("look at", &volume.restores())?.dev();
+    let device = fs::metadata(volume.restores()).on("access", &volume.restores())?.dev();
     let mounts = mount_points();
     for change in moves {
         let live = change.path.under(volume.root());
         let parent = parents_are_real(volume, &change.path)?;
-        if fs::metadata(&parent).on("look at", &parent)?.dev() != device {
+        if fs::metadata(&parent).on("access", &parent)?.dev() != device {
             return Err(elsewhere(&parent, "is on another file system than the rest of the volume"));
         }
         if let Some(mount) = mounts.iter().find(|mount| mount.starts_with(&live)) {
@@ -98,7 +98,7 @@ fn parents_are_real(volume: &Volume, path: &RelPath) -> Result<PathBuf> {
     let Some(parent) = path.parent() else { return Ok(folder) };
     for name in parent.as_path() {
         folder.push(name);
-        let meta = folder.symlink_metadata().on("look at", &folder)?;
+        let meta = folder.symlink_metadata().on("access", &folder)?;
         if meta.is_symlink() {
             return Err(elsewhere(&folder, "is a link"));
         }

@@ -193,7 +193,7 @@ fn names(folder: &Path) -> Result<impl Iterator<Item = std::ffi::OsString>> {
 }
 
 fn same(one: &Path, other: &Path) -> Result<bool> {
-    let meta = |path: &Path| path.symlink_metadata().on("look at", path);
+    let meta = |path: &Path| path.symlink_metadata().on("access", path);
     let (a, b) = (meta(one)?, meta(other)?);
     if a.file_type() != b.file_type() || (a.is_file() && a.len() != b.len()) {
         return Ok(false);

@@ -42,7 +42,7 @@ pub fn rollback_move(volume: &Volume, set: &RestoreSet, from: &RestoreSet, journ
     if is_moved && presence::exists(&database)? {
         match metastore::settings_of(&database, volume) {
             Ok(settings) => return stage(volume, set, &settings).map(Some),
-            Err(error) if error.code().may_pass() => return Err(error),
+            Err(error) if error.code().is_transient() => return Err(error),
             Err(error) => log::warn!("keeping the settings from before the restore: {error}"),
         }
     }

@@ -29,20 +29,20 @@ const EXTENSION: &str = "clef";
 /// The position of an event, `20260131-0000001234`. Positions have the order of writing and identify an event for as long
 /// as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place {
+pub struct EventPosition {
     /// The day of the file, `20260131`.
     pub day: String,
     /// The byte offset of its line.
     pub offset: u64,
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for EventPosition {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}-{:010}", self.day, self.offset)
     }
 }
 
-impl std::str::FromStr for Place {
+impl std::str::FromStr for EventPosition {
     type Err = ();
 
     fn from_str(text: &str) -> std::result::Result<Self, ()> {
@@ -59,7 +59,7 @@ impl std::str::FromStr for Place {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stored {
     /// Its position, which identifies it.
-    pub place: Place,
+    pub position: EventPosition,
     /// The line: `@t`, `@mt`, `@l`, `@i` and the properties.
     pub fields: Map<String, Value>,
 }
@@ -130,7 +130,7 @@ pub fn record(volume: &Volume, event: &Event) {
         Level::Error => log::Level::Error,
     };
     log::log!(target: LOG_TARGET, level, "{line}");
-    let room = if event.kind.is_at_will() { LARGEST_DAY - RESERVED } else { LARGEST_DAY };
+    let room = if event.kind.can_be_caused_by_users() { LARGEST_DAY - RESERVED } else { LARGEST_DAY };
     match write(&folder(volume), event.at, &line, room) {
         Ok(true) => {}
         Ok(false) => log_full_day(event),
@@ -164,7 +164,7 @@ fn write(folder: &Path, at: jiff::Timestamp, line: &str, room: u64) -> Result<bo
     let path = file_of(folder, &day_of(at));
     let is_new = !presence::exists(&path)?;
     let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path).on("open", &path)?;
-    if file.metadata().on("look at", &path)?.len() + line.len() as u64 >= room {
+    if file.metadata().on("access", &path)?.len() + line.len() as u64 >= room {
         return Ok(false);
     }
     // A single write, so that lines of two processes do not mix.
@@ -188,19 +188,19 @@ fn remove_oldest(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Up to `count` events after `place`, oldest first; from the first event if `place` is `None`.
-pub fn read_after(volume: &Volume, place: Option<&Place>, count: usize) -> Result<Vec<Stored>> {
+/// Up to `count` events after `position`, oldest first; from the first event if `position` is `None`.
+pub fn read_after(volume: &Volume, position: Option<&EventPosition>, count: usize) -> Result<Vec<Stored>> {
     let folder = folder(volume);
     let mut found = Vec::new();
     for day in days(&folder)? {
-        if place.is_some_and(|place| day < place.day) {
+        if position.is_some_and(|position| day < position.day) {
             continue;
         }
         // If the file is shorter than the offset, it was replaced, so it is read from its start.
         let length = presence::target(&file_of(&folder, &day))?.map_or(0, |meta| meta.len());
-        let after = place.filter(|place| place.day == day && place.offset < length);
-        let events = read_day(&folder, &day, after.map_or(0, |place| place.offset), None)?;
-        found.extend(events.into_iter().filter(|event| after.is_none_or(|place| event.place > *place)));
+        let after = position.filter(|position| position.day == day && position.offset < length);
+        let events = read_day(&folder, &day, after.map_or(0, |position| position.offset), None)?;
+        found.extend(events.into_iter().filter(|event| after.is_none_or(|position| event.position > *position)));
         if found.len() >= count {
             found.truncate(count);
             break;
@@ -209,20 +209,20 @@ pub fn read_after(volume: &Volume, place: Option<&Place>, count: usize) -> Resul
     Ok(found)
 }
 
-/// Up to `count` events before `place` that `wanted` accepts, newest first.
+/// Up to `count` events before `position` that `wanted` accepts, newest first.
 pub fn read_before(
     volume: &Volume,
-    place: Option<&Place>,
+    position: Option<&EventPosition>,
     count: usize,
     wanted: &dyn Fn(&Stored) -> bool,
 ) -> Result<Vec<Stored>> {
     let folder = folder(volume);
     let mut found = Vec::new();
     for day in days(&folder)?.into_iter().rev() {
-        if place.is_some_and(|place| day > place.day) {
+        if position.is_some_and(|position| day > position.day) {
             continue;
         }
-        let end = place.filter(|place| place.day == day).map(|place| place.offset);
+        let end = position.filter(|position| position.day == day).map(|position| position.offset);
         let events = read_day(&folder, &day, 0, end)?;
         found.extend(events.into_iter().rev().filter(wanted).take(count - found.len()));
         if found.len() >= count {
@@ -247,7 +247,7 @@ fn read_day(folder: &Path, day: &str, start: u64, end: Option<u64>) -> Result<Ve
     // A line without a line feed is still being written.
     for line in bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")) {
         if let Ok(fields) = serde_json::from_slice(line) {
-            events.push(Stored { place: Place { day: day.to_owned(), offset }, fields });
+            events.push(Stored { position: EventPosition { day: day.to_owned(), offset }, fields });
         }
         offset += line.len() as u64;
     }
@@ -308,7 +308,7 @@ mod tests {
         let last = read_after(&volume, None, 10).expect("reads").pop().expect("three");
         fs::write(file_of(&folder(&volume), "20260130"), "").expect("writes");
         record(&volume, &on("2026-01-30", 4));
-        let found = read_after(&volume, Some(&last.place), 10).expect("reads");
+        let found = read_after(&volume, Some(&last.position), 10).expect("reads");
         assert_eq!(messages(&found), ["Init script 4.sh is done"]);
     }
 
@@ -324,11 +324,11 @@ mod tests {
         assert_eq!(messages(&all), expected);
         assert_eq!((all[0].kind(), all[0].level()), ("ScriptRan", "Information"));
         for (at, event) in all.iter().enumerate() {
-            let place: Place = event.place.to_string().parse().expect("is its own text");
-            assert_eq!(messages(&read_after(&volume, Some(&place), 10).expect("reads")), expected[at + 1..]);
-            assert_eq!(messages(&read_after(&volume, Some(&place), 1).expect("reads")).len(), usize::from(at < 3));
+            let position: EventPosition = event.position.to_string().parse().expect("is its own text");
+            assert_eq!(messages(&read_after(&volume, Some(&position), 10).expect("reads")), expected[at + 1..]);
+            assert_eq!(messages(&read_after(&volume, Some(&position), 1).expect("reads")).len(), usize::from(at < 3));
             let before: Vec<String> = expected[..at].iter().rev().cloned().collect();
-            assert_eq!(messages(&read_before(&volume, Some(&place), 10, &|_| true).expect("reads")), before);
+            assert_eq!(messages(&read_before(&volume, Some(&position), 10, &|_| true).expect("reads")), before);
         }
         let third = |event: &Stored| event.fields["Script"] == "3.sh";
         assert_eq!(messages(&read_before(&volume, None, 1, &third).expect("reads")), expected[2..3]);
@@ -345,11 +345,11 @@ mod tests {
         fs::write(&path, text).expect("writes");
         let found = read_after(&volume, None, 10).expect("reads");
         assert_eq!(found.len(), 2);
-        assert_eq!(found[1].place.offset, whole.len() as u64 + 10);
+        assert_eq!(found[1].position.offset, whole.len() as u64 + 10);
         // The incomplete line is read once it is complete.
         let mut file = OpenOptions::new().append(true).open(&path).expect("opens");
         file.write_all(&whole[20..]).expect("writes");
-        assert_eq!(read_after(&volume, Some(&found[1].place), 10).expect("reads").len(), 1);
+        assert_eq!(read_after(&volume, Some(&found[1].position), 10).expect("reads").len(), 1);
     }
 
     #[test]
@@ -430,13 +430,13 @@ mod tests {
     fn only_a_formatted_position_can_be_parsed() {
         for text in ["20260131", "20260131-1", "2026013-0000000001", "20260131-000000000x", "20260131-00000000001", "-"]
         {
-            assert!(text.parse::<Place>().is_err(), "{text}");
+            assert!(text.parse::<EventPosition>().is_err(), "{text}");
         }
-        let place: Place = "20260131-0000001234".parse().expect("is one");
+        let position: EventPosition = "20260131-0000001234".parse().expect("is one");
         assert_eq!(
-            (place.day.as_str(), place.offset, place.to_string().as_str()),
+            (position.day.as_str(), position.offset, position.to_string().as_str()),
             ("20260131", 1234, "20260131-0000001234")
         );
-        assert!(place < "20260201-0000000000".parse().expect("is one"));
+        assert!(position < "20260201-0000000000".parse().expect("is one"));
     }
 }

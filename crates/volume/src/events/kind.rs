@@ -107,7 +107,7 @@ impl Kind {
     /// Whether users of the console, logged in or not, can cause any number of these events. `AppFailed` is one of them,
     /// because a failing notification causes one for each event that it sends.
     #[must_use]
-    pub const fn is_at_will(self) -> bool {
+    pub const fn can_be_caused_by_users(self) -> bool {
         matches!(
             self,
             Self::LoginFailed
