@@ -96,7 +96,7 @@ pub fn seqinit(environment: &Environment) -> Result<PathBuf> {
     Ok(environment.setting(&["MOORLINE_SEQINIT"])?.map_or_else(|| SEQINIT.into(), |(_, path)| path.into()))
 }
 
-/// This program.
+/// Locates this program.
 pub fn own(variables: &Variables) -> Result<Own> {
     let called = std::env::args_os().next().unwrap_or_default();
     Own::find(&called, variables.get("PATH").unwrap_or(DEFAULT_PATH.as_ref()))

@@ -17,7 +17,7 @@ pub struct Definition {
     pub details: &'static str,
     /// Its options, without [`GLOBAL`].
     pub options: &'static [Opt],
-    /// What follows the options.
+    /// The arguments after the options.
     pub rest: Rest,
     /// Whether help omits it, because only moorline itself uses it.
     pub hidden: bool,
@@ -36,7 +36,7 @@ pub struct Opt {
     pub help: &'static str,
 }
 
-/// What follows the options of a command.
+/// The arguments that a command takes after its options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rest {
     /// Nothing.

@@ -17,7 +17,7 @@ use process::signals;
 use seqbac_header::without_keys;
 use volume::error::{Code, Error, Result};
 
-/// A pipe with space in it takes this much without blocking (PIPE_BUF).
+/// How many bytes a writable pipe accepts without blocking (PIPE_BUF).
 const PAGE: usize = 4096;
 
 /// How long one wait for a log that accepts no data takes, in milliseconds.

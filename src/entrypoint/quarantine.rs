@@ -52,7 +52,7 @@ pub(super) fn apply_pending(
     Ok(ControlFlow::Continue(additions(status)))
 }
 
-/// What the server is given while its apps are off.
+/// The additions for the server while its apps are off.
 pub(super) fn additions(status: Option<QuarantineStatus>) -> ServerAdditions {
     let Some(status) = status else { return ServerAdditions::default() };
     log::warn!("in quarantine: {}; `moorline apps` lists them", status.in_words());

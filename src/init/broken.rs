@@ -119,14 +119,14 @@ impl Broken {
         }
     }
 
-    /// The same entry in the second source, which the ledger tells apart from a script in `Init/`.
+    /// The same entry in the second source, with its own name in the ledger.
     #[must_use]
     pub fn in_second_source(mut self: Box<Self>) -> Box<Self> {
         self.key = second_source(&self.name);
         self
     }
 
-    /// Why it does not count any more, if a script of its name has run or its own failure has been reported.
+    /// Skips the entry if a script of its name has run or if its failure has been reported; else returns it.
     pub fn unless_concluded(self: Box<Self>, init: &Path, ledger: &Ledger) -> Rejected {
         let marked_as = |key| match ledger.find(key).map(|entry| (&entry.state, &entry.hash)) {
             Some((RunState::Marked { outcome, in_place: true }, hash)) => Some((*outcome, *hash == self.hash)),
@@ -164,7 +164,7 @@ fn unrunnable(what: String) -> Error {
     Error::new(Code::ScriptUnrunnable, what)
 }
 
-/// Counts an attempt at an entry that cannot be run, and decides what follows.
+/// Counts a failed attempt for a broken entry and applies the failure table.
 pub(super) fn fail(settings: &Settings<'_>, broken: &Broken, ledger: &mut Ledger) -> Result<End> {
     // If the file is only temporarily unreadable, its unfinished run must not be lost, so it keeps its hash.
     let under_way = |state: &RunState| matches!(state, RunState::Waiting | RunState::Running);

@@ -108,7 +108,7 @@ fn record_mark(script: &RelPath, outcome: Outcome, in_place: bool, ledger: &mut 
     ledger.change(script, |entry| entry.state = RunState::Marked { outcome, in_place })
 }
 
-/// The plain name, then names with the time in them.
+/// The names to try: the plain one, then names with the time.
 fn names(script: &RelPath, outcome: Outcome) -> impl Iterator<Item = RelPath> {
     let now = Timestamp::now();
     let (whole, exact) = (now.strftime("%Y%m%dT%H%M%SZ").to_string(), now.as_nanosecond());

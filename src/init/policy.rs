@@ -49,7 +49,7 @@ pub struct Attempt {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verdict {
-    /// Whether the script is renamed `.failed`.
+    /// Whether the script is marked `.failed`.
     pub marks_failed: bool,
     pub exits: bool,
     /// Whether it exits because the volume is empty.

@@ -27,7 +27,7 @@ use nix::{
 use super::{Isolation, Signals, leftovers, reap};
 use volume::error::Result;
 
-/// A pipe with space in it takes this much without blocking (PIPE_BUF).
+/// How many bytes a writable pipe accepts without blocking (PIPE_BUF).
 const PAGE: usize = 4096;
 
 /// The end of a child.
@@ -67,7 +67,7 @@ pub trait Listener {
     fn end(&mut self) -> Vec<u8>;
 }
 
-/// Where a child's output goes.
+/// The destination of a child's output.
 pub struct Relay<'a> {
     /// The container's log.
     pub log: BorrowedFd<'a>,

@@ -15,7 +15,7 @@ use super::{
     start::{IOPRIO_IDLE, IOPRIO_WHO_PROCESS, NICE},
 };
 
-/// What a child inherits, and how it is limited.
+/// The inheritance and the limits of a child.
 #[derive(Debug, Default)]
 pub struct Isolation {
     /// Descriptors that it inherits, besides 0 to 2.

@@ -6,8 +6,8 @@
 //!   Init/        init scripts, their marks and logs
 //!   Backups/     backups
 //!   .moorline/   everything else that belongs to moorline (0700; 0710 if the server has its own user)
-//!     lock  backup.lock  restores.lock  apps.lock  instance.json  secret.key  init.json  quarantine.json
-//!     settings.json  metastore.db  restores/  spool/  bin/  events/
+//!     lock  backup.lock  restores.lock  apps.lock  serve.lock  format.json  instance.json  secret.key  init.json
+//!     quarantine.json  settings.json  metastore.db  restores/  spool/  bin/  events/
 //!   …            the server's own files
 //! ```
 //!
