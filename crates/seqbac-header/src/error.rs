@@ -1,91 +1,91 @@
-//! The ten things that can be wrong with a backup, told apart by name and by exit code.
+//! The errors of a backup. Each has its own name and exit code, so that a script can react to the cause.
 
 use std::{fmt, io, ops::Range};
 
 use crate::{Fingerprint, RelPath};
 
-/// What is wrong with a backup, or that it could not be read or written at all ([`Error::Io`]).
+/// A fault of a backup, or a failure to read or write it at all ([`Error::Io`]).
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file does not start with the magic.
-    #[error("not a backup: the file does not start as a .seqbac file does")]
+    /// The file does not begin with [`MAGIC`](crate::MAGIC).
+    #[error("not a backup: the file does not begin like a .seqbac file")]
     NotABackup,
-    /// A version, suite, flag or field that this program does not know and may not ignore.
-    #[error("a backup of a version that this program cannot read: {what}")]
+    /// A version, suite, flag or field that is unknown and must not be ignored.
+    #[error("this program cannot read the backup, because its version is not supported: {what}")]
     UnsupportedVersion {
-        /// What is unknown.
+        /// The unknown part.
         what: String,
     },
-    /// The header's length, checksum or fields make no sense.
+    /// The length, the checksum or a field of the header is invalid.
     #[error("the header of the backup is damaged: {what}")]
     HeaderCorrupt {
-        /// What makes no sense.
+        /// The invalid part.
         what: String,
     },
-    /// The backup was sealed with another secret key.
+    /// Another secret key sealed the backup.
     #[error(
         "the secret key is not the one that sealed the backup: the backup's fingerprint is {file}, the key's {key}"
     )]
     WrongKey {
         /// The fingerprint in the header.
         file: Fingerprint,
-        /// The fingerprint of the key that was tried.
+        /// The fingerprint of the key that the caller passed.
         key: Fingerprint,
     },
-    /// The checksum of the header is right, its authentication is not.
-    #[error("the header of the backup was edited: its checksum is right, its authentication is not")]
+    /// The header's checksum is correct, but its MAC is not.
+    #[error("the header of the backup was edited: its checksum is correct, but its authentication fails")]
     HeaderTampered,
-    /// The file ends, and no segment was the last.
+    /// The file ends before the last segment.
     #[error("the backup is cut short after {length} bytes{}", after(*.last_good_segment))]
     Truncated {
-        /// The last segment that was whole and genuine.
+        /// The last segment that was complete and authentic.
         last_good_segment: Option<u32>,
-        /// Length of the file.
+        /// Length of the file in bytes.
         length: u64,
     },
-    /// A segment is not what was written.
-    #[error("the backup is damaged{}{}{}", place(.segment, .bytes), verdict(*.damage), hit(.members.as_deref()))]
+    /// A segment differs from the one that the writer wrote.
+    #[error("the backup is damaged{}{}{}", location(.segment, .bytes), cause(*.damage), affected(.members.as_deref()))]
     Corrupt {
-        /// Which segment; unknown where the damage was found without the key.
+        /// Number of the segment; `None` if the damage was found without the key.
         segment: Option<u32>,
-        /// Where it is in the file.
+        /// Byte range of the damage in the file.
         bytes: Range<u64>,
-        /// The members that are at least partly in it, if `seqbac::diagnose` could find out.
+        /// The members that overlap the segment, if `seqbac::diagnose` could determine them.
         members: Option<Vec<RelPath>>,
-        /// How it came about, if `seqbac::diagnose` could find out.
+        /// The cause, if `seqbac::diagnose` could determine it.
         damage: Option<Damage>,
     },
-    /// There is something behind the end.
-    #[error("the backup ends at byte {end}, but the file goes on")]
+    /// The file has extra bytes after the end of the backup.
+    #[error("the backup ends at byte {end}, but the file continues")]
     TrailingData {
-        /// Where the payload ends.
+        /// Offset in the file at which the payload ends.
         end: u64,
     },
-    /// It decrypts, but what is in it is not what it says.
-    #[error("the backup is genuine, but its content is not what it says: {what}")]
+    /// The backup decrypts, but its parts contradict each other or the format.
+    #[error("the backup is authentic, but its content is inconsistent: {what}")]
     ContentMismatch {
-        /// What does not agree.
+        /// The contradiction.
         what: String,
     },
-    /// It decrypts, but its writer did not finish.
-    #[error("the backup is incomplete: its writer did not finish it, there is no digest.json")]
+    /// The backup decrypts, but its writer did not finish.
+    #[error("the backup is incomplete: its writer did not finish it, so it has no digest.json")]
     Incomplete,
-    /// It could not be read or written.
+    /// An I/O error.
     #[error("{}", reason(.0))]
     Io(#[from] io::Error),
 }
 
-/// A text that is not a secret key. The text itself is never part of it.
+/// The error for a text that is not a secret key. It never contains the text, because the text may be most of a key.
 #[derive(Debug, thiserror::Error)]
-#[error("the secret key from {origin} is not a key: {reason}")]
+#[error("the secret key from {origin} is invalid: {reason}")]
 pub struct NotAKey {
-    /// Where the text came from.
+    /// The source of the text, such as a variable or a file.
     pub origin: String,
-    /// What is wrong with it.
+    /// The fault of the text.
     pub reason: String,
 }
 
-/// An I/O error in words: without the errno that `std` adds.
+/// The message of an I/O error in lower case, without the error number that `std` adds.
 #[must_use]
 pub fn reason(cause: &io::Error) -> String {
     let text = cause.to_string();
@@ -95,12 +95,12 @@ pub fn reason(cause: &io::Error) -> String {
     }
 }
 
-/// How a segment came to be damaged.
+/// The cause of a damaged segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Damage {
-    /// The payload's checksum is wrong too: a bad disk, a bad transfer.
+    /// The payload's checksum is wrong as well: a bad disk or transfer.
     Rot,
-    /// The payload's checksum fits: somebody changed the bytes and corrected it.
+    /// The payload's checksum is correct: the bytes were edited and the checksum was recomputed.
     Tampering,
 }
 
@@ -108,23 +108,23 @@ fn after(last_good_segment: Option<u32>) -> String {
     last_good_segment.map_or_else(String::new, |segment| format!("; segment {segment} is the last good one"))
 }
 
-fn place(segment: &Option<u32>, bytes: &Range<u64>) -> String {
+fn location(segment: &Option<u32>, bytes: &Range<u64>) -> String {
     let segment = segment.map_or_else(String::new, |segment| format!("segment {segment}, "));
     format!(" in {segment}bytes {} to {}", bytes.start, bytes.end)
 }
 
-fn verdict(damage: Option<Damage>) -> &'static str {
+fn cause(damage: Option<Damage>) -> &'static str {
     match damage {
         Some(Damage::Rot) => " (its checksum is wrong too: a bad disk or transfer)",
-        Some(Damage::Tampering) => " (its checksum was made to fit: somebody edited it)",
+        Some(Damage::Tampering) => " (its checksum was recomputed, so the file was edited on purpose)",
         None => "",
     }
 }
 
-/// The members hit, in words; the first few where there are many.
-fn hit(members: Option<&[RelPath]>) -> String {
-    struct Some_<'a>(&'a [RelPath]);
-    impl fmt::Display for Some_<'_> {
+/// Lists the first five affected members.
+fn affected(members: Option<&[RelPath]>) -> String {
+    struct FirstFive<'a>(&'a [RelPath]);
+    impl fmt::Display for FirstFive<'_> {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             self.0.iter().take(5).enumerate().try_for_each(|(at, path)| {
                 let comma = if at == 0 { "" } else { ", " };
@@ -135,13 +135,13 @@ fn hit(members: Option<&[RelPath]>) -> String {
     }
     match members {
         None => String::new(),
-        Some([]) => "; no member is hit".to_owned(),
-        Some(members) => format!("; hit: {}", Some_(members)),
+        Some([]) => "; no member is affected".to_owned(),
+        Some(members) => format!("; affected: {}", FirstFive(members)),
     }
 }
 
 impl Error {
-    /// Its name, as the specification has it.
+    /// The name of the error in the specification.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -159,7 +159,7 @@ impl Error {
         }
     }
 
-    /// The error that a `Read` of this module wrapped, or else the I/O error itself.
+    /// Unwraps an error that a `Read` implementation passed through `io::Error`; otherwise returns `Io`.
     #[must_use]
     pub fn from_io(cause: io::Error) -> Self {
         match cause.downcast::<Self>() {
@@ -168,27 +168,31 @@ impl Error {
         }
     }
 
-    /// What decrypts is not what it says.
+    /// Creates a [`Self::ContentMismatch`].
     pub fn mismatch(what: impl Into<String>) -> Self {
         Self::ContentMismatch { what: what.into() }
     }
 
-    /// What to do about it.
+    /// The hint; empty for I/O errors.
     #[must_use]
     pub const fn advice(&self) -> &'static str {
         match self {
-            Self::NotABackup => "give a file that `moorline backup` wrote; Datalust's own .seqbac files cannot be read",
+            Self::NotABackup => {
+                "name a file that `moorline backup` wrote; moorline cannot read Datalust's own .seqbac files"
+            }
             Self::UnsupportedVersion { .. } => "use the version of moorline that wrote it, or a newer one",
-            Self::WrongKey { .. } => "give the key that was in use when the backup was made, with --secret-key",
+            Self::WrongKey { .. } => "pass the key that was in use when the backup was taken, with --secret-key",
             Self::HeaderCorrupt { .. } | Self::Truncated { .. } | Self::Corrupt { .. } => {
-                "fetch the file again if it was copied, or use another backup; `moorline verify` checks them"
+                "copy the file again if it was copied, or use another backup; `moorline verify` checks all backups"
             }
             Self::HeaderTampered => "do not trust this file; use another backup, and find out who can write to it",
-            Self::TrailingData { .. } => "find out what was added to the file; cut at its end it is a whole backup",
-            Self::ContentMismatch { .. } => {
-                "use another backup, and report this: the program that wrote it was at fault"
+            Self::TrailingData { .. } => {
+                "find out what was added to the file; if you cut it off, the backup is complete again"
             }
-            Self::Incomplete => "use another backup",
+            Self::ContentMismatch { .. } => {
+                "use another backup, and report this as a bug of the program that wrote the backup"
+            }
+            Self::Incomplete => "use another backup; `moorline verify` checks all backups",
             Self::Io(_) => "",
         }
     }
@@ -208,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_survives_the_way_through_io() {
+    fn an_error_survives_a_round_trip_through_io_error() {
         let there = io::Error::from(Error::TrailingData { end: 7 });
         assert!(matches!(Error::from_io(there), Error::TrailingData { end: 7 }));
         let plain = io::Error::from_raw_os_error(5);
@@ -216,14 +220,14 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_told_in_one_line() {
+    fn damage_is_reported_in_one_line() {
         let members = ["a", "b", "c", "d", "e", "f"].map(|name| RelPath::new(name).expect("a path")).to_vec();
         let error =
             Error::Corrupt { segment: Some(3), bytes: 10..20, members: Some(members), damage: Some(Damage::Rot) };
         assert_eq!(
             error.to_string(),
             "the backup is damaged in segment 3, bytes 10 to 20 (its checksum is wrong too: a bad disk or transfer); \
-             hit: a, b, c, d, e and 1 more"
+             affected: a, b, c, d, e and 1 more"
         );
     }
 }

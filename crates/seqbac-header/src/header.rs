@@ -1,4 +1,4 @@
-//! The header: plaintext, all of it authenticated, enough to name a backup and its key without having the key.
+//! The header of a backup: plaintext, but authenticated. It identifies the backup and its key without the key.
 //!
 //! ```text
 //!  0  8 magic      8  1 major  9 1 minor   10 2 flags      12 4 length of the header
@@ -16,7 +16,7 @@ use sha2::Sha256;
 use super::{Error, Result};
 use crate::{Fingerprint, Id, SecretKey};
 
-/// The first eight bytes of every backup. A copy that mangled line ends or the eighth bit is told by them.
+/// The first eight bytes of every backup. They reveal a copy that changed line endings or cleared the eighth bit.
 pub const MAGIC: [u8; 8] = *b"\x89SBC\r\n\x1a\n";
 
 const MAJOR: u8 = 1;
@@ -33,40 +33,40 @@ const CRITICAL_TLV: u16 = 0x8000;
 const WRITER: u16 = 1;
 const INSTANCE: u16 = 2;
 
-/// What the writer of a backup says about it in clear.
+/// The plaintext fields of a new backup.
 #[derive(Debug, Clone)]
 pub struct HeaderFields {
-    /// When the backup was begun; kept to the millisecond.
+    /// Start of the backup, stored in milliseconds.
     pub created: Timestamp,
-    /// Names this backup. Random, and never used twice with one key.
+    /// ID of the backup. It must be random, because it salts the MAC key and must not repeat under one secret key.
     pub id: Id,
-    /// The instance that it is a backup of.
+    /// The instance that took the backup.
     pub instance: Option<Id>,
-    /// Name and version of the program that writes it.
+    /// Name and version of the writing program, clipped to 1 KiB.
     pub writer: String,
 }
 
-/// The header of a backup. Its fields are to be believed only after [`Header::authenticate`].
+/// The header of a backup. Trust its fields only after [`Header::authenticate`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
-    /// When the backup was begun, to the millisecond.
+    /// Start of the backup, in milliseconds.
     pub created: Timestamp,
-    /// Names this backup.
+    /// ID of the backup.
     pub id: Id,
-    /// Tells which secret key sealed it.
+    /// Fingerprint of the secret key that sealed the backup.
     pub key_fingerprint: Fingerprint,
-    /// Version within the major one.
+    /// Minor version of the format.
     pub minor: u8,
-    /// Name and version of the program that wrote it.
+    /// Name and version of the writing program.
     pub writer: Option<String>,
-    /// The instance that it is a backup of.
+    /// The instance that took the backup.
     pub instance: Option<Id>,
-    /// The header's bytes, MAC and CRC included: the associated data of the payload.
+    /// All bytes of the header, including MAC and CRC. The payload's key is derived from them.
     pub raw: Vec<u8>,
 }
 
 impl Header {
-    /// The header that a backup with these fields has under this key.
+    /// Builds and authenticates the header of a new backup.
     pub fn build(fields: HeaderFields, key: &SecretKey) -> Self {
         let created = fields.created.as_millisecond();
         let fingerprint = key.fingerprint();
@@ -99,8 +99,8 @@ impl Header {
         }
     }
 
-    /// Reads a header and leaves `source` at the first byte of the payload. Needs no key: magic, version, checksum,
-    /// suite, flags and TLVs are checked, in this order.
+    /// Reads a header and leaves `source` at the first byte of the payload. It needs no key. It checks magic, version,
+    /// checksum, suite, flags and TLVs, in this order.
     ///
     /// # Errors
     /// `NotABackup`, `UnsupportedVersion`, `HeaderCorrupt`, `Truncated`, `Io`.
@@ -112,12 +112,12 @@ impl Header {
         }
         read_up_to(source, &mut raw, 16)?;
         if let Some(&major) = raw.get(8).filter(|major| **major != MAJOR) {
-            return Err(Error::UnsupportedVersion { what: format!("version {major}; version {MAJOR} is known") });
+            return Err(Error::UnsupportedVersion { what: format!("version {major}, not {MAJOR}") });
         }
         let Some(length) = u32_at(&raw, 12) else { return Err(cut(&raw)) };
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         if !(SHORTEST..=LONGEST).contains(&length) {
-            return Err(corrupt(format!("a length of {length} bytes")));
+            return Err(corrupt(format!("its length is {length} bytes")));
         }
         read_up_to(source, &mut raw, length)?;
         if raw.len() < length {
@@ -126,7 +126,7 @@ impl Header {
         Self::parse(raw)
     }
 
-    /// The checks that come once all bytes are there.
+    /// The checks that need the whole header.
     fn parse(raw: Vec<u8>) -> Result<Self> {
         let (body, crc) = raw.split_at(raw.len() - CRC);
         if crc32c::crc32c(body).to_le_bytes() != crc {
@@ -156,7 +156,7 @@ impl Header {
 
     fn parse_tlvs(&mut self, mut rest: &[u8]) -> Result<()> {
         while !rest.is_empty() {
-            let wrong = || corrupt("a field that runs over its end");
+            let wrong = || corrupt("a field extends beyond its end");
             let (head, tail) = rest.split_at_checked(4).ok_or_else(wrong)?;
             let kind = u16::from_le_bytes([head[0], head[1]]);
             let length = usize::from(u16::from_le_bytes([head[2], head[3]]));
@@ -169,15 +169,15 @@ impl Header {
 
     fn take_tlv(&mut self, kind: u16, value: &[u8]) -> Result<()> {
         match kind {
-            WRITER if self.writer.is_some() => Err(corrupt("two fields with the writer's version")),
+            WRITER if self.writer.is_some() => Err(corrupt("it contains the writer's version twice")),
             WRITER => {
                 let text = str::from_utf8(value).map_err(|_| corrupt("the writer's version is not UTF-8"))?;
                 self.writer = Some(text.to_owned());
                 Ok(())
             }
-            INSTANCE if self.instance.is_some() => Err(corrupt("two fields with the instance")),
+            INSTANCE if self.instance.is_some() => Err(corrupt("it contains the instance id twice")),
             INSTANCE => {
-                let id = value.try_into().map_err(|_| corrupt("an instance id that is not 16 bytes long"))?;
+                let id = value.try_into().map_err(|_| corrupt("the instance id is not 16 bytes long"))?;
                 self.instance = Some(Id(id));
                 Ok(())
             }
@@ -188,11 +188,12 @@ impl Header {
         }
     }
 
-    /// Checks that this key sealed the backup and that the header is as it was written.
+    /// Checks that this key sealed the backup and that the header is unchanged.
     ///
     /// # Errors
-    /// `WrongKey` or `HeaderTampered`. Where the fingerprint is not the key's, the MAC is tried with the key's own in
-    /// its place: if it fits, somebody edited the header to make a good key look like a wrong one.
+    /// `WrongKey` or `HeaderTampered`. If the fingerprints differ, the MAC is also checked with the key's own fingerprint in
+    /// the header. If it matches, the error is `HeaderTampered`, because the header was edited to make the correct key look
+    /// wrong.
     pub fn authenticate(&self, key: &SecretKey) -> Result<()> {
         let fingerprint = key.fingerprint();
         let (body, tag) = self.raw[..self.raw.len() - CRC].split_at(self.raw.len() - CRC - MAC);
@@ -208,7 +209,7 @@ impl Header {
         Err(Error::WrongKey { file: self.key_fingerprint, key: fingerprint })
     }
 
-    /// Its length in bytes.
+    /// Length in bytes.
     #[must_use]
     pub fn length(&self) -> u64 {
         self.raw.len() as u64
@@ -222,7 +223,7 @@ fn mac(key: &SecretKey, id: Id, body: &[u8]) -> Hmac<Sha256> {
     mac
 }
 
-/// At most 1 KiB of it, so that the header stays below its limit.
+/// At most 1 KiB, so that the header stays below its limit.
 fn clipped(writer: &str) -> &str {
     let end = (0..=writer.len().min(1024)).rev().find(|end| writer.is_char_boundary(*end));
     &writer[..end.unwrap_or(0)]
@@ -245,7 +246,7 @@ fn u32_at(raw: &[u8], at: usize) -> Option<u32> {
     raw.get(at..at + 4).map(|bytes| u32::from_le_bytes(array(bytes)))
 }
 
-/// The bytes as an array. Only for slices of that very length.
+/// Copies a slice into an array. Panics if the lengths differ.
 pub fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
     let mut array = [0; N];
     array.copy_from_slice(bytes);

@@ -1,4 +1,4 @@
-//! Sixteen bytes that name a thing: a backup, an instance, a run of an init script.
+//! 16-byte identifiers of backups, instances, restore sets, runs of init scripts, and keys.
 
 use std::{fmt, str::FromStr};
 
@@ -15,10 +15,7 @@ pub struct Id(pub [u8; 16]);
 pub struct NotAnId(pub String);
 
 impl Id {
-    /// A new one, from the kernel's random numbers.
-    ///
-    /// # Errors
-    /// Where the kernel has none to give.
+    /// A random id from the kernel's random number generator.
     pub fn random() -> Result<Self, getrandom::Error> {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes)?;

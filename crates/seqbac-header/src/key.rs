@@ -1,7 +1,8 @@
-//! The secret key: the only code that sees its bytes.
+//! The secret key. No other code sees its bytes.
 //!
-//! A key is 32 random bytes, shown as canonical standard base64. What is sealed with it is sealed with keys that
-//! [`SecretKey::derive`] derives from it; [`Fingerprint`] is safe to show. Where keys come from is `volume::key`.
+//! A key is 32 random bytes, written as canonical standard base64. It never encrypts anything itself: [`SecretKey::derive`]
+//! derives a key for each purpose. A [`Fingerprint`] identifies a key without revealing it, so it is safe to show.
+//! `volume::key` finds the configured key.
 
 use std::fmt;
 
@@ -15,10 +16,11 @@ use crate::{Id, NotAKey};
 /// Length of a secret key in bytes.
 pub const LENGTH: usize = 32;
 
-/// A secret key. It is wiped from memory when dropped, and can be neither copied nor printed by accident.
+/// A secret key. It is wiped from memory when it is dropped. It implements neither `Clone` nor `Display`, so that it cannot
+/// be copied or printed by accident.
 pub struct SecretKey(Zeroizing<[u8; LENGTH]>);
 
-/// The first 16 bytes of HKDF-SHA256(key, info `seqbac/v1/key-id`): tells keys apart and is safe to show.
+/// The first 16 bytes of HKDF-SHA256(key, info `seqbac/v1/key-id`).
 pub type Fingerprint = Id;
 
 impl fmt::Debug for SecretKey {
@@ -28,21 +30,15 @@ impl fmt::Debug for SecretKey {
 }
 
 impl SecretKey {
-    /// A new one, from the kernel's random numbers.
-    ///
-    /// # Errors
-    /// Where the kernel has none to give.
+    /// A random key from the kernel's random number generator.
     pub fn generate() -> Result<Self, getrandom::Error> {
         let mut bytes = Zeroizing::new([0; LENGTH]);
         getrandom::fill(&mut *bytes)?;
         Ok(Self(bytes))
     }
 
-    /// Reads the text form: canonical standard base64 (RFC 4648 §4) of exactly 32 bytes. White space around it is
-    /// ignored. `origin` is named in errors; the text never is.
-    ///
-    /// # Errors
-    /// For anything else.
+    /// Parses canonical standard base64 (RFC 4648 §4) of exactly 32 bytes. Surrounding whitespace is ignored. Errors contain
+    /// `origin` but never the text.
     pub fn parse(text: &str, origin: &str) -> Result<Self, NotAKey> {
         let wrong = |why: &str| NotAKey { origin: origin.to_owned(), reason: why.to_owned() };
         let text = text.trim();
@@ -50,14 +46,14 @@ impl SecretKey {
             return Err(wrong("it is empty"));
         }
         if text == "[redacted]" {
-            return Err(wrong("it was redacted when the script had run; write the key into the script again"));
+            return Err(wrong("moorline redacted it after the script ran; write the key into the script again"));
         }
         let mut decoded = BASE64_STANDARD
             .decode(text)
             .map(Zeroizing::new)
             .map_err(|_| wrong("it is not canonical standard base64"))?;
         if decoded.len() != LENGTH {
-            return Err(wrong(&format!("it is {} bytes long, not {LENGTH}", decoded.len())));
+            return Err(wrong(&format!("it has {} bytes, not {LENGTH}", decoded.len())));
         }
         let mut bytes = Zeroizing::new([0; LENGTH]);
         bytes.copy_from_slice(&decoded);
@@ -65,13 +61,13 @@ impl SecretKey {
         Ok(Self(bytes))
     }
 
-    /// The text form.
+    /// The key as base64, in memory that is wiped on drop.
     #[must_use]
     pub fn to_text(&self) -> Zeroizing<String> {
         Zeroizing::new(BASE64_STANDARD.encode(*self.0))
     }
 
-    /// What may be shown of it.
+    /// See [`Fingerprint`].
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         let mut bytes = [0; 16];
@@ -79,7 +75,7 @@ impl SecretKey {
         Id(bytes)
     }
 
-    /// A key for one purpose: HKDF-SHA256 (RFC 5869) with this salt and info.
+    /// Derives a key for one purpose: HKDF-SHA256 (RFC 5869) with this salt and info.
     #[must_use]
     pub fn derive(&self, salt: &[u8], info: &[u8]) -> Zeroizing<[u8; 32]> {
         let mut bytes = Zeroizing::new([0; 32]);
@@ -89,15 +85,15 @@ impl SecretKey {
 
     fn expand(&self, salt: Option<&[u8]>, info: &[u8], out: &mut [u8]) {
         let filled = Hkdf::<Sha256>::new(salt, &*self.0).expand(info, out);
-        assert!(filled.is_ok(), "HKDF-SHA256 gives up to 8160 bytes; we ask for 32 at most");
+        assert!(filled.is_ok(), "HKDF-SHA256 returns up to 8160 bytes; we request at most 32");
     }
 }
 
-/// The text without anything in it that has the form of a secret key: one that was typed in the wrong place is in the
-/// error about it.
+/// Replaces everything that looks like a secret key with `[redacted]`, because a key that was typed in the wrong place
+/// would otherwise appear in the error message about it.
 #[must_use]
 pub fn without_keys(text: &str) -> String {
-    /// Base64 of 32 bytes is so many characters and one `=`.
+    /// Base64 of 32 bytes has this many characters, followed by one `=`.
     const CHARACTERS: usize = 43;
     let mut clean = String::with_capacity(text.len());
     for part in text.split_inclusive('=') {
@@ -121,7 +117,7 @@ mod tests {
     const KEY: &str = "8D2RNAbAgmV7ur8nQCLT7PlCWCk+kW488nSg3Narj/4=";
 
     #[test]
-    fn the_text_form_goes_both_ways() {
+    fn a_key_survives_a_round_trip_through_text() {
         let key = SecretKey::parse(&format!(" \r\n{KEY}\n"), "a test").expect("a key");
         assert_eq!(*key.to_text(), KEY);
         assert_eq!(key.fingerprint().to_string().len(), 32);
@@ -139,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_found_in_any_text() {
+    fn a_key_is_redacted_in_any_text() {
         for (text, clean) in [
             (format!("'{KEY}' found"), "'[redacted]' found"),
             (format!("x={KEY}{KEY}=/{KEY}"), "x=[redacted][redacted]=/[redacted]"),

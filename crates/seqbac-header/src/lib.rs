@@ -1,11 +1,14 @@
-//! What both programs read of a backup without opening it: its plaintext header, the keys and fingerprints that belong
-//! to it, and the ids and member paths that it names.
+//! The parts of the `.seqbac` format that both programs need: the plaintext header, keys and fingerprints, ids and paths.
 //!
-//! No compression, no encryption of content and no I/O beyond reading a header: the small program links this crate.
+//! It contains no compression, no encryption of content, and no I/O except reading a header, so that PID 1 can link it and
+//! stays small. The rest of the format is the crate `seqbac`; `docs/seqbac.md` is the specification.
 //!
-//! - [`header`]: the plaintext header, its MAC and CRC; [`error`]: everything that can be wrong with a backup
-//! - [`key`]: the only code that sees the bytes of a secret key
-//! - [`id`]: 16-byte identifiers; [`relpath`]: a path that stays below the storage root
+//! - `lib.rs` (this file): re-exports and the crate's [`Result`]
+//! - `header.rs`: reads, writes and authenticates the plaintext header (layout, MAC, CRC)
+//! - `error.rs`: all errors of a backup, with their messages and hints
+//! - `key.rs`: the secret key (parsing, key derivation, fingerprint), and redaction of keys in texts
+//! - `id.rs`: 16-byte identifiers of backups, instances, runs and keys
+//! - `relpath.rs`: a relative path that stays below the storage root, and its JSON form
 
 pub mod error;
 pub mod header;

@@ -1,4 +1,4 @@
-//! A path below the storage root, checked once where it comes in.
+//! A path below the storage root, validated once on input.
 
 use std::{
     ffi::OsStr,
@@ -10,27 +10,24 @@ use std::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::{Deserialize, Serialize};
 
-/// A relative path with neither `..`, `.` nor empty parts, in any bytes that a file system takes.
+/// A relative path without `..`, `.`, NUL or empty parts. Its bytes need not be UTF-8.
 ///
-/// In JSON it is a string, or `{"base64": …}` where its bytes are not UTF-8.
+/// In JSON it is a string, or `{"base64": …}` if the bytes are not UTF-8.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "Text", try_from = "Text")]
 pub struct RelPath(PathBuf);
 
-/// Why a path was refused.
+/// The error for a path that is absolute, empty, or not in its shortest form.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{0:?} is not a path below the storage root")]
 pub struct NotRelative(pub PathBuf);
 
 impl RelPath {
-    /// Takes a path that has only names in it. A trailing slash is dropped.
-    ///
-    /// # Errors
-    /// For an empty or absolute path, and for one with `.`, `..` or a NUL in it.
+    /// Accepts a path that consists only of names. Removes a trailing slash.
     pub fn new(path: impl AsRef<Path>) -> Result<Self, NotRelative> {
         let path = path.as_ref();
         let plain = path.components().all(|part| matches!(part, Component::Normal(_)));
-        // `components` drops inner `.`: compare, so that two spellings are never one path.
+        // Compare with the input, because `components` drops an inner `.`, and two spellings must not be one path.
         let same = path.components().collect::<PathBuf>();
         let bytes = path.as_os_str().as_bytes();
         let trimmed = bytes.strip_suffix(b"/").unwrap_or(bytes);
@@ -40,44 +37,44 @@ impl RelPath {
         Ok(Self(same))
     }
 
-    /// The path itself.
+    /// Relative to the storage root.
     #[must_use]
     pub fn as_path(&self) -> &Path {
         &self.0
     }
 
-    /// Its bytes.
+    /// The bytes of the path.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.0.as_os_str().as_bytes()
     }
 
-    /// Where it is below `root`.
+    /// The path joined to `root`.
     #[must_use]
     pub fn under(&self, root: &Path) -> PathBuf {
         root.join(&self.0)
     }
 
-    /// One name further down. `name` must be a single plain name, as a directory listing gives it.
+    /// The path of an entry in this directory. `name` must be a single plain name, such as a directory listing returns.
     #[must_use]
     pub fn child(&self, name: &OsStr) -> Self {
         Self(self.0.join(name))
     }
 
-    /// The directory it is in, unless that is the storage root.
+    /// The parent directory; `None` if it is the storage root.
     #[must_use]
     pub fn parent(&self) -> Option<Self> {
         let parent = self.0.parent()?;
         (!parent.as_os_str().is_empty()).then(|| Self(parent.to_owned()))
     }
 
-    /// The first name of it.
+    /// The first name of the path.
     #[must_use]
     pub fn first(&self) -> &OsStr {
         self.0.iter().next().unwrap_or_default()
     }
 
-    /// The same path with bytes added to its last name.
+    /// The path with a suffix appended to its last name.
     #[must_use]
     pub fn with_suffix(&self, suffix: &str) -> Self {
         let mut path = self.0.clone().into_os_string();
@@ -98,7 +95,7 @@ impl fmt::Debug for RelPath {
     }
 }
 
-/// Any path, in JSON as a [`RelPath`] is.
+/// Serialises any path in the form of a [`RelPath`].
 #[derive(Debug)]
 pub struct AsJson<'a>(pub &'a Path);
 
@@ -108,10 +105,7 @@ impl Serialize for AsJson<'_> {
     }
 }
 
-/// For `#[serde(serialize_with)]` on a member that is a path.
-///
-/// # Errors
-/// The serializer's.
+/// [`AsJson`] for `#[serde(serialize_with)]`.
 pub fn as_json<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     AsJson(path).serialize(serializer)
 }
@@ -158,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_leaves_the_root_is_refused() {
+    fn a_path_that_leaves_the_root_is_refused() {
         for path in ["", "/", "/etc/passwd", "..", "a/../b", "./a", "a/./b", "a//b", "a/..", "a\0b"] {
             assert!(RelPath::new(path).is_err(), "{path:?}");
         }

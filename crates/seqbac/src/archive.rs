@@ -1,13 +1,13 @@
-//! Single members of a backup that can seek, without reading the rest of it.
+//! Reads single members of a seekable backup, without reading the rest.
 //!
 //! ```text
 //! last segment → seek table → frame with digest.json → the segments that hold a member
 //! ```
-//! A backup without a seek table, or whose digest has no offsets, is read from the start instead, and so is one in
-//! which anything on that way is wrong: reading in sequence finds out what it is.
+//! If the seek table or the offsets in the digest are missing or invalid, the backup is read from the start instead,
+//! because only a sequential read finds the precise error.
 //!
-//! Invariant: what [`Archive::member`] gives is genuine, and whole once it has ended without an error. That the rest of
-//! the backup is sound is not promised.
+//! Invariant: bytes from [`Archive::member`] are authentic, and complete once the reader has ended without an error. The rest
+//! of the backup may still be damaged.
 
 use std::{
     io::{self, Read, Seek, SeekFrom},
@@ -26,36 +26,36 @@ use super::{
 };
 use seqbac_header::{RelPath, SecretKey};
 
-/// A backup that is open for reading single members.
+/// A backup opened for reading single members.
 pub struct Archive<R> {
     source: R,
     header: Header,
     preamble: [u8; PREAMBLE],
     cipher: Cipher,
     index: Option<Index>,
-    /// The manifest first.
+    /// In the order of the tar; the manifest is the first.
     members: Vec<DigestEntry>,
-    /// Numbers of members, in the order of their names.
+    /// Indices into `members`, sorted by name.
     by_name: Vec<usize>,
 }
 
-/// Where things are.
 struct Index {
+    /// Length of the payload in bytes.
     payload: u64,
-    /// Where each frame starts, and where the last one ends.
+    /// The start of each frame, and the end of the last one.
     frames: Vec<FrameStart>,
 }
 
 #[derive(Clone, Copy)]
 struct FrameStart {
-    /// In the zstd stream.
+    /// Offset in the zstd stream.
     stream: u64,
-    /// In the tar.
+    /// Offset in the tar.
     tar: u64,
 }
 
-/// The content of one member. Its digest is checked before its last byte is given out: it is whole and good once all of
-/// it was read.
+/// The content of one member. The digest is verified before the last byte is returned, so a member that was read to its end
+/// is complete and authentic.
 pub struct ArchivedMember<'a> {
     entry: Entry,
     body: Box<dyn Read + 'a>,
@@ -77,18 +77,16 @@ impl std::fmt::Debug for ArchivedMember<'_> {
 }
 
 impl ArchivedMember<'_> {
-    /// What the tar says about it.
+    /// The metadata from the tar.
     #[must_use]
     pub const fn entry(&self) -> &Entry {
         &self.entry
     }
-}
 
-impl ArchivedMember<'_> {
-    /// The digest is checked as soon as the last byte is there, so that it is not given out if it is wrong.
+    /// Verifies the digest once all bytes are hashed.
     fn check_end(&self) -> Result<()> {
         let good = self.left > 0 || self.hasher.finalize() == self.expected;
-        let wrong = || Error::mismatch(format!("{} is not what digest.json says", self.entry.path));
+        let wrong = || Error::mismatch(format!("{} does not match digest.json", self.entry.path));
         if good { Ok(()) } else { Err(wrong()) }
     }
 }
@@ -112,10 +110,8 @@ impl Read for ArchivedMember<'_> {
 }
 
 impl<R: Read + Seek> Archive<R> {
-    /// Authenticates the header and the last segment, and reads the digest.
-    ///
-    /// # Errors
-    /// Any.
+    /// Authenticates the header and the last segment, and reads the digest. If the index is unusable, reads and verifies the
+    /// whole backup.
     pub fn open(source: R, key: &SecretKey) -> Result<Self> {
         let mut this = Self::start(source, key)?;
         if !matches!(this.find_index(), Ok(true)) {
@@ -126,14 +122,14 @@ impl<R: Read + Seek> Archive<R> {
         Ok(this)
     }
 
-    /// As `open`, but only the short way.
+    /// Like `open`, but returns `None` instead of reading the whole backup.
     pub(super) fn open_indexed(source: R, key: &SecretKey) -> Result<Option<Self>> {
         let mut this = Self::start(source, key)?;
         Ok(this.find_index()?.then_some(this))
     }
 
-    /// The members, without manifest and digest, as the index at the end of the file lists them. `None` if it has no index
-    /// or a damaged one: unlike `open`, this never reads the whole backup.
+    /// The members in the index at the end of the file, without manifest and digest. `None` if the index is missing or
+    /// damaged. Unlike `open`, this never reads the whole backup.
     pub fn indexed_members(source: R, key: &SecretKey) -> Option<Vec<DigestEntry>> {
         let archive = Self::open_indexed(source, key).ok().flatten()?;
         Some(archive.members().to_vec())
@@ -154,30 +150,24 @@ impl<R: Read + Seek> Archive<R> {
         Ok(Self { source, header, preamble, cipher, index: None, members: Vec::new(), by_name: Vec::new() })
     }
 
-    /// The header, authenticated.
+    /// The authenticated header.
     pub const fn header(&self) -> &Header {
         &self.header
     }
 
-    /// The members in the order captured, without manifest and digest.
+    /// The members in the order of the tar, without manifest and digest.
     pub fn members(&self) -> &[DigestEntry] {
         self.members.get(1..).unwrap_or_default()
     }
 
     /// The bytes of `manifest.json`.
-    ///
-    /// # Errors
-    /// Any.
     pub fn manifest(&mut self) -> Result<Vec<u8>> {
         let mut json = Vec::new();
         self.read_member(0)?.read_to_end(&mut json).map_err(Error::from_io)?;
         Ok(json)
     }
 
-    /// One member.
-    ///
-    /// # Errors
-    /// `Io` with `NotFound` where there is none of that name; any.
+    /// Opens one member. The error for an unknown name is `Io` with `NotFound`.
     pub fn member(&mut self, path: &RelPath) -> Result<ArchivedMember<'_>> {
         let found = self.by_name.binary_search_by(|number| self.members[*number].path.cmp(path));
         let missing = |_| io::Error::new(io::ErrorKind::NotFound, format!("the backup has no member {path}"));
@@ -185,18 +175,18 @@ impl<R: Read + Seek> Archive<R> {
         self.read_member(number)
     }
 
-    /// The members that are at least partly in a segment; `None` where that is not known.
+    /// The members that overlap a segment; `None` without an index.
     pub(super) fn members_in(&self, number: u32) -> Option<Vec<RelPath>> {
         let index = self.index.as_ref()?;
-        let plain = segment::plain_place(number);
+        let plain = segment::plain_range(number);
         let hit = index.tar_of(&plain);
         let ends = self.members.iter().skip(1).map(|next| next.offset).chain([index.digest().tar]);
-        let places = self.members.iter().zip(ends);
-        let hit = places.filter(|(member, end)| member.offset < hit.end && *end > hit.start);
-        Some(hit.map(|(member, _)| member.path.clone()).collect())
+        let overlapping =
+            self.members.iter().zip(ends).filter(|(member, end)| member.offset < hit.end && *end > hit.start);
+        Some(overlapping.map(|(member, _)| member.path.clone()).collect())
     }
 
-    /// From the end of the file to the digest. `false`: there is no such way.
+    /// Reads the index, from the end of the file to the digest. `false` if the backup has none.
     fn find_index(&mut self) -> Result<bool> {
         let Some(payload) = self.find_end()? else { return Ok(false) };
         let Some(frames) = self.read_seek_table(payload)? else { return Ok(false) };
@@ -210,7 +200,7 @@ impl<R: Read + Seek> Archive<R> {
         Ok(manifest_first && inside)
     }
 
-    /// Length of the payload, if a last segment ends where it must, with a footer behind it or without.
+    /// Length of the payload, if a valid last segment ends at the end of the file or at the footer.
     fn find_end(&mut self) -> Result<Option<u64>> {
         let most = self.source.seek(SeekFrom::End(0))?.saturating_sub(self.header.length());
         for behind in [footer::LENGTH as u64, 0] {
@@ -224,7 +214,6 @@ impl<R: Read + Seek> Archive<R> {
         Ok(None)
     }
 
-    /// A part of the zstd stream in a payload of this length.
     fn slice(&mut self, payload: u64, range: Range<u64>) -> Slice<'_, R> {
         Slice::new(&mut self.source, &self.cipher, self.header.length(), payload, range)
     }
@@ -264,7 +253,7 @@ impl<R: Read + Seek> Archive<R> {
         Ok((count as u64 == entry.size).then_some(json))
     }
 
-    /// The long way: all of it, and so with all checks.
+    /// Reads and verifies the whole backup.
     fn read_all(&mut self, key: &SecretKey) -> Result<()> {
         self.source.rewind()?;
         let reader = Reader::open(&mut self.source, key, 0)?;
@@ -301,7 +290,7 @@ impl<R: Read + Seek> Archive<R> {
             }
         };
         io::copy(&mut (&mut body).take(skip), &mut io::sink()).map_err(Error::from_io)?;
-        let elsewhere = || Error::mismatch(format!("{} is not where digest.json says", member.path));
+        let elsewhere = || Error::mismatch(format!("{} is not at its offset in digest.json", member.path));
         let Next::Member(entry) = tar_header::next(&mut body)? else { return Err(elsewhere()) };
         if entry.path != member.path || entry.size != member.size {
             return Err(elsewhere());
@@ -317,19 +306,19 @@ impl Index {
         self.frames[self.frames.len() - 1]
     }
 
-    /// The frame with the digest: the last one.
+    /// The frame with the digest is always the last one.
     fn digest(&self) -> FrameStart {
         self.frames[self.frames.len() - 2]
     }
 
-    /// The frames that hold this part of the tar, and where in the first of them it starts.
+    /// The range of the frames that hold this part of the tar, and the offset of the part in the first frame.
     fn stream_of(&self, tar: Range<u64>) -> (Range<u64>, u64) {
         let first = self.frames.partition_point(|frame| frame.tar <= tar.start).saturating_sub(1);
         let last = self.frames.partition_point(|frame| frame.tar < tar.end).min(self.frames.len() - 1);
         (self.frames[first].stream..self.frames[last].stream, tar.start - self.frames[first].tar)
     }
 
-    /// The part of the tar in the frames that this part of the stream is in.
+    /// The part of the tar in the frames that overlap this part of the stream.
     fn tar_of(&self, stream: &Range<u64>) -> Range<u64> {
         let first = self.frames.partition_point(|frame| frame.stream <= stream.start).saturating_sub(1);
         let last = self.frames.partition_point(|frame| frame.stream < stream.end).min(self.frames.len() - 1);

@@ -1,4 +1,4 @@
-//! Cuts the tar into zstd frames of 1 MiB, compressed in parallel and written in order, and adds the seek table.
+//! Splits the tar into zstd frames of 1 MiB, compresses them in parallel, writes them in order, and appends the seek table.
 
 use std::io::{self, Write};
 
@@ -40,7 +40,7 @@ impl<W: Write> Frames<W> {
         Ok(())
     }
 
-    /// Ends the frame here.
+    /// Ends the current frame.
     fn cut(&mut self) -> Result<()> {
         if self.buffer.is_empty() {
             return Ok(());
@@ -53,12 +53,12 @@ impl<W: Write> Frames<W> {
         Ok(self.pool.submit(input, output)?)
     }
 
-    /// Writes this as one frame of its own, whatever its size, then the seek table, and finishes what is below.
+    /// Writes `last` as one frame of any size, then the seek table, and finishes the payload.
     pub fn finish(mut self, last: &[u8]) -> Result<(W, u64)> {
         self.cut()?;
         while self.write_next()? {}
         let mut compressed = Vec::new();
-        // Rare and large: not worth a thread.
+        // Compressed here, because a single frame gains nothing from a thread.
         compressor(self.level)?(last, &mut compressed)?;
         self.write_frame(&compressed, last.len())?;
         let table = seek_table::encode(&self.written)?;
@@ -84,7 +84,7 @@ impl<W: Write> Frames<W> {
     }
 }
 
-/// One frame with its size and a checksum, whose window every reader of ours accepts.
+/// Compresses a frame with declared size and checksum, and a window of at most 4 MiB, because readers refuse larger ones.
 fn compressor(level: i32) -> io::Result<Work> {
     let mut compressor = Compressor::new(level)?;
     compressor.set_parameter(CParameter::ChecksumFlag(true))?;

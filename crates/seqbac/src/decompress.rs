@@ -1,8 +1,8 @@
-//! zstd frames back into the tar, in order, several at a time.
+//! Decompresses zstd frames into the tar, in order and in parallel.
 //!
-//! A frame that declares at most [`LARGEST_PARALLEL`] bytes is gathered whole and decompressed by the pool; any other
-//! is decompressed as a stream, here. What a frame declares is never allocated before it was compared with that.
-//! An error of the layer below is kept until all that came before it has been given out.
+//! A frame that declares at most [`LARGEST_PARALLEL`] bytes is read completely and decompressed by the pool. Any other frame
+//! is decompressed as a stream by the caller's thread. A declared size is compared with this limit before it is allocated,
+//! because the file is untrusted. An error of the layer below is returned only after all data before it.
 
 use std::io::{self, Read};
 
@@ -20,7 +20,8 @@ use super::{
 };
 
 const LARGEST_PARALLEL: usize = 2 << 20;
-/// What a gathered frame may be at most: a frame can be stored, in blocks as small as one likes, but within reason.
+/// Maximum size of a compressed frame for the pool. Incompressible data in small blocks is larger than its content, but not
+/// by more than an eighth.
 const LARGEST_GATHERED: usize = LARGEST_PARALLEL + (LARGEST_PARALLEL >> 3);
 const STREAM_BUFFER: usize = 256 << 10;
 const WINDOW_LOG: u32 = 22;
@@ -28,7 +29,7 @@ const WINDOW_LOG: u32 = 22;
 pub(super) struct Decompressor<S> {
     source: S,
     pool: Pool,
-    /// Bytes of the source that were looked at and belong to the next frame.
+    /// Bytes of the next frame that were read ahead.
     head: Vec<u8>,
     plain: Vec<u8>,
     at: usize,
@@ -38,7 +39,7 @@ pub(super) struct Decompressor<S> {
     table: Option<Vec<Frame>>,
     ended: bool,
     failed: Option<Error>,
-    /// An error was given out: nothing follows it.
+    /// An error was returned, so every further read fails.
     dead: bool,
 }
 
@@ -69,7 +70,7 @@ impl<S: Source> Decompressor<S> {
         &self.source
     }
 
-    /// At the end: whether there was a seek table. One that disagrees with the frames is an error.
+    /// Call it at the end. Returns whether the stream had a seek table; a table that contradicts the frames is an error.
     pub fn check_seek_table(&self) -> Result<bool> {
         match (&self.table, &self.frames) {
             (None, _) => Ok(false),
@@ -78,10 +79,10 @@ impl<S: Source> Decompressor<S> {
         }
     }
 
-    /// More plaintext; none at the end.
+    /// The next plaintext; empty at the end.
     pub fn fill(&mut self) -> Result<&[u8]> {
         if self.dead {
-            return Err(Error::Io(io::Error::other("read on after an error")));
+            return Err(Error::Io(io::Error::other("a read after an error")));
         }
         self.advance().inspect_err(|_| self.dead = true)?;
         Ok(&self.plain[self.at..])
@@ -109,7 +110,7 @@ impl<S: Source> Decompressor<S> {
         self.at = self.plain.len().min(self.at + count);
     }
 
-    /// Gathers frames until the pool has enough to do.
+    /// Submits frames until the pool is full.
     fn take_in(&mut self) {
         while !self.ended && self.streaming.is_none() && !self.pool.is_full() {
             if let Err(error) = self.next_frame() {
@@ -138,7 +139,7 @@ impl<S: Source> Decompressor<S> {
     }
 
     fn next_frame(&mut self) -> Result<()> {
-        self.look(LONGEST_HEAD)?;
+        self.peek(LONGEST_HEAD)?;
         if self.head.is_empty() {
             self.ended = true;
             return Ok(());
@@ -160,13 +161,13 @@ impl<S: Source> Decompressor<S> {
         }
     }
 
-    /// Has at least so many bytes of the next frame in `head`, or all there are.
-    fn look(&mut self, count: usize) -> Result<()> {
+    /// Reads ahead until `head` holds `count` bytes or the source ends.
+    fn peek(&mut self, count: usize) -> Result<()> {
         let missing = count.saturating_sub(self.head.len());
         take(&mut self.source, missing, &mut self.head)
     }
 
-    /// Moves bytes of the frame, the looked-at ones first.
+    /// Moves exactly `count` bytes of the frame, beginning with those in `head`.
     fn take_exact(&mut self, count: usize, into: &mut Vec<u8>) -> Result<()> {
         let wanted = into.len() + count;
         let known = count.min(self.head.len());
@@ -178,10 +179,10 @@ impl<S: Source> Decompressor<S> {
         Ok(())
     }
 
-    /// Walks the blocks of a frame of known size and hands it to the pool.
+    /// Reads the blocks of a frame of known size and submits it to the pool.
     fn gather(&mut self, content: u64, head: usize, checksum: bool) -> Result<()> {
         let mut input = self.pool.buffer();
-        // What a writer makes of so much at most; growing by doubling would cost twice the memory.
+        // The largest size that zstd produces from this content. Growing by doubling would need twice the memory.
         input.reserve_exact(zstd::zstd_safe::compress_bound(usize::try_from(content).unwrap_or(LARGEST_PARALLEL)));
         self.take_exact(head, &mut input)?;
         loop {
@@ -189,7 +190,7 @@ impl<S: Source> Decompressor<S> {
             self.take_exact(3, &mut input)?;
             let (size, last) = frame::block([input[at], input[at + 1], input[at + 2]])?;
             if input.len() + size > LARGEST_GATHERED {
-                return Err(Error::mismatch("a zstd frame much larger than what it declares to hold"));
+                return Err(Error::mismatch("a zstd frame is much larger than its declared content"));
             }
             self.take_exact(size, &mut input)?;
             if last {
@@ -206,7 +207,7 @@ impl<S: Source> Decompressor<S> {
     fn record(&mut self, compressed: u64, decompressed: u64) {
         match (&mut self.frames, u32::try_from(compressed), u32::try_from(decompressed)) {
             (Some(frames), Ok(compressed), Ok(decompressed)) => frames.push(Frame { compressed, decompressed }),
-            // It has no place in a seek table, so no table can agree any more.
+            // Too large for the 32-bit fields of a seek table, so no table can match any more.
             (frames, ..) => *frames = None,
         }
     }
@@ -220,7 +221,7 @@ impl<S: Source> Decompressor<S> {
         }
         let most = self.frames.as_ref().map_or(0, Vec::len) * 12 + seek_table::FOOTER;
         if length as usize > most {
-            return Err(Error::mismatch("the seek table has more frames than there are"));
+            return Err(Error::mismatch("the seek table has more frames than the backup"));
         }
         self.take_exact(length as usize, &mut content)?;
         self.table = Some(seek_table::decode(&content)?);
@@ -239,7 +240,7 @@ impl<S: Source> Decompressor<S> {
         Ok(())
     }
 
-    /// Decompresses a little more of the frame that is too large for the pool.
+    /// Decompresses the next piece of a frame that is too large for the pool.
     fn stream_on(&mut self) -> Result<()> {
         self.plain.clear();
         self.at = 0;
@@ -293,7 +294,7 @@ impl<S: Source> Read for Decompressor<S> {
     }
 }
 
-/// Moves up to so many bytes; fewer only at the end of the source.
+/// Moves `count` bytes, or fewer at the end of the source.
 fn take(source: &mut impl Source, mut count: usize, into: &mut Vec<u8>) -> Result<()> {
     while count > 0 {
         let chunk = source.chunk()?;
@@ -308,7 +309,7 @@ fn take(source: &mut impl Source, mut count: usize, into: &mut Vec<u8>) -> Resul
     Ok(())
 }
 
-/// One whole frame into a buffer whose capacity is what the frame declares.
+/// Decompresses one frame. The capacity of the output buffer is the declared size and bounds the result.
 fn decompressor(_: i32) -> io::Result<Work> {
     let mut decompressor = bulk::Decompressor::new()?;
     Ok(Box::new(move |input, output| {

@@ -1,4 +1,4 @@
-//! What can be said about a backup without its key, and what more can be said about an error with it.
+//! Checks a backup without its key ([`scrub`]), and adds cause and affected members to an error ([`diagnose`]).
 
 use std::io::{Read, Seek};
 
@@ -10,21 +10,23 @@ use seqbac_header::SecretKey;
 
 const BUFFER: usize = 256 << 10;
 
-/// What was found about a file without its key.
+/// The result of [`scrub`].
 #[derive(Debug, Clone)]
 pub struct Scrubbed {
-    /// Its header. Without the key it is not authenticated.
+    /// The header, not authenticated.
     pub header: Header,
-    /// Length of the file.
+    /// Length of the file in bytes.
     pub bytes: u64,
 }
 
-/// Checks the checksums of header and payload, which needs no key. It finds rot and truncation; it proves nothing
-/// against somebody who can correct a checksum.
+/// Checks the checksums of header and payload without the key. It detects bit rot and truncation, but not tampering,
+/// because an attacker can recompute a checksum.
 ///
 /// # Errors
-/// `NotABackup`, `UnsupportedVersion`, `HeaderCorrupt`, `Truncated` where there is no footer, `Corrupt` where footer or
-/// payload do not fit each other, `TrailingData` where the payload is longer than the footer says, `Io`.
+/// - `NotABackup`, `UnsupportedVersion`, `HeaderCorrupt`, `Io`
+/// - `Truncated` if the footer is missing
+/// - `Corrupt` if the footer does not match the payload
+/// - `TrailingData` if the payload is longer than the footer says
 pub fn scrub(mut file: impl Read) -> Result<Scrubbed> {
     let header = Header::read(&mut file)?;
     let start = header.length();
@@ -40,7 +42,7 @@ pub fn scrub(mut file: impl Read) -> Result<Scrubbed> {
     }
 }
 
-/// Length and checksum of all but the last 24 bytes, and those.
+/// Returns length and checksum of everything except the last 24 bytes, and these bytes.
 fn checksum(file: &mut impl Read) -> Result<(u64, u32, Vec<u8>)> {
     let (mut length, mut crc, mut held) = (0, 0, Vec::with_capacity(BUFFER + footer::LENGTH));
     loop {
@@ -55,11 +57,11 @@ fn checksum(file: &mut impl Read) -> Result<(u64, u32, Vec<u8>)> {
     }
 }
 
-/// Adds to a `Corrupt` whether it is rot or tampering, and which members are hit. Any other error, and what cannot be
-/// found out, stays as it is.
+/// Adds the cause (rot or tampering) and the affected members to an `Error::Corrupt`, as far as they can be determined. Any
+/// other error is returned unchanged.
 pub fn diagnose(file: &mut (impl Read + Seek), key: &SecretKey, error: Error) -> Error {
     let Error::Corrupt { segment, bytes, members, damage } = error else { return error };
-    let damage = damage.or_else(|| how(file));
+    let damage = damage.or_else(|| cause(file));
     let known = members.is_some();
     let found = segment.filter(|_| !known).and_then(|number| {
         let archive = Archive::open_indexed(&mut *file, key).ok().flatten()?;
@@ -68,11 +70,11 @@ pub fn diagnose(file: &mut (impl Read + Seek), key: &SecretKey, error: Error) ->
     Error::Corrupt { segment, bytes, members: members.or(found), damage }
 }
 
-fn how(file: &mut (impl Read + Seek)) -> Option<Damage> {
+fn cause(file: &mut (impl Read + Seek)) -> Option<Damage> {
     file.rewind().ok()?;
     match scrub(file) {
         Ok(_) => Some(Damage::Tampering),
-        // The footer is whole, and the payload is not what it says.
+        // The footer is valid, but the payload's checksum differs.
         Err(Error::Corrupt { .. }) => Some(Damage::Rot),
         Err(_) => None,
     }

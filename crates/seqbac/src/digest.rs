@@ -1,24 +1,24 @@
-//! `digest.json`, the last member: every other member with its size, its BLAKE3 and where it is in the tar.
+//! `digest.json`, the last member: the path, size, BLAKE3 hash and tar offset of every other member.
 //!
-//! It is what proves that a backup is complete: a tar without it is one whose writer did not finish.
+//! It proves that a backup is complete, because the writer adds it last.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Error, Result};
 use seqbac_header::RelPath;
 
-/// What the digest says about a member.
+/// A member's entry in the digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DigestEntry {
-    /// Its name.
+    /// Relative to the storage root.
     pub path: RelPath,
-    /// Length of its content; 0 for directories and links.
+    /// Length of the content in bytes; 0 for directories and links.
     pub size: u64,
-    /// BLAKE3 of its content.
+    /// Hash of the content.
     pub blake3: blake3::Hash,
-    /// Where in the tar its header starts (the extended one, where it has one).
+    /// Offset in the tar of the member's header, or of its extended header if it has one.
     pub offset: u64,
-    /// It changed while it was captured.
+    /// The member changed while it was captured.
     pub torn: bool,
 }
 
@@ -28,7 +28,7 @@ struct Digest {
     members: Vec<Listed>,
 }
 
-/// A member as the JSON has it. The offset may be missing: then the member can be read in sequence only.
+/// A member in the JSON. Without an offset, the member can only be read in sequence.
 #[derive(Serialize, Deserialize)]
 struct Listed {
     path: RelPath,
@@ -54,12 +54,11 @@ impl From<&DigestEntry> for Listed {
 
 impl Listed {
     fn hash(&self) -> Result<blake3::Hash> {
-        let wrong = |_| Error::mismatch(format!("digest.json has no BLAKE3 for {}", self.path));
+        let wrong = |_| Error::mismatch(format!("digest.json has no valid BLAKE3 hash for {}", self.path));
         blake3::Hash::from_hex(&self.blake3).map_err(wrong)
     }
 }
 
-/// The JSON of a digest with these members.
 pub(super) fn encode(members: &[DigestEntry]) -> Result<Vec<u8>> {
     let digest = Digest { complete: true, members: members.iter().map(Listed::from).collect() };
     serde_json::to_vec(&digest).map_err(|cause| Error::Io(cause.into()))
@@ -71,7 +70,7 @@ fn decode(json: &[u8]) -> Result<Vec<Listed>> {
     if digest.complete { Ok(digest.members) } else { Err(Error::Incomplete) }
 }
 
-/// The members of a digest, if every one has its offset, and they are in order.
+/// Returns the members of a digest, if all have offsets and the offsets increase.
 pub(super) fn indexed(json: &[u8]) -> Result<Option<Vec<DigestEntry>>> {
     let mut members: Vec<DigestEntry> = Vec::new();
     for listed in decode(json)? {
@@ -85,7 +84,7 @@ pub(super) fn indexed(json: &[u8]) -> Result<Option<Vec<DigestEntry>>> {
     Ok(Some(members))
 }
 
-/// Compares a digest with the members that were read, and marks those that were torn.
+/// Compares a digest with the members that were read, and copies the `torn` marks to them.
 pub(super) fn check(json: &[u8], seen: &mut [DigestEntry]) -> Result<()> {
     let listed = decode(json)?;
     if listed.len() != seen.len() {
@@ -99,7 +98,7 @@ pub(super) fn check(json: &[u8], seen: &mut [DigestEntry]) -> Result<()> {
         }
         let offset = listed.offset.unwrap_or(seen.offset);
         if (listed.size, listed.hash()?, offset) != (seen.size, seen.blake3, seen.offset) {
-            return Err(Error::mismatch(format!("{} is not what digest.json says", seen.path)));
+            return Err(Error::mismatch(format!("{} does not match digest.json", seen.path)));
         }
         seen.torn = listed.torn;
     }

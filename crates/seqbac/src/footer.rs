@@ -1,13 +1,12 @@
-//! The footer: 24 bytes in clear with which somebody without the key sees a truncation, and scrubs copies for rot.
+//! The footer: 24 plaintext bytes that reveal truncation and bit rot without the key.
 //!
-//! It is triage and no proof: whoever can change the payload can make a footer that fits.
+//! It is not a proof of integrity, because an attacker who can change the payload can also write a matching footer.
 
 use seqbac_header::header::array;
 
 pub(super) const LENGTH: usize = 24;
 const MAGIC: [u8; 8] = *b"SBCEND\r\n";
 
-/// The footer of a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Footer {
     pub payload_length: u64,
@@ -25,7 +24,7 @@ impl Footer {
         bytes
     }
 
-    /// A footer that is whole.
+    /// Returns `None` unless all 24 bytes are valid.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let footer = Self {
             payload_length: u64::from_le_bytes(array(bytes.get(8..16)?)),
@@ -34,7 +33,7 @@ impl Footer {
         (footer.encode() == bytes).then_some(footer)
     }
 
-    /// Whether the bytes were once a footer of a payload of this length: a part of them still is one.
+    /// Whether the bytes look like the damaged footer of a payload of this length: at least one of its parts is intact.
     pub fn resembles(bytes: &[u8], payload_length: u64) -> bool {
         bytes.len() == LENGTH
             && (bytes[..8] == MAGIC
@@ -42,11 +41,11 @@ impl Footer {
                 || bytes[20..] == crc32c::crc32c(&bytes[..20]).to_le_bytes())
     }
 
-    /// Where in `bytes` whole footers start that name the payload length which they stand behind. `before` is the
-    /// length of the payload in front of `bytes`.
+    /// Offsets in `bytes` of valid footers whose payload length matches their position. `before` is the length of the
+    /// payload in front of `bytes`.
     pub fn positions(bytes: &[u8], before: u64) -> impl Iterator<Item = usize> {
         bytes.windows(LENGTH).enumerate().filter_map(move |(at, window)| {
-            // The magic first: it is cheap, and nearly always decides.
+            // Compare the magic first, because this is cheap and rules out nearly all windows.
             let here = window.starts_with(&MAGIC) && Self::decode(window)?.payload_length == before + at as u64;
             here.then_some(at)
         })

@@ -1,26 +1,26 @@
-//! The outside of zstd frames (RFC 8878 §3.1): what kind one is, what it declares, and where it ends.
+//! Parses the headers of zstd frames and blocks (RFC 8878 §3.1): kind, declared size and length.
 
 use seqbac_header::header::array;
 
 use super::{Error, Result, seek_table};
 
 const MAGIC: u32 = 0xFD2F_B528;
-/// The largest window that is decoded.
+/// In bytes. Larger windows are refused, because they would need more memory.
 const LARGEST_WINDOW: u64 = 1 << 22;
-/// Length of the longest frame header.
+/// Length of the longest frame header in bytes.
 pub(super) const LONGEST_HEAD: usize = 18;
 
-/// What the next frame is.
+/// A frame header.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Head {
-    /// Data. `content` is the size that it declares, `length` that of the header.
+    /// `content` is the declared size of the content, `length` is the length of the header.
     Data { content: Option<u64>, length: usize, checksum: bool },
-    /// To be skipped: `length` bytes after the first 8. The last of them may be the seek table.
+    /// `length` bytes follow the 8-byte header.
     Skippable { length: u32, seek_table: bool },
 }
 
 impl Head {
-    /// Reads the start of a frame; `bytes` is as much of it as there is, up to [`LONGEST_HEAD`].
+    /// Parses the start of a frame. `bytes` holds [`LONGEST_HEAD`] bytes, or fewer at the end of the stream.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         let cut = || Error::mismatch("the zstd stream ends inside a frame");
         let magic = u32::from_le_bytes(array(bytes.get(..4).ok_or_else(cut)?));
@@ -34,7 +34,7 @@ impl Head {
         let descriptor = *bytes.get(4).ok_or_else(cut)?;
         let single = descriptor & 0x20 != 0;
         if descriptor & 0x0b != 0 {
-            return Err(Error::mismatch("a zstd frame with a dictionary or a reserved bit"));
+            return Err(Error::mismatch("a zstd frame has a dictionary or a reserved bit"));
         }
         let size_bytes = match descriptor >> 6 {
             0 => usize::from(single),
@@ -47,12 +47,14 @@ impl Head {
         let size = bytes.get(size_at..length).ok_or_else(cut)?;
         let mut wide = [0; 8];
         wide[..size.len()].copy_from_slice(size);
-        // A size of two bytes starts at 256.
+        // RFC 8878 adds 256 to a size of two bytes.
         let offset = if size_bytes == 2 { 256 } else { 0 };
         let content = (size_bytes > 0).then(|| u64::from_le_bytes(wide).saturating_add(offset));
         let window = if single { content.unwrap_or(0) } else { window(bytes[5]) };
         if window > LARGEST_WINDOW {
-            return Err(Error::mismatch(format!("a zstd frame with a window of {window} bytes")));
+            return Err(Error::mismatch(format!(
+                "a zstd frame has a window of {window} bytes, more than {LARGEST_WINDOW}"
+            )));
         }
         Ok(Self::Data { content, length, checksum: descriptor & 4 != 0 })
     }
@@ -63,14 +65,14 @@ fn window(descriptor: u8) -> u64 {
     base + base / 8 * u64::from(descriptor & 7)
 }
 
-/// From the three bytes in front of a block: how many follow it, and whether it is the last.
+/// Parses a block header: the number of bytes that follow, and whether the block is the last.
 pub(super) fn block(head: [u8; 3]) -> Result<(usize, bool)> {
     let bits = u32::from_le_bytes([head[0], head[1], head[2], 0]);
     let size = (bits >> 3) as usize;
     let stored = match (bits >> 1) & 3 {
-        // A repeated byte.
+        // An RLE block stores one byte.
         1 => 1,
-        3 => return Err(Error::mismatch("a zstd block of the reserved kind")),
+        3 => return Err(Error::mismatch("a zstd block has the reserved type")),
         _ => size,
     };
     Ok((stored, bits & 1 != 0))
@@ -81,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_frame_of_ours_is_understood() {
+    fn a_frame_of_our_writer_is_parsed() {
         let frame = zstd::bulk::compress(&[7; 100_000], 3).expect("compresses");
         let head = Head::parse(&frame[..LONGEST_HEAD]).expect("a frame");
         assert!(matches!(head, Head::Data { content: Some(100_000), .. }), "{head:?}");

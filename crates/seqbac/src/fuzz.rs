@@ -1,4 +1,4 @@
-//! Bytes that nobody wrote: no parser of this module panics on them, nor takes them for a backup.
+//! Property tests: on random bytes, no parser of this crate panics or accepts them as a backup.
 
 use proptest::prelude::*;
 
@@ -6,7 +6,7 @@ use seqbac_header::MAGIC;
 
 use super::{Error, Header, digest, frame, seek_table, tar_header};
 
-/// A tar header with a right checksum, so that what comes behind the checksum is reached.
+/// A tar header with a correct checksum, so that the parser gets beyond the checksum.
 fn tar_block(mut block: Vec<u8>) -> Vec<u8> {
     block[148..156].fill(b' ');
     let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
@@ -14,7 +14,7 @@ fn tar_block(mut block: Vec<u8>) -> Vec<u8> {
     block
 }
 
-/// A header with a right length and checksum.
+/// A header with correct length and checksum.
 fn with_checksum(mut header: Vec<u8>) -> Vec<u8> {
     let length = header.len();
     header[..8].copy_from_slice(&MAGIC);
@@ -29,7 +29,7 @@ fn with_checksum(mut header: Vec<u8>) -> Vec<u8> {
 
 proptest! {
     #[test]
-    fn no_bytes_are_too_much_for_the_parsers(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+    fn no_bytes_make_a_parser_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
         drop(seek_table::decode(&bytes));
         drop(frame::Head::parse(&bytes));
         drop(digest::indexed(&bytes));
@@ -38,7 +38,7 @@ proptest! {
     }
 
     #[test]
-    fn no_header_is(bytes in proptest::collection::vec(any::<u8>(), 96..400)) {
+    fn no_header_makes_the_parser_panic(bytes in proptest::collection::vec(any::<u8>(), 96..400)) {
         let header = with_checksum(bytes);
         match Header::read(&mut header.as_slice()) {
             Ok(read) => prop_assert_eq!(read.raw, header),
@@ -48,7 +48,7 @@ proptest! {
     }
 
     #[test]
-    fn no_tar_is(block in proptest::collection::vec(any::<u8>(), 512), kind in prop::sample::select(b"0125xgL\0".to_vec()),
+    fn no_tar_makes_the_parser_panic(block in proptest::collection::vec(any::<u8>(), 512), kind in prop::sample::select(b"0125xgL\0".to_vec()),
                  records in "([0-9]{1,3} (path|size|mtime|uid)=[-0-9./a]{0,20}\n){0,4}") {
         let mut block = block;
         block[156] = kind;

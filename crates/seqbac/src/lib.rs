@@ -1,4 +1,5 @@
-//! The `.seqbac` file format, and nothing about what is in a backup. `docs/seqbac.md` is its specification.
+//! Reads and writes the `.seqbac` file format. `docs/seqbac.md` is the specification. This crate does not know what a
+//! backup contains: selecting, capturing and restoring members belong to `engine`.
 //!
 //! ```text
 //! file    = header ‖ payload ‖ footer
@@ -6,15 +7,29 @@
 //! tar     = manifest.json, members in the order captured, digest.json
 //! ```
 //!
-//! [`Writer`] makes a backup on anything that can be written to, a pipe included. [`Reader`] reads one from start to
-//! end and checks all of it. [`Archive`] reads single members of a file that can seek. [`TarStream`] is the layer
-//! below `Reader`: the bytes of the tar. [`scrub`] needs no key; [`diagnose`] says more about an [`Error`].
+//! Invariant: no byte of a segment leaves this crate before the segment's tag was verified with the key. The digest of a
+//! member is verified when the whole member has been read, and completeness only at the end ([`Reader::finish`]). All data
+//! before that is authentic but possibly incomplete.
 //!
-//! Invariant: no byte of a segment leaves this module before the segment's tag was checked under the key. A digest is
-//! checked when the whole member has been read, and that nothing is missing only at the end ([`Reader::finish`]): what
-//! was read before that is genuine, but may not be all.
+//! Memory use depends on the number of threads, plus 8 bytes per frame, and per member about 100 bytes and its path.
 //!
-//! QuarantineRecord is a function of the number of threads, plus 8 bytes a frame and about 100 bytes and its path a member.
+//! Public API:
+//! - `lib.rs` (this file): re-exports, names and limits of the format
+//! - `writer.rs`: [`Writer`] writes a backup in one pass, also to a pipe
+//! - `reader.rs`: [`Reader`] reads a backup from start to end and verifies all of it
+//! - `archive.rs`: [`Archive`] reads single members of a seekable backup through the index at its end
+//! - `tar_stream.rs`: [`TarStream`], the layer below `Reader`: the verified bytes of the tar
+//! - `diagnose.rs`: [`scrub`] checks a backup without the key; [`diagnose`] adds cause and affected members to an [`Error`]
+//!
+//! Layers, from the outside to the inside (the header is in the crate `seqbac-header`):
+//! - `footer.rs`: the plaintext footer with length and checksum of the payload
+//! - `segment.rs`: encryption and positions of segments; `seal.rs`: splits a stream into segments; `unseal.rs`: opens
+//!   segments in sequence and finds the end; `slice.rs`: opens the segments of a range of a seekable file
+//! - `frame.rs`: parses zstd frame headers; `compress.rs`, `decompress.rs`: the tar as zstd frames, in parallel;
+//!   `pool.rs`: the threads for that; `seek_table.rs`: the table of frame sizes at the end
+//! - `tar_header.rs`: the headers of tar members; `member.rs`: members and the rules for their names; `digest.rs`:
+//!   `digest.json`
+//! - `fuzz.rs`: property tests of the parsers
 
 mod archive;
 mod compress;
@@ -55,13 +70,13 @@ pub const MANIFEST: &str = "manifest.json";
 /// Name of the last member of every backup.
 pub const DIGEST: &str = "digest.json";
 
-/// How much of the tar one zstd frame of ours holds.
+/// Bytes of the tar in each zstd frame that we write, except the last frame.
 const FRAME: usize = 1 << 20;
 
-/// What `manifest.json` and `digest.json` may be at most: they are held in memory.
+/// Maximum size of `manifest.json` and of `digest.json` in bytes, because they are held in memory.
 const LARGEST_JSON: u64 = 256 << 20;
 
-/// Zero means: as many as there are processors, but not more than four.
+/// Zero means one thread per processor, but at most four.
 fn threads(wanted: usize) -> usize {
     match wanted {
         0 => std::thread::available_parallelism().map_or(1, usize::from).min(4),

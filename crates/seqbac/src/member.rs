@@ -1,64 +1,62 @@
-//! What a backup holds: members, their names, and the rules that the names obey.
+//! Members of a backup, and the rules for their names.
 
 use std::{collections::HashMap, path::PathBuf};
 
 use super::{Error, Result};
 use seqbac_header::RelPath;
 
-/// What a member is.
+/// The file type of a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
-    /// A file with content.
+    /// A regular file.
     File,
     /// A directory.
     Directory,
-    /// A symbolic link, and where it points. That may be anywhere; nothing is ever written through it.
+    /// A symbolic link with its target. The target can be anywhere, because nothing is ever written through a link.
     Symlink(PathBuf),
 }
 
-/// One member, as the tar describes it.
+/// The metadata of a member, as in its tar header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Its name: where it belongs, relative to the storage root.
+    /// Relative to the storage root.
     pub path: RelPath,
-    /// What it is.
+    /// The file type.
     pub kind: Kind,
-    /// Length of its content; 0 unless it is a file.
+    /// Length of the content in bytes; 0 unless the member is a file.
     pub size: u64,
-    /// Permissions, with set-user-id, set-group-id and sticky: 12 bits.
+    /// 12 bits: permissions, set-user-id, set-group-id and sticky.
     pub mode: u32,
-    /// Owner.
+    /// User id of the owner.
     pub uid: u32,
-    /// Group.
+    /// Group id.
     pub gid: u32,
-    /// Time of the last change, in seconds since 1970.
+    /// Modification time in seconds since 1970.
     pub mtime_secs: i64,
-    /// The nanoseconds of it.
+    /// Nanoseconds of the modification time.
     pub mtime_nanos: u32,
-    /// It changed while it was captured. Written into `digest.json`; a member that is read in sequence comes before
-    /// that, so it is always `false` there.
+    /// The member changed while it was captured. The mark is stored in `digest.json`, so it is always `false` when a member
+    /// is read in sequence, because the digest comes last.
     pub torn: bool,
 }
 
-/// The names so far. No name comes twice, and none leads through a member that is not a directory: a link least of all.
+/// The names of the members so far. Names must be unique, and no name may lead through a member that is not a directory,
+/// because an extraction could then be redirected through a symbolic link.
 ///
-/// A name is kept as 16 bytes of its BLAKE3, so that a million of them are no burden.
+/// A name is stored as 16 bytes of its BLAKE3 hash, so that a million names need little memory.
 #[derive(Debug, Default)]
 pub(super) struct Names(HashMap<[u8; 16], Name>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Name {
-    /// A member has a name below it, but it is none itself.
+    /// Not a member itself, but a parent directory of one.
     Implied,
     Directory,
     Leaf,
 }
 
 impl Names {
-    /// Takes the next member's name.
-    ///
-    /// # Errors
-    /// `ContentMismatch` for a name that breaks the rules.
+    /// Adds the next member's name. The error for a name that breaks the rules is `ContentMismatch`.
     pub fn add(&mut self, path: &RelPath, kind: &Kind) -> Result<()> {
         let mut above = path.parent();
         while let Some(directory) = above {
@@ -66,7 +64,9 @@ impl Names {
                 None | Some(Name::Implied) => {}
                 Some(Name::Directory) => drop(self.0.insert(key(&directory), Name::Directory)),
                 Some(Name::Leaf) => {
-                    return Err(Error::mismatch(format!("the member {path} leads through {directory}, no directory")));
+                    return Err(Error::mismatch(format!(
+                        "the member {path} is below {directory}, which is not a directory"
+                    )));
                 }
             }
             above = directory.parent();
@@ -75,7 +75,7 @@ impl Names {
         match (self.0.insert(key(path), name), name) {
             (None, _) | (Some(Name::Implied), Name::Directory) => Ok(()),
             (Some(Name::Implied), _) => {
-                Err(Error::mismatch(format!("the member {path} is no directory, but others are below it")))
+                Err(Error::mismatch(format!("the member {path} is not a directory, but has members below it")))
             }
             _ => Err(Error::mismatch(format!("two members have the name {path}"))),
         }
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn no_name_comes_twice_or_leads_through_a_link() {
+    fn duplicate_names_and_names_below_a_link_are_refused() {
         let link = || Kind::Symlink("/etc".into());
         assert!(all(&[("a", Kind::Directory), ("a/b", Kind::File), ("c/d", Kind::File), ("c", Kind::Directory)]));
         assert!(all(&[("a", link()), ("b", Kind::File)]));

@@ -1,8 +1,8 @@
-//! Work on buffers, done by several threads and given back in the order it was handed in.
+//! A thread pool that processes buffers and returns the results in the order of submission.
 //!
-//! Threads are started when there is work for them, so a small backup starts one at most; where the kernel gives none
-//! (a limit on processes), the work is done by the caller. Buffers are handed from job to job: musl's allocator maps
-//! and unmaps every one of a mebibyte.
+//! Threads start only when there is work for them, so a small backup starts at most one. If the kernel refuses a thread
+//! (process limit), the caller does the work. Buffers are reused, because musl's allocator maps and unmaps memory for every
+//! buffer of 1 MiB.
 
 use std::{
     collections::VecDeque,
@@ -14,10 +14,10 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-/// One thread's way to work: from the input into the output, which is empty.
+/// The function of a thread: reads the input and fills the output, which is empty before.
 pub(super) type Work = Box<dyn FnMut(&[u8], &mut Vec<u8>) -> io::Result<()> + Send>;
 
-/// A job that was done: both its buffers, and how it went.
+/// A finished job, with both buffers.
 pub(super) struct Done {
     pub input: Vec<u8>,
     pub output: Vec<u8>,
@@ -48,7 +48,7 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    /// `make` makes one thread's way to work, from `setting`. With one thread, the caller does all of it.
+    /// `make` creates the function of a thread from `setting`. With `threads` = 1, the caller does all the work.
     pub fn new(threads: usize, setting: i32, make: fn(i32) -> io::Result<Work>) -> Self {
         let (jobs, queue) = mpsc::channel();
         Self {
@@ -66,17 +66,17 @@ impl Pool {
 
     /// Whether the next result should be taken before more work is handed in.
     pub fn is_full(&self) -> bool {
-        // One more than there are threads, so that none waits while the caller is busy.
+        // One more than there are threads, so that no thread waits while the caller is busy.
         let limit = if self.most > 1 { self.most + 1 } else { 1 };
         self.pending.len() >= limit
     }
 
-    /// An empty buffer, used before where there is one.
+    /// An empty buffer, reused if possible.
     pub fn buffer(&mut self) -> Vec<u8> {
         self.spare.pop().unwrap_or_default()
     }
 
-    /// Takes a buffer back.
+    /// Keeps a buffer for reuse.
     pub fn recycle(&mut self, mut buffer: Vec<u8>) {
         buffer.clear();
         if self.spare.len() < 2 * self.most + 4 {
@@ -84,13 +84,12 @@ impl Pool {
         }
     }
 
-    /// Hands in one job.
     pub fn submit(&mut self, input: Vec<u8>, output: Vec<u8>) -> io::Result<()> {
         if self.most > 1 && self.workers.len() < self.most && self.workers.len() <= self.pending.len() {
             self.start_worker();
         }
         if self.workers.is_empty() {
-            return self.do_it_here(input, output);
+            return self.work_inline(input, output);
         }
         let (reply, done) = mpsc::channel();
         let job = Job { input, output, reply };
@@ -101,7 +100,7 @@ impl Pool {
         Ok(())
     }
 
-    /// The oldest job that was handed in, waiting for it; `None` if there is none.
+    /// Waits for the oldest submitted job; `None` if no job is pending.
     pub fn next(&mut self) -> io::Result<Option<Done>> {
         match self.pending.pop_front() {
             None => Ok(None),
@@ -110,7 +109,7 @@ impl Pool {
         }
     }
 
-    fn do_it_here(&mut self, input: Vec<u8>, mut output: Vec<u8>) -> io::Result<()> {
+    fn work_inline(&mut self, input: Vec<u8>, mut output: Vec<u8>) -> io::Result<()> {
         let work = match &mut self.inline {
             Some(work) => work,
             none => none.insert((self.make)(self.setting)?),
@@ -134,7 +133,7 @@ impl Drop for Pool {
     fn drop(&mut self) {
         self.jobs = None;
         for worker in self.workers.drain(..) {
-            // A worker that panicked was noticed when its result was missing.
+            // A panic of a worker was already reported, because its result was missing.
             drop(worker.join());
         }
     }
@@ -149,13 +148,13 @@ fn run(queue: &Mutex<Receiver<Job>>, make: fn(i32) -> io::Result<Work>, setting:
             Ok(work) => work(&input, &mut output),
             Err(cause) => Err(io::Error::new(cause.kind(), cause.to_string())),
         };
-        // Nobody waits for it any more: the pool is being dropped.
+        // Sending fails only if the pool is being dropped.
         drop(reply.send(Done { input, output, result }));
     }
 }
 
 fn stopped() -> io::Error {
-    io::Error::other("a thread of the compression stopped")
+    io::Error::other("a compression thread stopped unexpectedly")
 }
 
 #[cfg(test)]
@@ -171,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn results_come_in_the_order_of_the_jobs() {
+    fn results_are_returned_in_the_order_of_the_jobs() {
         for threads in [1, 2, 5] {
             let mut pool = Pool::new(threads, 0, double);
             let mut seen = Vec::new();

@@ -1,4 +1,4 @@
-//! Reads a backup from start to end, member by member, and checks all of it.
+//! Reads a backup from start to end, member by member, and verifies all of it.
 
 use std::io::{self, Read};
 
@@ -10,34 +10,34 @@ use super::{
 };
 use seqbac_header::SecretKey;
 
-/// A backup that is being read in sequence. Nothing in it is proved complete before [`Reader::finish`].
+/// Reads a backup in sequence. Members are authentic as they are read; only [`Reader::finish`] proves that none is missing.
 pub struct Reader<R> {
     body: Body<R>,
     manifest: Vec<u8>,
     names: Names,
     seen: Vec<DigestEntry>,
-    /// The digest was read, and agrees.
+    /// The digest was read, and matches.
     complete: bool,
 }
 
-/// A backup that was read to its end: all of it is there and genuine.
+/// The result of reading a backup to its end: it is complete and authentic.
 #[derive(Debug, Clone)]
 pub struct Verified {
-    /// The members in the order captured, without manifest and digest.
+    /// The members in the order of the tar, without manifest and digest.
     pub members: Vec<DigestEntry>,
-    /// What is not as it should be, but harmless.
+    /// Harmless faults, such as a damaged footer.
     pub warnings: Vec<String>,
-    /// Length of the backup.
+    /// Length of the backup in bytes.
     pub bytes: u64,
 }
 
-/// One member; reading it gives its content. What is not read is passed over, and hashed, when the next is asked for.
+/// One member; reading it returns the content. [`Reader::next_member`] reads and hashes the rest.
 pub struct Member<'a> {
     entry: Entry,
     body: &'a mut dyn Read,
 }
 
-/// The tar, how much of it was read, and the member that it is in. Reading it gives that member's content.
+/// Reads the content of the current member.
 struct Body<R> {
     tar: Counted<R>,
     current: Option<Current>,
@@ -45,6 +45,7 @@ struct Body<R> {
 
 struct Counted<R> {
     tar: TarStream<R>,
+    /// Offset in the tar.
     at: u64,
 }
 
@@ -52,11 +53,11 @@ struct Counted<R> {
 struct Current {
     hasher: blake3::Hasher,
     left: u64,
-    place: DigestEntry,
+    digest: DigestEntry,
 }
 
 impl Member<'_> {
-    /// What the tar says about it.
+    /// The metadata from the tar.
     #[must_use]
     pub const fn entry(&self) -> &Entry {
         &self.entry
@@ -90,10 +91,7 @@ impl<R: Read> Read for Counted<R> {
 }
 
 impl<R: Read> Reader<R> {
-    /// Authenticates the header and reads the manifest. `threads` 0: as many as there are processors, up to four.
-    ///
-    /// # Errors
-    /// Any.
+    /// Authenticates the header and reads the manifest. `threads` = 0 means one per processor, but at most four.
     pub fn open(source: R, key: &SecretKey, threads: usize) -> Result<Self> {
         let tar = Counted { tar: TarStream::open(source, key, threads)?, at: 0 };
         let mut this = Self {
@@ -107,7 +105,7 @@ impl<R: Read> Reader<R> {
         Ok(this)
     }
 
-    /// The header, authenticated.
+    /// The authenticated header.
     pub const fn header(&self) -> &Header {
         self.body.tar.tar.header()
     }
@@ -117,10 +115,7 @@ impl<R: Read> Reader<R> {
         &self.manifest
     }
 
-    /// The next member; none after the last. `digest.json` has been compared with all members then.
-    ///
-    /// # Errors
-    /// Any.
+    /// The next member. Returns `None` after the last one, once `digest.json` matches all members.
     pub fn next_member(&mut self) -> Result<Option<Member<'_>>> {
         self.skip_content()?;
         if self.complete {
@@ -137,19 +132,16 @@ impl<R: Read> Reader<R> {
         Ok(None)
     }
 
-    /// Reads what is left, to the very end of the file, and checks all of it: digests, that there is a digest for
-    /// every member and the other way round, the end of the tar, the seek table, the last segment, and what is behind it.
-    ///
-    /// # Errors
-    /// Any.
+    /// Reads the rest of the file and verifies the digests of all members, that `digest.json` lists exactly these members,
+    /// the end of the tar, the seek table, the last segment, and the footer.
     pub fn finish(mut self) -> Result<Verified> {
         let end = self.read_to_the_end()?;
-        // The manifest is the first.
+        // Drop the manifest, which is the first.
         let members = self.seen.split_off(1);
         Ok(Verified { members, warnings: end.warnings, bytes: end.bytes })
     }
 
-    /// As [`Reader::finish`]; gives all members, the manifest first.
+    /// Like [`Reader::finish`], but returns all members, beginning with the manifest.
     pub(super) fn finish_with_manifest(mut self) -> Result<Vec<DigestEntry>> {
         self.read_to_the_end()?;
         Ok(self.seen)
@@ -158,12 +150,12 @@ impl<R: Read> Reader<R> {
     fn read_to_the_end(&mut self) -> Result<End> {
         while self.next_member()?.is_some() {}
         if !matches!(tar_header::next(&mut self.body.tar)?, Next::End) {
-            return Err(Error::mismatch("the tar does not end behind digest.json"));
+            return Err(Error::mismatch("the tar does not end after digest.json"));
         }
         let mut rest = [0; BLOCK];
         while let count @ 1.. = read_full(&mut self.body.tar, &mut rest)? {
             if rest[..count].iter().any(|byte| *byte != 0) {
-                return Err(Error::mismatch("there is something behind the end of the tar"));
+                return Err(Error::mismatch("there is data after the end of the tar"));
             }
         }
         self.body.tar.tar.check_end()
@@ -175,21 +167,21 @@ impl<R: Read> Reader<R> {
         self.read_json(&entry.ok_or_else(missing)?)?.ok_or_else(missing)
     }
 
-    /// Up to the content of the next member; `None` if the tar ends.
+    /// Reads the header of the next member; `None` at the end of the tar.
     fn next_entry(&mut self) -> Result<Option<Entry>> {
         let offset = self.body.tar.at;
         let Next::Member(entry) = tar_header::next(&mut self.body.tar)? else { return Ok(None) };
         self.names.add(&entry.path, &entry.kind)?;
-        let place =
+        let digest =
             DigestEntry { path: entry.path.clone(), size: entry.size, blake3: blake3::hash(&[]), offset, torn: false };
-        self.body.current = Some(Current { hasher: blake3::Hasher::new(), left: entry.size, place });
+        self.body.current = Some(Current { hasher: blake3::Hasher::new(), left: entry.size, digest });
         Ok(Some(entry))
     }
 
-    /// The whole content of a member of ours; `None` if the tar ends in it.
+    /// Reads the manifest or the digest; `None` if the tar ends in it.
     fn read_json(&mut self, entry: &Entry) -> Result<Option<Vec<u8>>> {
         if entry.kind != Kind::File || entry.size > LARGEST_JSON {
-            return Err(Error::mismatch(format!("{} is no file of at most 256 MiB", entry.path)));
+            return Err(Error::mismatch(format!("{} is not a file of at most 256 MiB", entry.path)));
         }
         let mut json = Vec::new();
         let read = self.body.read_to_end(&mut json).map_err(Error::from_io).and_then(|_| self.skip_content());
@@ -200,17 +192,17 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    /// Reads the rest of the current member and its padding, and keeps its digest.
+    /// Reads the rest of the current member and its padding, and records its digest.
     fn skip_content(&mut self) -> Result<()> {
         io::copy(&mut self.body, &mut io::sink()).map_err(Error::from_io)?;
-        let Some(Current { hasher, mut place, .. }) = self.body.current.take() else { return Ok(()) };
+        let Some(Current { hasher, mut digest, .. }) = self.body.current.take() else { return Ok(()) };
         let mut zeros = [0; BLOCK];
-        let zeros = &mut zeros[..padding(place.size)];
+        let zeros = &mut zeros[..padding(digest.size)];
         if read_full(&mut self.body.tar, zeros)? < zeros.len() {
             return Err(Error::Incomplete);
         }
-        place.blake3 = hasher.finalize();
-        self.seen.push(place);
+        digest.blake3 = hasher.finalize();
+        self.seen.push(digest);
         Ok(())
     }
 }

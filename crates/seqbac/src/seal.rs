@@ -1,7 +1,6 @@
-//! Cuts a stream into segments and seals them: what Tink's `new_encrypting_stream` does.
+//! Splits a stream into segments and encrypts them, like Tink's `new_encrypting_stream`.
 //!
-//! A segment is written once a byte is there that comes after it, or the stream is finished: only then is it known
-//! whether it is the last.
+//! A full segment is written only when more data arrives or the stream ends, because its nonce says whether it is the last.
 
 use std::io::Write;
 
@@ -43,7 +42,7 @@ impl<W: Write> Sealer<W> {
         Ok(())
     }
 
-    /// Writes the last segment and the footer. Gives back what was written to, and how long the payload is.
+    /// Writes the last segment and the footer. Returns the writer and the length of the payload.
     pub fn finish(mut self) -> Result<(W, u64)> {
         self.seal(true)?;
         self.out.write_all(&self.footer.encode())?;

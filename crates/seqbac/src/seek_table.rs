@@ -1,4 +1,5 @@
-//! The seek table of the zstd seekable format: the last, skippable frame, with the sizes of all that come before it.
+//! The seek table of the zstd seekable format: the last frame of the stream, which is skippable and lists the sizes of all
+//! frames before it.
 //!
 //! ```text
 //! 0x184D2A5E, length u32, per frame { compressed u32, decompressed u32, [checksum u32] },
@@ -15,14 +16,14 @@ pub(super) const FOOTER: usize = 9;
 /// Length of a skippable frame's header.
 pub(super) const HEAD: usize = 8;
 
-/// Sizes of one frame.
+/// The sizes of one frame in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Frame {
     pub compressed: u32,
     pub decompressed: u32,
 }
 
-/// The skippable frame for these frames.
+/// Encodes the table, including the header of its skippable frame.
 pub(super) fn encode(frames: &[Frame]) -> Result<Vec<u8>> {
     let too_many = || Error::Io(std::io::Error::other("a seek table has at most 2^28 frames"));
     let length = u32::try_from(frames.len() * 8 + FOOTER).map_err(|_| too_many())?;
@@ -40,7 +41,7 @@ pub(super) fn encode(frames: &[Frame]) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Length of the whole skippable frame, from the last 9 bytes of it. `None` if they are not the end of a seek table.
+/// Length of the whole skippable frame, computed from its last 9 bytes. `None` if they do not end a seek table.
 pub(super) fn length(footer: &[u8; FOOTER]) -> Option<u64> {
     let count = u64::from(u32::from_le_bytes(array(&footer[..4])));
     let magic = u32::from_le_bytes(array(&footer[5..]));
@@ -53,7 +54,7 @@ fn entry(descriptor: u8) -> u64 {
     if descriptor & 0x80 == 0 { 8 } else { 12 }
 }
 
-/// The frames in the content of a skippable frame (what follows its 8-byte header).
+/// Decodes the content of the skippable frame, which follows its 8-byte header.
 pub(super) fn decode(content: &[u8]) -> Result<Vec<Frame>> {
     let wrong = || Error::mismatch("the seek table is malformed");
     let (entries, footer) = content.split_last_chunk::<FOOTER>().ok_or_else(wrong)?;
@@ -73,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_goes_both_ways() {
+    fn a_table_survives_a_round_trip() {
         let frames: Vec<Frame> = (1..4).map(|n| Frame { compressed: n, decompressed: n * 10 }).collect();
         let bytes = encode(&frames).expect("encodes");
         assert_eq!(decode(&bytes[HEAD..]).expect("decodes"), frames);

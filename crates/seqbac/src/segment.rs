@@ -1,4 +1,4 @@
-//! One Tink segment: where it is, and how it is sealed and opened.
+//! Tink segments: their positions, encryption and decryption.
 //!
 //! ```text
 //! payload = 0x28 ‖ salt (32) ‖ nonce prefix (7) ‖ segment 0 ‖ segment 1 ‖ …
@@ -13,14 +13,14 @@ use aes_gcm::{AeadInOut, Aes256Gcm, KeyInit, Nonce, Tag};
 
 use seqbac_header::SecretKey;
 
-/// Length of a sealed segment.
+/// Length of an encrypted segment, including its tag.
 pub(super) const SEGMENT: usize = 1 << 20;
 pub(super) const TAG: usize = 16;
-/// Length of what Tink puts in front of the first segment.
+/// Length of Tink's header in front of the first segment.
 pub(super) const PREAMBLE: usize = 40;
 const PREAMBLE_LENGTH: u8 = 40;
 
-/// The random part of a payload.
+/// The random values at the start of a payload.
 #[derive(Clone, Copy)]
 pub(super) struct Preamble {
     pub salt: [u8; 32],
@@ -43,7 +43,7 @@ impl Preamble {
         bytes
     }
 
-    /// `None` where the bytes do not start as Tink's do.
+    /// Returns `None` if the bytes do not begin like Tink's header.
     pub fn decode(bytes: &[u8; PREAMBLE]) -> Option<Self> {
         let mut this = Self { salt: [0; 32], prefix: [0; 7] };
         this.salt.copy_from_slice(&bytes[1..33]);
@@ -52,7 +52,7 @@ impl Preamble {
     }
 }
 
-/// The cipher of one file. Its key is wiped when it is dropped.
+/// The cipher of one file. The key is wiped when the cipher is dropped.
 #[derive(Clone)]
 pub(super) struct Cipher {
     cipher: Aes256Gcm,
@@ -72,7 +72,7 @@ impl Cipher {
         Self { cipher, prefix: preamble.prefix }
     }
 
-    /// Encrypts the buffer in place and adds the tag to it.
+    /// Encrypts the buffer in place and appends the tag.
     pub fn seal(&self, number: u32, last: bool, buffer: &mut Vec<u8>) {
         let tag = self
             .cipher
@@ -81,7 +81,8 @@ impl Cipher {
         buffer.extend_from_slice(&tag);
     }
 
-    /// Decrypts in place; the plaintext is all but the last 16 bytes then. If the tag is wrong, nothing is changed.
+    /// Verifies the tag, then decrypts in place everything except the tag (the last 16 bytes). If the tag is wrong, returns
+    /// `false` and changes nothing.
     pub fn open(&self, number: u32, last: bool, segment: &mut [u8]) -> bool {
         let Some(length) = segment.len().checked_sub(TAG) else { return false };
         let (body, tag) = segment.split_at_mut(length);
@@ -98,27 +99,27 @@ impl Cipher {
     }
 }
 
-/// How long a segment is when it is full.
+/// Length of a full segment in bytes.
 pub(super) const fn full(number: u32) -> usize {
     if number == 0 { SEGMENT - PREAMBLE } else { SEGMENT }
 }
 
-/// Where a full segment is in the payload.
-pub(super) fn place(number: u32) -> Range<u64> {
+/// Byte range of a full segment in the payload.
+pub(super) fn range(number: u32) -> Range<u64> {
     let start = u64::from(number) * SEGMENT as u64;
     let first = if number == 0 { PREAMBLE as u64 } else { 0 };
     start + first..start + SEGMENT as u64
 }
 
-/// Where the plaintext of a full segment is in the plaintext of the payload.
-pub(super) fn plain_place(number: u32) -> Range<u64> {
+/// Byte range of a full segment's plaintext in the plaintext of the payload.
+pub(super) fn plain_range(number: u32) -> Range<u64> {
     let overhead = |segments: u64| segments * TAG as u64 + PREAMBLE as u64;
-    let place = place(number);
-    let start = place.start - overhead(u64::from(number));
-    start..place.end - overhead(u64::from(number) + 1)
+    let sealed = range(number);
+    let start = sealed.start - overhead(u64::from(number));
+    start..sealed.end - overhead(u64::from(number) + 1)
 }
 
-/// The segment that a byte of the plaintext is in.
+/// Number of the segment that contains a byte of the plaintext.
 pub(super) fn of_plain(offset: u64) -> u64 {
     (offset + PREAMBLE as u64) / (SEGMENT - TAG) as u64
 }
@@ -128,13 +129,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_agree_with_each_other() {
-        assert_eq!(plain_place(0), 0..(SEGMENT - PREAMBLE - TAG) as u64);
+    fn positions_are_consistent() {
+        assert_eq!(plain_range(0), 0..(SEGMENT - PREAMBLE - TAG) as u64);
         for number in 0..5 {
-            let plain = plain_place(number);
+            let plain = plain_range(number);
             assert_eq!(of_plain(plain.start), u64::from(number));
             assert_eq!(of_plain(plain.end - 1), u64::from(number));
-            assert_eq!(plain.end, plain_place(number + 1).start);
+            assert_eq!(plain.end, plain_range(number + 1).start);
             assert_eq!(plain.end - plain.start + TAG as u64, full(number) as u64);
         }
     }

@@ -1,4 +1,4 @@
-//! A part of the zstd stream of a backup that can seek, its segments opened one at a time.
+//! Reads a part of the zstd stream of a seekable backup, one segment at a time.
 
 use std::{
     io::{Read, Seek, SeekFrom},
@@ -11,16 +11,17 @@ use super::{
     unseal::{Source, corrupt, read_full},
 };
 
-/// See the module.
+/// A [`Source`] over a byte range of the stream.
 pub(super) struct Slice<'a, R> {
     source: &'a mut R,
     cipher: &'a Cipher,
-    /// Where the payload starts in the file, and how long it is.
+    /// Offset of the payload in the file.
     start: u64,
+    /// Length of the payload in bytes.
     payload: u64,
     /// Number of the last segment.
     last: u32,
-    /// What was not yet given out.
+    /// The part of the stream that was not yet loaded.
     range: Range<u64>,
     buffer: Vec<u8>,
     plain: Range<usize>,
@@ -32,24 +33,24 @@ impl<'a, R: Read + Seek> Slice<'a, R> {
         Self { source, cipher, start, payload, last, range, buffer: Vec::new(), plain: 0..0 }
     }
 
-    /// Whether the payload ends with a last segment.
+    /// Whether the payload ends with a valid last segment.
     pub fn ends_well(&mut self) -> bool {
         self.load(self.last).is_ok()
     }
 
-    /// Opens one segment into the buffer; returns where its plaintext is in the stream.
+    /// Decrypts one segment into the buffer. Returns the range of its plaintext in the stream.
     fn load(&mut self, number: u32) -> Result<Range<u64>> {
-        let mut place = segment::place(number);
-        place.end = place.end.min(self.payload);
-        let length = usize::try_from(place.end.saturating_sub(place.start)).unwrap_or(0);
+        let mut sealed = segment::range(number);
+        sealed.end = sealed.end.min(self.payload);
+        let length = usize::try_from(sealed.end.saturating_sub(sealed.start)).unwrap_or(0);
         self.buffer.resize(length, 0);
-        self.source.seek(SeekFrom::Start(self.start + place.start))?;
+        self.source.seek(SeekFrom::Start(self.start + sealed.start))?;
         let whole = read_full(self.source, &mut self.buffer)? == length;
         if !whole || !self.cipher.open(number, number == self.last, &mut self.buffer) {
             self.buffer.clear();
             return Err(corrupt(self.start, number, self.start + self.payload));
         }
-        let from = segment::plain_place(number).start;
+        let from = segment::plain_range(number).start;
         Ok(from..from + (length - TAG) as u64)
     }
 
@@ -71,12 +72,12 @@ impl<R: Read + Seek> Source for Slice<'_, R> {
     fn chunk(&mut self) -> Result<&[u8]> {
         if self.plain.is_empty() && !self.range.is_empty() {
             let number = u32::try_from(segment::of_plain(self.range.start)).unwrap_or(u32::MAX);
-            let there = self.load(number)?;
-            let end = there.end.min(self.range.end);
+            let loaded = self.load(number)?;
+            let end = loaded.end.min(self.range.end);
             if end <= self.range.start {
-                return Err(Error::mismatch("the seek table points behind the end"));
+                return Err(Error::mismatch("the seek table points beyond the end"));
             }
-            let local = |offset: u64| usize::try_from(offset - there.start).unwrap_or(0);
+            let local = |offset: u64| usize::try_from(offset - loaded.start).unwrap_or(0);
             self.plain = local(self.range.start)..local(end);
             self.range.start = end;
         }

@@ -1,8 +1,8 @@
-//! One member's header in a PAX tar (POSIX.1-2001), both ways.
+//! Encodes and parses the headers of members in a PAX tar (POSIX.1-2001).
 //!
-//! Only what a backup holds is understood: files, directories, symbolic links, and extended headers. What does not fit
-//! the fields of a ustar header (a long name, a large number, a part of a second) is in an extended header in front of
-//! it. Names are bytes; nothing is ever converted.
+//! Only files, directories, symbolic links and extended headers are supported, because backups contain nothing else. A value
+//! that does not fit into a ustar header (a long name, a large number, a fraction of a second) is in an extended header in
+//! front of it. Names are bytes and are never converted.
 
 use std::{ffi::OsStr, io::Read, os::unix::ffi::OsStrExt, path::PathBuf};
 
@@ -12,20 +12,20 @@ use super::{Entry, Error, Kind, Result, unseal::read_full};
 use seqbac_header::RelPath;
 
 pub(super) const BLOCK: usize = 512;
-/// Zeros at the end of a tar.
+/// The two zero blocks at the end of a tar.
 pub(super) const END: [u8; 2 * BLOCK] = [0; 2 * BLOCK];
-/// Names of 4 KiB and foreign attributes fit many times.
+/// In bytes: far more than a name of 4 KiB and the attributes of other programs need.
 const LARGEST_EXTENDED: u64 = 1 << 20;
 const NAME: usize = 100;
 const OCTAL_7: u32 = 0o777_7777;
 const OCTAL_11: u64 = 0o777_7777_7777;
 
-/// How many zeros follow content of this size.
+/// Number of zero bytes after content of this size.
 pub(super) const fn padding(size: u64) -> usize {
     (size.wrapping_neg() % BLOCK as u64) as usize
 }
 
-/// The header of a member, with an extended one in front where it needs one.
+/// Encodes the header of a member, after an extended header if needed.
 pub(super) fn encode(entry: &Entry) -> Vec<u8> {
     let mut name = entry.path.as_bytes().to_vec();
     let (kind, link) = match &entry.kind {
@@ -76,7 +76,7 @@ fn fill(field: &mut [u8; NAME], bytes: &[u8]) {
     field[..length].copy_from_slice(&bytes[..length]);
 }
 
-/// The records of the extended header: whatever does not fit.
+/// The records of the extended header: the values that do not fit into the ustar header.
 fn records(entry: &Entry, name: &[u8], link: &[u8]) -> Vec<u8> {
     let mut records = Vec::new();
     if name.len() > NAME {
@@ -113,7 +113,7 @@ fn put(records: &mut Vec<u8>, key: &str, value: &[u8]) {
     records.push(b'\n');
 }
 
-/// Seconds with a fraction; before 1970 both count backwards, as -1.5 is half a second before -1.
+/// Seconds with a fraction. Before 1970 the fraction counts backwards as well: -1.5 is half a second before -1.
 fn time_text(seconds: i64, nanos: u32) -> String {
     match (seconds, nanos) {
         (seconds, 0) => seconds.to_string(),
@@ -133,16 +133,16 @@ fn parse_time(text: &str) -> Option<(i64, u32)> {
     }
 }
 
-/// What comes next in a tar.
+/// The next item of a tar.
 pub(super) enum Next {
     Member(Entry),
-    /// The zeros at the end.
+    /// The zero blocks at the end.
     End,
-    /// It stops without them.
+    /// The tar ends without the zero blocks.
     Cut,
 }
 
-/// Reads up to the next member's content.
+/// Reads the header of the next member, so that its content comes next.
 pub(super) fn next(tar: &mut impl Read) -> Result<Next> {
     let mut extended = Extended::default();
     loop {
@@ -172,7 +172,7 @@ fn end(tar: &mut impl Read) -> Result<Next> {
     let mut second = [0; BLOCK];
     let got = read_full(tar, &mut second)?;
     if second[..got].iter().any(|byte| *byte != 0) {
-        return Err(Error::mismatch("the tar goes on after a block of zeros"));
+        return Err(Error::mismatch("the tar continues after a block of zeros"));
     }
     Ok(if got < BLOCK { Next::Cut } else { Next::End })
 }
@@ -185,13 +185,13 @@ fn check(header: &Header) -> Result<()> {
         // The checksum counts itself as spaces.
         .map(|(at, byte)| if (148..156).contains(&at) { 32 } else { u32::from(*byte) })
         .sum();
-    if header.cksum().ok() == Some(sum) { Ok(()) } else { Err(Error::mismatch("a tar header with a wrong checksum")) }
+    if header.cksum().ok() == Some(sum) { Ok(()) } else { Err(Error::mismatch("a tar header has a wrong checksum")) }
 }
 
 fn records_of(tar: &mut impl Read, header: &Header) -> Result<Option<Vec<u8>>> {
     let size = number(header.entry_size(), "size")?;
     if size > LARGEST_EXTENDED {
-        return Err(Error::mismatch(format!("an extended tar header of {size} bytes")));
+        return Err(Error::mismatch(format!("an extended tar header has {size} bytes, more than {LARGEST_EXTENDED}")));
     }
     let size = usize::try_from(size).unwrap_or(0);
     let mut records = vec![0; size + padding(size as u64)];
@@ -201,13 +201,13 @@ fn records_of(tar: &mut impl Read, header: &Header) -> Result<Option<Vec<u8>>> {
 }
 
 fn number(field: std::io::Result<u64>, name: &str) -> Result<u64> {
-    field.map_err(|_| Error::mismatch(format!("a tar header with a malformed {name}")))
+    field.map_err(|_| Error::mismatch(format!("a tar header has an invalid {name}")))
 }
 
 fn entry(header: &Header, extended: Extended) -> Result<Entry> {
     let name = extended.path.unwrap_or_else(|| header.path_bytes().into_owned());
     let path = RelPath::new(OsStr::from_bytes(&name))
-        .map_err(|_| Error::mismatch(format!("a member with the name {:?}", String::from_utf8_lossy(&name))))?;
+        .map_err(|_| Error::mismatch(format!("a member has the invalid name {:?}", String::from_utf8_lossy(&name))))?;
     let size = extended.size.map_or_else(|| number(header.entry_size(), "size"), Ok)?;
     let link = || extended.linkpath.or_else(|| header.link_name_bytes().map(std::borrow::Cow::into_owned));
     let kind = match header.entry_type() {
@@ -215,25 +215,29 @@ fn entry(header: &Header, extended: Extended) -> Result<Entry> {
         EntryType::Directory => Kind::Directory,
         EntryType::Symlink => {
             let target = link().filter(|target| !target.is_empty() && !target.contains(&0));
-            let target = target.ok_or_else(|| Error::mismatch(format!("the link {path} points nowhere")))?;
+            let target =
+                target.ok_or_else(|| Error::mismatch(format!("the symbolic link {path} has no valid target")))?;
             Kind::Symlink(PathBuf::from(OsStr::from_bytes(&target)))
         }
         other => {
             let kind = char::from(other.as_byte());
-            return Err(Error::mismatch(format!("the member {path} is of a kind that no backup holds: {kind:?}")));
+            return Err(Error::mismatch(format!(
+                "the member {path} has the type {kind:?}, which backups do not support"
+            )));
         }
     };
     if kind != Kind::File && size != 0 {
-        return Err(Error::mismatch(format!("the member {path} has content and is no file")));
+        return Err(Error::mismatch(format!("the member {path} has content but is not a file")));
     }
-    let small = |wide: Result<u64>| u32::try_from(wide?).map_err(|_| Error::mismatch("an owner beyond 32 bits"));
+    let small =
+        |wide: Result<u64>| u32::try_from(wide?).map_err(|_| Error::mismatch("a user or group id exceeds 32 bits"));
     let seconds = || number(header.mtime(), "time").map(|seconds| (i64::try_from(seconds).unwrap_or(i64::MAX), 0));
     let (mtime_secs, mtime_nanos) = extended.mtime.map_or_else(seconds, Ok)?;
     Ok(Entry {
         path,
         kind,
         size,
-        mode: header.mode().map_err(|_| Error::mismatch("a tar header with a malformed mode"))? & 0o7777,
+        mode: header.mode().map_err(|_| Error::mismatch("a tar header has an invalid mode"))? & 0o7777,
         uid: small(extended.uid.map_or_else(|| number(header.uid(), "owner"), Ok))?,
         gid: small(extended.gid.map_or_else(|| number(header.gid(), "group"), Ok))?,
         mtime_secs,
@@ -242,7 +246,7 @@ fn entry(header: &Header, extended: Extended) -> Result<Entry> {
     })
 }
 
-/// What an extended header says. All else in it (access times, attributes of other programs) is passed over.
+/// The known values of an extended header. Others (access times, attributes of other programs) are ignored.
 #[derive(Default)]
 struct Extended {
     path: Option<Vec<u8>>,
@@ -263,11 +267,11 @@ impl Extended {
         Ok(())
     }
 
-    /// A global header may say nothing that changes what a member is.
+    /// Refuses a global header that would change the path, link target or size of members.
     fn read_global(mut self, records: &[u8]) -> Result<()> {
         self.read(records)?;
         let changes = self.path.is_some() || self.linkpath.is_some() || self.size.is_some();
-        if changes { Err(Error::mismatch("a global tar header that names members")) } else { Ok(()) }
+        if changes { Err(Error::mismatch("a global tar header changes members")) } else { Ok(()) }
     }
 
     fn take(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
@@ -280,7 +284,9 @@ impl Extended {
             b"uid" => self.uid = Some(decimal()?),
             b"gid" => self.gid = Some(decimal()?),
             b"mtime" => self.mtime = Some(parse_time(text()?).ok_or_else(|| malformed("time"))?),
-            key if key.starts_with(b"GNU.sparse") => return Err(Error::mismatch("a sparse tar member")),
+            key if key.starts_with(b"GNU.sparse") => {
+                return Err(Error::mismatch("a tar member is sparse, which backups do not support"));
+            }
             _ => {}
         }
         Ok(())
@@ -288,10 +294,10 @@ impl Extended {
 }
 
 fn malformed(what: &str) -> Error {
-    Error::mismatch(format!("an extended tar header with a malformed {what}"))
+    Error::mismatch(format!("an extended tar header has an invalid {what}"))
 }
 
-/// Key, value, and the records that follow.
+/// Splits off the first record: key, value, and the remaining records.
 fn record(records: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let space = records.iter().position(|byte| *byte == b' ')?;
     let length: usize = str::from_utf8(&records[..space]).ok()?.parse().ok()?;
@@ -319,7 +325,7 @@ mod tests {
         }
     }
 
-    fn there_and_back(entry: &Entry) -> Entry {
+    fn round_trip(entry: &Entry) -> Entry {
         let blocks = encode(entry);
         assert_eq!(blocks.len() % BLOCK, 0);
         match next(&mut blocks.as_slice()).expect("reads") {
@@ -329,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_goes_into_the_extended_header() {
+    fn values_that_do_not_fit_go_into_the_extended_header() {
         let long = "n\u{e9}w\nline ".repeat(30);
         let link = Kind::Symlink(PathBuf::from("../".repeat(60)));
         let entries = [
@@ -346,7 +352,7 @@ mod tests {
             Entry { size: 0, kind: link, ..file(b"link") },
         ];
         for entry in entries {
-            assert_eq!(there_and_back(&entry), entry);
+            assert_eq!(round_trip(&entry), entry);
         }
     }
 
@@ -361,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_leaves_is_refused() {
+    fn a_name_that_leaves_the_root_is_refused() {
         for name in ["../x", "/etc/passwd", "a/../../b", "./a", ""] {
             let header = {
                 let mut header = ustar(name.as_bytes(), EntryType::Regular, 0);

@@ -1,4 +1,4 @@
-//! The bytes of the tar in a backup, in sequence: header checked, segments opened, frames decompressed.
+//! Reads the tar of a backup as a byte stream: authenticates the header, decrypts segments and decompresses frames.
 
 use std::io::{self, Read};
 
@@ -10,19 +10,19 @@ use super::{
 };
 use seqbac_header::SecretKey;
 
-/// A backup's tar, read from start to end. What it gives out is genuine; that it is all, only [`TarStream::finish`]
-/// says. What is in the tar is not looked at: [`super::Reader`] does that.
+/// A backup's tar, read from start to end. All returned bytes are authentic; only [`TarStream::finish`] proves that none are
+/// missing. It does not interpret the tar: [`super::Reader`] does.
 pub struct TarStream<R> {
     header: Header,
     tar: Decompressor<Unsealer<R>>,
 }
 
-/// What was found at the end of a backup.
+/// The result of reading a backup to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct End {
-    /// What is not as it should be, but harmless.
+    /// Harmless faults, such as a damaged footer.
     pub warnings: Vec<String>,
-    /// Length of the backup, header and footer included.
+    /// Length of the backup in bytes, including header and footer.
     pub bytes: u64,
 }
 
@@ -33,10 +33,7 @@ impl<R> std::fmt::Debug for TarStream<R> {
 }
 
 impl<R: Read> TarStream<R> {
-    /// Reads and authenticates the header. `threads` 0: as many as there are processors, up to four.
-    ///
-    /// # Errors
-    /// All that [`Header::read`] and [`Header::authenticate`] have, and `Truncated`.
+    /// Reads and authenticates the header. `wanted` is the number of threads; 0 means one per processor, but at most four.
     pub fn open(mut source: R, key: &SecretKey, wanted: usize) -> Result<Self> {
         let header = Header::read(&mut source)?;
         header.authenticate(key)?;
@@ -44,15 +41,12 @@ impl<R: Read> TarStream<R> {
         Ok(Self { header, tar: Decompressor::new(unsealer, threads(wanted)) })
     }
 
-    /// The header, authenticated.
+    /// The authenticated header.
     pub const fn header(&self) -> &Header {
         &self.header
     }
 
-    /// Reads what is left, and checks the end: the last segment, what is behind it, and the seek table.
-    ///
-    /// # Errors
-    /// Any.
+    /// Reads the rest and verifies the last segment, the footer and the seek table.
     pub fn finish(mut self) -> Result<End> {
         self.check_end()
     }
@@ -71,8 +65,10 @@ impl<R: Read> TarStream<R> {
         };
         let (warnings, footer) = match ending {
             Ending::Footer => (Vec::new(), super::footer::LENGTH as u64),
-            Ending::DamagedFooter(length) => (vec!["the footer is damaged; the backup is whole".to_owned()], length),
-            Ending::NoFooter => (vec!["the footer is missing; the backup is whole".to_owned()], 0),
+            Ending::DamagedFooter(length) => {
+                (vec!["the footer is damaged, but the backup is complete".to_owned()], length)
+            }
+            Ending::NoFooter => (vec!["the footer is missing, but the backup is complete".to_owned()], 0),
         };
         Ok(End { warnings, bytes: end + footer })
     }

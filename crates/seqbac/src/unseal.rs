@@ -1,36 +1,36 @@
-//! Opens the segments of a payload one after another, from anything that can be read, and finds its end.
+//! Decrypts the segments of a payload in sequence, from any reader, and finds the end of the payload.
 //!
-//! A stream does not say where the payload ends and the footer starts, so a window is kept that is one byte longer than
-//! a segment and a footer. While it is full, a whole segment is at its start. Once it is not, the file ends in it, and
-//! the last segment is what verifies as such: with a footer behind it, with none, or with a part of one.
+//! A stream does not mark the end of the payload, so we keep a window that is one byte longer than a segment and a footer.
+//! While the window is full, a full segment is at its start. Otherwise the file ends in the window, and the last segment is
+//! the length that decrypts as a last segment: followed by a footer, by nothing, or by part of a footer.
 
 use std::{io::Read, ops::Range};
 
 use super::{
     Error, Result,
     footer::{self, Footer},
-    segment::{Cipher, PREAMBLE, Preamble, SEGMENT, TAG, full, place},
+    segment::{Cipher, PREAMBLE, Preamble, SEGMENT, TAG, full, range},
 };
 use seqbac_header::SecretKey;
 
 const WINDOW: usize = SEGMENT + footer::LENGTH + 1;
 
-/// How many footers in the wrong place are tried: each costs the decryption of a segment.
+/// Number of misplaced footers that are tried. It is limited, because each try costs the decryption of a segment.
 const FOOTERS_TRIED: usize = 4;
 
-/// Something that the bytes of a zstd stream come from.
+/// A source of the zstd stream, like `BufRead`.
 pub(super) trait Source {
-    /// The next bytes; none at the end.
+    /// The next bytes; empty at the end.
     fn chunk(&mut self) -> Result<&[u8]>;
-    /// Marks so many of them as read.
+    /// Marks `count` of these bytes as read.
     fn consume(&mut self, count: usize);
 }
 
-/// What was behind the last segment.
+/// The bytes after the last segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
     Footer,
-    /// So many bytes of one.
+    /// A damaged or cut footer of this length in bytes.
     DamagedFooter(u64),
     NoFooter,
 }
@@ -38,22 +38,22 @@ pub(super) enum Ending {
 pub(super) struct Unsealer<R> {
     source: R,
     cipher: Cipher,
-    /// Where the payload starts in the file.
+    /// Offset of the payload in the file.
     start: u64,
     /// Number of the segment at the start of the window.
     number: u32,
     window: Vec<u8>,
-    /// The plaintext in the window that was not consumed.
+    /// The plaintext in the window that was not yet consumed.
     plain: Range<usize>,
-    /// How much of the window the current segment is.
+    /// Length of the current segment in the window; 0 if none was accepted.
     current: usize,
-    /// Of the payload up to the window.
+    /// Length and checksum of the accepted part of the payload.
     so_far: Footer,
     ending: Option<Ending>,
 }
 
 impl<R: Read> Unsealer<R> {
-    /// Starts at the first byte of a payload, in a file whose header is this.
+    /// `source` must be at the first byte of the payload. `header` holds the raw bytes of the header.
     pub fn new(mut source: R, header: &[u8], key: &SecretKey) -> Result<Self> {
         let start = header.len() as u64;
         let mut bytes = [0; PREAMBLE];
@@ -65,18 +65,18 @@ impl<R: Read> Unsealer<R> {
         Ok(Self::resume(source, start, Cipher::new(key, header, &preamble), &bytes))
     }
 
-    /// Starts at the first segment.
+    /// `source` must be at the first segment.
     pub fn resume(source: R, start: u64, cipher: Cipher, preamble: &[u8; PREAMBLE]) -> Self {
         let so_far = Footer { payload_length: PREAMBLE as u64, payload_crc: crc32c::crc32c(preamble) };
         Self { source, cipher, start, number: 0, window: Vec::new(), plain: 0..0, current: 0, so_far, ending: None }
     }
 
-    /// The end of the payload, once it was reached: where it is in the file, and what is behind it.
+    /// Once the end was reached: the offset in the file at which the payload ends, and the bytes after it.
     pub fn end(&self) -> Option<(u64, Ending)> {
         self.ending.map(|ending| (self.start + self.so_far.payload_length, ending))
     }
 
-    /// Brings the next segment's plaintext into the window; `false` at the end.
+    /// Decrypts the next segment; `false` at the end.
     fn advance(&mut self) -> Result<bool> {
         if self.ending.is_some() {
             return Ok(false);
@@ -91,14 +91,14 @@ impl<R: Read> Unsealer<R> {
         found.inspect_err(|_| self.drop_window()).map(|()| true)
     }
 
-    /// After an error nothing of it is given out.
+    /// After an error, no bytes may be returned.
     fn drop_window(&mut self) {
         self.window.clear();
         self.plain = 0..0;
         self.current = 0;
     }
 
-    /// Fills the window; says whether the file goes on behind it.
+    /// Fills the window. `true` if it is full.
     fn fill(&mut self) -> Result<bool> {
         let wanted = full(self.number) + footer::LENGTH + 1;
         self.window.reserve_exact(WINDOW.saturating_sub(self.window.len()));
@@ -107,7 +107,7 @@ impl<R: Read> Unsealer<R> {
         Ok(self.window.len() == wanted)
     }
 
-    /// The window is full: there is a segment at its start, and the file goes on behind segment and footer.
+    /// Accepts the segment at the start of a full window, which cannot be the last one, because the file is too long.
     fn full_segment(&mut self) -> Result<()> {
         let length = full(self.number);
         if self.accept(length, false) {
@@ -119,16 +119,16 @@ impl<R: Read> Unsealer<R> {
         Err(self.footer_in_the_middle().unwrap_or_else(|| self.corrupt()))
     }
 
-    /// The file ends in the window: the last segment is in it, and perhaps a full one in front of that.
+    /// The file ends in the window, which holds the last segment and possibly a full one before it.
     fn last_segments(&mut self) -> Result<()> {
         let total = self.window.len();
-        // A footer first, then none: other lengths are a footer that was cut.
+        // Try a complete footer first, then none, then the lengths of a cut footer.
         let lengths = [footer::LENGTH, 0].into_iter().chain(1..footer::LENGTH);
         for rest in lengths {
             let Some(length) = total.checked_sub(rest).filter(|length| *length <= full(self.number)) else { continue };
             let before = self.so_far;
             if self.accept(length, true) {
-                let ending = self.judge_rest(length);
+                let ending = self.classify_rest(length);
                 self.so_far = if ending.is_some() { self.so_far } else { before };
                 self.ending = ending;
                 return if ending.is_some() { Ok(()) } else { Err(self.trailing(length)) };
@@ -140,9 +140,9 @@ impl<R: Read> Unsealer<R> {
         Err(self.no_last_segment())
     }
 
-    /// What is behind the last segment, unless it is nothing that may be there. 24 bytes are a footer, good or
-    /// damaged; fewer must be the start of the right one.
-    fn judge_rest(&self, length: usize) -> Option<Ending> {
+    /// Classifies the bytes after the last segment. 24 bytes count as a footer, valid or damaged; fewer bytes must be the
+    /// beginning of the correct footer. `None` means trailing data.
+    fn classify_rest(&self, length: usize) -> Option<Ending> {
         let rest = &self.window[length..];
         let right = self.so_far.encode();
         match rest.len() {
@@ -154,7 +154,7 @@ impl<R: Read> Unsealer<R> {
         }
     }
 
-    /// Why no last segment was found where the file ends.
+    /// The error for a file that ends without a last segment.
     fn no_last_segment(&mut self) -> Error {
         let total = self.window.len();
         if let Some(error) = self.footer_in_the_middle() {
@@ -163,12 +163,13 @@ impl<R: Read> Unsealer<R> {
         let behind = total.saturating_sub(footer::LENGTH);
         let footer = self.window.get(behind..).unwrap_or_default();
         let resembles = Footer::resembles(footer, self.so_far.payload_length + behind as u64);
-        // With the footer in place, the file was not cut; but a segment may be good and not the last.
+        // A footer at the end means that the file was not cut, so the segment is damaged, unless it decrypts as a segment
+        // that is not the last.
         let whole = resembles && behind >= TAG && !self.opens(behind, false);
         if whole { self.corrupt() } else { self.truncated(total) }
     }
 
-    /// A whole footer with a last segment in front of it, and more behind it.
+    /// The error for a valid footer after a last segment, with more data behind it.
     fn footer_in_the_middle(&mut self) -> Option<Error> {
         let before = self.so_far.payload_length;
         let candidates: Vec<usize> = Footer::positions(&self.window, before).take(FOOTERS_TRIED).collect();
@@ -176,9 +177,9 @@ impl<R: Read> Unsealer<R> {
         Some(self.trailing(end))
     }
 
-    /// Opens the segment of this length in the window and takes it as the current one.
+    /// Decrypts the segment of this length at the start of the window and makes it the current one.
     fn accept(&mut self, length: usize, last: bool) -> bool {
-        // The checksum first: decryption is in place.
+        // Compute the checksum first, because decryption is in place.
         let crc = crc32c::crc32c_append(self.so_far.payload_crc, &self.window[..length]);
         if !self.opens(length, last) {
             return false;
@@ -209,16 +210,16 @@ impl<R: Read> Unsealer<R> {
     }
 }
 
-/// The error for a segment; it ends where the file does, if that is known to be sooner.
+/// The error for a damaged segment. Its byte range ends at the end of the file at the latest.
 pub(super) fn corrupt(start: u64, number: u32, end_of_file: u64) -> Error {
-    let place = place(number);
-    let bytes = start + place.start..(start + place.end).min(end_of_file.max(start + place.start));
+    let sealed = range(number);
+    let bytes = start + sealed.start..(start + sealed.end).min(end_of_file.max(start + sealed.start));
     Error::Corrupt { segment: Some(number), bytes, members: None, damage: None }
 }
 
 impl<R: Read> Source for Unsealer<R> {
     fn chunk(&mut self) -> Result<&[u8]> {
-        // A segment may be empty: go on until one is not.
+        // Continue until a segment is not empty.
         while self.plain.is_empty() && self.advance()? {}
         Ok(&self.window[self.plain.clone()])
     }

@@ -1,4 +1,4 @@
-//! Makes a backup, in one pass, on anything that can be written to.
+//! Writes a backup in one pass to any writer, also a pipe.
 
 use std::io::{self, Read, Write};
 
@@ -15,12 +15,12 @@ use seqbac_header::{RelPath, SecretKey};
 
 const BUFFER: usize = 128 << 10;
 
-/// How a backup is written. Neither changes what is in it, and `threads` changes no byte of it.
+/// How to compress a backup. `threads` does not change any byte of the result.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
-    /// Threads that compress; 0: as many as there are processors, up to four.
+    /// Number of compression threads; 0 means one per processor, but at most four.
     pub threads: usize,
-    /// zstd's level.
+    /// Compression level of zstd.
     pub level: i32,
 }
 
@@ -30,26 +30,26 @@ impl Default for Options {
     }
 }
 
-/// What was written.
+/// The size of a finished backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Summary {
-    /// Length of the backup.
+    /// Length of the backup in bytes.
     pub bytes: u64,
-    /// How many members it has, manifest and digest not counted.
+    /// Number of members, without manifest and digest.
     pub members: u64,
-    /// Length of the tar in it.
+    /// Length of the tar in bytes.
     pub tar_bytes: u64,
 }
 
-/// Writes a backup: the manifest, then the members, then `finish`.
+/// Writes a backup. Call [`Writer::manifest`], then [`Writer::member`] for each member, then [`Writer::finish`].
 ///
-/// One that is dropped, or that had an error, leaves a file without a last segment: it reads as `Truncated`.
+/// If the writer is dropped or fails, the file has no last segment, so that reading it fails with `Truncated`.
 pub struct Writer<W: Write> {
     frames: Frames<W>,
     header: Header,
     names: Names,
     members: Vec<DigestEntry>,
-    /// How much of the tar was written.
+    /// Offset in the tar.
     at: u64,
     buffer: Vec<u8>,
     failed: bool,
@@ -63,14 +63,11 @@ impl<W: Write> std::fmt::Debug for Writer<W> {
 
 impl<W: Write> Writer<W> {
     /// Writes the header.
-    ///
-    /// # Errors
-    /// Where it cannot be written.
     pub fn new(out: W, key: &SecretKey, fields: HeaderFields, options: Options) -> Result<Self> {
         Self::with_preamble(out, key, fields, options, &Preamble::random()?)
     }
 
-    /// With the salt and the nonces given: one pair may never seal two different backups, so only tests do that.
+    /// Only for tests, because two backups must never share salt and nonce prefix.
     fn with_preamble(
         mut out: W,
         key: &SecretKey,
@@ -93,49 +90,45 @@ impl<W: Write> Writer<W> {
         })
     }
 
-    /// The header that was written.
+    /// The header of the backup.
     pub const fn header(&self) -> &Header {
         &self.header
     }
 
-    /// Writes `manifest.json`. It comes first, and once.
-    ///
-    /// # Errors
-    /// Where it cannot be written.
+    /// Writes `manifest.json`, which must be the first member.
     pub fn manifest(&mut self, json: &[u8]) -> Result<()> {
         if !self.members.is_empty() || json.len() as u64 > LARGEST_JSON {
-            return Err(misuse("the manifest comes first, once, and is at most 256 MiB"));
+            return Err(misuse("the manifest must be the first member, must be unique and at most 256 MiB long"));
         }
         let entry = self.own(MANIFEST, json.len())?;
         self.guarded(|this| this.write_member(&entry, &mut &*json))
     }
 
-    /// Writes one member. `content` is read to its end and must be as long as `entry.size`; it is ignored for
+    /// Writes one member. `content` is read to its end and must be exactly `entry.size` bytes long. It is ignored for
     /// directories and links.
     ///
     /// # Errors
-    /// Where `content` cannot be read, is of another length, or cannot be written; and for a name that is ours, was
-    /// there before, or leads through a member that is no directory. The backup cannot be finished then.
+    /// After any error, the backup cannot be finished. Besides I/O errors:
+    /// - `content` is longer or shorter than `entry.size`
+    /// - the name is reserved, a duplicate, or below a member that is not a directory
     pub fn member(&mut self, entry: &Entry, content: &mut dyn Read) -> Result<()> {
         let path = entry.path.as_bytes();
         if self.members.is_empty() || path == MANIFEST.as_bytes() || path == DIGEST.as_bytes() {
-            return Err(misuse("the manifest comes first, and its name and the digest's are taken"));
+            return Err(misuse(
+                "the manifest must be the first member, and the names of manifest and digest are reserved",
+            ));
         }
         self.guarded(|this| this.write_member(entry, content))
     }
 
-    /// Writes the digest, the seek table, the last segment and the footer. Gives back what was written to; nothing of
-    /// it has been flushed to a disk.
-    ///
-    /// # Errors
-    /// Where it cannot be written, or something before could not be.
+    /// Writes the digest, the seek table, the last segment and the footer, and returns the writer. The caller must fsync.
     pub fn finish(self) -> Result<(W, Summary)> {
         if self.failed || self.members.is_empty() {
             return Err(misuse("the backup has no manifest, or a member of it could not be written"));
         }
         let json = digest::encode(&self.members)?;
         if json.len() as u64 > LARGEST_JSON {
-            return Err(misuse("a backup has at most 256 MiB of digests"));
+            return Err(misuse("the digest of the backup would exceed 256 MiB"));
         }
         let mut last = tar_header::encode(&self.own(DIGEST, json.len())?);
         last.extend_from_slice(&json);
@@ -147,9 +140,9 @@ impl<W: Write> Writer<W> {
         Ok((out, Summary { bytes, members: self.members.len() as u64 - 1, tar_bytes }))
     }
 
-    /// The entry of a member that is part of the format.
+    /// The entry of the manifest or the digest.
     fn own(&self, name: &str, length: usize) -> Result<Entry> {
-        let path = RelPath::new(name).map_err(|_| misuse("a name of ours is no path"))?;
+        let path = RelPath::new(name).map_err(|_| misuse("the name of manifest or digest is invalid"))?;
         Ok(Entry {
             path,
             kind: Kind::File,
@@ -172,7 +165,7 @@ impl<W: Write> Writer<W> {
 
     fn write_member(&mut self, entry: &Entry, content: &mut dyn Read) -> Result<()> {
         if entry.kind != Kind::File && entry.size != 0 {
-            return Err(misuse("only a file has content"));
+            return Err(misuse("only a file can have content"));
         }
         self.names.add(&entry.path, &entry.kind).map_err(|error| Error::Io(io::Error::other(error.to_string())))?;
         let offset = self.at;
@@ -213,7 +206,7 @@ impl<W: Write> Writer<W> {
 }
 
 fn wrong_size(entry: &Entry, how: &str) -> Error {
-    let text = format!("{} is {how} than the {} bytes that were announced", entry.path, entry.size);
+    let text = format!("{} is {how} than its announced size of {} bytes", entry.path, entry.size);
     Error::Io(io::Error::new(io::ErrorKind::InvalidData, text))
 }
 
@@ -263,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_threads_changes_no_byte() {
+    fn the_number_of_threads_does_not_change_the_file() {
         let one = write(1);
         assert!(Reader::open(one.as_slice(), &key(), 3).and_then(Reader::finish).is_ok());
         for threads in [2, 3, 8] {
@@ -272,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn content_of_another_length_leaves_no_backup() {
+    fn content_of_another_length_fails_the_backup() {
         for content in [&b"four"[..], b"sixsix"] {
             let mut writer = begin(1);
             writer.manifest(b"{}").expect("writes");
@@ -284,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_fails_is_reported_as_it_is() {
+    fn an_io_error_of_the_source_is_returned_unchanged() {
         struct Broken;
         impl Read for Broken {
             fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
@@ -314,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_ours_and_names_twice_are_refused() {
+    fn reserved_names_and_duplicate_names_are_refused() {
         let mut writer = begin(1);
         assert!(writer.member(&entry("early", 0), &mut io::empty()).is_err(), "before the manifest");
         writer.manifest(b"{}").expect("writes");
