@@ -5,7 +5,7 @@ use std::{ffi::OsString, fs, path::Path, process::Command};
 
 use crate::{
     fixture::{Data, Ran},
-    support::MOORLINE,
+    support::{MOORLINE, copy_programs},
 };
 
 /// An example, word for word.
@@ -20,11 +20,11 @@ fn start(data: &Data) -> Ran {
     Ran::of(with_nothing_set(command, &["run", "--", "/bin/echo", "server is up"]))
 }
 
-/// The same in a root that holds the binary and nothing else: no shell, no /proc, no server but moorline itself.
+/// The same in a root that holds the two programs and nothing else: no shell, no /proc, no server but moorline itself.
 fn start_without_shell(data: &Data) -> Ran {
     let image = Data::empty();
     fs::create_dir(image.path("data")).expect("made");
-    fs::copy(MOORLINE, image.path("moorline")).expect("copied");
+    copy_programs(image.root());
     let script = r#"mount --bind "$1" "$2/data"; shift; exec chroot "$@""#;
     let mut command = Command::new("/usr/bin/unshare");
     command.args(["--pid", "--fork", "--mount", "/bin/sh", "-euc", script, "sh"]);

@@ -40,6 +40,13 @@ pub fn quoted(path: impl AsRef<Path>) -> String {
     shell_words::quote(&path.as_ref().to_string_lossy()).into_owned()
 }
 
+/// Copies both programs into a folder.
+pub fn copy_programs(folder: &Path) {
+    for program in [MOORLINE, ENGINE] {
+        fs::copy(program, folder.join(Path::new(program).file_name().expect("a name"))).expect("copies");
+    }
+}
+
 /// After this long something hangs.
 const LIMIT: Duration = Duration::from_secs(60);
 

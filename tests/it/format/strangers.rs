@@ -113,7 +113,7 @@ fn tink_is_told_a_wrong_key_by_its_fingerprint() {
         .expect("runs");
     assert!(!output.status.success() && output.stdout.is_empty());
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(errors.contains("another key sealed it") && errors.contains(&key().fingerprint().to_string()), "{errors}");
+    assert!(errors.contains("wrong key: ") && errors.contains(&key().fingerprint().to_string()), "{errors}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Containers: two images, made once from this tree, and `podman run` in the foreground of a test.
 //!
-//! The image is `docker/Dockerfile`'s: nothing but the static binary and a static server. The other one has a shell too.
+//! The image is `docker/Dockerfile`'s: nothing but the two static programs and a static server. The other one has a shell too.
 
 use std::{
     ffi::OsStr,
@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::support::{MOORLINE, TestVolume};
+use crate::support::{ENGINE, MOORLINE, TestVolume, copy_programs};
 
 /// After this long something hangs.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -53,8 +53,13 @@ fn make_images() {
     fs::create_dir_all(folder.join("context")).expect("a folder");
     let lock = File::create(folder.join("lock")).expect("a file");
     lock.lock().expect("locks");
-    let binary = fs::metadata(MOORLINE).expect("is there");
-    let made_from = format!("{MOORLINE} {} {}.{}", binary.ino(), binary.mtime(), binary.mtime_nsec());
+    let source = Path::new(env!("MOORLINE_REPOSITORY"));
+    let dockerfile = source.join("docker/Dockerfile");
+    let version_of = |path: &Path| {
+        let file = fs::metadata(path).expect("is there");
+        format!("{} {} {}.{}\n", path.display(), file.ino(), file.mtime(), file.mtime_nsec())
+    };
+    let made_from: String = [MOORLINE.as_ref(), ENGINE.as_ref(), dockerfile.as_path()].map(version_of).concat();
     // Written in each run: this one's limits may be others. In one piece, for whoever reads it now.
     let made = folder.join("containers.conf.made");
     fs::write(&made, configuration()).expect("writes");
@@ -64,8 +69,11 @@ fn make_images() {
         return;
     }
     let context = folder.join("context");
-    fs::copy(MOORLINE, context.join("moorline")).expect("copies");
-    let source = Path::new(env!("MOORLINE_REPOSITORY"));
+    copy_programs(&context);
+    let links = context.join("links");
+    let _ = fs::remove_dir_all(&links);
+    fs::create_dir(&links).expect("a folder");
+    std::os::unix::fs::symlink("moorline", links.join("seqsvr")).expect("a link");
     let mut compiler = Command::new("musl-gcc");
     compiler.args(["-static", "-O1", "-o"]).arg(context.join("server")).arg(source.join("tests/servers/server.c"));
     succeed(&mut compiler);
@@ -78,12 +86,13 @@ fn make_images() {
             "build",
             "--quiet",
             "--network=none",
-            "--build-arg=MOORLINE=moorline",
+            "--build-arg=PROGRAMS=.",
+            "--build-arg=LINKS=links",
             "--build-arg=SERVER=server",
         ]);
         succeed(command.arg("--tag").arg(tag).arg("--file").arg(file).arg(&context));
     };
-    build(BARE, &source.join("docker/Dockerfile"));
+    build(BARE, &dockerfile);
     build(WITH_SHELL, &context.join("Dockerfile.shell"));
     succeed(podman().args(["image", "prune", "--force"]));
     fs::write(note, made_from).expect("writes");
