@@ -162,8 +162,8 @@ fn a_copy_whose_apps_are_unknown_is_refused_and_nothing_changes() {
 fn without_a_yes_and_without_a_terminal_it_says_to_add_one() {
     let data = Data::with_state();
     data.backup();
-    data.moorline(&["restore", "--from-latest"]).fails(11, &["add -y"]);
-    data.moorline(&["rollback"]).fails(11, &["add -y"]);
+    data.moorline(&["restore", "--from-latest"]).fails(11, &["pass -y"]);
+    data.moorline(&["rollback"]).fails(11, &["pass -y"]);
     let ran = data.moorline(&["restore", "--from-latest", "--json"]).fails(11, &[]);
     assert_eq!(ran.json()["code"], "ConfirmationNeeded");
     assert_eq!(ran.json()["exit"], 11);

@@ -47,7 +47,7 @@ fn a_backup_says_whether_its_apps_are_off() {
         let own = members.filter(|member| member["path"] == "moorline/quarantine.json").count();
         assert_eq!(own, usize::from(quarantined));
         let words = bell.moorline(&["inspect", argument(backup)]).succeeds();
-        assert_eq!(words.contains("apps are off in it"), quarantined, "{words}");
+        assert_eq!(words.contains("apps are off in this backup"), quarantined, "{words}");
     }
     copy.moorline(&["verify", "--full"]).succeeds();
     let stranger = Bell::empty();
