@@ -6,4 +6,5 @@ mod exec;
 mod leftovers;
 mod lock;
 mod server;
+mod newer_format;
 mod settled;

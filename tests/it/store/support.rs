@@ -1,5 +1,6 @@
 //! Folders, databases and captures for the tests of this folder.
 
+use engine::store::Matcher;
 use std::{
     ffi::OsStr,
     fs::{self, File},
@@ -66,7 +67,7 @@ impl Volume {
     }
 
     pub fn survey_of(&self, scope: &Scope) -> Survey {
-        survey(&self.root(), &scope.compile().expect("compiles")).expect("surveys")
+        survey(&self.root(), &Matcher::of(&scope).expect("compiles")).expect("surveys")
     }
 
     /// A database of accounts that hold 1000 each.
