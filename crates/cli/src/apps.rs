@@ -16,8 +16,8 @@ use volume::{Lock, Volume, error::Result};
 
 /// List the apps that quarantine switched off, release them, or switch apps off
 ///
-/// An app is anything in the state that acts on the outside: an alert, a webhook, a scheduled job. `moorline apps` alone
-/// means `moorline apps list`.
+/// An app is anything in the state that acts on the outside: an alert, a webhook, a scheduled job. `moorline apps`
+/// alone means `moorline apps list`.
 #[derive(Debug, Args)]
 pub struct Apps {
     #[command(subcommand)]

@@ -38,7 +38,7 @@ pub struct Backup {
     /// Accept suddenly empty stores as correct, so that old backups are removed again
     #[arg(long)]
     not_suspect: bool,
-    /// Accept a configured key that differs from the one that sealed this volume's backups [env: MOORLINE_ACCEPT_NEW_KEY]
+    /// Accept a configured key that did not seal this volume's earlier backups [env: MOORLINE_ACCEPT_NEW_KEY]
     #[arg(long)]
     accept_new_key: bool,
     /// Print the backup as a JSON object
@@ -151,8 +151,8 @@ fn record_events(volume: &Volume, taken: &Taken, took: Duration) {
     }
 }
 
-/// Called only after a verified backup, because older backups and replaced state are safe to delete only then. A failure
-/// is only a warning: the backup itself succeeded.
+/// Called only after a verified backup, because older backups and replaced state are safe to delete only then. A
+/// failure is only a warning: the backup itself succeeded.
 fn clean_up(context: &Context, volume: &Volume, job: &Job, scheduled: bool) {
     let cleaned = (|| {
         restore::prune(volume, context.environment.keep_replaced()?)?;

@@ -1,4 +1,5 @@
-//! Reports to PID 1 that a `restore` or `rollback` inside an init script failed, because a script can ignore exit codes.
+//! Reports to PID 1 that a `restore` or `rollback` inside an init script failed, because a script can ignore exit
+//! codes.
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -39,7 +40,8 @@ impl InScript {
         self.reporter.iter().for_each(Reporter::succeeded);
     }
 
-    /// Reports a failure. `--may-fail` does not cover usage errors, because a script does not expect its own typing errors.
+    /// Reports a failure. `--may-fail` does not cover usage errors, because a script does not expect its own typing
+    /// errors.
     pub fn failed(&self, error: &Error) {
         let Some(reporter) = &self.reporter else { return };
         if !self.may_fail || error.code() == Code::Usage {

@@ -22,7 +22,7 @@ pub struct KeyArguments {
     /// File that contains this key
     #[arg(long, value_name = "FILE")]
     secret_key_file: Option<PathBuf>,
-    /// Accept a configured key that differs from the one that sealed this volume's backups [env: MOORLINE_ACCEPT_NEW_KEY]
+    /// Accept a configured key that did not seal this volume's earlier backups [env: MOORLINE_ACCEPT_NEW_KEY]
     #[arg(long)]
     accept_new_key: bool,
 }

@@ -7,8 +7,9 @@
 //! - `main.rs`: the entry point of the program; `lib.rs` (this file): global options, dispatch, usage errors, and the
 //!   check that `moorline` has the same version
 //! - one file per command, with its options and its output: `apps.rs`, `backup.rs`, `extract.rs`, `hash_password.rs`,
-//!   `inspect.rs`, `list.rs`, `profile.rs` (`profile show`, `profile check`), `profiles.rs`, `restore.rs`, `rollback.rs`,
-//!   `serve.rs` (settings and first-run variables of the console), `show_key.rs`, `status.rs`, `verify.rs`
+//!   `inspect.rs`, `list.rs`, `profile.rs` (`profile show`, `profile check`), `profiles.rs`, `restore.rs`,
+//!   `rollback.rs`, `serve.rs` (settings and first-run variables of the console), `show_key.rs`, `status.rs`,
+//!   `verify.rs`
 //! - `recover.rs`, `holds_state.rs`: hidden commands that PID 1 starts; `generate.rs`: shell completions and man pages
 //! - `key.rs`: `--secret-key`, `--secret-key-file` and `--accept-new-key`
 //! - `confirm.rs`: the prompt that `-y` skips

@@ -14,8 +14,8 @@ use volume::error::Result;
 
 /// List the built-in profiles
 ///
-/// AGAINST is the server version that a profile was written for. `proven`: tested with that version, and its apps stayed
-/// silent in quarantine. `read`: written from the server's public source. `unverified`: neither.
+/// AGAINST is the server version that a profile was written for. `proven`: tested with that version, and its apps
+/// stayed silent in quarantine. `read`: written from the server's public source. `unverified`: neither.
 #[derive(Debug, Args)]
 pub struct Profiles {
     /// Print the result as a JSON object

@@ -1,7 +1,7 @@
 //! Progress for programs: lines of JSON on the descriptor in `MOORLINE_PROGRESS_FD`.
 //!
-//! `{"what":"reading","done":1024,"total":4096}`, in bytes: at the beginning and the end of each piece of work, and every
-//! 200 ms in between. Writing never blocks: if the pipe is full, the line is dropped.
+//! `{"what":"reading","done":1024,"total":4096}`, in bytes: at the beginning and the end of each piece of work, and
+//! every 200 ms in between. Writing never blocks: if the pipe is full, the line is dropped.
 
 use std::{
     os::fd::{AsFd, OwnedFd},

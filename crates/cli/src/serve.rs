@@ -36,7 +36,7 @@ pub struct Serve {
     /// Private key of the certificate (PEM file)
     #[arg(long, env = "MOORLINE_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
-    /// Accept a configured key that differs from the one that sealed this volume's backups [env: MOORLINE_ACCEPT_NEW_KEY]
+    /// Accept a configured key that did not seal this volume's earlier backups [env: MOORLINE_ACCEPT_NEW_KEY]
     #[arg(long)]
     accept_new_key: bool,
     /// Role of the console towards the server; set by moorline itself

@@ -16,7 +16,7 @@ pub struct ShowKey {
     /// Print a new random key and store nothing
     #[arg(long)]
     generate: bool,
-    /// Accept a configured key that differs from the one that sealed this volume's backups [env: MOORLINE_ACCEPT_NEW_KEY]
+    /// Accept a configured key that did not seal this volume's earlier backups [env: MOORLINE_ACCEPT_NEW_KEY]
     #[arg(long)]
     accept_new_key: bool,
 }

@@ -1,8 +1,8 @@
-//! Which profile applies: the one that `--profile` or `MOORLINE_PROFILE` names, otherwise the image's file, otherwise none
-//! (discovery).
+//! Which profile applies: the one that `--profile` or `MOORLINE_PROFILE` names, otherwise the image's file, otherwise
+//! none (discovery).
 //!
-//! The command line decides once and passes the choice to child processes in `MOORLINE_PROFILE`. The profile is read only
-//! when it is needed, because most starts of a container do not need it.
+//! The command line decides once and passes the choice to child processes in `MOORLINE_PROFILE`. The profile is read
+//! only when it is needed, because most starts of a container do not need it.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -37,8 +37,8 @@ pub enum Choice {
 }
 
 impl Choice {
-    /// Interprets the value of `--profile`: a file if it contains a `/` or ends in `.toml`, otherwise the name of a built-in
-    /// profile. An empty value counts as not set.
+    /// Interprets the value of `--profile`: a file if it contains a `/` or ends in `.toml`, otherwise the name of a
+    /// built-in profile. An empty value counts as not set.
     pub fn of(named: &OsStr) -> Result<Self> {
         let bytes = named.as_bytes();
         if bytes.is_empty() {

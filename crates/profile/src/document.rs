@@ -1,8 +1,8 @@
-//! Typed access to the tables of a profile. Keys and values keep their positions, so that each error is a usage error with
-//! file, line, key and a suggestion.
+//! Typed access to the tables of a profile. Keys and values keep their positions, so that each error is a usage error
+//! with file, line, key and a suggestion.
 //!
-//! Unknown keys are errors and never ignored, because a misspelt key would silently change what is backed up or switched
-//! off. The error suggests the nearest known key.
+//! Unknown keys are errors and never ignored, because a misspelt key would silently change what is backed up or
+//! switched off. The error suggests the nearest known key.
 
 use std::{collections::BTreeMap, ops::Range};
 

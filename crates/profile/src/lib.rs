@@ -1,8 +1,8 @@
 //! Profiles: TOML files that describe a server's state, its apps, its health check and the names of its backups.
 //!
 //! This crate reads and validates profiles. It does not act on a volume: matching globs, running steps and checking
-//! health belong to `engine` and to PID 1. Without a profile, every file and database below the storage root is state, and
-//! the apps are unknown.
+//! health belong to `engine` and to PID 1. Without a profile, every file and database below the storage root is state,
+//! and the apps are unknown.
 //!
 //! - `lib.rs` (this file): [`Profile`], the form that the rest of the program uses
 //! - `choice.rs`: which profile applies: `--profile` or `MOORLINE_PROFILE`, then the image's file, then none

@@ -4,11 +4,11 @@
 //! state  =  (sqlite globs ∪ files globs ∪ everything, if discovering)
 //!           − exclude globs − .moorlineignore − moorline's own files
 //! ```
-//! In a glob, `*` and `?` do not match a `/`; `**` does. A glob without wildcards that names a directory, and a glob that
-//! ends in `/`, stand for everything in the directory. Excluding a directory excludes everything below it.
+//! In a glob, `*` and `?` do not match a `/`; `**` does. A glob without wildcards that names a directory, and a glob
+//! that ends in `/`, stand for everything in the directory. Excluding a directory excludes everything below it.
 //!
-//! This file holds the globs as they are written and checks their syntax. `engine::store::Matcher` matches paths against
-//! them, because matching needs a regular expression engine, which PID 1 must not link.
+//! This file holds the globs as they are written and checks their syntax. `engine::store::Matcher` matches paths
+//! against them, because matching needs a regular expression engine, which PID 1 must not link.
 
 use globset::{Glob, GlobBuilder};
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,7 @@
 //! A quarantine step: which apps it switches off, and how. `docs/profiles.md` describes each kind.
 //!
-//! `.moorline/quarantine.json` stores the steps as JSON, because a release must revert the steps that were executed, even
-//! if the profile has changed since.
+//! `.moorline/quarantine.json` stores the steps as JSON, because a release must revert the steps that were executed,
+//! even if the profile has changed since.
 
 use std::collections::BTreeMap;
 

@@ -63,8 +63,8 @@ pub fn conditions(table: &Table<'_>) -> Result<BTreeMap<String, Condition>> {
 
 fn condition(source: Source<'_>, value: &SpannedValue<'_>) -> Result<Condition> {
     match value.get_ref() {
-        // An empty list is a value, not a list of alternatives, because "one of nothing" never holds. `{ not = [] }` thus
-        // selects lists with elements.
+        // An empty list is a value, not a list of alternatives, because "one of nothing" never holds. `{ not = [] }`
+        // thus selects lists with elements.
         DeValue::Array(list) if !list.is_empty() => {
             list.iter().map(|value| alternative(source, value)).collect::<Result<_>>().map(Condition::OneOf)
         }

@@ -62,8 +62,8 @@ impl Written {
         })
     }
 
-    /// Refuses a profile that names a database and also excludes it. The caller provides the matching, because this crate
-    /// cannot match globs.
+    /// Refuses a profile that names a database and also excludes it. The caller provides the matching, because this
+    /// crate cannot match globs.
     pub fn refuse_excluded(&self, excludes: impl Fn(&RelPath) -> bool) -> Result<()> {
         match self.if_excluded.iter().find(|(path, _)| excludes(path)) {
             Some((_, error)) => Err(error.clone()),
@@ -128,7 +128,8 @@ fn apps(top: &Table<'_>) -> Result<Apps> {
     }
 }
 
-/// Reads `[state]`. Also returns, for each database that is named without a wildcard, the error if `exclude` matches it.
+/// Reads `[state]`. Also returns, for each database that is named without a wildcard, the error if `exclude` matches
+/// it.
 fn scope(state: &Table<'_>) -> Result<(Scope, Vec<(RelPath, Error)>)> {
     state.only(&STATE, |_| None)?;
     let globs = |key: &str, example: &str| -> Result<Vec<(String, Span)>> {

@@ -191,9 +191,9 @@ impl Header {
     /// Checks that this key sealed the backup and that the header is unchanged.
     ///
     /// # Errors
-    /// `WrongKey` or `HeaderTampered`. If the fingerprints differ, the MAC is also checked with the key's own fingerprint in
-    /// the header. If it matches, the error is `HeaderTampered`, because the header was edited to make the correct key look
-    /// wrong.
+    /// `WrongKey` or `HeaderTampered`. If the fingerprints differ, the MAC is also checked with the key's own
+    /// fingerprint in the header. If it matches, the error is `HeaderTampered`, because the header was edited to make
+    /// the correct key look wrong.
     pub fn authenticate(&self, key: &SecretKey) -> Result<()> {
         let fingerprint = key.fingerprint();
         let (body, tag) = self.raw[..self.raw.len() - CRC].split_at(self.raw.len() - CRC - MAC);

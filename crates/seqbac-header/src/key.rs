@@ -1,8 +1,8 @@
 //! The secret key. No other code sees its bytes.
 //!
-//! A key is 32 random bytes, written as canonical standard base64. It never encrypts anything itself: [`SecretKey::derive`]
-//! derives a key for each purpose. A [`Fingerprint`] identifies a key without revealing it, so it is safe to show.
-//! `volume::key` finds the configured key.
+//! A key is 32 random bytes, written as canonical standard base64. It never encrypts anything itself:
+//! [`SecretKey::derive`] derives a key for each purpose. A [`Fingerprint`] identifies a key without revealing it, so it
+//! is safe to show. `volume::key` finds the configured key.
 
 use std::fmt;
 
@@ -16,8 +16,8 @@ use crate::{Id, NotAKey};
 /// Length of a secret key in bytes.
 pub const LENGTH: usize = 32;
 
-/// A secret key. It is wiped from memory when it is dropped. It implements neither `Clone` nor `Display`, so that it cannot
-/// be copied or printed by accident.
+/// A secret key. It is wiped from memory when it is dropped. It implements neither `Clone` nor `Display`, so that it
+/// cannot be copied or printed by accident.
 pub struct SecretKey(Zeroizing<[u8; LENGTH]>);
 
 /// The first 16 bytes of HKDF-SHA256(key, info `seqbac/v1/key-id`).
@@ -37,8 +37,8 @@ impl SecretKey {
         Ok(Self(bytes))
     }
 
-    /// Parses canonical standard base64 (RFC 4648 §4) of exactly 32 bytes. Surrounding whitespace is ignored. Errors contain
-    /// `origin` but never the text.
+    /// Parses canonical standard base64 (RFC 4648 §4) of exactly 32 bytes. Surrounding whitespace is ignored. Errors
+    /// contain `origin` but never the text.
     pub fn parse(text: &str, origin: &str) -> Result<Self, NotAKey> {
         let wrong = |why: &str| NotAKey { origin: origin.to_owned(), reason: why.to_owned() };
         let text = text.trim();

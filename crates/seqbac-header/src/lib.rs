@@ -1,7 +1,8 @@
-//! The parts of the `.seqbac` format that both programs need: the plaintext header, keys and fingerprints, ids and paths.
+//! The parts of the `.seqbac` format that both programs need: the plaintext header, keys and fingerprints, ids and
+//! paths.
 //!
-//! It contains no compression, no encryption of content, and no I/O except reading a header, so that PID 1 can link it and
-//! stays small. The rest of the format is the crate `seqbac`; `docs/seqbac.md` is the specification.
+//! It contains no compression, no encryption of content, and no I/O except reading a header, so that PID 1 can link it
+//! and stays small. The rest of the format is the crate `seqbac`; `docs/seqbac.md` is the specification.
 //!
 //! - `lib.rs` (this file): re-exports and the crate's [`Result`]
 //! - `header.rs`: reads, writes and authenticates the plaintext header (layout, MAC, CRC)

@@ -6,8 +6,8 @@
 //! If the seek table or the offsets in the digest are missing or invalid, the backup is read from the start instead,
 //! because only a sequential read finds the precise error.
 //!
-//! Invariant: bytes from [`Archive::member`] are authentic, and complete once the reader has ended without an error. The rest
-//! of the backup may still be damaged.
+//! Invariant: bytes from [`Archive::member`] are authentic, and complete once the reader has ended without an error.
+//! The rest of the backup may still be damaged.
 
 use std::{
     io::{self, Read, Seek, SeekFrom},
@@ -54,8 +54,8 @@ struct FrameStart {
     tar: u64,
 }
 
-/// The content of one member. The digest is verified before the last byte is returned, so a member that was read to its end
-/// is complete and authentic.
+/// The content of one member. The digest is verified before the last byte is returned, so a member that was read to its
+/// end is complete and authentic.
 pub struct ArchivedMember<'a> {
     entry: Entry,
     body: Box<dyn Read + 'a>,
@@ -110,8 +110,8 @@ impl Read for ArchivedMember<'_> {
 }
 
 impl<R: Read + Seek> Archive<R> {
-    /// Authenticates the header and the last segment, and reads the digest. If the index is unusable, reads and verifies the
-    /// whole backup.
+    /// Authenticates the header and the last segment, and reads the digest. If the index is unusable, reads and
+    /// verifies the whole backup.
     pub fn open(source: R, key: &SecretKey) -> Result<Self> {
         let mut this = Self::start(source, key)?;
         if !matches!(this.find_index(), Ok(true)) {

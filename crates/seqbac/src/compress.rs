@@ -1,4 +1,5 @@
-//! Splits the tar into zstd frames of 1 MiB, compresses them in parallel, writes them in order, and appends the seek table.
+//! Splits the tar into zstd frames of 1 MiB, compresses them in parallel, writes them in order, and appends the seek
+//! table.
 
 use std::io::{self, Write};
 
@@ -84,7 +85,8 @@ impl<W: Write> Frames<W> {
     }
 }
 
-/// Compresses a frame with declared size and checksum, and a window of at most 4 MiB, because readers refuse larger ones.
+/// Compresses a frame with declared size and checksum, and a window of at most 4 MiB, because readers refuse larger
+/// ones.
 fn compressor(level: i32) -> io::Result<Work> {
     let mut compressor = Compressor::new(level)?;
     compressor.set_parameter(CParameter::ChecksumFlag(true))?;

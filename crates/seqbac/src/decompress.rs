@@ -1,8 +1,8 @@
 //! Decompresses zstd frames into the tar, in order and in parallel.
 //!
-//! A frame that declares at most [`LARGEST_PARALLEL`] bytes is read completely and decompressed by the pool. Any other frame
-//! is decompressed as a stream by the caller's thread. A declared size is compared with this limit before it is allocated,
-//! because the file is untrusted. An error of the layer below is returned only after all data before it.
+//! A frame that declares at most [`LARGEST_PARALLEL`] bytes is read completely and decompressed by the pool. Any other
+//! frame is decompressed as a stream by the caller's thread. A declared size is compared with this limit before it is
+//! allocated, because the file is untrusted. An error of the layer below is returned only after all data before it.
 
 use std::io::{self, Read};
 
@@ -20,8 +20,8 @@ use super::{
 };
 
 const LARGEST_PARALLEL: usize = 2 << 20;
-/// Maximum size of a compressed frame for the pool. Incompressible data in small blocks is larger than its content, but not
-/// by more than an eighth.
+/// Maximum size of a compressed frame for the pool. Incompressible data in small blocks is larger than its content, but
+/// not by more than an eighth.
 const LARGEST_GATHERED: usize = LARGEST_PARALLEL + (LARGEST_PARALLEL >> 3);
 const STREAM_BUFFER: usize = 256 << 10;
 const WINDOW_LOG: u32 = 22;
@@ -70,7 +70,8 @@ impl<S: Source> Decompressor<S> {
         &self.source
     }
 
-    /// Call it at the end. Returns whether the stream had a seek table; a table that contradicts the frames is an error.
+    /// Call it at the end. Returns whether the stream had a seek table; a table that contradicts the frames is an
+    /// error.
     pub fn check_seek_table(&self) -> Result<bool> {
         match (&self.table, &self.frames) {
             (None, _) => Ok(false),

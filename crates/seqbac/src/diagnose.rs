@@ -57,8 +57,8 @@ fn checksum(file: &mut impl Read) -> Result<(u64, u32, Vec<u8>)> {
     }
 }
 
-/// Adds the cause (rot or tampering) and the affected members to an `Error::Corrupt`, as far as they can be determined. Any
-/// other error is returned unchanged.
+/// Adds the cause (rot or tampering) and the affected members to an `Error::Corrupt`, as far as they can be determined.
+/// Any other error is returned unchanged.
 pub fn diagnose(file: &mut (impl Read + Seek), key: &SecretKey, error: Error) -> Error {
     let Error::Corrupt { segment, bytes, members, damage } = error else { return error };
     let damage = damage.or_else(|| cause(file));

@@ -48,7 +48,7 @@ proptest! {
     }
 
     #[test]
-    fn no_tar_makes_the_parser_panic(block in proptest::collection::vec(any::<u8>(), 512), kind in prop::sample::select(b"0125xgL\0".to_vec()),
+    fn no_tar_makes_a_parser_panic(block in proptest::collection::vec(any::<u8>(), 512), kind in prop::sample::select(b"0125xgL\0".to_vec()),
                  records in "([0-9]{1,3} (path|size|mtime|uid)=[-0-9./a]{0,20}\n){0,4}") {
         let mut block = block;
         block[156] = kind;

@@ -7,9 +7,9 @@
 //! tar     = manifest.json, members in the order captured, digest.json
 //! ```
 //!
-//! Invariant: no byte of a segment leaves this crate before the segment's tag was verified with the key. The digest of a
-//! member is verified when the whole member has been read, and completeness only at the end ([`Reader::finish`]). All data
-//! before that is authentic but possibly incomplete.
+//! Invariant: no byte of a segment leaves this crate before the segment's tag was verified with the key. The digest of
+//! a member is verified when the whole member has been read, and completeness only at the end ([`Reader::finish`]). All
+//! data before that is authentic but possibly incomplete.
 //!
 //! Memory use depends on the number of threads, plus 8 bytes per frame, and per member about 100 bytes and its path.
 //!
@@ -19,7 +19,8 @@
 //! - `reader.rs`: [`Reader`] reads a backup from start to end and verifies all of it
 //! - `archive.rs`: [`Archive`] reads single members of a seekable backup through the index at its end
 //! - `tar_stream.rs`: [`TarStream`], the layer below `Reader`: the verified bytes of the tar
-//! - `diagnose.rs`: [`scrub`] checks a backup without the key; [`diagnose`] adds cause and affected members to an [`Error`]
+//! - `diagnose.rs`: [`scrub`] checks a backup without the key; [`diagnose`] adds cause and affected members to an
+//!   [`Error`]
 //!
 //! Layers, from the outside to the inside (the header is in the crate `seqbac-header`):
 //! - `footer.rs`: the plaintext footer with length and checksum of the payload

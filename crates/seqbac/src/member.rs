@@ -35,13 +35,13 @@ pub struct Entry {
     pub mtime_secs: i64,
     /// Nanoseconds of the modification time.
     pub mtime_nanos: u32,
-    /// The member changed while it was captured. The mark is stored in `digest.json`, so it is always `false` when a member
-    /// is read in sequence, because the digest comes last.
+    /// The member changed while it was captured. The mark is stored in `digest.json`, so it is always `false` when a
+    /// member is read in sequence, because the digest comes last.
     pub torn: bool,
 }
 
-/// The names of the members so far. Names must be unique, and no name may lead through a member that is not a directory,
-/// because an extraction could then be redirected through a symbolic link.
+/// The names of the members so far. Names must be unique, and no name may lead through a member that is not a
+/// directory, because an extraction could then be redirected through a symbolic link.
 ///
 /// A name is stored as 16 bytes of its BLAKE3 hash, so that a million names need little memory.
 #[derive(Debug, Default)]

@@ -1,8 +1,8 @@
 //! A thread pool that processes buffers and returns the results in the order of submission.
 //!
 //! Threads start only when there is work for them, so a small backup starts at most one. If the kernel refuses a thread
-//! (process limit), the caller does the work. Buffers are reused, because musl's allocator maps and unmaps memory for every
-//! buffer of 1 MiB.
+//! (process limit), the caller does the work. Buffers are reused, because musl's allocator maps and unmaps memory for
+//! every buffer of 1 MiB.
 
 use std::{
     collections::VecDeque,

@@ -10,7 +10,8 @@ use super::{
 };
 use seqbac_header::SecretKey;
 
-/// Reads a backup in sequence. Members are authentic as they are read; only [`Reader::finish`] proves that none is missing.
+/// Reads a backup in sequence. Members are authentic as they are read; only [`Reader::finish`] proves that none is
+/// missing.
 pub struct Reader<R> {
     body: Body<R>,
     manifest: Vec<u8>,
@@ -132,8 +133,8 @@ impl<R: Read> Reader<R> {
         Ok(None)
     }
 
-    /// Reads the rest of the file and verifies the digests of all members, that `digest.json` lists exactly these members,
-    /// the end of the tar, the seek table, the last segment, and the footer.
+    /// Reads the rest of the file and verifies the digests of all members, that `digest.json` lists exactly these
+    /// members, the end of the tar, the seek table, the last segment, and the footer.
     pub fn finish(mut self) -> Result<Verified> {
         let end = self.read_to_the_end()?;
         // Drop the manifest, which is the first.

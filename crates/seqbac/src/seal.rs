@@ -1,6 +1,7 @@
 //! Splits a stream into segments and encrypts them, like Tink's `new_encrypting_stream`.
 //!
-//! A full segment is written only when more data arrives or the stream ends, because its nonce says whether it is the last.
+//! A full segment is written only when more data arrives or the stream ends, because its nonce says whether it is the
+//! last.
 
 use std::io::Write;
 

@@ -1,5 +1,5 @@
-//! The seek table of the zstd seekable format: the last frame of the stream, which is skippable and lists the sizes of all
-//! frames before it.
+//! The seek table of the zstd seekable format: the last frame of the stream, which is skippable and lists the sizes of
+//! all frames before it.
 //!
 //! ```text
 //! 0x184D2A5E, length u32, per frame { compressed u32, decompressed u32, [checksum u32] },

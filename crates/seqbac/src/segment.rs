@@ -81,8 +81,8 @@ impl Cipher {
         buffer.extend_from_slice(&tag);
     }
 
-    /// Verifies the tag, then decrypts in place everything except the tag (the last 16 bytes). If the tag is wrong, returns
-    /// `false` and changes nothing.
+    /// Verifies the tag, then decrypts in place everything except the tag (the last 16 bytes). If the tag is wrong,
+    /// returns `false` and changes nothing.
     pub fn open(&self, number: u32, last: bool, segment: &mut [u8]) -> bool {
         let Some(length) = segment.len().checked_sub(TAG) else { return false };
         let (body, tag) = segment.split_at_mut(length);

@@ -1,8 +1,8 @@
 //! Encodes and parses the headers of members in a PAX tar (POSIX.1-2001).
 //!
-//! Only files, directories, symbolic links and extended headers are supported, because backups contain nothing else. A value
-//! that does not fit into a ustar header (a long name, a large number, a fraction of a second) is in an extended header in
-//! front of it. Names are bytes and are never converted.
+//! Only files, directories, symbolic links and extended headers are supported, because backups contain nothing else. A
+//! value that does not fit into a ustar header (a long name, a large number, a fraction of a second) is in an extended
+//! header in front of it. Names are bytes and are never converted.
 
 use std::{ffi::OsStr, io::Read, os::unix::ffi::OsStrExt, path::PathBuf};
 

@@ -10,8 +10,8 @@ use super::{
 };
 use seqbac_header::SecretKey;
 
-/// A backup's tar, read from start to end. All returned bytes are authentic; only [`TarStream::finish`] proves that none are
-/// missing. It does not interpret the tar: [`super::Reader`] does.
+/// A backup's tar, read from start to end. All returned bytes are authentic; only [`TarStream::finish`] proves that
+/// none are missing. It does not interpret the tar: [`super::Reader`] does.
 pub struct TarStream<R> {
     header: Header,
     tar: Decompressor<Unsealer<R>>,
@@ -33,7 +33,8 @@ impl<R> std::fmt::Debug for TarStream<R> {
 }
 
 impl<R: Read> TarStream<R> {
-    /// Reads and authenticates the header. `wanted` is the number of threads; 0 means one per processor, but at most four.
+    /// Reads and authenticates the header. `wanted` is the number of threads; 0 means one per processor, but at most
+    /// four.
     pub fn open(mut source: R, key: &SecretKey, wanted: usize) -> Result<Self> {
         let header = Header::read(&mut source)?;
         header.authenticate(key)?;

@@ -1,8 +1,9 @@
 //! Decrypts the segments of a payload in sequence, from any reader, and finds the end of the payload.
 //!
-//! A stream does not mark the end of the payload, so we keep a window that is one byte longer than a segment and a footer.
-//! While the window is full, a full segment is at its start. Otherwise the file ends in the window, and the last segment is
-//! the length that decrypts as a last segment: followed by a footer, by nothing, or by part of a footer.
+//! A stream does not mark the end of the payload, so we keep a window that is one byte longer than a segment and a
+//! footer. While the window is full, a full segment is at its start. Otherwise the file ends in the window, and the
+//! last segment is the length that decrypts as a last segment: followed by a footer, by nothing, or by part of a
+//! footer.
 
 use std::{io::Read, ops::Range};
 
@@ -140,8 +141,8 @@ impl<R: Read> Unsealer<R> {
         Err(self.no_last_segment())
     }
 
-    /// Classifies the bytes after the last segment. 24 bytes count as a footer, valid or damaged; fewer bytes must be the
-    /// beginning of the correct footer. `None` means trailing data.
+    /// Classifies the bytes after the last segment. 24 bytes count as a footer, valid or damaged; fewer bytes must be
+    /// the beginning of the correct footer. `None` means trailing data.
     fn classify_rest(&self, length: usize) -> Option<Ending> {
         let rest = &self.window[length..];
         let right = self.so_far.encode();
@@ -163,8 +164,8 @@ impl<R: Read> Unsealer<R> {
         let behind = total.saturating_sub(footer::LENGTH);
         let footer = self.window.get(behind..).unwrap_or_default();
         let resembles = Footer::resembles(footer, self.so_far.payload_length + behind as u64);
-        // A footer at the end means that the file was not cut, so the segment is damaged, unless it decrypts as a segment
-        // that is not the last.
+        // A footer at the end means that the file was not cut, so the segment is damaged, unless it decrypts as a
+        // segment that is not the last.
         let whole = resembles && behind >= TAG && !self.opens(behind, false);
         if whole { self.corrupt() } else { self.truncated(total) }
     }

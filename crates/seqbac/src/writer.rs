@@ -121,7 +121,8 @@ impl<W: Write> Writer<W> {
         self.guarded(|this| this.write_member(entry, content))
     }
 
-    /// Writes the digest, the seek table, the last segment and the footer, and returns the writer. The caller must fsync.
+    /// Writes the digest, the seek table, the last segment and the footer, and returns the writer. The caller must
+    /// fsync.
     pub fn finish(self) -> Result<(W, Summary)> {
         if self.failed || self.members.is_empty() {
             return Err(misuse("the backup has no manifest, or a member of it could not be written"));
