@@ -40,7 +40,7 @@ pub fn stores(profile: &Profile, survey: &Survey) -> Result<Vec<StoreFinds>> {
 }
 
 fn of_glob(store: &'static str, glob: Option<String>, scope: &Scope, survey: &Survey) -> Result<StoreFinds> {
-    let matcher = Matcher::of(&scope)?;
+    let matcher = Matcher::of(scope)?;
     let taken = |found: &&SurveyEntry| found.kind != PathKind::Directory && matcher.takes(&found.path, found.kind);
     let paths = |found: &[SurveyEntry]| found.iter().filter(taken).map(|found| found.path.clone()).collect();
     Ok(StoreFinds { store, glob, databases: paths(&survey.databases), files: paths(&survey.files) })
@@ -49,7 +49,7 @@ fn of_glob(store: &'static str, glob: Option<String>, scope: &Scope, survey: &Su
 /// An error for each step that names a file outside the state: because no restore brings that file, the step would
 /// fail.
 pub fn outside_state(scope: &Scope, steps: &[Step]) -> Result<Vec<Error>> {
-    let matcher = Matcher::of(&scope)?;
+    let matcher = Matcher::of(scope)?;
     // A glob without wildcards may name a directory, and stand for everything in it.
     let may_hold = |path: &RelPath, kind| matcher.takes(path, kind) || (matcher.reaches_below(path) && !scope.discover);
     let named = steps.iter().filter_map(|step| match &step.action {

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::Command};
 
-use crate::support::{MOORLINE, TestVolume, quoted};
+use crate::support::{ENGINE, MOORLINE, TestVolume, quoted};
 
 #[test]
 fn a_built_in_script_needs_no_shell_no_shebang_and_no_lf() {
@@ -62,6 +62,7 @@ fn image_without_shell(volume: &TestVolume) -> std::path::PathBuf {
     let image = volume.beside("image");
     fs::create_dir_all(image.join("data")).expect("a folder");
     fs::copy(MOORLINE, image.join("moorline")).expect("copies");
+    fs::copy(ENGINE, image.join("moorline-engine")).expect("copies");
     image
 }
 

@@ -104,7 +104,7 @@ fn what_is_no_script_by_its_name_is_left_alone() {
     assert!(!volume.has("ran"), "{end}");
     for name in logged {
         for folder in ["Init", "seqinit"] {
-            let line = format!("skipping {folder}/{name}: ");
+            let line = format!("/{folder}/{name}: ");
             assert_eq!(end.err.matches(&line).count(), 1, "{line}: {end}");
         }
     }

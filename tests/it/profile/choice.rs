@@ -83,7 +83,7 @@ fn the_image_may_bring_a_profile_along() {
     in_mount_namespace(script, &named).fails(10, &["nothing to back up"]);
     fs::write(&file, "name = 'x'\nnane = 1\n").expect("writes");
     in_mount_namespace(script, &all)
-        .fails(2, &["/etc/moorline/profile.toml, line 2: `nane` is no key", "did you mean `name`?"]);
+        .fails(2, &["/etc/moorline/profile.toml, line 2: `nane` is not a key", "did you mean `name`?"]);
 }
 
 #[test]

@@ -67,7 +67,7 @@ impl Volume {
     }
 
     pub fn survey_of(&self, scope: &Scope) -> Survey {
-        survey(&self.root(), &Matcher::of(&scope).expect("compiles")).expect("surveys")
+        survey(&self.root(), &Matcher::of(scope).expect("compiles")).expect("surveys")
     }
 
     /// A database of accounts that hold 1000 each.

@@ -57,7 +57,7 @@ pub fn space(volume: &Volume, sizes: impl Iterator<Item = u64>) -> Result<()> {
 pub fn no_database_in_use(volume: &Volume, scopes: &[Scope]) -> Result<()> {
     let mut databases = BTreeSet::new();
     for scope in scopes {
-        databases.extend(survey(volume.root(), &Matcher::of(&scope)?)?.databases.into_iter().map(|found| found.path));
+        databases.extend(survey(volume.root(), &Matcher::of(scope)?)?.databases.into_iter().map(|found| found.path));
     }
     for path in databases {
         let path = path.under(volume.root());

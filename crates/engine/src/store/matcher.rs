@@ -160,7 +160,7 @@ mod tests {
     }
 
     fn taken(scope: &Scope, paths: &[&str]) -> Vec<String> {
-        let matcher = Matcher::of(&scope).expect("compiles");
+        let matcher = Matcher::of(scope).expect("compiles");
         let taken = paths.iter().filter(|text| matcher.takes(&path(text), PathKind::File));
         taken.map(|&text| text.to_owned()).collect()
     }
