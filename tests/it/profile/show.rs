@@ -177,7 +177,7 @@ fn a_check_on_a_volume_ends_as_a_backup_or_a_restore_would() {
     let (_folder, fine) = written(FOR_ROWS);
     let ran = check(&data, &fine);
     assert_eq!(ran.code, Some(0), "{ran:#?}");
-    assert!(ran.stderr.contains("warning: the step \"rows that act\" finds nothing to act on"), "{ran:#?}");
+    assert!(ran.stderr.contains("warning: the step \"rows that act\" finds nothing to switch off"), "{ran:#?}");
 }
 
 #[test]
@@ -236,5 +236,5 @@ fn a_profile_that_makes_no_sense_starts_nothing_and_status_says_so() {
     let start = volume.moorline(["status", "--json"]).not_pid_1();
     let end = start.env("MOORLINE_PROFILE", volume.beside("p.toml")).wait();
     assert_eq!(end.code, 0, "{end}");
-    assert!(end.err.contains("`tpc` is no key"), "{end}");
+    assert!(end.err.contains("`tpc` is not a key"), "{end}");
 }

@@ -107,7 +107,7 @@ fn a_store_that_is_missing_keeps_no_server_down() {
     let start = volume.run(["/bin/echo", "up"]).env("MOORLINE_NO_BOOT_BACKUP", "0");
     let end = start.env("MOORLINE_PROFILE", volume.beside("p.toml")).wait();
     assert_eq!((end.code, end.out.as_str()), (0, "up\n"), "{end}");
-    assert!(end.err.contains("app.db, which does not exist") && end.err.contains("no backup was made"), "{end}");
+    assert!(end.err.contains("app.db, which does not exist") && end.err.contains("the boot backup failed"), "{end}");
 }
 
 #[test]

@@ -60,7 +60,7 @@ fn what_is_released_while_the_server_runs_is_on_when_the_next_one_starts() {
     let running = copy.server();
     let ran = copy.moorline(&["apps", "release", "alerts 1"]);
     assert!(ran.stderr.contains("in use by `run`"), "{ran:#?}");
-    assert!(ran.succeeds().contains("the next start"));
+    assert!(ran.succeeds().contains("restart the container"));
     let requested = copy.moorline(&["apps", "release", "jobs", "--json"]).json();
     assert_eq!(requested["requested"]["named"], serde_json::json!(["alerts 1", "jobs"]));
     assert_eq!(copy.off(), APPS, "not under a server");

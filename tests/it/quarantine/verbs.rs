@@ -107,7 +107,7 @@ fn a_release_under_a_foreign_server_waits_for_the_next_start() {
     other.query_row("SELECT count(*) FROM alerts", [], |row| row.get::<_, i64>(0)).expect("reads");
     let ran = copy.moorline(&["apps", "release", "--all"]);
     assert!(ran.stderr.contains("app.db is in use"), "{ran:#?}");
-    assert!(ran.succeeds().contains("the next start"));
+    assert!(ran.succeeds().contains("restart the container"));
     drop(other);
     copy.must_be_silent();
     copy.start().succeeds();
@@ -122,7 +122,7 @@ fn what_makes_no_sense_is_refused() {
     bell.moorline(&["apps", "release", "--all", "alerts"]).fails(2, &["--all"]);
     bell.moorline(&["apps", "disable"]).fails(2, &["--all"]);
     bell.moorline(&["apps", "release", "--all"]).fails(10, &["not in quarantine"]);
-    bell.data.moorline(&["apps", "disable", "--all"]).fails(13, &["unknown", "--profile"]);
+    bell.data.moorline(&["apps", "disable", "--all"]).fails(13, &["no profile says which apps", "--profile"]);
     let failed = bell.moorline(&["apps", "release", "x", "--json"]);
     assert_eq!((&failed.json()["code"], &failed.json()["exit"]), (&"NotFound".into(), &10.into()));
 }

@@ -136,8 +136,8 @@ fn a_backup_of_another_key_is_kept_as_such() {
     assert_eq!(taken["IsSound"], json!(null));
     let restore = format!("/api/backups/{}/restore", taken["Id"].as_str().expect("an id"));
     let ask = |body| console.ask("POST", &restore).by(&admin).json(&body).send();
-    ask(json!({})).says(409, "another key");
-    ask(json!({"SecretKey": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="})).says(409, "not the key");
+    ask(json!({})).says(409, "another secret key");
+    ask(json!({"SecretKey": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="})).says(409, "does not open");
     ask(json!({"SecretKey": "nonsense"})).is(400);
     let (mut cut, _) = (foreign, MOORLINE);
     cut.truncate(cut.len() - 30);

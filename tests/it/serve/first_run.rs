@@ -24,7 +24,7 @@ fn a_password_that_the_environment_gave_has_to_be_changed() {
     assert_eq!(refused.header("set-cookie"), None);
     let login = |new: &str| json!({"Username": "BOSS", "Password": "the first one", "NewPassword": new});
     console.post("/api/users/login", &login("short")).says(400, "too short");
-    console.post("/api/users/login", &login("the first one")).says(400, "is the old one");
+    console.post("/api/users/login", &login("the first one")).says(400, "the same as the old one");
     let session = console.post("/api/users/login/", &login(PASSWORD)).session();
     let me = console.ask("GET", "/api/users/current").by(&session).send().is(200).value();
     assert_eq!((&me["Username"], &me["MustChangePassword"]), (&json!("boss"), &json!(false)));
@@ -84,7 +84,7 @@ fn without_a_password_this_host_alone_is_let_in() {
     // A page of another site that is open in a browser on this host.
     let user = json!({"Username": "mallory", "NewPassword": PASSWORD});
     for (name, value) in [("Origin", "http://evil.example"), ("Origin", "null"), ("Sec-Fetch-Site", "cross-site")] {
-        console.ask("POST", "/api/users").header(name, value).json(&user).send().says(403, "another site");
+        console.ask("POST", "/api/users").header(name, value).json(&user).send().says(403, "another address");
     }
     console.post("/api/users", &user).is(201);
 }

@@ -16,7 +16,7 @@ fn a_restore_that_was_asked_for_is_made_at_the_next_start_and_taken_back_by_anot
     let restore = |body| console.ask("POST", &format!("/api/backups/{id}/restore")).by(&admin).json(&body).send();
     let first = restore(json!({})).is(202).value();
     assert!(first["Message"].as_str().expect("says so").contains("restart"), "{first}");
-    restore(json!({})).says(409, "already");
+    restore(json!({})).says(409, "another request is waiting");
     // Taken back, and asked for again.
     let script = first["Links"]["Self"].as_str().expect("a link");
     console.ask("DELETE", "/api/restores/requested/instance.json").by(&admin).send().is(404);

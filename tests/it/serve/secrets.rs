@@ -55,7 +55,7 @@ fn an_app_is_told_what_is_wrong_with_it() {
     let made = make(json!({"Title": "x", "AppId": "app-http", "Settings": url, "SuppressionTime": "00:05:00",
         "StreamedSignalExpression": {"Kind": "Signal", "SignalId": "signal-backuptrouble"}}));
     let made = made.is(201).value();
-    console.ask("DELETE", "/api/signals/signal-backuptrouble").by(&admin).send().says(409, "the app");
+    console.ask("DELETE", "/api/signals/signal-backuptrouble").by(&admin).send().says(409, "the notification");
     let path = format!("/api/appinstances/{}", made["Id"].as_str().expect("an id"));
     console.ask("DELETE", &path).by(&admin).send().is(204);
     console.ask("DELETE", "/api/signals/signal-backuptrouble").by(&admin).send().is(204);

@@ -201,7 +201,7 @@ fn a_database_that_goes_away_is_an_error_before_and_no_matter_after() {
     fs::remove_file(volume.path("bank.db")).expect("removes");
     let error = open_all(&volume.root(), &survey.databases, &volume.spool(), Duration::ZERO).expect_err("is gone");
     assert_eq!(error.code(), Code::TryAgain, "{error}");
-    assert!(error.message().contains("bank.db: it is gone"), "{error}");
+    assert!(error.message().contains("bank.db: it was removed"), "{error}");
 }
 
 #[test]
@@ -291,7 +291,7 @@ fn a_database_whose_directory_cannot_be_written_says_what_to_do() {
         open_all(&volume.root(), &databases, &volume.spool(), Duration::ZERO).expect_err("cannot make a -shm")
     });
     assert!(error.message().starts_with("cannot read the database") && error.message().contains("bank.db"), "{error}");
-    assert!(error.advice().is_some_and(|hint| hint.contains("directory can be written")), "{error:?}");
+    assert!(error.advice().is_some_and(|hint| hint.contains("make the directory writable")), "{error:?}");
 }
 
 #[test]
