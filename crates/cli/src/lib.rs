@@ -232,7 +232,18 @@ fn refuse_other_version() -> Result<()> {
     Err(Error::new(Code::Unexpected, message).hint("copy both programs from the same release"))
 }
 
+/// `help --help` is help, too; clap takes it for the name of a command.
+fn without_help_of_help(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let asks_twice = arguments.get(1).is_some_and(|word| word == "help")
+        && arguments.get(2).is_some_and(|word| word == "--help" || word == "-h");
+    if asks_twice {
+        arguments.truncate(2);
+    }
+    arguments
+}
+
 fn parse_and_run(arguments: Vec<OsString>) -> ExitCode {
+    let arguments = without_help_of_help(arguments);
     let parsed = whole_command_line().try_get_matches_from(&arguments).and_then(|matches| {
         let named = matches.value_source("storage") == Some(ValueSource::CommandLine);
         if let Some(own) = matches.subcommand_name().and_then(options::find) {
