@@ -201,7 +201,7 @@ fn the_latest_backup_is_not_an_older_one_because_the_newest_cannot_be_read() {
     let aside = data.path("Backups/newest.aside");
     fs::rename(&newest, &aside).expect("renamed");
     std::os::unix::fs::symlink("nothing.seqbac", &newest).expect("a link");
-    data.moorline(&RESTORE).fails(1, &["cannot determine the newest backup", "link that leads to no file"]);
+    data.moorline(&RESTORE).fails(1, &["cannot determine the newest backup", "symbolic link to a file that does not exist"]);
     assert!(data.moorline(&["list"]).succeeds().lines().count() > 1, "the other is listed all the same");
     fs::remove_file(&newest).expect("removed");
     fs::rename(&aside, &newest).expect("renamed");
@@ -220,7 +220,7 @@ fn a_script_that_is_done_does_not_run_again_because_its_mark_cannot_be_looked_at
     data.moorline(&START).succeeds();
     let ran = while_unseen(&data, &data.path("Init/once.sh.done"), &START);
     assert!(!ran.stderr.contains("running init script"), "{ran:#?}");
-    ran.fails(1, &["once.sh.done", "i/o error"]);
+    ran.fails(75, &["once.sh.done", "i/o error"]);
 }
 
 #[test]
