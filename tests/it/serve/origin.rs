@@ -70,7 +70,7 @@ fn a_form_from_another_address_is_refused_with_what_to_do() {
         assert_eq!(answer.status, 403, "{origin}: {answer}");
         // The page shows the apostrophe as it is or escaped.
         assert!(page.contains("This form was sent from another address than this console"), "{page}");
-        assert!(page.contains("reload the page and try again; a proxy has to pass on the Host header"), "{page}");
+        assert!(page.contains("Reload the page and try again; a proxy has to pass on the Host header"), "{page}");
         assert_eq!(answer.header("set-cookie"), None);
     }
 }
