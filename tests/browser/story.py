@@ -87,7 +87,7 @@ def first_run(visitor: Visitor, looker: Looker, container: Container):
     visitor.fill("Username", "admin")
     visitor.fill("Password", "not the password")
     visitor.press("Log in")
-    visitor.expect("wrong")
+    visitor.expect("Wrong")
     # The status of a refused login is all that the browser has to say.
     looker.driver.get_log("browser")
     looker.look("login-refused")
