@@ -154,7 +154,10 @@ fn ready_scripts_need_a_supervisor() {
     volume.script("ready.d/1", "true");
     let end = volume.run(["/bin/echo", "up"]).wait();
     assert_eq!((end.code, end.out.as_str()), (2, ""), "{end}");
-    assert!(end.err.contains("ready.d/1 can only run beside a supervised server") && end.err.contains("--supervise"), "{end}");
+    assert!(
+        end.err.contains("ready.d/1 can only run beside a supervised server") && end.err.contains("--supervise"),
+        "{end}"
+    );
     assert_eq!(volume.run(["/bin/echo", "up"]).env("MOORLINE_SKIP_INIT", "1").wait().out, "up\n");
     std::fs::rename(volume.path("Init/ready.d/1"), volume.path("Init/ready.d/1.done")).expect("renames");
     assert_eq!(volume.run(["/bin/echo", "up"]).wait().out, "up\n", "what is done waits for nobody");

@@ -5,6 +5,6 @@ mod boot_backup;
 mod exec;
 mod leftovers;
 mod lock;
-mod server;
 mod newer_format;
+mod server;
 mod settled;

@@ -117,7 +117,9 @@ fn a_port_or_an_address_is_asked() {
 #[test]
 fn a_check_that_makes_no_sense_is_a_usage_error() {
     let volume = TestVolume::in_use();
-    for (check, reason) in [("https://localhost/", "TLS is not supported"), ("localhost:80", "write http://"), ("alive:soon", "soon")] {
+    for (check, reason) in
+        [("https://localhost/", "TLS is not supported"), ("localhost:80", "write http://"), ("alive:soon", "soon")]
+    {
         let end = health(&volume, &["--health", check]);
         assert_eq!(end.code, 2, "{check}: {end}");
         assert!(end.err.contains(reason), "{end}");

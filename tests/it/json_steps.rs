@@ -8,7 +8,7 @@ use std::{
 };
 
 use engine::quarantine::{
-    Before, AppRecord, Outcome,
+    AppRecord, Before, Outcome,
     json::{Drafts, Node},
 };
 use profile::step::{Condition, Nodes};
@@ -237,7 +237,10 @@ fn two_that_have_become_one_are_not_mixed_up() {
     let kept = tree.off(&step, Vec::new());
     tree.write("x.json", r#"[[{"id": 1, "on": false}]]"#);
     let outcomes = tree.on(&step, &kept);
-    assert_eq!((&outcomes[0], left(&outcomes[1])), (&Outcome::Released, "it can no longer be distinguished from another app"));
+    assert_eq!(
+        (&outcomes[0], left(&outcomes[1])),
+        (&Outcome::Released, "it can no longer be distinguished from another app")
+    );
     assert_eq!(tree.read("x.json"), r#"[[{"id": 1, "on": "first"}]]"#);
 }
 

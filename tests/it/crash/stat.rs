@@ -201,7 +201,8 @@ fn the_latest_backup_is_not_an_older_one_because_the_newest_cannot_be_read() {
     let aside = data.path("Backups/newest.aside");
     fs::rename(&newest, &aside).expect("renamed");
     std::os::unix::fs::symlink("nothing.seqbac", &newest).expect("a link");
-    data.moorline(&RESTORE).fails(1, &["cannot determine the newest backup", "symbolic link to a file that does not exist"]);
+    data.moorline(&RESTORE)
+        .fails(1, &["cannot determine the newest backup", "symbolic link to a file that does not exist"]);
     assert!(data.moorline(&["list"]).succeeds().lines().count() > 1, "the other is listed all the same");
     fs::remove_file(&newest).expect("removed");
     fs::rename(&aside, &newest).expect("renamed");

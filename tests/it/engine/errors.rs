@@ -38,7 +38,10 @@ fn a_database_that_only_its_server_can_read_is_not_a_missing_one() {
     std::fs::write(copy.path("secret.db"), [0xa5; 4096]).expect("writes");
     let step = off("hooks").optional().with(|rows| rows.database = "secret.db".into());
     let error = copy.refuses(&[step]);
-    assert!(error.message().contains("secret.db as a SQLite database, but it does not have the header of one"), "{error}");
+    assert!(
+        error.message().contains("secret.db as a SQLite database, but it does not have the header of one"),
+        "{error}"
+    );
 }
 
 #[test]

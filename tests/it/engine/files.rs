@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use engine::quarantine::{self as apps, Chosen, AppKind, QuarantineRecord};
+use engine::quarantine::{self as apps, AppKind, Chosen, QuarantineRecord};
 use profile::step::{Action, Condition, Files, Moment, Nodes, Step};
 use serde_json::{Value, json};
 use volume::error::{Code, Error};

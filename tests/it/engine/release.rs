@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use engine::quarantine::{self as apps, Chosen, AppKind};
+use engine::quarantine::{self as apps, AppKind, Chosen};
 use profile::step::{Action, Moment, Scalar, Step};
 use volume::error::Code;
 
@@ -29,7 +29,10 @@ fn a_row_that_was_changed_in_part_keeps_that_and_gets_the_rest_back() {
     let both = [("enabled", Scalar::Integer(0)), ("url", text("off"))];
     let (memory, _) = copy.off(&[set("hooks", "", &both)]);
     copy.sql("app.db", "UPDATE hooks SET url = 'mine' WHERE id = 1; UPDATE hooks SET enabled = 1 WHERE id = 2");
-    assert_eq!(summary(&copy.on(&memory)), ["hooks 2 of 3; hooks 1: changed since, while the other columns were restored: url"]);
+    assert_eq!(
+        summary(&copy.on(&memory)),
+        ["hooks 2 of 3; hooks 1: changed since, while the other columns were restored: url"]
+    );
     assert_eq!(copy.table("hooks"), ["1|1|'mine'", "2|1|'b'", "3|1|'c'"], "what is back by hand already is no change");
 }
 

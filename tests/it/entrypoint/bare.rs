@@ -45,7 +45,10 @@ fn what_is_neither_verb_nor_program_gets_the_nearest_verb() {
     let volume = TestVolume::in_use();
     let end = volume.moorline(["show-kee"]).wait();
     assert_eq!(end.code, 127, "{end}");
-    assert!(end.err.contains("unknown command `show-kee`") && end.err.contains("did you mean `moorline show-key`?"), "{end}");
+    assert!(
+        end.err.contains("unknown command `show-kee`") && end.err.contains("did you mean `moorline show-key`?"),
+        "{end}"
+    );
     let end = volume.moorline(["xyzzy"]).wait();
     assert_eq!(end.code, 127, "{end}");
     assert!(end.err.contains("`moorline help`"), "{end}");

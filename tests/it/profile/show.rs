@@ -53,7 +53,8 @@ fn a_built_in_profile_is_shown_as_a_file_that_works_as_well() {
         let shown = data.moorline(&["profile", "show", "--json", name]).json();
         assert_eq!((&shown["name"], shown["text"].as_str().map(str::trim_end)), (&json!(name), Some(text.trim_end())));
     }
-    data.moorline(&["profile", "show", "sinapse"]).fails(2, &["no built-in profile is called", "did you mean synapse?"]);
+    data.moorline(&["profile", "show", "sinapse"])
+        .fails(2, &["no built-in profile is called", "did you mean synapse?"]);
 }
 
 #[test]
@@ -61,7 +62,9 @@ fn a_check_without_a_volume_says_what_the_profile_says() {
     let data = Data::empty();
     let (_folder, file) = written(FOR_ROWS);
     let told = data.moorline(&["profile", "check", &file]).succeeds();
-    for said in [": a valid profile", "rows that act", "app.db, table t", "sets v", "a safe mode", "adds the arguments --safe"] {
+    for said in
+        [": a valid profile", "rows that act", "app.db, table t", "sets v", "a safe mode", "adds the arguments --safe"]
+    {
         assert!(told.contains(said), "{said:?} is not in {told}");
     }
     let report = data.moorline(&["profile", "check", "--json", &file]).json();

@@ -70,7 +70,9 @@ fn a_database_that_is_named_and_missing_fails_the_backup_by_its_name() {
 fn a_named_database_that_is_a_link_or_a_folder_is_called_so() {
     let described = Described::by("[state]\nsqlite = ['other.db']\nfiles = ['conf/**']\n");
     symlink("app.db", described.data.path("other.db")).expect("a link");
-    described.moorline(&["backup"]).fails(10, &["other.db, which is a link", "name the database that the link points to"]);
+    described
+        .moorline(&["backup"])
+        .fails(10, &["other.db, which is a link", "name the database that the link points to"]);
     fs::remove_file(described.data.path("other.db")).expect("goes");
     fs::create_dir(described.data.path("other.db")).expect("made");
     described.moorline(&["backup"]).fails(10, &["which is a directory with no database in it"]);

@@ -151,7 +151,10 @@ fn without_privileges_all_is_ours_and_said_once() {
     fs::set_permissions(volume.out(""), PermissionsExt::from_mode(0o777)).expect("sets");
     let members = [(Entry { uid: 1000, ..file("x", "a") }, "a"), (Entry { uid: 1000, ..file("d/y", "b") }, "b")];
     let notes = as_nobody(|| stage(&volume, &members).expect("stages"));
-    assert_eq!(notes, ["2 paths now owned by the current user instead of the owner in the backup, because only root can set owners"]);
+    assert_eq!(
+        notes,
+        ["2 paths now owned by the current user instead of the owner in the backup, because only root can set owners"]
+    );
     assert_eq!(volume.out("x").metadata().expect("is there").mode() & 0o7777, 0o640);
 }
 

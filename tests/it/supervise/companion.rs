@@ -103,9 +103,7 @@ fn it_is_started_again_ever_more_slowly_and_its_end_is_not_the_servers() {
     let waits: Vec<String> = pair
         .read("err")
         .lines()
-        .filter_map(|line| {
-            Some(line.strip_prefix("the companion exited with code 3; restarting it in ")?.to_owned())
-        })
+        .filter_map(|line| Some(line.strip_prefix("the companion exited with code 3; restarting it in ")?.to_owned()))
         .take(5)
         .collect();
     assert_eq!(waits, ["20ms", "40ms", "80ms", "100ms", "100ms"]);

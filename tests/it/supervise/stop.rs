@@ -70,10 +70,9 @@ fn what_the_server_leaves_running_is_named_and_stopped() {
         let start = supervise_sh(&volume, &[], line);
         let end = if pid_1 { start } else { start.not_pid_1() }.wait();
         assert_eq!(end.code, 9, "{end}");
-        let named = end
-            .err
-            .lines()
-            .filter(|line| line.starts_with("moorline: stopped a process that the server left running: bash (process "));
+        let named = end.err.lines().filter(|line| {
+            line.starts_with("moorline: stopped a process that the server left running: bash (process ")
+        });
         // A third, where one was about to become a `sleep`.
         assert!(named.count() >= 2, "{end}");
         assert_eq!(volume.read("end"), "polite\n", "{end}");
