@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     os::{
-        fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
+        fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd},
         unix::fs::MetadataExt,
     },
     path::Path,
@@ -50,21 +50,4 @@ pub fn take_file(fd: RawFd, path: &Path) -> Option<OwnedFd> {
 /// Closes an inherited descriptor.
 pub fn close_inherited(fd: RawFd) {
     drop(take(fd));
-}
-
-/// Writes to a descriptor that was inherited by number.
-pub fn write_all(fd: RawFd, bytes: &[u8]) -> nix::Result<()> {
-    // SAFETY: the parent left it open, and nothing closes it during this process's life.
-    let pipe = unsafe { BorrowedFd::borrow_raw(fd) };
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        rest = &rest[nix::unistd::write(pipe, rest)?..];
-    }
-    Ok(())
-}
-
-/// The number of a descriptor as text, for an environment variable.
-#[must_use]
-pub fn number(fd: &impl AsRawFd) -> String {
-    fd.as_raw_fd().to_string()
 }

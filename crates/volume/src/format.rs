@@ -76,7 +76,7 @@ fn load(volume: &Volume) -> Result<Option<Format>> {
     })
 }
 
-/// A volume that cannot be written now is not claimed by anybody else either.
+/// Best effort: on a read-only volume the file is missing, which also means format 1.
 fn record(volume: &Volume) {
     let format = Format { format: FORMAT, written_by: env!("CARGO_PKG_VERSION").to_owned() };
     let written = serde_json::to_vec(&format).map_err(|cause| cause.to_string()).and_then(|text| {

@@ -19,7 +19,7 @@ pub fn login(instance: &str, next: &str, filled: &Filled) -> Markup {
             button.primary type="submit" { "Log in" }
         }
         p.small.soft {
-            "Nobody can log in any more? "
+            "Has every user lost access? "
             code { "moorline restore" } " brings back an earlier state, including its users."
         }
     };
