@@ -19,7 +19,6 @@ mod shell;
 mod supervision;
 
 use std::{
-    cell::OnceCell,
     ffi::OsString,
     fs::File,
     io::{Read, Write},
@@ -30,7 +29,7 @@ use std::{
 
 use log::LevelFilter;
 use process::{ARGUMENTS_FD, Variables, fd, signals};
-use profile::{Choice, Written, choice};
+use profile::{Choice, choice};
 use volume::{
     Volume,
     error::{Code, Error, Result},
@@ -46,7 +45,6 @@ pub(crate) struct Context {
     pub storage: PathBuf,
     pub profile: Choice,
     pub environment: Environment,
-    written: OnceCell<Option<Written>>,
 }
 
 impl Context {
@@ -63,16 +61,7 @@ impl Context {
             storage: storage.map_or_else(|| options::DEFAULT_STORAGE.into(), PathBuf::from),
             profile,
             environment,
-            written: OnceCell::new(),
         })
-    }
-
-    /// The chosen profile, read once; `None` if none is chosen and the engine discovers the stores.
-    pub fn written(&self) -> Result<Option<&Written>> {
-        if self.written.get().is_none() {
-            let _ = self.written.set(self.profile.read()?);
-        }
-        Ok(self.written.get().and_then(Option::as_ref))
     }
 
     pub fn volume(&self) -> Result<Volume> {
@@ -175,5 +164,5 @@ pub fn refuse_in_a_script() -> Result<()> {
 /// The variables of this process.
 #[must_use]
 pub fn variables() -> Variables {
-    std::env::vars_os().collect()
+    Variables::of_process()
 }

@@ -15,6 +15,7 @@
 pub mod console;
 pub mod health;
 mod lock;
+mod newer;
 mod quarantine;
 pub mod ready;
 mod scripts;
@@ -48,7 +49,6 @@ use volume::{
     Instance, Lock, Volume, backups,
     error::{Code, Error, Result},
     events::{self, Event, Kind},
-    format::{self, Format},
     key::Sources,
     lock::LOCK_FD,
     quarantine::QuarantineStatus,
@@ -79,7 +79,7 @@ pub struct Settings {
     pub user: Option<User>,
     /// `None` if scripts are skipped.
     pub scripts: Option<Scripts>,
-    /// The configured health check.
+    /// The configured health check; if `None`, the profile's.
     pub health: Option<Health>,
 }
 
@@ -157,16 +157,13 @@ impl End {
 /// The steps up to quarantine: the command `init`.
 pub fn init(settings: &Settings) -> Result<End> {
     let mut signals = Signals::hold()?;
-    let opened = Volume::open(&settings.storage)?;
-    if let Some(newer) = format::newer(&opened)? {
-        if let ControlFlow::Break(end) = untouched(&opened, &newer)? {
-            return Ok(end);
-        }
-        log::warn!("no init scripts run: {}", newer.refusal(&opened));
-        return Ok(End::Ready);
-    }
-    let (volume, lock) = match prepare(settings, &mut signals)? {
-        ControlFlow::Continue(prepared) => prepared,
+    exec::close_on_exec_except(&[]);
+    let volume = match open(settings)? {
+        Opened::Prepared(volume) => volume,
+        Opened::Newer(volume, refusal) => return newer::init(&volume, refusal),
+    };
+    let lock = match prepare(settings, &volume, &mut signals)? {
+        ControlFlow::Continue(lock) => lock,
         ControlFlow::Break(end) => return Ok(end),
     };
     if let ControlFlow::Break(end) = quarantine::apply_pending(settings, &volume, &lock, &mut signals)? {
@@ -181,12 +178,15 @@ pub fn run(settings: &Settings, server: &Server) -> Result<End> {
     let mut signals = Signals::hold()?;
     server.parent_death_signal.into_iter().for_each(signals::when_parent_ends);
     let sockets = activated(&settings.environment);
-    let opened = Volume::open(&settings.storage)?;
-    if let Some(newer) = format::newer(&opened)? {
-        return serve_newer_volume(settings, server, &opened, &newer, &sockets, &mut signals);
-    }
-    let (volume, lock) = match prepare(settings, &mut signals)? {
-        ControlFlow::Continue(prepared) => prepared,
+    exec::close_on_exec_except(&[]);
+    let volume = match open(settings)? {
+        Opened::Prepared(volume) => volume,
+        Opened::Newer(volume, refusal) => {
+            return newer::run(settings, server, &volume, refusal, &sockets, &mut signals);
+        }
+    };
+    let lock = match prepare(settings, &volume, &mut signals)? {
+        ControlFlow::Continue(lock) => lock,
         ControlFlow::Break(end) => return Ok(end),
     };
     if server.supervision.is_none() {
@@ -216,53 +216,27 @@ pub fn run(settings: &Settings, server: &Server) -> Result<End> {
     )
 }
 
-/// Hands over to the server without writing to a volume that a newer moorline has used, unless the state is unfinished.
-fn serve_newer_volume(
-    settings: &Settings,
-    server: &Server,
-    volume: &Volume,
-    newer: &Format,
-    sockets: &[RawFd],
-    signals: &mut Signals,
-) -> Result<End> {
-    exec::close_on_exec_except(&[]);
-    let status = match untouched(volume, newer)? {
-        ControlFlow::Continue(status) => status,
-        ControlFlow::Break(end) => return Ok(end),
-    };
-    let Some(instance) = Instance::load(volume)? else {
-        return Err(newer.refusal(volume).context("the volume has no instance"));
-    };
-    let Some(lock) = lock::wait_for(volume, settings, signals)? else { return Ok(stopped(signals)) };
-    log::warn!("no init scripts and no backups: {}", newer.refusal(volume));
-    let additions = quarantine::additions(status);
-    serve(settings, &Serving { server, instance: &instance, additions: &additions, sockets }, volume, &lock, signals)
+enum Opened {
+    /// With moorline's folders.
+    Prepared(Volume),
+    /// A newer moorline has used the volume, so this one must not write to it.
+    Newer(Volume, Error),
 }
 
-/// The quarantine of a newer volume, unless its state needs work that only the newer moorline can do.
-fn untouched(volume: &Volume, newer: &Format) -> Result<ControlFlow<End, Option<QuarantineStatus>>> {
-    let refuse = |what: &str| {
-        let error = newer.refusal(volume).context(what);
-        ControlFlow::Break(End::Failed { exit: error.code().exit(), error })
-    };
-    if restores::need_recovery(volume)? {
-        return Ok(refuse("an interrupted restore has to be finished or undone"));
-    }
-    let status = QuarantineStatus::load(volume)?;
-    if status.as_ref().is_some_and(QuarantineStatus::needs_engine) {
-        return Ok(refuse("apps have to be switched off or released"));
-    }
-    Ok(ControlFlow::Continue(status))
-}
-
-fn prepare(settings: &Settings, signals: &mut Signals) -> Result<ControlFlow<End, (Volume, Lock)>> {
-    exec::close_on_exec_except(&[]);
+fn open(settings: &Settings) -> Result<Opened> {
     let volume = Volume::open(&settings.storage)?;
-    volume.prepare()?;
-    let Some(lock) = lock::wait_for(&volume, settings, signals)? else {
+    match volume.prepare() {
+        Err(refusal) if refusal.code() == Code::UnsupportedVersion => Ok(Opened::Newer(volume, refusal)),
+        prepared => prepared.map(|()| Opened::Prepared(volume)),
+    }
+}
+
+/// The lock, an interrupted restore, the scripts of `Init/`.
+fn prepare(settings: &Settings, volume: &Volume, signals: &mut Signals) -> Result<ControlFlow<End, Lock>> {
+    let Some(lock) = lock::wait_for(volume, settings, signals)? else {
         return Ok(ControlFlow::Break(stopped(signals)));
     };
-    if let Some(end) = refuse_without_engine(settings, &volume)? {
+    if let Some(end) = refuse_without_engine(settings, volume)? {
         return Ok(ControlFlow::Break(end));
     }
     if let Some(user) = &settings.user
@@ -270,17 +244,18 @@ fn prepare(settings: &Settings, signals: &mut Signals) -> Result<ControlFlow<End
     {
         log::warn!("scripts that run as user {} may not find `seqsvr`: {error}", user.spec());
     }
-    if let Some(end) = recover(settings, &volume, &lock, signals)? {
+    if let Some(end) = recover(settings, volume, &lock, signals)? {
         return Ok(ControlFlow::Break(end));
     }
-    if let Some(end) = scripts::run_once(settings, &volume, &lock, signals)? {
-        return Ok(ControlFlow::Break(end));
-    }
+    let ran = match scripts::run_once(settings, volume, &lock, signals)? {
+        ControlFlow::Continue(ran) => ran,
+        ControlFlow::Break(end) => return Ok(ControlFlow::Break(end)),
+    };
     // A script may continue after its restore was killed, so the state may be half old and half new again.
-    if let Some(end) = recover(settings, &volume, &lock, signals)? {
+    if ran && let Some(end) = recover(settings, volume, &lock, signals)? {
         return Ok(ControlFlow::Break(end));
     }
-    Ok(ControlFlow::Continue((volume, lock)))
+    Ok(ControlFlow::Continue(lock))
 }
 
 /// Without the engine, no backups are taken, which each start reports as a warning. A start that needs the engine fails
@@ -482,7 +457,7 @@ fn prepared(settings: &Settings, serving: &Serving<'_>, volume: &Volume) -> std:
     let internal = [LOCK_FD, init::SCRIPT, settings.arguments_variable];
     let environment = at_home(settings.environment.clone(), settings).without(&server.hidden).without(&internal);
     let environment = additions.environment(environment, instance);
-    Ok(exec::prepare(&additions.command(command), &environment)?.as_user(settings.user.clone()))
+    Ok(exec::prepare(&additions.command(command), environment)?.as_user(settings.user.clone()))
 }
 
 /// Records the server's exit as an event. The console has ended by then and reports it after the next start.

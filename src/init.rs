@@ -101,8 +101,8 @@ pub(crate) enum End {
     Failed { exit: u8, error: Error },
 }
 
-/// Runs the waiting scripts of `/seqinit` and `Init/`.
-pub(crate) fn run(settings: &Settings<'_>, signals: &mut Signals) -> Result<End> {
+/// Runs the waiting scripts of `/seqinit` and `Init/`. Sets `ran` before the first one.
+pub(crate) fn run(settings: &Settings<'_>, signals: &mut Signals, ran: &mut bool) -> Result<End> {
     let folder = settings.volume.init();
     let mut ledger = Ledger::load(settings.volume)?;
     mark::finish(&folder, &mut ledger)?;
@@ -110,13 +110,13 @@ pub(crate) fn run(settings: &Settings<'_>, signals: &mut Signals) -> Result<End>
         End::Ready => {}
         end => return Ok(end),
     }
-    once(settings, Stage::Once, &mut ledger, signals)
+    once(settings, Stage::Once, &mut ledger, signals, ran)
 }
 
 /// Runs the waiting scripts of `Init/ready.d/`.
 pub(crate) fn run_after_start(settings: &Settings<'_>, signals: &mut Signals) -> Result<End> {
     let mut ledger = Ledger::load(settings.volume)?;
-    once(settings, Stage::AfterStart, &mut ledger, signals)
+    once(settings, Stage::AfterStart, &mut ledger, signals, &mut false)
 }
 
 /// The waiting scripts of `Init/ready.d/`. Without that folder, this costs one system call.
@@ -179,11 +179,20 @@ fn names(settings: &Settings<'_>, stage: Stage) -> Result<Vec<RelPath>> {
     Ok(names.scripts)
 }
 
-fn once(settings: &Settings<'_>, stage: Stage, ledger: &mut Ledger, signals: &mut Signals) -> Result<End> {
+fn once(
+    settings: &Settings<'_>,
+    stage: Stage,
+    ledger: &mut Ledger,
+    signals: &mut Signals,
+    ran: &mut bool,
+) -> Result<End> {
     let folder = settings.volume.init();
     each(settings, stage, signals, |name, signals| {
         Ok(match inspect::find(name, &folder, ledger) {
-            Ok(script) => Ok(one(settings, stage, script, ledger, signals)?),
+            Ok(script) => {
+                *ran = true;
+                Ok(one(settings, stage, script, ledger, signals)?)
+            }
             Err(Rejected::Broken(broken)) => Ok(broken::fail(settings, &broken, ledger)?),
             Err(Rejected::Skipped(skipped)) => Err(skipped),
         })

@@ -25,6 +25,7 @@
 //!
 //! - `entrypoint.rs`: the order of the steps; recovery, secret key, boot backup, exec of the server, socket activation
 //! - `lock.rs`: waiting for the volume's lock
+//! - `newer.rs`: a volume that a newer moorline has used
 //! - `scripts.rs`: which scripts run at which step, and their environment
 //! - `state.rs`: whether the volume holds state; the links `.moorline/bin/seqsvr` and `moorline`
 //! - `quarantine.rs`: applying a pending quarantine or release; variables and arguments that it adds to the server

@@ -10,9 +10,9 @@ use std::{
     process::ExitCode,
 };
 
-use super::{container, environment::Environment, output, parse};
+use super::{container, environment::Environment, options, output, parse};
 use crate::init;
-use process::{Variables, exec, signals};
+use process::{exec, signals};
 use volume::{
     Volume,
     error::{Error, Result},
@@ -37,8 +37,7 @@ impl Bare {
     }
 
     pub fn run(&self, environment: &Environment) -> Result<ExitCode> {
-        let variables: Variables = std::env::vars_os().collect();
-        let prepared = match exec::prepare(&self.command, &variables) {
+        let prepared = match exec::prepare(&self.command, environment.variables().clone()) {
             Ok(prepared) => prepared,
             Err(refused) => {
                 let first = self.first();
@@ -71,8 +70,8 @@ impl Bare {
         if std::io::stdin().is_terminal() || environment.switch("MOORLINE_BARE")? {
             return Ok(());
         }
-        let named = || std::env::var_os("MOORLINE_STORAGE").map(PathBuf::from);
-        let root = self.storage.clone().or_else(named).unwrap_or_else(|| "/data".into());
+        let named = || environment.variables().get(options::STORAGE_VARIABLE).map(PathBuf::from);
+        let root = self.storage.clone().or_else(named).unwrap_or_else(|| options::DEFAULT_STORAGE.into());
         // Without a volume nothing can be pending.
         let Some(volume) = Volume::open_if_there(&root)? else { return Ok(()) };
         let Some(reason) = reason_to_wait(&volume, environment)? else { return Ok(()) };

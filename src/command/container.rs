@@ -36,9 +36,9 @@ impl Container {
 
     pub(super) fn settings(&self, context: &Context, command: &'static str) -> Result<Settings> {
         let environment = &context.environment;
-        let variables: Variables = std::env::vars_os().collect();
+        let variables = environment.variables();
         // An invalid profile fails here, before a script or a restore has changed anything.
-        context.written()?;
+        context.profile.check()?;
         let scripts = Scripts {
             seqinit: seqinit(environment)?,
             grace: environment.duration("MOORLINE_SCRIPT_GRACE", GRACE)?.unsigned_abs(),
@@ -51,8 +51,8 @@ impl Container {
             storage: context.storage.clone(),
             profile: context.profile.clone(),
             command,
-            own: own(&variables)?,
-            environment: variables,
+            own: own(variables)?,
+            environment: variables.clone(),
             inherited_lock: environment.inherited_lock(),
             lock_wait: environment.duration("MOORLINE_LOCK_WAIT", LOCK_WAIT)?.unsigned_abs(),
             log: fd::standard_error(),
@@ -71,13 +71,13 @@ impl Container {
     }
 }
 
-/// The health check: from the option, else from the variable, else from the profile.
+/// The health check from the option, else from the variable. Without both, the profile's counts.
 pub(super) fn health(flag: Option<&str>, context: &Context) -> Result<Option<Health>> {
     let set = context.environment.text(&[health::VARIABLE])?.filter(|(_, value)| !value.is_empty());
     match (flag, set) {
         (Some(text), _) => Health::parse(text).map(Some),
         (None, Some((name, text))) => Health::parse(&text).map(Some).map_err(|error| error.context(name)),
-        (None, None) => Ok(context.written()?.and_then(|profile| profile.health.clone())),
+        (None, None) => Ok(None),
     }
 }
 

@@ -79,7 +79,7 @@ pub fn become_engine(arguments: &[OsString]) -> Result<ExitCode> {
     let become_it = || -> std::result::Result<NotExecuted, NotExecuted> {
         let engine = find(&own, variables.get("PATH"))?;
         let command: Vec<OsString> = std::iter::once(engine.into()).chain(arguments.iter().skip(1).cloned()).collect();
-        let prepared = exec::prepare(&command, &environment(&own, variables.clone()))?;
+        let prepared = exec::prepare(&command, environment(&own, variables.clone()))?;
         Ok(prepared.called("moorline".as_ref()).exec())
     };
     let refused = become_it().unwrap_or_else(|refused| refused);

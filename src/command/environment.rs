@@ -5,6 +5,7 @@ use std::{ffi::OsString, os::fd::RawFd, path::PathBuf};
 
 use zeroize::Zeroizing;
 
+use process::Variables;
 pub use profile::duration::parse_duration;
 use volume::{
     Settings, Volume,
@@ -23,29 +24,40 @@ pub const SECRETS: [&str; 4] = [
     "MOORLINE_FIRSTRUN_ADMINPASSWORDHASH",
 ];
 
-/// Access to the variables of this process.
+/// The variables of this process.
 #[derive(Debug)]
-pub struct Environment(());
+pub struct Environment {
+    all: Variables,
+    /// The few that can be settings, because a start looks up dozens of names.
+    settings: Variables,
+}
 
 impl Environment {
     /// The environment of this process.
     #[must_use]
-    pub const fn of_process() -> Self {
-        Self(())
+    pub fn of_process() -> Self {
+        let all = Variables::of_process();
+        Self { settings: all.starting_with(&["MOORLINE_", "SEQ_"]), all }
+    }
+
+    /// All variables, for a child.
+    #[must_use]
+    pub const fn variables(&self) -> &Variables {
+        &self.all
     }
 
     /// The name that is set and its value. `names` are synonyms; two of them with different values are an error.
     pub fn setting(&self, names: &[&str]) -> Result<Option<(String, OsString)>> {
         let mut found: Option<(String, OsString)> = None;
         for name in names {
-            let Some(value) = std::env::var_os(name) else { continue };
+            let Some(value) = self.settings.get(name) else { continue };
             match &found {
-                Some((first, other)) if *other != value => {
+                Some((first, other)) if other != value => {
                     return Err(Error::usage(format!("{first} and {name} are both set, with different values"))
                         .hint("they are two names of one setting: unset one of them"));
                 }
                 Some(_) => {}
-                None => found = Some(((*name).to_owned(), value)),
+                None => found = Some(((*name).to_owned(), value.to_owned())),
             }
         }
         Ok(found)
@@ -120,7 +132,7 @@ impl Environment {
     /// The number of the lock's descriptor that this process inherited.
     #[must_use]
     pub fn inherited_lock(&self) -> Option<RawFd> {
-        std::env::var(lock::LOCK_FD).ok()?.parse().ok()
+        self.settings.get(lock::LOCK_FD)?.to_str()?.parse().ok()
     }
 }
 

@@ -21,7 +21,10 @@ struct Answer {
 }
 
 pub fn health(parsed: &Parsed, context: &Context) -> Result<ExitCode> {
-    let check = container::health(parsed.text("health")?, context)?;
+    let check = match container::health(parsed.text("health")?, context)? {
+        None => context.profile.read()?.and_then(|profile| profile.health),
+        given => given,
+    };
     // A probe has two results, so an error counts as unhealthy.
     let answer = inspect(check.as_ref(), parsed.has("startup"), context).unwrap_or_else(|error| Answer {
         healthy: false,

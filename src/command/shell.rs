@@ -13,7 +13,7 @@ use process::{Variables, exec};
 use volume::error::Result;
 
 pub fn shell(parsed: &Parsed, context: &Context) -> Result<ExitCode> {
-    let variables: Variables = std::env::vars_os().collect();
+    let variables = context.environment.variables().clone();
     let own = container::own(&variables)?;
     let shell = preferred(&variables).unwrap_or_else(|| "/bin/sh".into());
     // A shell is needed to repair a broken volume, so a missing volume is only a warning.
@@ -25,7 +25,7 @@ pub fn shell(parsed: &Parsed, context: &Context) -> Result<ExitCode> {
         }
     };
     let command: Vec<OsString> = [shell].into_iter().chain(parsed.rest.iter().cloned()).collect();
-    let refused = match exec::prepare(&command, &environment) {
+    let refused = match exec::prepare(&command, environment) {
         Ok(prepared) => prepared.exec(),
         Err(refused) => refused,
     };

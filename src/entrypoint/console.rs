@@ -30,7 +30,7 @@ pub(super) fn prepared(own: &Own, role: &str, environment: &Variables) -> Result
     let engine = engine::find(own, environment.get("PATH"))?;
     let command: [OsString; 4] = [engine.into(), "serve".into(), "--as".into(), role.into()];
     // In `ps`, the console has the name of this program.
-    Ok(exec::prepare(&command, &engine::environment(own, environment.clone()))?.called(own.path().as_os_str()))
+    Ok(exec::prepare(&command, engine::environment(own, environment.clone()))?.called(own.path().as_os_str()))
 }
 
 /// The console's environment: this process's, plus the same volume and profile.

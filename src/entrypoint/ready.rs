@@ -28,7 +28,7 @@ pub fn child(settings: &Settings, volume: &Volume, lock: &Lock) -> Result<Option
     }
     let mut environment = child_environment(settings.environment.clone(), volume, &settings.profile);
     environment = environment.with(LOCK_FD, lock.fd().to_string());
-    environment = environment.with(health::VARIABLE, health_of(settings).to_string());
+    environment = environment.with(health::VARIABLE, health_of(settings)?.to_string());
     if scripts.strict_permissions {
         environment = environment.with("MOORLINE_STRICT_PERMISSIONS", "1");
     }
@@ -36,11 +36,14 @@ pub fn child(settings: &Settings, volume: &Volume, lock: &Lock) -> Result<Option
         environment = environment.with("MOORLINE_USER", user.spec());
     }
     let command = [settings.own.run().as_os_str().to_owned(), COMMAND.into()];
-    exec::prepare(&command, &environment).map(Some).map_err(|refused| refused.error)
+    exec::prepare(&command, environment).map(Some).map_err(|refused| refused.error)
 }
 
-fn health_of(settings: &Settings) -> Health {
-    settings.health.clone().unwrap_or_default()
+fn health_of(settings: &Settings) -> Result<Health> {
+    if let Some(health) = &settings.health {
+        return Ok(health.clone());
+    }
+    Ok(settings.profile.read()?.and_then(|profile| profile.health).unwrap_or_default())
 }
 
 /// Fails if a script waits in `Init/ready.d/`, because a server that replaces this process leaves no process to run it.
@@ -63,7 +66,7 @@ pub fn run(settings: &Settings) -> Result<End> {
     let volume = Volume::open(&settings.storage)?;
     volume.prepare()?;
     let lock = Lock::take(&volume, COMMAND, settings.inherited_lock(&volume))?;
-    health::wait(&health_of(settings));
+    health::wait(&health_of(settings)?);
     let mut signals = Signals::hold()?;
     exec::close_on_exec_except(&[]);
     Ok(scripts::run_after_start(settings, &volume, &lock, &mut signals)?.unwrap_or(End::Ready))

@@ -1,21 +1,27 @@
 //! Init scripts as the entrypoint runs them: their environment, and one function per stage.
 
+use std::ops::ControlFlow;
+
 use super::{End, Settings, state, with_commands};
 use crate::init;
 use process::{Signals, Variables};
 use volume::{Lock, Volume, error::Result};
 
-/// Runs the scripts of `/seqinit` and `Init/`, once each.
+/// Runs the scripts of `/seqinit` and `Init/`, once each. Returns whether one has run.
 pub(super) fn run_once(
     settings: &Settings,
     volume: &Volume,
     lock: &Lock,
     signals: &mut Signals,
-) -> Result<Option<End>> {
+) -> Result<ControlFlow<End, bool>> {
     if settings.scripts.is_none() {
         log::info!("skipping all init scripts, because MOORLINE_SKIP_INIT is set");
     }
-    with(settings, volume, lock, &|| state::holds_state(settings, volume), |init| init::run(init, signals))
+    let mut ran = false;
+    let end = with(settings, volume, lock, &|| state::holds_state(settings, volume), |init| {
+        init::run(init, signals, &mut ran)
+    })?;
+    Ok(end.map_or(ControlFlow::Continue(ran), ControlFlow::Break))
 }
 
 /// Runs the scripts of `Init/start.d/`.

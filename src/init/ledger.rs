@@ -4,7 +4,7 @@
 //! So a crash at any moment leaves enough information to continue. If no file in `Init/` can be renamed, the ledger is the
 //! only mark. Because of that, a damaged ledger is an error and never replaced by an empty one.
 
-use std::{fs, io::ErrorKind, path::PathBuf};
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use seqbac_header::{Id, RelPath};
 use volume::{
     Volume, durable,
-    error::{Code, Error, IoContext, Result},
+    error::{Code, Error, Result},
+    presence,
 };
 
 /// How a script ended.
@@ -92,10 +93,7 @@ impl Ledger {
     /// Loads the volume's ledger; an empty one if it does not exist yet.
     pub fn load(volume: &Volume) -> Result<Self> {
         let path = volume.ledger();
-        let text = match fs::read(&path) {
-            Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(Self { path, entries: Vec::new() }),
-            other => other.on("read", &path)?,
-        };
+        let Some(text) = presence::read(&path)? else { return Ok(Self { path, entries: Vec::new() }) };
         let content: Content = serde_json::from_slice(&text).map_err(|cause| {
             Error::new(Code::Unexpected, format!("the init ledger {} is damaged: {cause}", path.display()))
                 .hint("check that every script in Init/ that has run is named .done, then remove the ledger")

@@ -8,7 +8,6 @@
 //! entry is the only mark.
 
 use std::{fs, path::Path};
-use volume::error::IoContext;
 use volume::presence;
 
 use jiff::Timestamp;
@@ -88,7 +87,7 @@ pub fn finish(folder: &Path, ledger: &mut Ledger) -> Result<()> {
         };
         let marked = name.under(folder);
         let copy = match is_there(&marked)? {
-            true => presence::unless_absent(fs::read(&marked)).on("read", &marked)?,
+            true => presence::read(&marked)?,
             false => None,
         };
         if copy.is_some_and(|copy| copy == redact::redact(&original.text).text) {

@@ -117,11 +117,15 @@ fn a_backup_that_a_restore_was_cut_off_in_is_refused() {
     while !names(&data.path("Backups")).iter().any(begun) {
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
+    // Held until the restore is cut off, because a fast disk finishes the backup first.
+    let taking = nix::unistd::Pid::from_raw(backup.id() as i32);
+    nix::sys::signal::kill(taking, nix::sys::signal::Signal::SIGSTOP).expect("is stopped");
     let mut restore = Command::new("strace");
     restore.args(["-qq", "-f", "-o", "/dev/null", "-e", "trace=renameat2"]);
     restore.args(["-e", "inject=renameat2:signal=SIGKILL:when=6", env!("MOORLINE_PROGRAM"), "--storage"]);
     restore.arg(data.root()).args(["restore", "-y", "--from-latest"]);
     assert!(!restore.output().expect("strace runs").status.success());
+    nix::sys::signal::kill(taking, nix::sys::signal::Signal::SIGCONT).expect("goes on");
     let backup = Ran::from(backup.wait_with_output().expect("ends"));
     backup.fails(75, &["was restored while the backup was taken"]);
     data.moorline(&["backup"]).fails(75, &["unfinished"]);

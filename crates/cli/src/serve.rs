@@ -47,7 +47,7 @@ pub struct Serve {
 impl Serve {
     pub(super) fn run(self, context: &Context) -> Result<ExitCode> {
         let environment = &context.environment;
-        let variables: Variables = std::env::vars_os().collect();
+        let variables: Variables = Variables::of_process();
         context.profile.read()?;
         let settings = Settings {
             volume: context.volume()?,

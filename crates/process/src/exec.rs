@@ -4,7 +4,7 @@
 //! executed. A text without `#!` is not passed to a shell, because we cannot know which shell it needs.
 
 use std::{
-    ffi::{CString, OsStr, OsString},
+    ffi::{CStr, CString, OsStr, OsString},
     fs::{self, File},
     io::Read,
     os::{
@@ -15,6 +15,7 @@ use std::{
         },
     },
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use nix::{
@@ -79,18 +80,18 @@ pub struct Prepared {
     path: PathBuf,
     image: CString,
     arguments: Vec<CString>,
-    environment: Vec<CString>,
+    environment: Vec<Arc<CStr>>,
     user: Option<User>,
 }
 
 /// Finds the program of a command and converts its arguments and variables for `execve`.
-pub fn prepare(command: &[OsString], environment: &Variables) -> Result<Prepared, NotExecuted> {
+pub fn prepare(command: &[OsString], environment: Variables) -> Result<Prepared, NotExecuted> {
     let Some(program) = command.first() else { return Err(NotExecuted::new(127, "the command is empty".to_owned())) };
     let path = find(program, environment.path())?;
     let nul = |_| NotExecuted::new(126, "an argument contains a NUL byte".to_owned());
     let image = CString::new(path.as_os_str().as_bytes()).map_err(nul)?;
     let arguments = command.iter().map(|text| CString::new(text.as_bytes())).collect::<Result<_, _>>().map_err(nul)?;
-    Ok(Prepared { path, image, arguments, environment: environment.to_c_strings(), user: None })
+    Ok(Prepared { path, image, arguments, environment: environment.into_c_strings(), user: None })
 }
 
 impl Prepared {
@@ -98,8 +99,8 @@ impl Prepared {
     #[must_use]
     pub(super) fn with(mut self, name: &str, value: Option<&str>) -> Self {
         let start = format!("{name}=");
-        self.environment.retain(|pair| !pair.as_bytes().starts_with(start.as_bytes()));
-        self.environment.extend(value.and_then(|value| CString::new(format!("{start}{value}")).ok()));
+        self.environment.retain(|pair| !pair.to_bytes().starts_with(start.as_bytes()));
+        self.environment.extend(value.and_then(|value| CString::new(format!("{start}{value}")).ok()).map(Arc::from));
         self
     }
 

@@ -103,11 +103,7 @@ pub fn release() {
 /// Whether a stop signal has arrived, read or still pending. Check it before a wait that may never end.
 #[must_use]
 pub fn asked_to_stop() -> bool {
-    let mut pending: Mask = 0;
-    // SAFETY: the kernel's set has 8 bytes; the pointer is to a live u64.
-    unsafe {
-        libc::syscall(libc::SYS_rt_sigpending, &raw mut pending, size_of::<Mask>());
-    }
+    let pending = pending();
     let held = STOPS.into_iter().any(|stop| pending & (1 << (stop as i32 - 1)) != 0 && !ignored(stop));
     held || STOPPING.load(Ordering::Relaxed)
 }
@@ -191,7 +187,7 @@ impl Signals {
 
     /// Starts supervision: discards signals that this process caused itself, and stops waiting for the reader of the log.
     pub fn attend(&mut self) {
-        SELF_CAUSED.into_iter().for_each(discard);
+        discard_self_caused();
         ATTENDING.store(true, Ordering::Relaxed);
     }
 
@@ -224,7 +220,7 @@ impl Signals {
 
     /// Restores everything that was inherited, before exec.
     pub fn restore(&self) {
-        SELF_CAUSED.into_iter().for_each(discard);
+        discard_self_caused();
         if unistd::getpid().as_raw() != 1 {
             let _ = prctl::set_child_subreaper(self.was_subreaper);
         }
@@ -257,9 +253,21 @@ fn change_mask(how: libc::c_int, mask: Mask) -> Mask {
     old
 }
 
-/// Discards a pending signal.
-fn discard(signal: libc::c_int) {
-    let _ = take(1 << (signal - 1), Some(Duration::ZERO));
+/// Discards the pending signals that this process may have caused itself.
+fn discard_self_caused() {
+    let pending = pending();
+    for signal in SELF_CAUSED.into_iter().filter(|signal| pending & (1 << (signal - 1)) != 0) {
+        let _ = take(1 << (signal - 1), Some(Duration::ZERO));
+    }
+}
+
+fn pending() -> Mask {
+    let mut pending: Mask = 0;
+    // SAFETY: the kernel's set has 8 bytes; the pointer is to a live u64.
+    unsafe {
+        libc::syscall(libc::SYS_rt_sigpending, &raw mut pending, size_of::<Mask>());
+    }
+    pending
 }
 
 /// Waits for one of these signals, at most `longest`. Returns its number and the process that sent it, or 0.

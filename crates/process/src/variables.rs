@@ -1,45 +1,69 @@
 //! A set of environment variables, in their original order. Values may be any bytes.
 
 use std::{
-    ffi::{OsStr, OsString},
-    os::unix::ffi::OsStrExt,
+    ffi::{CStr, CString, OsStr, OsString},
+    os::unix::ffi::{OsStrExt, OsStringExt},
     path::PathBuf,
+    sync::Arc,
 };
+
+use nix::libc;
 
 /// The search path if `PATH` is not set.
 pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// The variables for a new process.
+unsafe extern "C" {
+    static environ: *const *const libc::c_char;
+}
+
+/// The variables for a new process, each in the form for `execve`: `NAME=value`. A copy shares the texts.
 #[derive(Clone, Default)]
-pub struct Variables(Vec<(OsString, OsString)>);
+pub struct Variables(Vec<Arc<CStr>>);
 
 impl std::fmt::Debug for Variables {
     /// Shows only names, because a value may be a secret.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
-    }
-}
-
-impl FromIterator<(OsString, OsString)> for Variables {
-    fn from_iter<I: IntoIterator<Item = (OsString, OsString)>>(pairs: I) -> Self {
-        Self(pairs.into_iter().collect())
+        f.debug_list().entries(self.pairs().map(|(name, _)| name)).finish()
     }
 }
 
 impl Variables {
+    /// The variables of this process. Call it only while no other thread can change them.
+    #[must_use]
+    pub fn of_process() -> Self {
+        let mut all = Vec::with_capacity(64);
+        // SAFETY: `environ` is an array of C strings that ends with a null pointer, or null. Nothing changes it meanwhile,
+        // because only `environment.rs` does, before another thread exists.
+        unsafe {
+            let mut next = environ;
+            while !next.is_null() && !(*next).is_null() {
+                all.push(Arc::from(CStr::from_ptr(*next)));
+                next = next.add(1);
+            }
+        }
+        Self(all)
+    }
+
+    /// The variables whose names start with one of these.
+    #[must_use]
+    pub fn starting_with(&self, starts: &[&str]) -> Self {
+        let chosen = |text: &&Arc<CStr>| starts.iter().any(|start| text.to_bytes().starts_with(start.as_bytes()));
+        Self(self.0.iter().filter(chosen).cloned().collect())
+    }
+
     /// The value of a variable.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&OsStr> {
-        self.0.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_os_str())
+        self.0.iter().find_map(|text| value_of(text, name))
     }
 
-    /// Sets a variable.
+    /// Sets a variable. A value with a NUL, which no process can have, is not set.
     #[must_use]
-    pub fn with(mut self, name: &str, value: impl Into<OsString>) -> Self {
-        let value = value.into();
-        match self.0.iter_mut().find(|(given, _)| given == name) {
-            Some(pair) => pair.1 = value,
-            None => self.0.push((name.into(), value)),
+    pub fn with(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        let Some(text) = joined(name, value.as_ref()) else { return self };
+        match self.0.iter_mut().find(|text| value_of(text, name).is_some()) {
+            Some(given) => *given = text,
+            None => self.0.push(text),
         }
         self
     }
@@ -47,7 +71,7 @@ impl Variables {
     /// Removes variables.
     #[must_use]
     pub fn without(mut self, names: &[&str]) -> Self {
-        self.0.retain(|(given, _)| !names.iter().any(|name| given == name));
+        self.0.retain(|text| !names.iter().any(|name| value_of(text, name).is_some()));
         self
     }
 
@@ -71,14 +95,31 @@ impl Variables {
 
     /// All names and values.
     pub fn pairs(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
-        self.0.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+        self.0.iter().filter_map(|text| {
+            let text = text.to_bytes();
+            let (name, value) = text.split_at(text.iter().position(|byte| *byte == b'=')?);
+            Some((OsStr::from_bytes(name), OsStr::from_bytes(&value[1..])))
+        })
     }
 
-    /// The form for `execve`: `NAME=value`.
+    /// For `execve`.
     #[must_use]
-    pub fn to_c_strings(&self) -> Vec<std::ffi::CString> {
-        let joined = self.0.iter().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat());
-        // No variable contains a NUL, because the kernel's do not.
-        joined.filter_map(|text| std::ffi::CString::new(text).ok()).collect()
+    pub fn into_c_strings(self) -> Vec<Arc<CStr>> {
+        self.0
     }
+}
+
+fn joined(name: &str, value: &OsStr) -> Option<Arc<CStr>> {
+    let mut text = OsString::from(name);
+    text.push("=");
+    text.push(value);
+    CString::new(text.into_vec()).ok().map(Arc::from)
+}
+
+/// The value in `NAME=value`, if that is the variable's name.
+fn value_of<'a>(text: &'a CStr, name: &str) -> Option<&'a OsStr> {
+    let (text, end) = (text.to_bytes(), name.len());
+    // Nearly all variables differ in this byte already, and a start looks up dozens of names.
+    let is_it = text.get(end) == Some(&b'=') && text.starts_with(name.as_bytes());
+    is_it.then(|| OsStr::from_bytes(&text[end + 1..]))
 }

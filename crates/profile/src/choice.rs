@@ -65,6 +65,14 @@ impl Choice {
         }
     }
 
+    /// Fails for a profile that does not exist or is invalid. A built-in one is only looked up, because a test parses each.
+    pub fn check(&self) -> Result<()> {
+        match self {
+            Self::BuiltIn(name) => builtin::find(name).map(|_| ()),
+            Self::File(_) | Self::Default => self.read().map(|_| ()),
+        }
+    }
+
     /// Reads and validates the profile. `None` means discovery.
     pub fn read(&self) -> Result<Option<Written>> {
         match self {

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::ErrorKind,
+    io::{BufReader, ErrorKind},
     path::{Path, PathBuf},
 };
 
@@ -16,6 +16,9 @@ use crate::{
 
 /// The extension of backup files.
 pub const EXTENSION: &str = "seqbac";
+
+/// Nearly every header is shorter, and is then read with one system call.
+const HEADER_BUFFER: usize = 512;
 
 /// How far in the future the time of a backup may be. Clocks differ a little between hosts.
 const CLOCK_SKEW: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
@@ -47,7 +50,7 @@ pub fn has_one_since(
 /// # Errors
 /// `NotFound` if it does not exist.
 pub fn open(file: &Path) -> Result<File> {
-    File::open(file).on("open", file).map_err(|error| match presence::entry(file) {
+    presence::open(file).on("open", file).map_err(|error| match presence::entry(file) {
         Ok(None) => error.with_code(Code::NotFound).hint("`moorline list` shows the existing backups"),
         Ok(Some(meta)) if meta.is_symlink() => {
             error.context("the backup is a symbolic link to a file that does not exist")
@@ -58,8 +61,8 @@ pub fn open(file: &Path) -> Result<File> {
 
 /// Reads the header of a backup, which needs no key.
 pub fn header(file: &Path) -> Result<Header> {
-    let mut open = open(file)?;
-    Header::read(&mut open).map_err(|error| named(file, error))
+    let mut source = BufReader::with_capacity(HEADER_BUFFER, open(file)?);
+    Header::read(&mut source).map_err(|error| named(file, error))
 }
 
 /// An error of the file format, prefixed with the file's path.

@@ -5,13 +5,12 @@
 //! ```
 //! A volume without the file has format 1, because versions before this one did not write it.
 
-use std::{fs, io::ErrorKind};
-
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Volume, durable,
-    error::{Code, Error, IoContext, Result},
+    error::{Code, Error, Result},
+    presence,
 };
 
 /// The format that this version reads and writes.
@@ -21,17 +20,9 @@ const FILE_NAME: &str = "format.json";
 
 /// The content of the file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Format {
+struct Format {
     format: u32,
     written_by: String,
-}
-
-/// The volume's format, if it is newer than this version can write.
-///
-/// # Errors
-/// Where the file cannot be read or parsed.
-pub fn newer(volume: &Volume) -> Result<Option<Format>> {
-    Ok(load(volume)?.filter(|format| format.format > FORMAT))
 }
 
 /// Refuses to write to a volume with a newer format, and records this version's format if the volume has none.
@@ -51,8 +42,7 @@ pub fn claim(volume: &Volume) -> Result<()> {
 
 impl Format {
     /// The error of a program that would have to write to a newer volume.
-    #[must_use]
-    pub fn refusal(&self, volume: &Volume) -> Error {
+    fn refusal(&self, volume: &Volume) -> Error {
         let message = format!(
             "the volume {} has format {}, written by moorline {}; moorline {} writes format {FORMAT}",
             volume.root().display(),
@@ -66,10 +56,7 @@ impl Format {
 
 fn load(volume: &Volume) -> Result<Option<Format>> {
     let path = volume.own().join(FILE_NAME);
-    let bytes = match fs::read(&path) {
-        Err(cause) if matches!(cause.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
-        other => other.on("read", &path)?,
-    };
+    let Some(bytes) = presence::read(&path)? else { return Ok(None) };
     serde_json::from_slice(&bytes).map(Some).map_err(|cause| {
         Error::new(Code::Unexpected, format!("{} is damaged: {cause}", path.display()))
             .hint("remove it, unless a newer moorline has used this volume")

@@ -1,13 +1,11 @@
 //! The identity of the volume: `.moorline/instance.json`.
 
-use std::fs;
-
 use serde::{Deserialize, Serialize};
 
 use seqbac_header::Id;
 
-use super::{Volume, durable};
-use crate::error::{Code, Error, IoContext, Result};
+use super::{Volume, durable, presence};
+use crate::error::{Code, Error, Result};
 
 /// The instance of a volume. Two volumes never have the same id.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
@@ -46,10 +44,7 @@ impl Instance {
     /// Loads the volume's instance, if it exists.
     pub fn load(volume: &Volume) -> Result<Option<Self>> {
         let path = volume.own().join("instance.json");
-        let text = match fs::read(&path) {
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            other => other.on("read", &path)?,
-        };
+        let Some(text) = presence::read(&path)? else { return Ok(None) };
         serde_json::from_slice(&text).map(Some).map_err(|cause| {
             Error::new(Code::Unexpected, format!("{} is damaged: {cause}", path.display())).hint(
                 "move it away: the volume gets a new instance id, and a restore of its old backups needs --backup",

@@ -6,7 +6,6 @@
 use std::{
     ffi::OsString,
     fmt, fs,
-    io::ErrorKind,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -18,6 +17,7 @@ use crate::{
     Instance, Volume, durable,
     error::{Code, Error, IoContext, Result},
     events::{Event, Kind, record},
+    presence,
 };
 use seqbac_header::SecretKey;
 
@@ -200,7 +200,7 @@ fn read(path: &Path, origin: &str) -> Result<SecretKey> {
 fn read_if_there(path: &Path) -> Result<Option<Zeroizing<String>>> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(Zeroizing::new(text))),
-        Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(None),
+        Err(cause) if presence::is_absent(&cause) => Ok(None),
         Err(cause) => Err(Error::io("read the secret key in", path, &cause)),
     }
 }

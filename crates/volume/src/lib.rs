@@ -83,7 +83,7 @@ impl Volume {
             Error::new(Code::NotFound, format!("the storage root {} is not a directory", root.display()))
                 .hint("mount the volume there, or name another folder with --storage or MOORLINE_STORAGE")
         };
-        let root = presence::unless_absent(root.canonicalize()).on("access", root)?.ok_or_else(missing)?;
+        let root = presence::unless_absent(presence::canonical(root)).on("access", root)?.ok_or_else(missing)?;
         if !presence::is_dir(&root)? {
             return Err(missing());
         }

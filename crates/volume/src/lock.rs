@@ -74,6 +74,8 @@ impl Holder {
 #[derive(Debug)]
 pub struct Lock {
     file: File,
+    /// As this process has recorded it; `None` if another process took the lock.
+    holder: Option<Holder>,
 }
 
 impl Lock {
@@ -89,16 +91,16 @@ impl Lock {
         if let Some(file) = inherited.map(File::from)
             && matches!(flock(&file, &path), Ok(true))
         {
-            return Ok(Ok(Self { file }));
+            return Ok(Ok(Self { file, holder: None }));
         }
-        let mut file = open(&path)?;
+        let file = open(&path)?;
         if !flock(&file, &path)? {
-            return Ok(Err(read_holder(&mut file)));
+            return Ok(Err(read_holder(&file)));
         }
         let since = jiff::Timestamp::now();
         let holder = Holder { pid: std::process::id(), host: host(), command: command.to_owned(), since, server: None };
         write_holder(&file, &holder);
-        Ok(Ok(Self { file }))
+        Ok(Ok(Self { file, holder: Some(holder) }))
     }
 
     /// Takes the lock, or fails with the holder's name.
@@ -111,9 +113,8 @@ impl Lock {
 
     /// Records that the holder is about to start the server.
     pub fn server_starts(&self) {
-        let mut text = String::new();
-        let read = (&self.file).rewind().and_then(|()| (&self.file).take(HOLDER_SIZE as u64).read_to_string(&mut text));
-        if let Some(holder) = read.ok().and_then(|_| serde_json::from_str::<Holder>(&text).ok()) {
+        let recorded = || (&self.file).rewind().ok().and_then(|()| recorded_holder(&self.file));
+        if let Some(holder) = self.holder.clone().or_else(recorded) {
             write_holder(&self.file, &Holder { server: Some(jiff::Timestamp::now()), ..holder });
         }
     }
@@ -131,13 +132,9 @@ pub fn holder(volume: &Volume) -> Result<Option<Holder>> {
     if !presence::exists(&path)? {
         return Ok(None);
     }
-    let mut file = File::open(&path).on("open", &path)?;
+    let file = File::open(&path).on("open", &path)?;
     // A shared lock, dropped at once, can be taken only if no process holds the exclusive one.
-    Ok(if try_flock(&file, FlockOperation::NonBlockingLockShared, &path)? {
-        None
-    } else {
-        Some(read_holder(&mut file))
-    })
+    Ok(if try_flock(&file, FlockOperation::NonBlockingLockShared, &path)? { None } else { Some(read_holder(&file)) })
 }
 
 /// Held while a backup is taken.
@@ -175,9 +172,9 @@ impl ServeLock {
     /// `TryAgain` while another console runs.
     pub fn take(volume: &Volume) -> Result<Self> {
         let path = volume.own().join("serve.lock");
-        let mut file = open(&path)?;
+        let file = open(&path)?;
         if !flock(&file, &path)? {
-            let holder = read_holder(&mut file);
+            let holder = read_holder(&file);
             return Err(Error::new(
                 Code::TryAgain,
                 format!(
@@ -275,10 +272,14 @@ pub fn try_flock(file: impl AsFd, operation: FlockOperation, path: &Path) -> Res
     }
 }
 
-fn read_holder(file: &mut File) -> Holder {
+fn recorded_holder(file: &File) -> Option<Holder> {
     let mut text = String::new();
-    let _ = file.take(HOLDER_SIZE as u64).read_to_string(&mut text);
-    serde_json::from_str(&text).unwrap_or_else(|_| Holder {
+    file.take(HOLDER_SIZE as u64).read_to_string(&mut text).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+fn read_holder(file: &File) -> Holder {
+    recorded_holder(file).unwrap_or_else(|| Holder {
         pid: 0,
         host: "unknown".to_owned(),
         command: "unknown".to_owned(),

@@ -1,14 +1,18 @@
-//! Whether a path exists. Only this file turns an error into "does not exist".
+//! Whether a path exists, and the content of a file that may not exist. Only this file turns an error into "does not
+//! exist".
 //!
 //! Only ENOENT and ENOTDIR mean that a path does not exist. Any other error (EIO, ENOMEM, ESTALE, EACCES …) says nothing
 //! about it, and code that treats it as "no" may overwrite or delete existing data. `Path::exists` and similar functions
 //! do that, so clippy.toml forbids them.
 
 use std::{
-    fs::{self, Metadata},
-    io,
-    path::Path,
+    fs::{self, File, Metadata},
+    io::{self, Read},
+    path::{Component, Path, PathBuf},
 };
+
+use nix::libc::EINVAL;
+use rustix::fs::{Mode, OFlags};
 
 use crate::error::{IoContext, Result};
 
@@ -35,6 +39,45 @@ pub fn is_dir(path: &Path) -> Result<bool> {
 /// Whether `path` is a regular file or a link to one.
 pub fn is_file(path: &Path) -> Result<bool> {
     Ok(target(path)?.is_some_and(|meta| meta.is_file()))
+}
+
+/// The content of the file at `path`; `None` if it does not exist.
+pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
+    unless_absent(open(path).and_then(content)).on("read", path)
+}
+
+/// Opens a file for reading with one system call, where musl's `open` needs a second one for close-on-exec.
+pub fn open(path: &Path) -> io::Result<File> {
+    Ok(rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?.into())
+}
+
+fn content(mut file: File) -> io::Result<Vec<u8>> {
+    // Most files of moorline are smaller than this, and then their size need not be asked for.
+    let mut bytes = vec![0; 1024];
+    let mut length = 0;
+    loop {
+        match file.read(&mut bytes[length..]) {
+            Ok(0) => break,
+            Ok(read) => length += read,
+            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+            Err(cause) => return Err(cause),
+        }
+        if length == bytes.len() {
+            bytes.resize(2 * length, 0);
+        }
+    }
+    bytes.truncate(length);
+    Ok(bytes)
+}
+
+/// The path without symbolic links, like `realpath`, which allocates with libc even if the path has none.
+pub fn canonical(path: &Path) -> io::Result<PathBuf> {
+    let has_dots = || path.components().any(|part| !matches!(part, Component::RootDir | Component::Normal(_)));
+    let is_link = |path: &Path| !matches!(fs::read_link(path), Err(cause) if cause.raw_os_error() == Some(EINVAL));
+    if path.is_relative() || has_dots() || path.ancestors().filter(|below| below.parent().is_some()).any(is_link) {
+        return fs::canonicalize(path);
+    }
+    Ok(path.components().collect())
 }
 
 /// Turns an error that means "does not exist" into `None`.

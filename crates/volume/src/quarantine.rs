@@ -4,13 +4,14 @@
 //! The engine owns the file (`engine::quarantine::QuarantineRecord`). This file reads the few members that every start
 //! needs, so that a copy in quarantine starts without another program.
 
-use std::{collections::BTreeMap, fs, io::ErrorKind};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, de::IgnoredAny};
 
 use crate::{
     Volume,
-    error::{Code, Error, IoContext, Result},
+    error::{Code, Error, Result},
+    presence,
 };
 
 /// The name of the record in `.moorline/`.
@@ -62,10 +63,7 @@ impl QuarantineStatus {
     /// Loads the volume's status; `None` if it is not in quarantine. A damaged record is an error and never "no quarantine".
     pub fn load(volume: &Volume) -> Result<Option<Self>> {
         let path = volume.own().join(FILE_NAME);
-        let bytes = match fs::read(&path) {
-            Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(None),
-            other => other.on("read", &path)?,
-        };
+        let Some(bytes) = presence::read(&path)? else { return Ok(None) };
         check_format(&bytes, &path)?;
         serde_json::from_slice(&bytes).map(Some).map_err(|cause| damaged(&path, &cause))
     }

@@ -3,7 +3,7 @@
 //! The engine writes the journals and acts on them. This file reads only the members that decide whether the engine is
 //! needed, so that a start with nothing to recover starts no other program.
 
-use std::{fs, io::ErrorKind, path::PathBuf};
+use std::path::PathBuf;
 
 use rustix::fs::FileType;
 use seqbac_header::{Id, RelPath};
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Volume,
-    error::{Code, Error, IoContext, Result},
+    error::{Code, Error, Result},
     listing, presence,
 };
 
@@ -106,10 +106,7 @@ pub fn folders(volume: &Volume) -> Result<Vec<PathBuf>> {
 
 fn read(folder: &std::path::Path) -> Result<Option<JournalHead>> {
     let path = folder.join(JOURNAL);
-    let text = match fs::read(&path) {
-        Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(None),
-        other => other.on("read", &path)?,
-    };
+    let Some(text) = presence::read(&path)? else { return Ok(None) };
     serde_json::from_slice(&text).map(Some).map_err(|cause| damaged(&path, &cause))
 }
 

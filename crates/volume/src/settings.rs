@@ -4,12 +4,12 @@
 //! other process needs the database. A restore does not change it, because the backup folder belongs to the volume and not
 //! to the restored state.
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Volume, durable, presence};
-use crate::error::{Code, Error, IoContext, Result};
+use crate::error::{Code, Error, Result};
 
 /// The file name in `.moorline/`.
 pub const FILE_NAME: &str = "settings.json";
@@ -77,12 +77,13 @@ impl Settings {
 }
 
 fn read(volume: &Volume) -> Result<Option<Vec<u8>>> {
-    let path = volume.own().join(FILE_NAME);
-    presence::unless_absent(fs::read(&path)).on("read", &path)
+    presence::read(&volume.own().join(FILE_NAME))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
