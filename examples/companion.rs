@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     let milliseconds = |text: &str| Duration::from_millis(text.parse().unwrap_or(0));
     let _ = log::set_logger(&Stderr).map(|()| log::set_max_level(LevelFilter::Info));
     let (Some(server), Some(companion)) = (shell(server), shell(companion)) else { return ExitCode::from(127) };
-    let Ok(mut signals) = Signals::hold() else { return ExitCode::FAILURE };
+    let Ok(mut signals) = Signals::hold(&Routes::default()) else { return ExitCode::FAILURE };
     let how = Supervision {
         routes: Routes::default(),
         whole_group: false,
@@ -60,6 +60,6 @@ fn main() -> ExitCode {
 fn shell(line: &str) -> Option<Prepared> {
     let words = if line.contains('/') && !line.contains(' ') { vec![line] } else { vec!["/bin/bash", "-c", line] };
     let words: Vec<OsString> = words.into_iter().map(OsString::from).collect();
-    let environment: Variables = std::env::vars_os().collect();
-    exec::prepare(&words, &environment).ok()
+    let environment = Variables::of_process();
+    exec::prepare(&words, environment).ok()
 }

@@ -10,6 +10,7 @@ pub mod engine;
 pub mod environment;
 mod health;
 mod init;
+mod known_variables;
 pub mod log_format;
 pub mod options;
 pub mod output;

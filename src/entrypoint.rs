@@ -16,6 +16,7 @@ pub mod console;
 pub mod health;
 mod lock;
 mod newer;
+pub mod ownership;
 mod quarantine;
 pub mod ready;
 mod scripts;
@@ -33,14 +34,15 @@ use std::{
 
 use nix::sys::signal::Signal;
 
-use self::quarantine::ServerAdditions;
 pub use self::{health::Health, supervise::Supervision};
+use self::{ownership::ChownVolume, quarantine::ServerAdditions};
 use crate::{
     command::{engine, output},
     init::{self, policy::OnFailure},
 };
 use process::{
-    Ended, Isolation, NotExecuted, Own, Signals, User, Variables, child,
+    Ended, Isolation, NotExecuted, Own, Routes, Signals, User, Variables,
+    child::{self, Limits},
     exec::{self, Prepared},
     fd, signals,
 };
@@ -52,11 +54,14 @@ use volume::{
     key::Sources,
     lock::LOCK_FD,
     quarantine::QuarantineStatus,
-    restores,
+    restores, script_lock,
 };
 
 /// The maximum age of the newest backup for a start without a boot backup. `back_up` passes the same age to the engine.
 const BOOT_BACKUP_AGE: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
+
+/// The maximum age of the newest scheduled backup if something takes daily backups. The time of day may have changed.
+const DAILY: jiff::SignedDuration = jiff::SignedDuration::from_hours(26);
 
 /// The settings of a container start.
 #[derive(Debug)]
@@ -77,8 +82,12 @@ pub struct Settings {
     pub arguments_variable: &'static str,
     /// The user of the server and the scripts, if it differs from this process's user.
     pub user: Option<User>,
+    /// Whether the volume is given to that user.
+    pub chown_volume: ChownVolume,
     /// `None` if scripts are skipped.
     pub scripts: Option<Scripts>,
+    /// The rewritten signals, which may include the image's STOPSIGNAL.
+    pub stop_signals: Routes,
     /// The configured health check; if `None`, the profile's.
     pub health: Option<Health>,
 }
@@ -89,6 +98,8 @@ pub struct Scripts {
     pub seqinit: PathBuf,
     /// The time between a stop signal and SIGKILL for a script.
     pub grace: Duration,
+    /// How long a script may run, if that is limited.
+    pub timeout: Option<Duration>,
     /// Overrides the failure table.
     pub on_failure: Option<OnFailure>,
     /// Whether a volume without state is intended.
@@ -156,7 +167,7 @@ impl End {
 
 /// The steps up to quarantine: the command `init`.
 pub fn init(settings: &Settings) -> Result<End> {
-    let mut signals = Signals::hold()?;
+    let mut signals = Signals::hold(&settings.stop_signals)?;
     exec::close_on_exec_except(&[]);
     let volume = match open(settings)? {
         Opened::Prepared(volume) => volume,
@@ -175,7 +186,7 @@ pub fn init(settings: &Settings) -> Result<End> {
 
 /// All steps: the command `run`. Without supervision, it returns only if the server does not start.
 pub fn run(settings: &Settings, server: &Server) -> Result<End> {
-    let mut signals = Signals::hold()?;
+    let mut signals = Signals::hold(&settings.stop_signals)?;
     server.parent_death_signal.into_iter().for_each(signals::when_parent_ends);
     let sockets = activated(&settings.environment);
     exec::close_on_exec_except(&[]);
@@ -207,6 +218,10 @@ pub fn run(settings: &Settings, server: &Server) -> Result<End> {
     if let Some(end) = back_up(settings, server, &volume, &instance, &mut signals) {
         return Ok(end);
     }
+    ownership::warn_if_unwritable(settings, &volume)?;
+    if server.supervision.is_none() && server.command.is_some() {
+        warn_of_no_daily_backups(&volume);
+    }
     serve(
         settings,
         &Serving { server, instance: &instance, additions: &additions, sockets: &sockets },
@@ -236,6 +251,9 @@ fn prepare(settings: &Settings, volume: &Volume, signals: &mut Signals) -> Resul
     let Some(lock) = lock::wait_for(volume, settings, signals)? else {
         return Ok(ControlFlow::Break(stopped(signals)));
     };
+    if !scripts::wait_for_earlier(volume, signals)? {
+        return Ok(ControlFlow::Break(stopped(signals)));
+    }
     if let Some(end) = refuse_without_engine(settings, volume)? {
         return Ok(ControlFlow::Break(end));
     }
@@ -244,6 +262,7 @@ fn prepare(settings: &Settings, volume: &Volume, signals: &mut Signals) -> Resul
     {
         log::warn!("scripts that run as user {} may not find `seqsvr`: {error}", user.spec());
     }
+    ownership::give(settings, volume)?;
     if let Some(end) = recover(settings, volume, &lock, signals)? {
         return Ok(ControlFlow::Break(end));
     }
@@ -363,6 +382,15 @@ fn back_up(
     }
 }
 
+/// In exec mode nothing takes daily backups, unless a console does it beside this container.
+fn warn_of_no_daily_backups(volume: &Volume) {
+    let taken = backups::has_scheduled_since(volume, DAILY, jiff::Timestamp::now());
+    // What cannot be read has been reported by the boot backup.
+    if !taken.unwrap_or(true) && !volume::lock::console_runs(volume).unwrap_or(true) {
+        log::warn!("no daily backups in this mode: use --supervise, or run `serve` beside the server (a sidecar)");
+    }
+}
+
 /// Runs a command of the engine as a child, with its stdout discarded. A command that changes the state inherits the lock.
 fn own_command(
     settings: &Settings,
@@ -382,7 +410,8 @@ fn own_command(
         child.env(LOCK_FD, lock.fd().to_string());
     }
     let isolation = Isolation { keep: lock.map(Lock::fd).into_iter().collect(), ..Isolation::default() };
-    match child::run(child, None, isolation, Duration::from_secs(5), signals) {
+    let limits = Limits { grace: Duration::from_secs(5), ..Limits::default() };
+    match child::run(child, None, isolation, limits, signals) {
         Ok(done) => Ok(done.ended),
         Err(child::Failure::NotStarted(cause)) => Err(Error::io("start", Path::new(engine::PROGRAM), &cause)),
         Err(child::Failure::Lost(error)) => Err(error),
@@ -454,7 +483,7 @@ fn prepared(settings: &Settings, serving: &Serving<'_>, volume: &Volume) -> std:
         let environment = additions.environment(console::environment(settings, volume), instance);
         return console::prepared(&settings.own, console::SERVER, &environment);
     };
-    let internal = [LOCK_FD, init::SCRIPT, settings.arguments_variable];
+    let internal = [LOCK_FD, script_lock::TOKEN, init::SCRIPT, settings.arguments_variable];
     let environment = at_home(settings.environment.clone(), settings).without(&server.hidden).without(&internal);
     let environment = additions.environment(environment, instance);
     Ok(exec::prepare(&additions.command(command), environment)?.as_user(settings.user.clone()))

@@ -26,12 +26,13 @@ mod redact;
 mod scan;
 mod script_report;
 mod stage;
+mod trust;
 
 use std::{
     fmt,
     os::{fd::BorrowedFd, unix::fs::MetadataExt},
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use nix::sys::signal::Signal;
@@ -70,11 +71,15 @@ pub(crate) struct Settings<'a> {
     pub seqinit: PathBuf,
     /// Builds the environment of scripts, without the variable that names the script. Called only if a script runs.
     pub environment: &'a dyn Fn() -> Variables,
+    /// The token with which commands of scripts may change the volume without the lock's descriptor.
+    pub token: &'a dyn Fn() -> Result<String>,
     /// The user of scripts. Built-in commands keep moorline's user, because they need the whole volume.
     pub user: Option<&'a User>,
     pub log: BorrowedFd<'a>,
     /// The time between a stop signal and SIGKILL.
     pub grace: Duration,
+    /// How long a script may run, if that is limited.
+    pub timeout: Option<Duration>,
     /// Overrides the failure table.
     pub on_failure: Option<OnFailure>,
     /// Whether a volume without state is intended.
@@ -106,6 +111,7 @@ pub(crate) fn run(settings: &Settings<'_>, signals: &mut Signals, ran: &mut bool
     let folder = settings.volume.init();
     let mut ledger = Ledger::load(settings.volume)?;
     mark::finish(&folder, &mut ledger)?;
+    scan::warn_of_other_case(settings.volume)?;
     match copy::from(settings, &mut ledger)? {
         End::Ready => {}
         end => return Ok(end),
@@ -232,10 +238,12 @@ fn at_start(settings: &Settings<'_>, mut script: Script, signals: &mut Signals) 
     let kind = recognise(&script.text, script.whole);
     announce(&script, &kind, 1);
     let mut output = Output::open(&settings.volume.init(), &script.name, secrets(&script, &kind));
+    let began = Instant::now();
     let ran = match &kind {
         Ok(kind) => {
             let (stage, run) = (Stage::EveryStart, Id::random()?);
-            Attempt { settings, script: &mut script, run, output: &mut output, signals, stage }.run(kind, None)?
+            Attempt { settings, script: &mut script, run, output: &mut output, signals, stage, began }
+                .run(kind, None)?
         }
         Err(error) => Ran::unrunnable(error.clone()),
     };
@@ -262,10 +270,11 @@ fn one(
     announce(&script, &kind, entry.attempts + 1);
     let folder = settings.volume.init();
     let mut output = Output::open(&folder, &script.name, secrets(&script, &kind));
+    let began = Instant::now();
     let ran = match &kind {
         Ok(kind) => {
             let run = entry.run;
-            Attempt { settings, script: &mut script, run, output: &mut output, signals, stage }
+            Attempt { settings, script: &mut script, run, output: &mut output, signals, stage, began }
                 .run(kind, Some(ledger))?
         }
         Err(error) => Ran::unrunnable(error.clone()),

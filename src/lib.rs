@@ -13,6 +13,7 @@
 //! - `options.rs`: the tables of commands and options, from which the engine also prints `--help`
 //! - `parse.rs`: which program carries out a command line; options and their values; "did you mean"
 //! - `environment.rs`: `MOORLINE_…` variables and Seq's names for them: switches, durations, sources of the secret key
+//! - `known_variables.rs`: warnings about settings with a wrong name or quotes
 //! - `container.rs`: the settings that `run`, `init` and `after-start` share; exit codes of a container start
 //! - `supervision.rs`: the options of `run --supervise`: rewritten signals, mapped exit codes, grace period
 //! - `run.rs`, `init.rs`, `health.rs`, `shell.rs`, `after_start.rs`: one command each
@@ -25,6 +26,7 @@
 //!
 //! - `entrypoint.rs`: the order of the steps; recovery, secret key, boot backup, exec of the server, socket activation
 //! - `lock.rs`: waiting for the volume's lock
+//! - `ownership.rs`: `--chown-volume`, and a warning if the server's user cannot write to the volume
 //! - `newer.rs`: a volume that a newer moorline has used
 //! - `scripts.rs`: which scripts run at which step, and their environment
 //! - `state.rs`: whether the volume holds state; the links `.moorline/bin/seqsvr` and `moorline`
@@ -47,6 +49,7 @@
 //! - `commands.rs`: parsing a built-in script
 //! - `broken.rs`: folders, dangling links and unreadable files where a script was probably meant
 //! - `attempt.rs`: running a script: children, environment, arguments that `ps` does not show
+//! - `trust.rs`: what a script may do when the server runs as another user; scripts that ask for root
 //! - `private_copy.rs`: executable copies of scripts on `noexec` mounts
 //! - `script_report.rs`: how a failed `restore` is noticed although its script exits with 0
 //! - `output.rs`: a script's output in the container's log and in `<name>.log`

@@ -6,16 +6,16 @@
 use std::{
     ffi::{OsStr, OsString},
     io::IsTerminal,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use super::{container, environment::Environment, options, output, parse};
 use crate::init;
-use process::{exec, signals};
+use process::{exec, fd, signals};
 use volume::{
-    Volume,
-    error::{Error, Result},
+    Lock, Volume,
+    error::{Error, IoContext, Result},
     quarantine::QuarantineStatus,
     restores,
 };
@@ -60,20 +60,56 @@ impl Bare {
             ));
         }
         self.refuse_while_waiting(environment)?;
+        // Held until exec, and by the program afterwards.
+        let _lock = self.is_the_server().then(|| self.claim(environment)).flatten();
         signals::release();
         let refused = prepared.exec();
         let _ = output::fail(&refused.error, false);
         Ok(ExitCode::from(refused.exit))
     }
 
+    /// Whether the program probably is the container's server: nobody sits before it, and it becomes PID 1.
+    fn is_the_server(&self) -> bool {
+        !std::io::stdin().is_terminal() && std::process::id() == 1
+    }
+
+    /// Logs what this start leaves out, and takes the volume's lock for the program, so that nothing is restored beneath it
+    /// and `health` knows about it. Every failure is only logged, because the program was asked for.
+    fn claim(&self, environment: &Environment) -> Option<Lock> {
+        let command = self.first().display();
+        log::warn!(
+            "starting {command} without init: no init scripts, no backups, no supervision; use `run -- {command} …` \
+             (a `command:` or `args:` of the container replaces `run --`)"
+        );
+        let volume = match self.volume(environment) {
+            Ok(volume) => volume?,
+            Err(error) => {
+                log::warn!("{command} runs without the volume's lock: {error}");
+                return None;
+            }
+        };
+        let name = Path::new(self.first()).file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let taken = volume.prepare().and_then(|()| Lock::take(&volume, &name, None)).and_then(|lock| {
+            lock.server_starts();
+            fd::keep_on_exec(lock.fd()).on("keep open", &volume.own())?;
+            Ok(lock)
+        });
+        taken.inspect_err(|error| log::warn!("{command} runs without the volume's lock: {error}")).ok()
+    }
+
+    /// The volume; `None` if nothing is mounted.
+    fn volume(&self, environment: &Environment) -> Result<Option<Volume>> {
+        let named = || environment.variables().get(options::STORAGE_VARIABLE).map(PathBuf::from);
+        let root = self.storage.clone().or_else(named).unwrap_or_else(|| options::DEFAULT_STORAGE.into());
+        Volume::open_if_there(&root)
+    }
+
     fn refuse_while_waiting(&self, environment: &Environment) -> Result<()> {
         if std::io::stdin().is_terminal() || environment.switch("MOORLINE_BARE")? {
             return Ok(());
         }
-        let named = || environment.variables().get(options::STORAGE_VARIABLE).map(PathBuf::from);
-        let root = self.storage.clone().or_else(named).unwrap_or_else(|| options::DEFAULT_STORAGE.into());
         // Without a volume nothing can be pending.
-        let Some(volume) = Volume::open_if_there(&root)? else { return Ok(()) };
+        let Some(volume) = self.volume(environment)? else { return Ok(()) };
         let Some(reason) = reason_to_wait(&volume, environment)? else { return Ok(()) };
         let command = self.first().display();
         Err(Error::usage(format!("`{command}` would start without init, but {reason}"))

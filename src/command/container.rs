@@ -4,9 +4,9 @@ use std::{path::PathBuf, process::ExitCode};
 
 use jiff::SignedDuration;
 
-use super::{Context, environment::Environment, output, parse::Parsed};
+use super::{Context, environment::Environment, known_variables, output, parse::Parsed, supervision};
 use crate::{
-    entrypoint::{End, Health, Scripts, Settings, health},
+    entrypoint::{End, Health, Scripts, Settings, health, ownership::ChownVolume},
     init::policy::OnFailure,
 };
 use process::{ARGUMENTS_FD, Own, User, Variables, child, fd, variables::DEFAULT_PATH};
@@ -26,22 +26,28 @@ const LOCK_WAIT: SignedDuration = SignedDuration::from_secs(30);
 pub struct Container {
     strict_permissions: bool,
     user: Option<String>,
+    chown_volume: Option<String>,
+    rewrite: Vec<String>,
 }
 
 impl Container {
     pub(super) fn of(parsed: &Parsed) -> Result<Self> {
         let user = parsed.text("user")?.map(str::to_owned);
-        Ok(Self { strict_permissions: parsed.has("strict-permissions"), user })
+        let chown_volume = parsed.text("chown-volume")?.map(str::to_owned);
+        let rewrite = parsed.list("rewrite")?;
+        Ok(Self { strict_permissions: parsed.has("strict-permissions"), user, chown_volume, rewrite })
     }
 
     pub(super) fn settings(&self, context: &Context, command: &'static str) -> Result<Settings> {
         let environment = &context.environment;
         let variables = environment.variables();
+        known_variables::warn(environment.variables());
         // An invalid profile fails here, before a script or a restore has changed anything.
         context.profile.check()?;
         let scripts = Scripts {
             seqinit: seqinit(environment)?,
             grace: environment.duration("MOORLINE_SCRIPT_GRACE", GRACE)?.unsigned_abs(),
+            timeout: environment.optional_duration("MOORLINE_SCRIPT_TIMEOUT")?,
             on_failure: on_failure(environment)?,
             allow_empty: environment.switch("MOORLINE_ALLOW_EMPTY")?,
             strict_permissions: self.strict_permissions || environment.switch("MOORLINE_STRICT_PERMISSIONS")?,
@@ -58,8 +64,20 @@ impl Container {
             log: fd::standard_error(),
             arguments_variable: ARGUMENTS_FD,
             user: self.user(environment)?,
+            chown_volume: self.chown_volume(environment)?,
             scripts: (!skip_init).then_some(scripts),
+            stop_signals: supervision::routes(&self.rewrite, environment)?,
             health: None,
+        })
+    }
+
+    fn chown_volume(&self, environment: &Environment) -> Result<ChownVolume> {
+        if let Some(text) = &self.chown_volume {
+            return ChownVolume::parse(text);
+        }
+        let set = environment.text(&["MOORLINE_CHOWN_VOLUME"])?;
+        set.map_or(Ok(ChownVolume::default()), |(name, text)| {
+            ChownVolume::parse(&text).map_err(|error| error.context(name))
         })
     }
 

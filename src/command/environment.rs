@@ -121,6 +121,15 @@ impl Environment {
         parse_duration(&text).map_err(|error| error.context(name))
     }
 
+    /// As [`Environment::duration`], for a limit that is off if the variable is unset, empty or `0`.
+    pub fn optional_duration(&self, name: &str) -> Result<Option<std::time::Duration>> {
+        let Some((_, text)) = self.text(&[name])?.filter(|(_, text)| !text.is_empty() && text != "0") else {
+            return Ok(None);
+        };
+        let duration = parse_duration(&text).map_err(|error| error.context(name))?;
+        Ok(Some(duration.unsigned_abs()))
+    }
+
     /// The command of an init script that this process carries out, if a script started it.
     pub fn script_step(&self) -> Result<Option<ScriptStep>> {
         let Some((name, text)) = self.text(&[ScriptStep::VARIABLE])? else { return Ok(None) };

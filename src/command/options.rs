@@ -81,6 +81,16 @@ const USER: Opt = value(
     "USER",
     "User that the server and scripts run as: NAME or UID, and :GROUP or :GID [env: MOORLINE_USER]",
 );
+const CHOWN_VOLUME: Opt = value(
+    "chown-volume",
+    "auto|never|always",
+    "With --user: give the user the storage root if the volume is empty (auto), or everything on it [env: MOORLINE_CHOWN_VOLUME]",
+);
+const REWRITE: Opt = values(
+    "rewrite",
+    "SIGNAL=SIGNAL",
+    "Send the server a different signal from the one received: 15=3, TERM=QUIT; USR1=0 drops it [env: MOORLINE_REWRITE]",
+);
 const HEALTH: Opt = value(
     "health",
     "CHECK",
@@ -97,6 +107,7 @@ pub const COMMANDS: &[Definition] = &[
         options: &[
             STRICT_PERMISSIONS,
             USER,
+            CHOWN_VOLUME,
             switch("no-boot-backup", "Do not take a backup before the server starts [env: MOORLINE_NO_BOOT_BACKUP]"),
             switch(
                 "accept-new-key",
@@ -108,11 +119,7 @@ pub const COMMANDS: &[Definition] = &[
                 "Stay PID 1: the server is a child, gets every signal, and orphaned processes are reaped [env: MOORLINE_SUPERVISE]",
             ),
             switch("signal-group", "Send signals to the server's whole process group [env: MOORLINE_SIGNAL_GROUP]"),
-            values(
-                "rewrite",
-                "SIGNAL=SIGNAL",
-                "Send the server a different signal from the one received: 15=3, TERM=QUIT; USR1=0 drops it [env: MOORLINE_REWRITE]",
-            ),
+            REWRITE,
             values(
                 "exit-code-map",
                 "CODE=CODE",
@@ -137,7 +144,7 @@ pub const COMMANDS: &[Definition] = &[
         name: "init",
         about: "Run the init scripts, and exit",
         details: "",
-        options: &[STRICT_PERMISSIONS, USER],
+        options: &[STRICT_PERMISSIONS, USER, CHOWN_VOLUME, REWRITE],
         rest: Rest::Nothing,
         hidden: false,
     },

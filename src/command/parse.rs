@@ -197,7 +197,8 @@ pub fn nearest_command(word: &str) -> Option<&'static str> {
     nearest(word, own.chain(OF_ENGINE.iter().copied()))
 }
 
-fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+/// The most similar of these words.
+pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     /// The threshold that clap uses.
     const ALIKE: f64 = 0.7;
     let scored = known.map(|known| (strsim::jaro(word, known), known)).filter(|(score, _)| *score > ALIKE);

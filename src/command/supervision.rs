@@ -61,7 +61,7 @@ impl Flags {
         let is_explicit = grace.is_some() || environment.text(&["MOORLINE_STOP_GRACE"])?.is_some();
         let grace = grace.map_or_else(|| environment.duration("MOORLINE_STOP_GRACE", STOP_GRACE), Ok)?;
         Ok(Some(Supervision {
-            routes: self.routes(environment)?,
+            routes: routes(&self.rewrite, environment)?,
             whole_group: self.signal_group || environment.switch("MOORLINE_SIGNAL_GROUP")?,
             stop_grace: grace.unsigned_abs(),
             after_grace: if is_explicit { AfterGrace::Killed } else { AfterGrace::Left },
@@ -89,14 +89,6 @@ impl Flags {
         }
     }
 
-    fn routes(&self, environment: &Environment) -> Result<Routes> {
-        let mut routes = Routes::default();
-        for (name, rule) in rules(&self.rewrite, "--rewrite", environment, "MOORLINE_REWRITE")? {
-            routes.add(&rule).map_err(|error| error.context(name))?;
-        }
-        Ok(routes)
-    }
-
     fn exits(&self, environment: &Environment) -> Result<Exits> {
         let mut exits = Exits::default();
         for (name, rule) in rules(&self.exit_code_map, "--exit-code-map", environment, "MOORLINE_EXIT_CODE_MAP")? {
@@ -110,6 +102,15 @@ impl Flags {
         }
         Ok(exits)
     }
+}
+
+/// The rewritten signals, from `--rewrite` or its variable.
+pub(super) fn routes(given: &[String], environment: &Environment) -> Result<Routes> {
+    let mut routes = Routes::default();
+    for (name, rule) in rules(given, "--rewrite", environment, "MOORLINE_REWRITE")? {
+        routes.add(&rule).map_err(|error| error.context(name))?;
+    }
+    Ok(routes)
 }
 
 /// The rules of the option, or else of the variable, each with the name of its source for error messages.

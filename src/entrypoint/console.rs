@@ -11,7 +11,7 @@ use process::{
     NotExecuted, Own, Variables,
     exec::{self, Prepared},
 };
-use volume::{Volume, lock::LOCK_FD};
+use volume::{Volume, lock::LOCK_FD, script_lock::TOKEN};
 
 /// The values of `serve --as`.
 pub(super) const SERVER: &str = "server";
@@ -35,7 +35,7 @@ pub(super) fn prepared(own: &Own, role: &str, environment: &Variables) -> Result
 
 /// The console's environment: this process's, plus the same volume and profile.
 pub(super) fn environment(settings: &Settings, volume: &Volume) -> Variables {
-    let internal = [LOCK_FD, init::SCRIPT, settings.arguments_variable];
+    let internal = [LOCK_FD, TOKEN, init::SCRIPT, settings.arguments_variable];
     child_environment(settings.environment.clone().without(&internal), volume, &settings.profile)
 }
 

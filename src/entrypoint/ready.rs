@@ -67,7 +67,7 @@ pub fn run(settings: &Settings) -> Result<End> {
     volume.prepare()?;
     let lock = Lock::take(&volume, COMMAND, settings.inherited_lock(&volume))?;
     health::wait(&health_of(settings)?);
-    let mut signals = Signals::hold()?;
+    let mut signals = Signals::hold(&settings.stop_signals)?;
     exec::close_on_exec_except(&[]);
     Ok(scripts::run_after_start(settings, &volume, &lock, &mut signals)?.unwrap_or(End::Ready))
 }

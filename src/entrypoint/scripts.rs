@@ -1,11 +1,22 @@
 //! Init scripts as the entrypoint runs them: their environment, and one function per stage.
 
-use std::ops::ControlFlow;
+use std::{
+    cell::OnceCell,
+    ops::ControlFlow,
+    time::{Duration, Instant},
+};
 
-use super::{End, Settings, state, with_commands};
+use super::{End, Settings, state, stopped, with_commands};
 use crate::init;
 use process::{Signals, Variables};
-use volume::{Lock, Volume, error::Result};
+use volume::{
+    Lock, Volume,
+    error::Result,
+    script_lock::{self, ScriptToken},
+};
+
+/// The pause between two looks at a command that a script has left running.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Runs the scripts of `/seqinit` and `Init/`, once each. Returns whether one has run.
 pub(super) fn run_once(
@@ -18,7 +29,7 @@ pub(super) fn run_once(
         log::info!("skipping all init scripts, because MOORLINE_SKIP_INIT is set");
     }
     let mut ran = false;
-    let end = with(settings, volume, lock, &|| state::holds_state(settings, volume), |init| {
+    let end = with(settings, volume, lock, &|| state::holds_state(settings, volume), signals, |init, signals| {
         init::run(init, signals, &mut ran)
     })?;
     Ok(end.map_or(ControlFlow::Continue(ran), ControlFlow::Break))
@@ -31,7 +42,7 @@ pub(super) fn run_at_start(
     lock: &Lock,
     signals: &mut Signals,
 ) -> Result<Option<End>> {
-    with(settings, volume, lock, &|| state::holds_state(settings, volume), |init| init::run_at_start(init, signals))
+    with(settings, volume, lock, &|| state::holds_state(settings, volume), signals, init::run_at_start)
 }
 
 /// Runs the scripts of `Init/ready.d/`, once each. The guard for empty volumes is off, because the server runs by then.
@@ -41,7 +52,7 @@ pub(super) fn run_after_start(
     lock: &Lock,
     signals: &mut Signals,
 ) -> Result<Option<End>> {
-    with(settings, volume, lock, &|| Ok(true), |init| init::run_after_start(init, signals))
+    with(settings, volume, lock, &|| Ok(true), signals, init::run_after_start)
 }
 
 fn with(
@@ -49,30 +60,71 @@ fn with(
     volume: &Volume,
     lock: &Lock,
     holds_state: &dyn Fn() -> Result<bool>,
-    run: impl FnOnce(&init::Settings<'_>) -> Result<init::End>,
+    signals: &mut Signals,
+    run: impl FnOnce(&init::Settings<'_>, &mut Signals) -> Result<init::End>,
 ) -> Result<Option<End>> {
     let Some(scripts) = &settings.scripts else { return Ok(None) };
     let environment = || environment(settings, volume);
-    let end = run(&init::Settings {
-        volume,
-        lock,
-        own: &settings.own,
-        arguments_variable: settings.arguments_variable,
-        seqinit: scripts.seqinit.clone(),
-        environment: &environment,
-        user: settings.user.as_ref(),
-        log: settings.log,
-        grace: scripts.grace,
-        on_failure: scripts.on_failure,
-        allow_empty: scripts.allow_empty,
-        strict_permissions: scripts.strict_permissions,
-        holds_state,
-    })?;
+    let issued = OnceCell::new();
+    let token = || token(volume, &issued);
+    let end = run(
+        &init::Settings {
+            volume,
+            lock,
+            own: &settings.own,
+            arguments_variable: settings.arguments_variable,
+            seqinit: scripts.seqinit.clone(),
+            environment: &environment,
+            token: &token,
+            user: settings.user.as_ref(),
+            log: settings.log,
+            grace: scripts.grace,
+            timeout: scripts.timeout,
+            on_failure: scripts.on_failure,
+            allow_empty: scripts.allow_empty,
+            strict_permissions: scripts.strict_permissions,
+            holds_state,
+        },
+        signals,
+    )?;
+    if let Some(token) = issued.get()
+        && !wait_for(signals, || token.try_revoke())?
+    {
+        return Ok(Some(stopped(signals)));
+    }
     Ok(match end {
         init::End::Ready => None,
         init::End::Stopped(signal) => Some(End::Stopped(signal)),
         init::End::Failed { exit, error } => Some(End::Failed { exit, error }),
     })
+}
+
+/// The token of this start's scripts, created for the first of them.
+fn token(volume: &Volume, issued: &OnceCell<ScriptToken>) -> Result<String> {
+    if issued.get().is_none() {
+        let _ = issued.set(ScriptToken::issue(volume)?);
+    }
+    Ok(issued.get().map(|token| token.text().to_owned()).unwrap_or_default())
+}
+
+/// Waits for commands that the scripts of an earlier start left running. Returns `false` if a stop signal comes first.
+pub(super) fn wait_for_earlier(volume: &Volume, signals: &mut Signals) -> Result<bool> {
+    wait_for(signals, || script_lock::try_clear(volume))
+}
+
+/// Waits until no command of a script changes the volume. Returns `false` if a stop signal comes first.
+fn wait_for(signals: &mut Signals, mut is_free: impl FnMut() -> Result<bool>) -> Result<bool> {
+    let mut is_logged = false;
+    while !is_free()? {
+        if signals.stop().is_some() {
+            return Ok(false);
+        }
+        if !std::mem::replace(&mut is_logged, true) {
+            log::info!("waiting for a command that an init script has left running and that changes the volume");
+        }
+        signals.wait(&[], Some(Instant::now() + PAUSE))?;
+    }
+    Ok(true)
 }
 
 /// The environment of scripts, as docs/cli.md describes it.

@@ -10,6 +10,7 @@ use std::{
     },
     path::{Path, PathBuf},
     process::Command,
+    time::Instant,
 };
 use volume::presence;
 
@@ -17,15 +18,15 @@ use nix::{errno::Errno, fcntl::OFlag, sys::signal::Signal, unistd};
 
 use super::{
     Settings, commands, hashbang, ledger::Ledger, output::Output, policy::Failure, private_copy::PrivateCopy,
-    recognise::ScriptKind, scan::Script, script_report::ScriptReport, stage::Stage,
+    recognise::ScriptKind, scan::Script, script_report::ScriptReport, stage::Stage, trust,
 };
 use crate::command::{
     engine,
     parse::{self, Recognised},
 };
 use process::{
-    Ended, Isolation, NotExecuted, Relay, Signals,
-    child::{self, Done},
+    Ended, Isolation, NotExecuted, Relay, Signals, User,
+    child::{self, Done, Limits},
     exec,
 };
 use seqbac_header::Id;
@@ -33,6 +34,7 @@ use volume::{
     error::{Code, Error, Result},
     lock,
     restores::{self, ScriptStep},
+    script_lock,
 };
 
 /// How an attempt ended.
@@ -63,16 +65,26 @@ pub(super) struct Attempt<'a, 'b> {
     pub output: &'a mut Output,
     pub signals: &'a mut Signals,
     pub stage: Stage,
+    pub began: Instant,
 }
 
-impl Attempt<'_, '_> {
+impl<'b> Attempt<'_, 'b> {
     /// Runs the script. Without a ledger, no command is recorded as done, so none is skipped.
     pub fn run(&mut self, kind: &ScriptKind, ledger: Option<&mut Ledger>) -> Result<Ran> {
+        if let ScriptKind::BuiltIn(commands) = kind {
+            return self.commands(commands, ledger);
+        }
+        let user = match self.user()? {
+            Ok(user) => user,
+            Err(place) => return Ok(Ran::unrunnable(trust::refuse_root(&place))),
+        };
         match kind {
             ScriptKind::BuiltIn(commands) => self.commands(commands, ledger),
-            ScriptKind::Image => self.image(),
-            ScriptKind::Interpreted { interpreter, argument } => self.interpreted(interpreter, argument.as_deref()),
-            ScriptKind::ShellText => self.shell_text(),
+            ScriptKind::Image => self.image(user),
+            ScriptKind::Interpreted { interpreter, argument } => {
+                self.interpreted(interpreter, argument.as_deref(), user)
+            }
+            ScriptKind::ShellText => self.shell_text(user),
         }
     }
 
@@ -81,6 +93,7 @@ impl Attempt<'_, '_> {
         let recorded = entry.map(|entry| entry.commands_done.clone()).unwrap_or_default();
         // A restore is done if its journal says so, even if a crash came before the ledger was written.
         let restored = restores::completed_steps(self.settings.volume, self.run)?;
+        let restricted_to = self.restricted_to()?;
         for (ordinal, command) in commands.iter().enumerate() {
             if recorded.contains(&ordinal) || restored.contains(&ordinal) {
                 log::info!("skipping line {}, because an earlier start has run it", command.line);
@@ -89,7 +102,14 @@ impl Attempt<'_, '_> {
             if let Some(signal) = self.signals.stop() {
                 return Ok(Ran::Stopped(signal));
             }
-            match self.command(command, ordinal)? {
+            let arguments = match restricted_to {
+                Some(user) => match trust::restricted(self.settings.volume, user, command) {
+                    Ok(arguments) => arguments,
+                    Err(error) => return Ok(Ran::unrunnable(error)),
+                },
+                None => command.arguments.clone(),
+            };
+            match self.command(command, &arguments, ordinal)? {
                 Ran::Succeeded => {}
                 Ran::Failed { reason, exit, .. } if command.may_fail(exit) => {
                     log::warn!("{reason}; the script continues because of --may-fail");
@@ -103,8 +123,22 @@ impl Attempt<'_, '_> {
         Ok(Ran::Succeeded)
     }
 
-    fn command(&mut self, command: &commands::Command, ordinal: usize) -> Result<Ran> {
-        let arguments = match descriptor_with(&command.arguments) {
+    /// The server's user, if a built-in script may have been written by it.
+    fn restricted_to(&self) -> Result<Option<&'b User>> {
+        let Some(user) = self.settings.user.filter(|user| user.uid() != 0) else { return Ok(None) };
+        Ok(trust::writable_by_others(self.settings, self.script)?.map(|_| user))
+    }
+
+    /// The user of a program or shell text; the place that others can write if it asks for root in vain.
+    fn user(&self) -> Result<std::result::Result<Option<&'b User>, PathBuf>> {
+        if self.settings.user.is_none() || !trust::asks_for_root(&self.script.text) {
+            return Ok(Ok(self.settings.user));
+        }
+        Ok(trust::writable_by_others(self.settings, self.script)?.map_or(Ok(None), Err))
+    }
+
+    fn command(&mut self, command: &commands::Command, arguments: &[String], ordinal: usize) -> Result<Ran> {
+        let arguments = match descriptor_with(arguments) {
             Ok(arguments) => arguments,
             Err(error) => return Ok(Ran::unrunnable(error)),
         };
@@ -123,7 +157,7 @@ impl Attempt<'_, '_> {
             Ok(done) => done,
             Err(cause) => return Err(Error::io("start", &program, &cause)),
         };
-        Ok(outcome(done.ended, |exit| {
+        Ok(self.outcome(&done, |exit| {
             let message = format!("line {} (`{} …`) {}", command.line, command.program, ended(done.ended));
             (Failure::of_command(exit), Error::new(Code::from_exit(exit).unwrap_or(Code::Unexpected), message))
         }))
@@ -138,37 +172,37 @@ impl Attempt<'_, '_> {
         }
     }
 
-    fn image(&mut self) -> Result<Ran> {
+    fn image(&mut self, user: Option<&User>) -> Result<Ran> {
         let path = self.script.path.clone();
-        let executable = match self.settings.user {
+        let executable = match user {
             Some(user) => user.may(&path, 1),
             None => unistd::access(&path, unistd::AccessFlags::X_OK).is_ok(),
         };
         let executable = executable && !exec::on_noexec_mount(&path);
         let copy = match executable {
             true => None,
-            false => match PrivateCopy::of_image(&mut self.script.file, &path, self.settings.user) {
+            false => match PrivateCopy::of_image(&mut self.script.file, &path, user) {
                 Ok(copy) => Some(copy),
                 Err(error) => return Ok(Ran::unrunnable(error)),
             },
         };
         let mut child = Command::new(copy.as_ref().map_or(path.as_path(), PrivateCopy::path));
         child.arg0(&path);
-        self.program(child, &path)
+        self.program(child, &path, user)
     }
 
-    fn interpreted(&mut self, interpreter: &OsStr, argument: Option<&OsStr>) -> Result<Ran> {
+    fn interpreted(&mut self, interpreter: &OsStr, argument: Option<&OsStr>, user: Option<&User>) -> Result<Ran> {
         let path = self.script.path.clone();
         // As in the kernel, a name without a slash is relative to the working directory.
         let program = self.settings.volume.init().join(interpreter);
         let has_lead = hashbang::without_lead(&self.script.text).len() != self.script.text.len();
-        let hidden = self.settings.user.is_some_and(|user| !user.may(&path, 4));
-        let copy = (has_lead || hidden).then(|| self.copy_without_lead()).transpose()?;
+        let hidden = user.is_some_and(|user| !user.may(&path, 4));
+        let copy = (has_lead || hidden).then(|| self.copy_without_lead(user)).transpose()?;
         let mut child = Command::new(&program);
         child.arg0(interpreter).args(argument).arg(copy.as_ref().map_or(path.as_path(), PrivateCopy::path));
         // If this check fails, starting the program reports the reason.
         if !is_absent(&program) {
-            self.program(child, &program)
+            self.program(child, &program, user)
         } else {
             let missing = format!("the interpreter {} of {} does not exist", interpreter.display(), path.display());
             Ok(Ran::unrunnable(
@@ -178,7 +212,7 @@ impl Attempt<'_, '_> {
         }
     }
 
-    fn shell_text(&mut self) -> Result<Ran> {
+    fn shell_text(&mut self, user: Option<&User>) -> Result<Ran> {
         let shell = Path::new("/bin/sh");
         if is_absent(shell) {
             let missing = format!("{} needs a shell, and the image has no /bin/sh", self.script.path.display());
@@ -187,33 +221,70 @@ impl Attempt<'_, '_> {
                     .hint("use only seqsvr commands, without variables or pipes: such a script needs no shell"),
             ));
         }
-        self.interpreted(shell.as_os_str(), None)
+        self.interpreted(shell.as_os_str(), None, user)
     }
 
-    fn copy_without_lead(&mut self) -> Result<PrivateCopy> {
+    fn outcome(&self, done: &Done, failed: impl FnOnce(u8) -> (Failure, Error)) -> Ran {
+        match done.ended {
+            Ended::Stopped(signal) => Ran::Stopped(signal),
+            ended if done.timed_out => {
+                let limit = self.settings.timeout.unwrap_or_default();
+                let reason = Error::new(Code::Unexpected, format!("it was stopped after {limit:?}"))
+                    .hint("give it more time with MOORLINE_SCRIPT_TIMEOUT, or find out what it waits for");
+                // A program that handles SIGTERM may exit with 0.
+                let exit = if ended.code() == 0 { TIMED_OUT } else { ended.code() };
+                Ran::Failed { failure: Failure::Program, exit, reason }
+            }
+            Ended::Exited(0) => Ran::Succeeded,
+            other => {
+                let (failure, reason) = failed(other.code());
+                Ran::Failed { failure, exit: exit_of(failure, other.code()), reason }
+            }
+        }
+    }
+
+    fn copy_without_lead(&self, user: Option<&User>) -> Result<PrivateCopy> {
         let text = hashbang::without_lead(&self.script.text);
-        PrivateCopy::of_text(text, &self.settings.volume.spool(), self.settings.user)
+        PrivateCopy::of_text(text, &self.settings.volume.spool(), user)
     }
 
-    fn program(&mut self, mut child: Command, image: &Path) -> Result<Ran> {
+    fn program(&mut self, mut child: Command, image: &Path, user: Option<&User>) -> Result<Ran> {
         self.prepare(&mut child, 0)?;
-        let user = self.settings.user.cloned();
-        if let Some(user) = &user {
+        if let Some(user) = user {
             child.env("HOME", user.home());
         }
-        let report = ScriptReport::create(self.settings.volume, self.run, self.settings.user)?;
-        let done = match self.attend(child, Isolation { user, ..Isolation::default() })? {
+        let report = ScriptReport::create(self.settings.volume, self.run, user)?;
+        let done = match self.attend(child, Isolation { user: user.cloned(), ..Isolation::default() })? {
             Ok(done) => done,
             Err(cause) => {
                 let errno = Errno::from_raw(cause.raw_os_error().unwrap_or(nix::libc::EIO));
                 return Ok(Ran::unrunnable(exec::explain(image, errno).error.with_code(Code::ScriptUnrunnable)));
             }
         };
-        let ran = outcome(done.ended, |_| (Failure::Program, Error::new(Code::Unexpected, ended(done.ended))));
+        let ran = self.outcome(&done, |exit| {
+            (Failure::of_program(exit), self.explain_user(Error::new(Code::Unexpected, ended(done.ended)), user))
+        });
         Ok(match (ran, report.failed()) {
             (Ran::Succeeded, Some(failed)) => command_failed(failed.exit, failed.reason),
             (ran, _) => ran,
         })
+    }
+
+    /// A restore that the server's user calls fails with EACCES, which does not say what to do.
+    fn explain_user(&self, reason: Error, user: Option<&User>) -> Error {
+        let text = String::from_utf8_lossy(&self.script.text);
+        let restores = text.lines().any(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            words.windows(2).any(|pair| matches!(pair, ["seqsvr" | "moorline", "restore" | "rollback"]))
+        });
+        match user.filter(|user| user.uid() != 0 && restores) {
+            Some(user) => reason.hint(format!(
+                "this script runs as user {}, who cannot restore: a script of nothing but seqsvr commands runs as root, and \
+                 so does one with the line `# moorline: user=root` in its head",
+                user.spec()
+            )),
+            None => reason,
+        }
     }
 
     /// Sets the working directory and environment that every script gets.
@@ -230,6 +301,7 @@ impl Attempt<'_, '_> {
         child.env(SCRIPT, step);
         if let Some(lock) = self.lock() {
             child.env(lock::LOCK_FD, lock.to_string());
+            child.env(script_lock::TOKEN, (self.settings.token)()?);
         }
         Ok(())
     }
@@ -243,8 +315,23 @@ impl Attempt<'_, '_> {
     fn attend(&mut self, child: Command, mut isolation: Isolation) -> Result<std::io::Result<Done>> {
         isolation.keep.extend(self.lock());
         let relay = Relay { log: self.settings.log, listener: self.output };
-        match child::run(child, Some(relay), isolation, self.settings.grace, self.signals) {
+        let name = self.script.name.clone();
+        let began = self.began;
+        let mut still_runs = |_| {
+            let seconds = began.elapsed().as_secs();
+            log::info!("init script {name} still runs after {seconds} s (MOORLINE_SCRIPT_TIMEOUT limits its time)");
+        };
+        let limits = Limits {
+            still_runs: Some(&mut still_runs),
+            until: self.settings.timeout.map(|timeout| began + timeout),
+            grace: self.settings.grace,
+        };
+        match child::run(child, Some(relay), isolation, limits, self.signals) {
             Ok(done) => {
+                if done.timed_out {
+                    let line = format!("init script {} ran for too long and was stopped", self.script.name);
+                    self.output.note(&line);
+                }
                 for name in &done.leftovers {
                     let line = format!("{} left {name} running; stopped it", self.script.name);
                     log::warn!("{line}");
@@ -263,19 +350,11 @@ fn is_absent(program: &Path) -> bool {
     presence::target(program).is_ok_and(|found| found.is_none())
 }
 
+/// The exit code of timeout(1).
+const TIMED_OUT: u8 = 124;
+
 /// The variable that names the script and the command that a child carries out.
 pub const SCRIPT: &str = "MOORLINE_SCRIPT";
-
-fn outcome(ended: Ended, failed: impl FnOnce(u8) -> (Failure, Error)) -> Ran {
-    match ended {
-        Ended::Exited(0) => Ran::Succeeded,
-        Ended::Stopped(signal) => Ran::Stopped(signal),
-        other => {
-            let (failure, reason) = failed(other.code());
-            Ran::Failed { failure, exit: exit_of(failure, other.code()), reason }
-        }
-    }
-}
 
 /// A failure of one of our own commands, whatever exit code the script had.
 fn command_failed(exit: u8, reason: Error) -> Ran {

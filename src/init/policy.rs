@@ -26,6 +26,12 @@ impl Failure {
             Some(_) => Self::Permanent,
         }
     }
+
+    /// The kind of failure for an exit code of a program. With 75 (`EX_TEMPFAIL`) it asks for a retry.
+    #[must_use]
+    pub fn of_program(exit: u8) -> Self {
+        if exit == Code::TryAgain.exit() { Self::Transient } else { Self::Program }
+    }
 }
 
 /// `MOORLINE_INIT_ON_FAILURE`.
@@ -67,7 +73,9 @@ impl Attempt {
             Failure::Transient => {
                 self.attempts >= 5 && now.duration_since(self.first_failure) >= SignedDuration::from_mins(30)
             }
-            Failure::Program => self.attempts >= 3,
+            Failure::Program => {
+                self.attempts >= 3 && now.duration_since(self.first_failure) >= SignedDuration::from_mins(2)
+            }
         };
         Verdict { marks_failed, exits: self.on_failure != Some(OnFailure::Continue), guarded: false }
     }

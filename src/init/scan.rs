@@ -10,7 +10,7 @@ use std::{
     },
     path::{Path, PathBuf},
 };
-use volume::{listing, presence};
+use volume::{Volume, listing, presence};
 
 use log::Level;
 use nix::libc;
@@ -183,6 +183,27 @@ pub fn names(folder: &Path) -> Result<Names> {
         list.extend(RelPath::new(&name));
     }
     Ok(names)
+}
+
+/// Warns of scripts in `init/`, which is another folder than `Init/` on most file systems.
+pub fn warn_of_other_case(volume: &Volume) -> Result<()> {
+    let (init, other) = (volume.init(), volume.root().join("init"));
+    let Some(meta) = presence::target(&other)?.filter(fs::Metadata::is_dir) else { return Ok(()) };
+    if presence::target(&init)?.is_some_and(|own| (own.dev(), own.ino()) == (meta.dev(), meta.ino())) {
+        return Ok(());
+    }
+    // A server may have a folder of this name, so only files that look like init scripts count.
+    let looks_like_one = |name: &RelPath| {
+        open(&other, name).is_ok_and(|script| {
+            let text = String::from_utf8_lossy(&script.text);
+            name.as_bytes().ends_with(b".sh") || text.contains("seqsvr ") || text.contains("moorline ")
+        })
+    };
+    if let Some(name) = names(&other)?.scripts.iter().find(|name| looks_like_one(name)) {
+        let (found, init) = (name.under(&other), init.display());
+        log::warn!("{} does not run: scripts belong into {init}, with a capital I", found.display());
+    }
+    Ok(())
 }
 
 /// The names of a stage's scripts, relative to `Init/`.

@@ -132,7 +132,7 @@ impl Apps {
     fn disable(&self, context: &Context, volume: &Volume) -> Result<()> {
         volume.prepare()?;
         let profile = context.profile(volume)?;
-        let lock = Lock::take(volume, "apps disable", context.inherited_lock(volume))?;
+        let lock = context.lock(volume, "apps disable")?;
         for line in restore::recover(volume)? {
             log::info!("{line}");
         }

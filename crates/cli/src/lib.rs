@@ -57,8 +57,9 @@ use moorline::command::{
 };
 use seqbac_header::without_keys;
 use volume::{
-    Volume,
+    Lock, Volume,
     error::{Code, Error, Result},
+    script_lock,
 };
 
 #[derive(Debug, Parser)]
@@ -130,6 +131,12 @@ impl Context {
 
     fn profile(&self, volume: &Volume) -> Result<Profile> {
         ::engine::finds::load(&self.profile, volume.root())
+    }
+
+    /// The volume's lock, for this command or for the script that calls it.
+    fn lock(&self, volume: &Volume, command: &str) -> Result<Lock> {
+        let token = self.environment.text(&[script_lock::TOKEN])?.map(|(_, token)| token);
+        Lock::take_in_script(volume, command, self.inherited_lock(volume), token)
     }
 
     /// The volume's lock, if a parent process passed it to this one.

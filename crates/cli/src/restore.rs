@@ -155,7 +155,7 @@ fn off(apps: &[App]) -> String {
 
 /// Takes the lock, then finishes or undoes a restore that a crash interrupted.
 fn lock_and_recover(context: &Context, volume: &Volume) -> Result<Lock> {
-    let lock = Lock::take(volume, "restore", context.inherited_lock(volume))?;
+    let lock = context.lock(volume, "restore")?;
     for line in restore::recover(volume)? {
         log::info!("{line}");
     }

@@ -7,7 +7,7 @@ use clap::Args;
 use super::{Context, confirm, in_script::Replacing, output};
 use engine::restore::{self, JournalState, PastRestore, RestoreSource};
 use seqbac_header::Id;
-use volume::{Lock, error::Result};
+use volume::error::Result;
 
 /// Bring back the state that a restore replaced
 ///
@@ -56,7 +56,7 @@ impl Rollback {
             (None, None) => "bring back the state that the newest restore replaced?".to_owned(),
         };
         confirm::ask(&question, self.yes)?;
-        let _lock = Lock::take(&volume, "rollback", context.inherited_lock(&volume))?;
+        let _lock = context.lock(&volume, "rollback")?;
         for line in restore::recover(&volume)? {
             log::info!("{line}");
         }

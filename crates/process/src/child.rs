@@ -86,9 +86,33 @@ impl std::fmt::Debug for Relay<'_> {
 pub struct Done {
     /// How it ended.
     pub ended: Ended,
+    /// Whether it was stopped because its time was over.
+    pub timed_out: bool,
     /// Names of the processes that it left running. They have been stopped.
     pub leftovers: Vec<String>,
 }
+
+/// How long a child may run.
+#[derive(Default)]
+pub struct Limits<'a> {
+    /// Called with the time that it has run: after [`FIRST_NOTICE`], then every [`NOTICE_EVERY`].
+    pub still_runs: Option<&'a mut dyn FnMut(Duration)>,
+    /// It is stopped at this time.
+    pub until: Option<Instant>,
+    /// The time between SIGTERM and SIGKILL.
+    pub grace: Duration,
+}
+
+impl std::fmt::Debug for Limits<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Limits").field("until", &self.until).field("grace", &self.grace).finish_non_exhaustive()
+    }
+}
+
+/// How long a child runs before it is named in the log.
+pub const FIRST_NOTICE: Duration = Duration::from_secs(30);
+/// The time between two notices.
+pub const NOTICE_EVERY: Duration = Duration::from_secs(60);
 
 /// Why a child was not run to its end.
 #[derive(Debug)]
@@ -104,18 +128,18 @@ pub fn run(
     mut command: Command,
     relay: Option<Relay<'_>>,
     isolation: Isolation,
-    grace: Duration,
+    limits: Limits<'_>,
     signals: &mut Signals,
 ) -> std::result::Result<Done, Failure> {
     signals.poll();
     signals.record_processes();
     let mut output = Output::connect(&mut command, relay).map_err(Failure::NotStarted)?;
     let started = start(command, isolation).map_err(Failure::NotStarted)?;
-    let (ended, stopped) = attend(started, &mut output, grace, signals).map_err(Failure::Lost)?;
+    let attended = attend(started, &mut output, limits, signals).map_err(Failure::Lost)?;
     let leftovers = leftovers::clear(signals, started, leftovers::GRACE);
     output.finish(signals).map_err(Failure::Lost)?;
-    let ended = stopped.map_or(ended, Ended::Stopped);
-    Ok(Done { ended, leftovers })
+    let ended = attended.stopped.map_or(attended.ended, Ended::Stopped);
+    Ok(Done { ended, timed_out: attended.timed_out, leftovers })
 }
 
 /// Starts the child. Retries on ETXTBSY, because a process that was forked meanwhile may still hold a freshly written
@@ -150,28 +174,47 @@ pub fn unheard() -> Stdio {
     std::fs::OpenOptions::new().write(true).open("/dev/null").map_or_else(|_| io::stderr().into(), Stdio::from)
 }
 
-/// Waits for the end of the child. Returns it, and the stop signal that was forwarded before, if any.
-fn attend(
-    child: Pid,
-    output: &mut Output<'_>,
-    grace: Duration,
-    signals: &mut Signals,
-) -> Result<(Ended, Option<Signal>)> {
+struct Attended {
+    ended: Ended,
+    /// The stop signal that was forwarded before, if any.
+    stopped: Option<Signal>,
+    timed_out: bool,
+}
+
+/// Waits for the end of the child.
+fn attend(child: Pid, output: &mut Output<'_>, mut limits: Limits<'_>, signals: &mut Signals) -> Result<Attended> {
+    let started = Instant::now();
+    let mut notice_at = limits.still_runs.is_some().then(|| started + FIRST_NOTICE);
     let mut kill_at: Option<Instant> = None;
+    let (mut was_stopped, mut timed_out) = (false, false);
     loop {
         if let Some(ended) = reap::all(Some(child)) {
-            return Ok((ended, kill_at.and(signals.stop())));
+            return Ok(Attended { ended, stopped: signals.stop().filter(|_| was_stopped), timed_out });
         }
         for signal in signals.fresh() {
             // A second signal is forwarded, too, but does not extend the grace period.
-            kill_at.get_or_insert_with(|| Instant::now() + grace);
+            kill_at.get_or_insert_with(|| Instant::now() + limits.grace);
+            was_stopped = true;
             send(child, signal);
+        }
+        let now = Instant::now();
+        if limits.until.is_some_and(|until| now >= until) {
+            limits.until = None;
+            timed_out = true;
+            kill_at.get_or_insert(now + limits.grace);
+            send(child, Signal::SIGTERM);
+        }
+        if notice_at.is_some_and(|at| now >= at) {
+            notice_at = Some(now + NOTICE_EVERY);
+            if let Some(still_runs) = &mut limits.still_runs {
+                still_runs(now - started);
+            }
         }
         if kill_at.is_some_and(|at| Instant::now() >= at) {
             send(child, Signal::SIGKILL);
             kill_at = Some(Instant::now() + Duration::from_secs(1));
         }
-        output.wait(signals, kill_at)?;
+        output.wait(signals, [kill_at, notice_at, limits.until].into_iter().flatten().min())?;
     }
 }
 

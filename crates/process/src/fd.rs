@@ -47,6 +47,15 @@ pub fn take_file(fd: RawFd, path: &Path) -> Option<OwnedFd> {
     None
 }
 
+/// Leaves a descriptor open for the program that this process becomes.
+pub fn keep_on_exec(fd: RawFd) -> std::io::Result<()> {
+    // SAFETY: takes any number, and fails on one that is not open.
+    match unsafe { libc::fcntl(fd, libc::F_SETFD, 0) } {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()),
+    }
+}
+
 /// Closes an inherited descriptor.
 pub fn close_inherited(fd: RawFd) {
     drop(take(fd));

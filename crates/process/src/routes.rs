@@ -36,6 +36,12 @@ impl Routes {
         (*number != 0).then_some(i32::from(*number))
     }
 
+    /// The rules: signals that are sent as another signal.
+    pub fn rewritten(&self) -> impl Iterator<Item = (i32, i32)> {
+        let pairs = self.0.iter().zip(0..).map(|(to, from): (&u8, i32)| (from, i32::from(*to)));
+        pairs.filter(|(from, to)| from != to && *to != 0)
+    }
+
     /// Adds a rule: `15=3`, `TERM=QUIT`, or `USR1=0` to drop a signal.
     pub fn add(&mut self, rule: &str) -> Result<()> {
         let (from, to) = rule

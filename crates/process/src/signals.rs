@@ -8,7 +8,7 @@ use std::{
     os::fd::{AsFd, BorrowedFd},
     sync::{
         OnceLock,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -25,7 +25,10 @@ use nix::{
     unistd,
 };
 
-use super::leftovers::{self, Known};
+use super::{
+    Routes,
+    leftovers::{self, Known},
+};
 use volume::error::{Code, Error, Result};
 
 /// The kernel's signal set: bit n-1 is signal n. (musl's own functions hide the signals 32 to 34.)
@@ -54,6 +57,9 @@ static INHERITED: OnceLock<InheritedSignals> = OnceLock::new();
 
 /// The signals that are blocked: all but the fault signals.
 pub const BLOCKED: Mask = all_but_faults();
+
+/// The signals that stop this process at once, for [`asked_to_stop`].
+static STOP_MASK: AtomicU64 = AtomicU64::new(0);
 
 /// Whether a stop signal was read.
 static STOPPING: AtomicBool = AtomicBool::new(false);
@@ -103,9 +109,7 @@ pub fn release() {
 /// Whether a stop signal has arrived, read or still pending. Check it before a wait that may never end.
 #[must_use]
 pub fn asked_to_stop() -> bool {
-    let pending = pending();
-    let held = STOPS.into_iter().any(|stop| pending & (1 << (stop as i32 - 1)) != 0 && !ignored(stop));
-    held || STOPPING.load(Ordering::Relaxed)
+    pending() & STOP_MASK.load(Ordering::Relaxed) != 0 || STOPPING.load(Ordering::Relaxed)
 }
 
 /// Whether this process supervises a server, so that it must not wait for anything else.
@@ -126,6 +130,8 @@ pub fn when_parent_ends(signal: i32) {
 #[derive(Debug)]
 pub struct Signals {
     fd: SignalFd,
+    /// The signals that stop a start, each with the signal that it stands for.
+    stops: Vec<(i32, Signal)>,
     stop: Option<Signal>,
     fresh: Vec<Signal>,
     known: Option<Known>,
@@ -133,24 +139,32 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Blocks all but the fault signals and makes this process a subreaper.
-    pub fn hold() -> Result<Self> {
+    /// Blocks all but the fault signals and makes this process a subreaper. Besides the usual stop signals, each signal that
+    /// `routes` rewrites to one of them stops the start: an image may have another STOPSIGNAL.
+    pub fn hold(routes: &Routes) -> Result<Self> {
         let found = InheritedSignals::get();
         change_mask(libc::SIG_BLOCK, BLOCKED);
         // If SIGCHLD were inherited as ignored, the kernel would reap children and discard their status.
         set_disposition(libc::SIGCHLD, libc::SIG_DFL);
-        let watched = STOPS.into_iter().filter(|signal| !ignored(*signal)).chain([Signal::SIGCHLD]);
-        let fd = SignalFd::with_flags(&watched.collect::<SigSet>(), SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
-            .map_err(|errno| {
-                found.restore();
-                Error::new(Code::Unexpected, format!("cannot read signals (signalfd): {}", errno.desc()))
-            })?;
+        let usual = STOPS.into_iter().filter(|signal| !ignored(*signal)).map(|signal| (signal as i32, signal));
+        let rewritten = routes.rewritten().filter_map(|(from, to)| {
+            let to = STOPS.into_iter().find(|stop| *stop as i32 == to)?;
+            STOPS.into_iter().all(|stop| stop as i32 != from).then_some((from, to))
+        });
+        let stops: Vec<(i32, Signal)> = usual.chain(rewritten).collect();
+        let bits = stops.iter().filter(|(number, _)| *number != libc::SIGHUP).map(|(number, _)| 1 << (number - 1));
+        STOP_MASK.store(bits.fold(0, |mask: Mask, bit| mask | bit), Ordering::Relaxed);
+        let watched = set_of(stops.iter().map(|(number, _)| *number).chain([libc::SIGCHLD]));
+        let fd = SignalFd::with_flags(&watched, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).map_err(|errno| {
+            found.restore();
+            Error::new(Code::Unexpected, format!("cannot read signals (signalfd): {}", errno.desc()))
+        })?;
         let was_subreaper = prctl::get_child_subreaper().unwrap_or(false);
         if unistd::getpid().as_raw() != 1 {
             // If a seccomp filter forbids it, the real PID 1 adopts and reaps orphans.
             let _ = prctl::set_child_subreaper(true);
         }
-        Ok(Self { fd, stop: None, fresh: Vec::new(), known: None, was_subreaper })
+        Ok(Self { fd, stops, stop: None, fresh: Vec::new(), known: None, was_subreaper })
     }
 
     /// The first stop signal that was read.
@@ -177,8 +191,11 @@ impl Signals {
     /// Reads pending signals without waiting.
     pub fn poll(&mut self) {
         while let Ok(Some(info)) = self.fd.read_signal() {
-            let signal = i32::try_from(info.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok());
-            let Some(signal) = signal.filter(|signal| *signal != Signal::SIGCHLD) else { continue };
+            let of_process = info.ssi_code != libc::SI_KERNEL;
+            let stop = self.stops.iter().find(|(number, _)| u32::try_from(*number) == Ok(info.ssi_signo));
+            // A terminal that is closed asks to stop. From a process, SIGHUP asks to load settings again.
+            let stop = stop.filter(|(number, _)| *number != libc::SIGHUP || !of_process);
+            let Some(&(_, signal)) = stop else { continue };
             self.stop.get_or_insert(signal);
             STOPPING.store(true, Ordering::Relaxed);
             self.fresh.push(signal);
@@ -225,6 +242,18 @@ impl Signals {
             let _ = prctl::set_child_subreaper(self.was_subreaper);
         }
         InheritedSignals::get().restore();
+    }
+}
+
+/// A set of signals, real-time signals among them, which nix does not know.
+fn set_of(numbers: impl Iterator<Item = i32>) -> SigSet {
+    // SAFETY: all zeroes is an empty set, to which sigaddset adds valid numbers and refuses others.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        for number in numbers {
+            libc::sigaddset(&raw mut set, number);
+        }
+        SigSet::from_sigset_t_unchecked(set)
     }
 }
 

@@ -45,6 +45,17 @@ pub fn has_one_since(
     Ok(newest.is_some_and(|created| now.duration_since(created) <= age))
 }
 
+/// Whether the newest scheduled backup is younger than `age`, according to the names and headers.
+pub fn has_scheduled_since(volume: &Volume, age: jiff::SignedDuration, now: jiff::Timestamp) -> Result<bool> {
+    let scheduled = files(&volume.backups())?.into_iter().filter(|file| is_scheduled(file));
+    let mut times = scheduled.filter_map(|file| header(&file).ok()).map(|header| header.created);
+    Ok(times.any(|created| now.duration_since(created) <= age))
+}
+
+fn is_scheduled(file: &Path) -> bool {
+    file.file_name().is_some_and(|name| !name.as_encoded_bytes().starts_with(b"immediate-"))
+}
+
 /// Opens a backup file.
 ///
 /// # Errors

@@ -6,7 +6,7 @@
 //!   Init/        init scripts, their marks and logs
 //!   Backups/     backups
 //!   .moorline/   everything else that belongs to moorline (0700; 0710 if the server has its own user)
-//!     lock  backup.lock  restores.lock  apps.lock  serve.lock  format.json  instance.json  secret.key  init.json
+//!     lock  script.lock  backup.lock  restores.lock  apps.lock  serve.lock  format.json  instance.json  secret.key  init.json
 //!     quarantine.json  settings.json  metastore.db  restores/  spool/  bin/  events/
 //!   …            the server's own files
 //! ```
@@ -18,6 +18,7 @@
 //! - `folders.rs`: removing a folder tree that should be empty
 //! - `listing.rs`: the entries of a directory
 //! - `lock.rs`: the lock on the volume and its holder; the locks of backups, restores, apps and the console
+//! - `script_lock.rs`: the right of a script's commands to change the volume, if they lost the lock's descriptor
 //! - `format.rs`: `format.json`: an older moorline does not write to a newer volume
 //! - `instance.rs`: `instance.json`: instance id, restore epoch, fingerprint of the key
 //! - `key.rs`: where the secret key comes from, creating it, checking it against the instance
@@ -41,12 +42,15 @@ pub mod lock;
 pub mod presence;
 pub mod quarantine;
 pub mod restores;
+pub mod script_lock;
 pub mod settings;
 
 use std::{
     fs,
+    io::{self, ErrorKind},
     os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 pub use self::{
@@ -210,7 +214,8 @@ impl Volume {
             let meta = fs::metadata(&folder).on("access", &folder)?;
             let passes = meta.uid() == uid || (meta.gid() == gid && meta.mode() & 0o010 != 0);
             if !passes {
-                std::os::unix::fs::chown(&folder, None, Some(gid)).on("change the group of", &folder)?;
+                let given = std::os::unix::fs::chown(&folder, None, Some(gid));
+                warn_if_refused(&folder, given).on("change the group of", &folder)?;
                 fs::set_permissions(&folder, fs::Permissions::from_mode(0o710)).on("change the mode of", &folder)?;
             }
         }
@@ -247,8 +252,35 @@ impl Volume {
     fn give_to_owner_of_root(&self, path: &Path) -> Result<()> {
         let root = fs::metadata(&self.root).on("access", &self.root)?;
         if nix::unistd::geteuid().is_root() && root.uid() != 0 {
-            std::os::unix::fs::chown(path, Some(root.uid()), Some(root.gid())).on("change the owner of", path)?;
+            let given = std::os::unix::fs::chown(path, Some(root.uid()), Some(root.gid()));
+            warn_if_refused(path, given).on("change the owner of", path)?;
         }
         Ok(())
     }
+}
+
+/// A refused change of owner is only logged, and only once: root may not be allowed to change owners (NFS with root_squash,
+/// a user namespace, dropped capabilities), and the file keeps the owner that it got.
+pub fn warn_if_refused(path: &Path, changed: io::Result<()>) -> io::Result<()> {
+    static LOGGED: AtomicBool = AtomicBool::new(false);
+    match changed {
+        Err(cause)
+            if matches!(cause.kind(), ErrorKind::PermissionDenied | ErrorKind::Unsupported) || is_invalid(&cause) =>
+        {
+            if !LOGGED.swap(true, Ordering::Relaxed) {
+                log::warn!(
+                    "cannot change the owner of {}: {}; files of moorline keep the owner that they get",
+                    path.display(),
+                    error::reason(&cause)
+                );
+            }
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+/// An id that a user namespace does not map.
+fn is_invalid(cause: &io::Error) -> bool {
+    cause.raw_os_error() == Some(nix::libc::EINVAL)
 }

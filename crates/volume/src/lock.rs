@@ -22,7 +22,7 @@ use std::{
 use rustix::{fs::FlockOperation, io::Errno};
 use serde::{Deserialize, Serialize};
 
-use super::{Volume, presence};
+use super::{Volume, presence, script_lock};
 use crate::error::{Code, Error, IoContext, Result};
 
 /// The variable that passes the number of the lock's descriptor to a child.
@@ -111,6 +111,24 @@ impl Lock {
         Self::try_take(volume, command, inherited)?.map_err(|holder| holder.refusal(volume))
     }
 
+    /// As [`Lock::take`], for a command that an init script may have called: with the token of the start that holds the
+    /// lock, a lost descriptor does not matter.
+    pub fn take_in_script(
+        volume: &Volume,
+        command: &str,
+        inherited: Option<OwnedFd>,
+        token: Option<String>,
+    ) -> Result<Self> {
+        let holder = match Self::try_take(volume, command, inherited)? {
+            Ok(lock) => return Ok(lock),
+            Err(holder) => holder,
+        };
+        match token.map(|token| script_lock::take(volume, &token)).transpose()?.flatten() {
+            Some(file) => Ok(Self { file, holder: None }),
+            None => Err(holder.refusal(volume)),
+        }
+    }
+
     /// Records that the holder is about to start the server.
     pub fn server_starts(&self) {
         let recorded = || (&self.file).rewind().ok().and_then(|()| recorded_holder(&self.file));
@@ -195,6 +213,16 @@ impl ServeLock {
     }
 }
 
+/// Whether a console uses the volume.
+pub fn console_runs(volume: &Volume) -> Result<bool> {
+    let path = volume.own().join("serve.lock");
+    if !presence::exists(&path)? {
+        return Ok(false);
+    }
+    // A shared lock does not keep a console from starting for longer than this call.
+    Ok(!try_flock(File::open(&path).on("open", &path)?, FlockOperation::NonBlockingLockShared, &path)?)
+}
+
 /// Held while replaced state is brought back or deleted.
 #[derive(Debug)]
 pub struct RestoresLock {
@@ -246,7 +274,7 @@ impl AppsLock {
     }
 }
 
-fn open(path: &PathBuf) -> Result<File> {
+pub(crate) fn open(path: &PathBuf) -> Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o644).open(path).on("open", path)
 }
 
@@ -267,8 +295,15 @@ pub fn try_flock(file: impl AsFd, operation: FlockOperation, path: &Path) -> Res
     match rustix::fs::flock(file, operation) {
         Ok(()) => Ok(true),
         Err(Errno::WOULDBLOCK) => Ok(false),
-        Err(errno) => Err(Error::io("lock", path, &errno.into())
-            .hint("the volume's file system must support flock(2); on NFS, mount it without local_lock")),
+        Err(errno) => {
+            let hint = match errno {
+                Errno::NOLCK => {
+                    "the NFS server has no lock service: start it (rpc.statd and lockd), or mount the volume with `nolock`"
+                }
+                _ => "the volume's file system must support flock(2)",
+            };
+            Err(Error::io("lock", path, &errno.into()).hint(hint))
+        }
     }
 }
 

@@ -1,0 +1,142 @@
+//! Warnings about settings that have no effect as they are written: a name that moorline does not know, and quotes around a
+//! value.
+
+use std::path::Path;
+
+use process::Variables;
+use volume::presence;
+
+use super::parse::nearest;
+
+/// The start of the names of moorline's own variables.
+const OWN: &str = "MOORLINE_";
+
+/// Seq's names of settings that moorline has, too, start with one of these.
+const OF_SEQ: [&str; 2] = ["SEQ_STORAGE_", "SEQ_SECRETKEY_"];
+
+/// All settings, as `docs/cli.md` lists them.
+const KNOWN: &[&str] = &[
+    "MOORLINE_ACCEPT_NEW_KEY",
+    "MOORLINE_ALLOW_EMPTY",
+    "MOORLINE_BACKUP_JITTER",
+    "MOORLINE_BACKUP_LOCATION",
+    "MOORLINE_BACKUP_UTC_TIME_OF_DAY",
+    "MOORLINE_BACKUPS_TO_KEEP",
+    "MOORLINE_BARE",
+    "MOORLINE_CHOWN_VOLUME",
+    "MOORLINE_EXIT_CODE_MAP",
+    "MOORLINE_FIRSTRUN_ADMINPASSWORD",
+    "MOORLINE_FIRSTRUN_ADMINPASSWORDHASH",
+    "MOORLINE_FIRSTRUN_ADMINPASSWORDHASH_FILE",
+    "MOORLINE_FIRSTRUN_ADMINPASSWORD_FILE",
+    "MOORLINE_FIRSTRUN_ADMINUSERNAME",
+    "MOORLINE_FIRSTRUN_NOAUTHENTICATION",
+    "MOORLINE_HEALTH",
+    "MOORLINE_INIT_ON_FAILURE",
+    "MOORLINE_KEEP_REPLACED",
+    "MOORLINE_LISTEN",
+    "MOORLINE_LOCK_WAIT",
+    "MOORLINE_LOG",
+    "MOORLINE_LOG_FORMAT",
+    "MOORLINE_NO_BOOT_BACKUP",
+    "MOORLINE_NO_SERVE",
+    "MOORLINE_PARENT_DEATH_SIGNAL",
+    "MOORLINE_PROFILE",
+    "MOORLINE_PROGRESS_FD",
+    "MOORLINE_REWRITE",
+    "MOORLINE_SCRIPT_GRACE",
+    "MOORLINE_SCRIPT_TIMEOUT",
+    "MOORLINE_SECRETKEY",
+    "MOORLINE_SECRETKEY_FILE",
+    "MOORLINE_SECRETKEY_PROVIDER",
+    "MOORLINE_SECRETKEY_PROVIDERARGS",
+    "MOORLINE_SEQINIT",
+    "MOORLINE_SIGNAL_GROUP",
+    "MOORLINE_SKIP_INIT",
+    "MOORLINE_STOP_GRACE",
+    "MOORLINE_STORAGE",
+    "MOORLINE_STRICT_PERMISSIONS",
+    "MOORLINE_SUPERVISE",
+    "MOORLINE_TLS_CERT",
+    "MOORLINE_TLS_KEY",
+    "MOORLINE_USER",
+    "SEQ_SECRETKEY_PROVIDER",
+    "SEQ_SECRETKEY_PROVIDERARGS",
+    "SEQ_STORAGE_SECRETKEY",
+    "SEQ_STORAGE_SECRETKEY_FILE",
+];
+
+/// Files that the console reads at its first start, much later than the start of the container.
+const FIRST_RUN_FILES: [&str; 2] = ["MOORLINE_FIRSTRUN_ADMINPASSWORD_FILE", "MOORLINE_FIRSTRUN_ADMINPASSWORDHASH_FILE"];
+
+/// Variables that moorline sets for its children and for the server, which a nested moorline inherits.
+const INTERNAL: &[&str] = &[
+    "MOORLINE_ARGS_FD",
+    "MOORLINE_INSTANCE",
+    "MOORLINE_LOCK_FD",
+    "MOORLINE_LOCK_TOKEN",
+    "MOORLINE_QUARANTINED",
+    "MOORLINE_RESTORE_EPOCH",
+    "MOORLINE_SCRIPT",
+    "MOORLINE_STARTED_BY",
+];
+
+/// Logs a warning for each variable that is probably a mistake. It shows no value, because that may be a secret.
+pub(super) fn warn(variables: &Variables) {
+    for (name, value) in variables.pairs() {
+        let Some(name) = name.to_str() else { continue };
+        if !name.starts_with(OWN) && !OF_SEQ.iter().any(|start| name.starts_with(start)) {
+            continue;
+        }
+        if !KNOWN.contains(&name) {
+            // Kubernetes sets MOORLINE_PORT, MOORLINE_SERVICE_HOST … in every pod beside a service called moorline.
+            if !INTERNAL.contains(&name) && !of_kubernetes(name) {
+                log::warn!("{name} has no effect, because moorline has no such setting{}", suggestion(name));
+            }
+        } else if FIRST_RUN_FILES.contains(&name) && !presence::is_file(Path::new(value)).unwrap_or(true) {
+            log::warn!("{name} names {}, which is not a file", Path::new(value).display());
+        } else if is_quoted(value.as_encoded_bytes()) {
+            log::warn!("the value of {name} is in quotes, which belong to the value in an env file: remove them");
+        }
+    }
+}
+
+fn suggestion(name: &str) -> String {
+    let start = name.find('_').map_or(0, |end| end + 1);
+    let known = KNOWN.iter().filter_map(|known| known.strip_prefix(&name[..start]));
+    nearest(&name[start..], known).map_or_else(String::new, |near| format!("; did you mean {}{near}?", &name[..start]))
+}
+
+fn of_kubernetes(name: &str) -> bool {
+    name.starts_with("MOORLINE_SERVICE_") || name.starts_with("MOORLINE_PORT")
+}
+
+fn is_quoted(value: &[u8]) -> bool {
+    matches!(value, [b'"', .., b'"'] | [b'\'', .., b'\''])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_name_leads_to_the_right_one() {
+        for (wrong, right) in [
+            ("MOORLINE_SECRET_KEY", "MOORLINE_SECRETKEY"),
+            ("MOORLINE_SUPERVISED", "MOORLINE_SUPERVISE"),
+            ("SEQ_STORAGE_SECRET_KEY", "SEQ_STORAGE_SECRETKEY"),
+        ] {
+            assert_eq!(suggestion(wrong), format!("; did you mean {right}?"));
+        }
+        assert_eq!(suggestion("MOORLINE_XYZ"), "");
+    }
+
+    #[test]
+    fn every_documented_setting_is_known() {
+        let manual = include_str!("../../docs/cli.md");
+        let words = manual.split(|char: char| !char.is_ascii_alphanumeric() && char != '_');
+        for word in words.filter(|word| word.len() > OWN.len() && word.starts_with(OWN) && !word.ends_with('_')) {
+            assert!(KNOWN.contains(&word) || INTERNAL.contains(&word) || word == "MOORLINE_ENV", "{word}");
+        }
+    }
+}
