@@ -13,6 +13,7 @@
 //! a database: only children do.
 
 pub mod console;
+mod first_line;
 pub mod health;
 mod lock;
 mod newer;
@@ -24,6 +25,7 @@ mod state;
 pub mod supervise;
 
 use std::{
+    collections::BTreeMap,
     ffi::OsString,
     ops::ControlFlow,
     os::fd::{BorrowedFd, OwnedFd, RawFd},
@@ -34,8 +36,8 @@ use std::{
 
 use nix::sys::signal::Signal;
 
+use self::{first_line::Mode, ownership::ChownVolume, quarantine::ServerAdditions};
 pub use self::{health::Health, supervise::Supervision};
-use self::{ownership::ChownVolume, quarantine::ServerAdditions};
 use crate::{
     command::{engine, output},
     init::{self, policy::OnFailure},
@@ -108,6 +110,14 @@ pub struct Scripts {
     pub strict_permissions: bool,
 }
 
+/// The secret key.
+#[derive(Debug)]
+pub struct KeySettings {
+    pub sources: Sources,
+    /// Whether a configured key may differ from the recorded one.
+    pub accept_new: bool,
+}
+
 /// The server, and the last steps before it starts.
 #[derive(Debug)]
 pub struct Server {
@@ -115,9 +125,7 @@ pub struct Server {
     pub command: Option<Vec<OsString>>,
     /// Variables that are removed from its environment.
     pub hidden: Vec<&'static str>,
-    pub keys: Sources,
-    /// Whether a configured key may differ from the recorded one.
-    pub accept_new_key: bool,
+    pub key: KeySettings,
     pub boot_backup: bool,
     /// The signal that this process gets when its parent ends. The server keeps it after exec.
     pub parent_death_signal: Option<i32>,
@@ -125,6 +133,16 @@ pub struct Server {
     pub supervision: Option<Supervision>,
     /// Whether the console runs beside a supervised server that is not the console itself.
     pub console: bool,
+}
+
+impl Server {
+    const fn mode(&self) -> Mode {
+        match (&self.command, &self.supervision) {
+            (None, _) => Mode::Console,
+            (Some(_), Some(_)) => Mode::Supervise,
+            (Some(_), None) => Mode::Exec,
+        }
+    }
 }
 
 /// How a container start ended.
@@ -165,14 +183,15 @@ impl End {
     }
 }
 
-/// The steps up to quarantine: the command `init`.
-pub fn init(settings: &Settings) -> Result<End> {
+/// The steps up to the secret key: the command `init`.
+pub fn init(settings: &Settings, key: &KeySettings) -> Result<End> {
     let mut signals = Signals::hold(&settings.stop_signals)?;
     exec::close_on_exec_except(&[]);
     let volume = match open(settings)? {
         Opened::Prepared(volume) => volume,
         Opened::Newer(volume, refusal) => return newer::init(&volume, refusal),
     };
+    first_line::log(settings, &key.sources, &volume, Mode::Init);
     let lock = match prepare(settings, &volume, &mut signals)? {
         ControlFlow::Continue(lock) => lock,
         ControlFlow::Break(end) => return Ok(end),
@@ -181,6 +200,10 @@ pub fn init(settings: &Settings) -> Result<End> {
         return Ok(end);
     }
     init::server_starts(&volume)?;
+    if let ControlFlow::Break(end) = ensure_key(settings, key, &volume, &mut signals)? {
+        return Ok(end);
+    }
+    volume::other_server::record(&volume)?;
     Ok(End::Ready)
 }
 
@@ -196,6 +219,7 @@ pub fn run(settings: &Settings, server: &Server) -> Result<End> {
             return newer::run(settings, server, &volume, refusal, &sockets, &mut signals);
         }
     };
+    first_line::log(settings, &server.key.sources, &volume, server.mode());
     let lock = match prepare(settings, &volume, &mut signals)? {
         ControlFlow::Continue(lock) => lock,
         ControlFlow::Break(end) => return Ok(end),
@@ -203,15 +227,17 @@ pub fn run(settings: &Settings, server: &Server) -> Result<End> {
     if server.supervision.is_none() {
         ready::refuse_without_supervisor(settings, &volume)?;
     }
-    if let Some(end) = scripts::run_at_start(settings, &volume, &lock, &mut signals)? {
-        return Ok(end);
-    }
+    let variables = match scripts::run_at_start(settings, &volume, &lock, &mut signals)? {
+        ControlFlow::Continue(variables) => variables,
+        ControlFlow::Break(end) => return Ok(end),
+    };
     let additions = match quarantine::apply_pending(settings, &volume, &lock, &mut signals)? {
         ControlFlow::Continue(additions) => additions,
         ControlFlow::Break(end) => return Ok(end),
     };
     init::server_starts(&volume)?;
-    let instance = match ensure_key(settings, server, &volume, &mut signals)? {
+    volume::other_server::forget(&volume)?;
+    let instance = match ensure_key(settings, &server.key, &volume, &mut signals)? {
         ControlFlow::Continue(instance) => instance,
         ControlFlow::Break(end) => return Ok(end),
     };
@@ -224,7 +250,7 @@ pub fn run(settings: &Settings, server: &Server) -> Result<End> {
     }
     serve(
         settings,
-        &Serving { server, instance: &instance, additions: &additions, sockets: &sockets },
+        &Serving { server, instance: &instance, variables: &variables, additions: &additions, sockets: &sockets },
         &volume,
         &lock,
         &mut signals,
@@ -334,15 +360,15 @@ fn child_environment(environment: Variables, volume: &Volume, profile: &Choice) 
 /// signal while the provider's program runs.
 fn ensure_key(
     settings: &Settings,
-    server: &Server,
+    key: &KeySettings,
     volume: &Volume,
     signals: &mut Signals,
 ) -> Result<ControlFlow<End, Instance>> {
-    if server.keys.provider.is_none() {
+    if key.sources.provider.is_none() {
         let instance = Instance::load(volume)?;
-        return Ok(ControlFlow::Continue(server.keys.ensure_for(volume, instance, server.accept_new_key)?.1));
+        return Ok(ControlFlow::Continue(key.sources.ensure_for(volume, instance, key.accept_new)?.1));
     }
-    let accept = server.accept_new_key.then_some("--accept-new-key");
+    let accept = key.accept_new.then_some("--accept-new-key");
     let command: Vec<&str> = ["show-key"].into_iter().chain(accept).collect();
     Ok(match own_command(settings, volume, &command, None, signals)? {
         Ended::Exited(0) => ControlFlow::Continue(Instance::ensure(volume)?),
@@ -431,6 +457,8 @@ fn engine_command(settings: &Settings, volume: &Volume, command: &[&str]) -> std
 struct Serving<'a> {
     server: &'a Server,
     instance: &'a Instance,
+    /// Variables that scripts hand to the server.
+    variables: &'a BTreeMap<String, String>,
     additions: &'a ServerAdditions,
     sockets: &'a [RawFd],
 }
@@ -478,13 +506,14 @@ fn serve(
 /// The server with its environment and user. A console keeps the key's variables and moorline's own user, because it
 /// belongs to moorline.
 fn prepared(settings: &Settings, serving: &Serving<'_>, volume: &Volume) -> std::result::Result<Prepared, NotExecuted> {
-    let Serving { server, instance, additions, .. } = serving;
+    let Serving { server, instance, variables, additions, .. } = serving;
     let Some(command) = &server.command else {
         let environment = additions.environment(console::environment(settings, volume), instance);
         return console::prepared(&settings.own, console::SERVER, &environment);
     };
     let internal = [LOCK_FD, script_lock::TOKEN, init::SCRIPT, settings.arguments_variable];
     let environment = at_home(settings.environment.clone(), settings).without(&server.hidden).without(&internal);
+    let environment = variables.iter().fold(environment, |all, (name, value)| all.with(name, value));
     let environment = additions.environment(environment, instance);
     Ok(exec::prepare(&additions.command(command), environment)?.as_user(settings.user.clone()))
 }

@@ -25,10 +25,12 @@ mod recognise;
 mod redact;
 mod scan;
 mod script_report;
+pub(crate) mod server_env;
 mod stage;
 mod trust;
 
 use std::{
+    collections::BTreeMap,
     fmt,
     os::{fd::BorrowedFd, unix::fs::MetadataExt},
     path::{Path, PathBuf},
@@ -41,6 +43,7 @@ pub use self::{
     attempt::SCRIPT,
     inspect::{Report, report},
     script_report::Reporter,
+    stage::Stage,
 };
 use self::{
     attempt::{Attempt, Ran},
@@ -50,7 +53,6 @@ use self::{
     policy::OnFailure,
     recognise::{ScriptKind, recognise},
     scan::Script,
-    stage::Stage,
 };
 use process::{Own, Signals, User, Variables};
 use seqbac_header::{Id, RelPath};
@@ -71,6 +73,8 @@ pub(crate) struct Settings<'a> {
     pub seqinit: PathBuf,
     /// Builds the environment of scripts, without the variable that names the script. Called only if a script runs.
     pub environment: &'a dyn Fn() -> Variables,
+    /// Takes the variables that a script hands to the server.
+    pub for_server: &'a dyn Fn(Stage, &RelPath, BTreeMap<String, String>) -> Result<()>,
     /// The token with which commands of scripts may change the volume without the lock's descriptor.
     pub token: &'a dyn Fn() -> Result<String>,
     /// The user of scripts. Built-in commands keep moorline's user, because they need the whole volume.

@@ -9,8 +9,9 @@ use super::{
     container::{self, Container},
     parse::Parsed,
 };
-use crate::entrypoint;
+use crate::entrypoint::{self, KeySettings};
 
 pub fn init(parsed: &Parsed, context: &Context) -> Result<ExitCode> {
-    Ok(container::answer(entrypoint::init(&Container::of(parsed)?.settings(context, "init")?)?))
+    let key = KeySettings { sources: context.environment.key_sources()?, accept_new: context.accepts_new_key(false)? };
+    Ok(container::answer(entrypoint::init(&Container::of(parsed)?.settings(context, "init")?, &key)?))
 }

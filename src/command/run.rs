@@ -11,7 +11,7 @@ use super::{
     parse::Parsed,
     supervision::Flags,
 };
-use crate::entrypoint::{self, Server};
+use crate::entrypoint::{self, KeySettings, Server};
 
 pub fn run(parsed: &Parsed, context: &Context) -> Result<ExitCode> {
     let environment = &context.environment;
@@ -25,8 +25,10 @@ pub fn run(parsed: &Parsed, context: &Context) -> Result<ExitCode> {
         command: (!parsed.rest.is_empty()).then(|| parsed.rest.clone()),
         console,
         hidden: SECRETS.to_vec(),
-        keys: environment.key_sources()?,
-        accept_new_key: context.accepts_new_key(parsed.has("accept-new-key"))?,
+        key: KeySettings {
+            sources: environment.key_sources()?,
+            accept_new: context.accepts_new_key(parsed.has("accept-new-key"))?,
+        },
         parent_death_signal: flags.parent_death_signal(environment)?,
         supervision: flags.settings(environment)?,
         boot_backup: !parsed.has("no-boot-backup") && !environment.switch("MOORLINE_NO_BOOT_BACKUP")?,

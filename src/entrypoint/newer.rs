@@ -4,6 +4,7 @@
 use std::os::fd::RawFd;
 
 use super::{End, Server, Serving, Settings, lock, quarantine, serve, stopped};
+use crate::init::server_env;
 use process::Signals;
 use volume::{
     Instance, Volume,
@@ -35,7 +36,9 @@ pub(super) fn run(
     let Some(lock) = lock::wait_for(volume, settings, signals)? else { return Ok(stopped(signals)) };
     log::warn!("no init scripts and no backups: {refusal}");
     let additions = quarantine::additions(status);
-    serve(settings, &Serving { server, instance: &instance, additions: &additions, sockets }, volume, &lock, signals)
+    let variables = server_env::kept(volume)?;
+    let serving = Serving { server, instance: &instance, variables: &variables, additions: &additions, sockets };
+    serve(settings, &serving, volume, &lock, signals)
 }
 
 /// The quarantine of the volume, unless its state is unfinished.

@@ -1,14 +1,16 @@
 //! Init scripts as the entrypoint runs them: their environment, and one function per stage.
 
 use std::{
-    cell::OnceCell,
+    cell::{OnceCell, RefCell},
+    collections::BTreeMap,
     ops::ControlFlow,
     time::{Duration, Instant},
 };
 
 use super::{End, Settings, state, stopped, with_commands};
-use crate::init;
+use crate::init::{self, Stage, server_env};
 use process::{Signals, Variables};
+use seqbac_header::RelPath;
 use volume::{
     Lock, Volume,
     error::Result,
@@ -29,20 +31,29 @@ pub(super) fn run_once(
         log::info!("skipping all init scripts, because MOORLINE_SKIP_INIT is set");
     }
     let mut ran = false;
-    let end = with(settings, volume, lock, &|| state::holds_state(settings, volume), signals, |init, signals| {
+    let holds_state = || state::holds_state(settings, volume);
+    let end = with(settings, volume, lock, &holds_state, &|_| {}, signals, |init, signals| {
         init::run(init, signals, &mut ran)
     })?;
     Ok(end.map_or(ControlFlow::Continue(ran), ControlFlow::Break))
 }
 
-/// Runs the scripts of `Init/start.d/`.
+/// Runs the scripts of `Init/start.d/`. Returns the variables that all scripts hand to the server.
 pub(super) fn run_at_start(
     settings: &Settings,
     volume: &Volume,
     lock: &Lock,
     signals: &mut Signals,
-) -> Result<Option<End>> {
-    with(settings, volume, lock, &|| state::holds_state(settings, volume), signals, init::run_at_start)
+) -> Result<ControlFlow<End, BTreeMap<String, String>>> {
+    let started = RefCell::new(BTreeMap::new());
+    let collect = |variables| started.borrow_mut().extend(variables);
+    let holds_state = || state::holds_state(settings, volume);
+    if let Some(end) = with(settings, volume, lock, &holds_state, &collect, signals, init::run_at_start)? {
+        return Ok(ControlFlow::Break(end));
+    }
+    let mut variables = server_env::kept(volume)?;
+    variables.extend(started.into_inner());
+    Ok(ControlFlow::Continue(variables))
 }
 
 /// Runs the scripts of `Init/ready.d/`, once each. The guard for empty volumes is off, because the server runs by then.
@@ -52,7 +63,7 @@ pub(super) fn run_after_start(
     lock: &Lock,
     signals: &mut Signals,
 ) -> Result<Option<End>> {
-    with(settings, volume, lock, &|| Ok(true), signals, init::run_after_start)
+    with(settings, volume, lock, &|| Ok(true), &|_| {}, signals, init::run_after_start)
 }
 
 fn with(
@@ -60,6 +71,7 @@ fn with(
     volume: &Volume,
     lock: &Lock,
     holds_state: &dyn Fn() -> Result<bool>,
+    at_start: &dyn Fn(BTreeMap<String, String>),
     signals: &mut Signals,
     run: impl FnOnce(&init::Settings<'_>, &mut Signals) -> Result<init::End>,
 ) -> Result<Option<End>> {
@@ -67,6 +79,13 @@ fn with(
     let environment = || environment(settings, volume);
     let issued = OnceCell::new();
     let token = || token(volume, &issued);
+    let for_server = |stage, script: &RelPath, variables| match stage {
+        Stage::Once => server_env::keep(volume, script, variables),
+        Stage::EveryStart | Stage::AfterStart => {
+            at_start(variables);
+            Ok(())
+        }
+    };
     let end = run(
         &init::Settings {
             volume,
@@ -76,6 +95,7 @@ fn with(
             seqinit: scripts.seqinit.clone(),
             environment: &environment,
             token: &token,
+            for_server: &for_server,
             user: settings.user.as_ref(),
             log: settings.log,
             grace: scripts.grace,

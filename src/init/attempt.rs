@@ -17,8 +17,17 @@ use volume::presence;
 use nix::{errno::Errno, fcntl::OFlag, sys::signal::Signal, unistd};
 
 use super::{
-    Settings, commands, hashbang, ledger::Ledger, output::Output, policy::Failure, private_copy::PrivateCopy,
-    recognise::ScriptKind, scan::Script, script_report::ScriptReport, stage::Stage, trust,
+    Settings, commands, hashbang,
+    ledger::Ledger,
+    output::Output,
+    policy::Failure,
+    private_copy::PrivateCopy,
+    recognise::ScriptKind,
+    scan::Script,
+    script_report::ScriptReport,
+    server_env::{self, ScriptEnv},
+    stage::Stage,
+    trust,
 };
 use crate::command::{
     engine,
@@ -254,6 +263,14 @@ impl<'b> Attempt<'_, 'b> {
             child.env("HOME", user.home());
         }
         let report = ScriptReport::create(self.settings.volume, self.run, user)?;
+        // Beside the running server, it is too late for variables.
+        let for_server = match self.stage {
+            Stage::AfterStart => None,
+            Stage::Once | Stage::EveryStart => Some(ScriptEnv::create(self.settings.volume, self.run, user)?),
+        };
+        if let Some(file) = &for_server {
+            child.env(server_env::VARIABLE, file.path());
+        }
         let done = match self.attend(child, Isolation { user: user.cloned(), ..Isolation::default() })? {
             Ok(done) => done,
             Err(cause) => {
@@ -264,10 +281,17 @@ impl<'b> Attempt<'_, 'b> {
         let ran = self.outcome(&done, |exit| {
             (Failure::of_program(exit), self.explain_user(Error::new(Code::Unexpected, ended(done.ended)), user))
         });
-        Ok(match (ran, report.failed()) {
+        let ran = match (ran, report.failed()) {
             (Ran::Succeeded, Some(failed)) => command_failed(failed.exit, failed.reason),
             (ran, _) => ran,
-        })
+        };
+        if let (Ran::Succeeded, Some(file)) = (&ran, &for_server) {
+            match file.variables() {
+                Ok(variables) => (self.settings.for_server)(self.stage, &self.script.name, variables)?,
+                Err(error) => return Ok(Ran::unrunnable(error)),
+            }
+        }
+        Ok(ran)
     }
 
     /// A restore that the server's user calls fails with EACCES, which does not say what to do.

@@ -170,3 +170,91 @@ fn a_program_that_only_root_may_execute_is_named() {
     assert_eq!(end.code, 126, "{end}");
     assert!(end.err.contains("cannot be executed by this user"), "{end}");
 }
+
+#[test]
+fn an_empty_volume_of_root_is_given_to_the_user() {
+    let server =
+        ["run", "--user", "1000:1000", "--", "/bin/sh", "-c", "echo db > \"$MOORLINE_STORAGE/app.db\" && echo up"];
+    let volume = TestVolume::new();
+    fs::set_permissions(volume.root(), fs::Permissions::from_mode(0o755)).expect("changed");
+    let end = volume.moorline(server).env("MOORLINE_CHOWN_VOLUME", "never").wait();
+    assert!(end.code != 0 && end.err.contains("user 1000:1000 cannot write to the volume"), "{end}");
+    assert!(end.err.contains("--chown-volume=always"), "the remedy: {end}");
+    let end = volume.moorline(server).wait();
+    assert_eq!((end.code, end.out.as_str()), (0, "up\n"), "{end}");
+}
+
+#[test]
+fn the_owner_of_a_volume_with_state_changes_only_on_request() {
+    let server =
+        ["run", "--user", "1000:1000", "--", "/bin/sh", "-c", "echo x >> \"$MOORLINE_STORAGE/state\" && echo up"];
+    let volume = TestVolume::in_use();
+    volume.write("state", "s");
+    volume.write("below/linked", "l");
+    let outside = volume.beside("outside");
+    fs::write(&outside, "").expect("writes");
+    std::os::unix::fs::symlink(&outside, volume.path("link")).expect("a link");
+    fs::hard_link(volume.path("below/linked"), volume.beside("shared")).expect("a second name");
+    fs::set_permissions(volume.root(), fs::Permissions::from_mode(0o755)).expect("changed");
+    let end = volume.moorline(server).wait();
+    assert!(end.code != 0 && end.err.contains("user 1000:1000 cannot write"), "{end}");
+    let end = volume.moorline(server).env("MOORLINE_CHOWN_VOLUME", "always").wait();
+    assert_eq!((end.code, end.out.as_str()), (0, "up\n"), "{end}");
+    let owner =
+        |path: std::path::PathBuf| std::os::unix::fs::MetadataExt::uid(&fs::symlink_metadata(path).expect("is there"));
+    assert_eq!(owner(volume.path("below")), 1000);
+    assert_eq!(owner(outside), 0, "links are not followed");
+    assert_eq!(owner(volume.path("below/linked")), 0, "a file with another name elsewhere stays");
+    assert!(end.err.contains("below/linked") && end.err.contains("hard links"), "{end}");
+    assert_eq!(owner(volume.path(".moorline")), 0);
+}
+
+#[test]
+fn a_script_may_ask_for_root_if_only_root_can_write_it() {
+    let volume = TestVolume::in_use();
+    let text = "#!/bin/sh\n# moorline: user=root\nid -u > \"$DATA_DIR/.moorline/who\"\n";
+    volume.script("a", text);
+    fs::set_permissions(volume.root(), fs::Permissions::from_mode(0o755)).expect("changed");
+    let run = ["run", "--user", "1000:1000", "--", "/bin/true"];
+    let end = volume.moorline(run).wait();
+    assert_eq!((end.code, volume.read(".moorline/who").as_str()), (0, "0\n"), "{end}");
+    for (mode, owner) in [(0o777, 0), (0o755, 1000)] {
+        volume.script("b", text);
+        fs::set_permissions(volume.path("Init"), fs::Permissions::from_mode(mode)).expect("changed");
+        std::os::unix::fs::chown(volume.path("Init"), Some(owner), None).expect("changed");
+        let end = volume.moorline(run).wait();
+        assert_eq!(end.code, 14, "{end}");
+        assert!(end.err.contains("asks to run as root") && end.err.contains("can write"), "{end}");
+    }
+}
+
+#[test]
+fn a_built_in_script_of_the_servers_user_is_restricted() {
+    let volume = TestVolume::in_use();
+    volume.write("state", "one");
+    let key = volume.moorline(["show-key"]).wait().out.trim_end().to_owned();
+    volume.moorline(["backup"]).wait();
+    let backup = fs::read_dir(volume.path("Backups")).expect("a folder").next().expect("one").expect("readable");
+    fs::rename(backup.path(), volume.path("Backups/b.seqbac")).expect("renamed");
+    fs::copy(volume.path("Backups/b.seqbac"), volume.beside("b.seqbac")).expect("copied");
+    std::os::unix::fs::chown(volume.root(), Some(1000), Some(1000)).expect("changed");
+    let run = ["run", "--user", "1000:1000", "--", "/bin/true"];
+    let outside = format!("restore -y --backup={}", volume.beside("b.seqbac").display());
+    for line in [
+        "show-key",
+        "extract -o /tmp/x ../Backups/b.seqbac",
+        "restore -y --from-latest --owner=0:0",
+        "restore -y --from-latest --secret-key-file=/etc/shadow",
+        &outside,
+    ] {
+        volume.script("x", format!("seqsvr {line}\n"));
+        let end = volume.moorline(run).wait();
+        assert_eq!((end.code, volume.has("Init/x.failed")), (14, true), "{line}: {end}");
+        assert!(end.err.contains("may be written by user 1000:1000"), "{line}: {end}");
+    }
+    volume.script("y", format!("seqsvr restore -y --enable-apps --secret-key={key} --backup=../Backups/b.seqbac\n"));
+    let end = volume.moorline(run).wait();
+    assert_eq!(end.code, 0, "{end}");
+    let meta = fs::metadata(volume.path("state")).expect("is there");
+    assert_eq!(std::os::unix::fs::MetadataExt::uid(&meta), 1000, "{end}");
+}

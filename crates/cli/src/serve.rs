@@ -11,7 +11,7 @@ use super::Context;
 use console::{self as serve, FirstRun, Role, Settings, settings};
 use process::Variables;
 use volume::{
-    error::{Error, Result},
+    error::{Error, IoContext, Result},
     lock,
 };
 
@@ -19,6 +19,8 @@ use volume::{
 /// they hold the password.
 const USERNAME: [&str; 2] = ["MOORLINE_FIRSTRUN_ADMINUSERNAME", "SEQ_FIRSTRUN_ADMINUSERNAME"];
 const PASSWORD: [&str; 3] = ["MOORLINE_FIRSTRUN_ADMINPASSWORD", "SEQ_FIRSTRUN_ADMINPASSWORD", "SEQ_PASSWORD"];
+const PASSWORD_FILE: &str = "MOORLINE_FIRSTRUN_ADMINPASSWORD_FILE";
+const PASSWORD_HASH_FILE: &str = "MOORLINE_FIRSTRUN_ADMINPASSWORDHASH_FILE";
 const PASSWORD_HASH: [&str; 2] = ["MOORLINE_FIRSTRUN_ADMINPASSWORDHASH", "SEQ_FIRSTRUN_ADMINPASSWORDHASH"];
 const NO_AUTHENTICATION: [&str; 2] = ["MOORLINE_FIRSTRUN_NOAUTHENTICATION", "SEQ_FIRSTRUN_NOAUTHENTICATION"];
 
@@ -89,10 +91,23 @@ fn first_run(environment: &Environment) -> Result<FirstRun> {
     };
     Ok(FirstRun {
         username: text(&USERNAME)?.unwrap_or_else(|| "admin".to_owned()),
-        password: text(&PASSWORD)?.map(Zeroizing::new),
-        password_hash: text(&PASSWORD_HASH)?.map(Zeroizing::new),
+        password: secret(text(&PASSWORD)?, PASSWORD_FILE, environment)?,
+        password_hash: secret(text(&PASSWORD_HASH)?, PASSWORD_HASH_FILE, environment)?,
         no_authentication,
     })
+}
+
+/// A secret from its variable, or from the file that the `_FILE` variable names.
+fn secret(set: Option<String>, variable: &str, environment: &Environment) -> Result<Option<Zeroizing<String>>> {
+    let Some((_, path)) = environment.setting(&[variable])?.filter(|(_, path)| !path.is_empty()) else {
+        return Ok(set.map(Zeroizing::new));
+    };
+    if set.is_some() {
+        return Err(Error::usage(format!("{variable} and the variable without _FILE are both set: unset one of them")));
+    }
+    let path = PathBuf::from(path);
+    let text = Zeroizing::new(std::fs::read_to_string(&path).on(&format!("read {variable} in"), &path)?);
+    Ok(Some(Zeroizing::new(text.trim_end_matches(['\n', '\r']).to_owned())))
 }
 
 /// The settings that environment variables set. They are read-only in the console.

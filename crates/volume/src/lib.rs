@@ -18,6 +18,7 @@
 //! - `folders.rs`: removing a folder tree that should be empty
 //! - `listing.rs`: the entries of a directory
 //! - `lock.rs`: the lock on the volume and its holder; the locks of backups, restores, apps and the console
+//! - `other_server.rs`: the note that a server without the lock may be running
 //! - `script_lock.rs`: the right of a script's commands to change the volume, if they lost the lock's descriptor
 //! - `format.rs`: `format.json`: an older moorline does not write to a newer volume
 //! - `instance.rs`: `instance.json`: instance id, restore epoch, fingerprint of the key
@@ -39,6 +40,7 @@ pub mod instance;
 pub mod key;
 pub mod listing;
 pub mod lock;
+pub mod other_server;
 pub mod presence;
 pub mod quarantine;
 pub mod restores;

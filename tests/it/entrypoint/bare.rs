@@ -90,3 +90,19 @@ fn a_shell_runs_no_script_and_finds_the_verbs() {
     let end = volume.moorline(["shell", "-c", "echo fallback"]).env("SHELL", "/no/such").wait();
     assert_eq!((end.code, end.out.as_str()), (0, "fallback\n"), "{end}");
 }
+
+#[test]
+fn a_server_that_was_started_without_run_holds_the_lock_and_is_healthy() {
+    let volume = TestVolume::in_use();
+    volume.moorline(["backup"]).wait();
+    let mut running = volume.moorline(["/bin/sh", "-c", "touch \"$MOORLINE_STORAGE/up\"; sleep 1000"]).start();
+    running.until("the server runs", || volume.has("up"));
+    let log = running.log();
+    assert!(log.contains("without init: no init scripts, no backups") && log.contains("`run -- /bin/sh"), "{log}");
+    let health = volume.moorline(["health"]).not_pid_1().wait();
+    assert_eq!(health.code, 0, "{health}");
+    let restore = volume.moorline(["restore", "-y", "--from-latest"]).not_pid_1().wait();
+    assert_eq!(restore.code, 75, "{restore}");
+    assert!(restore.err.contains("in use by `sh`"), "{restore}");
+    running.kill();
+}

@@ -55,3 +55,58 @@ fn a_folder_of_the_path_that_holds_a_text_of_that_name_is_passed_over() {
     let end = volume.run(["true"]).env("PATH", folder.display().to_string()).wait();
     assert_eq!(end.code, 126, "{end}");
 }
+
+#[test]
+fn a_misspelt_setting_is_named() {
+    let volume = TestVolume::in_use();
+    for (name, value, text) in [
+        ("MOORLINE_SECRET_KEY", "hidden", "did you mean MOORLINE_SECRETKEY?"),
+        ("MOORLINE_SUPERVISED", "1", "did you mean MOORLINE_SUPERVISE?"),
+        ("MOORLINE_LOCK_WAIT", "\"30s\"", "in quotes"),
+        ("MOORLINE_FIRSTRUN_ADMINPASSWORD_FILE", "/run/secrets/none", "is not a file"),
+    ] {
+        let end = volume.run(["/bin/true"]).env(name, value).wait();
+        assert!(end.err.contains(name) && end.err.contains(text) && !end.err.contains("hidden"), "{end}");
+    }
+    let end = volume.run(["/bin/true"]).env("MOORLINE_SERVICE_HOST", "10.0.0.1").wait();
+    assert!(!end.err.contains("MOORLINE_SERVICE_HOST"), "a variable of Kubernetes: {end}");
+}
+
+#[test]
+fn exec_mode_says_that_nothing_takes_daily_backups() {
+    let volume = TestVolume::in_use();
+    let end = volume.run(["/bin/true"]).env("MOORLINE_NO_BOOT_BACKUP", "1").wait();
+    assert!(end.err.contains("no daily backups in this mode"), "{end}");
+    volume.moorline(["backup", "--scheduled"]).wait();
+    let end = volume.run(["/bin/true"]).wait();
+    assert!(!end.err.contains("no daily backups"), "{end}");
+}
+
+#[test]
+fn the_first_line_says_what_starts() {
+    let volume = TestVolume::in_use();
+    let key = "8D2RNAbAgmV7ur8nQCLT7PlCWCk+kW488nSg3Narj/4=";
+    let start = volume.run(["/bin/true"]).env("MOORLINE_SECRETKEY", key).env("MOORLINE_PROFILE", "grafana");
+    let end = start.wait();
+    let first = end.err.lines().next().unwrap_or_default();
+    let root = volume.root();
+    for part in
+        ["moorline 0.", root.to_str().expect("UTF-8"), "profile grafana", "from MOORLINE_SECRETKEY", "exec mode"]
+    {
+        assert!(first.contains(part), "{part}: {end}");
+    }
+    assert!(!end.err.contains(key), "{end}");
+    let end = volume.moorline(["init"]).wait();
+    assert!(end.err.lines().next().is_some_and(|line| line.contains("init only")), "{end}");
+}
+
+#[test]
+fn init_keeps_the_key_that_it_was_given() {
+    let volume = TestVolume::in_use();
+    let key = "8D2RNAbAgmV7ur8nQCLT7PlCWCk+kW488nSg3Narj/4=";
+    let end = volume.moorline(["init"]).env("MOORLINE_SECRETKEY", key).wait();
+    assert_eq!(end.code, 0, "{end}");
+    let other = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    let end = volume.run(["/bin/echo", "server"]).env("MOORLINE_SECRETKEY", other).wait();
+    assert_eq!((end.code, end.out.as_str()), (11, ""), "{end}");
+}

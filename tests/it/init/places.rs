@@ -169,3 +169,15 @@ fn another_user_than_root_can_run_it_all() {
     assert_eq!((end.code, end.out.as_str(), volume.read("ran").as_str()), (0, "4242\n", "4242\n"), "{end}");
     assert_eq!(volume.scripts(), ["a.done", "b.done"]);
 }
+
+#[test]
+fn scripts_in_lower_case_init_are_named() {
+    let volume = TestVolume::in_use();
+    volume.write("init/restore.sh", "seqsvr restore -y --from-latest\n");
+    let end = volume.run(["/bin/true"]).wait();
+    assert!(end.err.contains("init/restore.sh does not run") && end.err.contains("capital I"), "{end}");
+    let volume = TestVolume::in_use();
+    volume.write("init/data.bin", "of the server");
+    let end = volume.run(["/bin/true"]).wait();
+    assert!(!end.err.contains("capital I"), "{end}");
+}
