@@ -10,6 +10,7 @@ pub mod engine;
 pub mod environment;
 mod health;
 mod init;
+mod install;
 mod known_variables;
 pub mod log_format;
 pub mod options;
@@ -137,7 +138,7 @@ fn carry_out(parsed: &Parsed) -> Result<ExitCode> {
     }
     let context = Context::of(parsed, Environment::of_process())?;
     match parsed.command.name {
-        "health" => signals::release(),
+        "health" | "install" => signals::release(),
         "shell" | "after-start" => {
             refuse_in_a_script()?;
             signals::release();
@@ -148,6 +149,7 @@ fn carry_out(parsed: &Parsed) -> Result<ExitCode> {
         "run" => run::run(parsed, &context),
         "init" => init::init(parsed, &context),
         "health" => health::health(parsed, &context),
+        "install" => install::install(parsed, &context),
         "shell" => shell::shell(parsed, &context),
         _ => after_start::after_start(parsed, &context),
     }

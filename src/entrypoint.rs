@@ -36,7 +36,11 @@ use std::{
 
 use nix::sys::signal::Signal;
 
-use self::{first_line::Mode, ownership::ChownVolume, quarantine::ServerAdditions};
+use self::{
+    first_line::Mode,
+    ownership::{ChownVolume, Gift},
+    quarantine::ServerAdditions,
+};
 pub use self::{health::Health, supervise::Supervision};
 use crate::{
     command::{engine, output},
@@ -288,11 +292,11 @@ fn prepare(settings: &Settings, volume: &Volume, signals: &mut Signals) -> Resul
     {
         log::warn!("scripts that run as user {} may not find `seqsvr`: {error}", user.spec());
     }
-    ownership::give(settings, volume)?;
+    let gift = Gift::of(settings, volume)?;
     if let Some(end) = recover(settings, volume, &lock, signals)? {
         return Ok(ControlFlow::Break(end));
     }
-    let ran = match scripts::run_once(settings, volume, &lock, signals)? {
+    let ran = match scripts::run_once(settings, volume, &lock, &gift, signals)? {
         ControlFlow::Continue(ran) => ran,
         ControlFlow::Break(end) => return Ok(ControlFlow::Break(end)),
     };
@@ -300,6 +304,7 @@ fn prepare(settings: &Settings, volume: &Volume, signals: &mut Signals) -> Resul
     if ran && let Some(end) = recover(settings, volume, &lock, signals)? {
         return Ok(ControlFlow::Break(end));
     }
+    gift.give()?;
     Ok(ControlFlow::Continue(lock))
 }
 

@@ -73,6 +73,8 @@ pub(crate) struct Settings<'a> {
     pub seqinit: PathBuf,
     /// Builds the environment of scripts, without the variable that names the script. Called only if a script runs.
     pub environment: &'a dyn Fn() -> Variables,
+    /// Called before a script runs as that user.
+    pub before_user: &'a dyn Fn() -> Result<()>,
     /// Takes the variables that a script hands to the server.
     pub for_server: &'a dyn Fn(Stage, &RelPath, BTreeMap<String, String>) -> Result<()>,
     /// The token with which commands of scripts may change the volume without the lock's descriptor.

@@ -16,7 +16,7 @@
 //! - `known_variables.rs`: warnings about settings with a wrong name or quotes
 //! - `container.rs`: the settings that `run`, `init` and `after-start` share; exit codes of a container start
 //! - `supervision.rs`: the options of `run --supervise`: rewritten signals, mapped exit codes, grace period
-//! - `run.rs`, `init.rs`, `health.rs`, `shell.rs`, `after_start.rs`: one command each
+//! - `run.rs`, `init.rs`, `health.rs`, `install.rs`, `shell.rs`, `after_start.rs`: one command each
 //! - `bare.rs`: a first argument that is not a command is executed as a program, unless init work is pending
 //! - `engine.rs`: finding and executing `moorline-engine`; `moorline --check-install`
 //! - `log_format.rs`: log lines as text or CLEF, errors with their hint, bugs

@@ -161,6 +161,14 @@ pub const COMMANDS: &[Definition] = &[
         hidden: false,
     },
     Definition {
+        name: "install",
+        about: "Copy moorline into a folder: for an init container, so that any image can use it",
+        details: "",
+        options: &[],
+        rest: Rest::Arguments,
+        hidden: false,
+    },
+    Definition {
         name: "shell",
         about: "Start a shell instead of the server; no init script runs",
         details: "",

@@ -1,6 +1,7 @@
 //! The owner of the volume when the server runs as another user: `--chown-volume`.
 
 use std::{
+    cell::Cell,
     ffi::OsStr,
     os::{
         fd::{AsFd, OwnedFd},
@@ -55,27 +56,49 @@ impl ChownVolume {
 /// How many files with several names are logged.
 const NAMED: usize = 5;
 
-/// Gives the volume to the server's user, as far as `--chown-volume` says. A file system that refuses is only logged,
-/// because the user may be able to write anyway.
-pub(super) fn give(settings: &Settings, volume: &Volume) -> Result<()> {
-    let Some(user) = &settings.user else { return Ok(()) };
-    let root = volume.root();
-    match settings.chown_volume {
-        ChownVolume::Never => {}
-        ChownVolume::Auto => {
-            if can_write(user, root) || !is_empty(root)? {
-                return Ok(());
-            }
-            match chown(root, Some(user.uid()), Some(user.gid())) {
-                Ok(()) => log::info!("gave the empty volume {} to user {}", root.display(), user.spec()),
-                Err(cause) => {
-                    log::warn!("cannot give the volume {} to user {}: {}", root.display(), user.spec(), reason(&cause))
-                }
-            }
-        }
-        ChownVolume::Always => give_all(user, root)?,
+/// The change of owner that a start has to make. It is made as late as possible, before the first process of the server's
+/// user, because a built-in script is trusted only while nobody but root can have written it.
+#[derive(Debug)]
+pub(super) struct Gift<'a> {
+    user: Option<&'a User>,
+    root: &'a Path,
+    what: ChownVolume,
+    is_given: Cell<bool>,
+}
+
+impl<'a> Gift<'a> {
+    /// Decides, before scripts have run, whether the volume is given away: `auto` looks at the volume as it was mounted.
+    pub fn of(settings: &'a Settings, volume: &'a Volume) -> Result<Self> {
+        let (user, root) = (settings.user.as_ref(), volume.root());
+        let what = match (user, settings.chown_volume) {
+            (None, _) => ChownVolume::Never,
+            (Some(user), ChownVolume::Auto) if can_write(user, root) || !is_empty(root)? => ChownVolume::Never,
+            (Some(_), chosen) => chosen,
+        };
+        Ok(Self { user, root, what, is_given: Cell::new(false) })
     }
-    Ok(())
+
+    /// Gives the volume to the server's user, once. A file system that refuses is only logged, because the user may be able
+    /// to write anyway.
+    pub fn give(&self) -> Result<()> {
+        let Some(user) = self.user.filter(|_| !self.is_given.replace(true)) else { return Ok(()) };
+        match self.what {
+            ChownVolume::Never => {}
+            // A restore may have set the owner of the backup.
+            ChownVolume::Auto if can_write(user, self.root) => {}
+            ChownVolume::Auto => match chown(self.root, Some(user.uid()), Some(user.gid())) {
+                Ok(()) => log::info!("gave the empty volume {} to user {}", self.root.display(), user.spec()),
+                Err(cause) => log::warn!(
+                    "cannot give the volume {} to user {}: {}",
+                    self.root.display(),
+                    user.spec(),
+                    reason(&cause)
+                ),
+            },
+            ChownVolume::Always => give_all(user, self.root)?,
+        }
+        Ok(())
+    }
 }
 
 /// Warns if the server's user can write neither to the storage root nor to any folder in it.

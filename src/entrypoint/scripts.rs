@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{End, Settings, state, stopped, with_commands};
+use super::{End, Settings, ownership::Gift, state, stopped, with_commands};
 use crate::init::{self, Stage, server_env};
 use process::{Signals, Variables};
 use seqbac_header::RelPath;
@@ -20,11 +20,21 @@ use volume::{
 /// The pause between two looks at a command that a script has left running.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// What differs between the stages.
+struct Hooks<'a> {
+    holds_state: &'a dyn Fn() -> Result<bool>,
+    /// Takes the variables that a script of `Init/start.d/` hands to the server.
+    at_start: &'a dyn Fn(BTreeMap<String, String>),
+    /// Called before a script runs as the server's user.
+    before_user: &'a dyn Fn() -> Result<()>,
+}
+
 /// Runs the scripts of `/seqinit` and `Init/`, once each. Returns whether one has run.
 pub(super) fn run_once(
     settings: &Settings,
     volume: &Volume,
     lock: &Lock,
+    gift: &Gift<'_>,
     signals: &mut Signals,
 ) -> Result<ControlFlow<End, bool>> {
     if settings.scripts.is_none() {
@@ -32,9 +42,14 @@ pub(super) fn run_once(
     }
     let mut ran = false;
     let holds_state = || state::holds_state(settings, volume);
-    let end = with(settings, volume, lock, &holds_state, &|_| {}, signals, |init, signals| {
-        init::run(init, signals, &mut ran)
-    })?;
+    let end = with(
+        settings,
+        volume,
+        lock,
+        &Hooks { holds_state: &holds_state, at_start: &|_| {}, before_user: &|| gift.give() },
+        signals,
+        |init, signals| init::run(init, signals, &mut ran),
+    )?;
     Ok(end.map_or(ControlFlow::Continue(ran), ControlFlow::Break))
 }
 
@@ -48,7 +63,14 @@ pub(super) fn run_at_start(
     let started = RefCell::new(BTreeMap::new());
     let collect = |variables| started.borrow_mut().extend(variables);
     let holds_state = || state::holds_state(settings, volume);
-    if let Some(end) = with(settings, volume, lock, &holds_state, &collect, signals, init::run_at_start)? {
+    if let Some(end) = with(
+        settings,
+        volume,
+        lock,
+        &Hooks { holds_state: &holds_state, at_start: &collect, before_user: &|| Ok(()) },
+        signals,
+        init::run_at_start,
+    )? {
         return Ok(ControlFlow::Break(end));
     }
     let mut variables = server_env::kept(volume)?;
@@ -63,15 +85,21 @@ pub(super) fn run_after_start(
     lock: &Lock,
     signals: &mut Signals,
 ) -> Result<Option<End>> {
-    with(settings, volume, lock, &|| Ok(true), &|_| {}, signals, init::run_after_start)
+    with(
+        settings,
+        volume,
+        lock,
+        &Hooks { holds_state: &|| Ok(true), at_start: &|_| {}, before_user: &|| Ok(()) },
+        signals,
+        init::run_after_start,
+    )
 }
 
 fn with(
     settings: &Settings,
     volume: &Volume,
     lock: &Lock,
-    holds_state: &dyn Fn() -> Result<bool>,
-    at_start: &dyn Fn(BTreeMap<String, String>),
+    hooks: &Hooks<'_>,
     signals: &mut Signals,
     run: impl FnOnce(&init::Settings<'_>, &mut Signals) -> Result<init::End>,
 ) -> Result<Option<End>> {
@@ -82,7 +110,7 @@ fn with(
     let for_server = |stage, script: &RelPath, variables| match stage {
         Stage::Once => server_env::keep(volume, script, variables),
         Stage::EveryStart | Stage::AfterStart => {
-            at_start(variables);
+            (hooks.at_start)(variables);
             Ok(())
         }
     };
@@ -103,7 +131,8 @@ fn with(
             on_failure: scripts.on_failure,
             allow_empty: scripts.allow_empty,
             strict_permissions: scripts.strict_permissions,
-            holds_state,
+            holds_state: hooks.holds_state,
+            before_user: hooks.before_user,
         },
         signals,
     )?;

@@ -87,6 +87,9 @@ impl<'b> Attempt<'_, 'b> {
             Ok(user) => user,
             Err(place) => return Ok(Ran::unrunnable(trust::refuse_root(&place))),
         };
+        if user.is_some() {
+            (self.settings.before_user)()?;
+        }
         match kind {
             ScriptKind::BuiltIn(commands) => self.commands(commands, ledger),
             ScriptKind::Image => self.image(user),

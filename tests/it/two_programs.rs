@@ -188,3 +188,19 @@ fn completions_and_man_pages_know_the_commands_of_both_programs() {
         assert!(text.contains(".TH"), "{page}: {text}");
     }
 }
+
+#[test]
+fn install_copies_what_an_image_needs() {
+    let volume = TestVolume::in_use();
+    let folder = volume.beside("shared/bin");
+    for _ in 0..2 {
+        let end = volume.moorline(["install", folder.to_str().expect("UTF-8")]).wait();
+        assert_eq!(end.code, 0, "{end}");
+    }
+    let end = volume.run(["/bin/echo", "server"]).program(folder.join("seqsvr")).wait();
+    assert_eq!((end.code, end.out.as_str()), (0, "server\n"), "{end}");
+    let end = volume.moorline(["backup"]).program(folder.join("moorline")).wait();
+    assert_eq!(end.code, 0, "the engine is there, too: {end}");
+    let end = volume.moorline(["install"]).wait();
+    assert_eq!(end.code, 2, "{end}");
+}
