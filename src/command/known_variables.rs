@@ -89,7 +89,7 @@ pub(super) fn warn(variables: &Variables) {
             continue;
         }
         if !KNOWN.contains(&name) {
-            // Kubernetes sets MOORLINE_PORT, MOORLINE_SERVICE_HOST … in every pod beside a service called moorline.
+            // Kubernetes sets such variables in every pod beside a service called moorline.
             if !INTERNAL.contains(&name) && !of_kubernetes(name) {
                 log::warn!("{name} has no effect, because moorline has no such setting{}", suggestion(name));
             }
@@ -108,7 +108,7 @@ fn suggestion(name: &str) -> String {
 }
 
 fn of_kubernetes(name: &str) -> bool {
-    name.starts_with("MOORLINE_SERVICE_") || name.starts_with("MOORLINE_PORT")
+    name.strip_prefix(OWN).is_some_and(|name| name.starts_with("SERVICE_") || name.starts_with("PORT"))
 }
 
 fn is_quoted(value: &[u8]) -> bool {
@@ -121,14 +121,10 @@ mod tests {
 
     #[test]
     fn a_misspelt_name_leads_to_the_right_one() {
-        for (wrong, right) in [
-            ("MOORLINE_SECRET_KEY", "MOORLINE_SECRETKEY"),
-            ("MOORLINE_SUPERVISED", "MOORLINE_SUPERVISE"),
-            ("SEQ_STORAGE_SECRET_KEY", "SEQ_STORAGE_SECRETKEY"),
-        ] {
-            assert_eq!(suggestion(wrong), format!("; did you mean {right}?"));
+        for (wrong, right) in [("SECRET_KEY", "SECRETKEY"), ("SUPERVISED", "SUPERVISE"), ("LOCKWAIT", "LOCK_WAIT")] {
+            assert_eq!(suggestion(&format!("{OWN}{wrong}")), format!("; did you mean {OWN}{right}?"));
         }
-        assert_eq!(suggestion("MOORLINE_XYZ"), "");
+        assert_eq!(suggestion(&format!("{OWN}XYZ")), "");
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub(super) fn log(settings: &Settings, keys: &Sources, volume: &Volume, mode: Mo
         return;
     }
     log::info!(
-        "moorline {VERSION}: volume {}, {}, {}, {}",
+        "version {VERSION}, volume {}, {}, {}, {}",
         volume.root().display(),
         profile(&settings.profile),
         key(keys, volume),

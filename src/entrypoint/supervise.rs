@@ -116,9 +116,7 @@ pub fn run(
     let _ = nix::unistd::chdir("/");
     let companion = CompanionSlot::new(server.companion);
     let mut supervisor = Supervisor { how, server: started, companion, after, stop: None, asked: false };
-    if supervisor.next_time().is_none() {
-        pages::release();
-    }
+    pages::release();
     let ended = supervisor.attend(signals);
     supervisor.server.take_terminal_back();
     supervisor.clear_up(signals);

@@ -103,7 +103,8 @@ mod tests {
         assert_eq!(attempt(Failure::Transient, 500).judge(after_minutes(29)), KEPT);
         assert_eq!(attempt(Failure::Transient, 5).judge(after_minutes(30)), FAILED);
         assert_eq!(attempt(Failure::Program, 2).judge(after_minutes(600)), KEPT);
-        assert_eq!(attempt(Failure::Program, 3).judge(after_minutes(0)), FAILED);
+        assert_eq!(attempt(Failure::Program, 500).judge(after_minutes(1)), KEPT);
+        assert_eq!(attempt(Failure::Program, 3).judge(after_minutes(2)), FAILED);
     }
 
     #[test]

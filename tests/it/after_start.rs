@@ -272,6 +272,9 @@ fn a_ready_script_that_fails_is_judged_as_in_init() {
     let volume = counted();
     volume.script("ready.d/1", digit(1) + "exit 7");
     for attempt in 1..=3 {
+        if attempt == 3 {
+            volume.age_failures();
+        }
         let end = volume.moorline(["after-start"]).env("MOORLINE_HEALTH", "alive:0").not_pid_1().wait();
         assert_eq!(end.code, 7, "{end}");
         assert!(end.err.contains(&format!("ready.d/1 failed (attempt {attempt})")), "{end}");

@@ -137,6 +137,15 @@ impl TestVolume {
         names
     }
 
+    /// As if the first failure of each script had been long ago.
+    pub fn age_failures(&self) {
+        let mut ledger = self.ledger();
+        for script in ledger["scripts"].as_array_mut().expect("entries") {
+            script["first_failure"] = "2026-01-01T00:00:00Z".into();
+        }
+        self.write(".moorline/init.json", ledger.to_string());
+    }
+
     /// The ledger.
     pub fn ledger(&self) -> serde_json::Value {
         serde_json::from_str(&self.read(".moorline/init.json")).expect("is JSON")

@@ -108,5 +108,5 @@ fn init_keeps_the_key_that_it_was_given() {
     assert_eq!(end.code, 0, "{end}");
     let other = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
     let end = volume.run(["/bin/echo", "server"]).env("MOORLINE_SECRETKEY", other).wait();
-    assert_eq!((end.code, end.out.as_str()), (11, ""), "{end}");
+    assert_eq!((end.code, end.out.as_str()), (12, ""), "{end}");
 }

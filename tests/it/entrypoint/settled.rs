@@ -27,6 +27,7 @@ fn plain<'a>(volume: &'a TestVolume, flags: &[&str], line: &str) -> Start<'a> {
         .program(volume.recorded())
         .without("MOORLINE_SEQINIT")
         .without("MOORLINE_NO_BOOT_BACKUP")
+        .env("MOORLINE_LOG", "warn")
 }
 
 fn backups(volume: &TestVolume) -> usize {

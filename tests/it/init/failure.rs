@@ -15,6 +15,9 @@ fn a_program_that_fails_is_kept_twice_and_set_aside_the_third_time() {
     let volume = TestVolume::in_use();
     volume.script("x", COUNT_AND_FAIL);
     for attempt in 1..=3 {
+        if attempt == 3 {
+            volume.age_failures();
+        }
         let end = volume.run(["/bin/echo", "server"]).wait();
         assert_eq!((end.code, end.out.as_str()), (3, ""), "{end}");
         assert_eq!(attempts(&volume), attempt);
@@ -93,6 +96,7 @@ fn allow_empty_gives_the_table_back() {
     // The server has started since: from now on the volume is in use.
     let end = volume.run(["/bin/echo", "server"]).env("MOORLINE_INIT_ON_FAILURE", "continue").wait();
     assert_eq!((end.code, end.out.as_str()), (0, "server\n"), "{end}");
+    volume.age_failures();
     let end = volume.run(["/bin/true"]).wait();
     assert_eq!((end.code, volume.scripts()), (3, vec!["x.failed".to_owned(), "y.done".to_owned()]), "{end}");
 }

@@ -47,7 +47,7 @@ fn what_a_script_may_not_hand_over_is_an_error() {
         volume.script(name, line);
         let end = volume.run(SERVER).wait();
         assert_eq!((end.code, end.out.as_str()), (14, ""), "{name}: {end}");
-        assert_eq!(volume.scripts(), [format!("{name}.failed"), format!("{name}.log")], "{name}: {end}");
+        assert_eq!(volume.scripts(), [format!("{name}.failed")], "{name}: {end}");
     }
 }
 
