@@ -249,9 +249,6 @@ pub fn run(settings: &Settings, server: &Server) -> Result<End> {
         return Ok(end);
     }
     ownership::warn_if_unwritable(settings, &volume)?;
-    if server.supervision.is_none() && server.command.is_some() {
-        warn_of_no_daily_backups(&volume);
-    }
     serve(
         settings,
         &Serving { server, instance: &instance, variables: &variables, additions: &additions, sockets: &sockets },
@@ -394,32 +391,23 @@ fn back_up(
     signals: &mut Signals,
 ) -> Option<End> {
     // Nearly always there is a recent backup, and its header shows that without starting the engine.
-    if !server.boot_backup
-        || backups::has_one_since(volume, Some(instance), BOOT_BACKUP_AGE, jiff::Timestamp::now()).unwrap_or(false)
-    {
-        return None;
-    }
-    match own_command(settings, volume, &["backup", "--if-older", "24h", "--scheduled"], None, signals) {
-        Ok(Ended::Exited(0)) => None,
-        Ok(Ended::Stopped(signal)) => Some(End::Stopped(signal)),
-        Ok(other) => {
-            log::warn!("the boot backup failed (exit {}); the server starts without it", other.code());
-            None
-        }
-        Err(error) => {
-            log::warn!("the boot backup failed; the server starts without it: {error}");
-            None
+    let now = jiff::Timestamp::now();
+    let newest = backups::newest(volume, Some(instance), now).unwrap_or_default();
+    let is_younger = |taken: Option<jiff::Timestamp>, age| taken.is_some_and(|taken| now.duration_since(taken) <= age);
+    let mut has_daily = is_younger(newest.scheduled, DAILY);
+    if server.boot_backup && !is_younger(newest.any, BOOT_BACKUP_AGE) {
+        match own_command(settings, volume, &["backup", "--if-older", "24h", "--scheduled"], None, signals) {
+            Ok(Ended::Exited(0)) => has_daily = true,
+            Ok(Ended::Stopped(signal)) => return Some(End::Stopped(signal)),
+            Ok(other) => log::warn!("the boot backup failed (exit {}); the server starts without it", other.code()),
+            Err(error) => log::warn!("the boot backup failed; the server starts without it: {error}"),
         }
     }
-}
-
-/// In exec mode nothing takes daily backups, unless a console does it beside this container.
-fn warn_of_no_daily_backups(volume: &Volume) {
-    let taken = backups::has_scheduled_since(volume, DAILY, jiff::Timestamp::now());
-    // What cannot be read has been reported by the boot backup.
-    if !taken.unwrap_or(true) && !volume::lock::console_runs(volume).unwrap_or(true) {
+    let is_exec = server.supervision.is_none() && server.command.is_some();
+    if is_exec && !has_daily && !volume::lock::console_runs(volume).unwrap_or(true) {
         log::warn!("no daily backups in this mode: use --supervise, or run `serve` beside the server (a sidecar)");
     }
+    None
 }
 
 /// Runs a command of the engine as a child, with its stdout discarded. A command that changes the state inherits the lock.

@@ -29,6 +29,34 @@ pub fn is_in_the_future(created: jiff::Timestamp, now: jiff::Timestamp) -> bool 
     created.duration_since(now) > CLOCK_SKEW
 }
 
+/// The times of the newest backups of an instance.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Newest {
+    /// Of all backups.
+    pub any: Option<jiff::Timestamp>,
+    /// Of the scheduled ones.
+    pub scheduled: Option<jiff::Timestamp>,
+}
+
+/// The newest backups of this instance on the volume, according to names and headers.
+pub fn newest(volume: &Volume, instance: Option<&Instance>, now: jiff::Timestamp) -> Result<Newest> {
+    volume.refuse_missing_backups()?;
+    let instance = instance.map(|instance| instance.id);
+    let mut newest = Newest::default();
+    for file in files(&volume.backups())? {
+        let Ok(header) = header(&file) else { continue };
+        // A backup with a time in the future must not prevent new backups for years.
+        if header.instance != instance || is_in_the_future(header.created, now) {
+            continue;
+        }
+        newest.any = newest.any.max(Some(header.created));
+        if is_scheduled(&file) {
+            newest.scheduled = newest.scheduled.max(Some(header.created));
+        }
+    }
+    Ok(newest)
+}
+
 /// Whether the volume has a backup of this instance that is at most `age` old, according to the headers.
 pub fn has_one_since(
     volume: &Volume,
@@ -36,20 +64,7 @@ pub fn has_one_since(
     age: jiff::SignedDuration,
     now: jiff::Timestamp,
 ) -> Result<bool> {
-    volume.refuse_missing_backups()?;
-    let instance = instance.map(|instance| instance.id);
-    let headers = files(&volume.backups())?.into_iter().filter_map(|file| header(&file).ok());
-    // A backup with a time in the future must not prevent new backups for years.
-    let ours = headers.filter(|header| header.instance == instance && !is_in_the_future(header.created, now));
-    let newest = ours.map(|header| header.created).max();
-    Ok(newest.is_some_and(|created| now.duration_since(created) <= age))
-}
-
-/// Whether the newest scheduled backup is younger than `age`, according to the names and headers.
-pub fn has_scheduled_since(volume: &Volume, age: jiff::SignedDuration, now: jiff::Timestamp) -> Result<bool> {
-    let scheduled = files(&volume.backups())?.into_iter().filter(|file| is_scheduled(file));
-    let mut times = scheduled.filter_map(|file| header(&file).ok()).map(|header| header.created);
-    Ok(times.any(|created| now.duration_since(created) <= age))
+    Ok(newest(volume, instance, now)?.any.is_some_and(|created| now.duration_since(created) <= age))
 }
 
 fn is_scheduled(file: &Path) -> bool {

@@ -10,7 +10,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{Read, Seek},
+    io::{ErrorKind, Read, Seek},
     os::{
         fd::{AsFd, AsRawFd, OwnedFd, RawFd},
         unix::fs::{FileExt, OpenOptionsExt},
@@ -275,7 +275,16 @@ impl AppsLock {
 }
 
 pub(crate) fn open(path: &PathBuf) -> Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o644).open(path).on("open", path)
+    let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o644).open(path);
+    match opened {
+        // flock needs no permission to write. A volume that is mounted read-only may lack the file, but not its folder.
+        Err(cause) if cause.kind() == ErrorKind::ReadOnlyFilesystem => {
+            let folder = path.parent().unwrap_or(path);
+            File::open(path).or_else(|_| File::open(folder)).map_err(|_| cause)
+        }
+        other => other,
+    }
+    .on("open", path)
 }
 
 /// Records the holder. Errors are ignored, because a missing holder must not stop a server. The file is overwritten, not
