@@ -97,11 +97,8 @@ pub async fn check(console: &Arc<Console>) -> Result<Health> {
 }
 
 async fn key_is_saved(console: &Console) -> Result<bool> {
-    let path = metastore::file(&console.volume);
-    let read = move |connection: &mut rusqlite::Connection| {
-        metastore::setting(connection, "SecretKeyIsBackedUp").map_err(|cause| metastore::explain(&path, &cause))
-    };
-    Ok(console.database.call(read).await?.is_some_and(|value| value == "true"))
+    let value = console.database.read(|connection| metastore::setting(connection, "SecretKeyIsBackedUp")).await?;
+    Ok(value.is_some_and(|value| value == "true"))
 }
 
 /// The input of the evaluation, read from the volume.

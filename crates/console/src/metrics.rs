@@ -14,7 +14,8 @@ use super::{
 };
 use volume::error::{Code, Error, Result};
 
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+pub(crate) const MEDIA_TYPE: &str = "application/openmetrics-text";
+pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 type Real = Gauge<f64, AtomicU64>;
 

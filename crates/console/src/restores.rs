@@ -149,14 +149,15 @@ pub async fn cancel(site: &Site, script: &str) -> HttpResult<()> {
 
 /// The secret key for the script; `None` if the backup is sealed with the volume's own.
 fn key_for(site: &Site, found: &BackupFile, secret_key: Option<&str>) -> HttpResult<Option<Zeroizing<String>>> {
-    let conflict = |message: &str| Failure::new(StatusCode::CONFLICT, message);
+    let conflict = |message: &str| Failure::new(StatusCode::CONFLICT, message).about("SecretKey");
     if found.backup.is_own_key {
         return Ok(None);
     }
     let Some(text) = secret_key.filter(|text| !text.trim().is_empty()) else {
         return Err(conflict("this backup is sealed with another secret key").hint("send that key as SecretKey"));
     };
-    let key = SecretKey::parse(text, "SecretKey").map_err(Error::from)?;
+    let invalid = |error| Failure::from(Error::from(error)).about("SecretKey");
+    let key = SecretKey::parse(text, "SecretKey").map_err(invalid)?;
     if key.fingerprint().to_string() != found.backup.key_fingerprint {
         return Err(conflict("this secret key does not open this backup").hint(format!(
             "its fingerprint is {}; the backup needs {}",

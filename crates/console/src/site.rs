@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     Console,
     auth::{Logins, Principal},
+    pages::Comparisons,
 };
 use volume::{
     error::{Code, Error, Result},
@@ -22,6 +23,7 @@ pub struct Site {
     pub is_local: bool,
     /// Whether the console is the server itself, so that a restore needs a restart of the console.
     pub is_server: bool,
+    pub comparisons: Comparisons,
     /// Whether it listens with TLS, so that cookies need `Secure`.
     pub is_tls: bool,
 }

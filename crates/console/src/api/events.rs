@@ -12,8 +12,8 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     Site, blocking,
-    entities::signals,
-    failure::{HttpResult, Problem},
+    entities::{find as find_entity, signals::Signal},
+    failure::HttpResult,
     filter::Filter,
 };
 use volume::{
@@ -65,10 +65,6 @@ pub struct EventQuery {
     pub after_id: Option<String>,
 }
 
-/// List events, newest first.
-#[utoipa::path(get, path = "/api/events", params(EventQuery), responses(
-    (status = 200, body = Vec<EventEntity>), (status = 400, body = Problem), (status = 401, body = Problem),
-    (status = 403, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn list(
     State(site): State<Arc<Site>>,
     Query(query): Query<EventQuery>,
@@ -87,8 +83,8 @@ pub async fn find(site: &Site, query: EventQuery) -> HttpResult<Vec<Stored>> {
         filters.push(text.parse()?);
     }
     if let Some(id) = query.signal.filter(|id| !id.is_empty()) {
-        let signal = site.console.database.call(move |connection| signals::find(connection, &id)).await?;
-        filters.extend(signals::compiled(&signal)?);
+        let signal: Signal = site.console.database.call(move |connection| find_entity(connection, &id)).await?;
+        filters.extend(signal.compiled()?);
     }
     let place = query.after_id.filter(|id| !id.is_empty()).map(|id| place_of(&id)).transpose()?;
     let volume = site.console.volume.clone();

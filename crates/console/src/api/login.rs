@@ -12,13 +12,15 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
-use super::json_body::JsonBody;
+use super::{json_body::JsonBody, users::hash as hash_new};
 use crate::{
     Failure, Site,
     auth::{Peer, Principal, session},
-    entities::users::{self, User},
-    failure::{HttpResult, Problem},
-    router,
+    entities::{
+        find, update,
+        users::{Credentials, User, UserInput, by_name},
+    },
+    failure::{HttpResult, InputError},
 };
 use volume::{
     error::Error,
@@ -58,7 +60,7 @@ pub async fn log_in(site: &Site, address: IpAddr, input: LoginInput) -> HttpResu
     site.logins.attempt(&input.username, address)?;
     let database = &site.console.database;
     let username = input.username.clone();
-    let found = database.call(move |connection| users::by_name(connection, &username)).await?;
+    let found = database.call(move |connection| by_name(connection, &username)).await?;
     let (user, hash) = found.map_or((None, None), |(user, hash)| (Some(user), hash));
     let password = Zeroizing::new(input.password);
     let new_password = input.new_password.filter(|new| !new.is_empty()).map(Zeroizing::new);
@@ -72,9 +74,10 @@ pub async fn log_in(site: &Site, address: IpAddr, input: LoginInput) -> HttpResu
     };
     let new_hash = match new_password {
         Some(new) if *new == *password => {
-            return Err(Error::usage("the new password is the same as the old one").into());
+            let same = Error::usage("the new password is the same as the old one");
+            return Err(Failure::from(same).about("NewPassword"));
         }
-        Some(new) => Some(site.logins.hash(new).await?),
+        Some(new) => Some(hash_new(site, new).await?),
         None if user.must_change_password => {
             let mut failure = Failure::new(StatusCode::FORBIDDEN, "the password has to be changed")
                 .hint("log in again with NewPassword");
@@ -85,12 +88,15 @@ pub async fn log_in(site: &Site, address: IpAddr, input: LoginInput) -> HttpResu
     };
     let (user, made) = database
         .call(move |connection| {
-            let user = match &new_hash {
-                Some(hash) => users::set_password(connection, &user.id, hash)?,
-                None => users::find(connection, &user.id)?,
+            let user: User = match new_hash {
+                Some(_) => {
+                    let input = UserInput { must_change_password: Some(false), ..UserInput::default() };
+                    update(connection, &user.id, input, Credentials { hash: new_hash, session: None })?
+                }
+                None => find(connection, &user.id)?,
             };
             let made = session::create(connection, &user.id)?;
-            Ok((user, made))
+            Ok::<_, InputError>((user, made))
         })
         .await?;
     let cookie = session::cookie(&made.token, site.is_tls)?;
@@ -105,12 +111,6 @@ pub async fn log_out(site: &Site, principal: &Principal) -> HttpResult<HeaderVal
     Ok(session::no_cookie(site.is_tls)?)
 }
 
-/// Log in. The response sets the session cookie and contains the `CsrfToken`.
-#[utoipa::path(post, path = "/api/users/login", security(()), request_body = LoginInput, responses(
-    (status = 200, body = User),
-    (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
-    (status = 408, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem),
-    (status = 422, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn login(
     State(site): State<Arc<Site>>,
     Peer(address): Peer,
@@ -120,10 +120,7 @@ pub(super) async fn login(
     Ok(([(header::SET_COOKIE, cookie)], Json(user)).into_response())
 }
 
-/// End the session.
-#[utoipa::path(post, path = "/api/users/logout", responses(
-    (status = 204), (status = 401, body = Problem), (status = 403, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn logout(State(site): State<Arc<Site>>, principal: Principal) -> HttpResult<Response> {
     let cookie = log_out(&site, &principal).await?;
-    Ok(([(header::SET_COOKIE, cookie)], router::nothing()).into_response())
+    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
 }

@@ -15,7 +15,7 @@ use crate::{
     Site,
     auth::Principal,
     entities::{Links, settings},
-    failure::{HttpResult, Problem},
+    failure::HttpResult,
     health, metrics,
     permission::Permission,
 };
@@ -47,8 +47,6 @@ const GROUPS: [(&str, &str); 10] = [
     ("Users", "api/users"),
 ];
 
-/// Show the product, its version, and the paths of the groups of routes.
-#[utoipa::path(get, path = "/api", security(()), responses((status = 200, body = Root)))]
 pub(super) async fn show(State(site): State<Arc<Site>>) -> HttpResult<Json<Root>> {
     let title = site.console.database.call(|connection| settings::read(connection, "InstanceTitle")).await?;
     let pairs = GROUPS.map(|(name, path)| (format!("{name}Resources"), path.to_owned()));
@@ -78,9 +76,6 @@ pub struct Status {
     pub next_run: jiff::Timestamp,
 }
 
-/// Check the state of the backups; 503 if it is degraded. The reasons need the permission `System`.
-#[utoipa::path(get, path = "/health", security((), ("ApiKey" = []), ("Session" = [])), responses(
-    (status = 200, body = Status), (status = 503, body = Status)))]
 pub(super) async fn health(
     State(site): State<Arc<Site>>,
     principal: Principal,
@@ -99,10 +94,6 @@ pub(super) async fn health(
     Ok((code, Json(status)))
 }
 
-/// Metrics for Prometheus. The API key may be sent as a bearer token.
-#[utoipa::path(get, path = "/metrics", responses(
-    (status = 200, content_type = "application/openmetrics-text", body = String), (status = 401, body = Problem),
-    (status = 403, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn metrics(State(site): State<Arc<Site>>) -> HttpResult<Response> {
     let text = metrics::render(&site.console).await?;
     Ok(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response())

@@ -12,19 +12,14 @@ use std::{
 
 use axum::{
     body::Bytes,
-    extract::{FromRequest, Multipart, Request, multipart::Field},
+    extract::{FromRequest, Multipart, Request},
     http::{StatusCode, header},
 };
 use futures_util::{Stream, StreamExt};
 use tokio::io::AsyncWriteExt;
 
 use super::{Backup, find};
-use crate::{
-    Failure, Site,
-    auth::{CSRF_FIELD, Principal},
-    blocking,
-    failure::HttpResult,
-};
+use crate::{Failure, Site, auth::Principal, blocking, failure::HttpResult};
 use engine::backup;
 use seqbac_header::Id;
 use volume::{
@@ -39,8 +34,6 @@ const LONGEST: u64 = 64 << 30;
 const STAYS_FREE: u64 = 256 << 20;
 /// An upload that sends nothing for this time is aborted.
 const CHUNK_TIMEOUT: Duration = Duration::from_secs(60);
-/// In bytes.
-const LONGEST_TOKEN: usize = 256;
 const PREFIX: &str = ".upload-";
 
 /// A file that is removed when this is dropped.
@@ -63,7 +56,7 @@ pub async fn take(site: &Site, principal: &Principal, request: Request) -> HttpR
             Failure::new(rejection.status(), rejection.body_text())
         };
         let form = Multipart::from_request(request, &()).await.map_err(rejected)?;
-        of_form(form, principal, &folder, &temporary).await?;
+        of_form(form, &folder, &temporary).await?;
     } else {
         let body = request.into_body().into_data_stream().map(|chunk| chunk.map_err(|_| cut_off()));
         write(body, &folder, &temporary.0).await?;
@@ -86,33 +79,13 @@ pub fn clear(volume: &Volume) {
     }
 }
 
-async fn of_form(mut form: Multipart, principal: &Principal, folder: &Path, temporary: &Temporary) -> HttpResult<()> {
-    let mut awaited = principal.csrf_awaited;
+async fn of_form(mut form: Multipart, folder: &Path, temporary: &Temporary) -> HttpResult<()> {
     while let Some(field) = in_time(form.next_field()).await?.map_err(broken)? {
-        if field.name() == Some(CSRF_FIELD) && field.file_name().is_none() {
-            principal.check_csrf(&in_time(token_of(field)).await??)?;
-            awaited = false;
-        } else if field.file_name().is_some() {
-            if awaited {
-                // The token has to come before the file, so that a page of another site cannot write anything.
-                principal.check_csrf("")?;
-            }
+        if field.file_name().is_some() {
             return write(field.map(|chunk| chunk.map_err(|_| cut_off())), folder, &temporary.0).await;
         }
     }
     Err(Failure::new(StatusCode::BAD_REQUEST, "the form contains no file"))
-}
-
-/// Reads the CSRF token. The length is limited, because the request is not trusted before the token is checked.
-async fn token_of(mut field: Field<'_>) -> HttpResult<String> {
-    let mut token = Vec::new();
-    while let Some(chunk) = field.chunk().await.map_err(broken)? {
-        token.extend_from_slice(&chunk);
-        if token.len() > LONGEST_TOKEN {
-            return Err(Failure::new(StatusCode::FORBIDDEN, "the CSRF token is too long"));
-        }
-    }
-    Ok(String::from_utf8_lossy(&token).into_owned())
 }
 
 async fn in_time<T>(come: impl Future<Output = T>) -> HttpResult<T> {

@@ -7,7 +7,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{http, mail};
-use volume::error::{Error, Result};
+use crate::failure::InputError;
+use volume::error::Error;
 
 /// The type of a setting's input, with Seq's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -146,7 +147,7 @@ pub(crate) fn find(id: &str) -> Option<&'static AppKind> {
 }
 
 /// Validates the settings of a notification, including its secrets. `id` is the id of the kind.
-pub(crate) fn check(id: &str, settings: &BTreeMap<String, String>) -> Result<()> {
+pub(crate) fn check(id: &str, settings: &BTreeMap<String, String>) -> Result<(), InputError> {
     let known = || ALL.iter().map(|kind| kind.id).collect::<Vec<_>>().join(", ");
     let kind =
         find(id).ok_or_else(|| Error::usage(format!("unknown app {id:?}")).hint(format!("use one of {}", known())))?;
@@ -154,23 +155,24 @@ pub(crate) fn check(id: &str, settings: &BTreeMap<String, String>) -> Result<()>
     {
         let names = kind.available_settings.iter().map(|known| known.name).collect::<Vec<_>>().join(", ");
         return Err(Error::usage(format!("the app {} has no setting {unknown:?}", kind.name))
-            .hint(format!("its settings are {names}")));
+            .hint(format!("its settings are {names}"))
+            .into());
     }
     for known in kind.available_settings {
+        let wrong = |error| Err(InputError::new(known.name, error));
         let value = settings.get(known.name).map(|value| value.trim()).filter(|value| !value.is_empty());
         let allowed = known.allowed_values.iter().map(|allowed| allowed.value);
         match value {
             None if !known.is_optional => {
-                return Err(Error::usage(format!("the setting {} is missing", known.name)).hint(known.help_text));
+                return wrong(Error::usage(format!("the setting {} is missing", known.name)).hint(known.help_text));
             }
             Some(value) if !known.allowed_values.is_empty() && allowed.clone().all(|allowed| allowed != value) => {
                 let all = allowed.collect::<Vec<_>>().join(", ");
-                return Err(
-                    Error::usage(format!("{} cannot be {value:?}", known.name)).hint(format!("use one of {all}"))
-                );
+                let error = Error::usage(format!("{} cannot be {value:?}", known.name));
+                return wrong(error.hint(format!("use one of {all}")));
             }
             Some(value) if value.contains(|char| is_forbidden(char, known.kind)) => {
-                return Err(Error::usage(format!("{} contains control characters", known.name)));
+                return wrong(Error::usage(format!("{} contains control characters", known.name)));
             }
             _ => {}
         }
@@ -192,7 +194,7 @@ mod tests {
 
     fn check_of(id: &str, settings: &[(&str, &str)]) -> Option<String> {
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let error = check(id, &settings).err()?;
+        let error = check(id, &settings).err().map(Error::from)?;
         assert!(!error.to_string().contains("hunter2"), "{error}");
         Some(format!("{error} {}", error.advice().unwrap_or_default()))
     }

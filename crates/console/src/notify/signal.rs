@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
-use crate::filter::Filter;
+use crate::{
+    entities::signals::{SignalFilter, texts},
+    filter::Filter,
+};
 use volume::events::Stored;
 
 /// `StreamedSignalExpression`, in Seq's format.
@@ -36,18 +39,6 @@ pub enum SignalExpression {
     },
 }
 
-/// One filter of a signal as the metastore stores it.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-struct SignalFilter {
-    description: Option<String>,
-    /// Whether Seq hides the description.
-    description_is_excluded: bool,
-    filter: String,
-    /// The text as the user typed it, before Seq corrects it.
-    filter_non_strict: Option<String>,
-}
-
 /// The filters of each signal, by id. `None` if one of the filters cannot be parsed.
 pub(crate) type Signals = BTreeMap<String, Option<Vec<Filter>>>;
 
@@ -63,6 +54,16 @@ impl SignalExpression {
             Self::Union { left, right } => left.matches(signals, event) || right.matches(signals, event),
         }
     }
+
+    /// The ids of all signals in it.
+    pub(crate) fn signals(&self) -> Vec<&str> {
+        match self {
+            Self::Signal { signal_id } => vec![signal_id],
+            Self::Intersection { left, right } | Self::Union { left, right } => {
+                [left.signals(), right.signals()].concat()
+            }
+        }
+    }
 }
 
 pub(crate) fn all(connection: &Connection) -> rusqlite::Result<Signals> {
@@ -74,22 +75,20 @@ pub(crate) fn all(connection: &Connection) -> rusqlite::Result<Signals> {
 /// Parses the filters of a signal from the JSON in the metastore.
 fn compile(filters: &str) -> Option<Vec<Filter>> {
     let filters: Vec<SignalFilter> = serde_json::from_str(filters).ok()?;
-    let written = filters.iter().map(|filter| filter.filter.trim()).filter(|filter| !filter.is_empty());
-    written.map(|filter| filter.parse().ok()).collect()
+    texts(&filters).map(|filter| filter.parse().ok()).collect()
 }
 
 const BACKUP_TROUBLE: &str = "signal-backuptrouble";
 
 /// Adds the signal "Backup trouble" to a new metastore: every event that endangers the backups.
-///
-/// # Errors
-/// The metastore cannot be written.
 pub fn insert_backup_trouble(connection: &Connection) -> rusqlite::Result<()> {
     let filter = SignalFilter {
         description: Some("Problems with backups".to_owned()),
-        filter: "@EventType in ['BackupFailed', 'BackupMissed', 'BackupUnverified', 'BackupSuspect', \
-                 'VerificationFailed']"
-            .to_owned(),
+        filter: Some(
+            "@EventType in ['BackupFailed', 'BackupMissed', 'BackupUnverified', 'BackupSuspect', \
+             'VerificationFailed']"
+                .to_owned(),
+        ),
         ..SignalFilter::default()
     };
     let filters = serde_json::json!([filter]).to_string();

@@ -1,7 +1,7 @@
 //! The submitted fields of a form.
 
 use axum::{
-    extract::{Form, FromRequest, Request},
+    extract::{Form, FromRequest, Request, rejection::FormRejection},
     http::StatusCode,
 };
 
@@ -16,7 +16,10 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
     type Rejection = Failure;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
-        let wrong = |_| Failure::new(StatusCode::BAD_REQUEST, "the form cannot be decoded");
+        let wrong = |rejection: FormRejection| match rejection.status() {
+            status @ StatusCode::PAYLOAD_TOO_LARGE => Failure::new(status, "the form is too long"),
+            _ => Failure::new(StatusCode::BAD_REQUEST, "the form cannot be decoded"),
+        };
         in_time(Form::<Vec<(String, String)>>::from_request(request, state))
             .await?
             .map(|Form(fields)| Self(fields))
@@ -56,7 +59,7 @@ impl Fields {
 
     /// All fields except secrets, to show the form again. A password field never shows a value anyway.
     pub fn all(&self) -> Filled {
-        const SECRET: [&str; 5] = ["Password", "NewPassword", "Again", "SecretKey", "csrf"];
+        const SECRET: [&str; 4] = ["Password", "NewPassword", "Again", "SecretKey"];
         let mut filled = Filled::default();
         for (name, value) in self.0.iter().filter(|(name, _)| !SECRET.contains(&name.as_str())) {
             filled.values.entry(name.clone()).or_insert_with(|| value.clone());

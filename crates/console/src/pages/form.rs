@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
+use crate::notify::kinds::AllowedValue;
+
 /// The values and errors of a form, by the name of the control.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Filled {
@@ -22,6 +24,11 @@ impl Filled {
         self.values.get(name).map_or("", String::as_str)
     }
 
+    /// Ticks a checkbox.
+    pub fn tick(&mut self, name: &str, is_ticked: bool) {
+        self.values.extend(is_ticked.then(|| (name.to_owned(), "on".to_owned())));
+    }
+
     pub fn is_ticked(&self, name: &str) -> bool {
         self.values.contains_key(name)
     }
@@ -36,14 +43,9 @@ impl Filled {
     }
 }
 
-/// The hidden field with the CSRF token.
-pub(super) fn csrf(token: &str) -> Markup {
-    html! { input type="hidden" name="csrf" value=(token); }
-}
-
 /// A form that consists of one button.
-pub(super) fn button(action: &str, csrf_token: &str, class: &str, words: Markup) -> Markup {
-    html! { form method="post" action=(action) { (csrf(csrf_token)) button type="submit" class=(class) { (words) } } }
+pub(super) fn button(action: &str, class: &str, words: Markup) -> Markup {
+    html! { form method="post" action=(action) { button type="submit" class=(class) { (words) } } }
 }
 
 /// The error of the form as a whole, or the number of invalid fields, which screen readers announce.
@@ -151,16 +153,16 @@ fn below(name: &str, hint: &str, error: Option<&str>) -> Markup {
     }
 }
 
-/// A drop-down list. Each option has a value and a label.
-pub(super) fn select(name: &str, label: &str, hint: &str, options: &[(String, String)], filled: &Filled) -> Markup {
+/// A drop-down list.
+pub(super) fn select(name: &str, label: &str, hint: &str, options: &[AllowedValue], filled: &Filled) -> Markup {
     let error = filled.error(name);
     let about = described(name, hint, error.is_some());
     html! {
         div.field {
             label for={ "field-" (name) } { (label) }
             select id={ "field-" (name) } name=(name) aria-invalid=[error.map(|_| "true")] aria-describedby=[about] {
-                @for (value, words) in options {
-                    option value=(value) selected[filled.value(name) == value] { (words) }
+                @for AllowedValue { value, description } in options {
+                    option value=(value) selected[filled.value(name) == *value] { (description) }
                 }
             }
             (below(name, hint, error))

@@ -108,7 +108,6 @@ pub(super) struct Frame {
     pub instance: String,
     /// The user name, if a user is logged in.
     pub user: Option<String>,
-    pub csrf: String,
     /// The sections that the user may see.
     pub sections: Vec<Section>,
     pub notices: Vec<Notice>,
@@ -143,7 +142,7 @@ impl Frame {
                 div.who {
                     @if let Some(user) = &self.user {
                         a href="/account" { span.unseen { "Your account: " } (user) }
-                        (form::button("/logout", &self.csrf, "small", html! { "Log out" }))
+                        (form::button("/logout", "small", html! { "Log out" }))
                     }
                 }
                 button.menu-button.small type="button" popovertarget="menu" { "Menu" }

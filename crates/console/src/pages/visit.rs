@@ -25,6 +25,8 @@ pub(super) struct Visit {
     pub site: Arc<Site>,
     pub who: Principal,
     pub now: Timestamp,
+    /// The path of the request.
+    pub path: String,
     flash: Option<Flash>,
     /// Only the answer to a GET shows running jobs, because `live.js` reloads the page and would submit a form again.
     is_get: bool,
@@ -39,6 +41,7 @@ impl FromRequestParts<Arc<Site>> for Visit {
             site: Arc::clone(site),
             who,
             now: Timestamp::now(),
+            path: parts.uri.path().to_owned(),
             flash: Flash::of(&parts.headers),
             is_get: parts.method == Method::GET,
         })
@@ -46,8 +49,8 @@ impl FromRequestParts<Arc<Site>> for Visit {
 }
 
 impl Visit {
-    pub fn csrf(&self) -> &str {
-        self.who.csrf.as_deref().unwrap_or_default()
+    pub fn last_segment(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or_default()
     }
 
     /// The sections that the principal may see, in the order of the menu.
@@ -71,6 +74,14 @@ impl Visit {
         Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
     }
 
+    /// Redirects to a page that shows the result.
+    pub fn done<T>(&self, result: HttpResult<T>, path: &str, words: impl FnOnce(T) -> String) -> Response {
+        match result {
+            Ok(done) => Flash::done(words(done)).redirect(path),
+            Err(failure) => self.failed(&failure, path),
+        }
+    }
+
     /// Redirects to a page that shows the failure.
     pub fn failed(&self, failure: &Failure, path: &str) -> Response {
         Flash::failed(sentences(failure)).redirect(path)
@@ -86,7 +97,6 @@ impl Visit {
         Ok(Frame {
             instance: instance(&self.site).await?,
             user: self.who.user.as_ref().map(|user| user.username.clone()),
-            csrf: self.csrf().to_owned(),
             sections: self.sections(),
             notices: if is_system { notices::of(&self.site, &self.who).await? } else { Vec::new() },
             flash: self.flash.clone(),
@@ -118,14 +128,17 @@ pub(super) fn sentences(failure: &Failure) -> String {
     format!("{} {hint}", super::words::sentence(&problem.error)).trim_end().to_owned()
 }
 
-/// Shows a failure beside the field that its message names, else above the form. `fields` are words of messages, and the
-/// field for each. A failure that the input did not cause is returned.
-pub(super) fn refuse(filled: &mut Filled, failure: Failure, fields: &[(&str, &str)]) -> HttpResult<()> {
+/// Shows a failure beside the control of the field that it is about, else above the form. A failure that the input did not
+/// cause is returned.
+pub(super) fn refuse(
+    filled: &mut Filled,
+    failure: Failure,
+    control: impl FnOnce(&'static str) -> String,
+) -> HttpResult<()> {
     if !matches!(failure.status.as_u16(), 400 | 403 | 409 | 422) {
         return Err(failure);
     }
-    let named = fields.iter().find(|(words, _)| failure.problem.error.contains(words));
-    filled.refuse(named.map_or("", |(_, field)| field), sentences(&failure));
+    filled.refuse(&failure.field.map(control).unwrap_or_default(), sentences(&failure));
     Ok(())
 }
 

@@ -7,8 +7,7 @@ const DAYS: i64 = 90;
 
 /// The state of a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Day {
-    /// A backup completed.
+pub(super) enum Day {
     Complete,
     /// A backup completed, but it has faults.
     Faulty,
@@ -57,7 +56,7 @@ impl Day {
 const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
 /// `of` returns the state of a day.
-pub fn calendar(today: Date, of: &dyn Fn(Date) -> Day) -> Markup {
+pub(super) fn calendar(today: Date, of: &dyn Fn(Date) -> Day) -> Markup {
     let first = today.saturating_sub((DAYS - 1).days());
     let monday = first.saturating_sub(i64::from(first.weekday().to_monday_zero_offset()).days());
     let weeks: Vec<Date> =
