@@ -2,7 +2,6 @@
 
 mod backups;
 mod events;
-mod json_body;
 mod keys;
 mod login;
 pub(crate) mod openapi;
@@ -41,12 +40,12 @@ use crate::{
     permission::Permission::{Organization, Project, Public, Read, System, Write},
     quarantine::{Quarantine, ReleaseInput, Released},
     restores::{Requested, Restore, RestoreInput},
-    routes::{OPEN, Routes},
+    routes::{DELETE, GET, OPEN, POST, PUT, Routes},
 };
 
 pub(crate) fn routes() -> Routes {
     Routes::default()
-        .get(PROBE, OPEN, root::health)
+        .on(GET, PROBE, OPEN, root::health)
         .doc(
             Doc::new(
                 "Check the state of the backups; 503 if it is degraded. The reasons need the permission `System`.",
@@ -55,46 +54,46 @@ pub(crate) fn routes() -> Routes {
             .returns::<Status>(200)
             .returns::<Status>(503),
         )
-        .get("/metrics", System, root::metrics)
+        .on(GET, "/metrics", System, root::metrics)
         .doc(
             Doc::new("Metrics for Prometheus. The API key may be sent as a bearer token.")
                 .returns_text(metrics::MEDIA_TYPE),
         )
-        .get("/api", OPEN, root::show)
+        .on(GET, "/api", OPEN, root::show)
         .doc(Doc::new("Show the product, its version, and the paths of the groups of routes.").returns::<Root>(200))
-        .get("/api/openapi.json", OPEN, openapi::show)
+        .on(GET, "/api/openapi.json", OPEN, openapi::show)
         .merge(users())
         .merge(settings())
         .merge(backups())
         .merge(restores())
         .merge(signals())
-        .get("/api/events", Read, events::list)
+        .on(GET, "/api/events", Read, events::list)
         .doc(Doc::new("List events, newest first.").query::<EventQuery>().lists::<EventEntity>().fails(&[404]))
 }
 
 fn users() -> Routes {
     Routes::default()
-        .post("/api/users/login", OPEN, login::login)
+        .on(POST, "/api/users/login", OPEN, login::login)
         .doc(
             Doc::new("Log in. The response sets the session cookie and contains the `CsrfToken`.")
                 .takes::<LoginInput>()
                 .returns::<User>(200)
                 .fails(&[401, 403, 429]),
         )
-        .post("/api/users/logout", Public, login::logout)
+        .on(POST, "/api/users/logout", Public, login::logout)
         .doc(Doc::new("End the session.").returns_nothing(204))
-        .get("/api/users/current", Public, users::current)
+        .on(GET, "/api/users/current", Public, users::current)
         .doc(Doc::new("Show the user who sends the request.").returns::<User>(200).fails(&[404]))
-        .get("/api/users", Organization, list::<User>)
+        .on(GET, "/api/users", Organization, list::<User>)
         .doc(Doc::new("List the users.").lists::<User>())
-        .post("/api/users", Organization, create::<User>)
+        .on(POST, "/api/users", Organization, create::<User>)
         .doc(Doc::new("Create a user.").takes::<UserInput>().returns::<User>(201))
-        .get("/api/users/{id}", Public, find::<User>)
+        .on(GET, "/api/users/{id}", Public, find::<User>)
         .doc(
             Doc::new("Show one user. Users other than yourself need the permission `Organization`.")
                 .returns::<User>(200),
         )
-        .put("/api/users/{id}", Public, update::<User>)
+        .on(PUT, "/api/users/{id}", Public, update::<User>)
         .doc(
             Doc::new(
                 "Change a user. Without the permission `Organization`, you can change your own display name, mail \
@@ -104,46 +103,46 @@ fn users() -> Routes {
             .returns::<User>(200)
             .fails(&[409, 429]),
         )
-        .delete("/api/users/{id}", Organization, remove::<User>)
+        .on(DELETE, "/api/users/{id}", Organization, remove::<User>)
         .doc(Doc::new("Remove a user, its sessions and its API keys.").returns_nothing(204).fails(&[409]))
-        .get("/api/roles", Read, users::roles)
+        .on(GET, "/api/roles", Read, users::roles)
         .doc(Doc::new("List the roles.").lists::<Role>())
-        .get("/api/roles/{id}", Read, users::role)
+        .on(GET, "/api/roles/{id}", Read, users::role)
         .doc(Doc::new("Show one role.").returns::<Role>(200))
-        .get("/api/apikeys", Write, list::<ApiKey>)
+        .on(GET, "/api/apikeys", Write, list::<ApiKey>)
         .doc(
             Doc::new("List API keys: your own, with `Project` also shared ones, with `Organization` all.")
                 .lists::<ApiKey>(),
         )
-        .post("/api/apikeys", Write, create::<ApiKey>)
+        .on(POST, "/api/apikeys", Write, create::<ApiKey>)
         .doc(
             Doc::new("Create an API key. Only this response contains its `Token`.")
                 .takes::<ApiKeyInput>()
                 .returns::<ApiKey>(201),
         )
-        .get("/api/apikeys/{id}", Write, find::<ApiKey>)
+        .on(GET, "/api/apikeys/{id}", Write, find::<ApiKey>)
         .doc(Doc::new("Show one API key, without its token.").returns::<ApiKey>(200))
-        .put("/api/apikeys/{id}", Write, update::<ApiKey>)
+        .on(PUT, "/api/apikeys/{id}", Write, update::<ApiKey>)
         .doc(Doc::new("Change an API key. Its token stays the same.").takes::<ApiKeyInput>().returns::<ApiKey>(200))
-        .delete("/api/apikeys/{id}", Write, remove::<ApiKey>)
+        .on(DELETE, "/api/apikeys/{id}", Write, remove::<ApiKey>)
         .doc(Doc::new("Remove an API key. Requests with it fail from then on.").returns_nothing(204))
 }
 
 fn settings() -> Routes {
     Routes::default()
-        .get("/api/settings", System, settings::list)
+        .on(GET, "/api/settings", System, settings::list)
         .doc(Doc::new("List the settings.").lists::<Setting>())
-        .get("/api/settings/{id}", System, settings::find)
+        .on(GET, "/api/settings/{id}", System, settings::find)
         .doc(Doc::new("Show one setting.").returns::<Setting>(200))
-        .put("/api/settings/{id}", System, settings::update)
+        .on(PUT, "/api/settings/{id}", System, settings::update)
         .doc(Doc::new("Change a setting.").takes::<SettingInput>().returns::<Setting>(200).fails(&[409]))
-        .delete("/api/settings/{id}", System, settings::clear)
+        .on(DELETE, "/api/settings/{id}", System, settings::clear)
         .doc(Doc::new("Reset a setting to its default.").returns::<Setting>(200).fails(&[409]))
 }
 
 fn backups() -> Routes {
     Routes::default()
-        .get("/api/backups", System, backups::list)
+        .on(GET, "/api/backups", System, backups::list)
         .doc(Doc::new("List the backups, newest first.").lists::<Backup>())
         .upload("/api/backups", System, backups::upload)
         .doc(
@@ -155,7 +154,7 @@ fn backups() -> Routes {
             .returns::<Backup>(201)
             .fails(&[409, 507]),
         )
-        .post("/api/backups/immediate", System, backups::immediate)
+        .on(POST, "/api/backups/immediate", System, backups::immediate)
         .doc(
             Doc::new("Take a backup, and download or keep it.")
                 .query::<backups::Immediate>()
@@ -163,9 +162,9 @@ fn backups() -> Routes {
                 .returns::<Backup>(201)
                 .fails(&[409, 422]),
         )
-        .get("/api/backups/{id}", System, backups::find)
+        .on(GET, "/api/backups/{id}", System, backups::find)
         .doc(Doc::new("Show one backup.").returns::<Backup>(200))
-        .get("/api/backups/files/{name}", System, backups::file)
+        .on(GET, "/api/backups/files/{name}", System, backups::file)
         .doc(
             Doc::new("Download a backup. Supports `Range`, `If-Range` and `If-None-Match`.")
                 .returns_bytes(200)
@@ -173,13 +172,13 @@ fn backups() -> Routes {
                 .returns_nothing(304)
                 .fails(&[416]),
         )
-        .get("/api/backups/{id}/contents", System, backups::contents)
+        .on(GET, "/api/backups/{id}/contents", System, backups::contents)
         .doc(
             Doc::new("List the contents of a backup, in the format of `moorline inspect --json`.")
                 .returns_object()
                 .fails(&[409, 422]),
         )
-        .get("/api/backups/{id}/diff", System, backups::diff)
+        .on(GET, "/api/backups/{id}/diff", System, backups::diff)
         .doc(
             Doc::new(
                 "Show the changes that a restore would make, in the format of `moorline restore --dry-run --json`.",
@@ -188,7 +187,7 @@ fn backups() -> Routes {
             .returns_object()
             .fails(&[409, 422]),
         )
-        .post("/api/backups/{id}/restore", System, backups::restore)
+        .on(POST, "/api/backups/{id}/restore", System, backups::restore)
         .doc(
             Doc::new(
                 "Request a restore. This writes an init script; the next start of the container restores the backup.",
@@ -201,18 +200,18 @@ fn backups() -> Routes {
 
 fn restores() -> Routes {
     Routes::default()
-        .get("/api/restores", System, restores::list)
+        .on(GET, "/api/restores", System, restores::list)
         .doc(Doc::new("List the restores, newest first.").lists::<Restore>())
-        .get("/api/restores/requested", System, restores::requested)
+        .on(GET, "/api/restores/requested", System, restores::requested)
         .doc(
             Doc::new("List the requested restores and rollbacks, which the next start of the container performs.")
                 .lists::<Requested>(),
         )
-        .delete("/api/restores/requested/{script}", System, restores::cancel)
+        .on(DELETE, "/api/restores/requested/{script}", System, restores::cancel)
         .doc(Doc::new("Cancel a requested restore or rollback.").returns_nothing(204))
-        .get("/api/restores/{id}", System, restores::find)
+        .on(GET, "/api/restores/{id}", System, restores::find)
         .doc(Doc::new("Show one restore.").returns::<Restore>(200))
-        .post("/api/restores/{id}/rollback", System, restores::roll_back)
+        .on(POST, "/api/restores/{id}/rollback", System, restores::roll_back)
         .doc(
             Doc::new(
                 "Request a rollback. This writes an init script; the next start of the container brings back the \
@@ -221,9 +220,9 @@ fn restores() -> Routes {
             .returns::<Requested>(202)
             .fails(&[409]),
         )
-        .get("/api/quarantine", System, restores::off)
+        .on(GET, "/api/quarantine", System, restores::off)
         .doc(Doc::new("List the apps in quarantine.").returns::<Quarantine>(200))
-        .post("/api/quarantine/release", System, restores::release)
+        .on(POST, "/api/quarantine/release", System, restores::release)
         .doc(
             Doc::new("Release apps from quarantine: the console's own immediately, the server's at its next start.")
                 .takes::<ReleaseInput>()
@@ -234,38 +233,38 @@ fn restores() -> Routes {
 
 fn signals() -> Routes {
     Routes::default()
-        .get("/api/signals", Read, list::<Signal>)
+        .on(GET, "/api/signals", Read, list::<Signal>)
         .doc(Doc::new("List the signals.").lists::<Signal>())
-        .post("/api/signals", Write, create::<Signal>)
+        .on(POST, "/api/signals", Write, create::<Signal>)
         .doc(Doc::new("Create a signal.").takes::<SignalInput>().returns::<Signal>(201))
-        .get("/api/signals/{id}", Read, find::<Signal>)
+        .on(GET, "/api/signals/{id}", Read, find::<Signal>)
         .doc(Doc::new("Show one signal.").returns::<Signal>(200))
-        .put("/api/signals/{id}", Write, update::<Signal>)
+        .on(PUT, "/api/signals/{id}", Write, update::<Signal>)
         .doc(
             Doc::new("Change a signal. A signal that is protected or not your own needs the permission `Project`.")
                 .takes::<SignalInput>()
                 .returns::<Signal>(200),
         )
-        .delete("/api/signals/{id}", Write, remove::<Signal>)
+        .on(DELETE, "/api/signals/{id}", Write, remove::<Signal>)
         .doc(Doc::new("Remove a signal.").returns_nothing(204).fails(&[409]))
-        .get("/api/apps", Project, signals::apps)
+        .on(GET, "/api/apps", Project, signals::apps)
         .doc(Doc::new("List the kinds of notification.").lists::<App>())
-        .get("/api/apps/{id}", Project, signals::app)
+        .on(GET, "/api/apps/{id}", Project, signals::app)
         .doc(Doc::new("Show one kind of notification.").returns::<App>(200))
         // `System`, because an app instance sends data to other hosts.
-        .get("/api/appinstances", System, list::<AppInstance>)
+        .on(GET, "/api/appinstances", System, list::<AppInstance>)
         .doc(Doc::new("List the app instances, without their sensitive settings.").lists::<AppInstance>())
-        .post("/api/appinstances", System, create::<AppInstance>)
+        .on(POST, "/api/appinstances", System, create::<AppInstance>)
         .doc(Doc::new("Create an app instance.").takes::<AppInstanceInput>().returns::<AppInstance>(201))
-        .get("/api/appinstances/{id}", System, find::<AppInstance>)
+        .on(GET, "/api/appinstances/{id}", System, find::<AppInstance>)
         .doc(Doc::new("Show one app instance, without its sensitive settings.").returns::<AppInstance>(200))
-        .put("/api/appinstances/{id}", System, update::<AppInstance>)
+        .on(PUT, "/api/appinstances/{id}", System, update::<AppInstance>)
         .doc(
             Doc::new("Change an app instance. A sensitive setting that is absent stays; an empty one is removed.")
                 .takes::<AppInstanceInput>()
                 .returns::<AppInstance>(200),
         )
-        .delete("/api/appinstances/{id}", System, remove::<AppInstance>)
+        .on(DELETE, "/api/appinstances/{id}", System, remove::<AppInstance>)
         .doc(Doc::new("Remove an app instance.").returns_nothing(204))
 }
 

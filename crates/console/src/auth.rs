@@ -13,19 +13,19 @@
 
 mod limits;
 mod same_site;
-pub mod session;
+pub(crate) mod session;
 
 use std::{net::IpAddr, sync::Arc};
 
 use axum::{
     extract::{FromRequestParts, MatchedPath, Request, State},
-    http::{HeaderMap, Method, StatusCode, header, request::Parts},
+    http::{Extensions, HeaderMap, Method, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use rusqlite::Connection;
 
-pub use self::limits::Logins;
+pub(crate) use self::limits::{Logins, network};
 use super::{
     Failure, Site,
     entities::{keys, settings, users::User},
@@ -34,30 +34,27 @@ use super::{
     routes::{self, Rule},
 };
 
-/// Header with an API key.
-pub const API_KEY: &str = "x-seq-apikey";
+pub(crate) const API_KEY: &str = "x-seq-apikey";
 /// The path for probes. It answers even if the metastore cannot be read, and so no request can be authenticated.
 pub(crate) const PROBE: &str = "/health";
 
-/// The address of the client.
 #[derive(Debug, Clone, Copy)]
-pub struct Peer(pub IpAddr);
+pub(crate) struct Peer(pub IpAddr);
 
 /// The user or API key that sent a request.
 #[derive(Debug, Clone, Default)]
-pub struct Principal {
+pub(crate) struct Principal {
     /// `None` if authentication is off, and for a shared API key.
     pub user: Option<User>,
     pub permissions: Permissions,
     /// The hash of the session's token.
     pub session: Option<String>,
-    /// Whether authentication is off.
     pub is_open: bool,
 }
 
 impl Principal {
     /// Fails with 401 if the request is not authenticated, else with 403 if the permission is missing.
-    pub fn require(&self, permission: Permission) -> HttpResult<()> {
+    pub(crate) fn require(&self, permission: Permission) -> HttpResult<()> {
         if self.permissions.has(permission) {
             return Ok(());
         }
@@ -70,11 +67,11 @@ impl Principal {
     }
 
     /// The user's name for events and pages, `anonymous` without a user.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         self.user.as_ref().map_or("anonymous", |user| &user.username)
     }
 
-    pub fn user_id(&self) -> Option<&str> {
+    pub(crate) fn user_id(&self) -> Option<&str> {
         self.user.as_ref().map(|user| user.id.as_str())
     }
 }
@@ -87,16 +84,26 @@ impl<S: Send + Sync> FromRequestParts<S> for Principal {
     }
 }
 
+impl Peer {
+    fn of(extensions: &Extensions) -> Self {
+        extensions.get::<Self>().copied().unwrap_or(Self(IpAddr::from([0, 0, 0, 0])))
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for Peer {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> std::result::Result<Self, Self::Rejection> {
-        Ok(parts.extensions.get::<Self>().copied().unwrap_or(Self(IpAddr::from([0, 0, 0, 0]))))
+        Ok(Self::of(&parts.extensions))
     }
 }
 
 /// The middleware in front of every route.
-pub async fn guard(State((site, rules)): State<(Arc<Site>, Arc<[Rule]>)>, request: Request, next: Next) -> Response {
+pub(crate) async fn guard(
+    State((site, rules)): State<(Arc<Site>, Arc<[Rule]>)>,
+    request: Request,
+    next: Next,
+) -> Response {
     match admit(&site, &rules, request).await {
         Ok(request) => next.run(request).await,
         Err(failure) => failure.into_response(),
@@ -113,8 +120,7 @@ async fn admit(site: &Site, rules: &[Rule], mut request: Request) -> HttpResult<
     let identity = identity.or_else(|error| if path == PROBE { Ok(Identity::unknown()) } else { Err(error) })?;
     let principal = identity.principal;
     if !identity.has_to_log_in && !site.open_to_all {
-        let peer = request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0);
-        same_site::require_this_host(request.headers(), peer)?;
+        same_site::require_this_host(request.headers(), Peer::of(request.extensions()).0)?;
     }
     if let Some(permission) = rule.needs {
         principal.require(permission)?;
@@ -163,7 +169,7 @@ impl Credentials {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let bearer = text("authorization").and_then(|value| value.strip_prefix("Bearer "));
         let key = text(API_KEY).or(bearer).map(|key| key.trim().to_owned()).filter(|key| !key.is_empty());
-        Self { key, session: session::of_cookies(headers) }
+        Self { key, session: session::read_cookie(headers, session::COOKIE).map(str::to_owned) }
     }
 
     fn identify(self, connection: &Connection) -> Result<Identity, InputError> {

@@ -33,14 +33,14 @@ type Work = Box<dyn FnOnce(Result<&mut Connection, Error>) + Send>;
 
 /// A handle to the thread; clones share it.
 #[derive(Debug, Clone)]
-pub struct Database {
+pub(crate) struct Database {
     work: mpsc::Sender<Work>,
     file: PathBuf,
 }
 
 impl Database {
     /// Starts the thread, which ends when the last handle is dropped.
-    pub fn start(volume: Volume) -> Result<Self, Error> {
+    pub(crate) fn start(volume: Volume) -> Result<Self, Error> {
         let (work, queue) = mpsc::channel();
         let file = metastore::file(&volume);
         let named = thread::Builder::new().name("metastore".to_owned());
@@ -51,7 +51,7 @@ impl Database {
     }
 
     /// Runs a closure with the connection, and waits for its result.
-    pub async fn call<T: Send + 'static, E: From<Error> + Send + 'static>(
+    pub(crate) async fn call<T: Send + 'static, E: From<Error> + Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E> {
@@ -63,7 +63,7 @@ impl Database {
     }
 
     /// Like [`Self::call`], with the path of the file in errors of SQLite.
-    pub async fn read<T: Send + 'static>(
+    pub(crate) async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, Error> {

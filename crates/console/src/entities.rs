@@ -2,12 +2,12 @@
 //!
 //! They validate their input, so that the metastore holds valid objects only. They do not check permissions; the API does.
 
-pub mod instances;
-pub mod keys;
-pub mod roles;
+pub(crate) mod instances;
+pub(crate) mod keys;
+pub(crate) mod roles;
 pub mod settings;
-pub mod signals;
-pub mod users;
+pub(crate) mod signals;
+pub(crate) mod users;
 
 use std::collections::BTreeMap;
 
@@ -39,7 +39,6 @@ pub(crate) trait Entity: Sized + Send + 'static {
     /// Limited, because a list is a single response.
     const MOST: usize = 1000;
 
-    /// A row of `COLUMNS`.
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self>;
 
     /// Inserts a row that [`Self::change`] completes.
@@ -54,7 +53,6 @@ pub(crate) trait Entity: Sized + Send + 'static {
     }
 }
 
-/// Sorted by title.
 pub(crate) fn list<E: Entity>(connection: &Connection) -> Result<Vec<E>> {
     let sql = format!("SELECT {} FROM {} ORDER BY {}", E::COLUMNS, E::TABLE, E::ORDER);
     Ok(connection.prepare(&sql)?.query_map([], E::from_row)?.collect::<rusqlite::Result<_>>()?)
@@ -103,7 +101,6 @@ pub(crate) fn remove<E: Entity>(connection: &mut Connection, id: &str) -> Result
 /// API paths of an entity, by name, relative to the console's root.
 pub(crate) type Links = BTreeMap<String, String>;
 
-/// The link `Self`.
 pub(crate) fn links(kind: &str, id: &str) -> Links {
     Links::from([("Self".to_owned(), format!("api/{kind}/{id}"))])
 }

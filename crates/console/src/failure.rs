@@ -43,27 +43,27 @@ pub(crate) type HttpResult<T> = std::result::Result<T, Failure>;
 
 impl Failure {
     /// Secret keys in the message are redacted.
-    pub fn new(status: StatusCode, error: impl AsRef<str>) -> Self {
+    pub(crate) fn new(status: StatusCode, error: impl AsRef<str>) -> Self {
         let problem = Problem { error: without_keys(error.as_ref()), hint: None, must_change_password: false };
         Self { status, problem, field: None, header: None }
     }
 
     #[must_use]
-    pub fn hint(mut self, hint: impl AsRef<str>) -> Self {
+    pub(crate) fn hint(mut self, hint: impl AsRef<str>) -> Self {
         self.problem.hint = Some(without_keys(hint.as_ref()));
         self
     }
 
     #[must_use]
-    pub fn about(self, field: &'static str) -> Self {
+    pub(crate) fn about(self, field: &'static str) -> Self {
         Self { field: Some(field), ..self }
     }
 
-    pub fn not_found(what: &str) -> Self {
+    pub(crate) fn not_found(what: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, format!("no such {what}"))
     }
 
-    pub fn too_many(seconds: u64) -> Self {
+    pub(crate) fn too_many(seconds: u64) -> Self {
         let mut failure = Self::new(StatusCode::TOO_MANY_REQUESTS, "too many attempts");
         failure.header = Some(Box::new((header::RETRY_AFTER, HeaderValue::from(seconds))));
         failure.hint(format!("try again in {seconds} s"))
@@ -99,16 +99,16 @@ pub(crate) struct InputError {
 }
 
 impl InputError {
-    pub fn new(field: &'static str, error: Error) -> Self {
+    pub(crate) fn new(field: &'static str, error: Error) -> Self {
         Self { error, field: Some(field) }
     }
 
     /// For an object that is missing because the input names it.
-    pub fn into_usage(self) -> Self {
+    pub(crate) fn into_usage(self) -> Self {
         Self { error: self.error.with_code(Code::Usage), ..self }
     }
 
-    pub fn code(&self) -> Code {
+    pub(crate) fn code(&self) -> Code {
         self.error.code()
     }
 }

@@ -8,19 +8,18 @@
 //!
 //! # Start and shared state
 //! - `start.rs`: [`run`], the process from its start to the end of its jobs; the address it listens on
-//! - `console.rs`: `Console`, the state that all tasks share: volume, profile, secret key, metastore, jobs
-//! - `site.rs`: `Site`, the state of the HTTP routes; `blocking`, for work that waits for the disk
+//! - `site.rs`: `Console`, the state that all tasks share: volume, profile, secret key, metastore, jobs; `Site`, the state of
+//!   the HTTP routes; `blocking`, for work that waits for the disk
 //! - `role.rs`: [`Role`], whether the console is the server itself, runs beside one, or is a sidecar
 //! - `first_run.rs`: [`FirstRun`], creates the first administrator from the environment
 //! - `database.rs`: `Database`, the thread with the connection to the metastore
 //!
 //! # Requests
-//! - `listen.rs`: listens, TLS, graceful shutdown; `listen/slots.rs`: limits of connections in total and per peer;
-//!   `listen/stalled.rs`: write timeout
+//! - `listen.rs`: listens, TLS, timeouts, graceful shutdown; `listen/slots.rs`: limits of connections in total and per peer
 //! - `routes.rs`: `Routes`, the table of routes: method, path, permission and handler. The tables are in `api.rs` and
 //!   `pages.rs`
 //! - `router.rs`: API and pages in one router, security headers, limit of body sizes
-//! - `body_timeout.rs`: the time limit for reading JSON and forms
+//! - `body.rs`: reads JSON; the time limit for reading JSON and forms
 //! - `permission.rs`: Seq's permissions, and sets of them
 //! - `auth.rs`: the middleware that authenticates and authorizes each request, API keys;
 //!   `auth/session.rs`: sessions and their cookies; `auth/limits.rs`: rate limits of logins;
@@ -30,7 +29,7 @@
 //!   the input that an error is about
 //!
 //! # HTTP API
-//! - `api.rs`: the table of routes; `api/openapi.rs`: the OpenAPI document; `api/json_body.rs`: reads a JSON body
+//! - `api.rs`: the table of routes; `api/openapi.rs`: the OpenAPI document
 //! - `api/resource.rs`: lists, shows, creates, changes and removes objects of the metastore; the permissions for that are in
 //!   `api/users.rs` (users, roles), `api/keys.rs` (API keys) and `api/signals.rs` (signals, apps and app instances)
 //! - `api/root.rs`: `/api`, `/health`, `/metrics`; `api/login.rs`: login and logout; `api/settings.rs`; `api/events.rs`;
@@ -70,7 +69,7 @@
 //!   `pages/layout.rs`: header and menu; `pages/notices.rs`: banners; `pages/error_pages.rs`: error pages;
 //!   `pages/assets.rs`: serves `assets/style.css`, `assets/live.js`, `assets/icon.svg`
 //! - `pages/editing.rs`: the pages that create, change and remove an object of the metastore
-//! - `pages/form.rs`: controls; `pages/fields.rs`: reads a submitted form; `pages/flash.rs`: messages after a redirect;
+//! - `pages/form.rs`: controls, and the fields of a submitted form; `pages/flash.rs`: messages after a redirect;
 //!   `pages/table.rs`: tables; `pages/words.rs`: times, sizes and numbers
 //! - `/backups`: `pages/backups.rs`; one backup: `pages/backup.rs`; comparisons with the current state:
 //!   `pages/comparisons.rs`; progress of jobs: `pages/running.rs`
@@ -82,9 +81,8 @@
 mod api;
 mod auth;
 mod backups;
-mod body_timeout;
+mod body;
 mod calendar;
-mod console;
 mod database;
 mod entities;
 mod failure;
@@ -109,11 +107,10 @@ mod site;
 mod start;
 
 use self::{
-    console::Console,
     database::Database,
     failure::Failure,
     jobs::Jobs,
-    site::{Site, blocking},
+    site::{Console, Site, blocking},
 };
 pub use self::{
     entities::settings,

@@ -8,10 +8,16 @@ use axum::{
     extract::DefaultBodyLimit,
     handler::Handler,
     http::Method,
-    routing::{MethodRouter, delete, get, post, put},
+    routing::{MethodFilter, MethodRouter, on, post},
 };
 
 use crate::{Site, api::openapi::Doc, permission::Permission};
+
+/// `GET` includes `HEAD`.
+pub(crate) const GET: (&str, MethodFilter) = ("GET", MethodFilter::GET);
+pub(crate) const POST: (&str, MethodFilter) = ("POST", MethodFilter::POST);
+pub(crate) const PUT: (&str, MethodFilter) = ("PUT", MethodFilter::PUT);
+pub(crate) const DELETE: (&str, MethodFilter) = ("DELETE", MethodFilter::DELETE);
 
 /// For clients that are not logged in yet, and for probes.
 pub(crate) const OPEN: Option<Permission> = None;
@@ -36,50 +42,24 @@ pub(crate) struct Routes {
 }
 
 impl Routes {
-    pub fn get<T: 'static>(
+    pub(crate) fn on<T: 'static>(
         self,
+        method: (&'static str, MethodFilter),
         path: &'static str,
         needs: impl Into<Option<Permission>>,
         handler: impl Handler<T, Arc<Site>>,
     ) -> Self {
-        self.route("GET", path, needs.into(), get(handler))
-    }
-
-    pub fn post<T: 'static>(
-        self,
-        path: &'static str,
-        needs: impl Into<Option<Permission>>,
-        handler: impl Handler<T, Arc<Site>>,
-    ) -> Self {
-        self.route("POST", path, needs.into(), post(handler))
+        self.route(method.0, path, needs.into(), on(method.1, handler))
     }
 
     /// A `POST` without a limit of the body's size.
-    pub fn upload<T: 'static>(
+    pub(crate) fn upload<T: 'static>(
         self,
         path: &'static str,
-        needs: impl Into<Option<Permission>>,
+        needs: Permission,
         handler: impl Handler<T, Arc<Site>>,
     ) -> Self {
-        self.route("POST", path, needs.into(), post(handler).layer(DefaultBodyLimit::disable()))
-    }
-
-    pub fn put<T: 'static>(
-        self,
-        path: &'static str,
-        needs: impl Into<Option<Permission>>,
-        handler: impl Handler<T, Arc<Site>>,
-    ) -> Self {
-        self.route("PUT", path, needs.into(), put(handler))
-    }
-
-    pub fn delete<T: 'static>(
-        self,
-        path: &'static str,
-        needs: impl Into<Option<Permission>>,
-        handler: impl Handler<T, Arc<Site>>,
-    ) -> Self {
-        self.route("DELETE", path, needs.into(), delete(handler))
+        self.route("POST", path, Some(needs), post(handler).layer(DefaultBodyLimit::disable()))
     }
 
     fn route(
@@ -94,12 +74,12 @@ impl Routes {
     }
 
     /// Documents the route that was added last.
-    pub fn doc(mut self, doc: Doc) -> Self {
+    pub(crate) fn doc(mut self, doc: Doc) -> Self {
         self.documented.extend(self.rules.last().cloned().map(|rule| (rule, doc)));
         self
     }
 
-    pub fn merge(mut self, other: Self) -> Self {
+    pub(crate) fn merge(mut self, other: Self) -> Self {
         self.rules.extend(other.rules);
         self.documented.extend(other.documented);
         Self { router: self.router.merge(other.router), ..self }

@@ -14,11 +14,11 @@ use serde_json::Value;
 use tokio_util::io::ReaderStream;
 use utoipa::IntoParams;
 
-use super::json_body::JsonBody;
 use crate::{
     Site,
     auth::Principal,
     backups::{self as logic, Backup, download, upload},
+    body::JsonBody,
     failure::HttpResult,
     restores::{self, Requested, RestoreInput},
 };
@@ -57,7 +57,7 @@ pub(super) async fn immediate(State(site): State<Arc<Site>>, Query(wanted): Quer
 }
 
 /// An immediate backup as a download.
-pub async fn stream(site: &Site) -> HttpResult<Response> {
+pub(crate) async fn stream(site: &Site) -> HttpResult<Response> {
     let stream = site.console.jobs.stream_backup(&site.console).await?;
     let mut response = Body::from_stream(ReaderStream::with_capacity(stream, 64 << 10)).into_response();
     download::as_attachment(response.headers_mut(), &engine::backup::immediate(jiff::Timestamp::now()))?;

@@ -12,10 +12,11 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
-use super::{json_body::JsonBody, users::hash as hash_new};
+use super::users::hash as hash_new;
 use crate::{
     Failure, Site,
     auth::{Peer, Principal, session},
+    body::JsonBody,
     entities::{
         find, update,
         users::{Credentials, User, UserInput, by_name},
@@ -30,9 +31,10 @@ use volume::{
 /// The name in the event if the user does not exist.
 const UNKNOWN_USER: &str = "an unknown user";
 
+// Without `Debug`, because it holds passwords.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct LoginInput {
+pub(crate) struct LoginInput {
     pub username: String,
     pub password: String,
     /// A new password; required if the password must be changed.
@@ -40,23 +42,9 @@ pub struct LoginInput {
     pub new_password: Option<String>,
 }
 
-impl std::fmt::Debug for LoginInput {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LoginInput").field("username", &self.username).finish_non_exhaustive()
-    }
-}
-
-#[derive(Debug)]
-pub struct LoggedIn {
-    /// With the CSRF token.
-    pub user: User,
-    /// The value of `Set-Cookie`.
-    pub cookie: HeaderValue,
-}
-
-/// Creates a session. Other sessions of the user continue. Fails with 401 for a wrong name or password, with 403 and
+/// Creates a session, and returns the user with the CSRF token, and the value of `Set-Cookie`. Other sessions of the user continue. Fails with 401 for a wrong name or password, with 403 and
 /// `must_change_password` if the password must be changed first, and with 429 after too many attempts.
-pub async fn log_in(site: &Site, address: IpAddr, input: LoginInput) -> HttpResult<LoggedIn> {
+pub(crate) async fn log_in(site: &Site, address: IpAddr, input: LoginInput) -> HttpResult<(User, HeaderValue)> {
     site.logins.attempt(&input.username, address)?;
     let database = &site.console.database;
     let username = input.username.clone();
@@ -99,16 +87,16 @@ pub async fn log_in(site: &Site, address: IpAddr, input: LoginInput) -> HttpResu
             Ok::<_, InputError>((user, made))
         })
         .await?;
-    let cookie = session::cookie(&made.token, site.is_tls)?;
-    Ok(LoggedIn { user: User { csrf_token: Some(made.csrf), ..user }, cookie })
+    let cookie = session::cookie(Some(&made.token), site.is_tls)?;
+    Ok((User { csrf_token: Some(made.csrf), ..user }, cookie))
 }
 
 /// Ends the session. Returns the `Set-Cookie` that removes its cookie.
-pub async fn log_out(site: &Site, principal: &Principal) -> HttpResult<HeaderValue> {
+pub(crate) async fn log_out(site: &Site, principal: &Principal) -> HttpResult<HeaderValue> {
     if let Some(hash) = principal.session.clone() {
         site.console.database.call(move |connection| session::end(connection, &hash)).await?;
     }
-    Ok(session::no_cookie(site.is_tls)?)
+    Ok(session::cookie(None, site.is_tls)?)
 }
 
 pub(super) async fn login(
@@ -116,7 +104,7 @@ pub(super) async fn login(
     Peer(address): Peer,
     JsonBody(input): JsonBody<LoginInput>,
 ) -> HttpResult<Response> {
-    let LoggedIn { user, cookie } = log_in(&site, address, input).await?;
+    let (user, cookie) = log_in(&site, address, input).await?;
     Ok(([(header::SET_COOKIE, cookie)], Json(user)).into_response())
 }
 

@@ -29,58 +29,58 @@ pub(crate) struct Doc {
 }
 
 impl Doc {
-    pub fn new(text: &'static str) -> Self {
+    pub(crate) fn new(text: &'static str) -> Self {
         let (query, successes, failures) = (Vec::new(), Vec::new(), Vec::new());
         Self { text, is_login_optional: false, body: None, query, successes, failures, schemas: Vec::new() }
     }
 
     /// For a route that needs no login, but shows more to a user with a permission.
-    pub fn login_is_optional(self) -> Self {
+    pub(crate) fn login_is_optional(self) -> Self {
         Self { is_login_optional: true, ..self }
     }
 
-    pub fn takes<T: ToSchema>(mut self) -> Self {
+    pub(crate) fn takes<T: ToSchema>(mut self) -> Self {
         self.body = Some((JSON, self.reference::<T>()));
         self
     }
 
-    pub fn takes_bytes(self) -> Self {
+    pub(crate) fn takes_bytes(self) -> Self {
         Self { body: Some(bytes()), ..self }
     }
 
-    pub fn query<Q: IntoParams>(mut self) -> Self {
+    pub(crate) fn query<Q: IntoParams>(mut self) -> Self {
         self.query.extend(Q::into_params(|| Some(ParameterIn::Query)).iter().map(|parameter| json!(parameter)));
         self
     }
 
-    pub fn returns<T: ToSchema>(mut self, status: u16) -> Self {
+    pub(crate) fn returns<T: ToSchema>(mut self, status: u16) -> Self {
         let schema = self.reference::<T>();
         self.with(status, Some((JSON, schema)))
     }
 
-    pub fn lists<T: ToSchema>(mut self) -> Self {
+    pub(crate) fn lists<T: ToSchema>(mut self) -> Self {
         let schema = json!({"type": "array", "items": self.reference::<T>()});
         self.with(200, Some((JSON, schema)))
     }
 
-    pub fn returns_object(self) -> Self {
+    pub(crate) fn returns_object(self) -> Self {
         self.with(200, Some((JSON, json!({"type": "object"}))))
     }
 
-    pub fn returns_text(self, media_type: &'static str) -> Self {
+    pub(crate) fn returns_text(self, media_type: &'static str) -> Self {
         self.with(200, Some((media_type, json!({"type": "string"}))))
     }
 
-    pub fn returns_bytes(self, status: u16) -> Self {
+    pub(crate) fn returns_bytes(self, status: u16) -> Self {
         self.with(status, Some(bytes()))
     }
 
-    pub fn returns_nothing(self, status: u16) -> Self {
+    pub(crate) fn returns_nothing(self, status: u16) -> Self {
         self.with(status, None)
     }
 
     /// Statuses that do not follow from the route.
-    pub fn fails(self, failures: &[u16]) -> Self {
+    pub(crate) fn fails(self, failures: &[u16]) -> Self {
         Self { failures: failures.to_vec(), ..self }
     }
 

@@ -10,10 +10,10 @@ use axum::{
 };
 use serde::Serialize;
 
-use super::json_body::JsonBody;
 use crate::{
     Failure, Site,
     auth::Principal,
+    body::JsonBody,
     entities::{self, Entity},
     failure::HttpResult,
 };

@@ -8,10 +8,10 @@ use axum::{
     http::StatusCode,
 };
 
-use super::json_body::JsonBody;
 use crate::{
     Site,
     auth::Principal,
+    body::JsonBody,
     failure::HttpResult,
     quarantine::{self, Quarantine, ReleaseInput, Released},
     restores::{self as logic, Requested, Restore},

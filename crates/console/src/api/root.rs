@@ -22,7 +22,7 @@ use crate::{
 
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct Root {
+pub(super) struct Root {
     /// `moorline`.
     pub product: String,
     pub version: String,
@@ -34,22 +34,13 @@ pub struct Root {
     pub links: Links,
 }
 
-const GROUPS: [(&str, &str); 10] = [
-    ("ApiKeys", "api/apikeys"),
-    ("AppInstances", "api/appinstances"),
-    ("Apps", "api/apps"),
-    ("Backups", "api/backups"),
-    ("Events", "api/events"),
-    ("Quarantine", "api/quarantine"),
-    ("Restores", "api/restores"),
-    ("Settings", "api/settings"),
-    ("Signals", "api/signals"),
-    ("Users", "api/users"),
-];
+/// The names of the groups of routes. The path is the name in lower case.
+const GROUPS: [&str; 10] =
+    ["ApiKeys", "AppInstances", "Apps", "Backups", "Events", "Quarantine", "Restores", "Settings", "Signals", "Users"];
 
 pub(super) async fn show(State(site): State<Arc<Site>>) -> HttpResult<Json<Root>> {
     let title = site.console.database.call(|connection| settings::read(connection, "InstanceTitle")).await?;
-    let pairs = GROUPS.map(|(name, path)| (format!("{name}Resources"), path.to_owned()));
+    let pairs = GROUPS.map(|name| (format!("{name}Resources"), format!("api/{}", name.to_lowercase())));
     Ok(Json(Root {
         product: "moorline".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -62,7 +53,7 @@ pub(super) async fn show(State(site): State<Arc<Site>>) -> HttpResult<Json<Root>
 /// The state of the backups.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct Status {
+pub(super) struct Status {
     /// `ok` or `degraded`.
     pub status: String,
     /// Why the status is `degraded`.

@@ -9,10 +9,10 @@ use axum::{
 };
 use serde_json::Value;
 
-use super::json_body::JsonBody;
 use crate::{
     Failure, Site,
     auth::Principal,
+    body::JsonBody,
     entities::settings::{self as entity, Setting, SettingInput},
     failure::HttpResult,
 };
@@ -45,7 +45,7 @@ pub(super) async fn clear(
     Ok(Json(set(&site, &principal, id, Value::Null).await?))
 }
 
-pub async fn set(site: &Site, principal: &Principal, id: String, value: Value) -> HttpResult<Setting> {
+pub(crate) async fn set(site: &Site, principal: &Principal, id: String, value: Value) -> HttpResult<Setting> {
     let console = &site.console;
     let opens = id == "setting-isauthenticationenabled" && value != Value::Bool(true);
     if opens && !site.open_to_all && !site.is_local {

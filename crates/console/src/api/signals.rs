@@ -76,7 +76,7 @@ impl Resource for AppInstance {
 /// A kind of notification, and the settings of its instances.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct App {
+pub(super) struct App {
     #[serde(flatten)]
     pub kind: AppKind,
     /// Kept for Seq's clients.

@@ -9,7 +9,7 @@ use crate::{Failure, failure::HttpResult};
 /// Refuses clients on other hosts, and a `Host` that is not localhost. The latter prevents DNS rebinding: a page of
 /// another site, whose name resolves to 127.0.0.1, could otherwise read the responses. Listening on 127.0.0.1 is not
 /// enough, because a restore may bring a metastore with authentication off while the console listens on all addresses.
-pub fn require_this_host(headers: &HeaderMap, peer: IpAddr) -> HttpResult<()> {
+pub(super) fn require_this_host(headers: &HeaderMap, peer: IpAddr) -> HttpResult<()> {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     if peer.is_loopback() && is_this_host(host) {
         return Ok(());
@@ -30,7 +30,7 @@ fn is_this_host(host: &str) -> bool {
 }
 
 /// Refuses a request that a page of another site sent, by `Sec-Fetch-Site` or `Origin`.
-pub fn require(headers: &HeaderMap) -> HttpResult<()> {
+pub(super) fn require(headers: &HeaderMap) -> HttpResult<()> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let is_ours = match (text("sec-fetch-site"), text("origin")) {
         (Some(site), _) => matches!(site, "same-origin" | "none"),

@@ -8,7 +8,7 @@ use super::Principal;
 use crate::entities::{Result, find as find_entity, random_text, token_hash, users::User};
 use volume::error::{Code, Error};
 
-pub const COOKIE: &str = "moorline-session";
+pub(crate) const COOKIE: &str = "moorline-session";
 
 const LIFE: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// A session is extended at most once in this time, because each extension is a write.
@@ -17,13 +17,12 @@ const EXTENSION_INTERVAL: SignedDuration = SignedDuration::from_hours(24);
 const MOST: i64 = 50;
 
 #[derive(Debug)]
-pub struct NewSession {
-    /// The cookie's value.
+pub(crate) struct NewSession {
     pub token: String,
     pub csrf: String,
 }
 
-pub fn create(connection: &Connection, user: &str) -> Result<NewSession> {
+pub(crate) fn create(connection: &Connection, user: &str) -> Result<NewSession> {
     let made = NewSession { token: random_text::<32>()?, csrf: random_text::<32>()? };
     let now = Timestamp::now();
     connection.execute("DELETE FROM sessions WHERE expires < ?1", [now.to_string()])?;
@@ -37,7 +36,7 @@ pub fn create(connection: &Connection, user: &str) -> Result<NewSession> {
 }
 
 /// The user of a session that has not expired. Extends the session.
-pub fn find(connection: &Connection, token: &str) -> Result<Option<Principal>> {
+pub(crate) fn find(connection: &Connection, token: &str) -> Result<Option<Principal>> {
     let hash = token_hash(token);
     let sql = "SELECT user_id, expires FROM sessions WHERE token_hash = ?1";
     let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
@@ -56,32 +55,28 @@ pub fn find(connection: &Connection, token: &str) -> Result<Option<Principal>> {
     Ok(Some(Principal { permissions, user: Some(user), session: Some(hash), is_open: false }))
 }
 
-/// Ends a session, by the hash of its token.
-pub fn end(connection: &Connection, hash: &str) -> Result<()> {
+pub(crate) fn end(connection: &Connection, hash: &str) -> Result<()> {
     connection.execute("DELETE FROM sessions WHERE token_hash = ?1", [hash])?;
     Ok(())
 }
 
-/// The session's token in a request's cookies.
-pub fn of_cookies(headers: &HeaderMap) -> Option<String> {
+/// The value of a cookie of a request, if it is not empty.
+pub(crate) fn read_cookie<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
     let cookies = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
     let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, value)| *name == COOKIE && !value.is_empty()).map(|(_, value)| value.to_owned())
+    pairs.find(|(name, value)| *name == wanted && !value.is_empty()).map(|(_, value)| value)
 }
 
-/// The value of `Set-Cookie` for a new session.
-pub fn cookie(token: &str, is_tls: bool) -> Result<HeaderValue> {
-    set_cookie(token, LIFE.as_secs(), is_tls)
-}
-
-/// The value of `Set-Cookie` that removes the cookie from the browser.
-pub fn no_cookie(is_tls: bool) -> Result<HeaderValue> {
-    set_cookie("", 0, is_tls)
-}
-
-fn set_cookie(token: &str, seconds: i64, is_tls: bool) -> Result<HeaderValue> {
+/// The value of `Set-Cookie` for a new session, or, without a token, for the end of one.
+pub(crate) fn cookie(token: Option<&str>, is_tls: bool) -> Result<HeaderValue> {
     let secure = if is_tls { "; Secure" } else { "" };
-    let text = format!("{COOKIE}={token}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}");
+    let life = token.map_or(0, |_| LIFE.as_secs());
+    set_cookie(COOKIE, token.unwrap_or_default(), life, secure)
+}
+
+/// `attributes` are further ones: `; Secure`.
+pub(crate) fn set_cookie(name: &str, value: &str, seconds: i64, attributes: &str) -> Result<HeaderValue> {
+    let text = format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{attributes}");
     let bug = |_| Error::new(Code::Bug, "the cookie contains invalid characters");
     Ok(HeaderValue::from_str(&text).map_err(bug)?)
 }

@@ -18,7 +18,7 @@ use axum::{
 use futures_util::{Stream, StreamExt};
 use tokio::io::AsyncWriteExt;
 
-use super::{Backup, find};
+use super::{Backup, find, utf8_path};
 use crate::{Failure, Site, auth::Principal, blocking, failure::HttpResult};
 use engine::backup;
 use seqbac_header::Id;
@@ -47,7 +47,7 @@ impl Drop for Temporary {
 
 /// Receives a backup from the body of a request, or from the first file of a multipart form. Fails with 409 if the backup
 /// exists already, with 413 if it is too long, and with 507 if the disk is full.
-pub async fn take(site: &Site, principal: &Principal, request: Request) -> HttpResult<Backup> {
+pub(crate) async fn take(site: &Site, principal: &Principal, request: Request) -> HttpResult<Backup> {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let folder = site.console.volume.backups();
     let temporary = Temporary(folder.join(format!("{PREFIX}{}.tmp", Id::random().map_err(Error::from)?)));
@@ -69,7 +69,7 @@ pub async fn take(site: &Site, principal: &Principal, request: Request) -> HttpR
 }
 
 /// Removes unfinished uploads after a crash. No other process can be writing one, because we hold the console's lock.
-pub fn clear(volume: &Volume) {
+pub(crate) fn clear(volume: &Volume) {
     for entry in fs::read_dir(volume.backups()).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let is_ours = name.to_str().is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(".tmp"));
@@ -163,8 +163,7 @@ async fn accept(site: &Site, temporary: &Temporary) -> HttpResult<Id> {
 }
 
 async fn verify(site: &Site, file: &Path) -> HttpResult<()> {
-    let no_text = || Error::new(Code::Unexpected, "the path of the folder for backups is not valid UTF-8");
-    let file = file.to_str().ok_or_else(no_text)?;
+    let file = utf8_path(file)?;
     let found = site.console.jobs.command(&site.console, &["verify", "--json", "--", file]).await?;
     // `verify --json` reports an error per backup.
     let error = found.pointer("/backups/0/error/error").or_else(|| found.pointer("/backups/0/error"));

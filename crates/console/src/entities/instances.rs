@@ -26,7 +26,7 @@ const LONGEST_SETTING: usize = 16 << 10;
 
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct AppInstance {
+pub(crate) struct AppInstance {
     pub id: String,
     /// `app-http` or `app-smtp`.
     pub app_id: String,
@@ -53,10 +53,11 @@ pub struct AppInstance {
     pub links: Links,
 }
 
+// Without `Debug`, because it may hold secrets.
 /// Absent fields stay as they are. A setting with an empty value is removed; a sensitive setting that is absent stays.
 #[derive(Clone, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct AppInstanceInput {
+pub(crate) struct AppInstanceInput {
     /// Required in a new app instance; cannot be changed.
     pub app_id: Option<String>,
     pub title: Option<String>,
@@ -73,12 +74,6 @@ pub struct AppInstanceInput {
     /// The number of events that are sent per window.
     pub events_per_suppression_window: Option<u32>,
     pub is_disabled: Option<bool>,
-}
-
-impl std::fmt::Debug for AppInstanceInput {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AppInstanceInput").field("app_id", &self.app_id).finish_non_exhaustive()
-    }
 }
 
 impl Entity for AppInstance {

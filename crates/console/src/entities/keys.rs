@@ -24,7 +24,7 @@ const LONGEST: usize = 200;
 
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct ApiKey {
+pub(crate) struct ApiKey {
     pub id: String,
     pub title: String,
     /// Only in the response that creates the key.
@@ -48,7 +48,7 @@ pub struct ApiKey {
 /// Absent fields stay as they are.
 #[derive(Debug, Clone, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct ApiKeyInput {
+pub(crate) struct ApiKeyInput {
     pub title: Option<String>,
     /// The token of a new key; random by default.
     pub token: Option<String>,
@@ -129,7 +129,7 @@ impl Entity for ApiKey {
 }
 
 /// The owner of the key with this token, and the key's present permissions, which are limited to the owner's.
-pub fn by_token(connection: &Connection, token: &str) -> Result<Option<(Option<User>, Permissions)>> {
+pub(crate) fn by_token(connection: &Connection, token: &str) -> Result<Option<(Option<User>, Permissions)>> {
     let hash = token_hash(token);
     let sql = format!("SELECT {}, token_hash FROM apikeys WHERE token_hash = ?1", ApiKey::COLUMNS);
     let read = |row: &Row<'_>| Ok((ApiKey::from_row(row)?, row.get::<_, String>(7)?));
@@ -142,7 +142,7 @@ pub fn by_token(connection: &Connection, token: &str) -> Result<Option<(Option<U
 }
 
 /// The owner of a key, and its present permissions, which are limited to the owner's.
-pub fn owner_and_permissions(connection: &Connection, key: &ApiKey) -> Result<(Option<User>, Permissions)> {
+pub(crate) fn owner_and_permissions(connection: &Connection, key: &ApiKey) -> Result<(Option<User>, Permissions)> {
     let Some(owner) = &key.owner_id else { return Ok((None, key.assigned_permissions)) };
     let owner = find::<User>(connection, owner)?;
     let permissions = key.assigned_permissions.and(owner.permissions());

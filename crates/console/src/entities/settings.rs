@@ -8,7 +8,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{Links, Result, links, not_found, short, title, to_json, users};
-use crate::failure::InputError;
+use crate::{failure::InputError, schedule::Schedule};
 use engine::metastore;
 use volume::error::{Code, Error};
 
@@ -175,11 +175,8 @@ fn checked(name: &str, value: &Value) -> Result<Value> {
         }
         (ValueType::Path, _) => return Err(wrong("the absolute path of a folder")),
         (ValueType::TimeOfDay, Value::String(text)) => {
-            let time = text.trim();
-            let parsed = jiff::civil::Time::strptime("%H:%M", time)
-                .or_else(|_| jiff::civil::Time::strptime("%H:%M:%S", time))
-                .map_err(|_| wrong("a time such as 03:00"))?;
-            parsed.strftime("%H:%M").to_string().into()
+            let schedule: Schedule = text.parse().map_err(|_| wrong("a time such as 03:00"))?;
+            schedule.at().strftime("%H:%M").to_string().into()
         }
         (ValueType::TimeOfDay, _) => return Err(wrong("a time such as 03:00")),
     })

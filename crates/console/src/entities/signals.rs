@@ -14,7 +14,7 @@ const MOST_FILTERS: usize = 50;
 /// A filter of a signal, in Seq's shape.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct SignalFilter {
+pub(crate) struct SignalFilter {
     pub description: Option<String>,
     /// Kept for Seq's clients.
     pub description_is_excluded: bool,
@@ -25,7 +25,7 @@ pub struct SignalFilter {
 
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct Signal {
+pub(crate) struct Signal {
     pub id: String,
     pub title: String,
     pub description: Option<String>,
@@ -50,7 +50,7 @@ pub struct Signal {
 /// Absent fields stay as they are.
 #[derive(Debug, Clone, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct SignalInput {
+pub(crate) struct SignalInput {
     pub title: Option<String>,
     pub description: Option<String>,
     /// An event must match all of them.
@@ -70,7 +70,7 @@ pub struct SignalInput {
 
 /// Kept for Seq's clients.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
-pub enum Grouping {
+pub(crate) enum Grouping {
     Inferred,
     Explicit,
     None,
@@ -181,14 +181,13 @@ impl Entity for Signal {
 }
 
 impl Signal {
-    /// The parsed filters.
-    pub fn compiled(&self) -> volume::error::Result<Vec<Filter>> {
+    pub(crate) fn compiled(&self) -> volume::error::Result<Vec<Filter>> {
         texts(&self.filters).map(str::parse).collect()
     }
 }
 
 /// The filters that are not empty.
-pub fn texts(filters: &[SignalFilter]) -> impl Iterator<Item = &str> {
+pub(crate) fn texts(filters: &[SignalFilter]) -> impl Iterator<Item = &str> {
     let texts = filters.iter().filter_map(|filter| filter.filter.as_deref()).map(str::trim);
     texts.filter(|text| !text.is_empty())
 }

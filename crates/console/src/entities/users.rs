@@ -17,7 +17,7 @@ use volume::error::{Code, Error};
 
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct User {
+pub(crate) struct User {
     pub id: String,
     pub username: String,
     pub display_name: Option<String>,
@@ -32,7 +32,7 @@ pub struct User {
     pub role_ids: Vec<String>,
     /// If false, the user cannot log in.
     pub has_password: bool,
-    /// Only in the response to a login: the value of `X-Seq-CsrfToken` for requests that change something.
+    /// Only in the response to a login. Kept for Seq's clients, which send it as `X-Seq-CsrfToken`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub csrf_token: Option<String>,
     pub links: Links,
@@ -40,7 +40,7 @@ pub struct User {
 
 impl User {
     /// Includes `Public`, so that a user without roles can see itself and log out.
-    pub fn permissions(&self) -> Permissions {
+    pub(crate) fn permissions(&self) -> Permissions {
         roles::permissions(&self.role_ids).or(Permission::Public.into())
     }
 }
@@ -48,7 +48,7 @@ impl User {
 /// Absent fields stay as they are; in a new user they are empty.
 #[derive(Debug, Clone, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct UserInput {
+pub(crate) struct UserInput {
     pub username: Option<String>,
     pub display_name: Option<String>,
     pub email_address: Option<String>,
@@ -67,7 +67,7 @@ pub struct UserInput {
 
 /// What a change of a user's password needs.
 #[derive(Debug, Clone, Default)]
-pub struct Credentials {
+pub(crate) struct Credentials {
     /// The hash of the new password.
     pub hash: Option<String>,
     /// The hash of the session that continues.
@@ -180,19 +180,18 @@ impl Entity for User {
 }
 
 /// The user with this name, and the hash of the password.
-pub fn by_name(connection: &Connection, username: &str) -> Result<Option<(User, Option<String>)>> {
+pub(crate) fn by_name(connection: &Connection, username: &str) -> Result<Option<(User, Option<String>)>> {
     let sql = format!("SELECT {}, password_hash FROM users WHERE username = ?1", User::COLUMNS);
     let read = |row: &Row<'_>| Ok((User::from_row(row)?, row.get(9)?));
     Ok(connection.query_row(&sql, [username], read).optional()?)
 }
 
-/// Whether any user exists.
-pub fn are_there(connection: &Connection) -> Result<bool> {
+pub(crate) fn are_there(connection: &Connection) -> Result<bool> {
     Ok(connection.query_row("SELECT EXISTS (SELECT 1 FROM users)", [], |row| row.get(0))?)
 }
 
 /// Whether an administrator with a password exists.
-pub fn has_administrator(connection: &Connection) -> Result<bool> {
+pub(crate) fn has_administrator(connection: &Connection) -> Result<bool> {
     let can = |user: &User| user.has_password && user.role_ids.iter().any(|id| id == roles::ADMINISTRATOR);
     Ok(list(connection)?.iter().any(can))
 }

@@ -12,7 +12,6 @@ use volume::{
     events::Stored,
 };
 
-/// Limit for the whole exchange.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The media type of the stored form of events.

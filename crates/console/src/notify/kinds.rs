@@ -12,7 +12,7 @@ use volume::error::Error;
 
 /// The type of a setting's input, with Seq's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-pub enum SettingType {
+pub(crate) enum SettingType {
     /// A single line of text.
     Text,
     /// Text of several lines.
@@ -28,7 +28,7 @@ pub enum SettingType {
 /// One choice of a `Select`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct AllowedValue {
+pub(crate) struct AllowedValue {
     /// The value to store in `Settings`.
     pub value: &'static str,
     /// Its meaning, for users.
@@ -38,7 +38,7 @@ pub struct AllowedValue {
 /// A setting of an app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct AvailableSetting {
+pub(crate) struct AvailableSetting {
     /// The name in `Settings`.
     pub name: &'static str,
     /// The label on forms.
@@ -59,7 +59,7 @@ pub struct AvailableSetting {
 /// An app, from which app instances are created. The console's pages call an app instance a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct AppKind {
+pub(crate) struct AppKind {
     /// The id, which is the `AppId` of its instances.
     pub id: &'static str,
     /// The name, for users.
@@ -81,8 +81,7 @@ const fn setting(
     AvailableSetting { name, display_name, is_optional, help_text, kind, is_sensitive, allowed_values: &[] }
 }
 
-/// HTTP notifications.
-pub const HTTP: AppKind = AppKind {
+pub(crate) const HTTP: AppKind = AppKind {
     id: "app-http",
     name: "HTTP",
     description: "Posts each event to a URL",
@@ -110,8 +109,7 @@ pub const HTTP: AppKind = AppKind {
     ],
 };
 
-/// Mail notifications.
-pub const SMTP: AppKind = AppKind {
+pub(crate) const SMTP: AppKind = AppKind {
     id: "app-smtp",
     name: "Mail",
     description: "Sends each event as a mail",
@@ -139,8 +137,7 @@ pub const SMTP: AppKind = AppKind {
     ],
 };
 
-/// All kinds.
-pub const ALL: &[AppKind] = &[HTTP, SMTP];
+pub(crate) const ALL: &[AppKind] = &[HTTP, SMTP];
 
 pub(crate) fn find(id: &str) -> Option<&'static AppKind> {
     ALL.iter().find(|kind| kind.id == id)

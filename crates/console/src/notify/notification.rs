@@ -30,7 +30,6 @@ pub(super) struct Notification {
     /// The console's `InstanceTitle`.
     pub instance_title: Option<String>,
     pub subscription: Subscription,
-    /// All signals, by id.
     pub signals: Signals,
     /// Encrypted settings, by their name in the table `secrets`.
     pub secrets: BTreeMap<String, String>,

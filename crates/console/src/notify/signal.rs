@@ -13,30 +13,11 @@ use volume::events::Stored;
 
 /// `StreamedSignalExpression`, in Seq's format.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "Kind")]
-pub enum SignalExpression {
-    /// The events that match one signal.
-    #[serde(rename_all = "PascalCase")]
-    Signal {
-        /// The id of the signal.
-        signal_id: String,
-    },
-    /// The events that match both operands.
-    #[serde(rename_all = "PascalCase")]
-    Intersection {
-        /// The first operand.
-        left: Box<Self>,
-        /// The second operand.
-        right: Box<Self>,
-    },
-    /// The events that match at least one operand.
-    #[serde(rename_all = "PascalCase")]
-    Union {
-        /// The first operand.
-        left: Box<Self>,
-        /// The second operand.
-        right: Box<Self>,
-    },
+#[serde(tag = "Kind", rename_all_fields = "PascalCase")]
+pub(crate) enum SignalExpression {
+    Signal { signal_id: String },
+    Intersection { left: Box<Self>, right: Box<Self> },
+    Union { left: Box<Self>, right: Box<Self> },
 }
 
 /// The filters of each signal, by id. `None` if one of the filters cannot be parsed.

@@ -5,10 +5,9 @@ use maud::{Markup, html};
 
 use super::{
     editing::{Editable, Removable},
-    fields::Fields,
-    form::{self, Field, Filled},
+    form::{self, Field, Fields, Filled},
     layout::{self, Section, Tone, pill},
-    table::{Row, cell, list},
+    table::{Row, list},
     visit::{Visit, refuse},
 };
 use crate::{
@@ -52,39 +51,27 @@ pub(super) async fn list_all(visit: Visit) -> HttpResult<Response> {
 fn user_row(user: &User) -> Row {
     let title = |id: &String| roles::find(id).map_or_else(|| id.clone(), |role| role.title);
     let roles: Vec<String> = user.role_ids.iter().map(title).collect();
-    Row {
-        head: html! { (user.username) @if let Some(name) = &user.display_name { small { (name) } } },
-        cells: vec![
-            cell(
-                "Roles",
-                html! { (roles.join(", ")) @if user.must_change_password { " " (pill(Tone::Warn, "must change password")) } },
-            ),
-            cell(
-                "",
-                html! { div.actions {
-                    a.button.small href={ "/users/" (user.id) } aria-label={ "Edit " (user.username) } { "Edit" }
-                } },
-            ),
-        ],
-    }
+    Row::new(html! { (user.username) @if let Some(name) = &user.display_name { small { (name) } } })
+        .cell(
+            "Roles",
+            html! {
+                (roles.join(", ")) @if user.must_change_password { " " (pill(Tone::Warn, "must change password")) }
+            },
+        )
+        .actions(html! {
+            a.button.small href={ "/users/" (user.id) } aria-label={ "Edit " (user.username) } { "Edit" }
+        })
 }
 
 fn key_row(key: &ApiKey, users: &[User]) -> Row {
     let owner = users.iter().find(|user| Some(&user.id) == key.owner_id.as_ref());
     let permissions = Vec::from(key.assigned_permissions).into_iter().map(Permission::name).collect::<Vec<_>>();
-    Row {
-        head: html! { (key.title) @if let Some(owner) = owner { small { "of " (owner.username) } } },
-        cells: vec![
-            cell("Starts with", html! { code { (key.token_prefix) "…" } }),
-            cell("Permissions", html! { (permissions.join(", ")) }),
-            cell(
-                "",
-                html! { div.actions {
-                    a.button.small href={ "/apikeys/" (key.id) "/remove" } aria-label={ "Remove " (key.title) } { "Remove…" }
-                } },
-            ),
-        ],
-    }
+    Row::new(html! { (key.title) @if let Some(owner) = owner { small { "of " (owner.username) } } })
+        .cell("Starts with", html! { code { (key.token_prefix) "…" } })
+        .cell("Permissions", html! { (permissions.join(", ")) })
+        .actions(html! {
+            a.button.small href={ "/apikeys/" (key.id) "/remove" } aria-label={ "Remove " (key.title) } { "Remove…" }
+        })
 }
 
 impl Removable for User {

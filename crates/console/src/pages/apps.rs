@@ -5,10 +5,10 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 
 use super::{
-    fields::Fields,
+    form::Fields,
     layout::{self, Section, Tone, pill},
     notifications,
-    table::{Row, cell, list, table},
+    table::{Row, list, table},
     visit::Visit,
     words,
 };
@@ -99,27 +99,20 @@ fn quarantined(quarantine: &Quarantine, now: Timestamp) -> Markup {
 }
 
 fn quarantined_row(Quarantined { app, name, at_once }: &Quarantined) -> Row {
-    Row {
-        head: html! { (name) small { (app.detail) } },
-        cells: vec![
-            cell(
-                "Release",
-                html! {
-                    @if app.is_requested { (pill(Tone::Warn, "at the next start")) }
-                    @else if *at_once { "immediately" } @else { "at the server’s next start" }
-                },
-            ),
-            cell(
-                "",
-                html! { @if !app.is_requested { div.actions {
-                    form method="post" action="/apps/release" {
-                        input type="hidden" name="Id" value=(app.id);
-                        button.small type="submit" aria-label={ "Release " (name) } { "Release" }
-                    }
-                } } },
-            ),
-        ],
-    }
+    Row::new(html! { (name) small { (app.detail) } })
+        .cell(
+            "Release",
+            html! {
+                @if app.is_requested { (pill(Tone::Warn, "at the next start")) }
+                @else if *at_once { "immediately" } @else { "at the server’s next start" }
+            },
+        )
+        .actions(html! { @if !app.is_requested {
+            form method="post" action="/apps/release" {
+                input type="hidden" name="Id" value=(app.id);
+                button.small type="submit" aria-label={ "Release " (name) } { "Release" }
+            }
+        } })
 }
 
 /// Asks for confirmation before all apps are released.

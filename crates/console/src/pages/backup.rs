@@ -9,11 +9,10 @@ use serde_json::Value;
 use super::{
     backups::{download, is_scheduled, verified},
     comparisons,
-    fields::Fields,
     flash::Flash,
-    form::{self, Field, Filled},
+    form::{self, Field, Fields, Filled},
     layout::{self, Section},
-    table::{Row, cell, list},
+    table::{Row, list},
     visit::{Visit, refuse, sentences},
     words,
 };
@@ -90,10 +89,8 @@ fn show_contents(found: &Value) -> Markup {
         .collect();
     let notes: Vec<&Value> = words::array(&manifest["notes"]).collect();
     let database_rows: Vec<Row> = databases.iter().map(|(path, database)| database_row(path, database)).collect();
-    let file_row = |(path, size): &(String, u64)| Row {
-        head: html! { code { (path) } },
-        cells: vec![cell("Size", html! { (words::size(*size)) })],
-    };
+    let file_row =
+        |(path, size): &(String, u64)| Row::new(html! { code { (path) } }).cell("Size", html! { (words::size(*size)) });
     let file_rows: Vec<Row> = files.iter().take(MOST).map(file_row).collect();
     html! {
         (list("Databases", &["Database", "Size", "Check"], &database_rows, html! { p { "None." } }))
@@ -109,13 +106,9 @@ fn show_contents(found: &Value) -> Markup {
 
 fn database_row(path: &str, database: &Value) -> Row {
     let findings = words::array(&database["findings"]).count() as u64;
-    Row {
-        head: html! { code { (path) } },
-        cells: vec![
-            cell("Size", html! { (words::size(bytes(&database["bytes"]))) }),
-            cell("Check", html! { @if findings == 0 { "sound" } @else { (words::count(findings, "fault")) } }),
-        ],
-    }
+    Row::new(html! { code { (path) } })
+        .cell("Size", html! { (words::size(bytes(&database["bytes"]))) })
+        .cell("Check", html! { @if findings == 0 { "sound" } @else { (words::count(findings, "fault")) } })
 }
 
 fn bytes(value: &Value) -> u64 {

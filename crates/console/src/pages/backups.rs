@@ -14,7 +14,7 @@ use super::{
     flash::Flash,
     form,
     layout::{self, Section, Tone, pill},
-    table::{Row, cell, list},
+    table::{Row, list},
     visit::Visit,
     words,
 };
@@ -70,35 +70,30 @@ pub(super) async fn list_all(visit: Visit) -> HttpResult<Response> {
 
 fn row(backup: &Backup, now: Timestamp) -> Row {
     let path = format!("/backups/{}", backup.id);
-    Row {
-        head: html! { a href=(path) { (words::time(backup.created_at)) } small { (words::age(backup.created_at, now)) } },
-        cells: vec![
-            cell(
-                "Kind",
-                html! {
-                    (if is_scheduled(backup) { "scheduled" } else { "immediate" })
-                    @if !backup.is_own_instance { small { "of another instance" } }
-                    @if backup.is_quarantined == Some(true) { small { "apps off" } }
-                },
-            ),
-            cell("Size", html! { span.num.nowrap { (words::size(backup.file_size_bytes)) } }),
-            cell("Verified", verified(backup.is_sound)),
-            cell(
-                "Secret key",
-                html! {
-                    @if backup.is_own_key { "this instance’s" } @else { "another" }
-                    small { code title=(backup.key_fingerprint) { (backup.key_fingerprint.get(..8).unwrap_or_default()) "…" } }
-                },
-            ),
-            cell(
-                "",
-                html! { div.actions {
-                    a.button.small href=(download(backup)) aria-label={ "Download " (backup.filename) } { "Download" }
-                    a.button.small href={ (path) "/restore" } aria-label={ "Restore " (backup.filename) } { "Restore…" }
-                } },
-            ),
-        ],
-    }
+    Row::new(
+        html! { a href=(path) { (words::time(backup.created_at)) } small { (words::age(backup.created_at, now)) } },
+    )
+    .cell(
+        "Kind",
+        html! {
+            (if is_scheduled(backup) { "scheduled" } else { "immediate" })
+            @if !backup.is_own_instance { small { "of another instance" } }
+            @if backup.is_quarantined == Some(true) { small { "apps off" } }
+        },
+    )
+    .cell("Size", html! { span.num.nowrap { (words::size(backup.file_size_bytes)) } })
+    .cell("Verified", verified(backup.is_sound))
+    .cell(
+        "Secret key",
+        html! {
+            @if backup.is_own_key { "this instance’s" } @else { "another" }
+            small { code title=(backup.key_fingerprint) { (backup.key_fingerprint.get(..8).unwrap_or_default()) "…" } }
+        },
+    )
+    .actions(html! {
+        a.button.small href=(download(backup)) aria-label={ "Download " (backup.filename) } { "Download" }
+        a.button.small href={ (path) "/restore" } aria-label={ "Restore " (backup.filename) } { "Restore…" }
+    })
 }
 
 fn show_unreadable(unreadable: &[Unreadable]) -> Markup {

@@ -5,7 +5,6 @@ use maud::{Markup, html};
 
 const DAYS: i64 = 90;
 
-/// The state of a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Day {
     Complete,
@@ -13,7 +12,6 @@ pub(super) enum Day {
     Faulty,
     /// A backup was due, but none completed.
     Failed,
-    /// The day left no record.
     None,
     /// The backup of today is not due yet.
     ToCome,
@@ -22,33 +20,14 @@ pub(super) enum Day {
 impl Day {
     const ALL: [Self; 5] = [Self::Complete, Self::Faulty, Self::Failed, Self::None, Self::ToCome];
 
-    const fn class(self) -> &'static str {
+    /// Class, sign and words.
+    const fn shown(self) -> (&'static str, &'static str, &'static str) {
         match self {
-            Self::Complete => "complete",
-            Self::Faulty => "faulty",
-            Self::Failed => "failed",
-            Self::None => "none",
-            Self::ToCome => "to-come",
-        }
-    }
-
-    const fn sign(self) -> &'static str {
-        match self {
-            Self::Complete => "✓",
-            Self::Faulty => "!",
-            Self::Failed => "✕",
-            Self::None => "·",
-            Self::ToCome => "…",
-        }
-    }
-
-    const fn words(self) -> &'static str {
-        match self {
-            Self::Complete => "backup complete",
-            Self::Faulty => "backup with faults",
-            Self::Failed => "backup failed or missed",
-            Self::None => "no record",
-            Self::ToCome => "not due yet",
+            Self::Complete => ("complete", "✓", "backup complete"),
+            Self::Faulty => ("faulty", "!", "backup with faults"),
+            Self::Failed => ("failed", "✕", "backup failed or missed"),
+            Self::None => ("none", "·", "no record"),
+            Self::ToCome => ("to-come", "…", "not due yet"),
         }
     }
 }
@@ -77,7 +56,7 @@ pub(super) fn calendar(today: Date, of: &dyn Fn(Date) -> Day) -> Markup {
                 }
             } }
         }
-        ul.key aria-label="Legend" { @for day in Day::ALL { li { (day.sign()) " " (day.words()) } } }
+        ul.key aria-label="Legend" { @for (_, sign, words) in Day::ALL.map(Day::shown) { li { (sign) " " (words) } } }
     }
 }
 
@@ -85,9 +64,9 @@ fn cell(day: Date, first: Date, today: Date, of: &dyn Fn(Date) -> Day) -> Markup
     if day < first || day > today {
         return html! { td.before {} };
     }
-    let state = of(day);
-    let label = format!("{}: {}", day.strftime("%-d %B %Y"), state.words());
-    html! { td.(state.class()) title=(label) { span aria-hidden="true" { (state.sign()) } span.unseen { (label) } } }
+    let (class, sign, words) = of(day).shown();
+    let label = format!("{}: {words}", day.strftime("%-d %B %Y"));
+    html! { td.(class) title=(label) { span aria-hidden="true" { (sign) } span.unseen { (label) } } }
 }
 
 /// The name of a month, above the first week that starts in it, unless the name of the next month would touch it.

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use super::{
     layout,
-    table::{Cell, Row, cell, list},
+    table::{Row, list},
     visit::sentences,
     words::{self, array, text},
 };
@@ -141,26 +141,24 @@ fn differences(found: &Value) -> Markup {
 fn database_rows(database: &Value) -> Vec<Row> {
     let (path, change) = (text(&database["path"]), &database["change"]);
     let whole = |words: &str| {
-        vec![Row {
-            head: html! { code { (path) } },
-            cells: vec![cell("Restored", html! { (words) }), cell("Changed", html! {}), cell("Removed", html! {})],
-        }]
+        let row = Row::new(html! { code { (path) } }).cell("Restored", html! { (words) });
+        vec![row.cell("Changed", html! {}).cell("Removed", html! {})]
     };
-    let table = |table: &Value| Row {
-        head: html! { (text(&table["table"])) small { (path) } },
-        cells: [("Restored", "appear"), ("Changed", "change"), ("Removed", "vanish")]
-            .map(|(heading, how)| number(heading, table[how].as_u64().unwrap_or_default()))
-            .into(),
+    let table = |table: &Value| {
+        let number = |how: &str| match table[how].as_u64().unwrap_or_default() {
+            0 => html! { span.soft { "–" } },
+            rows => html! { (words::count(rows, "row")) },
+        };
+        Row::new(html! { (text(&table["table"])) small { (path) } })
+            .cell("Restored", number("appear"))
+            .cell("Changed", number("change"))
+            .cell("Removed", number("vanish"))
     };
     match change.as_str() {
         Some("appears") => whole("the whole database"),
         Some("vanishes") => whole("nothing: the database is moved aside"),
         _ => array(&change["changes"]).map(table).collect(),
     }
-}
-
-fn number(heading: &'static str, rows: u64) -> Cell {
-    cell(heading, html! { @if rows == 0 { span.soft { "–" } } @else { (words::count(rows, "row")) } })
 }
 
 fn files(title: &str, paths: &[String]) -> Markup {

@@ -4,9 +4,8 @@ use axum::{extract::Path, response::Response};
 use maud::{Markup, html};
 
 use super::{
-    fields::Fields,
     flash::Flash,
-    form::{self, Filled},
+    form::{self, Fields, Filled},
     layout::{self, Section},
     visit::{Visit, refuse},
 };
@@ -53,7 +52,6 @@ pub(super) trait Editable: Removable {
         filled: &mut Filled,
     ) -> Self::Input;
 
-    /// The controls of the form.
     fn controls(
         visit: &Visit,
         kind: Self::Kind,
@@ -132,7 +130,6 @@ async fn save<E: Editable>(visit: Visit, before: Option<(String, E)>, fields: Fi
     visit.again(E::HERE, &title, body).await
 }
 
-/// Asks for confirmation.
 pub(super) async fn ask_to_remove<E: Removable>(visit: Visit, Path(id): Path<String>) -> HttpResult<Response> {
     let entity: E = one(&visit.site, &visit.who, id).await?;
     let (noun, title) = (E::NOUN, format!("Remove the {}", E::NOUN));

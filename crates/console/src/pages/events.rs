@@ -9,7 +9,7 @@ use super::{
     error_pages::encoded,
     form::{Field, Filled},
     layout::{self, Section, Tone, pill},
-    table::{Row, cell, list},
+    table::{Row, list},
     visit::{Visit, refuse},
     words,
 };
@@ -21,7 +21,6 @@ use crate::{
 use volume::events::Stored;
 
 const HERE: Section = Section::Events;
-/// Events per page.
 const COUNT: usize = 50;
 
 #[derive(Debug, Default, Deserialize)]
@@ -106,20 +105,16 @@ fn row(event: &Stored, now: Timestamp) -> Row {
         "Warning" => Tone::Warn,
         _ => Tone::Plain,
     };
-    Row {
-        head: html! { @if let Some(at) = event.at() { (words::time_and_age(at, now)) } @else { "?" } },
-        cells: vec![
-            cell("Level", pill(tone, event.level())),
-            cell(
-                "",
-                html! {
-                    span.long { (event.message()) }
-                    details {
-                        summary { (event.kind()) }
-                        dl.props { @for (name, value) in event.properties() { dt { (name) } dd { (words::text(value)) } } }
-                    }
-                },
-            ),
-        ],
-    }
+    Row::new(html! { @if let Some(at) = event.at() { (words::time_and_age(at, now)) } @else { "?" } })
+        .cell("Level", pill(tone, event.level()))
+        .cell(
+            "",
+            html! {
+                span.long { (event.message()) }
+                details {
+                    summary { (event.kind()) }
+                    dl.props { @for (name, value) in event.properties() { dt { (name) } dd { (words::text(value)) } } }
+                }
+            },
+        )
 }

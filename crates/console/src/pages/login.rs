@@ -11,9 +11,8 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::{
-    fields::Fields,
     flash::Flash,
-    form::{self, Field, Filled},
+    form::{self, Field, Fields, Filled},
     layout::{self, html_of},
     visit::{Visit, instance, refuse, sentences},
 };
@@ -64,7 +63,7 @@ pub(super) async fn submit(State(site): State<Arc<Site>>, Peer(address): Peer, f
         new_password: is_change.then(|| fields.text("NewPassword").to_owned()),
     };
     match log_in(&site, address, input).await {
-        Ok(done) => Ok(([(header::SET_COOKIE, done.cookie)], Redirect::to(&next)).into_response()),
+        Ok((_, cookie)) => Ok(([(header::SET_COOKIE, cookie)], Redirect::to(&next)).into_response()),
         Err(failure) if failure.problem.must_change_password => {
             Ok(html_of(new_password_form(&title, &next, &filled)).into_response())
         }
@@ -107,24 +106,16 @@ pub(super) async fn submit_first_run(visit: Visit, Peer(address): Peer, fields: 
         return Ok(Redirect::to("/").into_response());
     }
     let mut filled = fields.filled(&["Username"]);
-    let done = if same_twice(&fields, &mut filled) {
-        first_administrator(&visit, address, &fields)
-            .await
-            .or_else(|failure| refuse(&mut filled, failure, str::to_owned).map(|()| None))?
-    } else {
-        None
-    };
-    match done {
-        Some(response) => Ok(response),
-        None => Ok(unprocessable(first_run_form(&instance(&visit.site).await?, &filled))),
+    if same_twice(&fields, &mut filled) {
+        match first_administrator(&visit, address, &fields).await {
+            Ok(response) => return Ok(response),
+            Err(failure) => refuse(&mut filled, failure, str::to_owned)?,
+        }
     }
+    Ok(unprocessable(first_run_form(&instance(&visit.site).await?, &filled)))
 }
 
-async fn first_administrator(
-    visit: &Visit,
-    address: std::net::IpAddr,
-    fields: &Fields,
-) -> HttpResult<Option<Response>> {
+async fn first_administrator(visit: &Visit, address: std::net::IpAddr, fields: &Fields) -> HttpResult<Response> {
     let (username, password) = (fields.text("Username").to_owned(), fields.text("NewPassword").to_owned());
     if password.is_empty() {
         return Err(Failure::new(StatusCode::BAD_REQUEST, "NewPassword is empty").about("NewPassword"));
@@ -138,11 +129,11 @@ async fn first_administrator(
     add::<User>(&visit.site, &visit.who, input).await?;
     set_setting(&visit.site, &visit.who, "setting-isauthenticationenabled".to_owned(), true.into()).await?;
     let input = LoginInput { username, password, new_password: None };
-    let done = log_in(&visit.site, address, input).await?;
+    let (_, cookie) = log_in(&visit.site, address, input).await?;
     let words = "The password is set, and you are logged in. From its next start, the console also accepts connections from other hosts.";
     let mut response = Flash::done(words).redirect("/backups");
-    response.headers_mut().append(header::SET_COOKIE, done.cookie);
-    Ok(Some(response))
+    response.headers_mut().append(header::SET_COOKIE, cookie);
+    Ok(response)
 }
 
 pub(super) async fn show_account(visit: Visit) -> HttpResult<Response> {

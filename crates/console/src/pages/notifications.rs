@@ -7,10 +7,9 @@ use maud::{Markup, html};
 
 use super::{
     editing::{Editable, Removable},
-    fields::Fields,
-    form::{self, Field, Filled},
+    form::{self, Field, Fields, Filled},
     layout::{Section, Tone, pill},
-    table::{Row, cell},
+    table::Row,
     visit::Visit,
     words,
 };
@@ -43,32 +42,26 @@ pub(super) fn row(notification: &AppInstance, signals: &[Signal], is_quarantined
     let expression = notification.streamed_signal_expression.iter();
     let signals: Vec<&str> = expression.flat_map(SignalExpression::signals).map(title_of).collect();
     let target = ["Url", "To"].into_iter().find_map(|name| notification.settings.get(name));
-    Row {
-        head: html! { a href=(path) { (title) } small { (kinds::find(&notification.app_id).map_or("unknown kind", |kind| kind.name)) } },
-        cells: vec![
-            cell("Sends to", html! { code { (target.map_or("", String::as_str)) } }),
-            cell("Signals", html! { @if signals.is_empty() { "every event" } @else { (signals.join(", ")) } }),
-            cell(
-                "State",
-                html! {
-                    @if is_quarantined { (pill(Tone::Warn, "in quarantine")) }
-                    @else if *is_disabled { (pill(Tone::Plain, "off")) } @else { (pill(Tone::Good, "on")) }
-                },
-            ),
-            cell(
-                "",
-                html! { div.actions {
-                    @if !is_quarantined {
-                        @let (action, words) = if *is_disabled { ("on", "Switch on") } else { ("off", "Switch off") };
-                        form method="post" action={ (path) "/" (action) } {
-                            button.small type="submit" aria-label={ (words) " " (title) } { (words) }
-                        }
-                    }
-                    a.button.small href=(path) aria-label={ "Edit " (title) } { "Edit" }
-                } },
-            ),
-        ],
-    }
+    let kind = kinds::find(&notification.app_id).map_or("unknown kind", |kind| kind.name);
+    Row::new(html! { a href=(path) { (title) } small { (kind) } })
+        .cell("Sends to", html! { code { (target.map_or("", String::as_str)) } })
+        .cell("Signals", html! { @if signals.is_empty() { "every event" } @else { (signals.join(", ")) } })
+        .cell(
+            "State",
+            html! {
+                @if is_quarantined { (pill(Tone::Warn, "in quarantine")) }
+                @else if *is_disabled { (pill(Tone::Plain, "off")) } @else { (pill(Tone::Good, "on")) }
+            },
+        )
+        .actions(html! {
+            @if !is_quarantined {
+                @let (action, words) = if *is_disabled { ("on", "Switch on") } else { ("off", "Switch off") };
+                form method="post" action={ (path) "/" (action) } {
+                    button.small type="submit" aria-label={ (words) " " (title) } { (words) }
+                }
+            }
+            a.button.small href=(path) aria-label={ "Edit " (title) } { "Edit" }
+        })
 }
 
 /// The union of the signals, or `None` without signals.

@@ -8,7 +8,7 @@ use super::{
     backup::when,
     form,
     layout::{self, Section, Tone, pill},
-    table::{Row, cell, list},
+    table::{Row, list},
     visit::Visit,
     words,
 };
@@ -57,25 +57,15 @@ fn row(restore: &Restore, now: Timestamp) -> Row {
         _ => pill(Tone::Bad, "unfinished"),
     };
     let at = restore.restored_at;
-    Row {
-        head: words::time_and_age(at, now),
-        cells: vec![
-            cell("Source", html! { (source) @if !apps.is_empty() { small { (apps) } } }),
-            cell("Outcome", outcome),
-            cell(
-                "Replaced state",
-                html! {
-                    @if restore.can_roll_back { "kept, " (words::size(restore.kept_bytes)) } @else { span.soft { "not kept" } }
-                },
-            ),
-            cell(
-                "",
-                html! { @if restore.can_roll_back { div.actions {
-                    a.button.small href={ "/restores/" (restore.id) "/undo" } aria-label={ "Roll back the restore of " (words::utc(at)) } { "Roll back…" }
-                } } },
-            ),
-        ],
-    }
+    Row::new(words::time_and_age(at, now))
+        .cell("Source", html! { (source) @if !apps.is_empty() { small { (apps) } } })
+        .cell("Outcome", outcome)
+        .cell("Replaced state", html! {
+            @if restore.can_roll_back { "kept, " (words::size(restore.kept_bytes)) } @else { span.soft { "not kept" } }
+        })
+        .actions(html! { @if restore.can_roll_back {
+            a.button.small href={ "/restores/" (restore.id) "/undo" } aria-label={ "Roll back the restore of " (words::utc(at)) } { "Roll back…" }
+        } })
 }
 
 /// Asks for confirmation before a rollback.

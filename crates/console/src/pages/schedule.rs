@@ -1,5 +1,7 @@
 //! `/schedule`: the next and the last backup, the calendar, and the settings.
 
+use std::collections::BTreeMap;
+
 use axum::response::Response;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use maud::{Markup, html};
@@ -7,9 +9,8 @@ use serde_json::Value;
 
 use super::{
     calendar::{Day, calendar},
-    fields::Fields,
     flash::Flash,
-    form::{self, Field, Filled},
+    form::{self, Field, Fields, Filled},
     layout::{self, Section},
     visit::{Visit, refuse},
     words,
@@ -114,17 +115,14 @@ fn day_of(at: Timestamp) -> Date {
 }
 
 /// `faulty` are the days of backups with faults.
-fn calendar_of(days: &[outcomes::Day], faulty: &[Date], next: Timestamp, now: Timestamp) -> Markup {
+fn calendar_of(days: &BTreeMap<Date, Outcome>, faulty: &[Date], next: Timestamp, now: Timestamp) -> Markup {
     let today = day_of(now);
-    calendar(today, &|date| {
-        let outcome = days.iter().find(|day| day.date == date).map(|day| day.outcome);
-        match outcome {
-            Some(Outcome::Complete) if faulty.contains(&date) => Day::Faulty,
-            Some(Outcome::Complete) => Day::Complete,
-            Some(Outcome::Failed | Outcome::Missed) => Day::Failed,
-            _ if date == today && day_of(next) == today => Day::ToCome,
-            _ => Day::None,
-        }
+    calendar(today, &|date| match days.get(&date) {
+        Some(Outcome::Complete) if faulty.contains(&date) => Day::Faulty,
+        Some(Outcome::Complete) => Day::Complete,
+        Some(Outcome::Failed | Outcome::Missed) => Day::Failed,
+        _ if date == today && day_of(next) == today => Day::ToCome,
+        _ => Day::None,
     })
 }
 

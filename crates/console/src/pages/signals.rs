@@ -5,10 +5,9 @@ use maud::{Markup, html};
 
 use super::{
     editing::{Editable, Removable},
-    fields::Fields,
-    form::{Field, Filled},
+    form::{Field, Fields, Filled},
     layout::{self, Section},
-    table::{Row, cell, list},
+    table::{Row, list},
     visit::Visit,
 };
 use crate::{
@@ -34,24 +33,15 @@ pub(super) async fn list_all(visit: Visit) -> HttpResult<Response> {
 }
 
 fn row(signal: &Signal, may_change: bool) -> Row {
-    Row {
-        head: html! { (signal.title) @if let Some(description) = &signal.description { small { (description) } } },
-        cells: vec![
-            cell(
-                "Filter",
-                html! { @for (at, filter) in texts(&signal.filters).enumerate() {
-                    @if at > 0 { br; "and " } code { (filter) }
-                } @if texts(&signal.filters).next().is_none() { "every event" } },
-            ),
-            cell(
-                "",
-                html! { div.actions {
-                    a.button.small href={ "/events?signal=" (signal.id) } aria-label={ "Events of " (signal.title) } { "Events" }
-                    @if may_change { a.button.small href={ "/signals/" (signal.id) } aria-label={ "Edit " (signal.title) } { "Edit" } }
-                } },
-            ),
-        ],
-    }
+    Row::new(html! { (signal.title) @if let Some(description) = &signal.description { small { (description) } } })
+        .cell("Filter", html! {
+            @for (at, filter) in texts(&signal.filters).enumerate() { @if at > 0 { br; "and " } code { (filter) } }
+            @if texts(&signal.filters).next().is_none() { "every event" }
+        })
+        .actions(html! {
+            a.button.small href={ "/events?signal=" (signal.id) } aria-label={ "Events of " (signal.title) } { "Events" }
+            @if may_change { a.button.small href={ "/signals/" (signal.id) } aria-label={ "Edit " (signal.title) } { "Edit" } }
+        })
 }
 
 impl Removable for Signal {

@@ -14,7 +14,7 @@ use super::{
     flash::{self, Flash},
     form::Filled,
     layout::{Frame, Section, html_of},
-    notices, running,
+    notices,
 };
 use crate::{Failure, Site, auth::Principal, entities::settings, failure::HttpResult, permission::Permission};
 
@@ -25,7 +25,6 @@ pub(super) struct Visit {
     pub site: Arc<Site>,
     pub who: Principal,
     pub now: Timestamp,
-    /// The path of the request.
     pub path: String,
     flash: Option<Flash>,
     /// Only the answer to a GET shows running jobs, because `live.js` reloads the page and would submit a form again.
@@ -49,33 +48,33 @@ impl FromRequestParts<Arc<Site>> for Visit {
 }
 
 impl Visit {
-    pub fn last_segment(&self) -> &str {
+    pub(super) fn last_segment(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or_default()
     }
 
     /// The sections that the principal may see, in the order of the menu.
-    pub fn sections(&self) -> Vec<Section> {
-        Section::ALL.into_iter().filter(|section| self.who.permissions.has(needed(*section))).collect()
+    pub(super) fn sections(&self) -> Vec<Section> {
+        Section::ALL.into_iter().filter(|section| self.who.permissions.has(section.needs())).collect()
     }
 
-    pub async fn page(&self, section: Section, title: &str, body: Markup) -> HttpResult<Response> {
+    pub(super) async fn page(&self, section: Section, title: &str, body: Markup) -> HttpResult<Response> {
         self.page_of(Some(section), title, &body).await
     }
 
     /// A page that may belong to no section.
-    pub async fn page_of(&self, section: Option<Section>, title: &str, body: &Markup) -> HttpResult<Response> {
+    pub(super) async fn page_of(&self, section: Option<Section>, title: &str, body: &Markup) -> HttpResult<Response> {
         let frame = self.frame().await?;
         Ok((self.forget(), html_of(frame.page(section, title, body))).into_response())
     }
 
     /// The same form again with its errors, as a response with status 422.
-    pub async fn again(&self, section: Section, title: &str, body: Markup) -> HttpResult<Response> {
+    pub(super) async fn again(&self, section: Section, title: &str, body: Markup) -> HttpResult<Response> {
         let page = self.page(section, title, body).await?;
         Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
     }
 
     /// Redirects to a page that shows the result.
-    pub fn done<T>(&self, result: HttpResult<T>, path: &str, words: impl FnOnce(T) -> String) -> Response {
+    pub(super) fn done<T>(&self, result: HttpResult<T>, path: &str, words: impl FnOnce(T) -> String) -> Response {
         match result {
             Ok(done) => Flash::done(words(done)).redirect(path),
             Err(failure) => self.failed(&failure, path),
@@ -83,7 +82,7 @@ impl Visit {
     }
 
     /// Redirects to a page that shows the failure.
-    pub fn failed(&self, failure: &Failure, path: &str) -> Response {
+    pub(super) fn failed(&self, failure: &Failure, path: &str) -> Response {
         Flash::failed(sentences(failure)).redirect(path)
     }
 
@@ -100,28 +99,16 @@ impl Visit {
             sections: self.sections(),
             notices: if is_system { notices::of(&self.site, &self.who).await? } else { Vec::new() },
             flash: self.flash.clone(),
-            running: if is_system && self.is_get { running::of(&self.site) } else { Vec::new() },
+            running: if is_system && self.is_get { self.site.console.jobs.running() } else { Vec::new() },
         })
     }
 }
 
-/// The title of the instance.
 pub(super) async fn instance(site: &Site) -> HttpResult<String> {
     let title = site.console.database.call(|connection| settings::read(connection, "InstanceTitle")).await?;
     Ok(title.as_ref().and_then(serde_json::Value::as_str).unwrap_or(NAMELESS).to_owned())
 }
 
-const fn needed(section: Section) -> Permission {
-    match section {
-        Section::Backups | Section::Schedule | Section::Restores | Section::Apps | Section::SecretKey => {
-            Permission::System
-        }
-        Section::Events | Section::Signals => Permission::Read,
-        Section::Access => Permission::Write,
-    }
-}
-
-/// Error and hint as sentences.
 pub(super) fn sentences(failure: &Failure) -> String {
     let problem = &failure.problem;
     let hint = problem.hint.as_deref().map(super::words::sentence).unwrap_or_default();

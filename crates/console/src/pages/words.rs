@@ -56,7 +56,6 @@ pub(super) fn utc(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-/// A `time` element.
 pub(super) fn time(at: Timestamp) -> Markup {
     html! { time.nowrap.num datetime=(at.strftime("%Y-%m-%dT%H:%M:%SZ")) { (utc(at)) } }
 }
