@@ -1,10 +1,10 @@
 //! Backups for the API and the pages: lists, finds, takes, inspects and compares them. A backup is searched for by id or
 //! name in the listing of the folder, so that text from a request never becomes part of a path.
 
-pub mod download;
-pub mod upload;
+pub(crate) mod download;
+pub(crate) mod upload;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -25,7 +25,7 @@ use volume::{
 /// A backup. The first five fields are Seq's.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct Backup {
+pub(crate) struct Backup {
     /// `backup-` and the id in the header.
     pub id: String,
     /// The time of the state in it.
@@ -55,20 +55,19 @@ pub struct Backup {
 /// A file with the name of a backup that cannot be read as one.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct Unreadable {
+pub(crate) struct Unreadable {
     pub filename: String,
     pub error: String,
 }
 
 #[derive(Debug, Clone)]
-pub struct BackupFile {
+pub(crate) struct BackupFile {
     pub backup: Backup,
-    /// The path of the file.
     pub file: PathBuf,
 }
 
 /// All backups, newest first, and the unreadable files. Fails with `TryAgain` if the folder is missing.
-pub async fn list(site: &Site) -> Result<(Vec<BackupFile>, Vec<Unreadable>)> {
+pub(crate) async fn list(site: &Site) -> Result<(Vec<BackupFile>, Vec<Unreadable>)> {
     let (volume, key) = (site.console.volume.clone(), std::sync::Arc::clone(&site.console.key));
     blocking(move || {
         volume.refuse_missing_backups()?;
@@ -86,7 +85,7 @@ pub async fn list(site: &Site) -> Result<(Vec<BackupFile>, Vec<Unreadable>)> {
 }
 
 /// By id, with or without `backup-`. Fails with 404.
-pub async fn find(site: &Site, id: &str) -> HttpResult<BackupFile> {
+pub(crate) async fn find(site: &Site, id: &str) -> HttpResult<BackupFile> {
     let id: Id = id.strip_prefix("backup-").unwrap_or(id).parse().map_err(|_| Failure::not_found("backup"))?;
     let id = format!("backup-{id}");
     let (all, _) = list(site).await?;
@@ -94,27 +93,27 @@ pub async fn find(site: &Site, id: &str) -> HttpResult<BackupFile> {
 }
 
 /// By file name. Fails with 404.
-pub async fn find_file(site: &Site, name: &str) -> HttpResult<BackupFile> {
+pub(crate) async fn find_file(site: &Site, name: &str) -> HttpResult<BackupFile> {
     let (all, _) = list(site).await?;
     all.into_iter().find(|found| found.backup.filename == name).ok_or_else(|| Failure::not_found("backup"))
 }
 
 /// Takes an immediate backup into the folder. Fails with `TryAgain` while another backup runs.
-pub async fn take(site: &Site) -> HttpResult<Backup> {
+pub(crate) async fn take(site: &Site) -> HttpResult<Backup> {
     let made = site.console.jobs.back_up(&site.console, false).await?;
     let id = made.get("id").and_then(Value::as_str).unwrap_or_default();
     Ok(find(site, id).await?.backup)
 }
 
 /// The object of `moorline inspect --json`.
-pub async fn contents(site: &Site, found: &BackupFile) -> HttpResult<Value> {
-    let file = utf8_path(found)?;
+pub(crate) async fn contents(site: &Site, found: &BackupFile) -> HttpResult<Value> {
+    let file = utf8_path(&found.file)?;
     Ok(site.console.jobs.command(&site.console, &["inspect", "--json", "--", file]).await?)
 }
 
 /// The changes that a restore would make: the object of `moorline restore --dry-run --json`.
-pub async fn diff(site: &Site, found: &BackupFile, enable_apps: bool, key: Option<&str>) -> HttpResult<Value> {
-    let backup = format!("--backup={}", utf8_path(found)?);
+pub(crate) async fn diff(site: &Site, found: &BackupFile, enable_apps: bool, key: Option<&str>) -> HttpResult<Value> {
+    let backup = format!("--backup={}", utf8_path(&found.file)?);
     let key = key.map(|key| format!("--secret-key={key}"));
     let mut command = vec!["restore", "--dry-run", "--json", &backup];
     command.extend(key.as_deref());
@@ -124,10 +123,10 @@ pub async fn diff(site: &Site, found: &BackupFile, enable_apps: bool, key: Optio
     Ok(site.console.jobs.command(&site.console, &command).await?)
 }
 
-/// The path of the file for a command line.
-pub fn utf8_path(found: &BackupFile) -> Result<&str> {
+/// The path of a backup for a command line.
+pub(crate) fn utf8_path(file: &Path) -> Result<&str> {
     let what = "the path of the folder for backups is not valid UTF-8, which the console does not support";
-    found.file.to_str().ok_or_else(|| Error::new(Code::Unexpected, what))
+    file.to_str().ok_or_else(|| Error::new(Code::Unexpected, what))
 }
 
 fn from_summary(summary: Summary, (key, instance): (Id, Option<Id>)) -> BackupFile {

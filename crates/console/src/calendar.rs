@@ -5,12 +5,12 @@ use std::{collections::BTreeMap, sync::Arc};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde_json::Value;
 
-use super::{Console, health::is_kept, schedule::days_back};
+use super::{Console, blocking, health::is_kept, schedule::days_back};
 use engine::backup;
 use volume::backups::is_in_the_future;
 use volume::{
     Instance,
-    error::{Code, Error, Result},
+    error::Result,
     events::{self, Kind, Stored},
 };
 
@@ -22,9 +22,7 @@ const MOST_EVENTS: usize = 20_000;
 /// Ordered from best to worst, because a day shows the best of its outcomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Outcome {
-    /// At least one backup completed.
     Complete,
-    /// Every attempt failed.
     Failed,
     /// A backup was due, but the console recorded no attempt.
     Missed,
@@ -32,66 +30,42 @@ pub(crate) enum Outcome {
     None,
 }
 
-/// A day in UTC.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Day {
-    pub date: Date,
-    pub outcome: Outcome,
-    /// Names of the kept backup files that were created on this day.
-    pub files: Vec<String>,
-    /// Number of failed attempts.
-    pub failures: usize,
-}
-
-impl Day {
-    fn add(&mut self, outcome: Outcome) {
-        self.outcome = self.outcome.min(outcome);
-    }
-}
-
-/// Returns the last 90 days, oldest first. The last entry is today.
-pub(crate) async fn of(console: &Arc<Console>) -> Result<Vec<Day>> {
+/// The outcomes of the last 90 days in UTC, including today.
+pub(crate) async fn of(console: &Arc<Console>) -> Result<BTreeMap<Date, Outcome>> {
     let console = Arc::clone(console);
-    let read = tokio::task::spawn_blocking(move || read_days(&console, Timestamp::now()));
-    read.await.map_err(|_| Error::new(Code::TryAgain, "the console is stopping"))?
+    blocking(move || read_days(&console, Timestamp::now())).await
 }
 
-fn read_days(console: &Console, now: Timestamp) -> Result<Vec<Day>> {
+fn read_days(console: &Console, now: Timestamp) -> Result<BTreeMap<Date, Outcome>> {
     let volume = &console.volume;
     let instance = Instance::load(volume)?.map(|instance| instance.id);
     let listed = backup::list_volume(volume, None)?.backups;
     let ours = listed.iter().filter(|one| one.instance_id == instance && !is_in_the_future(one.created, now));
-    let files = ours.filter_map(|one| Some((one.created, one.file.file_name()?.to_string_lossy().into_owned())));
     let kinds = [Kind::BackupFailed, Kind::BackupMissed].map(Kind::name);
     let about = |event: &Stored| is_kept(event) || kinds.contains(&event.kind());
-    Ok(days(now, files, &events::read_before(volume, None, MOST_EVENTS, &about)?))
+    let events = events::read_before(volume, None, MOST_EVENTS, &about)?;
+    Ok(outcomes(now, ours.map(|one| one.created), &events))
 }
 
-fn days(now: Timestamp, files: impl Iterator<Item = (Timestamp, String)>, events: &[Stored]) -> Vec<Day> {
+/// `kept` are the times of the kept backups.
+fn outcomes(now: Timestamp, kept: impl Iterator<Item = Timestamp>, events: &[Stored]) -> BTreeMap<Date, Outcome> {
     let day_of = |at: Timestamp| TimeZone::UTC.to_datetime(at).date();
-    let empty = |date| (date, Day { date, outcome: Outcome::None, files: Vec::new(), failures: 0 });
-    let mut days: BTreeMap<Date, Day> = days_back(day_of(now)).take(DAYS).map(empty).collect();
-    for (created, file) in files {
-        if let Some(day) = days.get_mut(&day_of(created)) {
-            day.add(Outcome::Complete);
-            day.files.push(file);
-        }
-    }
-    for event in events {
-        let missed = event.kind() == Kind::BackupMissed.name();
+    let mut days: BTreeMap<Date, Outcome> =
+        days_back(day_of(now)).take(DAYS).map(|date| (date, Outcome::None)).collect();
+    let of_events = events.iter().filter_map(|event| {
         let due = || event.fields.get("Due").and_then(Value::as_str)?.parse().ok();
-        let at = if missed { due() } else { event.at() };
-        let Some(day) = at.and_then(|at| days.get_mut(&day_of(at))) else { continue };
         match event.kind() {
-            _ if missed => day.add(Outcome::Missed),
-            _ if is_kept(event) => day.add(Outcome::Complete),
-            _ => {
-                day.add(Outcome::Failed);
-                day.failures += 1;
-            }
+            kind if kind == Kind::BackupMissed.name() => Some((due()?, Outcome::Missed)),
+            _ if is_kept(event) => Some((event.at()?, Outcome::Complete)),
+            _ => Some((event.at()?, Outcome::Failed)),
+        }
+    });
+    for (at, outcome) in kept.map(|at| (at, Outcome::Complete)).chain(of_events) {
+        if let Some(day) = days.get_mut(&day_of(at)) {
+            *day = outcome.min(*day);
         }
     }
-    days.into_values().collect()
+    days
 }
 
 #[cfg(test)]
@@ -107,10 +81,7 @@ mod tests {
     #[test]
     fn a_day_shows_its_best_outcome() {
         let at = |text: &str| text.parse::<Timestamp>().expect("a time");
-        let files = [
-            (at("2026-03-10T03:00:00Z"), "seq_20260310.seqbac".to_owned()),
-            (at("2020-01-01T00:00:00Z"), "old".to_owned()),
-        ];
+        let kept = [at("2026-03-10T03:00:00Z"), at("2020-01-01T00:00:00Z")];
         let events = [
             event("2026-03-10T02:00:00Z", "BackupFailed"),
             event("2026-03-09T23:59:59Z", "BackupFailed"),
@@ -118,18 +89,12 @@ mod tests {
             event("2026-03-08T03:00:00Z", "BackupComplete"),
             event("2026-03-08T05:00:00Z", "BackupMissed"),
         ];
-        let days = days(at("2026-03-10T12:00:00Z"), files.into_iter(), &events);
+        let days = outcomes(at("2026-03-10T12:00:00Z"), kept.into_iter(), &events);
         assert_eq!(days.len(), DAYS);
-        let last: Vec<_> = days[DAYS - 5..].iter().map(|day| (day.outcome, day.failures)).collect();
-        let expected = [
-            (Outcome::None, 0),
-            (Outcome::Missed, 0),
-            (Outcome::Complete, 0),
-            (Outcome::Failed, 2),
-            (Outcome::Complete, 1),
-        ];
+        let last: Vec<_> = days.values().skip(DAYS - 5).copied().collect();
+        let expected = [Outcome::None, Outcome::Missed, Outcome::Complete, Outcome::Failed, Outcome::Complete];
         assert_eq!(last, expected);
-        assert_eq!(days[DAYS - 1].files, ["seq_20260310.seqbac"]);
-        assert_eq!(days[0].date.to_string(), "2025-12-11");
+        let ends = [days.keys().next(), days.keys().last()].map(|date| date.map(Date::to_string));
+        assert_eq!(ends, [Some("2025-12-11".to_owned()), Some("2026-03-10".to_owned())]);
     }
 }

@@ -4,6 +4,7 @@
 //! replace the database file at any time, and must not do so under an open connection.
 
 use std::{
+    path::PathBuf,
     sync::mpsc::{self, Receiver},
     thread,
     time::{Duration, Instant},
@@ -18,7 +19,7 @@ use engine::{
 };
 use volume::{
     Volume,
-    error::{Code, Error, Result},
+    error::{Code, Error},
 };
 
 /// An idle connection is closed after this time.
@@ -28,35 +29,46 @@ const LONGEST: Duration = Duration::from_secs(5);
 /// The lock then stays free for this time. Waiting processes try every 20 ms.
 const GAP: Duration = Duration::from_millis(70);
 
-type Work = Box<dyn FnOnce(Result<&mut Connection>) + Send>;
+type Work = Box<dyn FnOnce(Result<&mut Connection, Error>) + Send>;
 
 /// A handle to the thread; clones share it.
 #[derive(Debug, Clone)]
-pub struct Database {
+pub(crate) struct Database {
     work: mpsc::Sender<Work>,
+    file: PathBuf,
 }
 
 impl Database {
     /// Starts the thread, which ends when the last handle is dropped.
-    pub fn start(volume: Volume) -> Result<Self> {
+    pub(crate) fn start(volume: Volume) -> Result<Self, Error> {
         let (work, queue) = mpsc::channel();
+        let file = metastore::file(&volume);
         let named = thread::Builder::new().name("metastore".to_owned());
         named
             .spawn(move || serve(&volume, &queue))
             .map_err(|cause| Error::new(Code::TryAgain, format!("cannot start a thread: {cause}")))?;
-        Ok(Self { work })
+        Ok(Self { work, file })
     }
 
     /// Runs a closure with the connection, and waits for its result.
-    pub async fn call<T: Send + 'static>(
+    pub(crate) async fn call<T: Send + 'static, E: From<Error> + Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Connection) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
+        work: impl FnOnce(&mut Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E> {
         let (answer, answered) = oneshot::channel();
         let gone = || Error::new(Code::Bug, "the thread of the metastore has ended");
-        let work: Work = Box::new(move |connection| drop(answer.send(connection.and_then(work))));
+        let work: Work = Box::new(move |connection| drop(answer.send(connection.map_err(E::from).and_then(work))));
         self.work.send(work).map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
+    }
+
+    /// Like [`Self::call`], with the path of the file in errors of SQLite.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, Error> {
+        let file = self.file.clone();
+        self.call(move |connection| work(connection).map_err(|cause| metastore::explain(&file, &cause))).await
     }
 }
 
@@ -69,7 +81,7 @@ fn serve(volume: &Volume, queue: &Receiver<Work>) {
     }
 }
 
-fn open(volume: &Volume) -> Result<(MetastoreLock, Connection)> {
+fn open(volume: &Volume) -> Result<(MetastoreLock, Connection), Error> {
     let lock = MetastoreLock::shared(volume)?;
     // During an unfinished restore the file may be missing, and `open` would create an empty one in its place.
     restore::refuse_unfinished(volume)?;

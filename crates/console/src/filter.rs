@@ -34,7 +34,7 @@ use volume::{
 const LONGEST: usize = 4096;
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct Filter {
+pub(crate) struct Filter {
     test: parse::Test,
 }
 
@@ -54,7 +54,7 @@ impl FromStr for Filter {
 impl Filter {
     /// Whether the filter is true for the event, rather than false or unknown.
     #[must_use]
-    pub fn matches(&self, event: &Stored) -> bool {
+    pub(crate) fn matches(&self, event: &Stored) -> bool {
         evaluate::holds(&self.test, event) == Some(true)
     }
 }

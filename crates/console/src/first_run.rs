@@ -8,8 +8,8 @@ use zeroize::Zeroizing;
 
 use super::{
     entities::{
-        database_error, roles, settings,
-        users::{self, UserInput},
+        self, create, roles, settings,
+        users::{self, Credentials, User, UserInput},
     },
     notify::signal,
     password,
@@ -52,14 +52,14 @@ impl FirstRun {
     }
 
     /// Adds the defaults and the administrator, if missing. Returns whether users have to log in.
-    pub(crate) fn apply(&self, connection: &mut Connection) -> Result<bool> {
+    pub(crate) fn apply(&self, connection: &mut Connection) -> entities::Result<bool> {
         add_defaults(connection)?;
         if users::are_there(connection)? {
             return settings::is_authentication_enabled(connection);
         }
         let hash = match (&self.password, &self.password_hash) {
-            (Some(password), _) => Some(Zeroizing::new(password::hash(password)?)),
-            (None, Some(hash)) => Some(hash.clone()),
+            (Some(password), _) => Some(password::hash(password)?),
+            (None, Some(hash)) => Some(hash.to_string()),
             (None, None) => None,
         };
         if let Some(hash) = hash {
@@ -69,7 +69,7 @@ impl FirstRun {
                 must_change_password: Some(self.password.is_some()),
                 ..UserInput::default()
             };
-            let user = users::create(connection, input, Some(&hash))?;
+            let user: User = create(connection, input, Credentials { hash: Some(hash), session: None })?;
             settings::write(connection, "IsAuthenticationEnabled", &Value::Bool(true))?;
             log::info!("created the administrator {:?} of the console", user.username);
         } else if self.no_authentication {
@@ -80,12 +80,12 @@ impl FirstRun {
 }
 
 /// Adds the default signal, once, so that it does not come back after a user has removed it.
-fn add_defaults(connection: &mut Connection) -> Result<()> {
+fn add_defaults(connection: &mut Connection) -> entities::Result<()> {
     if settings::read(connection, DEFAULTS_ADDED)?.is_some() {
         return Ok(());
     }
-    let transaction = connection.transaction().map_err(|cause| database_error(&cause))?;
+    let transaction = connection.transaction()?;
     settings::write(&transaction, DEFAULTS_ADDED, &Value::Bool(true))?;
-    signal::insert_backup_trouble(&transaction).map_err(|cause| database_error(&cause))?;
-    transaction.commit().map_err(|cause| database_error(&cause))
+    signal::insert_backup_trouble(&transaction)?;
+    Ok(transaction.commit()?)
 }

@@ -14,9 +14,8 @@
 use std::{path::PathBuf, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
 
-use super::{Console, scheduler};
+use super::{Console, blocking, scheduler};
 use engine::{
     backup::{self, Listed, Summary, Verifications},
     metastore,
@@ -26,22 +25,20 @@ use seqbac_header::Id;
 use volume::backups::is_in_the_future;
 use volume::{
     Instance,
-    error::{Code, Error, Result},
+    error::{Code, Result},
     events::{self, Kind, Stored},
 };
 
 /// A day, and two hours for taking the backup.
 const OLDEST: SignedDuration = SignedDuration::from_hours(26);
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Health {
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Health {
     /// Reasons; empty if the state is `ok`.
     pub degraded: Vec<String>,
     pub warnings: Vec<String>,
     /// The newest verified backup of this instance.
     pub newest: Option<Newest>,
-    /// Age of `newest`.
     pub age_seconds: Option<i64>,
     /// The number of scheduled backups of this instance.
     pub scheduled_kept: usize,
@@ -58,18 +55,16 @@ pub struct Health {
     pub next_run: Timestamp,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Newest {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Newest {
     pub filename: PathBuf,
     pub created_at: Timestamp,
     pub file_size_bytes: u64,
 }
 
 /// The outcome of the last backup.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct LastResult {
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct LastResult {
     pub at: Timestamp,
     /// `None` if it succeeded.
     pub error: Option<String>,
@@ -79,29 +74,23 @@ pub struct LastResult {
 
 impl Health {
     /// `ok` or `degraded`.
-    pub const fn status(&self) -> &'static str {
+    pub(crate) const fn status(&self) -> &'static str {
         if self.degraded.is_empty() { "ok" } else { "degraded" }
     }
 }
 
 /// Checks the backups. Fails with `TryAgain` whatever the cause, because an unreadable volume is not a bug of the console.
-pub async fn check(console: &Arc<Console>) -> Result<Health> {
+pub(crate) async fn check(console: &Arc<Console>) -> Result<Health> {
     let key_is_saved = key_is_saved(console).await;
     let next_run = scheduler::next_run(console).await;
     let console = Arc::clone(console);
-    let collected =
-        tokio::task::spawn_blocking(move || Facts::collect(&console, Timestamp::now(), next_run, key_is_saved));
-    let ended = |_| Error::new(Code::TryAgain, "the console is stopping");
-    let facts = collected.await.map_err(ended)?.map_err(|error| error.with_code(Code::TryAgain))?;
-    Ok(facts.evaluate())
+    let collected = blocking(move || Facts::collect(&console, Timestamp::now(), next_run, key_is_saved)).await;
+    Ok(collected.map_err(|error| error.with_code(Code::TryAgain))?.evaluate())
 }
 
 async fn key_is_saved(console: &Console) -> Result<bool> {
-    let path = metastore::file(&console.volume);
-    let read = move |connection: &mut rusqlite::Connection| {
-        metastore::setting(connection, "SecretKeyIsBackedUp").map_err(|cause| metastore::explain(&path, &cause))
-    };
-    Ok(console.database.call(read).await?.is_some_and(|value| value == "true"))
+    let value = console.database.read(|connection| metastore::setting(connection, "SecretKeyIsBackedUp")).await?;
+    Ok(value.is_some_and(|value| value == "true"))
 }
 
 /// The input of the evaluation, read from the volume.
@@ -345,7 +334,8 @@ mod tests {
         assert_eq!(with(&|facts| facts.last = Some(event("BackupFailed"))), "the last backup failed: disk full");
         assert_eq!(with(&|facts| facts.last = Some(event("BackupComplete"))), "");
         assert!(with(&|facts| facts.listed.backups[0].suspect = Some(true)).contains("suspect"));
-        let unreadable = |facts: &mut Facts| facts.key_is_saved = Err(Error::new(Code::TryAgain, "no metastore"));
+        let unreadable =
+            |facts: &mut Facts| facts.key_is_saved = Err(volume::error::Error::new(Code::TryAgain, "no metastore"));
         assert_eq!(with(&unreadable), "no metastore");
         assert!(with(&|facts| facts.unfinished = true).contains("unfinished"));
     }

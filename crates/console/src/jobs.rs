@@ -24,7 +24,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 pub use self::child::PROGRESS_FD;
 use self::child::{Cancel, Child};
-pub use self::stream::BackupStream;
+pub(crate) use self::stream::BackupStream;
 use super::Console;
 use volume::error::{Code, Error, Result};
 
@@ -36,7 +36,7 @@ const QUEUED: usize = 8;
 
 /// The progress of a running child.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Running {
+pub(crate) struct Running {
     /// `backup`, `verify`, `restore` …
     pub command: String,
     /// The current phase, such as `reading back`. Empty before the first progress line.
@@ -50,7 +50,7 @@ pub struct Running {
 
 /// A handle to the jobs; clones share them.
 #[derive(Debug, Clone)]
-pub struct Jobs(Arc<Inner>);
+pub(crate) struct Jobs(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -82,7 +82,7 @@ impl Default for Jobs {
 impl Jobs {
     /// Takes a backup into `Backups/` and returns the object of `moorline backup --json`. A scheduled backup waits for a
     /// running one; any other fails with `TryAgain`. The backup is finished even if this future is dropped.
-    pub async fn back_up(&self, console: &Console, scheduled: bool) -> Result<Value> {
+    pub(crate) async fn back_up(&self, console: &Console, scheduled: bool) -> Result<Value> {
         let permit = match self.backup_at_once() {
             Err(busy) if scheduled => {
                 log::info!("the scheduled backup has to wait: {}", busy.message());
@@ -99,13 +99,13 @@ impl Jobs {
     }
 
     /// The number of backups into `Backups/` that failed since the start of the console.
-    pub fn failures(&self) -> u64 {
+    pub(crate) fn failures(&self) -> u64 {
         self.0.failures.load(Ordering::Relaxed)
     }
 
     /// Takes a backup that is not kept. A failure before the first byte is an error here, a later one an error of the
     /// stream. Fails with `TryAgain` while another backup runs.
-    pub async fn stream_backup(&self, console: &Console) -> Result<BackupStream> {
+    pub(crate) async fn stream_backup(&self, console: &Console) -> Result<BackupStream> {
         let permit = self.backup_at_once()?;
         stream::open(self, console, permit).await
     }
@@ -113,25 +113,24 @@ impl Jobs {
     /// Runs a command, which needs `--json` among its arguments, and returns its object, or the child's error with code
     /// and hint. The object counts whatever the exit code is, unless it is an error object, because `verify` reports an
     /// error per backup in it. Dropping the future stops the child. Fails with `TryAgain` if too many commands wait.
-    pub async fn command(&self, console: &Console, command: &[&str]) -> Result<Value> {
+    pub(crate) async fn command(&self, console: &Console, command: &[&str]) -> Result<Value> {
         let full = |_| Error::new(Code::TryAgain, "too many commands are waiting").hint("try again in a minute");
         let _queued = Arc::clone(&self.0.queue).try_acquire_owned().map_err(full)?;
         let permit = wait_for(&self.0.commands).await?;
         self.run(console, command, Cancel::WhenUnwanted, permit).await
     }
 
-    /// The running children, oldest first.
-    pub fn running(&self) -> Vec<Running> {
+    pub(crate) fn running(&self) -> Vec<Running> {
         self.table().values().cloned().collect()
     }
 
     /// Changes whenever the result of [`Self::running`] changes.
-    pub fn changed(&self) -> watch::Receiver<u64> {
+    pub(crate) fn changed(&self) -> watch::Receiver<u64> {
         self.0.changed.subscribe()
     }
 
     /// Stops all children, and returns when the last one is reaped. No child can be started afterwards.
-    pub async fn end(&self) {
+    pub(crate) async fn end(&self) {
         self.0.ending.send_replace(true);
         let mut changed = self.changed();
         while !self.table().is_empty() {

@@ -8,30 +8,32 @@
 //!
 //! # Start and shared state
 //! - `start.rs`: [`run`], the process from its start to the end of its jobs; the address it listens on
-//! - `console.rs`: `Console`, the state that all tasks share: volume, profile, secret key, metastore, jobs
-//! - `site.rs`: `Site`, the state of the HTTP routes; `blocking`, for work that waits for the disk
+//! - `site.rs`: `Console`, the state that all tasks share: volume, profile, secret key, metastore, jobs; `Site`, the state of
+//!   the HTTP routes; `blocking`, for work that waits for the disk
 //! - `role.rs`: [`Role`], whether the console is the server itself, runs beside one, or is a sidecar
 //! - `first_run.rs`: [`FirstRun`], creates the first administrator from the environment
 //! - `database.rs`: `Database`, the thread with the connection to the metastore
 //!
 //! # Requests
-//! - `listen.rs`: listens, TLS, graceful shutdown; `listen/slots.rs`: limits of connections in total and per peer;
-//!   `listen/stalled.rs`: write timeout
+//! - `listen.rs`: listens, TLS, timeouts, graceful shutdown; `listen/slots.rs`: limits of connections in total and per peer
+//! - `routes.rs`: `Routes`, the table of routes: method, path, permission and handler. The tables are in `api.rs` and
+//!   `pages.rs`
 //! - `router.rs`: API and pages in one router, security headers, limit of body sizes
-//! - `body_timeout.rs`: the time limit for reading JSON and forms
-//! - `rules.rs`: the permission that each route of the API needs (pages: `pages/routes.rs`)
+//! - `body.rs`: reads JSON; the time limit for reading JSON and forms
 //! - `permission.rs`: Seq's permissions, and sets of them
-//! - `auth.rs`: the middleware that authenticates and authorizes each request, API keys, CSRF tokens;
+//! - `auth.rs`: the middleware that authenticates and authorizes each request, API keys;
 //!   `auth/session.rs`: sessions and their cookies; `auth/limits.rs`: rate limits of logins;
-//!   `auth/same_site.rs`: protection against CSRF without a session and against DNS rebinding
+//!   `auth/same_site.rs`: protection against CSRF and DNS rebinding
 //! - `password.rs`: Argon2id hashes of passwords
-//! - `failure.rs`: `Failure`, the status and JSON of a request that failed; which error becomes which status
+//! - `failure.rs`: `Failure`, the status and JSON of a request that failed; which error becomes which status; the field of
+//!   the input that an error is about
 //!
 //! # HTTP API
-//! - `api.rs`: the list of routes; `api/openapi.rs`: the OpenAPI document; `api/json_body.rs`: reads a JSON body
-//! - `api/root.rs`: `/api`, `/health`, `/metrics`; `api/login.rs`: login and logout; `api/users.rs`: users and roles;
-//!   `api/keys.rs`: API keys; `api/settings.rs`; `api/signals.rs`; `api/apps.rs`: apps and app instances;
-//!   `api/events.rs`; `api/backups.rs`; `api/restores.rs`: restores, rollback and quarantine
+//! - `api.rs`: the table of routes; `api/openapi.rs`: the OpenAPI document
+//! - `api/resource.rs`: lists, shows, creates, changes and removes objects of the metastore; the permissions for that are in
+//!   `api/users.rs` (users, roles), `api/keys.rs` (API keys) and `api/signals.rs` (signals, apps and app instances)
+//! - `api/root.rs`: `/api`, `/health`, `/metrics`; `api/login.rs`: login and logout; `api/settings.rs`; `api/events.rs`;
+//!   `api/backups.rs`; `api/restores.rs`: restores, rollback and quarantine
 //! - `entities.rs`: validates and stores the objects of the metastore, in Seq's shapes; ids, tokens, checks of texts.
 //!   `entities/users.rs`, `entities/roles.rs`, `entities/keys.rs`, `entities/settings.rs`, `entities/signals.rs`,
 //!   `entities/instances.rs` (app instances, i.e. notifications, and their encrypted settings)
@@ -62,30 +64,25 @@
 //!   `filter/evaluate.rs`: evaluates a filter for an event; `filter/like.rs`: the patterns of `like`
 //!
 //! # Pages
-//! Each page has a file of handlers in `pages/` and a file of HTML in `pages/view/` (`view/` below), listed in
-//! `pages/view.rs`.
-//! - `pages.rs`: the rules for all pages; `pages/routes.rs`: routes and their permissions; `pages/visit.rs`: the request
-//!   for a page; `pages/layout.rs`: header and menu; `pages/notices.rs`: banners; `pages/error_pages.rs`,
-//!   `view/error.rs`: error pages; `pages/assets.rs`: serves `assets/style.css`, `assets/live.js`, `assets/icon.svg`
-//! - `pages/form.rs`: controls; `pages/fields.rs`: reads a submitted form; `pages/flash.rs`: messages after a redirect;
-//!   `pages/table.rs`: tables; `pages/words.rs`: times, sizes and numbers; `view/remove.rs`: asks before a removal
-//! - `/backups`: `pages/backups.rs`, `view/backups.rs`; one backup: `pages/backup.rs`, `view/backup.rs`; comparisons with
-//!   the current state: `pages/comparisons.rs`, `view/differences.rs`; progress of jobs: `pages/running.rs`
-//! - `/schedule` with settings: `pages/schedule.rs`, `view/schedule.rs`, `view/calendar.rs`
-//! - `/restores`: `pages/restores.rs`, `view/restores.rs`
-//! - `/apps`: quarantine: `pages/apps.rs`, `view/apps.rs`; notifications: `pages/notifications.rs`,
-//!   `view/notifications.rs`
-//! - `/signals`: `pages/signals.rs`, `view/signals.rs`; `/events`: `pages/events.rs`, `view/events.rs`
-//! - `/users`, `/apikeys`: `pages/access.rs`, `view/access.rs`; `/secret-key`: `pages/secret_key.rs`,
-//!   `view/secret_key.rs`
-//! - `/login`, `/logout`, `/first-run`, `/account`: `pages/login.rs`, `view/login.rs`
+//! A file has the handlers and the HTML of its pages.
+//! - `pages.rs`: the rules for all pages, and their table of routes; `pages/visit.rs`: the request for a page;
+//!   `pages/layout.rs`: header and menu; `pages/notices.rs`: banners; `pages/error_pages.rs`: error pages;
+//!   `pages/assets.rs`: serves `assets/style.css`, `assets/live.js`, `assets/icon.svg`
+//! - `pages/editing.rs`: the pages that create, change and remove an object of the metastore
+//! - `pages/form.rs`: controls, and the fields of a submitted form; `pages/flash.rs`: messages after a redirect;
+//!   `pages/table.rs`: tables; `pages/words.rs`: times, sizes and numbers
+//! - `/backups`: `pages/backups.rs`; one backup: `pages/backup.rs`; comparisons with the current state:
+//!   `pages/comparisons.rs`; progress of jobs: `pages/running.rs`
+//! - `/schedule` with settings: `pages/schedule.rs`, `pages/calendar.rs`; `/restores`: `pages/restores.rs`
+//! - `/apps`: quarantine: `pages/apps.rs`; notifications: `pages/notifications.rs`
+//! - `/signals`: `pages/signals.rs`; `/events`: `pages/events.rs`; `/users`, `/apikeys`: `pages/access.rs`;
+//!   `/secret-key`: `pages/secret_key.rs`; `/login`, `/logout`, `/first-run`, `/account`: `pages/login.rs`
 
 mod api;
 mod auth;
 mod backups;
-mod body_timeout;
+mod body;
 mod calendar;
-mod console;
 mod database;
 mod entities;
 mod failure;
@@ -103,18 +100,17 @@ mod quarantine;
 mod restores;
 mod role;
 mod router;
-mod rules;
+mod routes;
 pub mod schedule;
 pub mod scheduler;
 mod site;
 mod start;
 
 use self::{
-    console::Console,
     database::Database,
     failure::Failure,
     jobs::Jobs,
-    site::{Site, blocking},
+    site::{Console, Site, blocking},
 };
 pub use self::{
     entities::settings,
@@ -124,6 +120,7 @@ pub use self::{
     notify::signal::insert_backup_trouble,
     permission::Permission,
     role::Role,
-    rules::{Need, RULES, Rule},
+    router::rules,
+    routes::Rule,
     start::{Settings, run},
 };

@@ -4,11 +4,11 @@
 //! client cannot hold a connection: sending headers and bodies and reading the response all have timeouts.
 
 mod slots;
-mod stalled;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
+    pin::Pin,
     sync::Arc,
     time::Duration,
 };
@@ -26,13 +26,11 @@ use tokio::{
     sync::watch,
     time::{sleep, timeout},
 };
+use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
-use self::{
-    slots::{Slot, Slots},
-    stalled::WriteTimeout,
-};
+use self::slots::{Slot, Slots};
 use super::{auth::Peer, router::without_last_slash};
 use volume::{
     Volume,
@@ -42,15 +40,15 @@ use volume::{
 
 /// Timeout for the headers of a request. On a kept connection it also limits the wait for the next request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
-/// Timeout of a write that makes no progress.
+/// Timeout of a write that makes no progress. A response holds resources, such as the child that takes a backup, and a
+/// client that stops reading would hold them forever. A client that reads slowly is not affected.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Back-off between attempts to listen.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Becomes true when the console stops.
-pub type Stop = watch::Receiver<bool>;
+pub(crate) type Stop = watch::Receiver<bool>;
 
 /// Parses an address to listen on: `ADDR:PORT`, `:PORT`, `*:PORT` or `localhost:PORT`. Other host names are refused.
 pub fn parse(text: &str) -> Result<SocketAddr> {
@@ -71,7 +69,7 @@ pub fn parse(text: &str) -> Result<SocketAddr> {
 }
 
 /// Reads a certificate chain and its private key. Fails with `Usage` if they do not belong together.
-pub fn tls(certificates: &Path, key: &Path) -> Result<TlsAcceptor> {
+pub(crate) fn tls(certificates: &Path, key: &Path) -> Result<TlsAcceptor> {
     let unreadable = |path: &Path, cause: &dyn std::fmt::Display| {
         Error::usage(format!("cannot use {} for TLS: {cause}", path.display()))
     };
@@ -88,18 +86,16 @@ pub fn tls(certificates: &Path, key: &Path) -> Result<TlsAcceptor> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-pub struct Listener {
+pub(crate) struct Listener {
     pub address: SocketAddr,
     /// The files with the certificate chain and the private key.
     pub tls: Option<(PathBuf, PathBuf)>,
     pub router: Router,
-    /// For events.
     pub volume: Volume,
 }
 
 impl Listener {
-    /// Serves connections until `stop`.
-    pub async fn run(self, mut stop: Stop) -> Result<()> {
+    pub(crate) async fn run(self, mut stop: Stop) -> Result<()> {
         let acceptor = self.tls.as_ref().map(|(certificates, key)| tls(certificates, key)).transpose()?;
         let Some(listener) = self.bind(&mut stop).await else { return Ok(()) };
         let slots = Slots::new();
@@ -175,7 +171,7 @@ async fn accept(listener: &TcpListener, slots: &Slots) -> Option<Accepted> {
 
 async fn serve(stream: TcpStream, address: SocketAddr, acceptor: Option<TlsAcceptor>, router: Router, stop: Stop) {
     let _ = stream.set_nodelay(true);
-    let stream = WriteTimeout::new(stream, WRITE_TIMEOUT);
+    let stream = with_write_timeout(stream, WRITE_TIMEOUT);
     match acceptor {
         None => serve_connection(stream, address, router, stop).await,
         Some(acceptor) => {
@@ -184,6 +180,12 @@ async fn serve(stream: TcpStream, address: SocketAddr, acceptor: Option<TlsAccep
             }
         }
     }
+}
+
+fn with_write_timeout<S: AsyncRead + AsyncWrite>(stream: S, timeout: Duration) -> Pin<Box<TimeoutStream<S>>> {
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(timeout));
+    Box::pin(stream)
 }
 
 async fn serve_connection(
@@ -203,7 +205,7 @@ async fn serve_connection(
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(64 << 10)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
-    let mut connection = std::pin::Pin::new(&mut connection);
+    let mut connection = Pin::new(&mut connection);
     tokio::select! {
         _ = connection.as_mut() => return,
         _ = stop.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
@@ -214,7 +216,7 @@ async fn serve_connection(
 #[cfg(test)]
 mod tests {
     use axum::routing::get;
-    use tokio::io::{AsyncWriteExt, duplex};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
     use tokio_util::io::ReaderStream;
 
     use super::*;
@@ -229,7 +231,7 @@ mod tests {
             let (mut theirs, ours) = duplex(1024);
             let (_stop, stop) = watch::channel(false);
             theirs.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("written");
-            let ours = WriteTimeout::new(ours, Duration::from_millis(20));
+            let ours = with_write_timeout(ours, Duration::from_millis(20));
             let conversation = serve_connection(ours, ([127, 0, 0, 1], 1).into(), router, stop);
             timeout(Duration::from_secs(60), conversation).await.expect("the connection ends, and drops the body");
             drop(theirs);
@@ -250,5 +252,24 @@ mod tests {
         for text in ["", "8341", "host.example:80", "0.0.0.0", "0.0.0.0:99999"] {
             assert_eq!(parse(text).expect_err(text).code(), Code::Usage);
         }
+    }
+
+    #[test]
+    fn a_write_fails_only_if_the_peer_stops_reading() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        runtime.block_on(async {
+            let (ours, mut theirs) = duplex(8);
+            let mut ours = with_write_timeout(ours, Duration::from_millis(20));
+            let reading = tokio::spawn(async move {
+                let mut taken = [0; 64];
+                theirs.read_exact(&mut taken).await.expect("all of it");
+                theirs
+            });
+            ours.write_all(&[0; 64]).await.expect("is read");
+            let unread = reading.await.expect("read");
+            let stalled = ours.write_all(&[0; 64]).await.expect_err("the peer does not read");
+            assert_eq!(stalled.kind(), std::io::ErrorKind::TimedOut);
+            drop(unread);
+        });
     }
 }

@@ -14,7 +14,8 @@ use super::{
 };
 use volume::error::{Code, Error, Result};
 
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+pub(crate) const MEDIA_TYPE: &str = "application/openmetrics-text";
+pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 type Real = Gauge<f64, AtomicU64>;
 
@@ -23,7 +24,7 @@ struct KindLabel {
     kind: &'static str,
 }
 
-pub async fn render(console: &Arc<Console>) -> Result<String> {
+pub(crate) async fn render(console: &Arc<Console>) -> Result<String> {
     let health = health::check(console).await?;
     text(&health, console.jobs.failures(), console.jobs.running().len())
 }
@@ -31,13 +32,13 @@ pub async fn render(console: &Arc<Console>) -> Result<String> {
 fn text(health: &Health, failures: u64, running: usize) -> Result<String> {
     let mut registry = Registry::with_prefix("moorline");
     registry.register("build", "The version of moorline", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
-    add(&mut registry, "healthy", "1 if /health is ok, 0 if it is degraded", count(health.degraded.is_empty().into()));
+    registry.register("healthy", "1 if /health is ok, 0 if it is degraded", count(health.degraded.is_empty().into()));
     backups(&mut registry, health);
     let failed = Counter::<u64>::default();
     failed.inc_by(failures);
     registry.register("backup_failures", "Backups that failed since the start of the console", failed);
-    add(&mut registry, "quarantined_apps", "Apps in quarantine", count(health.quarantined));
-    add(&mut registry, "jobs_running", "Running child processes", count(running));
+    registry.register("quarantined_apps", "Apps in quarantine", count(health.quarantined));
+    registry.register("jobs_running", "Running child processes", count(running));
     let mut text = String::new();
     encode(&mut text, &registry).map_err(|_| Error::new(Code::Bug, "cannot write the metrics"))?;
     Ok(text)
@@ -48,32 +49,28 @@ fn backups(registry: &mut Registry, health: &Health) {
     kept.get_or_create(&KindLabel { kind: "scheduled" }).set(whole(health.scheduled_kept));
     kept.get_or_create(&KindLabel { kind: "immediate" }).set(whole(health.immediate_kept));
     registry.register("backups_kept", "Kept backups of this instance", kept);
-    add(registry, "backups_damaged", "Kept backups that are damaged", count(health.damaged));
+    registry.register("backups_damaged", "Kept backups that are damaged", count(health.damaged));
     let seconds = |at: jiff::Timestamp| real(at.as_millisecond() as f64 / 1000.0);
     let next = "Time of the next scheduled backup";
-    add(registry, "backup_next_timestamp_seconds", next, seconds(health.next_run));
+    registry.register("backup_next_timestamp_seconds", next, seconds(health.next_run));
     let verified = "1 if a verified backup exists, else 0";
-    add(registry, "backup_last_verified", verified, count(health.newest.is_some().into()));
+    registry.register("backup_last_verified", verified, count(health.newest.is_some().into()));
     if let Some(newest) = &health.newest {
         let made = "Time of the newest verified backup";
-        add(registry, "backup_last_success_timestamp_seconds", made, seconds(newest.created_at));
+        registry.register("backup_last_success_timestamp_seconds", made, seconds(newest.created_at));
         let size = "Size of the newest verified backup";
-        add(registry, "backup_last_size_bytes", size, real(newest.file_size_bytes as f64));
+        registry.register("backup_last_size_bytes", size, real(newest.file_size_bytes as f64));
     }
     if let Some(age) = health.age_seconds {
-        add(registry, "backup_age_seconds", "Age of the newest verified backup", real(age as f64));
+        registry.register("backup_age_seconds", "Age of the newest verified backup", real(age as f64));
     }
     if let Some(elapsed) = health.last_result.as_ref().and_then(|last| last.elapsed_seconds) {
-        add(registry, "backup_last_duration_seconds", "Duration of the last backup", real(elapsed));
+        registry.register("backup_last_duration_seconds", "Duration of the last backup", real(elapsed));
     }
     if let Some(at) = health.verified_at {
         let all = "Time of the last full verification of all kept backups";
-        add(registry, "verification_last_timestamp_seconds", all, seconds(at));
+        registry.register("verification_last_timestamp_seconds", all, seconds(at));
     }
-}
-
-fn add(registry: &mut Registry, name: &str, help: &str, metric: impl prometheus_client::registry::Metric) {
-    registry.register(name, help, metric);
 }
 
 fn real(value: f64) -> Real {

@@ -11,12 +11,12 @@
 
 mod attempt;
 mod http;
-pub mod kinds;
+pub(crate) mod kinds;
 mod mail;
 mod notification;
 mod positions;
-pub mod signal;
-pub mod suppression;
+pub(crate) mod signal;
+pub(crate) mod suppression;
 mod tail;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -30,13 +30,11 @@ use volume::{
     events::{self, EventPosition, Kind, Stored},
 };
 
-/// Events read per round.
 const BATCH: usize = 64;
 
 /// The manager refreshes at least this often, because a change of the notifications does not write to the events.
 const REFRESH: Duration = Duration::from_secs(60);
 
-/// Delay after a failed read.
 const RETRY: Duration = Duration::from_secs(60);
 
 /// Runs until it is dropped. The workers end with it.
@@ -137,7 +135,6 @@ enum Progress {
     CaughtUp,
     /// There may be more events to read.
     MoreEvents,
-    /// The notification is off.
     Off,
 }
 

@@ -62,12 +62,10 @@ impl Permissions {
         self.0 & one.bit() != 0
     }
 
-    /// The intersection.
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
 
-    /// The union.
     pub const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }

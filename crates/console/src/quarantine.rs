@@ -16,7 +16,7 @@ use volume::{
 /// The apps in quarantine.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct Quarantine {
+pub(crate) struct Quarantine {
     /// Whether any app is in quarantine.
     pub is_active: bool,
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -31,7 +31,7 @@ pub struct Quarantine {
 /// An app in quarantine.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct AppOff {
+pub(crate) struct AppOff {
     /// Accepted by the release.
     pub id: String,
     /// The step of the profile that switched it off.
@@ -45,7 +45,7 @@ pub struct AppOff {
 /// The apps to release.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct ReleaseInput {
+pub(crate) struct ReleaseInput {
     pub all: bool,
     /// Ids of apps, or names of steps.
     pub names: Vec<String>,
@@ -54,20 +54,20 @@ pub struct ReleaseInput {
 /// The result of a release.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct Released {
+pub(crate) struct Released {
     /// Whether apps are left for the next start of the server.
     pub waits_for_restart: bool,
     /// The quarantine after the release.
     pub quarantine: Quarantine,
 }
 
-pub async fn show(site: &Site) -> Result<Quarantine> {
+pub(crate) async fn show(site: &Site) -> Result<Quarantine> {
     let volume = site.console.volume.clone();
     blocking(move || Ok(from_record(QuarantineRecord::load(&volume)?))).await
 }
 
 /// Releases apps, or requests their release at the next start. Fails with 404 if one is not in quarantine.
-pub async fn release(site: &Site, principal: &Principal, input: ReleaseInput) -> HttpResult<Released> {
+pub(crate) async fn release(site: &Site, principal: &Principal, input: ReleaseInput) -> HttpResult<Released> {
     if input.all != input.names.is_empty() {
         return Err(volume::error::Error::usage("send either All or Names").into());
     }

@@ -29,7 +29,7 @@ use volume::{
 /// A past restore or rollback.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct Restore {
+pub(crate) struct Restore {
     /// `restore-` and the id of the restore set.
     pub id: String,
     #[schema(value_type = String, format = DateTime)]
@@ -54,7 +54,7 @@ pub struct Restore {
 /// A restore or rollback that the next start performs.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct Requested {
+pub(crate) struct Requested {
     /// The name of the init script in `Init/`.
     pub script: String,
     /// The next step for the user.
@@ -63,43 +63,38 @@ pub struct Requested {
     pub links: Links,
 }
 
+// Without `Debug`, because it may hold a secret key.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct RestoreInput {
+pub(crate) struct RestoreInput {
     /// Keep the apps as they are in the backup. Otherwise they are off in the restored copy.
     pub enable_apps: bool,
     /// The key of the backup, if it differs from this console's.
     pub secret_key: Option<String>,
 }
 
-impl std::fmt::Debug for RestoreInput {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RestoreInput").field("enable_apps", &self.enable_apps).finish_non_exhaustive()
-    }
-}
-
 /// All restores with a restore set on the volume, newest first.
-pub async fn list(site: &Site) -> Result<Vec<Restore>> {
+pub(crate) async fn list(site: &Site) -> Result<Vec<Restore>> {
     let volume = site.console.volume.clone();
     blocking(move || Ok(restore::history(&volume)?.into_iter().map(from_past).collect())).await
 }
 
 /// By id, with or without `restore-`. Fails with 404.
-pub async fn find(site: &Site, id: &str) -> HttpResult<Restore> {
+pub(crate) async fn find(site: &Site, id: &str) -> HttpResult<Restore> {
     let id: Id = id.strip_prefix("restore-").unwrap_or(id).parse().map_err(|_| Failure::not_found("restore"))?;
     let id = format!("restore-{id}");
     list(site).await?.into_iter().find(|one| one.id == id).ok_or_else(|| Failure::not_found("restore"))
 }
 
 /// The requests that the next start performs.
-pub async fn requested(site: &Site) -> Result<Vec<Requested>> {
+pub(crate) async fn requested(site: &Site) -> Result<Vec<Requested>> {
     let volume = site.console.volume.clone();
     blocking(move || Ok(scripts(&volume)?.into_iter().map(from_script).collect())).await
 }
 
 /// Requests a restore. A dry run first finds the errors that can be found while the server runs. Fails with 409 if
 /// another request exists, or if the secret key does not match.
-pub async fn request(
+pub(crate) async fn request(
     site: &Site,
     principal: &Principal,
     found: &BackupFile,
@@ -124,7 +119,7 @@ pub async fn request(
 }
 
 /// Requests a rollback. Fails with 409 if another request exists, or if the replaced state is not kept.
-pub async fn request_rollback(site: &Site, principal: &Principal, id: &str) -> HttpResult<Requested> {
+pub(crate) async fn request_rollback(site: &Site, principal: &Principal, id: &str) -> HttpResult<Requested> {
     let restore = find(site, id).await?;
     if !restore.can_roll_back {
         return Err(Failure::new(StatusCode::CONFLICT, "the state that this restore replaced is no longer kept"));
@@ -137,7 +132,7 @@ pub async fn request_rollback(site: &Site, principal: &Principal, id: &str) -> H
 }
 
 /// Cancels a request. Fails with 404.
-pub async fn cancel(site: &Site, script: &str) -> HttpResult<()> {
+pub(crate) async fn cancel(site: &Site, script: &str) -> HttpResult<()> {
     let volume = site.console.volume.clone();
     let wanted = script.to_owned();
     let gone = blocking(move || {
@@ -149,14 +144,15 @@ pub async fn cancel(site: &Site, script: &str) -> HttpResult<()> {
 
 /// The secret key for the script; `None` if the backup is sealed with the volume's own.
 fn key_for(site: &Site, found: &BackupFile, secret_key: Option<&str>) -> HttpResult<Option<Zeroizing<String>>> {
-    let conflict = |message: &str| Failure::new(StatusCode::CONFLICT, message);
+    let conflict = |message: &str| Failure::new(StatusCode::CONFLICT, message).about("SecretKey");
     if found.backup.is_own_key {
         return Ok(None);
     }
     let Some(text) = secret_key.filter(|text| !text.trim().is_empty()) else {
         return Err(conflict("this backup is sealed with another secret key").hint("send that key as SecretKey"));
     };
-    let key = SecretKey::parse(text, "SecretKey").map_err(Error::from)?;
+    let invalid = |error| Failure::from(Error::from(error)).about("SecretKey");
+    let key = SecretKey::parse(text, "SecretKey").map_err(invalid)?;
     if key.fingerprint().to_string() != found.backup.key_fingerprint {
         return Err(conflict("this secret key does not open this backup").hint(format!(
             "its fingerprint is {}; the backup needs {}",
@@ -170,7 +166,7 @@ fn key_for(site: &Site, found: &BackupFile, secret_key: Option<&str>) -> HttpRes
 
 /// The path relative to `Init/` if possible, because the volume may be mounted elsewhere in the server's container.
 fn path_for_script(volume: &Volume, found: &BackupFile) -> Result<String> {
-    let whole = backups::utf8_path(found)?;
+    let whole = backups::utf8_path(&found.file)?;
     let below = found.file.strip_prefix(volume.root()).ok().and_then(Path::to_str);
     Ok(below.map_or_else(|| whole.to_owned(), |below| format!("../{below}")))
 }

@@ -4,14 +4,19 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    body::{Body, to_bytes},
+    body::to_bytes,
     extract::{DefaultBodyLimit, Request},
     http::{HeaderName, HeaderValue, StatusCode, Uri, header, uri::PathAndQuery},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
 
-use super::{Failure, Site, api, auth::guard, pages};
+use super::{
+    Failure, Site, api,
+    auth::guard,
+    pages,
+    routes::{Routes, Rule},
+};
 
 /// Limit of all bodies except uploads, in bytes.
 const LONGEST_BODY: usize = 512 << 10;
@@ -30,11 +35,22 @@ const HEADERS: [(&str, &str); 5] = [
     ("cross-origin-resource-policy", "same-origin"),
 ];
 
-pub fn router(site: Arc<Site>) -> Router {
-    let routes = Router::new().merge(api::router()).merge(pages::router()).fallback(not_found);
-    routes
+fn routes() -> Routes {
+    api::routes().merge(pages::routes())
+}
+
+/// The rules of all routes, in the order of their definition.
+#[must_use]
+pub fn rules() -> Vec<Rule> {
+    routes().rules
+}
+
+pub(crate) fn router(site: Arc<Site>) -> Router {
+    let Routes { router, rules, .. } = routes();
+    router
+        .fallback(not_found)
         .layer(DefaultBodyLimit::max(LONGEST_BODY))
-        .layer(middleware::from_fn_with_state(Arc::clone(&site), guard))
+        .layer(middleware::from_fn_with_state((Arc::clone(&site), Arc::from(rules)), guard))
         .layer(middleware::from_fn_with_state(Arc::clone(&site), pages::as_pages))
         .layer(middleware::from_fn(finish))
         .with_state(site)
@@ -77,7 +93,7 @@ async fn into_failure(response: Response) -> Response {
 }
 
 /// Removes the final `/` of the path, because Seq's clients request `api/backups/`.
-pub fn without_last_slash(request: &mut axum::http::Request<impl Sized>) {
+pub(crate) fn without_last_slash(request: &mut axum::http::Request<impl Sized>) {
     let path = request.uri().path();
     let shorter = path.trim_end_matches('/');
     if shorter.len() == path.len() || shorter.is_empty() {
@@ -94,9 +110,4 @@ pub fn without_last_slash(request: &mut axum::http::Request<impl Sized>) {
             *request.uri_mut() = uri;
         }
     }
-}
-
-/// An empty response.
-pub fn nothing() -> Response {
-    (StatusCode::NO_CONTENT, Body::empty()).into_response()
 }

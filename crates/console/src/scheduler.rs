@@ -101,13 +101,7 @@ async fn schedule_of(console: &Console) -> Result<Schedule> {
 }
 
 async fn stored_time_of_day(console: &Console) -> Result<Option<Value>> {
-    let path = metastore::file(&console.volume);
-    let text = console
-        .database
-        .call(move |connection| {
-            metastore::setting(connection, TIME_OF_DAY).map_err(|cause| metastore::explain(&path, &cause))
-        })
-        .await?;
+    let text = console.database.read(|connection| metastore::setting(connection, TIME_OF_DAY)).await?;
     Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
 }
 

@@ -17,7 +17,7 @@ use tokio::{
 
 use super::{
     Console, Database, FirstRun, Jobs, Role, Site, auth::Logins, backups::upload, entities::settings::Fixed, listen,
-    notify, router::router, scheduler,
+    notify, pages::Comparisons, router::router, scheduler,
 };
 use engine::restore;
 use process::{Own, Variables, signals};
@@ -138,6 +138,7 @@ async fn set_up(settings: &Settings) -> Result<(Arc<Site>, ServeLock, SocketAddr
     let site = Site {
         console,
         logins: Logins::default(),
+        comparisons: Comparisons::default(),
         open_to_all,
         is_local: address.ip().is_loopback(),
         is_server: settings.role == Role::Server,
@@ -148,7 +149,7 @@ async fn set_up(settings: &Settings) -> Result<(Arc<Site>, ServeLock, SocketAddr
 
 async fn first_run(console: &Console, settings: &Settings) -> Result<bool> {
     let first_run = settings.first_run.clone();
-    console.database.call(move |connection| first_run.apply(connection)).await
+    Ok(console.database.call(move |connection| first_run.apply(connection)).await?)
 }
 
 /// The same port on the loopback address, unless other hosts may connect: they may not if there is no login.

@@ -91,36 +91,40 @@ fn what_is_no_whole_backup_is_not_taken_in() {
 }
 
 #[test]
-fn a_form_brings_a_backup_after_its_token() {
+fn a_form_of_the_console_brings_a_backup() {
     let volume = TestVolume::in_use();
     let (console, admin) = Console::with_administrator(&volume);
     let backup = console.back_up(&admin);
     let file = volume.path("Backups").join(backup["Filename"].as_str().expect("a name"));
     let whole = fs::read(&file).expect("is there");
     fs::remove_file(&file).expect("removes");
-    let form = |token: &str| {
-        let mut body = format!("--b\r\nContent-Disposition: form-data; name=\"csrf\"\r\n\r\n{token}\r\n").into_bytes();
+    let form = |site: &str| {
+        let mut body = b"--b\r\nContent-Disposition: form-data; name=\"other\"\r\n\r\nx\r\n".to_vec();
         body.extend(b"--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"../../x.seqbac\"\r\n\r\n");
         body.extend(&whole);
         body.extend(b"\r\n--b--\r\n");
-        let post = console.ask("POST", "/api/backups").header("Cookie", &admin.cookie);
+        let post = console.ask("POST", "/api/backups").header("Cookie", &admin.cookie).header("Sec-Fetch-Site", site);
         post.header("Content-Type", "multipart/form-data; boundary=b").body(body).send()
     };
-    form("wrong").says(403, "CSRF");
-    let without = console.ask("POST", "/api/backups").header("Cookie", &admin.cookie);
-    without.header("Content-Type", "application/octet-stream").body(whole.clone()).send().says(403, "CSRF");
-    let taken = form(&admin.csrf).is(201).value();
+    form("cross-site").says(403, "this form was sent from another address");
+    let other =
+        console.ask("POST", "/api/backups").header("Cookie", &admin.cookie).header("Sec-Fetch-Site", "cross-site");
+    let other = other.header("Content-Type", "application/octet-stream").body(whole.clone());
+    other.send().says(403, "this form was sent from another address");
+    assert!(!file.exists(), "nothing was written");
+    let taken = form("same-origin").is(201).value();
     assert!(taken["Filename"].as_str().expect("a name").starts_with("immediate-"), "{taken}");
 }
 
 #[test]
-fn a_token_without_end_is_not_waited_for() {
+fn a_form_of_another_site_is_refused_before_it_has_arrived() {
     let volume = TestVolume::new();
     let (console, admin) = Console::with_administrator(&volume);
-    let part = "--b\r\nContent-Disposition: form-data; name=\"csrf\"\r\n\r\n";
-    let post = console.ask("POST", "/api/backups").header("Cookie", &admin.cookie);
+    let part = "--b\r\nContent-Disposition: form-data; name=\"other\"\r\n\r\n";
+    let post =
+        console.ask("POST", "/api/backups").header("Cookie", &admin.cookie).header("Origin", "http://evil.example");
     let post = post.header("Content-Type", "multipart/form-data; boundary=b");
-    post.body(format!("{part}{}", "x".repeat(64 << 10))).cut_off().says(403, "too long");
+    post.body(format!("{part}{}", "x".repeat(64 << 10))).cut_off().says(403, "this form was sent from another address");
 }
 
 #[test]

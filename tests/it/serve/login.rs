@@ -72,20 +72,41 @@ fn a_login_leads_on_to_no_page_that_no_header_can_name() {
 }
 
 #[test]
-fn what_changes_something_needs_the_token_of_the_session() {
+fn no_page_of_another_site_changes_anything_with_the_session_of_a_browser() {
+    const REFUSAL: &str = "this form was sent from another address";
     let volume = TestVolume::new();
     let (console, session) = Console::with_administrator(&volume);
+    assert!(!session.csrf.is_empty(), "Seq's clients expect a token");
     let user = json!({"Username": "second", "NewPassword": PASSWORD});
     let post = || console.ask("POST", "/api/users").header("Cookie", &session.cookie).json(&user);
-    post().send().says(403, "CSRF");
-    post().header("X-Seq-CsrfToken", "x").send().says(403, "CSRF");
-    let other = console.log_in("admin", PASSWORD).session();
-    post().header("X-Seq-CsrfToken", &other.csrf).send().says(403, "CSRF");
-    let form = console.ask("POST", "/api/users/logout").header("Cookie", &session.cookie);
-    let form = form.header("Content-Type", "application/x-www-form-urlencoded");
-    form.body("csrf=wrong").send().says(403, "CSRF");
-    post().header("X-Seq-CsrfToken", &session.csrf).send().is(201);
+    for origin in ["http://evil.example", "null", "http://localhost:9000"] {
+        post().header("Origin", origin).send().says(403, REFUSAL);
+        // A token does not help, because the page of another site may have got hold of one.
+        post().header("Origin", origin).header("X-Seq-CsrfToken", &session.csrf).send().says(403, REFUSAL);
+        let form = console.ask("POST", "/api/users/logout").header("Cookie", &session.cookie).header("Origin", origin);
+        let form = form.header("Content-Type", "application/x-www-form-urlencoded");
+        form.body("").send().says(403, REFUSAL);
+    }
+    for site in ["cross-site", "same-site"] {
+        post().header("Sec-Fetch-Site", site).send().says(403, REFUSAL);
+        console
+            .ask("DELETE", "/api/users/user-1")
+            .header("Cookie", &session.cookie)
+            .header("Sec-Fetch-Site", site)
+            .send()
+            .is(403);
+    }
+    post().header("Sec-Fetch-Site", "same-origin").send().is(201);
     console.ask("GET", "/api/users").header("Cookie", &session.cookie).send().is(200);
+}
+
+#[test]
+fn a_browser_sends_the_session_only_with_requests_of_the_console_itself() {
+    let volume = TestVolume::new();
+    let (console, _) = Console::with_administrator(&volume);
+    let answer = console.log_in("admin", PASSWORD);
+    let cookie = answer.header("set-cookie").expect("a session");
+    assert!(cookie.contains("; SameSite=Strict") && cookie.contains("; HttpOnly"), "{cookie}");
 }
 
 #[test]

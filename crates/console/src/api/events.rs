@@ -12,8 +12,8 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     Site, blocking,
-    entities::signals,
-    failure::{HttpResult, Problem},
+    entities::{find as find_entity, signals::Signal},
+    failure::HttpResult,
     filter::Filter,
 };
 use volume::{
@@ -27,7 +27,7 @@ const MOST: usize = 1000;
 /// An event, in Seq's shape.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct EventEntity {
+pub(super) struct EventEntity {
     /// `event-`, day and offset of its line.
     pub id: String,
     pub timestamp: String,
@@ -45,14 +45,14 @@ pub struct EventEntity {
 /// A property of an event.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct Property {
+pub(super) struct Property {
     pub name: String,
     pub value: Value,
 }
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct EventQuery {
+pub(crate) struct EventQuery {
     /// The id of a signal.
     pub signal: Option<String>,
     /// A filter, such as `@Level = 'Error'`.
@@ -65,10 +65,6 @@ pub struct EventQuery {
     pub after_id: Option<String>,
 }
 
-/// List events, newest first.
-#[utoipa::path(get, path = "/api/events", params(EventQuery), responses(
-    (status = 200, body = Vec<EventEntity>), (status = 400, body = Problem), (status = 401, body = Problem),
-    (status = 403, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn list(
     State(site): State<Arc<Site>>,
     Query(query): Query<EventQuery>,
@@ -77,7 +73,7 @@ pub(super) async fn list(
 }
 
 /// The events of a query, newest first.
-pub async fn find(site: &Site, query: EventQuery) -> HttpResult<Vec<Stored>> {
+pub(crate) async fn find(site: &Site, query: EventQuery) -> HttpResult<Vec<Stored>> {
     let count = query.count.map_or(Ok(DEFAULT_COUNT), |count| match usize::try_from(count) {
         Ok(count @ 1..=MOST) => Ok(count),
         _ => Err(Error::usage(format!("count must be a number from 1 to {MOST}"))),
@@ -87,8 +83,8 @@ pub async fn find(site: &Site, query: EventQuery) -> HttpResult<Vec<Stored>> {
         filters.push(text.parse()?);
     }
     if let Some(id) = query.signal.filter(|id| !id.is_empty()) {
-        let signal = site.console.database.call(move |connection| signals::find(connection, &id)).await?;
-        filters.extend(signals::compiled(&signal)?);
+        let signal: Signal = site.console.database.call(move |connection| find_entity(connection, &id)).await?;
+        filters.extend(signal.compiled()?);
     }
     let place = query.after_id.filter(|id| !id.is_empty()).map(|id| place_of(&id)).transpose()?;
     let volume = site.console.volume.clone();
@@ -104,7 +100,7 @@ fn place_of(id: &str) -> Result<EventPosition> {
     place.map_err(|()| Error::usage("afterId is not the id of an event"))
 }
 
-pub fn entity(event: &Stored) -> EventEntity {
+pub(super) fn entity(event: &Stored) -> EventEntity {
     let text = |name: &str| event.fields.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let properties = event.properties().map(|(name, value)| Property { name: name.to_owned(), value: value.clone() });
     EventEntity {

@@ -1,136 +1,69 @@
 //! `api/apikeys`.
 
-use std::sync::Arc;
-
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-    response::Response,
-};
-
-use super::json_body::JsonBody;
+use super::resource::Resource;
 use crate::{
     Failure, Site,
     auth::Principal,
-    entities::keys::{self as entity, ApiKey, ApiKeyInput},
-    failure::{HttpResult, Problem},
+    entities::{
+        keys::{ApiKey, ApiKeyInput, owner_and_permissions},
+        random_text,
+    },
+    failure::HttpResult,
     permission::{Permission, Permissions},
-    router,
 };
+use axum::http::StatusCode;
 use volume::events::Kind;
 
-/// List API keys: your own, with `Project` also shared ones, with `Organization` all.
-#[utoipa::path(get, path = "/api/apikeys", responses(
-    (status = 200, body = Vec<ApiKey>), (status = 401, body = Problem), (status = 403, body = Problem),
-    (status = 503, body = Problem)))]
-pub(super) async fn list(State(site): State<Arc<Site>>, principal: Principal) -> HttpResult<Json<Vec<ApiKey>>> {
-    Ok(Json(visible(&site, &principal).await?))
-}
+impl Resource for ApiKey {
+    const EVENTS: [Kind; 3] = [Kind::ApiKeyCreated, Kind::ApiKeyChanged, Kind::ApiKeyRemoved];
 
-/// The keys that the principal may see.
-pub async fn visible(site: &Site, principal: &Principal) -> HttpResult<Vec<ApiKey>> {
-    let mut all = site.console.database.call(|connection| entity::list(connection)).await?;
-    all.retain(|key| may_see(principal, key.owner_id.as_deref()));
-    Ok(all)
-}
-
-/// Show one API key, without its token.
-#[utoipa::path(get, path = "/api/apikeys/{id}", params(("id" = String, Path)), responses(
-    (status = 200, body = ApiKey), (status = 400, body = Problem), (status = 401, body = Problem),
-    (status = 403, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
-pub(super) async fn find(
-    State(site): State<Arc<Site>>,
-    principal: Principal,
-    Path(id): Path<String>,
-) -> HttpResult<Json<ApiKey>> {
-    Ok(Json(own_key(&site, &principal, id).await?))
-}
-
-/// Create an API key. Only this response contains its `Token`.
-#[utoipa::path(post, path = "/api/apikeys", request_body = ApiKeyInput, responses(
-    (status = 201, body = ApiKey),
-    (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
-    (status = 408, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem),
-    (status = 422, body = Problem), (status = 503, body = Problem)))]
-pub(super) async fn create(
-    State(site): State<Arc<Site>>,
-    principal: Principal,
-    JsonBody(input): JsonBody<ApiKeyInput>,
-) -> HttpResult<(StatusCode, Json<ApiKey>)> {
-    Ok((StatusCode::CREATED, Json(create_key(&site, &principal, input).await?)))
-}
-
-pub async fn create_key(site: &Site, principal: &Principal, mut input: ApiKeyInput) -> HttpResult<ApiKey> {
-    if input.owner_id.is_none() {
-        input.owner_id = Some(principal.user_id().map(str::to_owned));
+    fn title(&self) -> &str {
+        &self.title
     }
-    let permissions = input.assigned_permissions.clone().unwrap_or_default();
-    refuse_more(principal, permissions.into(), input.owner_id.as_ref())?;
-    let key = site.console.database.call(move |connection| entity::create(connection, input)).await?;
-    site.record(Kind::ApiKeyCreated, ("Title", &key.title), principal);
-    Ok(key)
-}
 
-/// Change an API key. Its token stays the same.
-#[utoipa::path(put, path = "/api/apikeys/{id}", params(("id" = String, Path)), request_body = ApiKeyInput, responses(
-    (status = 200, body = ApiKey),
-    (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
-    (status = 404, body = Problem), (status = 408, body = Problem), (status = 413, body = Problem),
-    (status = 415, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
-pub(super) async fn update(
-    State(site): State<Arc<Site>>,
-    principal: Principal,
-    Path(id): Path<String>,
-    JsonBody(input): JsonBody<ApiKeyInput>,
-) -> HttpResult<Json<ApiKey>> {
-    let key = key_to_change(&site, &principal, id).await?;
-    // Check the old permissions, too, because with another owner, or shared, the key may use more of them.
-    if input.owner_id.is_some() || input.assigned_permissions.is_some() {
-        let permissions = input.assigned_permissions.clone().map_or(key.assigned_permissions, Into::into);
-        refuse_more(&principal, permissions, input.owner_id.as_ref())?;
+    fn is_visible(&self, principal: &Principal) -> bool {
+        may_see(principal, self.owner_id.as_deref())
     }
-    let key = site.console.database.call(move |connection| entity::update(connection, &key.id, input)).await?;
-    site.record(Kind::ApiKeyChanged, ("Title", &key.title), &principal);
-    Ok(Json(key))
-}
 
-/// Remove an API key. Requests with it fail from then on.
-#[utoipa::path(delete, path = "/api/apikeys/{id}", params(("id" = String, Path)), responses(
-    (status = 204), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
-    (status = 404, body = Problem), (status = 503, body = Problem)))]
-pub(super) async fn remove(
-    State(site): State<Arc<Site>>,
-    principal: Principal,
-    Path(id): Path<String>,
-) -> HttpResult<Response> {
-    remove_key(&site, &principal, id).await?;
-    Ok(router::nothing())
-}
-
-pub async fn remove_key(site: &Site, principal: &Principal, id: String) -> HttpResult<()> {
-    let key = key_to_change(site, principal, id).await?;
-    let key = site.console.database.call(move |connection| entity::remove(connection, &key.id)).await?;
-    site.record(Kind::ApiKeyRemoved, ("Title", &key.title), principal);
-    Ok(())
-}
-
-/// A key that the principal may see. Others are 404, so that their ids are not revealed.
-pub async fn own_key(site: &Site, principal: &Principal, id: String) -> HttpResult<ApiKey> {
-    let key = site.console.database.call(move |connection| entity::find(connection, &id)).await?;
-    if may_see(principal, key.owner_id.as_deref()) { Ok(key) } else { Err(Failure::not_found("API key")) }
-}
-
-/// A key that the principal may change: its permissions must be within the principal's, because otherwise a key with few
-/// permissions could take over a key with all of them.
-async fn key_to_change(site: &Site, principal: &Principal, id: String) -> HttpResult<ApiKey> {
-    let key = own_key(site, principal, id).await?;
-    let copy = key.clone();
-    let permissions = site.console.database.call(move |connection| entity::permissions(connection, &copy)).await?;
-    if permissions.within(principal.permissions) {
-        return Ok(key);
+    async fn prepare(
+        before: Option<&Self>,
+        site: &Site,
+        principal: &Principal,
+        input: &mut ApiKeyInput,
+    ) -> HttpResult<Option<String>> {
+        let assigned = input.assigned_permissions.clone().map(Permissions::from);
+        let Some(before) = before else {
+            input.owner_id.get_or_insert_with(|| principal.user_id().map(str::to_owned));
+            refuse_more(principal, assigned.unwrap_or_default(), input.owner_id.as_ref())?;
+            input.assigned_permissions.get_or_insert_with(|| vec![Permission::Ingest]);
+            let token = input.token.take().filter(|token| !token.is_empty());
+            return Ok(Some(token.map_or_else(random_text::<24>, Ok)?));
+        };
+        before.refuse_stronger(site, principal).await?;
+        // Check the old permissions, too, because with another owner, or shared, the key may use more of them.
+        if input.owner_id.is_some() || assigned.is_some() {
+            refuse_more(principal, assigned.unwrap_or(before.assigned_permissions), input.owner_id.as_ref())?;
+        }
+        Ok(None)
     }
-    Err(Failure::new(StatusCode::FORBIDDEN, "this key has more permissions than you have"))
+
+    async fn refuse_removal(&self, site: &Site, principal: &Principal) -> HttpResult<()> {
+        self.refuse_stronger(site, principal).await
+    }
+}
+
+impl ApiKey {
+    /// Refuses a key with more permissions than the principal's, because otherwise a key with few permissions could take
+    /// over a key with all of them.
+    async fn refuse_stronger(&self, site: &Site, principal: &Principal) -> HttpResult<()> {
+        let key = self.clone();
+        let work = move |connection: &mut _| owner_and_permissions(connection, &key);
+        let (_, permissions) = site.console.database.call(work).await?;
+        if permissions.within(principal.permissions) {
+            return Ok(());
+        }
+        Err(Failure::new(StatusCode::FORBIDDEN, "this key has more permissions than you have"))
+    }
 }
 
 fn may_see(principal: &Principal, owner: Option<&str>) -> bool {

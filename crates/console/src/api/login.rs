@@ -12,13 +12,16 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
-use super::json_body::JsonBody;
+use super::users::hash as hash_new;
 use crate::{
     Failure, Site,
     auth::{Peer, Principal, session},
-    entities::users::{self, User},
-    failure::{HttpResult, Problem},
-    router,
+    body::JsonBody,
+    entities::{
+        find, update,
+        users::{Credentials, User, UserInput, by_name},
+    },
+    failure::{HttpResult, InputError},
 };
 use volume::{
     error::Error,
@@ -28,9 +31,10 @@ use volume::{
 /// The name in the event if the user does not exist.
 const UNKNOWN_USER: &str = "an unknown user";
 
+// Without `Debug`, because it holds passwords.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct LoginInput {
+pub(crate) struct LoginInput {
     pub username: String,
     pub password: String,
     /// A new password; required if the password must be changed.
@@ -38,27 +42,13 @@ pub struct LoginInput {
     pub new_password: Option<String>,
 }
 
-impl std::fmt::Debug for LoginInput {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LoginInput").field("username", &self.username).finish_non_exhaustive()
-    }
-}
-
-#[derive(Debug)]
-pub struct LoggedIn {
-    /// With the CSRF token.
-    pub user: User,
-    /// The value of `Set-Cookie`.
-    pub cookie: HeaderValue,
-}
-
-/// Creates a session. Other sessions of the user continue. Fails with 401 for a wrong name or password, with 403 and
+/// Creates a session, and returns the user with the CSRF token, and the value of `Set-Cookie`. Other sessions of the user continue. Fails with 401 for a wrong name or password, with 403 and
 /// `must_change_password` if the password must be changed first, and with 429 after too many attempts.
-pub async fn log_in(site: &Site, address: IpAddr, input: LoginInput) -> HttpResult<LoggedIn> {
+pub(crate) async fn log_in(site: &Site, address: IpAddr, input: LoginInput) -> HttpResult<(User, HeaderValue)> {
     site.logins.attempt(&input.username, address)?;
     let database = &site.console.database;
     let username = input.username.clone();
-    let found = database.call(move |connection| users::by_name(connection, &username)).await?;
+    let found = database.call(move |connection| by_name(connection, &username)).await?;
     let (user, hash) = found.map_or((None, None), |(user, hash)| (Some(user), hash));
     let password = Zeroizing::new(input.password);
     let new_password = input.new_password.filter(|new| !new.is_empty()).map(Zeroizing::new);
@@ -72,9 +62,10 @@ pub async fn log_in(site: &Site, address: IpAddr, input: LoginInput) -> HttpResu
     };
     let new_hash = match new_password {
         Some(new) if *new == *password => {
-            return Err(Error::usage("the new password is the same as the old one").into());
+            let same = Error::usage("the new password is the same as the old one");
+            return Err(Failure::from(same).about("NewPassword"));
         }
-        Some(new) => Some(site.logins.hash(new).await?),
+        Some(new) => Some(hash_new(site, new).await?),
         None if user.must_change_password => {
             let mut failure = Failure::new(StatusCode::FORBIDDEN, "the password has to be changed")
                 .hint("log in again with NewPassword");
@@ -85,45 +76,39 @@ pub async fn log_in(site: &Site, address: IpAddr, input: LoginInput) -> HttpResu
     };
     let (user, made) = database
         .call(move |connection| {
-            let user = match &new_hash {
-                Some(hash) => users::set_password(connection, &user.id, hash)?,
-                None => users::find(connection, &user.id)?,
+            let user: User = match new_hash {
+                Some(_) => {
+                    let input = UserInput { must_change_password: Some(false), ..UserInput::default() };
+                    update(connection, &user.id, input, Credentials { hash: new_hash, session: None })?
+                }
+                None => find(connection, &user.id)?,
             };
             let made = session::create(connection, &user.id)?;
-            Ok((user, made))
+            Ok::<_, InputError>((user, made))
         })
         .await?;
-    let cookie = session::cookie(&made.token, site.is_tls)?;
-    Ok(LoggedIn { user: User { csrf_token: Some(made.csrf), ..user }, cookie })
+    let cookie = session::cookie(Some(&made.token), site.is_tls)?;
+    Ok((User { csrf_token: Some(made.csrf), ..user }, cookie))
 }
 
 /// Ends the session. Returns the `Set-Cookie` that removes its cookie.
-pub async fn log_out(site: &Site, principal: &Principal) -> HttpResult<HeaderValue> {
+pub(crate) async fn log_out(site: &Site, principal: &Principal) -> HttpResult<HeaderValue> {
     if let Some(hash) = principal.session.clone() {
         site.console.database.call(move |connection| session::end(connection, &hash)).await?;
     }
-    Ok(session::no_cookie(site.is_tls)?)
+    Ok(session::cookie(None, site.is_tls)?)
 }
 
-/// Log in. The response sets the session cookie and contains the `CsrfToken`.
-#[utoipa::path(post, path = "/api/users/login", security(()), request_body = LoginInput, responses(
-    (status = 200, body = User),
-    (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
-    (status = 408, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem),
-    (status = 422, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn login(
     State(site): State<Arc<Site>>,
     Peer(address): Peer,
     JsonBody(input): JsonBody<LoginInput>,
 ) -> HttpResult<Response> {
-    let LoggedIn { user, cookie } = log_in(&site, address, input).await?;
+    let (user, cookie) = log_in(&site, address, input).await?;
     Ok(([(header::SET_COOKIE, cookie)], Json(user)).into_response())
 }
 
-/// End the session.
-#[utoipa::path(post, path = "/api/users/logout", responses(
-    (status = 204), (status = 401, body = Problem), (status = 403, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn logout(State(site): State<Arc<Site>>, principal: Principal) -> HttpResult<Response> {
     let cookie = log_out(&site, &principal).await?;
-    Ok(([(header::SET_COOKIE, cookie)], router::nothing()).into_response())
+    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
 }

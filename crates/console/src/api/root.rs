@@ -15,14 +15,14 @@ use crate::{
     Site,
     auth::Principal,
     entities::{Links, settings},
-    failure::{HttpResult, Problem},
+    failure::HttpResult,
     health, metrics,
     permission::Permission,
 };
 
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct Root {
+pub(super) struct Root {
     /// `moorline`.
     pub product: String,
     pub version: String,
@@ -34,24 +34,13 @@ pub struct Root {
     pub links: Links,
 }
 
-const GROUPS: [(&str, &str); 10] = [
-    ("ApiKeys", "api/apikeys"),
-    ("AppInstances", "api/appinstances"),
-    ("Apps", "api/apps"),
-    ("Backups", "api/backups"),
-    ("Events", "api/events"),
-    ("Quarantine", "api/quarantine"),
-    ("Restores", "api/restores"),
-    ("Settings", "api/settings"),
-    ("Signals", "api/signals"),
-    ("Users", "api/users"),
-];
+/// The names of the groups of routes. The path is the name in lower case.
+const GROUPS: [&str; 10] =
+    ["ApiKeys", "AppInstances", "Apps", "Backups", "Events", "Quarantine", "Restores", "Settings", "Signals", "Users"];
 
-/// Show the product, its version, and the paths of the groups of routes.
-#[utoipa::path(get, path = "/api", security(()), responses((status = 200, body = Root)))]
 pub(super) async fn show(State(site): State<Arc<Site>>) -> HttpResult<Json<Root>> {
     let title = site.console.database.call(|connection| settings::read(connection, "InstanceTitle")).await?;
-    let pairs = GROUPS.map(|(name, path)| (format!("{name}Resources"), path.to_owned()));
+    let pairs = GROUPS.map(|name| (format!("{name}Resources"), format!("api/{}", name.to_lowercase())));
     Ok(Json(Root {
         product: "moorline".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -64,7 +53,7 @@ pub(super) async fn show(State(site): State<Arc<Site>>) -> HttpResult<Json<Root>
 /// The state of the backups.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct Status {
+pub(super) struct Status {
     /// `ok` or `degraded`.
     pub status: String,
     /// Why the status is `degraded`.
@@ -78,9 +67,6 @@ pub struct Status {
     pub next_run: jiff::Timestamp,
 }
 
-/// Check the state of the backups; 503 if it is degraded. The reasons need the permission `System`.
-#[utoipa::path(get, path = "/health", security((), ("ApiKey" = []), ("Session" = [])), responses(
-    (status = 200, body = Status), (status = 503, body = Status)))]
 pub(super) async fn health(
     State(site): State<Arc<Site>>,
     principal: Principal,
@@ -99,10 +85,6 @@ pub(super) async fn health(
     Ok((code, Json(status)))
 }
 
-/// Metrics for Prometheus. The API key may be sent as a bearer token.
-#[utoipa::path(get, path = "/metrics", responses(
-    (status = 200, content_type = "application/openmetrics-text", body = String), (status = 401, body = Problem),
-    (status = 403, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn metrics(State(site): State<Arc<Site>>) -> HttpResult<Response> {
     let text = metrics::render(&site.console).await?;
     Ok(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response())

@@ -9,40 +9,25 @@ use axum::{
 };
 use serde_json::Value;
 
-use super::json_body::JsonBody;
 use crate::{
     Failure, Site,
     auth::Principal,
+    body::JsonBody,
     entities::settings::{self as entity, Setting, SettingInput},
-    failure::{HttpResult, Problem},
+    failure::HttpResult,
 };
 use volume::events::{self, Event, Kind};
 
-/// List the settings.
-#[utoipa::path(get, path = "/api/settings", responses(
-    (status = 200, body = Vec<Setting>), (status = 401, body = Problem), (status = 403, body = Problem),
-    (status = 503, body = Problem)))]
 pub(super) async fn list(State(site): State<Arc<Site>>) -> HttpResult<Json<Vec<Setting>>> {
     let fixed = site.console.fixed.clone();
     Ok(Json(site.console.database.call(move |connection| entity::list(connection, &fixed)).await?))
 }
 
-/// Show one setting.
-#[utoipa::path(get, path = "/api/settings/{id}", params(("id" = String, Path)), responses(
-    (status = 200, body = Setting), (status = 400, body = Problem), (status = 401, body = Problem),
-    (status = 403, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn find(State(site): State<Arc<Site>>, Path(id): Path<String>) -> HttpResult<Json<Setting>> {
     let fixed = site.console.fixed.clone();
     Ok(Json(site.console.database.call(move |connection| entity::find(connection, &id, &fixed)).await?))
 }
 
-/// Change a setting.
-#[utoipa::path(put, path = "/api/settings/{id}", params(("id" = String, Path)), request_body = SettingInput, responses(
-    (status = 200, body = Setting),
-    (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
-    (status = 404, body = Problem), (status = 408, body = Problem), (status = 409, body = Problem),
-    (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem),
-    (status = 503, body = Problem)))]
 pub(super) async fn update(
     State(site): State<Arc<Site>>,
     principal: Principal,
@@ -52,11 +37,6 @@ pub(super) async fn update(
     Ok(Json(set(&site, &principal, id, input.value).await?))
 }
 
-/// Reset a setting to its default.
-#[utoipa::path(delete, path = "/api/settings/{id}", params(("id" = String, Path)), responses(
-    (status = 200, body = Setting), (status = 400, body = Problem), (status = 401, body = Problem),
-    (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
-    (status = 503, body = Problem)))]
 pub(super) async fn clear(
     State(site): State<Arc<Site>>,
     principal: Principal,
@@ -65,7 +45,7 @@ pub(super) async fn clear(
     Ok(Json(set(&site, &principal, id, Value::Null).await?))
 }
 
-pub async fn set(site: &Site, principal: &Principal, id: String, value: Value) -> HttpResult<Setting> {
+pub(crate) async fn set(site: &Site, principal: &Principal, id: String, value: Value) -> HttpResult<Setting> {
     let console = &site.console;
     let opens = id == "setting-isauthenticationenabled" && value != Value::Bool(true);
     if opens && !site.open_to_all && !site.is_local {

@@ -1,111 +1,97 @@
-//! `api/signals`.
+//! `api/signals`, `api/appinstances` (notifications) and `api/apps` (their kinds).
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-    response::Response,
-};
+use axum::{Json, extract::Path};
+use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::json_body::JsonBody;
+use super::resource::Resource;
 use crate::{
-    Site,
+    Failure, Site,
     auth::Principal,
-    entities::signals::{self as entity, Signal, SignalInput},
-    failure::{HttpResult, Problem},
+    entities::{
+        Links,
+        instances::{AppInstance, AppInstanceInput},
+        links,
+        signals::{Signal, SignalInput},
+    },
+    failure::HttpResult,
+    notify::kinds::{self, AppKind},
     permission::Permission,
-    router,
 };
+use seqbac_header::SecretKey;
 use volume::events::Kind;
 
-/// List the signals.
-#[utoipa::path(get, path = "/api/signals", responses(
-    (status = 200, body = Vec<Signal>), (status = 401, body = Problem), (status = 403, body = Problem),
-    (status = 503, body = Problem)))]
-pub(super) async fn list(State(site): State<Arc<Site>>) -> HttpResult<Json<Vec<Signal>>> {
-    Ok(Json(site.console.database.call(|connection| entity::list(connection)).await?))
-}
+impl Resource for Signal {
+    const EVENTS: [Kind; 3] = [Kind::SignalCreated, Kind::SignalChanged, Kind::SignalRemoved];
 
-/// Show one signal.
-#[utoipa::path(get, path = "/api/signals/{id}", params(("id" = String, Path)), responses(
-    (status = 200, body = Signal), (status = 400, body = Problem), (status = 401, body = Problem),
-    (status = 403, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
-pub(super) async fn find(State(site): State<Arc<Site>>, Path(id): Path<String>) -> HttpResult<Json<Signal>> {
-    Ok(Json(site.console.database.call(move |connection| entity::find(connection, &id)).await?))
-}
-
-/// Create a signal.
-#[utoipa::path(post, path = "/api/signals", request_body = SignalInput, responses(
-    (status = 201, body = Signal),
-    (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
-    (status = 408, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem),
-    (status = 422, body = Problem), (status = 503, body = Problem)))]
-pub(super) async fn create(
-    State(site): State<Arc<Site>>,
-    principal: Principal,
-    JsonBody(input): JsonBody<SignalInput>,
-) -> HttpResult<(StatusCode, Json<Signal>)> {
-    Ok((StatusCode::CREATED, Json(create_signal(&site, &principal, input).await?)))
-}
-
-pub async fn create_signal(site: &Site, principal: &Principal, input: SignalInput) -> HttpResult<Signal> {
-    if input.is_protected == Some(true) {
-        principal.require(Permission::Project)?;
+    fn title(&self) -> &str {
+        &self.title
     }
-    let owner = principal.user_id().map(str::to_owned);
-    let signal = site.console.database.call(move |connection| entity::create(connection, input, owner)).await?;
-    site.record(Kind::SignalCreated, ("Title", &signal.title), principal);
-    Ok(signal)
+
+    /// A signal that is protected, or not the principal's own, needs the permission `Project`.
+    async fn prepare(
+        before: Option<&Self>,
+        _: &Site,
+        principal: &Principal,
+        input: &mut SignalInput,
+    ) -> HttpResult<Option<String>> {
+        if input.is_protected == Some(true) || before.is_some_and(|before| !before.is_free(principal)) {
+            principal.require(Permission::Project)?;
+        }
+        Ok(principal.user_id().map(str::to_owned))
+    }
+
+    async fn refuse_removal(&self, _: &Site, principal: &Principal) -> HttpResult<()> {
+        if self.is_free(principal) { Ok(()) } else { principal.require(Permission::Project) }
+    }
 }
 
-/// Change a signal. A signal that is protected or not your own needs the permission `Project`.
-#[utoipa::path(put, path = "/api/signals/{id}", params(("id" = String, Path)), request_body = SignalInput, responses(
-    (status = 200, body = Signal),
-    (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
-    (status = 404, body = Problem), (status = 408, body = Problem), (status = 413, body = Problem),
-    (status = 415, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
-pub(super) async fn update(
-    State(site): State<Arc<Site>>,
-    principal: Principal,
-    Path(id): Path<String>,
-    JsonBody(input): JsonBody<SignalInput>,
-) -> HttpResult<Json<Signal>> {
-    Ok(Json(update_signal(&site, &principal, id, input).await?))
+impl Signal {
+    /// Whether it is the principal's own and not protected.
+    fn is_free(&self, principal: &Principal) -> bool {
+        !self.is_protected && self.owner_id.is_some() && self.owner_id.as_deref() == principal.user_id()
+    }
 }
 
-pub async fn update_signal(site: &Site, principal: &Principal, id: String, input: SignalInput) -> HttpResult<Signal> {
-    require_change(site, principal, &id, input.is_protected == Some(true)).await?;
-    let signal = site.console.database.call(move |connection| entity::update(connection, &id, input)).await?;
-    site.record(Kind::SignalChanged, ("Title", &signal.title), principal);
-    Ok(signal)
+impl Resource for AppInstance {
+    const EVENTS: [Kind; 3] = [Kind::AppCreated, Kind::AppChanged, Kind::AppRemoved];
+    const TITLE: &'static str = "AppTitle";
+
+    fn title(&self) -> &str {
+        &self.title
+    }
+
+    async fn prepare(
+        _: Option<&Self>,
+        site: &Site,
+        _: &Principal,
+        _: &mut AppInstanceInput,
+    ) -> HttpResult<Arc<SecretKey>> {
+        Ok(Arc::clone(&site.console.key))
+    }
 }
 
-/// Remove a signal.
-#[utoipa::path(delete, path = "/api/signals/{id}", params(("id" = String, Path)), responses(
-    (status = 204), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
-    (status = 404, body = Problem), (status = 409, body = Problem), (status = 503, body = Problem)))]
-pub(super) async fn remove(
-    State(site): State<Arc<Site>>,
-    principal: Principal,
-    Path(id): Path<String>,
-) -> HttpResult<Response> {
-    remove_signal(&site, &principal, id).await?;
-    Ok(router::nothing())
+/// A kind of notification, and the settings of its instances.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct App {
+    #[serde(flatten)]
+    pub kind: AppKind,
+    /// Kept for Seq's clients.
+    pub is_input: bool,
+    pub links: Links,
 }
 
-/// Fails with 409 if an app instance uses the signal.
-pub async fn remove_signal(site: &Site, principal: &Principal, id: String) -> HttpResult<()> {
-    require_change(site, principal, &id, false).await?;
-    let signal = site.console.database.call(move |connection| entity::remove(connection, &id)).await?;
-    site.record(Kind::SignalRemoved, ("Title", &signal.title), principal);
-    Ok(())
+fn of_kind(kind: &AppKind) -> App {
+    App { kind: *kind, is_input: false, links: links("apps", kind.id) }
 }
 
-async fn require_change(site: &Site, principal: &Principal, id: &str, protects: bool) -> HttpResult<()> {
-    let id = id.to_owned();
-    let signal = site.console.database.call(move |connection| entity::find(connection, &id)).await?;
-    let is_own = signal.owner_id.is_some() && signal.owner_id.as_deref() == principal.user_id();
-    if signal.is_protected || protects || !is_own { principal.require(Permission::Project) } else { Ok(()) }
+pub(super) async fn apps() -> Json<Vec<App>> {
+    Json(kinds::ALL.iter().map(of_kind).collect())
+}
+
+pub(super) async fn app(Path(id): Path<String>) -> HttpResult<Json<App>> {
+    kinds::find(&id).map(|kind| Json(of_kind(kind))).ok_or_else(|| Failure::not_found("app"))
 }

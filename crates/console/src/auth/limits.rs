@@ -27,7 +27,7 @@ const PER_ADDRESS: (u32, Duration) = (40, Duration::from_secs(2));
 const MAX_KEYS: usize = 1000;
 
 #[derive(Debug)]
-pub struct Logins {
+pub(crate) struct Logins {
     users: DefaultKeyedRateLimiter<(String, IpAddr)>,
     names: DefaultKeyedRateLimiter<String>,
     /// Logged-in users who enter their current password again, by user id.
@@ -65,7 +65,7 @@ fn count<K: Hash + Eq + Clone>(limiter: &DefaultKeyedRateLimiter<K>, key: &K) ->
 }
 
 /// IPv4 addresses as they are, IPv6 addresses as their /64, because a single client usually has a whole /64.
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
         v4 => v4,
@@ -74,7 +74,7 @@ fn network(address: IpAddr) -> IpAddr {
 
 impl Logins {
     /// Counts a login attempt; fails with 429 beyond a limit.
-    pub fn attempt(&self, username: &str, address: IpAddr) -> HttpResult<()> {
+    pub(crate) fn attempt(&self, username: &str, address: IpAddr) -> HttpResult<()> {
         let address = network(address);
         // The database compares user names without regard to case, too.
         let username: String = username.chars().take(100).collect::<String>().to_ascii_lowercase();
@@ -84,18 +84,18 @@ impl Logins {
     }
 
     /// Counts an attempt of a logged-in user to enter the current password; fails with 429 beyond the limit.
-    pub fn attempt_own(&self, user_id: &str) -> HttpResult<()> {
+    pub(crate) fn attempt_own(&self, user_id: &str) -> HttpResult<()> {
         count(&self.own, &user_id.to_owned())
     }
 
     /// Checks a password. Without a hash (no such user) it takes the same time, so that timing reveals no user names.
-    pub async fn verify(&self, password: Zeroizing<String>, hash: Option<String>) -> Result<bool> {
+    pub(crate) async fn verify(&self, password: Zeroizing<String>, hash: Option<String>) -> Result<bool> {
         let _one = self.hashing.acquire().await;
         blocking(move || Ok(password::verify(&password, hash.as_deref()))).await
     }
 
     /// Hashes a new password; fails with `Usage` if it is too short or too long.
-    pub async fn hash(&self, password: Zeroizing<String>) -> Result<String> {
+    pub(crate) async fn hash(&self, password: Zeroizing<String>) -> Result<String> {
         password::acceptable(&password)?;
         let _one = self.hashing.acquire().await;
         blocking(move || password::hash(&password)).await

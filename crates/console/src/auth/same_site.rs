@@ -1,23 +1,15 @@
-//! Protection against CSRF without a session and against DNS rebinding; reads the CSRF token of a form.
+//! Protection against CSRF and against DNS rebinding.
 
 use std::net::IpAddr;
 
-use axum::{
-    body::{Body, to_bytes},
-    extract::{Form, FromRequest, Request},
-    http::{HeaderMap, StatusCode, header},
-};
+use axum::http::{HeaderMap, StatusCode, header};
 
-use super::CSRF_FIELD;
-use crate::{Failure, body_timeout::in_time, failure::HttpResult};
-
-/// More than the longest form of the console, in bytes.
-const LONGEST_FORM: usize = 256 << 10;
+use crate::{Failure, failure::HttpResult};
 
 /// Refuses clients on other hosts, and a `Host` that is not localhost. The latter prevents DNS rebinding: a page of
 /// another site, whose name resolves to 127.0.0.1, could otherwise read the responses. Listening on 127.0.0.1 is not
 /// enough, because a restore may bring a metastore with authentication off while the console listens on all addresses.
-pub fn require_this_host(headers: &HeaderMap, peer: IpAddr) -> HttpResult<()> {
+pub(super) fn require_this_host(headers: &HeaderMap, peer: IpAddr) -> HttpResult<()> {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     if peer.is_loopback() && is_this_host(host) {
         return Ok(());
@@ -38,7 +30,7 @@ fn is_this_host(host: &str) -> bool {
 }
 
 /// Refuses a request that a page of another site sent, by `Sec-Fetch-Site` or `Origin`.
-pub fn require(headers: &HeaderMap) -> HttpResult<()> {
+pub(super) fn require(headers: &HeaderMap) -> HttpResult<()> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let is_ours = match (text("sec-fetch-site"), text("origin")) {
         (Some(site), _) => matches!(site, "same-origin" | "none"),
@@ -56,34 +48,11 @@ pub fn require(headers: &HeaderMap) -> HttpResult<()> {
         .hint("reload the page and try again; a proxy has to pass on the Host header"))
 }
 
-/// The CSRF token in a form, and the request with its body restored.
-pub async fn token_of_form(request: Request) -> HttpResult<(Option<String>, Request)> {
-    let (parts, body) = request.into_parts();
-    let too_long = |_| Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "the form is too long");
-    let bytes = in_time(to_bytes(body, LONGEST_FORM)).await?.map_err(too_long)?;
-    let copy = Request::from_parts(parts.clone(), Body::from(bytes.clone()));
-    let fields = Form::<Vec<(String, String)>>::from_request(copy, &()).await;
-    let fields = fields.map_err(|_| Failure::new(StatusCode::BAD_REQUEST, "the form cannot be decoded"))?;
-    let token = fields.0.into_iter().find(|(name, _)| name == CSRF_FIELD).map(|(_, token)| token);
-    Ok((token, Request::from_parts(parts, Body::from(bytes))))
-}
-
 #[cfg(test)]
 mod tests {
     use axum::http::HeaderValue;
 
     use super::*;
-
-    #[test]
-    fn a_form_that_does_not_arrive_times_out() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-        runtime.block_on(async {
-            let (never, _more) = tokio::io::duplex(8);
-            let body = Body::from_stream(tokio_util::io::ReaderStream::new(never));
-            let failure = token_of_form(Request::new(body)).await.err();
-            assert_eq!(failure.map(|failure| failure.status), Some(StatusCode::REQUEST_TIMEOUT));
-        });
-    }
 
     #[test]
     fn without_a_login_other_hosts_are_refused_whatever_their_host_header_is() {

@@ -5,10 +5,10 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::Principal;
-use crate::entities::{database_error, random_text, token_hash, users};
-use volume::error::{Code, Error, Result};
+use crate::entities::{Result, find as find_entity, random_text, token_hash, users::User};
+use volume::error::{Code, Error};
 
-pub const COOKIE: &str = "moorline-session";
+pub(crate) const COOKIE: &str = "moorline-session";
 
 const LIFE: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// A session is extended at most once in this time, because each extension is a write.
@@ -17,94 +17,66 @@ const EXTENSION_INTERVAL: SignedDuration = SignedDuration::from_hours(24);
 const MOST: i64 = 50;
 
 #[derive(Debug)]
-pub struct NewSession {
-    /// The cookie's value.
+pub(crate) struct NewSession {
     pub token: String,
     pub csrf: String,
 }
 
-pub fn create(connection: &Connection, user: &str) -> Result<NewSession> {
+pub(crate) fn create(connection: &Connection, user: &str) -> Result<NewSession> {
     let made = NewSession { token: random_text::<32>()?, csrf: random_text::<32>()? };
     let now = Timestamp::now();
-    let write = || {
-        connection.execute("DELETE FROM sessions WHERE expires < ?1", [now.to_string()])?;
-        let oldest = "DELETE FROM sessions WHERE user_id = ?1 AND token_hash NOT IN
-                      (SELECT token_hash FROM sessions WHERE user_id = ?1 ORDER BY created DESC LIMIT ?2)";
-        connection.execute(oldest, params![user, MOST - 1])?;
-        let sql =
-            "INSERT INTO sessions (token_hash, user_id, csrf_token, created, expires) VALUES (?1, ?2, ?3, ?4, ?5)";
-        let values = params![token_hash(&made.token), user, made.csrf, now.to_string(), (now + LIFE).to_string()];
-        connection.execute(sql, values)
-    };
-    write().map_err(|cause| database_error(&cause))?;
+    connection.execute("DELETE FROM sessions WHERE expires < ?1", [now.to_string()])?;
+    let oldest = "DELETE FROM sessions WHERE user_id = ?1 AND token_hash NOT IN
+                  (SELECT token_hash FROM sessions WHERE user_id = ?1 ORDER BY created DESC LIMIT ?2)";
+    connection.execute(oldest, params![user, MOST - 1])?;
+    let sql = "INSERT INTO sessions (token_hash, user_id, csrf_token, created, expires) VALUES (?1, ?2, ?3, ?4, ?5)";
+    let values = params![token_hash(&made.token), user, made.csrf, now.to_string(), (now + LIFE).to_string()];
+    connection.execute(sql, values)?;
     Ok(made)
 }
 
 /// The user of a session that has not expired. Extends the session.
-pub fn find(connection: &Connection, token: &str) -> Result<Option<Principal>> {
+pub(crate) fn find(connection: &Connection, token: &str) -> Result<Option<Principal>> {
     let hash = token_hash(token);
-    let sql = "SELECT user_id, csrf_token, expires FROM sessions WHERE token_hash = ?1";
-    let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get::<_, String>(2)?));
-    let found = connection.query_row(sql, [&hash], read).optional().map_err(|cause| database_error(&cause))?;
-    let Some((user, csrf, expires)) = found else { return Ok(None) };
+    let sql = "SELECT user_id, expires FROM sessions WHERE token_hash = ?1";
+    let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
+    let Some((user, expires)) = connection.query_row(sql, [&hash], read).optional()? else { return Ok(None) };
     let now = Timestamp::now();
     let Some(expires) = expires.parse::<Timestamp>().ok().filter(|expires| *expires > now) else { return Ok(None) };
     if expires < now + LIFE - EXTENSION_INTERVAL {
         let sql = "UPDATE sessions SET expires = ?2 WHERE token_hash = ?1";
-        connection.execute(sql, [&hash, &(now + LIFE).to_string()]).map_err(|cause| database_error(&cause))?;
+        connection.execute(sql, [&hash, &(now + LIFE).to_string()])?;
     }
-    let user = match users::find(connection, &user) {
+    let user = match find_entity::<User>(connection, &user) {
         Err(error) if error.code() == Code::NotFound => return Ok(None),
         other => other?,
     };
     let permissions = user.permissions();
-    Ok(Some(Principal { permissions, user: Some(user), csrf: Some(csrf), session: Some(hash), ..Principal::default() }))
+    Ok(Some(Principal { permissions, user: Some(user), session: Some(hash), is_open: false }))
 }
 
-/// Ends a session, by the hash of its token.
-pub fn end(connection: &Connection, hash: &str) -> Result<()> {
-    let done = connection.execute("DELETE FROM sessions WHERE token_hash = ?1", [hash]);
-    done.map(drop).map_err(|cause| database_error(&cause))
+pub(crate) fn end(connection: &Connection, hash: &str) -> Result<()> {
+    connection.execute("DELETE FROM sessions WHERE token_hash = ?1", [hash])?;
+    Ok(())
 }
 
-/// The session's token in a request's cookies.
-pub fn of_cookies(headers: &HeaderMap) -> Option<String> {
+/// The value of a cookie of a request, if it is not empty.
+pub(crate) fn read_cookie<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
     let cookies = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
     let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, value)| *name == COOKIE && !value.is_empty()).map(|(_, value)| value.to_owned())
+    pairs.find(|(name, value)| *name == wanted && !value.is_empty()).map(|(_, value)| value)
 }
 
-/// The value of `Set-Cookie` for a new session.
-pub fn cookie(token: &str, is_tls: bool) -> Result<HeaderValue> {
-    set_cookie(token, LIFE.as_secs(), is_tls)
-}
-
-/// The value of `Set-Cookie` that removes the cookie from the browser.
-pub fn no_cookie(is_tls: bool) -> Result<HeaderValue> {
-    set_cookie("", 0, is_tls)
-}
-
-fn set_cookie(token: &str, seconds: i64, is_tls: bool) -> Result<HeaderValue> {
+/// The value of `Set-Cookie` for a new session, or, without a token, for the end of one.
+pub(crate) fn cookie(token: Option<&str>, is_tls: bool) -> Result<HeaderValue> {
     let secure = if is_tls { "; Secure" } else { "" };
-    let text = format!("{COOKIE}={token}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}");
-    HeaderValue::from_str(&text).map_err(|_| Error::new(Code::Bug, "the cookie contains invalid characters"))
+    let life = token.map_or(0, |_| LIFE.as_secs());
+    set_cookie(COOKIE, token.unwrap_or_default(), life, secure)
 }
 
-/// A row of the table, so that a session can be inserted again after all sessions of its user have ended.
-#[derive(Debug)]
-pub struct StoredSession([String; 5]);
-
-/// Reads a session, by the hash of its token.
-pub fn read(connection: &Connection, hash: &str) -> Result<Option<StoredSession>> {
-    let sql = "SELECT token_hash, user_id, csrf_token, created, expires FROM sessions WHERE token_hash = ?1";
-    let kept =
-        |row: &rusqlite::Row<'_>| Ok(StoredSession([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?]));
-    connection.query_row(sql, [hash], kept).optional().map_err(|cause| database_error(&cause))
-}
-
-/// Inserts a session that [`read`] returned.
-pub fn put_back(connection: &Connection, kept: &StoredSession) -> Result<()> {
-    let sql = "INSERT OR IGNORE INTO sessions (token_hash, user_id, csrf_token, created, expires)
-               VALUES (?1, ?2, ?3, ?4, ?5)";
-    connection.execute(sql, kept.0.each_ref()).map(drop).map_err(|cause| database_error(&cause))
+/// `attributes` are further ones: `; Secure`.
+pub(crate) fn set_cookie(name: &str, value: &str, seconds: i64, attributes: &str) -> Result<HeaderValue> {
+    let text = format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{attributes}");
+    let bug = |_| Error::new(Code::Bug, "the cookie contains invalid characters");
+    Ok(HeaderValue::from_str(&text).map_err(bug)?)
 }

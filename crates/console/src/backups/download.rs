@@ -26,7 +26,7 @@ enum RequestedRange {
 }
 
 /// The response to a `GET` of the file. Fails with 416 for a range outside the file.
-pub async fn file(found: &BackupFile, headers: &HeaderMap) -> HttpResult<Response> {
+pub(crate) async fn file(found: &BackupFile, headers: &HeaderMap) -> HttpResult<Response> {
     let opened = tokio::fs::File::open(&found.file).await;
     let mut file = match opened {
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Err(Failure::not_found("backup")),
@@ -64,7 +64,7 @@ pub async fn file(found: &BackupFile, headers: &HeaderMap) -> HttpResult<Respons
 }
 
 /// Headers that make a browser save the response under this name.
-pub fn as_attachment(headers: &mut HeaderMap, name: &str) -> HttpResult<()> {
+pub(crate) fn as_attachment(headers: &mut HeaderMap, name: &str) -> HttpResult<()> {
     let is_plain = |char: char| char.is_ascii_alphanumeric() || matches!(char, '.' | '-' | '_');
     let plain: String = name.chars().map(|char| if is_plain(char) { char } else { '_' }).collect();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));

@@ -12,19 +12,14 @@ use std::{
 
 use axum::{
     body::Bytes,
-    extract::{FromRequest, Multipart, Request, multipart::Field},
+    extract::{FromRequest, Multipart, Request},
     http::{StatusCode, header},
 };
 use futures_util::{Stream, StreamExt};
 use tokio::io::AsyncWriteExt;
 
-use super::{Backup, find};
-use crate::{
-    Failure, Site,
-    auth::{CSRF_FIELD, Principal},
-    blocking,
-    failure::HttpResult,
-};
+use super::{Backup, find, utf8_path};
+use crate::{Failure, Site, auth::Principal, blocking, failure::HttpResult};
 use engine::backup;
 use seqbac_header::Id;
 use volume::{
@@ -39,8 +34,6 @@ const LONGEST: u64 = 64 << 30;
 const STAYS_FREE: u64 = 256 << 20;
 /// An upload that sends nothing for this time is aborted.
 const CHUNK_TIMEOUT: Duration = Duration::from_secs(60);
-/// In bytes.
-const LONGEST_TOKEN: usize = 256;
 const PREFIX: &str = ".upload-";
 
 /// A file that is removed when this is dropped.
@@ -54,7 +47,7 @@ impl Drop for Temporary {
 
 /// Receives a backup from the body of a request, or from the first file of a multipart form. Fails with 409 if the backup
 /// exists already, with 413 if it is too long, and with 507 if the disk is full.
-pub async fn take(site: &Site, principal: &Principal, request: Request) -> HttpResult<Backup> {
+pub(crate) async fn take(site: &Site, principal: &Principal, request: Request) -> HttpResult<Backup> {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let folder = site.console.volume.backups();
     let temporary = Temporary(folder.join(format!("{PREFIX}{}.tmp", Id::random().map_err(Error::from)?)));
@@ -63,7 +56,7 @@ pub async fn take(site: &Site, principal: &Principal, request: Request) -> HttpR
             Failure::new(rejection.status(), rejection.body_text())
         };
         let form = Multipart::from_request(request, &()).await.map_err(rejected)?;
-        of_form(form, principal, &folder, &temporary).await?;
+        of_form(form, &folder, &temporary).await?;
     } else {
         let body = request.into_body().into_data_stream().map(|chunk| chunk.map_err(|_| cut_off()));
         write(body, &folder, &temporary.0).await?;
@@ -76,7 +69,7 @@ pub async fn take(site: &Site, principal: &Principal, request: Request) -> HttpR
 }
 
 /// Removes unfinished uploads after a crash. No other process can be writing one, because we hold the console's lock.
-pub fn clear(volume: &Volume) {
+pub(crate) fn clear(volume: &Volume) {
     for entry in fs::read_dir(volume.backups()).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let is_ours = name.to_str().is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(".tmp"));
@@ -86,33 +79,13 @@ pub fn clear(volume: &Volume) {
     }
 }
 
-async fn of_form(mut form: Multipart, principal: &Principal, folder: &Path, temporary: &Temporary) -> HttpResult<()> {
-    let mut awaited = principal.csrf_awaited;
+async fn of_form(mut form: Multipart, folder: &Path, temporary: &Temporary) -> HttpResult<()> {
     while let Some(field) = in_time(form.next_field()).await?.map_err(broken)? {
-        if field.name() == Some(CSRF_FIELD) && field.file_name().is_none() {
-            principal.check_csrf(&in_time(token_of(field)).await??)?;
-            awaited = false;
-        } else if field.file_name().is_some() {
-            if awaited {
-                // The token has to come before the file, so that a page of another site cannot write anything.
-                principal.check_csrf("")?;
-            }
+        if field.file_name().is_some() {
             return write(field.map(|chunk| chunk.map_err(|_| cut_off())), folder, &temporary.0).await;
         }
     }
     Err(Failure::new(StatusCode::BAD_REQUEST, "the form contains no file"))
-}
-
-/// Reads the CSRF token. The length is limited, because the request is not trusted before the token is checked.
-async fn token_of(mut field: Field<'_>) -> HttpResult<String> {
-    let mut token = Vec::new();
-    while let Some(chunk) = field.chunk().await.map_err(broken)? {
-        token.extend_from_slice(&chunk);
-        if token.len() > LONGEST_TOKEN {
-            return Err(Failure::new(StatusCode::FORBIDDEN, "the CSRF token is too long"));
-        }
-    }
-    Ok(String::from_utf8_lossy(&token).into_owned())
 }
 
 async fn in_time<T>(come: impl Future<Output = T>) -> HttpResult<T> {
@@ -190,8 +163,7 @@ async fn accept(site: &Site, temporary: &Temporary) -> HttpResult<Id> {
 }
 
 async fn verify(site: &Site, file: &Path) -> HttpResult<()> {
-    let no_text = || Error::new(Code::Unexpected, "the path of the folder for backups is not valid UTF-8");
-    let file = file.to_str().ok_or_else(no_text)?;
+    let file = utf8_path(file)?;
     let found = site.console.jobs.command(&site.console, &["verify", "--json", "--", file]).await?;
     // `verify --json` reports an error per backup.
     let error = found.pointer("/backups/0/error/error").or_else(|| found.pointer("/backups/0/error"));

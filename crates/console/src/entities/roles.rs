@@ -6,12 +6,11 @@ use utoipa::ToSchema;
 use super::{Links, links};
 use crate::permission::{Permission, Permissions};
 
-/// The role with all permissions.
-pub const ADMINISTRATOR: &str = "role-administrator";
+pub(crate) const ADMINISTRATOR: &str = "role-administrator";
 
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct Role {
+pub(crate) struct Role {
     pub id: String,
     pub title: String,
     pub description: String,
@@ -43,7 +42,7 @@ const ROLES: [(&str, &str, &str, &[Permission]); 5] = [
     (ADMINISTRATOR, "Administrator", "Has all permissions: backups, restores, apps, settings, users", &Permission::ALL),
 ];
 
-pub fn list() -> Vec<Role> {
+pub(crate) fn list() -> Vec<Role> {
     let role = |(id, title, description, permissions): (&str, &str, &str, &[Permission])| Role {
         id: id.to_owned(),
         title: title.to_owned(),
@@ -54,12 +53,12 @@ pub fn list() -> Vec<Role> {
     ROLES.into_iter().map(role).collect()
 }
 
-pub fn find(id: &str) -> Option<Role> {
+pub(crate) fn find(id: &str) -> Option<Role> {
     list().into_iter().find(|role| role.id == id)
 }
 
 /// The permissions of a user with these roles. Unknown roles are ignored.
-pub fn permissions(ids: &[String]) -> Permissions {
+pub(crate) fn permissions(ids: &[String]) -> Permissions {
     let of = |id: &String| ROLES.iter().find(|role| role.0 == id).map(|role| role.3.iter().copied().collect());
     ids.iter().filter_map(of).fold(Permissions::NONE, Permissions::or)
 }

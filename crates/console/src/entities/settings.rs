@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{Links, database_error, links, not_found, short, title, to_json, users};
+use super::{Links, Result, links, not_found, short, title, to_json, users};
+use crate::{failure::InputError, schedule::Schedule};
 use engine::metastore;
-use volume::error::{Code, Error, Result};
+use volume::error::{Code, Error};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ValueType {
@@ -93,16 +94,16 @@ pub(crate) fn get(connection: &Connection, name: &str, fixed: &Fixed) -> Result<
 pub(crate) fn set(connection: &Connection, id: &str, value: &Value, fixed: &Fixed) -> Result<Setting> {
     let name = name_of(id)?;
     if let Some((_, variable)) = VARIABLES.iter().find(|one| one.0 == name).filter(|_| fixed.contains_key(name)) {
-        return Err(Error::new(
-            Code::ConfirmationNeeded,
-            format!("{variable} sets {name}, so it cannot be changed here"),
-        )
-        .hint("unset the variable and restart the console"));
+        let message = format!("{variable} sets {name}, so it cannot be changed here");
+        return Err(Error::new(Code::ConfirmationNeeded, message)
+            .hint("unset the variable and restart the console")
+            .into());
     }
     let value = checked(name, value)?;
     if name == "IsAuthenticationEnabled" && value == Value::Bool(true) && !users::has_administrator(connection)? {
         return Err(Error::new(Code::ConfirmationNeeded, "no administrator could log in")
-            .hint("first create a user with a password and the role role-administrator"));
+            .hint("first create a user with a password and the role role-administrator")
+            .into());
     }
     write(connection, name, &value)?;
     get(connection, name, fixed)
@@ -110,19 +111,18 @@ pub(crate) fn set(connection: &Connection, id: &str, value: &Value, fixed: &Fixe
 
 /// Stores a value without checking it; null removes it.
 pub(crate) fn write(connection: &Connection, name: &str, value: &Value) -> Result<()> {
-    let done = if value.is_null() {
-        connection.execute("DELETE FROM settings WHERE name = ?1", [name])
+    if value.is_null() {
+        connection.execute("DELETE FROM settings WHERE name = ?1", [name])?;
     } else {
-        let sql = "INSERT INTO settings (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2";
-        connection.execute(sql, params![name, to_json(value)?])
-    };
-    done.map(drop).map_err(|cause| database_error(&cause))
+        let sql = "INSERT OR REPLACE INTO settings (name, value) VALUES (?1, ?2)";
+        connection.execute(sql, params![name, to_json(value)?])?;
+    }
+    Ok(())
 }
 
 /// The stored value, without the environment.
 pub(crate) fn read(connection: &Connection, name: &str) -> Result<Option<Value>> {
-    let text = metastore::setting(connection, name).map_err(|cause| database_error(&cause))?;
-    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+    Ok(metastore::setting(connection, name)?.and_then(|text| serde_json::from_str(&text).ok()))
 }
 
 /// Whether users must log in. If the setting has no value, this is true as soon as a user exists.
@@ -134,23 +134,23 @@ pub(crate) fn is_authentication_enabled(connection: &Connection) -> Result<bool>
 }
 
 /// Parses the value of a variable. Fails with `Usage` if it is invalid.
-pub fn parse_text(name: &str, text: &str) -> Result<Value> {
+pub fn parse_text(name: &str, text: &str) -> volume::error::Result<Value> {
     let value = match SETTINGS.iter().find(|one| one.0 == name).map(|one| one.1) {
         Some(ValueType::Count) => text.trim().parse::<u64>().map_or_else(|_| text.into(), Value::from),
         _ => text.into(),
     };
-    checked(name, &value)
+    Ok(checked(name, &value)?)
 }
 
 fn name_of(id: &str) -> Result<&'static str> {
     let named = |name: &str| id.strip_prefix("setting-").is_some_and(|rest| rest == name.to_lowercase());
     let found = SETTINGS.iter().find(|(name, ..)| named(name)).map(|(name, ..)| *name);
-    found.ok_or_else(|| not_found("setting", id))
+    found.ok_or_else(|| not_found("setting", id).into())
 }
 
 fn checked(name: &str, value: &Value) -> Result<Value> {
-    let kind = SETTINGS.iter().find(|one| one.0 == name).map(|one| one.1).ok_or_else(|| not_found("setting", name))?;
-    let wrong = |expected: &str| Error::usage(format!("{name} must be {expected}"));
+    let (name, kind, _) = *SETTINGS.iter().find(|one| one.0 == name).ok_or_else(|| not_found("setting", name))?;
+    let wrong = |expected: &str| InputError::new(name, Error::usage(format!("{name} must be {expected}")));
     Ok(match (kind, value) {
         (_, Value::Null) => Value::Null,
         (ValueType::Path | ValueType::Text | ValueType::TimeOfDay, Value::String(text)) if text.trim().is_empty() => {
@@ -175,11 +175,8 @@ fn checked(name: &str, value: &Value) -> Result<Value> {
         }
         (ValueType::Path, _) => return Err(wrong("the absolute path of a folder")),
         (ValueType::TimeOfDay, Value::String(text)) => {
-            let time = text.trim();
-            let parsed = jiff::civil::Time::strptime("%H:%M", time)
-                .or_else(|_| jiff::civil::Time::strptime("%H:%M:%S", time))
-                .map_err(|_| wrong("a time such as 03:00"))?;
-            parsed.strftime("%H:%M").to_string().into()
+            let schedule: Schedule = text.parse().map_err(|_| wrong("a time such as 03:00"))?;
+            schedule.at().strftime("%H:%M").to_string().into()
         }
         (ValueType::TimeOfDay, _) => return Err(wrong("a time such as 03:00")),
     })

@@ -11,7 +11,6 @@ use super::{
 };
 use volume::events::Stored;
 
-/// The value of an operand for one event.
 enum Value<'a> {
     Text(Cow<'a, str>),
     Number(f64),

@@ -2,10 +2,8 @@
 
 use volume::error::Error;
 
-/// A syntax error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mistake {
-    /// Byte offset in the filter.
     pub at: usize,
     pub problem: String,
     pub hint: String,

@@ -49,21 +49,21 @@ pub(super) fn parse(ended: &CommandExit) -> Result<Value> {
     let failed = Some(&answer).filter(|_| !ended.status.success()).and_then(|answer| Failed::deserialize(answer).ok());
     let Some(failed) = failed else { return Ok(answer) };
     let code = Code::from_exit(failed.exit).unwrap_or(Code::Unexpected);
-    let error = Error::new(code, failed.error);
-    Err(match failed.hint {
-        Some(hint) => error.hint(hint),
-        None => error,
-    })
+    Err(with_hint(Error::new(code, failed.error), failed.hint.as_deref()))
 }
 
 /// The last error in lines of a log, which are `moorline: error: …` and `moorline: hint: …`.
 pub(super) fn in_log(lines: &[String]) -> Option<Error> {
     let after = |prefix: &str| lines.iter().rev().find_map(|line| line.strip_prefix(prefix));
     let error = Error::new(Code::Unexpected, after("moorline: error: ")?);
-    Some(match after("moorline: hint: ") {
+    Some(with_hint(error, after("moorline: hint: ")))
+}
+
+fn with_hint(error: Error, hint: Option<&str>) -> Error {
+    match hint {
         Some(hint) => error.hint(hint),
         None => error,
-    })
+    }
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ const LAST_LINES: usize = 4;
 
 /// The bytes of a backup. Dropping the stream stops and reaps the child.
 #[derive(Debug)]
-pub struct BackupStream {
+pub(crate) struct BackupStream {
     first: io::Cursor<Vec<u8>>,
     stdout: ChildStdout,
     ended: Option<oneshot::Receiver<Result<CommandExit>>>,

@@ -2,11 +2,13 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::auth::network;
 
 const CONNECTIONS: u32 = 128;
 const PER_PEER: usize = 32;
@@ -26,18 +28,18 @@ pub(super) struct Slot {
 }
 
 impl Slots {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { all: Arc::new(Semaphore::new(CONNECTIONS as usize)), peers: Arc::default() }
     }
 
     /// Waits until the total allows one more connection.
-    pub async fn one(&self) -> Option<OwnedSemaphorePermit> {
+    pub(super) async fn one(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.all).acquire_owned().await.ok()
     }
 
     /// Turns the permit into the peer's slot, or drops it if the peer has too many connections.
-    pub fn for_peer(&self, one: OwnedSemaphorePermit, address: IpAddr) -> Option<Slot> {
-        let peer = peer_of(address);
+    pub(super) fn for_peer(&self, one: OwnedSemaphorePermit, address: IpAddr) -> Option<Slot> {
+        let peer = network(address);
         let mut peers = locked(&self.peers);
         let count = peers.entry(peer).or_default();
         if *count >= PER_PEER {
@@ -49,7 +51,7 @@ impl Slots {
     }
 
     /// Waits until all connections are closed.
-    pub async fn none_taken(&self) {
+    pub(super) async fn none_taken(&self) {
         drop(self.all.acquire_many(CONNECTIONS).await);
     }
 }
@@ -68,14 +70,6 @@ impl Drop for Slot {
 
 fn locked(peers: &Mutex<HashMap<IpAddr, usize>>) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
     peers.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// IPv6 addresses count by their /64, because a single client usually has a whole /64.
-fn peer_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-        v4 => v4,
-    }
 }
 
 #[cfg(test)]

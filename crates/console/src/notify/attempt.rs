@@ -9,13 +9,12 @@ use super::{
     notification::{self, Notification},
     positions::Positions,
 };
-use crate::Console;
+use crate::{Console, blocking};
 use volume::{
     error::{Code, Error, Result},
     events::{self, Event, Kind, Stored},
 };
 
-/// Delays between the attempts.
 const WAITS: [Duration; 4] =
     [Duration::from_secs(5), Duration::from_secs(30), Duration::from_secs(120), Duration::from_secs(600)];
 
@@ -69,10 +68,10 @@ async fn try_once(
     event: Stored,
     positions: Arc<Positions>,
 ) -> Result<()> {
-    let stopping = || Error::new(Code::TryAgain, "the console is stopping");
-    let permit = SENDING.acquire().await.map_err(|_| stopping())?;
+    let stopping = |_| Error::new(Code::TryAgain, "the console is stopping");
+    let permit = SENDING.acquire().await.map_err(stopping)?;
     let console = Arc::clone(console);
-    let sent = tokio::task::spawn_blocking(move || {
+    blocking(move || {
         // The thread holds the permit, because the task may end first.
         let _permit = permit;
         let notification = notification.with_secrets(&console.key)?;
@@ -84,6 +83,6 @@ async fn try_once(
         positions.set(&notification.id, event.position);
         positions.save(&console.volume);
         Ok(())
-    });
-    sent.await.map_err(|_| stopping())?
+    })
+    .await
 }

@@ -6,12 +6,12 @@ use serde_json::Value;
 use ureq::http::{HeaderName, HeaderValue, Uri};
 
 use super::notification::Notification;
+use crate::{entities::Result, failure::InputError};
 use volume::{
-    error::{Code, Error, Result},
+    error::{Code, Error},
     events::Stored,
 };
 
-/// Limit for the whole exchange.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The media type of the stored form of events.
@@ -23,7 +23,7 @@ pub(super) fn check(settings: &BTreeMap<String, String>) -> Result<()> {
 }
 
 /// Posts an event. Fails with `TryAgain` if another attempt may succeed, else with `Usage`.
-pub(super) fn send(notification: &Notification, event: &Stored) -> Result<()> {
+pub(super) fn send(notification: &Notification, event: &Stored) -> std::result::Result<(), Error> {
     let (body, media_type) = body(notification.settings.get("BodyTemplate").map_or("", String::as_str), event);
     let agent = ureq::Agent::config_builder()
         .timeout_global(Some(TIMEOUT))
@@ -54,13 +54,15 @@ fn url(settings: &BTreeMap<String, String>) -> Result<Uri> {
     let text = settings.get("Url").map_or("", |url| url.trim());
     // The message does not repeat the URL, because it may contain a token.
     let wrong = || {
-        Error::usage("Url is not a valid address").hint("enter an address like http://host/path or https://host/path")
+        let error = Error::usage("Url is not a valid address");
+        InputError::new("Url", error.hint("enter an address like http://host/path or https://host/path"))
     };
     let url: Uri = text.parse().map_err(|_| wrong())?;
     let scheme = url.scheme_str().is_some_and(|scheme| matches!(scheme, "http" | "https"));
     if url.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-        return Err(Error::usage("Url contains a user, which would be stored unencrypted")
-            .hint("remove the user from Url, and set AuthorizationHeader to Basic and user:password in base64"));
+        let error = Error::usage("Url contains a user, which would be stored unencrypted")
+            .hint("remove the user from Url, and set AuthorizationHeader to Basic and user:password in base64");
+        return Err(InputError::new("Url", error));
     }
     if scheme && url.host().is_some_and(|host| !host.is_empty()) { Ok(url) } else { Err(wrong()) }
 }
@@ -78,14 +80,20 @@ fn headers(settings: &BTreeMap<String, String>) -> Result<Vec<(HeaderName, Heade
     let mut headers = Vec::new();
     for line in lines {
         // The message does not repeat the line, because it may contain a token.
-        let wrong = || Error::usage("Headers has an invalid line").hint("write Name: value on each line");
+        let wrong = || {
+            let error = Error::usage("Headers has an invalid line").hint("write Name: value on each line");
+            InputError::new("Headers", error)
+        };
         let (name, value) = line.split_once(':').ok_or_else(wrong)?;
         let name = HeaderName::from_bytes(name.trim_end().as_bytes()).map_err(|_| wrong())?;
         headers.push((name, HeaderValue::from_str(value.trim()).map_err(|_| wrong())?));
     }
     if let Some(text) = settings.get("AuthorizationHeader").map(|text| text.trim()).filter(|text| !text.is_empty()) {
-        let mut value = HeaderValue::from_str(text)
-            .map_err(|_| Error::usage("AuthorizationHeader has characters that are invalid in a header"))?;
+        let wrong = |_| {
+            let error = Error::usage("AuthorizationHeader has characters that are invalid in a header");
+            InputError::new("AuthorizationHeader", error)
+        };
+        let mut value = HeaderValue::from_str(text).map_err(wrong)?;
         value.set_sensitive(true);
         headers.push((ureq::http::header::AUTHORIZATION, value));
     }

@@ -7,11 +7,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{http, mail};
-use volume::error::{Error, Result};
+use crate::failure::InputError;
+use volume::error::Error;
 
 /// The type of a setting's input, with Seq's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-pub enum SettingType {
+pub(crate) enum SettingType {
     /// A single line of text.
     Text,
     /// Text of several lines.
@@ -27,7 +28,7 @@ pub enum SettingType {
 /// One choice of a `Select`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct AllowedValue {
+pub(crate) struct AllowedValue {
     /// The value to store in `Settings`.
     pub value: &'static str,
     /// Its meaning, for users.
@@ -37,7 +38,7 @@ pub struct AllowedValue {
 /// A setting of an app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct AvailableSetting {
+pub(crate) struct AvailableSetting {
     /// The name in `Settings`.
     pub name: &'static str,
     /// The label on forms.
@@ -58,7 +59,7 @@ pub struct AvailableSetting {
 /// An app, from which app instances are created. The console's pages call an app instance a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct AppKind {
+pub(crate) struct AppKind {
     /// The id, which is the `AppId` of its instances.
     pub id: &'static str,
     /// The name, for users.
@@ -80,8 +81,7 @@ const fn setting(
     AvailableSetting { name, display_name, is_optional, help_text, kind, is_sensitive, allowed_values: &[] }
 }
 
-/// HTTP notifications.
-pub const HTTP: AppKind = AppKind {
+pub(crate) const HTTP: AppKind = AppKind {
     id: "app-http",
     name: "HTTP",
     description: "Posts each event to a URL",
@@ -109,8 +109,7 @@ pub const HTTP: AppKind = AppKind {
     ],
 };
 
-/// Mail notifications.
-pub const SMTP: AppKind = AppKind {
+pub(crate) const SMTP: AppKind = AppKind {
     id: "app-smtp",
     name: "Mail",
     description: "Sends each event as a mail",
@@ -138,15 +137,14 @@ pub const SMTP: AppKind = AppKind {
     ],
 };
 
-/// All kinds.
-pub const ALL: &[AppKind] = &[HTTP, SMTP];
+pub(crate) const ALL: &[AppKind] = &[HTTP, SMTP];
 
 pub(crate) fn find(id: &str) -> Option<&'static AppKind> {
     ALL.iter().find(|kind| kind.id == id)
 }
 
 /// Validates the settings of a notification, including its secrets. `id` is the id of the kind.
-pub(crate) fn check(id: &str, settings: &BTreeMap<String, String>) -> Result<()> {
+pub(crate) fn check(id: &str, settings: &BTreeMap<String, String>) -> Result<(), InputError> {
     let known = || ALL.iter().map(|kind| kind.id).collect::<Vec<_>>().join(", ");
     let kind =
         find(id).ok_or_else(|| Error::usage(format!("unknown app {id:?}")).hint(format!("use one of {}", known())))?;
@@ -154,23 +152,24 @@ pub(crate) fn check(id: &str, settings: &BTreeMap<String, String>) -> Result<()>
     {
         let names = kind.available_settings.iter().map(|known| known.name).collect::<Vec<_>>().join(", ");
         return Err(Error::usage(format!("the app {} has no setting {unknown:?}", kind.name))
-            .hint(format!("its settings are {names}")));
+            .hint(format!("its settings are {names}"))
+            .into());
     }
     for known in kind.available_settings {
+        let wrong = |error| Err(InputError::new(known.name, error));
         let value = settings.get(known.name).map(|value| value.trim()).filter(|value| !value.is_empty());
         let allowed = known.allowed_values.iter().map(|allowed| allowed.value);
         match value {
             None if !known.is_optional => {
-                return Err(Error::usage(format!("the setting {} is missing", known.name)).hint(known.help_text));
+                return wrong(Error::usage(format!("the setting {} is missing", known.name)).hint(known.help_text));
             }
             Some(value) if !known.allowed_values.is_empty() && allowed.clone().all(|allowed| allowed != value) => {
                 let all = allowed.collect::<Vec<_>>().join(", ");
-                return Err(
-                    Error::usage(format!("{} cannot be {value:?}", known.name)).hint(format!("use one of {all}"))
-                );
+                let error = Error::usage(format!("{} cannot be {value:?}", known.name));
+                return wrong(error.hint(format!("use one of {all}")));
             }
             Some(value) if value.contains(|char| is_forbidden(char, known.kind)) => {
-                return Err(Error::usage(format!("{} contains control characters", known.name)));
+                return wrong(Error::usage(format!("{} contains control characters", known.name)));
             }
             _ => {}
         }
@@ -192,7 +191,7 @@ mod tests {
 
     fn check_of(id: &str, settings: &[(&str, &str)]) -> Option<String> {
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let error = check(id, &settings).err()?;
+        let error = check(id, &settings).err().map(Error::from)?;
         assert!(!error.to_string().contains("hunter2"), "{error}");
         Some(format!("{error} {}", error.advice().unwrap_or_default()))
     }

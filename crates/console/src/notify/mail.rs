@@ -12,8 +12,9 @@ use lettre::{
 };
 
 use super::notification::Notification;
+use crate::{entities::Result, failure::InputError};
 use volume::{
-    error::{Code, Error, Result},
+    error::{Code, Error},
     events::Stored,
 };
 
@@ -30,7 +31,7 @@ pub(super) fn check(settings: &BTreeMap<String, String>) -> Result<()> {
 }
 
 /// Sends an event. Fails with `TryAgain` if another attempt may succeed, else with `Usage`.
-pub(super) fn send(notification: &Notification, event: &Stored) -> Result<()> {
+pub(super) fn send(notification: &Notification, event: &Stored) -> std::result::Result<(), Error> {
     let message = message(notification, event)?;
     let host = text(&notification.settings, "Host");
     let failed = |cause: lettre::transport::smtp::Error| {
@@ -54,7 +55,7 @@ pub(super) fn send(notification: &Notification, event: &Stored) -> Result<()> {
     transport.build().send(&message).map(drop).map_err(failed)
 }
 
-fn message(notification: &Notification, event: &Stored) -> Result<Message> {
+fn message(notification: &Notification, event: &Stored) -> std::result::Result<Message, Error> {
     let from = from(&notification.settings)?;
     let id = format!("<{}.{}@{}>", event.position, notification.id, from.email.domain());
     let title = notification.instance_title.as_deref().unwrap_or("moorline");
@@ -87,8 +88,8 @@ fn text<'a>(settings: &'a BTreeMap<String, String>, name: &str) -> &'a str {
 fn from(settings: &BTreeMap<String, String>) -> Result<Mailbox> {
     let from = text(settings, "From");
     let wrong = |_| {
-        Error::usage(format!("From is not a valid e-mail address: {from:?}"))
-            .hint("enter an address like a@example.org or Name <a@example.org>")
+        let error = Error::usage(format!("From is not a valid e-mail address: {from:?}"));
+        InputError::new("From", error.hint("enter an address like a@example.org or Name <a@example.org>"))
     };
     from.parse().map_err(wrong)
 }
@@ -96,8 +97,8 @@ fn from(settings: &BTreeMap<String, String>) -> Result<Mailbox> {
 fn to(settings: &BTreeMap<String, String>) -> Result<Mailboxes> {
     let to = text(settings, "To");
     let wrong = || {
-        Error::usage(format!("To is not a list of e-mail addresses: {to:?}"))
-            .hint("enter addresses like a@example.org, b@example.org")
+        let error = Error::usage(format!("To is not a list of e-mail addresses: {to:?}"));
+        InputError::new("To", error.hint("enter addresses like a@example.org, b@example.org"))
     };
     let boxes: Mailboxes = to.parse().map_err(|_| wrong())?;
     if boxes.iter().next().is_none() { Err(wrong()) } else { Ok(boxes) }
@@ -110,7 +111,10 @@ fn port(settings: &BTreeMap<String, String>) -> Result<u16> {
         ("", _) => "587",
         (port, _) => port,
     };
-    let wrong = || Error::usage(format!("Port is not a valid port: {port:?}")).hint("enter a port from 1 to 65535");
+    let wrong = || {
+        let error = Error::usage(format!("Port is not a valid port: {port:?}")).hint("enter a port from 1 to 65535");
+        InputError::new("Port", error)
+    };
     port.parse().ok().filter(|port| *port > 0).ok_or_else(wrong)
 }
 

@@ -30,7 +30,6 @@ pub(super) struct Notification {
     /// The console's `InstanceTitle`.
     pub instance_title: Option<String>,
     pub subscription: Subscription,
-    /// All signals, by id.
     pub signals: Signals,
     /// Encrypted settings, by their name in the table `secrets`.
     pub secrets: BTreeMap<String, String>,
@@ -67,23 +66,18 @@ impl Notification {
 
 /// The ids of all notifications that are switched on.
 pub(super) async fn enabled(console: &Console) -> Result<Vec<String>> {
-    let path = metastore::file(&console.volume);
     let read = |connection: &Connection| {
         let mut query =
             connection.prepare("SELECT id FROM appinstances WHERE is_disabled = 0 AND accept_streamed_events <> 0")?;
-        query.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()
+        query.query_map([], |row| row.get(0))?.collect()
     };
-    console.database.call(move |connection| read(connection).map_err(|cause| metastore::explain(&path, &cause))).await
+    console.database.read(read).await
 }
 
 /// Returns `None` if the notification does not exist or is switched off.
 pub(super) async fn find(console: &Arc<Console>, id: &str) -> Result<Option<Notification>> {
-    let path = metastore::file(&console.volume);
     let id = id.to_owned();
-    console
-        .database
-        .call(move |connection| read(connection, &id).map_err(|cause| metastore::explain(&path, &cause)))
-        .await
+    console.database.read(move |connection| read(connection, &id)).await
 }
 
 fn read(connection: &Connection, id: &str) -> rusqlite::Result<Option<Notification>> {

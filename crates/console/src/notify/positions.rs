@@ -25,7 +25,6 @@ type Table = BTreeMap<String, Option<EventPosition>>;
 #[derive(Debug, Default)]
 pub(super) struct Positions {
     table: Mutex<Table>,
-    /// The content of the file.
     saved: Mutex<Option<Table>>,
 }
 

@@ -5,47 +5,19 @@ use std::collections::BTreeMap;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
-use crate::filter::Filter;
+use crate::{
+    entities::signals::{SignalFilter, texts},
+    filter::Filter,
+};
 use volume::events::Stored;
 
 /// `StreamedSignalExpression`, in Seq's format.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "Kind")]
-pub enum SignalExpression {
-    /// The events that match one signal.
-    #[serde(rename_all = "PascalCase")]
-    Signal {
-        /// The id of the signal.
-        signal_id: String,
-    },
-    /// The events that match both operands.
-    #[serde(rename_all = "PascalCase")]
-    Intersection {
-        /// The first operand.
-        left: Box<Self>,
-        /// The second operand.
-        right: Box<Self>,
-    },
-    /// The events that match at least one operand.
-    #[serde(rename_all = "PascalCase")]
-    Union {
-        /// The first operand.
-        left: Box<Self>,
-        /// The second operand.
-        right: Box<Self>,
-    },
-}
-
-/// One filter of a signal as the metastore stores it.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-struct SignalFilter {
-    description: Option<String>,
-    /// Whether Seq hides the description.
-    description_is_excluded: bool,
-    filter: String,
-    /// The text as the user typed it, before Seq corrects it.
-    filter_non_strict: Option<String>,
+#[serde(tag = "Kind", rename_all_fields = "PascalCase")]
+pub(crate) enum SignalExpression {
+    Signal { signal_id: String },
+    Intersection { left: Box<Self>, right: Box<Self> },
+    Union { left: Box<Self>, right: Box<Self> },
 }
 
 /// The filters of each signal, by id. `None` if one of the filters cannot be parsed.
@@ -63,6 +35,16 @@ impl SignalExpression {
             Self::Union { left, right } => left.matches(signals, event) || right.matches(signals, event),
         }
     }
+
+    /// The ids of all signals in it.
+    pub(crate) fn signals(&self) -> Vec<&str> {
+        match self {
+            Self::Signal { signal_id } => vec![signal_id],
+            Self::Intersection { left, right } | Self::Union { left, right } => {
+                [left.signals(), right.signals()].concat()
+            }
+        }
+    }
 }
 
 pub(crate) fn all(connection: &Connection) -> rusqlite::Result<Signals> {
@@ -74,22 +56,20 @@ pub(crate) fn all(connection: &Connection) -> rusqlite::Result<Signals> {
 /// Parses the filters of a signal from the JSON in the metastore.
 fn compile(filters: &str) -> Option<Vec<Filter>> {
     let filters: Vec<SignalFilter> = serde_json::from_str(filters).ok()?;
-    let written = filters.iter().map(|filter| filter.filter.trim()).filter(|filter| !filter.is_empty());
-    written.map(|filter| filter.parse().ok()).collect()
+    texts(&filters).map(|filter| filter.parse().ok()).collect()
 }
 
 const BACKUP_TROUBLE: &str = "signal-backuptrouble";
 
 /// Adds the signal "Backup trouble" to a new metastore: every event that endangers the backups.
-///
-/// # Errors
-/// The metastore cannot be written.
 pub fn insert_backup_trouble(connection: &Connection) -> rusqlite::Result<()> {
     let filter = SignalFilter {
         description: Some("Problems with backups".to_owned()),
-        filter: "@EventType in ['BackupFailed', 'BackupMissed', 'BackupUnverified', 'BackupSuspect', \
-                 'VerificationFailed']"
-            .to_owned(),
+        filter: Some(
+            "@EventType in ['BackupFailed', 'BackupMissed', 'BackupUnverified', 'BackupSuspect', \
+             'VerificationFailed']"
+                .to_owned(),
+        ),
         ..SignalFilter::default()
     };
     let filters = serde_json::json!([filter]).to_string();

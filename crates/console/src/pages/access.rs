@@ -1,159 +1,169 @@
-//! `/users`, `/apikeys`.
+//! `/users` and `/apikeys`: the lists, the forms, and the token of a new API key.
 
-use axum::{extract::Path, response::Response};
+use axum::response::Response;
+use maud::{Markup, html};
 
 use super::{
-    fields::Fields,
-    flash::Flash,
-    form::Filled,
-    layout::Section,
-    view::{
-        self,
-        access::{ApiKey, User},
-    },
+    editing::{Editable, Removable},
+    form::{self, Field, Fields, Filled},
+    layout::{self, Section, Tone, pill},
+    table::{Row, list},
     visit::{Visit, refuse},
 };
 use crate::{
-    api::{create_key, create_user, own_key, remove_key, remove_user, update_user, visible_keys},
+    api::resource::{add, all},
     entities::{
-        keys::ApiKeyInput,
+        keys::{ApiKey, ApiKeyInput},
         roles,
-        users::{self, UserInput},
+        users::{User, UserInput},
     },
     failure::HttpResult,
-    permission::Permission,
+    permission::{Permission, Permissions},
 };
 
 const HERE: Section = Section::Access;
-const FIELDS: &[(&str, &str)] = &[
-    ("password", "NewPassword"),
-    ("Username", "Username"),
-    ("exists already", "Username"),
-    ("DisplayName", "DisplayName"),
-    ("EmailAddress", "EmailAddress"),
-    ("Title", "Title"),
-];
 
-pub(super) async fn list(visit: Visit) -> HttpResult<Response> {
-    let database = &visit.site.console.database;
-    let users = match visit.who.permissions.has(Permission::Organization) {
-        true => Some(database.call(|connection| users::list(connection)).await?),
+pub(super) async fn list_all(visit: Visit) -> HttpResult<Response> {
+    let users: Option<Vec<User>> = match visit.who.permissions.has(Permission::Organization) {
+        true => Some(all(&visit.site, &visit.who).await?),
         false => None,
     };
-    let name_of = |id: &str| users.as_ref()?.iter().find(|user| user.id == id).map(|user| user.username.clone());
-    let keys: Vec<ApiKey> = visible_keys(&visit.site, &visit.who)
-        .await?
-        .into_iter()
-        .map(|key| ApiKey {
-            owner: key.owner_id.as_deref().and_then(name_of),
-            permissions: names(key.assigned_permissions.into()),
-            id: key.id,
-            title: key.title,
-            prefix: key.token_prefix,
-        })
-        .collect();
-    let users: Option<Vec<User>> = users.as_ref().map(|users| users.iter().map(shown).collect());
-    let body = view::access::page(users.as_deref(), &keys, true);
+    let keys: Vec<ApiKey> = all(&visit.site, &visit.who).await?;
+    let key_rows: Vec<Row> = keys.iter().map(|key| key_row(key, users.as_deref().unwrap_or_default())).collect();
+    let body = html! {
+        (layout::head("Users and API keys", "", &html! {
+            @if users.is_some() { a.button.primary href="/users/new" { "New user" } }
+            a.button href="/apikeys/new" { "New API key" }
+        }))
+        @if let Some(users) = &users {
+            (list("Users", &["User", "Roles", "~Actions"], &users.iter().map(user_row).collect::<Vec<_>>(), html! {
+                p { strong { "There are no users." } }
+            }))
+        }
+        (list("API keys", &["API key", "Token starts with", "Permissions", "~Actions"], &key_rows, html! {
+            p { strong { "There are no API keys." } }
+            p { "Programs authenticate with an API key. Send it as " code { "X-Seq-ApiKey" } " or " code { "Authorization: Bearer" } "." }
+        }))
+    };
     visit.page(HERE, HERE.title(), body).await
 }
 
-fn shown(user: &users::User) -> User {
-    User {
-        id: user.id.clone(),
-        username: user.username.clone(),
-        display_name: user.display_name.clone().unwrap_or_default(),
-        roles: user.role_ids.iter().map(|id| roles::find(id).map_or_else(|| id.clone(), |role| role.title)).collect(),
-        must_change_password: user.must_change_password,
+fn user_row(user: &User) -> Row {
+    let title = |id: &String| roles::find(id).map_or_else(|| id.clone(), |role| role.title);
+    let roles: Vec<String> = user.role_ids.iter().map(title).collect();
+    Row::new(html! { (user.username) @if let Some(name) = &user.display_name { small { (name) } } })
+        .cell(
+            "Roles",
+            html! {
+                (roles.join(", ")) @if user.must_change_password { " " (pill(Tone::Warn, "must change password")) }
+            },
+        )
+        .actions(html! {
+            a.button.small href={ "/users/" (user.id) } aria-label={ "Edit " (user.username) } { "Edit" }
+        })
+}
+
+fn key_row(key: &ApiKey, users: &[User]) -> Row {
+    let owner = users.iter().find(|user| Some(&user.id) == key.owner_id.as_ref());
+    let permissions = Vec::from(key.assigned_permissions).into_iter().map(Permission::name).collect::<Vec<_>>();
+    Row::new(html! { (key.title) @if let Some(owner) = owner { small { "of " (owner.username) } } })
+        .cell("Starts with", html! { code { (key.token_prefix) "…" } })
+        .cell("Permissions", html! { (permissions.join(", ")) })
+        .actions(html! {
+            a.button.small href={ "/apikeys/" (key.id) "/remove" } aria-label={ "Remove " (key.title) } { "Remove…" }
+        })
+}
+
+impl Removable for User {
+    const HERE: Section = HERE;
+    const NOUN: &'static str = "user";
+    const CONSEQUENCE: &'static str = "The user’s API keys stop working immediately.";
+}
+
+impl Editable for User {
+    type Kind = ();
+
+    fn kind(&self) -> HttpResult<()> {
+        Ok(())
     }
-}
 
-fn names(permissions: Vec<Permission>) -> Vec<String> {
-    permissions.into_iter().map(|permission| permission.name().to_owned()).collect()
-}
-
-fn user_form(visit: &Visit, id: Option<&str>, filled: &Filled) -> maud::Markup {
-    let roles: Vec<_> = roles::list().into_iter().map(|role| (role.id, role.title, role.description)).collect();
-    view::access::user(id, &roles, visit.csrf(), filled)
-}
-
-pub(super) async fn new_user(visit: Visit) -> HttpResult<Response> {
-    let first = roles::list().into_iter().next().map(|role| role.id).unwrap_or_default();
-    let filled = Filled::with([("RoleId", first), ("MustChangePassword", "on".to_owned())]);
-    let body = user_form(&visit, None, &filled);
-    visit.page(HERE, "New user", body).await
-}
-
-pub(super) async fn edit_user(visit: Visit, Path(id): Path<String>) -> HttpResult<Response> {
-    let user_id = id.clone();
-    let user = visit.site.console.database.call(move |connection| users::find(connection, &user_id)).await?;
-    let mut filled = Filled::with([
-        ("Username", user.username.clone()),
-        ("DisplayName", user.display_name.unwrap_or_default()),
-        ("EmailAddress", user.email_address.unwrap_or_default()),
-        ("RoleId", user.role_ids.last().cloned().unwrap_or_default()),
-    ]);
-    if user.must_change_password {
-        filled.values.insert("MustChangePassword".to_owned(), "on".to_owned());
+    fn kind_in(_: &str) -> HttpResult<()> {
+        Ok(())
     }
-    let body = user_form(&visit, Some(&id), &filled);
-    visit.page(HERE, &user.username, body).await
-}
 
-fn user_input(fields: &Fields) -> UserInput {
-    UserInput {
-        username: Some(fields.text("Username").to_owned()),
-        display_name: Some(fields.text("DisplayName").to_owned()),
-        email_address: Some(fields.text("EmailAddress").to_owned()),
-        must_change_password: Some(fields.has("MustChangePassword")),
-        role_ids: fields.optional("RoleId").map(|role| vec![role]),
-        new_password: fields.optional("NewPassword"),
-        ..UserInput::default()
+    fn new_title((): ()) -> &'static str {
+        "New user"
     }
-}
 
-pub(super) async fn create(visit: Visit, fields: Fields) -> HttpResult<Response> {
-    let mut filled = fields.all();
-    let input = user_input(&fields);
-    if input.new_password.is_none() {
-        filled.refuse("NewPassword", "Enter a password.");
-    } else {
-        match create_user(&visit.site, &visit.who, input).await {
-            Ok(user) => return Ok(Flash::done(format!("User {} was created.", user.username)).redirect("/users")),
-            Err(failure) => refuse(&mut filled, failure, FIELDS)?,
+    fn named(&self) -> String {
+        format!("User {}", self.username)
+    }
+
+    fn new_values() -> Filled {
+        let first = roles::list().into_iter().next().map(|role| role.id).unwrap_or_default();
+        Filled::with([("RoleId", first), ("MustChangePassword", "on".to_owned())])
+    }
+
+    fn values(&self) -> Filled {
+        let mut filled = Filled::with([
+            ("Username", self.username.clone()),
+            ("DisplayName", self.display_name.clone().unwrap_or_default()),
+            ("EmailAddress", self.email_address.clone().unwrap_or_default()),
+            ("RoleId", self.role_ids.last().cloned().unwrap_or_default()),
+        ]);
+        filled.tick("MustChangePassword", self.must_change_password);
+        filled
+    }
+
+    fn input(visit: &Visit, (): (), before: Option<&Self>, fields: &Fields, filled: &mut Filled) -> UserInput {
+        let new_password = fields.optional("NewPassword");
+        match before {
+            None if new_password.is_none() => filled.refuse("NewPassword", "Enter a password."),
+            Some(before) if new_password.is_some() && visit.who.user_id() == Some(before.id.as_str()) => {
+                filled.refuse("NewPassword", "Change your own password under Your account.");
+            }
+            _ => {}
+        }
+        UserInput {
+            username: Some(fields.text("Username").to_owned()),
+            display_name: Some(fields.text("DisplayName").to_owned()),
+            email_address: Some(fields.text("EmailAddress").to_owned()),
+            must_change_password: Some(fields.has("MustChangePassword")),
+            role_ids: fields.optional("RoleId").map(|role| vec![role]),
+            new_password,
+            ..UserInput::default()
         }
     }
-    let body = user_form(&visit, None, &filled);
-    visit.again(HERE, "New user", body).await
-}
 
-pub(super) async fn update(visit: Visit, Path(id): Path<String>, fields: Fields) -> HttpResult<Response> {
-    let mut filled = fields.all();
-    if visit.who.user_id() == Some(id.as_str()) && fields.optional("NewPassword").is_some() {
-        filled.refuse("NewPassword", "Change your own password under Your account.");
-    } else {
-        match update_user(&visit.site, &visit.who, id.clone(), user_input(&fields)).await {
-            Ok(user) => return Ok(Flash::done(format!("User {} was changed.", user.username)).redirect("/users")),
-            Err(failure) => refuse(&mut filled, failure, FIELDS)?,
-        }
+    async fn controls(_: &Visit, (): (), is_new: bool, filled: &Filled) -> HttpResult<Markup> {
+        let password = Field::password("NewPassword", "Password", "new-password");
+        let password = match is_new {
+            true => password.hint("At least 8 characters.").required(),
+            false => password.hint("Leave empty to keep the current password. At least 8 characters."),
+        };
+        Ok(html! {
+            (Field::text("Username", "User name").required().show(filled))
+            (Field::text("DisplayName", "Name").show(filled))
+            (Field::text("EmailAddress", "E-mail address").kind("email").show(filled))
+            (password.show(filled))
+            (form::tick("MustChangePassword", "Must change the password at the next login", "", filled))
+            fieldset {
+                legend { "Role" }
+                @for role in roles::list() {
+                    label.choice {
+                        input type="radio" name="RoleId" value=(role.id) checked[filled.value("RoleId") == role.id];
+                        span { strong { (role.title) } span.hint { (role.description) } }
+                    }
+                }
+            }
+        })
     }
-    let body = user_form(&visit, Some(&id), &filled);
-    visit.again(HERE, "User", body).await
 }
 
-pub(super) async fn ask_to_remove_user(visit: Visit, Path(id): Path<String>) -> HttpResult<Response> {
-    let user_id = id.clone();
-    let user = visit.site.console.database.call(move |connection| users::find(connection, &user_id)).await?;
-    let action = format!("/users/{id}/remove");
-    let consequence = "The user’s API keys stop working immediately.";
-    let body = view::remove::page(HERE, "the user", &user.username, consequence, &action, visit.csrf());
-    visit.page(HERE, "Remove the user", body).await
-}
-
-pub(super) async fn remove(visit: Visit, Path(id): Path<String>) -> HttpResult<Response> {
-    match remove_user(&visit.site, &visit.who, id).await {
-        Ok(()) => Ok(Flash::done("The user was removed.").redirect("/users")),
-        Err(failure) => Ok(visit.failed(&failure, "/users")),
-    }
+impl Removable for ApiKey {
+    const HERE: Section = HERE;
+    const NOUN: &'static str = "API key";
+    const CONSEQUENCE: &'static str = "Programs that use it lose access immediately.";
 }
 
 /// Descriptions of the permissions for the form of an API key.
@@ -166,14 +176,26 @@ const ALLOWS: [(Permission, &str); 6] = [
     (Permission::Organization, "Manage users."),
 ];
 
-fn key_form(visit: &Visit, filled: &Filled) -> maud::Markup {
-    let may = ALLOWS.iter().filter(|(permission, _)| visit.who.permissions.has(*permission));
-    let permissions: Vec<_> = may.map(|(permission, allows)| (permission.name(), *allows)).collect();
-    view::access::new_key(&permissions, visit.csrf(), filled)
+fn key_form(held: Permissions, filled: &Filled) -> Markup {
+    html! {
+        div { (layout::back_to(HERE)) (layout::head("New API key", "", &html! {})) }
+        form.card.stack method="post" action="/apikeys/new" {
+            (form::trouble(filled))
+            (Field::text("Title", "Title").hint("The purpose of the key.").required().show(filled))
+            fieldset {
+                legend { "Permissions" }
+                @for (permission, allows) in ALLOWS.into_iter().filter(|(permission, _)| held.has(*permission)) {
+                    @let name = permission.name();
+                    (form::tick(&format!("Permission.{name}"), name, allows, filled))
+                }
+            }
+            div.actions { button.primary type="submit" { "Create" } a.button href=(HERE.path()) { "Cancel" } }
+        }
+    }
 }
 
 pub(super) async fn new_key(visit: Visit) -> HttpResult<Response> {
-    let body = key_form(&visit, &Filled::with([("Permission.Read", "on".to_owned())]));
+    let body = key_form(visit.who.permissions, &Filled::with([("Permission.Read", "on".to_owned())]));
     visit.page(HERE, "New API key", body).await
 }
 
@@ -186,31 +208,25 @@ pub(super) async fn make_key(visit: Visit, fields: Fields) -> HttpResult<Respons
         assigned_permissions: Some(permissions.collect()),
         ..ApiKeyInput::default()
     };
-    match create_key(&visit.site, &visit.who, input).await {
-        Ok(key) => {
-            let body = view::access::token(&key.title, key.token.as_deref().unwrap_or_default());
-            visit.page(HERE, "API key created", body).await
-        }
+    match add::<ApiKey>(&visit.site, &visit.who, input).await {
+        Ok(key) => visit.page(HERE, "API key created", token(&key)).await,
         Err(failure) => {
             let mut filled = fields.all();
-            refuse(&mut filled, failure, FIELDS)?;
-            let body = key_form(&visit, &filled);
-            visit.again(HERE, "New API key", body).await
+            refuse(&mut filled, failure, str::to_owned)?;
+            visit.again(HERE, "New API key", key_form(visit.who.permissions, &filled)).await
         }
     }
 }
 
-pub(super) async fn ask_to_remove_key(visit: Visit, Path(id): Path<String>) -> HttpResult<Response> {
-    let key = own_key(&visit.site, &visit.who, id).await?;
-    let action = format!("/apikeys/{}/remove", key.id);
-    let consequence = "Programs that use it lose access immediately.";
-    let body = view::remove::page(HERE, "the API key", &key.title, consequence, &action, visit.csrf());
-    visit.page(HERE, "Remove the API key", body).await
-}
-
-pub(super) async fn drop_key(visit: Visit, Path(id): Path<String>) -> HttpResult<Response> {
-    match remove_key(&visit.site, &visit.who, id).await {
-        Ok(()) => Ok(Flash::done("The API key was removed.").redirect("/users")),
-        Err(failure) => Ok(visit.failed(&failure, "/users")),
+fn token(key: &ApiKey) -> Markup {
+    html! {
+        div { (layout::back_to(HERE)) (layout::head("API key created", "", &html! {})) }
+        section.card {
+            h2 { (key.title) }
+            p { strong { "Copy the token now, because it is shown only once." } " The console stores only its hash." }
+            p.secret.mono #token { (key.token.as_deref().unwrap_or_default()) }
+            p.soft { "Send it as " code { "X-Seq-ApiKey" } " or " code { "Authorization: Bearer" } "." }
+            div.actions { a.button.primary href=(HERE.path()) { "I have copied it" } }
+        }
     }
 }

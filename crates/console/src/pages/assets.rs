@@ -32,7 +32,6 @@ pub(super) static LIVE: LazyLock<Asset> =
 pub(super) static ICON: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("icon", "svg", "image/svg+xml", include_str!("../assets/icon.svg")));
 
-/// `GET /static/{name}`.
 pub(super) async fn get(Path(name): Path<String>) -> Response {
     let all: [&Asset; 3] = [&STYLE, &LIVE, &ICON];
     match all.into_iter().find(|asset| asset.path.strip_prefix("/static/") == Some(&name)) {

@@ -1,4 +1,4 @@
-//! `/backups`: lists the backups, takes a backup, downloads and uploads one.
+//! `/backups`: key figures, the list of backups, unreadable files; takes a backup, downloads and uploads one.
 
 use std::sync::Arc;
 
@@ -7,66 +7,138 @@ use axum::{
     extract::{Request, State},
     response::Response,
 };
+use jiff::Timestamp;
+use maud::{Markup, html};
 
 use super::{
     flash::Flash,
-    layout::Section,
-    view::backups::{Backup, Page, Unreadable},
+    form,
+    layout::{self, Section, Tone, pill},
+    table::{Row, list},
     visit::Visit,
+    words,
 };
 use crate::{
     Site, api,
-    backups::{self, upload},
+    backups::{self, Backup, Unreadable, upload},
     entities::settings,
     failure::HttpResult,
     scheduler,
 };
 
 const HERE: Section = Section::Backups;
+const HEADINGS: [&str; 6] = ["Created", "Kind", "Size", "Verified", "Secret key", "~Actions"];
 
 /// A request waits this long for the backup that it started, so that the page can show an immediate failure.
 const WAIT: std::time::Duration = std::time::Duration::from_millis(700);
 
-pub(super) fn shown(backup: backups::Backup) -> Backup {
-    Backup {
-        is_scheduled: backup.kind == "Scheduled",
-        id: backup.id,
-        file_name: backup.filename,
-        created: backup.created_at,
-        bytes: backup.file_size_bytes,
-        verified: backup.is_sound,
-        key_fingerprint: backup.key_fingerprint,
-        is_own_key: backup.is_own_key,
-        is_own: backup.is_own_instance,
-        quarantined: backup.is_quarantined,
-        profile: backup.profile,
+pub(super) async fn list_all(visit: Visit) -> HttpResult<Response> {
+    let console = &visit.site.console;
+    let (found, unreadable) = backups::list(&visit.site).await?;
+    let all: Vec<Backup> = found.into_iter().map(|found| found.backup).collect();
+    let fixed = console.fixed.clone();
+    let keep = console.database.call(move |connection| settings::get(connection, "BackupsToKeep", &fixed)).await?;
+    let newest = all.iter().filter(|backup| backup.is_own_instance).map(|backup| backup.created_at).max();
+    let rows: Vec<Row> = all.iter().map(|backup| row(backup, visit.now)).collect();
+    let body = html! {
+        (layout::head("Backups", "", &html! {
+            (form::button("/backups/now", "primary", html! { "Back up now" }))
+            (form::button("/backups/immediate", "", html! { "Download immediate backup" }))
+        }))
+        dl.figures {
+            div { dt { "Last backup" } dd {
+                @match newest {
+                    Some(at) => (words::age_and_time(at, visit.now)),
+                    None => "none yet",
+                }
+            } }
+            div { dt { "Next backup" } dd { (words::age_and_time(scheduler::next_run(console).await, visit.now)) } }
+            div { dt { "Retention" } dd {
+                (words::count(keep.value.as_u64().unwrap_or(7), "scheduled backup"))
+                small { "in " code { (console.volume.backups().display()) } }
+            } }
+        }
+        (list("Backups", &HEADINGS, &rows, html! {
+            p { strong { "There are no backups yet." } }
+            p { "The console takes the first backup automatically, or immediately if you press “Back up now”." }
+        }))
+        (show_unreadable(&unreadable))
+        (upload_form())
+    };
+    visit.page(HERE, HERE.title(), body).await
+}
+
+fn row(backup: &Backup, now: Timestamp) -> Row {
+    let path = format!("/backups/{}", backup.id);
+    Row::new(
+        html! { a href=(path) { (words::time(backup.created_at)) } small { (words::age(backup.created_at, now)) } },
+    )
+    .cell(
+        "Kind",
+        html! {
+            (if is_scheduled(backup) { "scheduled" } else { "immediate" })
+            @if !backup.is_own_instance { small { "of another instance" } }
+            @if backup.is_quarantined == Some(true) { small { "apps off" } }
+        },
+    )
+    .cell("Size", html! { span.num.nowrap { (words::size(backup.file_size_bytes)) } })
+    .cell("Verified", verified(backup.is_sound))
+    .cell(
+        "Secret key",
+        html! {
+            @if backup.is_own_key { "this instance’s" } @else { "another" }
+            small { code title=(backup.key_fingerprint) { (backup.key_fingerprint.get(..8).unwrap_or_default()) "…" } }
+        },
+    )
+    .actions(html! {
+        a.button.small href=(download(backup)) aria-label={ "Download " (backup.filename) } { "Download" }
+        a.button.small href={ (path) "/restore" } aria-label={ "Restore " (backup.filename) } { "Restore…" }
+    })
+}
+
+fn show_unreadable(unreadable: &[Unreadable]) -> Markup {
+    html! {
+        @if !unreadable.is_empty() {
+            section.card aria-labelledby="unreadable" {
+                h2 #unreadable { "Unreadable backup files" }
+                ul.stack.tight { @for file in unreadable {
+                    li { code { (file.filename) } ": " (file.error) }
+                } }
+                p.soft { "These files are never removed automatically. Move them elsewhere, or replace each with an undamaged copy." }
+            }
+        }
     }
 }
 
-/// The backups of this instance.
-pub(super) async fn own(site: &Site) -> HttpResult<Vec<Backup>> {
-    let (all, _) = backups::list(site).await?;
-    Ok(all.into_iter().map(|found| shown(found.backup)).filter(|backup| backup.is_own).collect())
+fn upload_form() -> Markup {
+    html! {
+        form.card.stack method="post" action="/backups/upload" enctype="multipart/form-data" {
+            h2 { "Upload a backup" }
+            p.soft { "The file is verified before it is added. You can also upload a backup that is encrypted with another secret key; restoring it requires that key." }
+            div.field {
+                label for="file" { "Backup file" }
+                input #file type="file" name="file" accept=".seqbac" required;
+            }
+            div.actions { button type="submit" { "Upload" } }
+        }
+    }
 }
 
-pub(super) async fn list(visit: Visit) -> HttpResult<Response> {
-    let site = &visit.site;
-    let (found, unreadable) = backups::list(site).await?;
-    let all: Vec<Backup> = found.into_iter().map(|found| shown(found.backup)).collect();
-    let unreadable: Vec<Unreadable> =
-        unreadable.into_iter().map(|file| Unreadable { file_name: file.filename, why: file.error }).collect();
-    let fixed = site.console.fixed.clone();
-    let keep = site.console.database.call(move |connection| settings::get(connection, "BackupsToKeep", &fixed)).await?;
-    let page = Page {
-        now: visit.now,
-        csrf: visit.csrf(),
-        backups: &all,
-        unreadable: &unreadable,
-        folder: site.console.volume.backups().display().to_string(),
-        next: Some(scheduler::next_run(&site.console).await),
-        keep: keep.value.as_u64().unwrap_or(7),
-    };
-    visit.page(HERE, HERE.title(), page.show()).await
+pub(super) fn is_scheduled(backup: &Backup) -> bool {
+    backup.kind == "Scheduled"
+}
+
+pub(super) fn verified(verified: Option<bool>) -> Markup {
+    match verified {
+        Some(true) => pill(Tone::Good, "✓ verified"),
+        Some(false) => pill(Tone::Bad, "! has faults"),
+        None => pill(Tone::Plain, "? needs its key"),
+    }
+}
+
+/// The address of the backup's file.
+pub(super) fn download(backup: &Backup) -> String {
+    format!("/api/backups/files/{}", backup.filename)
 }
 
 /// Starts a backup that is kept, without waiting for its end.

@@ -8,8 +8,9 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Redirect, Response},
 };
+use maud::html;
 
-use super::{layout, view, visit};
+use super::{layout, visit, words};
 use crate::{Failure, Site};
 
 /// Middleware around all routes, including the permission check.
@@ -33,7 +34,14 @@ pub(crate) async fn as_pages(State(site): State<Arc<Site>>, request: Request, ne
     });
     let instance = visit::instance(&site).await.unwrap_or_else(|_| visit::NAMELESS.to_owned());
     let title = title_of(failure.status);
-    let body = view::error::page(title, &failure.problem.error, failure.problem.hint.as_deref());
+    let body = html! {
+        (layout::head(title, "", &html! {}))
+        section.card {
+            p { (words::sentence(&failure.problem.error)) }
+            @if let Some(hint) = &failure.problem.hint { p.soft { (words::sentence(hint)) } }
+            div.actions { a.button href="/" { "Go to the start page" } }
+        }
+    };
     (failure.status, layout::html_of(layout::alone(&instance, title, &body))).into_response()
 }
 

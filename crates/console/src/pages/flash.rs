@@ -2,13 +2,14 @@
 //! removes.
 
 use axum::{
-    http::{HeaderMap, HeaderValue, header},
+    http::{HeaderMap, header},
     response::{IntoResponse, Redirect, Response},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use maud::{Markup, html};
 
 use super::layout::Tone;
+use crate::auth::session;
 
 const COOKIE: &str = "moorline-flash";
 /// Maximum length in bytes, because browsers limit cookies to 4 KiB.
@@ -21,37 +22,33 @@ pub(super) struct Flash {
 }
 
 impl Flash {
-    pub fn done(words: impl Into<String>) -> Self {
+    pub(super) fn done(words: impl Into<String>) -> Self {
         Self { is_good: true, words: words.into() }
     }
 
-    pub fn failed(words: impl Into<String>) -> Self {
+    pub(super) fn failed(words: impl Into<String>) -> Self {
         Self { is_good: false, words: words.into() }
     }
 
     /// Reads the cookie of a request.
-    pub fn of(headers: &HeaderMap) -> Option<Self> {
-        let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let mut pairs = cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        let (_, value) = pairs.find(|(name, _)| *name == COOKIE)?;
+    pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
+        let value = session::read_cookie(headers, COOKIE)?;
         let text = String::from_utf8(URL_SAFE_NO_PAD.decode(value).ok()?).ok()?;
         let (sign, words) = text.split_at_checked(1)?;
         Some(Self { is_good: sign == "+", words: words.to_owned() })
     }
 
     /// Redirects to a page that shows the message.
-    pub fn redirect(&self, path: &str) -> Response {
+    pub(super) fn redirect(&self, path: &str) -> Response {
         let mut words = self.words.as_str();
         if words.len() > LONGEST {
             words = &words[..words.floor_char_boundary(LONGEST)];
         }
         let text = format!("{}{words}", if self.is_good { '+' } else { '-' });
-        let cookie =
-            format!("{COOKIE}={}; Path=/; Max-Age=60; HttpOnly; SameSite=Strict", URL_SAFE_NO_PAD.encode(text));
-        (set(&cookie), Redirect::to(path)).into_response()
+        (set(&URL_SAFE_NO_PAD.encode(text), 60), Redirect::to(path)).into_response()
     }
 
-    pub fn show(&self) -> Markup {
+    pub(super) fn show(&self) -> Markup {
         let tone = if self.is_good { Tone::Good } else { Tone::Bad };
         html! { div.banner.(tone.class()) role=(if self.is_good { "status" } else { "alert" }) { p { (self.words) } } }
     }
@@ -59,13 +56,12 @@ impl Flash {
 
 /// The header that removes the cookie.
 pub(super) fn forget() -> HeaderMap {
-    set(&format!("{COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict"))
+    set("", 0)
 }
 
-fn set(cookie: &str) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    headers.extend(HeaderValue::from_str(cookie).ok().map(|cookie| (header::SET_COOKIE, cookie)));
-    headers
+fn set(value: &str, seconds: i64) -> HeaderMap {
+    let cookie = session::set_cookie(COOKIE, value, seconds, "").ok();
+    cookie.map(|cookie| (header::SET_COOKIE, cookie)).into_iter().collect()
 }
 
 #[cfg(test)]

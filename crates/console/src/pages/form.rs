@@ -1,8 +1,14 @@
-//! Form controls. Each control has a label, and shows its error beside it.
+//! Form controls, and the submitted fields of a form. Each control has a label, and shows its error beside it.
 
 use std::collections::BTreeMap;
 
+use axum::{
+    extract::{Form, FromRequest, Request, rejection::FormRejection},
+    http::StatusCode,
+};
 use maud::{Markup, html};
+
+use crate::{Failure, body::in_time, notify::kinds::AllowedValue};
 
 /// The values and errors of a form, by the name of the control.
 #[derive(Debug, Default, Clone)]
@@ -13,21 +19,25 @@ pub(super) struct Filled {
 }
 
 impl Filled {
-    pub fn with<const N: usize>(values: [(&str, String); N]) -> Self {
+    pub(super) fn with<const N: usize>(values: [(&str, String); N]) -> Self {
         let values = values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         Self { values, errors: BTreeMap::new() }
     }
 
-    pub fn value(&self, name: &str) -> &str {
+    pub(super) fn value(&self, name: &str) -> &str {
         self.values.get(name).map_or("", String::as_str)
     }
 
-    pub fn is_ticked(&self, name: &str) -> bool {
+    pub(super) fn tick(&mut self, name: &str, is_ticked: bool) {
+        self.values.extend(is_ticked.then(|| (name.to_owned(), "on".to_owned())));
+    }
+
+    pub(super) fn is_ticked(&self, name: &str) -> bool {
         self.values.contains_key(name)
     }
 
     /// Sets the error of a control.
-    pub fn refuse(&mut self, name: &str, why: impl Into<String>) {
+    pub(super) fn refuse(&mut self, name: &str, why: impl Into<String>) {
         self.errors.insert(name.to_owned(), why.into());
     }
 
@@ -36,14 +46,9 @@ impl Filled {
     }
 }
 
-/// The hidden field with the CSRF token.
-pub(super) fn csrf(token: &str) -> Markup {
-    html! { input type="hidden" name="csrf" value=(token); }
-}
-
 /// A form that consists of one button.
-pub(super) fn button(action: &str, csrf_token: &str, class: &str, words: Markup) -> Markup {
-    html! { form method="post" action=(action) { (csrf(csrf_token)) button type="submit" class=(class) { (words) } } }
+pub(super) fn button(action: &str, class: &str, words: Markup) -> Markup {
+    html! { form method="post" action=(action) { button type="submit" class=(class) { (words) } } }
 }
 
 /// The error of the form as a whole, or the number of invalid fields, which screen readers announce.
@@ -57,7 +62,6 @@ pub(super) fn trouble(filled: &Filled) -> Markup {
     }
 }
 
-/// A builder for text fields.
 #[derive(Debug, Clone)]
 pub(super) struct Field<'a> {
     name: &'a str,
@@ -71,45 +75,45 @@ pub(super) struct Field<'a> {
 }
 
 impl<'a> Field<'a> {
-    pub fn text(name: &'a str, label: &'a str) -> Self {
+    pub(super) fn text(name: &'a str, label: &'a str) -> Self {
         let (kind, hint, autocomplete) = ("text", "", "off");
         Self { name, label, kind, hint, autocomplete, is_required: false, lines: 1, read_only: None }
     }
 
     /// `autocomplete` is `current-password`, `new-password` or `off`.
-    pub fn password(name: &'a str, label: &'a str, autocomplete: &'a str) -> Self {
+    pub(super) fn password(name: &'a str, label: &'a str, autocomplete: &'a str) -> Self {
         Self { kind: "password", autocomplete, ..Self::text(name, label) }
     }
 
     /// Sets the `type` of the input.
-    pub fn kind(self, kind: &'a str) -> Self {
+    pub(super) fn kind(self, kind: &'a str) -> Self {
         Self { kind, ..self }
     }
 
-    pub fn autocomplete(self, autocomplete: &'a str) -> Self {
+    pub(super) fn autocomplete(self, autocomplete: &'a str) -> Self {
         Self { autocomplete, ..self }
     }
 
     /// Adds a line below the field.
-    pub fn hint(self, hint: &'a str) -> Self {
+    pub(super) fn hint(self, hint: &'a str) -> Self {
         Self { hint, ..self }
     }
 
-    pub fn required(self) -> Self {
+    pub(super) fn required(self) -> Self {
         Self { is_required: true, ..self }
     }
 
     /// Sets the number of lines. More than one makes it a `textarea`.
-    pub fn lines(self, lines: u32) -> Self {
+    pub(super) fn lines(self, lines: u32) -> Self {
         Self { lines, ..self }
     }
 
     /// With a reason, the field is read-only and shows the reason instead of the hint.
-    pub fn read_only(self, why: Option<&'a str>) -> Self {
+    pub(super) fn read_only(self, why: Option<&'a str>) -> Self {
         Self { read_only: why, ..self }
     }
 
-    pub fn show(&self, filled: &Filled) -> Markup {
+    pub(super) fn show(&self, filled: &Filled) -> Markup {
         let error = filled.error(self.name);
         let id = format!("field-{}", self.name);
         let about = self.described(error.is_some());
@@ -151,16 +155,15 @@ fn below(name: &str, hint: &str, error: Option<&str>) -> Markup {
     }
 }
 
-/// A drop-down list. Each option has a value and a label.
-pub(super) fn select(name: &str, label: &str, hint: &str, options: &[(String, String)], filled: &Filled) -> Markup {
+pub(super) fn select(name: &str, label: &str, hint: &str, options: &[AllowedValue], filled: &Filled) -> Markup {
     let error = filled.error(name);
     let about = described(name, hint, error.is_some());
     html! {
         div.field {
             label for={ "field-" (name) } { (label) }
             select id={ "field-" (name) } name=(name) aria-invalid=[error.map(|_| "true")] aria-describedby=[about] {
-                @for (value, words) in options {
-                    option value=(value) selected[filled.value(name) == value] { (words) }
+                @for AllowedValue { value, description } in options {
+                    option value=(value) selected[filled.value(name) == *value] { (description) }
                 }
             }
             (below(name, hint, error))
@@ -168,7 +171,6 @@ pub(super) fn select(name: &str, label: &str, hint: &str, options: &[(String, St
     }
 }
 
-/// A checkbox.
 pub(super) fn tick(name: &str, label: &str, hint: &str, filled: &Filled) -> Markup {
     let about = described(name, hint, false);
     html! {
@@ -183,8 +185,73 @@ pub(super) fn tick(name: &str, label: &str, hint: &str, filled: &Filled) -> Mark
     }
 }
 
+/// Names and values in the order of the request.
+#[derive(Default)]
+pub(super) struct Fields(Vec<(String, String)>);
+
+impl<S: Send + Sync> FromRequest<S> for Fields {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        let wrong = |rejection: FormRejection| match rejection.status() {
+            status @ StatusCode::PAYLOAD_TOO_LARGE => Failure::new(status, "the form is too long"),
+            _ => Failure::new(StatusCode::BAD_REQUEST, "the form cannot be decoded"),
+        };
+        in_time(Form::<Vec<(String, String)>>::from_request(request, state))
+            .await?
+            .map(|Form(fields)| Self(fields))
+            .map_err(wrong)
+    }
+}
+
+impl Fields {
+    /// The first value of the field, or an empty text.
+    pub(super) fn text(&self, name: &str) -> &str {
+        self.0.iter().find(|(field, _)| field == name).map_or("", |(_, value)| value)
+    }
+
+    /// The trimmed value, or `None` if it is empty.
+    pub(super) fn optional(&self, name: &str) -> Option<String> {
+        Some(self.text(name).trim().to_owned()).filter(|text| !text.is_empty())
+    }
+
+    /// Whether the field was submitted. Browsers submit a checkbox only if it is ticked.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(field, _)| field == name)
+    }
+
+    /// The fields whose names start with `prefix`, without the prefix: the ticked checkboxes of a group.
+    pub(super) fn below<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.0.iter().filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?, value.as_str())))
+    }
+
+    /// These fields, to show the form again.
+    pub(super) fn filled(&self, names: &[&str]) -> Filled {
+        let mut filled = Filled::default();
+        for (name, value) in self.0.iter().filter(|(name, _)| names.contains(&name.as_str())) {
+            filled.values.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+        filled
+    }
+
+    /// All fields except secrets, to show the form again. A password field never shows a value anyway.
+    pub(super) fn all(&self) -> Filled {
+        const SECRET: [&str; 4] = ["Password", "NewPassword", "Again", "SecretKey"];
+        let mut filled = Filled::default();
+        for (name, value) in self.0.iter().filter(|(name, _)| !SECRET.contains(&name.as_str())) {
+            filled.values.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+        filled
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use axum::{
+        body::Body,
+        http::{Method, header},
+    };
+
     use super::*;
 
     #[test]
@@ -197,5 +264,18 @@ mod tests {
         assert!(title.contains(r#"<p class="error" id="error-Title">too short</p>"#), "{title}");
         let password = Field::password("Password", "Password", "new-password").show(&filled).into_string();
         assert!(!password.contains("secret"), "{password}");
+    }
+
+    #[test]
+    fn a_form_whose_body_does_not_arrive_times_out() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        runtime.block_on(async {
+            let (never, _more) = tokio::io::duplex(8);
+            let body = Body::from_stream(tokio_util::io::ReaderStream::new(never));
+            let request = Request::builder().method(Method::POST);
+            let request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+            let rejected = Fields::from_request(request.body(body).expect("a request"), &()).await.err();
+            assert_eq!(rejected.map(|failure| failure.status), Some(StatusCode::REQUEST_TIMEOUT));
+        });
     }
 }

@@ -3,9 +3,9 @@
 use axum::response::Html;
 use maud::{DOCTYPE, Markup, html};
 
-use super::{assets, flash::Flash, form, running, running::Progress};
+use super::{assets, flash::Flash, form, running};
+use crate::{jobs::Running, permission::Permission};
 
-/// The entries of the menu.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Section {
     Backups,
@@ -20,7 +20,7 @@ pub(super) enum Section {
 
 impl Section {
     /// In the order of the menu.
-    pub const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Backups,
         Self::Schedule,
         Self::Restores,
@@ -31,30 +31,30 @@ impl Section {
         Self::SecretKey,
     ];
 
-    pub const fn title(self) -> &'static str {
+    /// Title, path, and the permission to see it.
+    const fn entry(self) -> (&'static str, &'static str, Permission) {
         match self {
-            Self::Backups => "Backups",
-            Self::Schedule => "Schedule and settings",
-            Self::Restores => "Restores",
-            Self::Apps => "Apps and notifications",
-            Self::Events => "Events",
-            Self::Signals => "Signals",
-            Self::Access => "Users and API keys",
-            Self::SecretKey => "Secret key",
+            Self::Backups => ("Backups", "/backups", Permission::System),
+            Self::Schedule => ("Schedule and settings", "/schedule", Permission::System),
+            Self::Restores => ("Restores", "/restores", Permission::System),
+            Self::Apps => ("Apps and notifications", "/apps", Permission::System),
+            Self::Events => ("Events", "/events", Permission::Read),
+            Self::Signals => ("Signals", "/signals", Permission::Read),
+            Self::Access => ("Users and API keys", "/users", Permission::Write),
+            Self::SecretKey => ("Secret key", "/secret-key", Permission::System),
         }
     }
 
-    pub const fn path(self) -> &'static str {
-        match self {
-            Self::Backups => "/backups",
-            Self::Schedule => "/schedule",
-            Self::Restores => "/restores",
-            Self::Apps => "/apps",
-            Self::Events => "/events",
-            Self::Signals => "/signals",
-            Self::Access => "/users",
-            Self::SecretKey => "/secret-key",
-        }
+    pub(super) const fn title(self) -> &'static str {
+        self.entry().0
+    }
+
+    pub(super) const fn path(self) -> &'static str {
+        self.entry().1
+    }
+
+    pub(super) const fn needs(self) -> Permission {
+        self.entry().2
     }
 }
 
@@ -68,8 +68,7 @@ pub(super) enum Tone {
 }
 
 impl Tone {
-    /// The class in `style.css`.
-    pub const fn class(self) -> &'static str {
+    pub(super) const fn class(self) -> &'static str {
         match self {
             Self::Good => "good",
             Self::Plain => "",
@@ -85,7 +84,6 @@ pub(super) struct Notice {
     pub tone: Tone,
     /// The first sentence, in bold.
     pub short: String,
-    /// Further sentences.
     pub long: String,
     /// Path and label of a link to the page that solves the problem.
     pub remedy: Option<(&'static str, &'static str)>,
@@ -108,16 +106,15 @@ pub(super) struct Frame {
     pub instance: String,
     /// The user name, if a user is logged in.
     pub user: Option<String>,
-    pub csrf: String,
     /// The sections that the user may see.
     pub sections: Vec<Section>,
     pub notices: Vec<Notice>,
     pub flash: Option<Flash>,
-    pub running: Vec<Progress>,
+    pub running: Vec<Running>,
 }
 
 impl Frame {
-    pub fn page(&self, section: Option<Section>, title: &str, body: &Markup) -> Markup {
+    pub(super) fn page(&self, section: Option<Section>, title: &str, body: &Markup) -> Markup {
         document(
             &format!("{title} · {}", self.instance),
             &html! {
@@ -143,7 +140,7 @@ impl Frame {
                 div.who {
                     @if let Some(user) = &self.user {
                         a href="/account" { span.unseen { "Your account: " } (user) }
-                        (form::button("/logout", &self.csrf, "small", html! { "Log out" }))
+                        (form::button("/logout", "small", html! { "Log out" }))
                     }
                 }
                 button.menu-button.small type="button" popovertarget="menu" { "Menu" }
@@ -199,7 +196,6 @@ pub(super) fn back_to(section: Section) -> Markup {
     html! { p.crumb { a href=(section.path()) { "← " (section.title()) } } }
 }
 
-/// A short coloured label.
 pub(super) fn pill(tone: Tone, words: &str) -> Markup {
     html! { span.pill.(tone.class()) { (words) } }
 }

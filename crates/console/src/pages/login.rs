@@ -7,21 +7,27 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Redirect, Response},
 };
+use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::{
-    fields::Fields,
     flash::Flash,
-    form::Filled,
-    layout::html_of,
-    view,
+    form::{self, Field, Fields, Filled},
+    layout::{self, html_of},
     visit::{Visit, instance, refuse, sentences},
 };
 use crate::{
     Failure, Site,
-    api::{LoginInput, create_user, log_in, log_out, set_setting, update_user},
+    api::{
+        LoginInput, log_in, log_out,
+        resource::{add, change},
+        set_setting,
+    },
     auth::Peer,
-    entities::{roles, users::UserInput},
+    entities::{
+        roles,
+        users::{User, UserInput},
+    },
     failure::HttpResult,
 };
 
@@ -32,10 +38,6 @@ pub(super) struct Next {
     next: String,
 }
 
-/// Words of error messages, and the fields that show these errors.
-const FIELDS: &[(&str, &str)] =
-    &[("password", "NewPassword"), ("NewPassword", "NewPassword"), ("user", "Username"), ("Username", "Username")];
-
 /// Returns `/` unless `next` is a path on this console, so that a login link cannot redirect to another site.
 fn safe(next: &str) -> &str {
     let is_other = |char: char| char == '\\' || char.is_control();
@@ -44,7 +46,7 @@ fn safe(next: &str) -> &str {
 }
 
 pub(super) async fn show(State(site): State<Arc<Site>>, Query(Next { next }): Query<Next>) -> HttpResult<Response> {
-    Ok(html_of(view::login::login(&instance(&site).await?, safe(&next), &Filled::default())).into_response())
+    Ok(html_of(login_form(&instance(&site).await?, safe(&next), &Filled::default())).into_response())
 }
 
 pub(super) async fn submit(State(site): State<Arc<Site>>, Peer(address): Peer, fields: Fields) -> HttpResult<Response> {
@@ -53,7 +55,7 @@ pub(super) async fn submit(State(site): State<Arc<Site>>, Peer(address): Peer, f
     let is_change = fields.has("NewPassword");
     let title = instance(&site).await?;
     if is_change && !same_twice(&fields, &mut filled) {
-        return Ok(unprocessable(view::login::new_password(&title, &next, &filled)));
+        return Ok(unprocessable(new_password_form(&title, &next, &filled)));
     }
     let input = LoginInput {
         username: fields.text("Username").to_owned(),
@@ -61,15 +63,14 @@ pub(super) async fn submit(State(site): State<Arc<Site>>, Peer(address): Peer, f
         new_password: is_change.then(|| fields.text("NewPassword").to_owned()),
     };
     match log_in(&site, address, input).await {
-        Ok(done) => Ok(([(header::SET_COOKIE, done.cookie)], Redirect::to(&next)).into_response()),
+        Ok((_, cookie)) => Ok(([(header::SET_COOKIE, cookie)], Redirect::to(&next)).into_response()),
         Err(failure) if failure.problem.must_change_password => {
-            Ok(html_of(view::login::new_password(&title, &next, &filled)).into_response())
+            Ok(html_of(new_password_form(&title, &next, &filled)).into_response())
         }
         Err(failure) if failure.status.is_server_error() => Err(failure),
         Err(failure) => {
-            let name = if is_change && failure.problem.error.contains("new password") { "NewPassword" } else { "" };
-            filled.refuse(name, sentences(&failure));
-            let form = if is_change { view::login::new_password } else { view::login::login };
+            filled.refuse(failure.field.unwrap_or_default(), sentences(&failure));
+            let form = if is_change { new_password_form } else { login_form };
             Ok((failure.status, html_of(form(&title, &next, &filled))).into_response())
         }
     }
@@ -83,7 +84,7 @@ fn same_twice(fields: &Fields, filled: &mut Filled) -> bool {
     is_same
 }
 
-fn unprocessable(page: maud::Markup) -> Response {
+fn unprocessable(page: Markup) -> Response {
     (StatusCode::UNPROCESSABLE_ENTITY, html_of(page)).into_response()
 }
 
@@ -97,7 +98,7 @@ pub(super) async fn show_first_run(visit: Visit) -> HttpResult<Response> {
         return Ok(Redirect::to("/").into_response());
     }
     let filled = Filled::with([("Username", "admin".to_owned())]);
-    Ok(html_of(view::login::first_run(&instance(&visit.site).await?, visit.csrf(), &filled)).into_response())
+    Ok(html_of(first_run_form(&instance(&visit.site).await?, &filled)).into_response())
 }
 
 pub(super) async fn submit_first_run(visit: Visit, Peer(address): Peer, fields: Fields) -> HttpResult<Response> {
@@ -105,27 +106,19 @@ pub(super) async fn submit_first_run(visit: Visit, Peer(address): Peer, fields: 
         return Ok(Redirect::to("/").into_response());
     }
     let mut filled = fields.filled(&["Username"]);
-    let done = if same_twice(&fields, &mut filled) {
-        first_administrator(&visit, address, &fields)
-            .await
-            .or_else(|failure| refuse(&mut filled, failure, FIELDS).map(|()| None))?
-    } else {
-        None
-    };
-    match done {
-        Some(response) => Ok(response),
-        None => Ok(unprocessable(view::login::first_run(&instance(&visit.site).await?, visit.csrf(), &filled))),
+    if same_twice(&fields, &mut filled) {
+        match first_administrator(&visit, address, &fields).await {
+            Ok(response) => return Ok(response),
+            Err(failure) => refuse(&mut filled, failure, str::to_owned)?,
+        }
     }
+    Ok(unprocessable(first_run_form(&instance(&visit.site).await?, &filled)))
 }
 
-async fn first_administrator(
-    visit: &Visit,
-    address: std::net::IpAddr,
-    fields: &Fields,
-) -> HttpResult<Option<Response>> {
+async fn first_administrator(visit: &Visit, address: std::net::IpAddr, fields: &Fields) -> HttpResult<Response> {
     let (username, password) = (fields.text("Username").to_owned(), fields.text("NewPassword").to_owned());
     if password.is_empty() {
-        return Err(Failure::new(StatusCode::BAD_REQUEST, "NewPassword is empty"));
+        return Err(Failure::new(StatusCode::BAD_REQUEST, "NewPassword is empty").about("NewPassword"));
     }
     let input = UserInput {
         username: Some(username.clone()),
@@ -133,19 +126,19 @@ async fn first_administrator(
         new_password: Some(password.clone()),
         ..UserInput::default()
     };
-    create_user(&visit.site, &visit.who, input).await?;
+    add::<User>(&visit.site, &visit.who, input).await?;
     set_setting(&visit.site, &visit.who, "setting-isauthenticationenabled".to_owned(), true.into()).await?;
     let input = LoginInput { username, password, new_password: None };
-    let done = log_in(&visit.site, address, input).await?;
+    let (_, cookie) = log_in(&visit.site, address, input).await?;
     let words = "The password is set, and you are logged in. From its next start, the console also accepts connections from other hosts.";
     let mut response = Flash::done(words).redirect("/backups");
-    response.headers_mut().append(header::SET_COOKIE, done.cookie);
-    Ok(Some(response))
+    response.headers_mut().append(header::SET_COOKIE, cookie);
+    Ok(response)
 }
 
 pub(super) async fn show_account(visit: Visit) -> HttpResult<Response> {
     let Some(user) = &visit.who.user else { return Ok(Redirect::to("/").into_response()) };
-    let body = view::login::account(&user.username, visit.csrf(), &Filled::default());
+    let body = account_form(&user.username, &Filled::default());
     visit.page_of(None, "Your account", &body).await
 }
 
@@ -160,16 +153,87 @@ pub(super) async fn submit_account(visit: Visit, fields: Fields) -> HttpResult<R
             current_password: Some(fields.text("Password").to_owned()),
             ..UserInput::default()
         };
-        match update_user(&visit.site, &visit.who, user.id.clone(), input).await {
+        match change::<User>(&visit.site, &visit.who, user.id.clone(), input).await {
             Ok(_) => return Ok(Flash::done("Your password was changed.").redirect("/account")),
-            Err(failure) if failure.problem.error.contains("CurrentPassword") => {
+            Err(failure) if failure.field == Some("CurrentPassword") => {
                 filled.refuse("Password", "The current password is wrong.");
             }
-            Err(failure) => refuse(&mut filled, failure, FIELDS)?,
+            Err(failure) => refuse(&mut filled, failure, str::to_owned)?,
         }
     }
-    let body = view::login::account(&user.username, visit.csrf(), &filled);
+    let body = account_form(&user.username, &filled);
     Ok((StatusCode::UNPROCESSABLE_ENTITY, visit.page_of(None, "Your account", &body).await?).into_response())
+}
+
+/// `next` is the page to return to.
+fn login_form(instance: &str, next: &str, filled: &Filled) -> Markup {
+    let body = html! {
+        form.card method="post" action="/login" {
+            h1 { "Log in" }
+            (form::trouble(filled))
+            input type="hidden" name="next" value=(next);
+            (Field::text("Username", "User name").autocomplete("username").required().show(filled))
+            (Field::password("Password", "Password", "current-password").required().show(filled))
+            button.primary type="submit" { "Log in" }
+        }
+        p.small.soft {
+            "Has every user lost access? "
+            code { "moorline restore" } " brings back an earlier state, including its users."
+        }
+    };
+    layout::alone(instance, "Log in", &body)
+}
+
+/// Asks for a new password, because another person chose the current one.
+fn new_password_form(instance: &str, next: &str, filled: &Filled) -> Markup {
+    let body = html! {
+        form.card method="post" action="/login" {
+            h1 { "Choose a new password" }
+            p { "Another person chose your current password. Please replace it before you continue." }
+            (form::trouble(filled))
+            input type="hidden" name="next" value=(next);
+            (Field::text("Username", "User name").autocomplete("username").required().show(filled))
+            (Field::password("Password", "Current password", "current-password").required().show(filled))
+            (Field::password("NewPassword", "New password", "new-password").hint("At least 8 characters.").required().show(filled))
+            (Field::password("Again", "Repeat the new password", "new-password").required().show(filled))
+            button.primary type="submit" { "Change password and log in" }
+        }
+    };
+    layout::alone(instance, "Choose a new password", &body)
+}
+
+/// Sets the first password. Until then, everybody on this host is an administrator, and other hosts cannot connect.
+fn first_run_form(instance: &str, filled: &Filled) -> Markup {
+    let body = html! {
+        form.card method="post" action="/first-run" {
+            h1 { "Set the administrator’s password" }
+            p {
+                "The console requires no login yet, so it accepts connections from this host only. With a password it "
+                "requires a login, and from its next start it also accepts connections from other hosts."
+            }
+            (form::trouble(filled))
+            (Field::text("Username", "User name").autocomplete("username").required().show(filled))
+            (Field::password("NewPassword", "Password", "new-password").hint("At least 8 characters.").required().show(filled))
+            (Field::password("Again", "Repeat the password", "new-password").required().show(filled))
+            button.primary type="submit" { "Set the password" }
+        }
+        p.small { a href="/backups" { "Continue without a password" } }
+    };
+    layout::alone(instance, "Set the administrator’s password", &body)
+}
+
+fn account_form(user: &str, filled: &Filled) -> Markup {
+    html! {
+        (layout::head("Your account", &format!("You are logged in as {user}."), &html! {}))
+        form.card.stack method="post" action="/account" {
+            h2 { "Change your password" }
+            (form::trouble(filled))
+            (Field::password("Password", "Current password", "current-password").required().show(filled))
+            (Field::password("NewPassword", "New password", "new-password").hint("At least 8 characters.").required().show(filled))
+            (Field::password("Again", "Repeat the new password", "new-password").required().show(filled))
+            div.actions { button.primary type="submit" { "Change the password" } }
+        }
+    }
 }
 
 #[cfg(test)]

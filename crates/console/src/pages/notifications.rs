@@ -1,31 +1,30 @@
-//! `/apps/…`: creates, changes, switches and removes notifications.
+//! The notifications of `/apps`: lists, creates, changes, switches and removes them.
 
 use std::collections::BTreeMap;
 
 use axum::{extract::Path, response::Response};
-use maud::Markup;
+use maud::{Markup, html};
 
 use super::{
-    apps::is_same,
-    fields::Fields,
-    flash::Flash,
-    form::Filled,
-    layout::Section,
-    signals,
-    view::{
-        self,
-        notifications::{Notification, NotificationForm, Setting},
-    },
-    visit::{Visit, refuse},
+    editing::{Editable, Removable},
+    form::{self, Field, Fields, Filled},
+    layout::{Section, Tone, pill},
+    table::Row,
+    visit::Visit,
+    words,
 };
 use crate::{
     Failure,
-    api::{create_instance, remove_instance, update_instance},
-    entities::instances::{self, AppInstance, AppInstanceInput},
+    api::resource::{all, change},
+    entities::{
+        instances::{AppInstance, AppInstanceInput},
+        signals::Signal,
+    },
     failure::HttpResult,
     notify::{
-        kinds::{self, AppKind, SettingType},
+        kinds::{self, AppKind, AvailableSetting, SettingType},
         signal::SignalExpression,
+        suppression,
     },
 };
 
@@ -35,46 +34,34 @@ const HERE: Section = Section::Apps;
 const KINDS: [(&str, &AppKind, &str); 2] =
     [("http", &kinds::HTTP, "New webhook"), ("mail", &kinds::SMTP, "New e-mail notification")];
 
-pub(super) async fn all(visit: &Visit) -> HttpResult<Vec<AppInstance>> {
-    Ok(visit.site.console.database.call(|connection| instances::list(connection)).await?)
-}
-
-async fn find(visit: &Visit, id: &str) -> HttpResult<AppInstance> {
-    let id = id.to_owned();
-    Ok(visit.site.console.database.call(move |connection| instances::find(connection, &id)).await?)
-}
-
-/// Notifications for the list. `quarantined` are the ids of all apps in quarantine.
-pub(super) async fn shown(visit: &Visit, quarantined: &[String]) -> HttpResult<Vec<Notification>> {
-    let signals = signals::all(&visit.site).await?;
-    let title = |id: String| signals.iter().find(|signal| signal.id == id).map_or(id, |signal| signal.title.clone());
-    let shown = all(visit).await?.into_iter().map(|one| Notification {
-        kind: kinds::find(&one.app_id).map_or("unknown kind", |kind| kind.name),
-        target: target(&one),
-        signals: signals_of(one.streamed_signal_expression.as_ref()).into_iter().map(title).collect(),
-        is_on: !one.is_disabled,
-        is_quarantined: quarantined.iter().any(|off| is_same(off, &one.id)),
-        id: one.id,
-        title: one.title,
-    });
-    Ok(shown.collect())
-}
-
-fn target(notification: &AppInstance) -> String {
-    ["Url", "To"].into_iter().find_map(|name| notification.settings.get(name)).cloned().unwrap_or_default()
-}
-
-/// The ids of all signals in an expression.
-fn signals_of(expression: Option<&SignalExpression>) -> Vec<String> {
-    match expression {
-        None => Vec::new(),
-        Some(SignalExpression::Signal { signal_id }) => vec![signal_id.clone()],
-        Some(SignalExpression::Intersection { left, right } | SignalExpression::Union { left, right }) => {
-            let mut both = signals_of(Some(left));
-            both.extend(signals_of(Some(right)));
-            both
-        }
-    }
+/// The row of a notification in the list. A notification without signals sends every event.
+pub(super) fn row(notification: &AppInstance, signals: &[Signal], is_quarantined: bool) -> Row {
+    let AppInstance { title, is_disabled, .. } = notification;
+    let path = format!("/apps/{}", notification.id);
+    let title_of = |id| signals.iter().find(|signal| signal.id == id).map_or(id, |signal| signal.title.as_str());
+    let expression = notification.streamed_signal_expression.iter();
+    let signals: Vec<&str> = expression.flat_map(SignalExpression::signals).map(title_of).collect();
+    let target = ["Url", "To"].into_iter().find_map(|name| notification.settings.get(name));
+    let kind = kinds::find(&notification.app_id).map_or("unknown kind", |kind| kind.name);
+    Row::new(html! { a href=(path) { (title) } small { (kind) } })
+        .cell("Sends to", html! { code { (target.map_or("", String::as_str)) } })
+        .cell("Signals", html! { @if signals.is_empty() { "every event" } @else { (signals.join(", ")) } })
+        .cell(
+            "State",
+            html! {
+                @if is_quarantined { (pill(Tone::Warn, "in quarantine")) }
+                @else if *is_disabled { (pill(Tone::Plain, "off")) } @else { (pill(Tone::Good, "on")) }
+            },
+        )
+        .actions(html! {
+            @if !is_quarantined {
+                @let (action, words) = if *is_disabled { ("on", "Switch on") } else { ("off", "Switch off") };
+                form method="post" action={ (path) "/" (action) } {
+                    button.small type="submit" aria-label={ (words) " " (title) } { (words) }
+                }
+            }
+            a.button.small href=(path) aria-label={ "Edit " (title) } { "Edit" }
+        })
 }
 
 /// The union of the signals, or `None` without signals.
@@ -83,151 +70,135 @@ fn union_of(ids: impl Iterator<Item = String>) -> Option<SignalExpression> {
         .reduce(|left, right| SignalExpression::Union { left: Box::new(left), right: Box::new(right) })
 }
 
-fn setting(known: &kinds::AvailableSetting) -> Setting {
-    Setting {
-        name: known.name.to_owned(),
-        label: known.display_name.to_owned(),
-        hint: super::words::sentence(known.help_text),
-        is_optional: known.is_optional,
-        is_secret: known.is_sensitive,
-        is_long: matches!(known.kind, SettingType::LongText),
-        choices: known.allowed_values.iter().map(|one| (one.value.to_owned(), one.description.to_owned())).collect(),
+impl Removable for AppInstance {
+    const HERE: Section = HERE;
+    const NOUN: &'static str = "notification";
+    const CONSEQUENCE: &'static str = "It stops sending events.";
+}
+
+impl Editable for AppInstance {
+    type Kind = &'static AppKind;
+
+    fn kind(&self) -> HttpResult<&'static AppKind> {
+        kinds::find(&self.app_id).ok_or_else(|| Failure::not_found("kind of notification"))
+    }
+
+    fn kind_in(segment: &str) -> HttpResult<&'static AppKind> {
+        let found = KINDS.into_iter().find(|(known, ..)| *known == segment);
+        found.map(|(_, kind, _)| kind).ok_or_else(|| Failure::not_found("kind of notification"))
+    }
+
+    fn new_title(kind: &AppKind) -> &'static str {
+        KINDS.into_iter().find(|(_, known, _)| known.id == kind.id).map_or("", |(.., title)| title)
+    }
+
+    fn named(&self) -> String {
+        format!("Notification “{}”", self.title)
+    }
+
+    fn new_values() -> Filled {
+        Filled::with([("IsOn", "on".to_owned())])
+    }
+
+    fn values(&self) -> Filled {
+        let minutes = self.suppression_time.as_deref().and_then(minutes_of).map(|minutes| minutes.to_string());
+        let mut filled =
+            Filled::with([("Title", self.title.clone()), ("SuppressionMinutes", minutes.unwrap_or_default())]);
+        filled.values.extend(self.settings.iter().map(|(name, value)| (format!("Setting.{name}"), value.clone())));
+        for id in self.streamed_signal_expression.iter().flat_map(SignalExpression::signals) {
+            filled.tick(&format!("Signal.{id}"), true);
+        }
+        filled.tick("IsOn", !self.is_disabled);
+        filled
+    }
+
+    fn input(
+        _: &Visit,
+        kind: &'static AppKind,
+        _: Option<&Self>,
+        fields: &Fields,
+        filled: &mut Filled,
+    ) -> AppInstanceInput {
+        let mut settings = BTreeMap::new();
+        for known in kind.available_settings {
+            let value = fields.text(&format!("Setting.{}", known.name)).trim().to_owned();
+            // An empty field of a secret keeps the stored value.
+            if !value.is_empty() || !known.is_sensitive {
+                settings.insert(known.name.to_owned(), value);
+            }
+        }
+        let minutes = match fields.text("SuppressionMinutes").trim() {
+            "" => Some(0),
+            text => text.parse::<u64>().ok().filter(|minutes| *minutes <= 43_200),
+        };
+        if minutes.is_none() {
+            filled.refuse("SuppressionMinutes", "Enter a number of minutes, at most 43200 (30 days).");
+        }
+        AppInstanceInput {
+            app_id: Some(kind.id.to_owned()),
+            title: Some(fields.text("Title").to_owned()),
+            settings: Some(settings),
+            accept_streamed_events: Some(true),
+            streamed_signal_expression: Some(union_of(fields.below("Signal.").map(|(id, _)| id.to_owned()))),
+            suppression_time: minutes.map(span_of),
+            is_disabled: Some(!fields.has("IsOn")),
+            ..AppInstanceInput::default()
+        }
+    }
+
+    async fn controls(visit: &Visit, kind: &'static AppKind, is_new: bool, filled: &Filled) -> HttpResult<Markup> {
+        let signals: Vec<Signal> = all(&visit.site, &visit.who).await?;
+        Ok(html! {
+            (Field::text("Title", "Title").required().show(filled))
+            @for known in kind.available_settings { (setting(known, is_new, filled)) }
+            fieldset {
+                legend { "Events to send" }
+                @for signal in &signals { (form::tick(&format!("Signal.{}", signal.id), &signal.title, "", filled)) }
+                p.hint { "Sends the events that match at least one selected signal. If you select no signal, it sends every event." }
+            }
+            (Field::text("SuppressionMinutes", "Rate limit in minutes").kind("number")
+                .hint("Sends at most one message in this time. Empty: no limit.").show(filled))
+            (form::tick("IsOn", "Enabled", "", filled))
+        })
+    }
+
+    fn control(field: &'static str) -> String {
+        match field {
+            "Title" => "Title".to_owned(),
+            "SuppressionTime" => "SuppressionMinutes".to_owned(),
+            setting => format!("Setting.{setting}"),
+        }
     }
 }
 
-async fn form(visit: &Visit, kind: &AppKind, id: Option<&str>, filled: &Filled) -> HttpResult<Markup> {
-    let signals: Vec<_> = signals::all(&visit.site).await?.into_iter().map(|one| (one.id, one.title)).collect();
-    let settings: Vec<Setting> = kind.available_settings.iter().map(setting).collect();
-    let (path, _, title) = KINDS.iter().find(|(_, known, _)| known.id == kind.id).unwrap_or(&KINDS[0]);
-    let form = NotificationForm {
-        id,
-        title,
-        action: id.map_or_else(|| format!("/apps/new/{path}"), |id| format!("/apps/{id}")),
-        settings: &settings,
-        signals: &signals,
-        csrf: visit.csrf(),
+fn setting(known: &AvailableSetting, is_new: bool, filled: &Filled) -> Markup {
+    let (name, hint) = (format!("Setting.{}", known.name), words::sentence(known.help_text));
+    if !known.allowed_values.is_empty() {
+        return form::select(&name, known.display_name, &hint, known.allowed_values, filled);
+    }
+    let keeps = if known.is_sensitive && !is_new { " Leave empty to keep the current value." } else { "" };
+    let hint = format!("{hint}{keeps}");
+    let mut field = match known.is_sensitive {
+        true => Field::password(&name, known.display_name, "off"),
+        false => Field::text(&name, known.display_name),
     };
-    Ok(form.show(filled))
-}
-
-/// The kind and the title of the form.
-fn kind_of(path: &str) -> HttpResult<(&'static AppKind, &'static str)> {
-    let found = KINDS.into_iter().find(|(known, ..)| *known == path);
-    found.map(|(_, kind, title)| (kind, title)).ok_or_else(|| Failure::not_found("kind of notification"))
-}
-
-pub(super) async fn new(visit: Visit, Path(kind): Path<String>) -> HttpResult<Response> {
-    let (kind, title) = kind_of(&kind)?;
-    let filled = Filled::with([("IsOn", "on".to_owned()), ("SuppressionMinutes", String::new())]);
-    let body = form(&visit, kind, None, &filled).await?;
-    visit.page(HERE, title, body).await
-}
-
-pub(super) async fn edit(visit: Visit, Path(id): Path<String>) -> HttpResult<Response> {
-    let notification = find(&visit, &id).await?;
-    let Some(kind) = kinds::find(&notification.app_id) else { return Err(Failure::not_found("kind of notification")) };
-    let body = form(&visit, kind, Some(&id), &filled_of(&notification)).await?;
-    visit.page(HERE, &notification.title, body).await
-}
-
-fn filled_of(notification: &AppInstance) -> Filled {
-    let minutes = notification.suppression_time.as_deref().and_then(minutes_of).map(|minutes| minutes.to_string());
-    let mut filled =
-        Filled::with([("Title", notification.title.clone()), ("SuppressionMinutes", minutes.unwrap_or_default())]);
-    let mut put = |name: String, value: &str| filled.values.insert(name, value.to_owned());
-    for (name, value) in &notification.settings {
-        put(format!("Setting.{name}"), value);
+    if !known.is_sensitive && !known.is_optional {
+        field = field.required();
     }
-    for id in signals_of(notification.streamed_signal_expression.as_ref()) {
-        put(format!("Signal.{id}"), "on");
+    if matches!(known.kind, SettingType::LongText) {
+        field = field.lines(4);
     }
-    if !notification.is_disabled {
-        put("IsOn".to_owned(), "on");
-    }
-    filled
+    field.hint(&hint).show(filled)
 }
 
 /// Parses a time span such as `0.00:05:00` into whole minutes.
 fn minutes_of(span: &str) -> Option<i64> {
-    crate::notify::suppression::parse(span).ok().flatten().map(|time| time.as_mins())
+    suppression::parse(span).ok().flatten().map(|time| time.as_mins())
 }
 
 /// Seq's format of a time span: `1.02:03:00`.
 fn span_of(minutes: u64) -> String {
     format!("{}.{:02}:{:02}:00", minutes / 1440, minutes / 60 % 24, minutes % 60)
-}
-
-fn input(kind: &AppKind, fields: &Fields, filled: &mut Filled) -> AppInstanceInput {
-    let mut settings = BTreeMap::new();
-    for known in kind.available_settings {
-        let value = fields.text(&format!("Setting.{}", known.name)).trim().to_owned();
-        // An empty field of a secret keeps the stored value.
-        if !value.is_empty() || !known.is_sensitive {
-            settings.insert(known.name.to_owned(), value);
-        }
-    }
-    let minutes = match fields.text("SuppressionMinutes").trim() {
-        "" => Some(0),
-        text => text.parse::<u64>().ok().filter(|minutes| *minutes <= 43_200),
-    };
-    if minutes.is_none() {
-        filled.refuse("SuppressionMinutes", "Enter a number of minutes, at most 43200 (30 days).");
-    }
-    AppInstanceInput {
-        app_id: Some(kind.id.to_owned()),
-        title: Some(fields.text("Title").to_owned()),
-        settings: Some(settings),
-        accept_streamed_events: Some(true),
-        streamed_signal_expression: Some(union_of(fields.below("Signal.").map(|(id, _)| id.to_owned()))),
-        suppression_time: minutes.map(span_of),
-        is_disabled: Some(!fields.has("IsOn")),
-        ..AppInstanceInput::default()
-    }
-}
-
-/// Shows the failure beside the setting that its message names.
-fn refuse_in(kind: &AppKind, filled: &mut Filled, failure: Failure) -> HttpResult<()> {
-    let names: Vec<String> = kind.available_settings.iter().map(|known| format!("Setting.{}", known.name)).collect();
-    let mut fields: Vec<(&str, &str)> = vec![("Title", "Title"), ("time span", "SuppressionMinutes")];
-    fields.extend(kind.available_settings.iter().zip(&names).map(|(known, name)| (known.name, name.as_str())));
-    refuse(filled, failure, &fields)
-}
-
-pub(super) async fn create(visit: Visit, Path(kind): Path<String>, fields: Fields) -> HttpResult<Response> {
-    let (kind, title) = kind_of(&kind)?;
-    let mut filled = fields.all();
-    let input = input(kind, &fields, &mut filled);
-    if filled.errors.is_empty() {
-        match create_instance(&visit.site, &visit.who, input).await {
-            Ok(notification) => {
-                return Ok(
-                    Flash::done(format!("Notification “{}” was created.", notification.title)).redirect(HERE.path())
-                );
-            }
-            Err(failure) => refuse_in(kind, &mut filled, failure)?,
-        }
-    }
-    let body = form(&visit, kind, None, &filled).await?;
-    visit.again(HERE, title, body).await
-}
-
-pub(super) async fn update(visit: Visit, Path(id): Path<String>, fields: Fields) -> HttpResult<Response> {
-    let notification = find(&visit, &id).await?;
-    let Some(kind) = kinds::find(&notification.app_id) else { return Err(Failure::not_found("kind of notification")) };
-    let mut filled = fields.all();
-    let input = input(kind, &fields, &mut filled);
-    if filled.errors.is_empty() {
-        match update_instance(&visit.site, &visit.who, id.clone(), input).await {
-            Ok(notification) => {
-                return Ok(
-                    Flash::done(format!("Notification “{}” was changed.", notification.title)).redirect(HERE.path())
-                );
-            }
-            Err(failure) => refuse_in(kind, &mut filled, failure)?,
-        }
-    }
-    let body = form(&visit, kind, Some(&id), &filled).await?;
-    visit.again(HERE, &notification.title, body).await
 }
 
 pub(super) async fn switch_on(visit: Visit, Path(id): Path<String>) -> HttpResult<Response> {
@@ -240,28 +211,9 @@ pub(super) async fn switch_off(visit: Visit, Path(id): Path<String>) -> HttpResu
 
 async fn switch(visit: Visit, id: String, is_on: bool) -> HttpResult<Response> {
     let input = AppInstanceInput { is_disabled: Some(!is_on), ..AppInstanceInput::default() };
-    match update_instance(&visit.site, &visit.who, id, input).await {
-        Ok(notification) => {
-            let words = format!("Notification “{}” is now {}.", notification.title, if is_on { "on" } else { "off" });
-            Ok(Flash::done(words).redirect(HERE.path()))
-        }
-        Err(failure) => Ok(visit.failed(&failure, HERE.path())),
-    }
-}
-
-pub(super) async fn ask_to_remove(visit: Visit, Path(id): Path<String>) -> HttpResult<Response> {
-    let notification = find(&visit, &id).await?;
-    let action = format!("/apps/{}/remove", notification.id);
-    let consequence = "It stops sending events.";
-    let body = view::remove::page(HERE, "the notification", &notification.title, consequence, &action, visit.csrf());
-    visit.page(HERE, "Remove the notification", body).await
-}
-
-pub(super) async fn remove(visit: Visit, Path(id): Path<String>) -> HttpResult<Response> {
-    match remove_instance(&visit.site, &visit.who, id).await {
-        Ok(()) => Ok(Flash::done("The notification was removed.").redirect(HERE.path())),
-        Err(failure) => Ok(visit.failed(&failure, HERE.path())),
-    }
+    let changed = change::<AppInstance>(&visit.site, &visit.who, id, input).await;
+    let words = if is_on { "on" } else { "off" };
+    Ok(visit.done(changed, HERE.path(), |notification| format!("{} is now {words}.", notification.named())))
 }
 
 #[cfg(test)]
@@ -279,7 +231,7 @@ mod tests {
     #[test]
     fn signals_survive_the_conversion_to_a_union() {
         let ids = ["signal-1", "signal-2", "signal-3"].map(str::to_owned);
-        assert_eq!(signals_of(union_of(ids.clone().into_iter()).as_ref()), ids);
+        assert_eq!(union_of(ids.clone().into_iter()).as_ref().map(SignalExpression::signals).unwrap_or_default(), ids);
         assert!(union_of(std::iter::empty()).is_none());
     }
 }

@@ -7,29 +7,15 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use jiff::Timestamp;
 use maud::{Markup, html};
 
 use super::{layout::html_of, words};
-use crate::Site;
+use crate::{Site, jobs::Running};
 
-/// The path of the fragment.
 pub(super) const PATH: &str = "/running";
 
-/// A running job.
-#[derive(Debug, Clone)]
-pub(super) struct Progress {
-    /// For example "Backing up".
-    pub what: String,
-    /// In bytes.
-    pub done: u64,
-    /// In bytes, if it is known.
-    pub total: Option<u64>,
-    pub since: Timestamp,
-}
-
 /// The region that `live.js` updates. Empty if no job is running.
-pub(super) fn region(running: &[Progress]) -> Markup {
+pub(super) fn region(running: &[Running]) -> Markup {
     html! {
         @if !running.is_empty() {
             section.card.running aria-label="Running now" data-live=(PATH) { (fragment(running)) }
@@ -38,19 +24,17 @@ pub(super) fn region(running: &[Progress]) -> Markup {
 }
 
 /// The content of the region.
-pub(super) fn fragment(running: &[Progress]) -> Markup {
+pub(super) fn fragment(running: &[Running]) -> Markup {
     html! {
         ul {
             @for (at, one) in running.iter().enumerate() {
                 li {
                     div.head {
-                        label for={ "progress-" (at) } { strong { (one.what) } }
+                        label for={ "progress-" (at) } { strong { (in_words(&one.command, &one.what)) } }
                         span.soft.small.num { (how_far(one)) }
                     }
-                    @match one.total {
-                        Some(total) if total > 0 => progress id={ "progress-" (at) } max=(total) value=(one.done.min(total)) {},
-                        _ => progress id={ "progress-" (at) } {},
-                    }
+                    @if one.total > 0 { progress id={ "progress-" (at) } max=(one.total) value=(one.done.min(one.total)) {} }
+                    @else { progress id={ "progress-" (at) } {} }
                 }
             }
         }
@@ -58,26 +42,12 @@ pub(super) fn fragment(running: &[Progress]) -> Markup {
     }
 }
 
-fn how_far(one: &Progress) -> String {
-    match one.total {
-        Some(total) if total > 0 => format!("{} of {}", words::size(one.done.min(total)), words::size(total)),
-        _ if one.done > 0 => words::size(one.done),
-        _ => format!("since {}", one.since.strftime("%H:%M:%S UTC")),
+fn how_far(one: &Running) -> String {
+    match (one.done, one.total) {
+        (0, 0) => format!("since {}", one.since.strftime("%H:%M:%S UTC")),
+        (done, 0) => words::size(done),
+        (done, total) => format!("{} of {}", words::size(done.min(total)), words::size(total)),
     }
-}
-
-pub(super) fn of(site: &Site) -> Vec<Progress> {
-    site.console
-        .jobs
-        .running()
-        .into_iter()
-        .map(|job| Progress {
-            what: in_words(&job.command, &job.what),
-            done: job.done,
-            total: Some(job.total).filter(|total| *total > 0),
-            since: job.since,
-        })
-        .collect()
 }
 
 fn in_words(command: &str, what: &str) -> String {
@@ -94,7 +64,7 @@ fn in_words(command: &str, what: &str) -> String {
 
 /// `GET /running`: the fragment, or 204 if no job is running.
 pub(super) async fn get(State(site): State<Arc<Site>>) -> Response {
-    let running = of(&site);
+    let running = site.console.jobs.running();
     if running.is_empty() {
         StatusCode::NO_CONTENT.into_response()
     } else {

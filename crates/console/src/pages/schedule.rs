@@ -4,26 +4,22 @@ use std::collections::BTreeMap;
 
 use axum::response::Response;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
-use maud::Markup;
+use maud::{Markup, html};
 use serde_json::Value;
 
 use super::{
-    backups,
-    fields::Fields,
+    calendar::{Day, calendar},
     flash::Flash,
-    form::Filled,
-    layout::Section,
-    view::{
-        self,
-        calendar::Day,
-        schedule::{Last, Page},
-    },
+    form::{self, Field, Fields, Filled},
+    layout::{self, Section},
     visit::{Visit, refuse},
+    words,
 };
 use crate::{
     api::set_setting,
-    calendar::{self, Outcome},
-    entities::settings::{self, VARIABLES},
+    backups,
+    calendar::{self as outcomes, Outcome},
+    entities::settings::{self, Fixed, VARIABLES},
     failure::HttpResult,
     health,
 };
@@ -55,29 +51,63 @@ fn text_of(name: &str, value: &Value) -> String {
 
 async fn content(visit: &Visit, filled: &Filled) -> HttpResult<Markup> {
     let health = health::check(&visit.site.console).await?;
-    let days = calendar::of(&visit.site.console).await?;
+    let days = outcomes::of(&visit.site.console).await?;
     // The page must work while the backup folder cannot be read, because the folder is configured here.
-    let faulty: Vec<Date> = backups::own(&visit.site)
-        .await
-        .unwrap_or_default()
-        .into_iter()
-        .filter(|backup| backup.verified == Some(false))
-        .map(|backup| day_of(backup.created))
-        .collect();
-    let fixed: BTreeMap<&'static str, String> = VARIABLES
-        .into_iter()
-        .filter(|(name, _)| visit.site.console.fixed.contains_key(name))
-        .map(|(name, variable)| (name, variable.to_owned()))
-        .collect();
-    let page = Page {
-        now: visit.now,
-        csrf: visit.csrf(),
-        next: Some(health.next_run),
-        last: health.last_result.map(|last| Last { at: last.at, failure: last.error }),
-        calendar: calendar_of(&days, &faulty, health.next_run, visit.now),
-        fixed: &fixed,
+    let (found, _) = backups::list(&visit.site).await.unwrap_or_default();
+    let faulty = found.into_iter().map(|found| found.backup);
+    let faulty = faulty.filter(|backup| backup.is_own_instance && backup.is_sound == Some(false));
+    let faulty: Vec<Date> = faulty.map(|backup| day_of(backup.created_at)).collect();
+    Ok(html! {
+        (layout::head("Schedule and settings", "", &form::button("/backups/now", "", html! { "Back up now" })))
+        dl.figures {
+            div { dt { "Next run" } dd { (words::age_and_time(health.next_run, visit.now)) } }
+            div { dt { "Last result" } dd { @match &health.last_result {
+                Some(last) => {
+                    @if last.error.is_some() { "failed " } @else { "complete " } (words::age(last.at, visit.now))
+                    small { (words::time(last.at)) @if let Some(error) = &last.error { ": " (error) } }
+                },
+                None => "none yet",
+            } } }
+        }
+        section.card aria-label="Calendar" { (calendar_of(&days, &faulty, health.next_run, visit.now)) }
+        (form(&visit.site.console.fixed, filled))
+    })
+}
+
+fn form(fixed: &Fixed, filled: &Filled) -> Markup {
+    let field = |name: &'static str, label, hint| {
+        let variable = VARIABLES.into_iter().find(|(known, _)| *known == name && fixed.contains_key(name));
+        let why = variable
+            .map(|(_, variable)| format!("Set by {variable} in the environment, so it cannot be changed here."));
+        (Field::text(name, label).hint(hint), why)
     };
-    Ok(page.show(filled))
+    let (at, at_fixed) = field(
+        "BackupUtcTimeOfDay",
+        "Time of day (UTC)",
+        "Hours and minutes, such as 03:00. A missed backup is taken as soon as possible.",
+    );
+    let (keep, keep_fixed) = field(
+        "BackupsToKeep",
+        "Scheduled backups to keep",
+        "At least one. The oldest are removed after a newer backup is verified. Immediate backups are never removed automatically.",
+    );
+    let (location, location_fixed) = field(
+        "BackupLocation",
+        "Backup folder",
+        "Absolute path in this container. Empty: Backups in the storage root.",
+    );
+    let title = Field::text("InstanceTitle", "Name of this instance").hint("Shown at the top of each page.");
+    html! {
+        form.card.stack method="post" action="/schedule" {
+            h2 { "Settings" }
+            (form::trouble(filled))
+            (at.required().read_only(at_fixed.as_deref()).show(filled))
+            (keep.kind("number").required().read_only(keep_fixed.as_deref()).show(filled))
+            (location.read_only(location_fixed.as_deref()).show(filled))
+            (title.show(filled))
+            div.actions { button.primary type="submit" { "Save" } }
+        }
+    }
 }
 
 fn day_of(at: Timestamp) -> Date {
@@ -85,17 +115,14 @@ fn day_of(at: Timestamp) -> Date {
 }
 
 /// `faulty` are the days of backups with faults.
-fn calendar_of(days: &[calendar::Day], faulty: &[Date], next: Timestamp, now: Timestamp) -> Markup {
+fn calendar_of(days: &BTreeMap<Date, Outcome>, faulty: &[Date], next: Timestamp, now: Timestamp) -> Markup {
     let today = day_of(now);
-    view::calendar::calendar(today, &|date| {
-        let outcome = days.iter().find(|day| day.date == date).map(|day| day.outcome);
-        match outcome {
-            Some(Outcome::Complete) if faulty.contains(&date) => Day::Faulty,
-            Some(Outcome::Complete) => Day::Complete,
-            Some(Outcome::Failed | Outcome::Missed) => Day::Failed,
-            _ if date == today && day_of(next) == today => Day::ToCome,
-            _ => Day::None,
-        }
+    calendar(today, &|date| match days.get(&date) {
+        Some(Outcome::Complete) if faulty.contains(&date) => Day::Faulty,
+        Some(Outcome::Complete) => Day::Complete,
+        Some(Outcome::Failed | Outcome::Missed) => Day::Failed,
+        _ if date == today && day_of(next) == today => Day::ToCome,
+        _ => Day::None,
     })
 }
 
@@ -123,6 +150,6 @@ async fn save_one(visit: &Visit, name: &'static str, text: &str, filled: &mut Fi
     };
     match set_setting(&visit.site, &visit.who, format!("setting-{}", name.to_lowercase()), value).await {
         Ok(_) => Ok(()),
-        Err(failure) => refuse(filled, failure, &[("", name)]),
+        Err(failure) => refuse(filled, failure.about(name), str::to_owned),
     }
 }

@@ -1,118 +1,117 @@
 //! `/signals`: lists, creates, changes and removes signals.
 
-use axum::{extract::Path, response::Response};
-use maud::Markup;
+use axum::response::Response;
+use maud::{Markup, html};
 
 use super::{
-    fields::Fields,
-    flash::Flash,
-    form::Filled,
-    layout::Section,
-    view::{self, signals::Signal},
-    visit::{Visit, refuse},
+    editing::{Editable, Removable},
+    form::{Field, Fields, Filled},
+    layout::{self, Section},
+    table::{Row, list},
+    visit::Visit,
 };
 use crate::{
-    Site,
-    api::{create_signal, remove_signal, update_signal},
-    entities::signals::{self, SignalFilter, SignalInput},
+    api::resource::all,
+    entities::signals::{Signal, SignalFilter, SignalInput, texts},
     failure::HttpResult,
     permission::Permission,
 };
 
 const HERE: Section = Section::Signals;
-const FIELDS: &[(&str, &str)] = &[("Title", "Title"), ("Description", "Description"), ("ilter", "Filter")];
 
-pub(super) async fn all(site: &Site) -> HttpResult<Vec<signals::Signal>> {
-    Ok(site.console.database.call(|connection| signals::list(connection)).await?)
-}
-
-async fn find(visit: &Visit, id: &str) -> HttpResult<signals::Signal> {
-    let id = id.to_owned();
-    Ok(visit.site.console.database.call(move |connection| signals::find(connection, &id)).await?)
-}
-
-fn filters(signal: &signals::Signal) -> Vec<String> {
-    signal.filters.iter().filter_map(|filter| filter.filter.clone()).filter(|text| !text.trim().is_empty()).collect()
-}
-
-pub(super) async fn list(visit: Visit) -> HttpResult<Response> {
-    let found = all(&visit.site).await?.into_iter();
-    let shown = found.map(|signal| Signal {
-        filters: filters(&signal),
-        id: signal.id,
-        title: signal.title,
-        description: signal.description.unwrap_or_default(),
-    });
-    let shown: Vec<Signal> = shown.collect();
-    let body = view::signals::page(&shown, visit.who.permissions.has(Permission::Write));
+pub(super) async fn list_all(visit: Visit) -> HttpResult<Response> {
+    let signals: Vec<Signal> = all(&visit.site, &visit.who).await?;
+    let may_change = visit.who.permissions.has(Permission::Write);
+    let rows: Vec<Row> = signals.iter().map(|signal| row(signal, may_change)).collect();
+    let body = html! {
+        (layout::head("Signals", "A signal is a named filter for events. Notifications subscribe to signals.", &html! {
+            @if may_change { a.button.primary href="/signals/new" { "New signal" } }
+        }))
+        (list("Signals", &["Signal", "Filter", "~Actions"], &rows, html! { p { strong { "There are no signals." } } }))
+    };
     visit.page(HERE, HERE.title(), body).await
 }
 
-fn form(visit: &Visit, id: Option<&str>, filled: &Filled) -> Markup {
-    view::signals::edit(id, visit.csrf(), filled)
+fn row(signal: &Signal, may_change: bool) -> Row {
+    Row::new(html! { (signal.title) @if let Some(description) = &signal.description { small { (description) } } })
+        .cell("Filter", html! {
+            @for (at, filter) in texts(&signal.filters).enumerate() { @if at > 0 { br; "and " } code { (filter) } }
+            @if texts(&signal.filters).next().is_none() { "every event" }
+        })
+        .actions(html! {
+            a.button.small href={ "/events?signal=" (signal.id) } aria-label={ "Events of " (signal.title) } { "Events" }
+            @if may_change { a.button.small href={ "/signals/" (signal.id) } aria-label={ "Edit " (signal.title) } { "Edit" } }
+        })
 }
 
-pub(super) async fn new(visit: Visit) -> HttpResult<Response> {
-    let body = form(&visit, None, &Filled::default());
-    visit.page(HERE, "New signal", body).await
+impl Removable for Signal {
+    const HERE: Section = HERE;
+    const NOUN: &'static str = "signal";
 }
 
-pub(super) async fn edit(visit: Visit, Path(id): Path<String>) -> HttpResult<Response> {
-    let signal = find(&visit, &id).await?;
-    let filled = Filled::with([
-        ("Title", signal.title.clone()),
-        ("Description", signal.description.clone().unwrap_or_default()),
-        ("Filter", filters(&signal).join("\n")),
-    ]);
-    let body = form(&visit, Some(&id), &filled);
-    visit.page(HERE, &signal.title, body).await
-}
+impl Editable for Signal {
+    type Kind = ();
 
-fn input(fields: &Fields) -> SignalInput {
-    let lines = fields.text("Filter").lines().map(str::trim).filter(|line| !line.is_empty());
-    let filters = lines.map(|line| SignalFilter { filter: Some(line.to_owned()), ..SignalFilter::default() });
-    SignalInput {
-        title: Some(fields.text("Title").to_owned()),
-        description: Some(fields.text("Description").to_owned()),
-        filters: Some(filters.collect()),
-        ..SignalInput::default()
+    fn kind(&self) -> HttpResult<()> {
+        Ok(())
     }
-}
 
-pub(super) async fn create(visit: Visit, fields: Fields) -> HttpResult<Response> {
-    match create_signal(&visit.site, &visit.who, input(&fields)).await {
-        Ok(signal) => Ok(Flash::done(format!("Signal “{}” was created.", signal.title)).redirect(HERE.path())),
-        Err(failure) => {
-            let mut filled = fields.all();
-            refuse(&mut filled, failure, FIELDS)?;
-            let body = form(&visit, None, &filled);
-            visit.again(HERE, "New signal", body).await
+    fn kind_in(_: &str) -> HttpResult<()> {
+        Ok(())
+    }
+
+    fn new_title((): ()) -> &'static str {
+        "New signal"
+    }
+
+    fn named(&self) -> String {
+        format!("Signal “{}”", self.title)
+    }
+
+    fn new_values() -> Filled {
+        Filled::default()
+    }
+
+    fn values(&self) -> Filled {
+        Filled::with([
+            ("Title", self.title.clone()),
+            ("Description", self.description.clone().unwrap_or_default()),
+            ("Filter", texts(&self.filters).collect::<Vec<_>>().join("\n")),
+        ])
+    }
+
+    fn input(_: &Visit, (): (), _: Option<&Self>, fields: &Fields, _: &mut Filled) -> SignalInput {
+        let lines = fields.text("Filter").lines().map(str::trim).filter(|line| !line.is_empty());
+        let filters = lines.map(|line| SignalFilter { filter: Some(line.to_owned()), ..SignalFilter::default() });
+        SignalInput {
+            title: Some(fields.text("Title").to_owned()),
+            description: Some(fields.text("Description").to_owned()),
+            filters: Some(filters.collect()),
+            ..SignalInput::default()
         }
     }
-}
 
-pub(super) async fn update(visit: Visit, Path(id): Path<String>, fields: Fields) -> HttpResult<Response> {
-    match update_signal(&visit.site, &visit.who, id.clone(), input(&fields)).await {
-        Ok(signal) => Ok(Flash::done(format!("Signal “{}” was changed.", signal.title)).redirect(HERE.path())),
-        Err(failure) => {
-            let mut filled = fields.all();
-            refuse(&mut filled, failure, FIELDS)?;
-            let body = form(&visit, Some(&id), &filled);
-            visit.again(HERE, "Signal", body).await
-        }
+    async fn controls(_: &Visit, (): (), _: bool, filled: &Filled) -> HttpResult<Markup> {
+        Ok(html! {
+            (Field::text("Title", "Title").required().show(filled))
+            (Field::text("Description", "Description").show(filled))
+            (Field::text("Filter", "Filter").lines(4).hint("One expression per line. An event must match all of them. Empty: every event matches.").show(filled))
+            (help())
+        })
     }
 }
 
-pub(super) async fn ask_to_remove(visit: Visit, Path(id): Path<String>) -> HttpResult<Response> {
-    let signal = find(&visit, &id).await?;
-    let action = format!("/signals/{}/remove", signal.id);
-    let body = view::remove::page(HERE, "the signal", &signal.title, "", &action, visit.csrf());
-    visit.page(HERE, "Remove the signal", body).await
-}
-
-pub(super) async fn remove(visit: Visit, Path(id): Path<String>) -> HttpResult<Response> {
-    match remove_signal(&visit.site, &visit.who, id).await {
-        Ok(()) => Ok(Flash::done("The signal was removed.").redirect(HERE.path())),
-        Err(failure) => Ok(visit.failed(&failure, HERE.path())),
+fn help() -> Markup {
+    html! {
+        details {
+            summary { "How to write a filter" }
+            dl.facts {
+                dt { code { "@Level = 'Error'" } } dd { "the level: Information, Warning, Error" }
+                dt { code { "@EventType in ['BackupFailed', 'BackupMissed']" } } dd { "one of these types of event" }
+                dt { code { "FileName like 'seq_%'" } } dd { "a property; % matches any text" }
+                dt { code { "ElapsedSeconds >= 60" } } dd { "a number; operators: =, <>, <, <=, >, >=" }
+                dt { code { "not (… or …) and …" } } dd { "combined expressions" }
+            }
+        }
     }
 }

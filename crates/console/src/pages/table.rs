@@ -4,21 +4,28 @@
 
 use maud::{Markup, html};
 
-pub(super) struct Cell {
-    heading: &'static str,
-    content: Markup,
-}
-
-/// The heading is the label of the cell on a card. A cell of buttons has none.
-pub(super) fn cell(heading: &'static str, content: Markup) -> Cell {
-    Cell { heading, content }
-}
-
 pub(super) struct Row {
-    /// The first cell, which names the object of the row.
-    pub head: Markup,
-    /// The other cells, in the order of the headings.
-    pub cells: Vec<Cell>,
+    head: Markup,
+    /// Heading and content, in the order of the headings of the table.
+    cells: Vec<(&'static str, Markup)>,
+}
+
+impl Row {
+    /// `head` is the first cell, which names the object of the row.
+    pub(super) fn new(head: Markup) -> Self {
+        Self { head, cells: Vec::new() }
+    }
+
+    /// The heading is the label of the cell on a card.
+    pub(super) fn cell(mut self, heading: &'static str, content: Markup) -> Self {
+        self.cells.push((heading, content));
+        self
+    }
+
+    /// A cell of links and buttons.
+    pub(super) fn actions(self, actions: Markup) -> Self {
+        self.cell("", html! { @if !actions.0.is_empty() { div.actions { (actions) } } })
+    }
 }
 
 /// The first heading belongs to the heads of the rows. A heading that starts with `~` is visible to screen readers only.
@@ -37,9 +44,9 @@ pub(super) fn table(caption: &str, headings: &[&str], rows: &[Row]) -> Markup {
             tbody role="rowgroup" {
                 @for row in rows { tr role="row" {
                     th scope="row" role="rowheader" { (row.head) }
-                    @for cell in &row.cells {
-                        @if cell.heading.is_empty() { td role="cell" { (cell.content) } }
-                        @else { td role="cell" data-label=(cell.heading) { div { (cell.content) } } }
+                    @for (heading, content) in &row.cells {
+                        @if heading.is_empty() { td role="cell" { (content) } }
+                        @else { td role="cell" data-label=(heading) { div { (content) } } }
                     }
                 } }
             }

@@ -14,7 +14,7 @@ use super::{
     flash::{self, Flash},
     form::Filled,
     layout::{Frame, Section, html_of},
-    notices, running,
+    notices,
 };
 use crate::{Failure, Site, auth::Principal, entities::settings, failure::HttpResult, permission::Permission};
 
@@ -25,6 +25,7 @@ pub(super) struct Visit {
     pub site: Arc<Site>,
     pub who: Principal,
     pub now: Timestamp,
+    pub path: String,
     flash: Option<Flash>,
     /// Only the answer to a GET shows running jobs, because `live.js` reloads the page and would submit a form again.
     is_get: bool,
@@ -39,6 +40,7 @@ impl FromRequestParts<Arc<Site>> for Visit {
             site: Arc::clone(site),
             who,
             now: Timestamp::now(),
+            path: parts.uri.path().to_owned(),
             flash: Flash::of(&parts.headers),
             is_get: parts.method == Method::GET,
         })
@@ -46,33 +48,41 @@ impl FromRequestParts<Arc<Site>> for Visit {
 }
 
 impl Visit {
-    pub fn csrf(&self) -> &str {
-        self.who.csrf.as_deref().unwrap_or_default()
+    pub(super) fn last_segment(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or_default()
     }
 
     /// The sections that the principal may see, in the order of the menu.
-    pub fn sections(&self) -> Vec<Section> {
-        Section::ALL.into_iter().filter(|section| self.who.permissions.has(needed(*section))).collect()
+    pub(super) fn sections(&self) -> Vec<Section> {
+        Section::ALL.into_iter().filter(|section| self.who.permissions.has(section.needs())).collect()
     }
 
-    pub async fn page(&self, section: Section, title: &str, body: Markup) -> HttpResult<Response> {
+    pub(super) async fn page(&self, section: Section, title: &str, body: Markup) -> HttpResult<Response> {
         self.page_of(Some(section), title, &body).await
     }
 
     /// A page that may belong to no section.
-    pub async fn page_of(&self, section: Option<Section>, title: &str, body: &Markup) -> HttpResult<Response> {
+    pub(super) async fn page_of(&self, section: Option<Section>, title: &str, body: &Markup) -> HttpResult<Response> {
         let frame = self.frame().await?;
         Ok((self.forget(), html_of(frame.page(section, title, body))).into_response())
     }
 
     /// The same form again with its errors, as a response with status 422.
-    pub async fn again(&self, section: Section, title: &str, body: Markup) -> HttpResult<Response> {
+    pub(super) async fn again(&self, section: Section, title: &str, body: Markup) -> HttpResult<Response> {
         let page = self.page(section, title, body).await?;
         Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
     }
 
+    /// Redirects to a page that shows the result.
+    pub(super) fn done<T>(&self, result: HttpResult<T>, path: &str, words: impl FnOnce(T) -> String) -> Response {
+        match result {
+            Ok(done) => Flash::done(words(done)).redirect(path),
+            Err(failure) => self.failed(&failure, path),
+        }
+    }
+
     /// Redirects to a page that shows the failure.
-    pub fn failed(&self, failure: &Failure, path: &str) -> Response {
+    pub(super) fn failed(&self, failure: &Failure, path: &str) -> Response {
         Flash::failed(sentences(failure)).redirect(path)
     }
 
@@ -86,46 +96,36 @@ impl Visit {
         Ok(Frame {
             instance: instance(&self.site).await?,
             user: self.who.user.as_ref().map(|user| user.username.clone()),
-            csrf: self.csrf().to_owned(),
             sections: self.sections(),
             notices: if is_system { notices::of(&self.site, &self.who).await? } else { Vec::new() },
             flash: self.flash.clone(),
-            running: if is_system && self.is_get { running::of(&self.site) } else { Vec::new() },
+            running: if is_system && self.is_get { self.site.console.jobs.running() } else { Vec::new() },
         })
     }
 }
 
-/// The title of the instance.
 pub(super) async fn instance(site: &Site) -> HttpResult<String> {
     let title = site.console.database.call(|connection| settings::read(connection, "InstanceTitle")).await?;
     Ok(title.as_ref().and_then(serde_json::Value::as_str).unwrap_or(NAMELESS).to_owned())
 }
 
-const fn needed(section: Section) -> Permission {
-    match section {
-        Section::Backups | Section::Schedule | Section::Restores | Section::Apps | Section::SecretKey => {
-            Permission::System
-        }
-        Section::Events | Section::Signals => Permission::Read,
-        Section::Access => Permission::Write,
-    }
-}
-
-/// Error and hint as sentences.
 pub(super) fn sentences(failure: &Failure) -> String {
     let problem = &failure.problem;
     let hint = problem.hint.as_deref().map(super::words::sentence).unwrap_or_default();
     format!("{} {hint}", super::words::sentence(&problem.error)).trim_end().to_owned()
 }
 
-/// Shows a failure beside the field that its message names, else above the form. `fields` are words of messages, and the
-/// field for each. A failure that the input did not cause is returned.
-pub(super) fn refuse(filled: &mut Filled, failure: Failure, fields: &[(&str, &str)]) -> HttpResult<()> {
+/// Shows a failure beside the control of the field that it is about, else above the form. A failure that the input did not
+/// cause is returned.
+pub(super) fn refuse(
+    filled: &mut Filled,
+    failure: Failure,
+    control: impl FnOnce(&'static str) -> String,
+) -> HttpResult<()> {
     if !matches!(failure.status.as_u16(), 400 | 403 | 409 | 422) {
         return Err(failure);
     }
-    let named = fields.iter().find(|(words, _)| failure.problem.error.contains(words));
-    filled.refuse(named.map_or("", |(_, field)| field), sentences(&failure));
+    filled.refuse(&failure.field.map(control).unwrap_or_default(), sentences(&failure));
     Ok(())
 }
 

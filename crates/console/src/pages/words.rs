@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
+use serde_json::Value;
 
 const UNITS: [&str; 5] = ["bytes", "KiB", "MiB", "GiB", "TiB"];
 
@@ -55,7 +56,6 @@ pub(super) fn utc(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-/// A `time` element.
 pub(super) fn time(at: Timestamp) -> Markup {
     html! { time.nowrap.num datetime=(at.strftime("%Y-%m-%dT%H:%M:%SZ")) { (utc(at)) } }
 }
@@ -63,6 +63,21 @@ pub(super) fn time(at: Timestamp) -> Markup {
 /// A time with its age below.
 pub(super) fn time_and_age(at: Timestamp, now: Timestamp) -> Markup {
     html! { (time(at)) small { (age(at, now)) } }
+}
+
+/// An age with its time below.
+pub(super) fn age_and_time(at: Timestamp, now: Timestamp) -> Markup {
+    html! { (age(at, now)) small { (time(at)) } }
+}
+
+/// The elements of a JSON array.
+pub(super) fn array(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+/// A JSON text as it is, anything else as JSON, such as a path that is not UTF-8.
+pub(super) fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// A fingerprint in groups of four characters, so that it can be read aloud.

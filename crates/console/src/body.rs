@@ -1,4 +1,7 @@
-//! The extractor for JSON bodies: axum's, with a timeout and errors that do not repeat the body.
+//! Reads small bodies (JSON, a form): a time limit, so that a slow client cannot hold a connection forever, and the extractor
+//! for JSON, with errors that do not repeat the body.
+
+use std::time::Duration;
 
 use axum::{
     extract::{FromRequest, Request, rejection::JsonRejection},
@@ -6,9 +9,18 @@ use axum::{
 };
 use serde::de::DeserializeOwned;
 
-use crate::{Failure, body_timeout::in_time};
+use super::{Failure, failure::HttpResult};
 
-pub struct JsonBody<T>(pub T);
+/// Shorter in tests.
+const BODY_TIMEOUT: Duration = if cfg!(test) { Duration::from_millis(50) } else { Duration::from_secs(30) };
+
+/// Fails with 408 if reading takes too long.
+pub(crate) async fn in_time<T>(reading: impl Future<Output = T>) -> HttpResult<T> {
+    let slow = |_| Failure::new(StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive");
+    tokio::time::timeout(BODY_TIMEOUT, reading).await.map_err(slow)
+}
+
+pub(crate) struct JsonBody<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = Failure;

@@ -5,16 +5,13 @@ use maud::{Markup, html};
 
 const DAYS: i64 = 90;
 
-/// The state of a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Day {
-    /// A backup completed.
+pub(super) enum Day {
     Complete,
     /// A backup completed, but it has faults.
     Faulty,
     /// A backup was due, but none completed.
     Failed,
-    /// The day left no record.
     None,
     /// The backup of today is not due yet.
     ToCome,
@@ -23,33 +20,14 @@ pub enum Day {
 impl Day {
     const ALL: [Self; 5] = [Self::Complete, Self::Faulty, Self::Failed, Self::None, Self::ToCome];
 
-    const fn class(self) -> &'static str {
+    /// Class, sign and words.
+    const fn shown(self) -> (&'static str, &'static str, &'static str) {
         match self {
-            Self::Complete => "complete",
-            Self::Faulty => "faulty",
-            Self::Failed => "failed",
-            Self::None => "none",
-            Self::ToCome => "to-come",
-        }
-    }
-
-    const fn sign(self) -> &'static str {
-        match self {
-            Self::Complete => "✓",
-            Self::Faulty => "!",
-            Self::Failed => "✕",
-            Self::None => "·",
-            Self::ToCome => "…",
-        }
-    }
-
-    const fn words(self) -> &'static str {
-        match self {
-            Self::Complete => "backup complete",
-            Self::Faulty => "backup with faults",
-            Self::Failed => "backup failed or missed",
-            Self::None => "no record",
-            Self::ToCome => "not due yet",
+            Self::Complete => ("complete", "✓", "backup complete"),
+            Self::Faulty => ("faulty", "!", "backup with faults"),
+            Self::Failed => ("failed", "✕", "backup failed or missed"),
+            Self::None => ("none", "·", "no record"),
+            Self::ToCome => ("to-come", "…", "not due yet"),
         }
     }
 }
@@ -57,7 +35,7 @@ impl Day {
 const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
 /// `of` returns the state of a day.
-pub fn calendar(today: Date, of: &dyn Fn(Date) -> Day) -> Markup {
+pub(super) fn calendar(today: Date, of: &dyn Fn(Date) -> Day) -> Markup {
     let first = today.saturating_sub((DAYS - 1).days());
     let monday = first.saturating_sub(i64::from(first.weekday().to_monday_zero_offset()).days());
     let weeks: Vec<Date> =
@@ -78,7 +56,7 @@ pub fn calendar(today: Date, of: &dyn Fn(Date) -> Day) -> Markup {
                 }
             } }
         }
-        ul.key aria-label="Legend" { @for day in Day::ALL { li { (day.sign()) " " (day.words()) } } }
+        ul.key aria-label="Legend" { @for (_, sign, words) in Day::ALL.map(Day::shown) { li { (sign) " " (words) } } }
     }
 }
 
@@ -86,9 +64,9 @@ fn cell(day: Date, first: Date, today: Date, of: &dyn Fn(Date) -> Day) -> Markup
     if day < first || day > today {
         return html! { td.before {} };
     }
-    let state = of(day);
-    let label = format!("{}: {}", day.strftime("%-d %B %Y"), state.words());
-    html! { td.(state.class()) title=(label) { span aria-hidden="true" { (state.sign()) } span.unseen { (label) } } }
+    let (class, sign, words) = of(day).shown();
+    let label = format!("{}: {words}", day.strftime("%-d %B %Y"));
+    html! { td.(class) title=(label) { span aria-hidden="true" { (sign) } span.unseen { (label) } } }
 }
 
 /// The name of a month, above the first week that starts in it, unless the name of the next month would touch it.
