@@ -29,7 +29,7 @@ use super::leftovers::{self, Known};
 use volume::error::{Code, Error, Result};
 
 /// The kernel's signal set: bit n-1 is signal n. (musl's own functions hide the signals 32 to 34.)
-pub type Mask = u64;
+type Mask = u64;
 
 /// Signals that a fault raises in the process itself.
 pub(super) const FAULTS: [i32; 7] =
@@ -52,10 +52,9 @@ pub struct InheritedSignals {
 
 static INHERITED: OnceLock<InheritedSignals> = OnceLock::new();
 
-/// The signals that are blocked: all but the fault signals.
-pub const BLOCKED: Mask = all_but_faults();
+/// The signals that are blocked.
+const BLOCKED: Mask = all_but_faults();
 
-/// Whether a stop signal was read.
 static STOPPING: AtomicBool = AtomicBool::new(false);
 
 /// Whether a supervised server runs, whose signals must not be delayed.
@@ -257,7 +256,6 @@ fn change_mask(how: libc::c_int, mask: Mask) -> Mask {
     old
 }
 
-/// Discards a pending signal.
 fn discard(signal: libc::c_int) {
     let _ = take(1 << (signal - 1), Some(Duration::ZERO));
 }

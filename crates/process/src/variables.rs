@@ -75,8 +75,7 @@ impl Variables {
     }
 
     /// The form for `execve`: `NAME=value`.
-    #[must_use]
-    pub fn to_c_strings(&self) -> Vec<std::ffi::CString> {
+    pub(crate) fn to_c_strings(&self) -> Vec<std::ffi::CString> {
         let joined = self.0.iter().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat());
         // No variable contains a NUL, because the kernel's do not.
         joined.filter_map(|text| std::ffi::CString::new(text).ok()).collect()
