@@ -1,6 +1,6 @@
 //! `moorline serve`: collects the settings of the web console and runs it.
 
-use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::Args;
 use zeroize::Zeroizing;
@@ -45,7 +45,7 @@ pub struct Serve {
 }
 
 impl Serve {
-    pub(super) fn run(self, context: &Context) -> Result<ExitCode> {
+    pub(super) fn run(self, context: &Context) -> Result<()> {
         let environment = &context.environment;
         let variables: Variables = std::env::vars_os().collect();
         context.profile.read()?;
@@ -62,8 +62,7 @@ impl Serve {
             first_run: first_run(environment)?,
             fixed: fixed(environment)?,
         };
-        serve::run(settings)?;
-        Ok(ExitCode::SUCCESS)
+        serve::run(settings)
     }
 }
 
