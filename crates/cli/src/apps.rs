@@ -1,7 +1,5 @@
 //! `moorline apps`: lists the apps that are off, releases them, or switches apps off.
 
-use std::process::ExitCode;
-
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
@@ -9,7 +7,6 @@ use super::{Context, output};
 use engine::{
     apps as in_place,
     quarantine::{App, Chosen, QuarantineRecord, ReleasedStep, Requests, StepInspection, in_words},
-    restore,
 };
 use seqbac_header::Id;
 use volume::{Lock, Volume, error::Result};
@@ -24,7 +21,7 @@ pub struct Apps {
     action: Option<Action>,
     /// Print the result as a JSON object
     #[arg(long, global = true)]
-    pub(super) json: bool,
+    json: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -65,18 +62,17 @@ struct AppsReport {
 }
 
 impl Apps {
-    pub(super) fn run(self, context: &Context) -> Result<ExitCode> {
+    pub(super) fn run(self, context: &Context) -> Result<()> {
         let volume = context.volume()?;
         match &self.action {
-            None | Some(Action::List) => self.list(context, &volume)?,
+            None | Some(Action::List) => self.list(context, &volume),
             Some(Action::Release { names, all }) => {
                 let chosen = if *all { Chosen::All } else { Chosen::Named(names.clone()) };
-                self.release(context, &volume, &chosen)?;
+                self.release(context, &volume, &chosen)
             }
-            Some(Action::Disable { .. }) => self.disable(context, &volume)?,
-            Some(Action::Settle) => apply_pending(context, &volume)?,
+            Some(Action::Disable { .. }) => self.disable(context, &volume),
+            Some(Action::Settle) => apply_pending(context, &volume),
         }
-        Ok(ExitCode::SUCCESS)
     }
 
     fn list(&self, context: &Context, volume: &Volume) -> Result<()> {
@@ -100,11 +96,7 @@ impl Apps {
                 would_switch_off: in_place::inspect(volume, &context.profile(volume)?)?,
             },
         };
-        if self.json {
-            return output::object(&report);
-        }
-        show(&report);
-        Ok(())
+        output::result(self.json, &report, show)
     }
 
     fn release(&self, context: &Context, volume: &Volume, chosen: &Chosen) -> Result<()> {
@@ -115,38 +107,33 @@ impl Apps {
         if let Some(because) = &answer.because {
             log::info!("{because}");
         }
-        if self.json {
-            return output::object(&answer);
-        }
-        release_lines(&answer.released).for_each(|line| print(&line));
-        match (&answer.requested, answer.left_off.as_slice()) {
-            (Some(_), _) => {
-                print("recorded: restart the container, and they are switched back on before the server starts");
+        output::result(self.json, &answer, |answer| {
+            release_lines(&answer.released).for_each(|line| output::line(&line));
+            match (&answer.requested, answer.left_off.as_slice()) {
+                (Some(_), _) => {
+                    output::line(
+                        "recorded: restart the container, and they are switched back on before the server starts",
+                    );
+                }
+                (None, []) => output::line("no app is off any more: quarantine has ended"),
+                (None, left) => output::line(&format!("still in quarantine: {}", in_words(left))),
             }
-            (None, []) => print("no app is off any more: quarantine has ended"),
-            (None, left) => print(&format!("still in quarantine: {}", in_words(left))),
-        }
-        Ok(())
+        })
     }
 
     fn disable(&self, context: &Context, volume: &Volume) -> Result<()> {
         volume.prepare()?;
         let profile = context.profile(volume)?;
-        let lock = context.lock(volume, "apps disable")?;
-        for line in restore::recover(volume)? {
-            log::info!("{line}");
-        }
+        let lock = context.lock_and_recover(volume, "apps disable")?;
         let disabled = in_place::disable(volume, &profile, &lock)?;
         warn(&disabled.notes);
-        if self.json {
-            return output::object(&disabled);
-        }
-        print(&match (disabled.switched_off, disabled.apps.is_empty()) {
-            (_, true) => "no app is on, so there is nothing to switch off".to_owned(),
-            (0, _) => format!("no further app was on; off before: {}", in_words(&disabled.apps)),
-            (count, _) => format!("switched off {count}; off in total: {}", in_words(&disabled.apps)),
-        });
-        Ok(())
+        output::result(self.json, &disabled, |disabled| {
+            output::line(&match (disabled.switched_off, disabled.apps.is_empty()) {
+                (_, true) => "no app is on, so there is nothing to switch off".to_owned(),
+                (0, _) => format!("no further app was on; off before: {}", in_words(&disabled.apps)),
+                (count, _) => format!("switched off {count}; off in total: {}", in_words(&disabled.apps)),
+            });
+        })
     }
 }
 
@@ -176,23 +163,23 @@ fn show(report: &AppsReport) {
                 [&app.id, &app.step, &app.detail, next].map(output::printable)
             });
             output::table(["APP", "STEP", "WHERE", "STATE"], rows);
-            print(&format!("in quarantine since {since:.0}: {}", in_words(&report.apps)));
+            output::line(&format!("in quarantine since {since:.0}: {}", in_words(&report.apps)));
             if report.pending {
-                print("switching them off was interrupted, so some may be on; the next start switches them off");
+                output::line("switching them off was interrupted, so some may be on; the next start switches them off");
             }
         }
         (None, None) => {
-            print("not in quarantine; no profile says which apps this server has: name one with --profile");
+            output::line("not in quarantine; no profile says which apps this server has: name one with --profile");
         }
         (Some(steps), None) => {
             for step in steps {
-                print(&match (&step.missing[..], step.absent) {
+                output::line(&match (&step.missing[..], step.absent) {
                     (_, true) => format!("{}: does not apply here (its `when` is false)", step.step),
                     ([], false) => format!("{} {}: {}", step.step, step.apps.len(), step.apps.join(", ")),
                     (missing, false) => format!("{}: {}", step.step, missing.join(", ")),
                 });
             }
-            print(match (steps.is_empty(), steps.iter().all(|step| step.apps.is_empty())) {
+            output::line(match (steps.is_empty(), steps.iter().all(|step| step.apps.is_empty())) {
                 (true, _) => "not in quarantine; the profile says that this server has no apps",
                 (false, true) => "not in quarantine, and no app is on",
                 (false, false) => "not in quarantine: `moorline apps disable --all` would switch these off",
@@ -214,8 +201,4 @@ fn release_lines(steps: &[ReleasedStep]) -> impl Iterator<Item = String> {
 
 fn warn(lines: &[String]) {
     lines.iter().for_each(|line| log::warn!("{}", output::printable(line)));
-}
-
-fn print(line: &str) {
-    output::answer(&output::printable(line));
 }

@@ -43,7 +43,7 @@ pub struct Backup {
     accept_new_key: bool,
     /// Print the backup as a JSON object
     #[arg(long)]
-    pub(super) json: bool,
+    json: bool,
     /// Take it as the daily backup, then remove all but the newest MOORLINE_BACKUPS_TO_KEEP of these
     #[arg(long, conflicts_with = "output")]
     scheduled: bool,

@@ -1,6 +1,6 @@
 //! `moorline extract`: writes members of a backup into a folder or to stdout.
 
-use std::{io, path::PathBuf, process::ExitCode};
+use std::{io, path::PathBuf};
 
 use clap::Args;
 
@@ -13,7 +13,7 @@ use volume::{
 };
 
 /// Extract members of a backup into a folder, or to stdout
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct Extract {
     /// Backup file
     file: PathBuf,
@@ -27,7 +27,7 @@ pub struct Extract {
 }
 
 impl Extract {
-    pub(super) fn run(self, context: &Context) -> Result<ExitCode> {
+    pub(super) fn run(self, context: &Context) -> Result<()> {
         let volume = Volume::open_if_there(&context.storage)?;
         let key = self.key.get(context, volume.as_ref())?;
         let names = self.members.iter().map(|name| {
@@ -45,6 +45,6 @@ impl Extract {
         if !stream {
             output::answer(&format!("extracted {count} members into {}", self.output.display()));
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(())
     }
 }

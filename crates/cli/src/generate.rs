@@ -1,6 +1,6 @@
 //! Shell completions and man pages, generated from the definition of the command line.
 
-use std::{fs, path::PathBuf, process::ExitCode};
+use std::{fs, path::PathBuf};
 
 use clap::{Arg, ArgAction, Args, Command};
 use clap_complete::Shell;
@@ -18,11 +18,11 @@ pub struct Completions {
 }
 
 impl Completions {
-    pub(super) fn run(self) -> Result<ExitCode> {
+    pub(super) fn run(self) -> Result<()> {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut whole_command_line(), "moorline", &mut script);
         super::output::answer(String::from_utf8_lossy(&script).trim_end());
-        Ok(ExitCode::SUCCESS)
+        Ok(())
     }
 }
 
@@ -35,10 +35,9 @@ pub struct Man {
 }
 
 impl Man {
-    pub(super) fn run(self) -> Result<ExitCode> {
+    pub(super) fn run(self) -> Result<()> {
         fs::create_dir_all(&self.folder).on("create", &self.folder)?;
-        clap_mangen::generate_to(whole_command_line(), &self.folder).on("write man pages into", &self.folder)?;
-        Ok(ExitCode::SUCCESS)
+        clap_mangen::generate_to(whole_command_line(), &self.folder).on("write man pages into", &self.folder)
     }
 }
 

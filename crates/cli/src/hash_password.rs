@@ -1,6 +1,6 @@
 //! `moorline hash-password`: hashes the administrator's password for a container's environment.
 
-use std::{io::Read, process::ExitCode};
+use std::io::Read;
 
 use clap::Args;
 use zeroize::Zeroizing;
@@ -18,13 +18,13 @@ pub struct HashPassword {}
 
 impl HashPassword {
     #[allow(clippy::unused_self, reason = "every command has the same signature")]
-    pub(super) fn run(self) -> Result<ExitCode> {
+    pub(super) fn run(self) -> Result<()> {
         let mut text = Zeroizing::new(String::new());
         let read = std::io::stdin().lock().take(LONGEST).read_to_string(&mut text);
         read.map_err(|_| Error::usage("cannot read a password: stdin is not UTF-8 text"))?;
         let text = text.strip_suffix('\n').map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
         password::acceptable(text)?;
         output::answer(&password::hash(text)?);
-        Ok(ExitCode::SUCCESS)
+        Ok(())
     }
 }

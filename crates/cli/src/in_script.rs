@@ -10,7 +10,6 @@ use volume::{
     error::{Code, Error},
 };
 
-/// A command that replaces the state.
 #[derive(Debug, Clone, Copy)]
 pub struct Replacing {
     pub command: &'static str,

@@ -1,15 +1,18 @@
 //! `moorline inspect`: shows the header of a backup and, with its key, the content.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::path::PathBuf;
 
 use clap::Args;
 
 use super::{Context, key::KeyArguments, output};
-use engine::backup::{self, Inspection};
+use engine::{
+    backup::{self, Inspection},
+    store::DatabaseFacts,
+};
 use volume::{Volume, error::Result};
 
 /// Show the content of a backup; without the key, only its header
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct Inspect {
     /// Backup file
     file: PathBuf,
@@ -17,11 +20,11 @@ pub struct Inspect {
     key: KeyArguments,
     /// Print a JSON object; without the key, `manifest` and `members` are null
     #[arg(long)]
-    pub(super) json: bool,
+    json: bool,
 }
 
 impl Inspect {
-    pub(super) fn run(self, context: &Context) -> Result<ExitCode> {
+    pub(super) fn run(self, context: &Context) -> Result<()> {
         // A missing volume or key is not an error, because the header can be read without them.
         let volume = Volume::open_if_there(&context.storage)?;
         let key = match self.key.sources(context)?.from_flag()? {
@@ -29,12 +32,7 @@ impl Inspect {
             None => self.key.find(context, volume.as_ref())?.filter(|key| backup::opens(&self.file, key)),
         };
         let inspection = backup::inspect(&self.file, key.as_ref())?;
-        if self.json {
-            output::object(&inspection)?;
-        } else {
-            show(&inspection);
-        }
-        Ok(ExitCode::SUCCESS)
+        output::result(self.json, &inspection, show)
     }
 }
 
@@ -50,28 +48,20 @@ fn show(inspection: &Inspection) {
     ];
     match (&inspection.manifest, &inspection.members) {
         (Some(manifest), Some(members)) => {
-            lines.push(format!(
-                "profile       {}",
-                manifest.profile.as_deref().unwrap_or("none: every file and database was backed up")
-            ));
+            let profile = manifest.profile.as_deref();
+            let profile = profile.unwrap_or("none: every file and database was backed up");
+            lines.push(format!("profile       {profile}"));
             if manifest.quarantined {
                 lines.push("quarantine    apps are off in this backup".to_owned());
             }
-            for database in &manifest.databases {
-                lines.push(format!(
-                    "database      {} ({} pages of {})",
-                    database.path, database.page_count, database.page_size
-                ));
+            for DatabaseFacts { path, page_count, page_size, .. } in &manifest.databases {
+                lines.push(format!("database      {path} ({page_count} pages of {page_size})"));
             }
-            for note in &manifest.notes {
-                lines.push(format!("left out      {}: {}", note.path, note.what));
-            }
+            lines.extend(manifest.notes.iter().map(|note| format!("left out      {}: {}", note.path, note.what)));
             lines.push(format!("members       {}", members.len()));
             lines.extend(members.iter().map(|member| format!("  {:>10}  {}", output::size(member.size), member.path)));
         }
         _ => lines.push("content       needs the key: pass --secret-key or --secret-key-file".to_owned()),
     }
-    for line in lines {
-        output::answer(&output::printable(&line));
-    }
+    lines.iter().for_each(|line| output::line(line));
 }

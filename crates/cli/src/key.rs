@@ -27,12 +27,6 @@ pub struct KeyArguments {
     accept_new_key: bool,
 }
 
-impl std::fmt::Debug for KeyArguments {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("KeyArguments").finish_non_exhaustive()
-    }
-}
-
 impl KeyArguments {
     /// All sources of a key: the command line and the environment.
     pub(super) fn sources(&self, context: &Context) -> Result<Sources> {

@@ -10,10 +10,9 @@
 //!   `inspect.rs`, `list.rs`, `profile.rs` (`profile show`, `profile check`), `profiles.rs`, `restore.rs`,
 //!   `rollback.rs`, `serve.rs` (settings and first-run variables of the console), `show_key.rs`, `status.rs`,
 //!   `verify.rs`
-//! - `recover.rs`, `holds_state.rs`: hidden commands that PID 1 starts; `generate.rs`: shell completions and man pages
+//! - `hidden.rs`: `recover` and `holds-state`, which PID 1 starts; `generate.rs`: shell completions and man pages
 //! - `key.rs`: `--secret-key`, `--secret-key-file` and `--accept-new-key`
 //! - `confirm.rs`: the prompt that `-y` skips
-//! - `preview.rs`: the table of `restore --dry-run`
 //! - `in_script.rs`: tells PID 1 that a `restore` or `rollback` inside an init script failed
 //! - `output.rs`: tables, sizes and the exit code after an error
 //! - `progress.rs`: the progress bar, and stopping on SIGTERM or SIGINT; `progress_lines.rs`: progress as lines of JSON
@@ -25,18 +24,16 @@ mod confirm;
 mod extract;
 mod generate;
 mod hash_password;
-mod holds_state;
+mod hidden;
 mod in_script;
 mod inspect;
 mod key;
 mod list;
 mod output;
-mod preview;
 mod profile;
 mod profiles;
 mod progress;
 mod progress_lines;
-mod recover;
 mod restore;
 mod rollback;
 mod serve;
@@ -48,7 +45,7 @@ use std::{ffi::OsString, io::Write, os::fd::OwnedFd, path::PathBuf, process::Exi
 
 use ::process::{ARGUMENTS_FD, fd, signals};
 use ::profile::{Choice, Profile, choice};
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind, parser::ValueSource};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind, parser::ValueSource};
 use moorline::command::{
     self, engine, environment,
     log_format::{self, Format},
@@ -62,7 +59,7 @@ use volume::{
     script_lock,
 };
 
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(
     name = "moorline",
     version,
@@ -84,7 +81,7 @@ struct Cli {
     command: Command,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 enum Command {
     Serve(serve::Serve),
     Backup(backup::Backup),
@@ -104,9 +101,9 @@ enum Command {
     #[command(hide = true)]
     Man(generate::Man),
     #[command(hide = true)]
-    Recover(recover::Recover),
+    Recover(hidden::Recover),
     #[command(name = "holds-state", hide = true)]
-    HoldsState(holds_state::HoldsState),
+    HoldsState(hidden::HoldsState),
 }
 
 /// The global options and the settings from the environment, which every command gets.
@@ -133,10 +130,14 @@ impl Context {
         ::engine::finds::load(&self.profile, volume.root())
     }
 
-    /// The volume's lock, for this command or for the script that calls it.
-    fn lock(&self, volume: &Volume, command: &str) -> Result<Lock> {
+    /// Takes the volume's lock, for this command or for the script that calls it, then finishes or undoes a restore that a crash interrupted.
+    fn lock_and_recover(&self, volume: &Volume, command: &str) -> Result<Lock> {
         let token = self.environment.text(&[script_lock::TOKEN])?.map(|(_, token)| token);
-        Lock::take_in_script(volume, command, self.inherited_lock(volume), token)
+        let lock = Lock::take_in_script(volume, command, self.inherited_lock(volume), token)?;
+        for line in ::engine::restore::recover(volume)? {
+            log::info!("{line}");
+        }
+        Ok(lock)
     }
 
     /// The volume's lock, if a parent process passed it to this one.
@@ -153,10 +154,12 @@ impl Command {
             _ => signals::release(),
         }
         match self {
+            Self::Backup(command) => return command.run(context),
+            Self::Verify(command) => return command.run(context),
+            Self::Profile(command) => return command.run(context),
+            Self::HoldsState(command) => return command.run(context),
             Self::Serve(command) => command.run(context),
-            Self::Backup(command) => command.run(context),
             Self::List(command) => command.run(context),
-            Self::Verify(command) => command.run(context),
             Self::Inspect(command) => command.run(context),
             Self::Extract(command) => command.run(context),
             Self::Restore(command) => command.run(context),
@@ -164,14 +167,13 @@ impl Command {
             Self::Apps(command) => command.run(context),
             Self::Status(command) => command.run(context),
             Self::Profiles(command) => command.run(),
-            Self::Profile(command) => command.run(context),
             Self::ShowKey(command) => command.run(context),
             Self::HashPassword(command) => command.run(),
             Self::Completions(command) => command.run(),
             Self::Man(command) => command.run(),
             Self::Recover(command) => command.run(context),
-            Self::HoldsState(command) => command.run(context),
         }
+        .map(|()| ExitCode::SUCCESS)
     }
 
     /// The command as PID 1 tracks it, if it replaces the state. `None` for read-only commands and options.
@@ -182,30 +184,12 @@ impl Command {
             _ => None,
         }
     }
+}
 
-    /// Whether errors are printed as JSON objects too.
-    fn json(&self) -> bool {
-        match self {
-            Self::Apps(command) => command.json,
-            Self::Backup(command) => command.json,
-            Self::Inspect(command) => command.json,
-            Self::List(command) => command.json,
-            Self::Restore(command) => command.json,
-            Self::Rollback(command) => command.json,
-            Self::Status(command) => command.json,
-            Self::Profiles(command) => command.json,
-            Self::Profile(command) => command.json(),
-            Self::Verify(command) => command.json,
-            Self::Completions(_)
-            | Self::Extract(_)
-            | Self::HashPassword(_)
-            | Self::HoldsState(_)
-            | Self::Man(_)
-            | Self::Recover(_)
-            | Self::Serve(_)
-            | Self::ShowKey(_) => false,
-        }
-    }
+/// Whether the command has `--json`, so that errors are printed as JSON objects too.
+fn wants_json(matches: &ArgMatches) -> bool {
+    let here = matches.try_get_one("json").ok().flatten().is_some_and(|json| *json);
+    here || matches.subcommand().is_some_and(|(_, below)| wants_json(below))
 }
 
 /// The command line of both programs, so that help and completions also cover the commands of `moorline`.
@@ -256,10 +240,10 @@ fn parse_and_run(arguments: Vec<OsString>) -> ExitCode {
         if let Some(own) = matches.subcommand_name().and_then(options::find) {
             return Ok(Err(belongs_to_moorline(own.name)));
         }
-        Cli::from_arg_matches(&matches).map(|cli| Ok((cli, named)))
+        Cli::from_arg_matches(&matches).map(|cli| Ok((cli, named, wants_json(&matches))))
     });
     match parsed {
-        Ok(Ok((cli, named))) => run(cli, named),
+        Ok(Ok((cli, named, json))) => run(cli, named, json),
         Ok(Err(error)) => output::fail(&error, false),
         Err(error) => {
             if error.use_stderr() {
@@ -275,10 +259,9 @@ fn belongs_to_moorline(command: &str) -> Error {
         .hint(format!("run `moorline {command}`"))
 }
 
-fn run(cli: Cli, storage_named: bool) -> ExitCode {
+fn run(cli: Cli, storage_named: bool, json: bool) -> ExitCode {
     let Cli { storage, profile, log_format, command } = cli;
     log_format.choose();
-    let json = command.json();
     let in_script = in_script::InScript::begin(command.replacing());
     let result = Choice::of(&profile.unwrap_or_default()).and_then(|profile| {
         let environment = environment::Environment::of_process();

@@ -1,7 +1,5 @@
 //! `moorline list`: lists the backups in `Backups/`, newest first, and warns about unreadable ones.
 
-use std::process::ExitCode;
-
 use clap::Args;
 
 use super::{Context, key::KeyArguments, output};
@@ -10,17 +8,17 @@ use seqbac_header::relpath::AsJson;
 use volume::error::Result;
 
 /// List the backups in Backups/, newest first
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct List {
     #[command(flatten)]
     key: KeyArguments,
     /// Print a JSON object: `backups`, and `skipped` with the unreadable files
     #[arg(long)]
-    pub(super) json: bool,
+    json: bool,
 }
 
 impl List {
-    pub(super) fn run(self, context: &Context) -> Result<ExitCode> {
+    pub(super) fn run(self, context: &Context) -> Result<()> {
         let volume = context.volume()?;
         let key = self.key.find(context, Some(&volume))?;
         volume.refuse_missing_backups()?;
@@ -29,8 +27,8 @@ impl List {
             let skipped = listed.skipped.iter().map(|skipped| {
                 serde_json::json!({"file": AsJson(&skipped.file), "error": skipped.error.message(), "code": skipped.error.code().to_string()})
             });
-            output::object(&serde_json::json!({"backups": listed.backups, "skipped": skipped.collect::<Vec<_>>()}))?;
-            return Ok(ExitCode::SUCCESS);
+            let skipped = skipped.collect::<Vec<_>>();
+            return output::object(&serde_json::json!({"backups": listed.backups, "skipped": skipped}));
         }
         let rows = listed.backups.iter().map(|backup| {
             let name = backup.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -48,6 +46,6 @@ impl List {
         for skipped in &listed.skipped {
             log::warn!("{}", skipped.error);
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(())
     }
 }

@@ -2,13 +2,14 @@
 
 use std::process::ExitCode;
 
+use serde::Serialize;
+
 pub use moorline::command::output::{answer, error_object, object, printable, report};
-use volume::error::Error;
+use volume::error::{Error, Result};
 
 use super::progress::interrupted;
 
 /// Reports an error. Returns its exit code, or 128+n if signal n stopped the work.
-#[must_use]
 pub fn fail(error: &Error, json: bool) -> ExitCode {
     let exit = report(error);
     if json {
@@ -17,7 +18,20 @@ pub fn fail(error: &Error, json: bool) -> ExitCode {
     ExitCode::from(interrupted().unwrap_or(exit))
 }
 
-/// Prints rows in aligned columns.
+/// Prints a result: as a JSON object with `--json`, otherwise with `show`.
+pub fn result<T: Serialize>(json: bool, result: &T, show: impl FnOnce(&T)) -> Result<()> {
+    if json {
+        return object(result);
+    }
+    show(result);
+    Ok(())
+}
+
+/// Prints a line without control characters, because names and paths may contain any.
+pub fn line(text: &str) {
+    answer(&printable(text));
+}
+
 pub fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]>) {
     let all: Vec<[String; N]> = std::iter::once(head.map(str::to_owned)).chain(rows).collect();
     let width = |column: usize| all.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
@@ -29,7 +43,6 @@ pub fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String
 }
 
 /// A number of bytes in binary units, such as `1.00 MiB`.
-#[must_use]
 pub fn size(bytes: u64) -> String {
     indicatif::BinaryBytes(bytes).to_string()
 }

@@ -57,31 +57,20 @@ struct Check {
 }
 
 impl Profile {
-    pub(super) const fn json(&self) -> bool {
-        match &self.action {
-            ProfileCommand::Show(command) => command.json,
-            ProfileCommand::Check(command) => command.json,
-        }
-    }
-
     pub(super) fn run(self, context: &Context) -> Result<ExitCode> {
         match self.action {
-            ProfileCommand::Show(command) => command.run(),
+            ProfileCommand::Show(command) => command.run().map(|()| ExitCode::SUCCESS),
             ProfileCommand::Check(command) => command.run(context),
         }
     }
 }
 
 impl Show {
-    fn run(self) -> Result<ExitCode> {
+    fn run(self) -> Result<()> {
         let text = choice::text(&chosen(&self.named)?)?;
-        if self.json {
-            let name = self.named.to_string_lossy();
-            output::object(&serde_json::json!({ "name": name, "text": text }))?;
-        } else {
-            output::answer(text.trim_end());
-        }
-        Ok(ExitCode::SUCCESS)
+        let name = self.named.to_string_lossy();
+        let shown = serde_json::json!({ "name": name, "text": text });
+        output::result(self.json, &shown, |_| output::answer(text.trim_end()))
     }
 }
 
@@ -124,7 +113,7 @@ impl Check {
             output::object(&Report { name, prefix, health, apps, steps, volume, problems })?;
         } else {
             let verdict = if problems.is_empty() { "a valid profile" } else { "the profile has problems, see below" };
-            output::answer(&output::printable(&format!("{}: {verdict}", self.named.display())));
+            output::line(&format!("{}: {verdict}", self.named.display()));
             print(&written);
             if let Some(volume) = &volume {
                 print_matches(volume);
@@ -216,7 +205,7 @@ fn print(written: &Written) {
     for (what, value) in
         [("name", &*written.name), ("prefix", &written.prefix), ("state", state), ("health", &health), ("apps", &apps)]
     {
-        output::answer(&output::printable(&format!("{what:<8} {value}")));
+        output::line(&format!("{what:<8} {value}"));
     }
 }
 

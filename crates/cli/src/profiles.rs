@@ -1,7 +1,5 @@
 //! `moorline profiles`: lists the built-in profiles.
 
-use std::process::ExitCode;
-
 use clap::Args;
 use serde::Serialize;
 
@@ -20,10 +18,9 @@ use volume::error::Result;
 pub struct Profiles {
     /// Print the result as a JSON object
     #[arg(long)]
-    pub(super) json: bool,
+    json: bool,
 }
 
-/// A profile in the `--json` object.
 #[derive(Debug, Serialize)]
 struct Row {
     name: &'static str,
@@ -35,17 +32,14 @@ struct Row {
 }
 
 impl Profiles {
-    pub(super) fn run(self) -> Result<ExitCode> {
+    pub(super) fn run(self) -> Result<()> {
         let rows = builtin::all().iter().map(row).collect::<Result<Vec<_>>>()?;
-        if self.json {
-            output::object(&serde_json::json!({ "profiles": rows }))?;
-        } else {
+        output::result(self.json, &serde_json::json!({ "profiles": rows }), |_| {
             let cells = rows
                 .iter()
                 .map(|row| [row.name.to_owned(), row.mark.to_string(), row.against.to_owned(), row.steps.join(", ")]);
             output::table(["NAME", "MARK", "AGAINST", "SWITCHES OFF"], cells);
-        }
-        Ok(ExitCode::SUCCESS)
+        })
     }
 }
 

@@ -1,20 +1,20 @@
 //! `moorline restore`: restores a backup onto the volume, or previews it with `--dry-run`.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::path::PathBuf;
 
 use clap::Args;
 
 use super::{
-    Context, confirm, environment, in_script::Replacing, key::KeyArguments, output, preview, progress::ProgressReporter,
+    Context, confirm, environment, in_script::Replacing, key::KeyArguments, output, progress::ProgressReporter,
 };
 use engine::{
     backup,
     quarantine::App,
-    restore::{self, AppsPolicy, AppsState, Request, Restored},
+    restore::{self, AppsPolicy, AppsState, DatabaseChange, DatabaseDiffers, Preview, Request, Restored},
 };
 use seqbac_header::SecretKey;
 use volume::{
-    Instance, Lock, Volume,
+    Instance, Volume,
     error::{Code, Error, Result},
 };
 
@@ -22,7 +22,7 @@ use volume::{
 ///
 /// The server must be stopped, so put this command into a script in Init/. The replaced state is kept, and `moorline
 /// rollback` brings it back.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct Restore {
     /// Restore the newest backup of this instance in Backups/, and leave apps as they were
     #[arg(long, conflicts_with = "backup")]
@@ -52,7 +52,7 @@ pub struct Restore {
     may_fail: bool,
     /// Print the result as a JSON object
     #[arg(long)]
-    pub(super) json: bool,
+    json: bool,
 }
 
 impl Restore {
@@ -60,13 +60,13 @@ impl Restore {
         (!self.dry_run).then_some(Replacing { command: "restore", may_fail: self.may_fail })
     }
 
-    pub(super) fn run(self, context: &Context) -> Result<ExitCode> {
+    pub(super) fn run(self, context: &Context) -> Result<()> {
         let volume = context.volume()?;
         volume.prepare()?;
         // First, because an unfinished restore may still change the key, the instance and the profile's scope.
         let _lock = match self.dry_run {
             true => restore::refuse_unfinished(&volume).map(|()| None)?,
-            false => Some(lock_and_recover(context, &volume)?),
+            false => Some(context.lock_and_recover(&volume, "restore")?),
         };
         let profile = context.profile(&volume)?;
         let sources = self.key.sources(context)?;
@@ -86,18 +86,12 @@ impl Restore {
         };
         if self.dry_run {
             let preview = restore::preview(&volume, &profile, &request, &mut ProgressReporter::new())?;
-            if self.json {
-                output::object(&preview)?
-            } else {
-                preview::show(&preview)
-            }
-            return Ok(ExitCode::SUCCESS);
+            return output::result(self.json, &preview, show);
         }
         let question = format!("restore {} onto {}, replacing its state?", file.display(), volume.root().display());
         confirm::ask(&question, self.yes)?;
         let restored = restore::restore(&volume, &profile, request, &mut ProgressReporter::new())?;
-        self.report(&restored)?;
-        Ok(ExitCode::SUCCESS)
+        self.report(&restored)
     }
 
     const fn apps_policy(&self) -> AppsPolicy {
@@ -135,17 +129,12 @@ impl Restore {
         if restored.key_adopted {
             log::info!("the volume had no secret key, so it adopted the key that opened the backup");
         }
-        if self.json {
-            return output::object(restored);
-        }
-        output::answer(&format!(
-            "restored {} (created {:.0}): {} members; to bring back the replaced state: `moorline rollback {}`",
-            restored.backup.display(),
-            restored.backup_created,
-            restored.restored,
-            restored.id
-        ));
-        Ok(())
+        output::result(self.json, restored, |Restored { backup, backup_created, restored, id, .. }| {
+            let backup = backup.display();
+            output::answer(&format!(
+                "restored {backup} (created {backup_created:.0}): {restored} members; to bring back the replaced state: `moorline rollback {id}`"
+            ));
+        })
     }
 }
 
@@ -153,11 +142,37 @@ fn off(apps: &[App]) -> String {
     if apps.is_empty() { "none was on".to_owned() } else { output::printable(&engine::quarantine::by_step(apps)) }
 }
 
-/// Takes the lock, then finishes or undoes a restore that a crash interrupted.
-fn lock_and_recover(context: &Context, volume: &Volume) -> Result<Lock> {
-    let lock = context.lock(volume, "restore")?;
-    for line in restore::recover(volume)? {
-        log::info!("{line}");
+/// The table of `--dry-run`.
+fn show(preview: &Preview) {
+    let (backup, created) = (preview.backup.display(), preview.backup_created);
+    output::answer(&format!("restoring {backup} (created {created:.0}) would change:"));
+    let mut rows = Vec::new();
+    for DatabaseDiffers { path, change } in &preview.databases {
+        match change {
+            DatabaseChange::Appears => rows.push(row(path, "database", "appears", "", "")),
+            DatabaseChange::Vanishes => rows.push(row(path, "database", "", "", "vanishes")),
+            DatabaseChange::Changes(tables) => rows.extend(tables.iter().map(|table| {
+                let name = format!("{path} {}", table.table);
+                row(&name, "rows", &table.appear.to_string(), &table.change.to_string(), &table.vanish.to_string())
+            })),
+        }
     }
-    Ok(lock)
+    let files = &preview.files;
+    rows.extend(files.appear.iter().map(|path| row(path, "file", "appears", "", "")));
+    rows.extend(files.change.iter().map(|path| row(path, "file", "", "changes", "")));
+    rows.extend(files.vanish.iter().map(|path| row(path, "file", "", "", "moved aside")));
+    output::table(["STORE", "WHAT", "APPEAR", "CHANGE", "VANISH"], rows.into_iter());
+    output::answer(&format!("{} files and databases would stay the same", files.same));
+    output::answer(match preview.apps {
+        AppsState::Off => "apps would be off",
+        AppsState::AsTheyWere => "apps would be as they were when the backup was taken",
+    });
+    for step in &preview.switched_off {
+        output::line(&format!("off: {} {}: {}", step.step, step.apps.len(), step.apps.join(", ")));
+    }
+    preview.notes.iter().for_each(|note| output::line(note));
+}
+
+fn row(name: &impl std::fmt::Display, what: &str, appear: &str, change: &str, vanish: &str) -> [String; 5] {
+    [output::printable(&name.to_string()), what.into(), appear.into(), change.into(), vanish.into()]
 }

@@ -1,7 +1,5 @@
 //! `moorline rollback`: brings back the state that a restore replaced; lists or deletes kept states.
 
-use std::process::ExitCode;
-
 use clap::Args;
 
 use super::{Context, confirm, in_script::Replacing, output};
@@ -30,7 +28,7 @@ pub struct Rollback {
     may_fail: bool,
     /// Print the result as a JSON object
     #[arg(long)]
-    pub(super) json: bool,
+    json: bool,
 }
 
 impl Rollback {
@@ -38,17 +36,12 @@ impl Rollback {
         (!self.list && self.discard.is_none()).then_some(Replacing { command: "rollback", may_fail: self.may_fail })
     }
 
-    pub(super) fn run(self, context: &Context) -> Result<ExitCode> {
+    pub(super) fn run(self, context: &Context) -> Result<()> {
         let volume = context.volume()?;
         volume.prepare()?;
         if self.list {
             let kept = restore::history(&volume)?;
-            if self.json {
-                output::object(&serde_json::json!({ "restores": kept }))?;
-            } else {
-                show(&kept);
-            }
-            return Ok(ExitCode::SUCCESS);
+            return output::result(self.json, &serde_json::json!({ "restores": kept }), |_| show(&kept));
         }
         let question = match (self.discard, self.id) {
             (Some(id), _) => format!("delete the state that restore {id} replaced?"),
@@ -56,29 +49,19 @@ impl Rollback {
             (None, None) => "bring back the state that the newest restore replaced?".to_owned(),
         };
         confirm::ask(&question, self.yes)?;
-        let _lock = context.lock(&volume, "rollback")?;
-        for line in restore::recover(&volume)? {
-            log::info!("{line}");
-        }
+        let _lock = context.lock_and_recover(&volume, "rollback")?;
         if let Some(id) = self.discard {
             let bytes = restore::discard(&volume, id)?;
-            match self.json {
-                true => output::object(&serde_json::json!({"discarded": id, "bytes": bytes}))?,
-                false => {
-                    output::answer(&format!("deleted the state that restore {id} replaced: {}", output::size(bytes)))
-                }
-            }
-            return Ok(ExitCode::SUCCESS);
+            let discarded = serde_json::json!({"discarded": id, "bytes": bytes});
+            return output::result(self.json, &discarded, |_| {
+                output::answer(&format!("deleted the state that restore {id} replaced: {}", output::size(bytes)));
+            });
         }
         let done = restore::rollback(&volume, self.id, context.environment.script_step()?)?;
-        match self.json {
-            true => output::object(&done)?,
-            false => output::answer(&format!(
-                "undid restore {} of {:.0}; to redo it: `moorline rollback {}`",
-                done.restore, done.restored, done.id
-            )),
-        }
-        Ok(ExitCode::SUCCESS)
+        output::result(self.json, &done, |done| {
+            let (restore, restored, id) = (done.restore, done.restored, done.id);
+            output::answer(&format!("undid restore {restore} of {restored:.0}; to redo it: `moorline rollback {id}`"));
+        })
     }
 }
 

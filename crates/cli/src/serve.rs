@@ -1,6 +1,6 @@
 //! `moorline serve`: collects the settings of the web console and runs it.
 
-use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::Args;
 use zeroize::Zeroizing;
@@ -47,7 +47,7 @@ pub struct Serve {
 }
 
 impl Serve {
-    pub(super) fn run(self, context: &Context) -> Result<ExitCode> {
+    pub(super) fn run(self, context: &Context) -> Result<()> {
         let environment = &context.environment;
         let variables: Variables = Variables::of_process();
         context.profile.read()?;
@@ -64,8 +64,7 @@ impl Serve {
             first_run: first_run(environment)?,
             fixed: fixed(environment)?,
         };
-        serve::run(settings)?;
-        Ok(ExitCode::SUCCESS)
+        serve::run(settings)
     }
 }
 

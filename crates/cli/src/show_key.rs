@@ -1,7 +1,5 @@
 //! `moorline show-key`: prints the secret key that seals the volume's backups, or a new random key.
 
-use std::process::ExitCode;
-
 use clap::Args;
 
 use super::{Context, output};
@@ -22,7 +20,7 @@ pub struct ShowKey {
 }
 
 impl ShowKey {
-    pub(super) fn run(self, context: &Context) -> Result<ExitCode> {
+    pub(super) fn run(self, context: &Context) -> Result<()> {
         let key = if self.generate {
             SecretKey::generate()?
         } else {
@@ -31,6 +29,6 @@ impl ShowKey {
             context.environment.key_sources()?.ensure(&volume, context.accepts_new_key(self.accept_new_key)?)?.key
         };
         output::answer(&key.to_text());
-        Ok(ExitCode::SUCCESS)
+        Ok(())
     }
 }

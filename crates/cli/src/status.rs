@@ -1,7 +1,5 @@
 //! `moorline status`: shows the state of a volume: key, last backup, init scripts, restores and quarantine.
 
-use std::process::ExitCode;
-
 use clap::Args;
 use serde::Serialize;
 
@@ -26,7 +24,7 @@ use volume::{
 pub struct Status {
     /// Print the result as a JSON object
     #[arg(long)]
-    pub(super) json: bool,
+    json: bool,
 }
 
 /// The `--json` object.
@@ -64,7 +62,7 @@ struct Scripts {
 }
 
 impl Status {
-    pub(super) fn run(self, context: &Context) -> Result<ExitCode> {
+    pub(super) fn run(self, context: &Context) -> Result<()> {
         let volume = context.volume()?;
         let key = context.environment.key_sources()?.active(Some(&volume))?.map(|found| found.key);
         let scripts = init::report(&volume, &container::seqinit(&context.environment)?)?;
@@ -90,12 +88,7 @@ impl Status {
             restore_unfinished: volume::restores::unfinished(&volume)?,
             restores: restore::history(&volume)?,
         };
-        if self.json {
-            output::object(&report)?
-        } else {
-            show(&report)
-        }
-        Ok(ExitCode::SUCCESS)
+        output::result(self.json, &report, show)
     }
 }
 
@@ -139,13 +132,14 @@ fn show(report: &Report) {
         let name = backup.file.file_name().unwrap_or_default().to_string_lossy();
         format!("{name}, {}, created {:.0}", output::size(backup.bytes), backup.created)
     });
-    let kept = report
-        .restores
-        .iter()
-        .filter(|kept| kept.can_roll_back)
-        .map(|kept| format!("{} of {:.0} ({})", kept.id, kept.restored, output::size(kept.bytes)));
+    let kept = report.restores.iter().filter(|kept| kept.can_roll_back);
+    let kept = kept.map(|kept| format!("{} of {:.0} ({})", kept.id, kept.restored, output::size(kept.bytes)));
     let kept = kept.collect::<Vec<_>>();
     let kept = if kept.is_empty() { "none".to_owned() } else { kept.join(", ") };
+    let restore = match report.restore_unfinished {
+        true => "unfinished: the next start finishes or undoes it",
+        false => "none in progress",
+    };
     for (what, value) in [
         ("instance", id(report.instance_id)),
         ("profile", report.profile.clone().unwrap_or_else(|| "none".to_owned())),
@@ -157,18 +151,10 @@ fn show(report: &Report) {
         ("start.d scripts", names(&report.scripts.every_start)),
         ("scripts done", names(&report.scripts.done)),
         ("scripts failed", names(&report.scripts.failed)),
-        (
-            "restore",
-            if report.restore_unfinished {
-                "unfinished: the next start finishes or undoes it"
-            } else {
-                "none in progress"
-            }
-            .into(),
-        ),
+        ("restore", restore.to_owned()),
         ("kept for rollback", kept),
         ("quarantine", report.quarantine.as_ref().map_or_else(|| "none".to_owned(), |found| found.in_words.clone())),
     ] {
-        output::answer(&output::printable(&format!("{what:<17} {value}")));
+        output::line(&format!("{what:<17} {value}"));
     }
 }

@@ -18,7 +18,7 @@ use volume::{
 };
 
 /// Read backups to the end and check every segment and every digest
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct Verify {
     /// Backup files [default: all in Backups/]
     files: Vec<PathBuf>,
@@ -29,7 +29,7 @@ pub struct Verify {
     key: KeyArguments,
     /// Print a JSON object: `backups`, each with its report or its error
     #[arg(long)]
-    pub(super) json: bool,
+    json: bool,
 }
 
 /// A readable backup in the `--json` object.

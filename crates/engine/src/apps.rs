@@ -10,24 +10,19 @@
 //! lock, which callers pass in. Commands that a user runs refuse while a backup runs, because the backup must record as
 //! quarantined every app that it reads as off. A start does not wait for a backup; the backup notices the start.
 
-use crate::store::Matcher;
 use std::{collections::BTreeSet, os::fd::OwnedFd};
-
-use serde::Serialize;
 
 use crate::{
     metastore::{self, MetastoreLock},
+    prelude::*,
     quarantine::{
         self as apps, App, Chosen, Persist, QuarantineRecord, Release, ReleasedStep, Requests, StepInspection, failed,
     },
     restore::{events, no_database_in_use, recover, refuse_unfinished},
-    store::holds_state,
+    store::{Matcher, holds_state},
 };
-use profile::{Apps, Profile, step::Step};
-use volume::{
-    AppsLock, BackupLock, Lock, Volume, durable,
-    error::{Code, Error, Result},
-};
+use profile::Apps;
+use volume::{AppsLock, BackupLock, Lock};
 
 /// The result of [`disable`].
 #[derive(Debug, Serialize)]
@@ -51,11 +46,8 @@ pub struct AppliedPending {
     pub notes: Vec<String>,
 }
 
-/// Switches off all apps that the profile finds on.
-///
-/// # Errors
-/// `AppsUnknown` if no profile lists the apps, or a step fails. `TryAgain` while a database of the state is in use, or
-/// a backup runs.
+/// Switches off all apps that the profile finds on. Fails with `AppsUnknown` if no profile lists the apps, or a step
+/// fails; with `TryAgain` while a database of the state is in use, or a backup runs.
 pub fn disable(volume: &Volume, profile: &Profile, _held: &Lock) -> Result<Disabled> {
     let _locks = (no_backup(volume)?, AppsLock::take(volume)?);
     // To switch everything off cancels the releases that were requested before.
@@ -128,10 +120,8 @@ impl ReleaseResult {
 /// others are recorded as requests for the next start. `inherited` is the descriptor of the volume's lock, if the
 /// parent process passed one on.
 ///
-/// The console may call it, unless it holds its own database open: we wait for that lock for 20 s.
-///
-/// # Errors
-/// `NotFound` if the volume is not in quarantine, or an app does not exist. `TryAgain` while a restore is unfinished or
+/// The console may call it, unless it holds its own database open: we wait for that lock for 20 s. Fails with
+/// `NotFound` if the volume is not in quarantine, or an app does not exist; with `TryAgain` while a restore is unfinished or
 /// a backup runs. If one app fails, the apps released before it stay released, and all others stay recorded.
 pub fn release(
     volume: &Volume,
@@ -251,10 +241,8 @@ fn lock_console(volume: &Volume, record: &QuarantineRecord) -> Result<Option<Met
     concerned.then(|| MetastoreLock::alone(volume)).transpose()
 }
 
-/// Prepares the volume for the server: finishes an interrupted `disable`, and releases the requested apps.
-///
-/// # Errors
-/// If it fails, the server must not start. The next start tries again.
+/// Prepares the volume for the server: finishes an interrupted `disable`, and releases the requested apps. If it fails,
+/// the server must not start. The next start tries again.
 pub fn apply_pending(volume: &Volume, _held: &Lock) -> Result<AppliedPending> {
     let _lock = AppsLock::take(volume)?;
     let mut settled = AppliedPending { resumed: false, release: None, notes: Vec::new() };
@@ -293,13 +281,10 @@ fn switch_off(
         kept = true;
         save(volume, record, console)
     };
+    let hint =
+        "some apps may be off already; restart the container: the next start finishes this before the server starts";
     let done = apps::quarantine(volume.root(), steps, before, &mut persist).map_err(failed);
-    done.map_err(|error| match kept {
-        true => {
-            error.hint("some apps may be off already; restart the container: the next start finishes this before the server starts")
-        }
-        false => error,
-    })
+    done.map_err(|error| if kept { error.hint(hint) } else { error })
 }
 
 /// Apps that cannot be released are removed from the record, because quarantine could never end otherwise; a copy of
@@ -337,7 +322,6 @@ fn steps_of(record: &QuarantineRecord) -> Vec<Step> {
     record.steps.iter().map(|remembered| remembered.step.clone()).collect()
 }
 
-/// Drops requests that name no app that is still off.
 fn forget_requests(record: &mut QuarantineRecord) {
     let names = std::mem::take(&mut record.requested.named);
     record.requested.named = names.into_iter().filter(|name| is_off(record, name)).collect();
@@ -353,9 +337,6 @@ fn not_in_quarantine(volume: &Volume) -> Error {
 }
 
 fn unknown() -> Error {
-    Error::new(
-        Code::AppsUnknown,
-        "no profile says which apps (alerts, webhooks, jobs) this server has, so they cannot be switched off",
-    )
-    .hint("pass the server's profile with --profile (or MOORLINE_PROFILE)")
+    let what = "no profile says which apps (alerts, webhooks, jobs) this server has, so they cannot be switched off";
+    Error::new(Code::AppsUnknown, what).hint("pass the server's profile with --profile (or MOORLINE_PROFILE)")
 }

@@ -4,7 +4,6 @@
 //! moorline's own records under `moorline/`. It gets its final name only after it was completed, flushed and read back.
 
 mod catalog;
-mod damaged;
 mod extract;
 mod inspect;
 mod manifest;
@@ -16,15 +15,14 @@ mod stores;
 mod suspect;
 mod take;
 mod temporary;
-mod totals;
 mod verifications;
 mod verify;
 
 pub use self::{
     catalog::{
-        Listed, Skipped, Summary, is_due, list, list_volume, newest_of_instance, newest_scheduled, opens, summary,
+        Damaged, Listed, Skipped, Summary, damaged, is_due, list, list_volume, newest_of_instance, newest_scheduled,
+        opens, summary,
     },
-    damaged::{Damaged, damaged},
     extract::{Output, extract},
     inspect::{Inspection, inspect},
     manifest::{BackupKind, Manifest},
@@ -38,8 +36,7 @@ pub use self::{
 };
 pub(crate) use self::{
     manifest::{metastore_member, quarantine_member, state_of},
-    progress::Counted,
+    progress::{Counted, bytes_of_members},
     quarantine::read_quarantine_record,
-    totals::bytes_of_members,
     verify::{complete, open_file, read_whole},
 };

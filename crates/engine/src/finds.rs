@@ -1,19 +1,11 @@
 //! Whether a profile fits a volume: the matches of each store, and steps that act on files outside the state. Reads
 //! only.
 
-use crate::store::Matcher;
-use std::path::Path;
-
-use serde::Serialize;
-
-use crate::store::{Survey, SurveyEntry};
-use profile::{
-    Choice, Profile, Written,
-    step::{Action, Step},
+use crate::{
+    prelude::*,
+    store::{Matcher, Survey, SurveyEntry},
 };
-use profile::{PathKind, Scope, scope::plain};
-use seqbac_header::RelPath;
-use volume::error::{Error, Result};
+use profile::{Choice, Written, scope::plain};
 
 /// The matches of one glob of `[state]`, or of discovery.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -27,10 +27,10 @@
 //!   - `manifest.rs`: `manifest.json`; `name.rs`: file names; `temporary.rs`: files that are not complete yet
 //!   - `quarantine.rs`: the quarantine record as a member of a backup
 //!   - `verify.rs`: a backup read back; `verifications.rs`: `.moorline/verified.json`, the result of the last weekly
-//!     verification; `damaged.rs`: damaged backups that cannot be listed
+//!     verification
 //!   - `catalog.rs`: the backups in a folder; `inspect.rs`: the content of one; `extract.rs`: single members
 //!   - `retention.rs`: which scheduled backups to remove
-//!   - `progress.rs`, `totals.rs`: progress and the bytes to expect
+//!   - `progress.rs`: progress and the bytes to expect
 //! - `quarantine.rs`: apps switched off in a tree of files, recorded, and released. It knows nothing of restores or locks.
 //!   In `quarantine/`:
 //!   - `switch_off.rs`: entering quarantine; `release.rs`: leaving it (`release/rows.rs`: database rows;
@@ -39,7 +39,7 @@
 //!   - `record.rs`: `.moorline/quarantine.json`
 //!   - `align.rs`: the steps of an earlier quarantine matched with the current ones; `choose.rs`: which apps a name means
 //!   - `console.rs`: the steps for the console's own notifications
-//!   - `sqlite.rs`, `sqlite/`: steps on rows (`update.rs`, `delete.rs`, `insert.rs`, `undo.rs`, `inspect.rs`), rows as
+//!   - `sqlite.rs`, `sqlite/`: steps on rows (`update.rs`, `delete.rs`, `insert.rs`, `undo.rs`), rows as
 //!     recorded (`row.rs`), and the columns that identify a row (`table.rs`); `value.rs`: SQLite values as JSON;
 //!     `databases.rs`: all open transactions; `tree.rs`: which databases exist
 //!   - `json.rs`, `json/`: steps on nodes of JSON files: pointers (`pointer.rs`), `where` (`condition.rs`), edits that
@@ -54,8 +54,7 @@
 //!     (`survey/entry.rs`), and which files are databases or backups
 //!   - `sqlite.rs`: consistent images of live databases. In `sqlite/`: `source.rs` (read-only connection),
 //!     `snapshot.rs` (the image at one time), `pages.rs` (its pages), `facts.rs` (its facts in the manifest), `check.rs`
-//!     (its faults), `filled.rs` (how many tables have rows), `in_use.rs` (other processes that have it open), `edit.rs` (one
-//!     transaction that changes it)
+//!     (its faults), `in_use.rs` (other processes that have it open), `edit.rs` (one transaction that changes it)
 //!   - `files.rs`: plain files, read until they stop changing; `spool.rs`: temporary files without a name
 //!   - `stage.rs`, `beneath.rs`: members written below a folder, never through a link
 //!   - `compare.rs`, `compare/table.rs`: which rows of two databases differ
@@ -69,3 +68,26 @@ pub mod quarantine;
 pub mod restore;
 pub mod sealed;
 pub mod store;
+
+/// The names that most modules use.
+mod prelude {
+    pub use std::{
+        fs, io,
+        path::{Path, PathBuf},
+        time::Duration,
+    };
+
+    pub use profile::{
+        PathKind, Profile, Scope,
+        step::{Action, Moment, Step},
+    };
+    pub use seqbac_header::{Id, RelPath, SecretKey};
+    pub use serde::{Deserialize, Serialize};
+    pub use volume::{
+        Volume, durable,
+        error::{Code, Error, IoContext},
+        presence,
+    };
+
+    pub type Result<T, E = Error> = std::result::Result<T, E>;
+}

@@ -12,26 +12,20 @@ mod lock;
 mod mirror;
 mod schema;
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
-use volume::presence;
-
 use nix::sys::statvfs::statvfs;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
+
+use crate::{
+    prelude::*,
+    store::sqlite::{is_busy_or_full, words},
+};
+use volume::METASTORE;
 
 pub(crate) use self::{
     copy::adopt,
     mirror::{mirror_now, settings_of},
 };
 pub use self::{lock::MetastoreLock, mirror::mirror};
-use crate::store::sqlite::{is_busy_or_full, words};
-use seqbac_header::RelPath;
-use volume::{
-    METASTORE, Volume,
-    error::{Code, Error, Result},
-};
 
 /// Its path, relative to the storage root.
 pub const PATH: &str = METASTORE;
@@ -62,10 +56,8 @@ pub fn is_there(volume: &Volume) -> Result<bool> {
     presence::exists(&file(volume))
 }
 
-/// Opens it. Creates it if it does not exist, and migrates its tables to this version.
-///
-/// # Errors
-/// If it cannot be opened, or a newer version wrote it.
+/// Opens it. Creates it if it does not exist, and migrates its tables to this version. Fails if it cannot be opened, or
+/// a newer version wrote it.
 pub fn open(volume: &Volume, _held: &MetastoreLock) -> Result<Connection> {
     let path = file(volume);
     let failed = |cause: rusqlite::Error| explain(&path, &cause);
@@ -77,11 +69,10 @@ pub fn open(volume: &Volume, _held: &MetastoreLock) -> Result<Connection> {
     connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
     schema::prepare(&mut connection).map_err(|cause| match cause {
         schema::Unusable::Sqlite(cause) => failed(cause),
-        schema::Unusable::Newer(version) => Error::new(
-            Code::Unexpected,
-            format!("{} has version {version}, written by a newer moorline", path.display()),
-        )
-        .hint("run the newer version, or restore a backup taken by this one"),
+        schema::Unusable::Newer(version) => {
+            let what = format!("{} has version {version}, written by a newer moorline", path.display());
+            Error::new(Code::Unexpected, what).hint("run the newer version, or restore a backup taken by this one")
+        }
     })?;
     Ok(connection)
 }

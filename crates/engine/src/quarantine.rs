@@ -30,9 +30,9 @@ mod switch_off;
 mod tree;
 mod value;
 
-use serde::Serialize;
-
 use self::value::ColumnValue;
+use crate::prelude::*;
+
 pub(crate) use self::{
     choose::refuse_unknown,
     console::{is_of_console, with_console},
@@ -46,8 +46,6 @@ pub use self::{
     release::release,
     switch_off::quarantine,
 };
-use profile::step::Moment;
-use volume::error::Result;
 
 /// Which apps to release.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -27,11 +27,6 @@ mod set;
 mod settings;
 mod stage;
 
-use std::path::{Path, PathBuf};
-
-use serde::Serialize;
-
-pub(crate) use self::preflight::no_database_in_use;
 use self::{
     apps_policy::Quarantine,
     journal::{Journal, Move},
@@ -39,6 +34,17 @@ use self::{
     set::RestoreSet,
     stage::Staged,
 };
+use crate::{
+    backup::{Manifest, Progress, read_whole},
+    metastore::MetastoreLock,
+    prelude::*,
+    quarantine::{App, QuarantineRecord},
+    store::is_own,
+};
+use seqbac_header::relpath;
+use volume::{AppsLock, Instance, restores::ScriptStep};
+
+pub(crate) use self::preflight::no_database_in_use;
 pub use self::{
     apps_policy::{AppsPolicy, AppsState},
     commit::recover,
@@ -46,18 +52,6 @@ pub use self::{
     preview::{DatabaseChange, DatabaseDiffers, Preview, preview},
     rollback::rollback,
     set::{PastRestore, discard, history, prune, refuse_unfinished},
-};
-use crate::{
-    backup::{Manifest, Progress, read_whole},
-    metastore::MetastoreLock,
-    quarantine::{App, QuarantineRecord},
-};
-use profile::Profile;
-use seqbac_header::{Id, RelPath, SecretKey, relpath};
-use volume::restores::ScriptStep;
-use volume::{
-    AppsLock, Instance, Volume,
-    error::{Error, Result},
 };
 
 /// The parameters of a restore.
@@ -109,10 +103,8 @@ pub struct Restored {
     pub notes: Vec<String>,
 }
 
-/// Restores a backup. The caller holds the volume's lock and has called [`recover`].
-///
-/// # Errors
-/// After any error the old state is untouched, or back in place.
+/// Restores a backup. The caller holds the volume's lock and has called [`recover`]. After any error the old state is
+/// untouched, or back in place.
 pub fn restore(volume: &Volume, profile: &Profile, request: Request, progress: &mut dyn Progress) -> Result<Restored> {
     let backup = request.backup;
     put_in_place(volume, profile, &request, progress).inspect_err(|error| events::restore_failed(volume, backup, error))
@@ -131,8 +123,8 @@ fn put_in_place(
     let remembered = QuarantineRecord::load(volume)?;
     let quarantine = Quarantine { policy: request.apps, profile, manifest: &manifest, volume: remembered.as_ref() };
     quarantine.refuse_unknown(&contents.members)?;
-    let scopes = Scopes::new(&manifest.scope, &profile.scope)?;
     let both = [manifest.scope.clone(), profile.scope.clone()];
+    let scopes = Scopes::all(&both)?;
     preflight::no_database_in_use(volume, &both)?;
     preflight::space(volume, contents.members.iter().map(|member| member.size))?;
     let set = RestoreSet::create(volume)?;
@@ -141,7 +133,7 @@ fn put_in_place(
     let beyond = scopes.beyond(volume, &set.stage()).map_err(abandon)?;
     // Our own files move first: from the changed instance, a running backup learns that it may have read half of each
     // state.
-    let mut moves = staged.own_files();
+    let mut moves = staged.own.clone();
     let scopes = scopes.and_all_in(quarantined_files(remembered.as_ref()));
     moves.extend(plan::of_tree(volume, &set, &set.stage(), &scopes).map_err(abandon)?);
     preflight::moves(volume, &moves).map_err(abandon)?;
@@ -176,7 +168,7 @@ fn put_in_place(
         apps_off: staged.outcome.record.as_ref().map(|record| record.apps().collect()).unwrap_or_default(),
         key_adopted: staged.key_adopted,
         restored: staged.members,
-        replaced: journal.moves.iter().filter(|change| change.old.is_some() && !set::is_own(&change.path)).count(),
+        replaced: journal.moves.iter().filter(|change| change.old.is_some() && !is_own(&change.path)).count(),
         notes: staged.notes,
     })
 }
@@ -190,17 +182,15 @@ fn quarantined_files(record: Option<&QuarantineRecord>) -> Vec<RelPath> {
 fn accept(manifest: &Manifest, profile: &Profile, request: &Request) -> Result<()> {
     if manifest.profile != profile.name && !request.accept_other_profile {
         let name = |name: &Option<String>| name.clone().unwrap_or_else(|| "none".to_owned());
+        let (theirs, ours) = (name(&manifest.profile), name(&profile.name));
         return Err(Error::usage(format!(
-            "the backup was taken with the profile {}, but this volume has {}",
-            name(&manifest.profile),
-            name(&profile.name)
+            "the backup was taken with the profile {theirs}, but this volume has {ours}"
         ))
         .hint("use the backup's profile, or pass --profile-mismatch=accept to restore it anyway"));
     }
     Ok(())
 }
 
-/// The volume's instance after the restore.
 fn instance_after(volume: &Volume, request: &Request, backup_id: Id) -> Result<Instance> {
     let mut instance = Instance::load(volume)?.map_or_else(Instance::new, Ok)?;
     if request.apps == AppsPolicy::Copy {

@@ -13,24 +13,18 @@ use aes_gcm::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use zeroize::Zeroizing;
 
-use seqbac_header::SecretKey;
-use volume::error::{Code, Error, Result};
+use crate::prelude::*;
 
 const PREFIX: &str = "sealed:v1:";
 const NONCE: usize = 12;
 
 /// Authenticated encryption of short texts.
 pub trait Seal {
-    /// Encrypts `text`, bound to `name`.
-    ///
-    /// # Errors
-    /// If the kernel provides no random numbers.
+    /// Encrypts `text`, bound to `name`. Fails if the kernel provides no random numbers.
     fn seal(&self, name: &str, text: &str) -> Result<String>;
 
-    /// Decrypts a text that was sealed under `name`.
-    ///
-    /// # Errors
-    /// `WrongKey` if another key sealed it; `ContentMismatch` if it is damaged or has another name.
+    /// Decrypts a text that was sealed under `name`. Fails with `WrongKey` if another key sealed it; `ContentMismatch`
+    /// if it is damaged or has another name.
     fn unseal(&self, name: &str, sealed: &str) -> Result<Zeroizing<String>>;
 }
 
@@ -54,11 +48,8 @@ impl Seal for SecretKey {
             sealed.strip_prefix(PREFIX).and_then(|rest| rest.split_once(':')).ok_or_else(damaged)?;
         let ours = self.fingerprint();
         if fingerprint != ours.to_string() {
-            return Err(Error::new(
-                Code::WrongKey,
-                format!("{name} was encrypted with the key {fingerprint}, but the current key is {ours}"),
-            )
-            .hint("enter it again in the console"));
+            let what = format!("{name} was encrypted with the key {fingerprint}, but the current key is {ours}");
+            return Err(Error::new(Code::WrongKey, what).hint("enter it again in the console"));
         }
         let bytes = BASE64_STANDARD.decode(body).map_err(|_| damaged())?;
         let (nonce, sealed) = bytes.split_first_chunk::<NONCE>().ok_or_else(damaged)?;

@@ -1,16 +1,5 @@
 //! Databases and files: read from the volume for a backup, and written back in a restore.
 //!
-//! | file | content |
-//! | --- | --- |
-//! | `matcher.rs` | which paths belong to a scope, by globs and `.moorlineignore` |
-//! | [`mod@survey`] | one walk over the volume: databases, recognized by their headers, files, and what is left out |
-//! | [`sqlite`] | databases: a consistent image while a server writes, its facts, and its check |
-//! | [`files`] | plain files: read again until they stop changing |
-//! | [`stage`] | one member of an archive written below a staging directory, with its owner and mode |
-//! | [`compare`] | which rows of a database a restore would change |
-//! | [`spool`] | temporary files without a name |
-//! | `beneath.rs` | directories below a root, opened without following links |
-//!
 //! The invariant of this module: **while this process has SQLite open on a database, it never opens or closes another
 //! descriptor of that database, its `-wal`, `-shm` or `-journal`.** POSIX drops all of a process's locks on a file when
 //! it closes *any* descriptor of it, so a harmless read would unlock the database under SQLite, and SQLite's next read
@@ -26,7 +15,6 @@ pub mod sqlite;
 pub mod stage;
 pub mod survey;
 
-pub(crate) use self::survey::{is_backup, is_database, sidecar_base};
 pub use self::{
     compare::TableChange,
     files::{Captured, Files},
@@ -35,4 +23,8 @@ pub use self::{
     sqlite::{DatabaseFacts, Snapshot, check_image, in_use, open_all},
     stage::{Owners, Stager},
     survey::{Note, Survey, SurveyEntry, holds_state, survey},
+};
+pub(crate) use self::{
+    matcher::is_own,
+    survey::{child, is_backup, is_database, kind, sidecar_base},
 };

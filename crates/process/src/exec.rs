@@ -95,7 +95,6 @@ pub fn prepare(command: &[OsString], environment: Variables) -> Result<Prepared,
 }
 
 impl Prepared {
-    /// Sets a variable, or removes it.
     #[must_use]
     pub(super) fn with(mut self, name: &str, value: Option<&str>) -> Self {
         let start = format!("{name}=");
@@ -193,17 +192,11 @@ fn missing_part(path: &Path) -> NotExecuted {
     let head = head(path);
     if let Some(line) = shebang(&head) {
         if line.interpreter.as_bytes().ends_with(b"\r") || line.argument.is_some_and(|text| text.ends_with(b"\r")) {
-            return NotExecuted::new(
-                127,
-                format!("{shown} has Windows line ends (CRLF), so its #! line names a program that does not exist"),
-            )
-            .hint("save it with LF line ends");
+            let what = "has Windows line ends (CRLF), so its #! line names a program that does not exist";
+            return NotExecuted::new(127, format!("{shown} {what}")).hint("save it with LF line ends");
         }
-        return NotExecuted::new(
-            127,
-            format!("the interpreter {} of {shown} does not exist", line.interpreter.display()),
-        )
-        .hint("install it in the image, or name another interpreter in the #! line");
+        let what = format!("the interpreter {} of {shown} does not exist", line.interpreter.display());
+        return NotExecuted::new(127, what).hint("install it in the image, or name another interpreter in the #! line");
     }
     match loader(path) {
         Some(loader) => {

@@ -17,7 +17,6 @@ pub fn standard_error() -> BorrowedFd<'static> {
     borrow_standard(2)
 }
 
-/// One of the descriptors 0 to 2.
 pub(crate) fn borrow_standard(number: RawFd) -> BorrowedFd<'static> {
     // SAFETY: Rust's runtime has made sure that 0 to 2 are open, and nothing here ever closes them.
     unsafe { BorrowedFd::borrow_raw(number) }

@@ -84,6 +84,7 @@ fn wait_until_gone(signals: &mut Signals, until: Instant) {
 /// children; any other process signals the child's process group.
 fn clear_without_proc(signals: &mut Signals, group: Pid, grace: Duration) -> Vec<String> {
     let all = getpid().as_raw() == 1;
+    let unnamed = vec!["processes of unknown name (/proc is not mounted)".to_owned()];
     for (signal, wait) in [(Signal::SIGTERM, grace), (Signal::SIGKILL, GRACE)] {
         let sent = if all { kill(Pid::from_raw(-1), signal) } else { killpg(group, signal) };
         if sent.is_err() {
@@ -94,14 +95,14 @@ fn clear_without_proc(signals: &mut Signals, group: Pid, grace: Duration) -> Vec
             reap::all(None);
             let alive = if all { kill(Pid::from_raw(-1), None) } else { killpg(group, None) };
             if alive.is_err() {
-                return vec!["processes of unknown name (/proc is not mounted)".to_owned()];
+                return unnamed;
             }
             if signals.wait(&[], Some(until.min(Instant::now() + Duration::from_millis(10)))).is_err() {
                 break;
             }
         }
     }
-    vec!["processes of unknown name (/proc is not mounted)".to_owned()]
+    unnamed
 }
 
 struct Process {

@@ -26,13 +26,13 @@ impl Own {
         let is_file = |found: &PathBuf| std::fs::metadata(found).is_ok_and(|meta| meta.is_file());
         let named = std::fs::read_link(image).ok().filter(is_file);
         let called = || exec::find(called, path).ok().and_then(|found| found.canonicalize().ok());
-        match named {
-            Some(path) => Ok(Self { run: image.to_owned(), path }),
-            None => match called() {
-                Some(path) => Ok(Self { run: path.clone(), path }),
-                None => Err(Error::new(Code::Unexpected, "moorline cannot find its own program file")
-                    .hint("mount /proc, or call it by its full path")),
-            },
+        if let Some(path) = named {
+            return Ok(Self { run: image.to_owned(), path });
+        }
+        match called() {
+            Some(path) => Ok(Self { run: path.clone(), path }),
+            None => Err(Error::new(Code::Unexpected, "moorline cannot find its own program file")
+                .hint("mount /proc, or call it by its full path")),
         }
     }
 

@@ -33,7 +33,6 @@ pub fn release() {
     }
 }
 
-/// The address of the header according to the file.
 fn address_of_header(first: *const Elf64_Phdr, count: usize) -> usize {
     for index in 0..count {
         // SAFETY: as above.

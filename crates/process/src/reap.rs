@@ -36,7 +36,7 @@ pub fn all(watched: Option<Pid>) -> Option<Ended> {
 }
 
 /// Whether this process has a child, running or ended. Without children it has no descendants.
-pub fn has_children() -> bool {
+pub(crate) fn has_children() -> bool {
     // SAFETY: all zeroes is a valid siginfo, which the call fills in; WNOWAIT leaves the child's status where it is.
     unsafe {
         let mut info: libc::siginfo_t = std::mem::zeroed();

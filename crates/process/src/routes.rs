@@ -8,7 +8,6 @@ use nix::{libc, sys::signal::Signal};
 use super::signals::FAULTS;
 use volume::error::{Error, Result};
 
-/// The highest signal number on Linux.
 const LAST: i32 = 64;
 
 /// The first real-time signal that programs may use: the C libraries take 32 and 33 for themselves.

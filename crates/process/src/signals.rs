@@ -32,7 +32,7 @@ use super::{
 use volume::error::{Code, Error, Result};
 
 /// The kernel's signal set: bit n-1 is signal n. (musl's own functions hide the signals 32 to 34.)
-pub type Mask = u64;
+type Mask = u64;
 
 /// Signals that a fault raises in the process itself.
 pub(super) const FAULTS: [i32; 7] =
@@ -55,13 +55,12 @@ pub struct InheritedSignals {
 
 static INHERITED: OnceLock<InheritedSignals> = OnceLock::new();
 
-/// The signals that are blocked: all but the fault signals.
-pub const BLOCKED: Mask = all_but_faults();
+/// The signals that are blocked.
+const BLOCKED: Mask = all_but_faults();
 
 /// The signals that stop this process at once, for [`asked_to_stop`].
 static STOP_MASK: AtomicU64 = AtomicU64::new(0);
 
-/// Whether a stop signal was read.
 static STOPPING: AtomicBool = AtomicBool::new(false);
 
 /// Whether a supervised server runs, whose signals must not be delayed.

@@ -8,6 +8,7 @@
 //! parent reads it after the child has ended and never waits for an exec, which may hang on a network file system.
 
 use std::{
+    borrow::Cow,
     fs::File,
     io::{Read, Write},
     os::fd::{AsFd, OwnedFd, RawFd},
@@ -25,12 +26,12 @@ use super::{NotExecuted, child, exec, exec::Prepared, fd, signals::InheritedSign
 use volume::error::{Code, Error, Result};
 
 /// The nice value that low priority adds.
-pub const NICE: i32 = 10;
+pub(crate) const NICE: i32 = 10;
 
 /// `IOPRIO_CLASS_IDLE`, shifted for `ioprio_set`.
-pub const IOPRIO_IDLE: usize = 3 << 13;
+pub(crate) const IOPRIO_IDLE: usize = 3 << 13;
 /// The scope of `ioprio_set`: one process.
-pub const IOPRIO_WHO_PROCESS: usize = 1;
+pub(crate) const IOPRIO_WHO_PROCESS: usize = 1;
 
 /// The child's process group and terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,9 +76,8 @@ impl Started {
         let mut parts = text.split('\0');
         let exit = parts.next()?.parse().ok()?;
         let error = Error::new(Code::Unexpected, parts.next()?);
-        let error =
-            parts.next().filter(|hint| !hint.is_empty()).into_iter().fold(error, |error, hint| error.hint(hint));
-        Some(NotExecuted { exit, error })
+        let hint = parts.next().unwrap_or_default();
+        Some(NotExecuted { exit, error: if hint.is_empty() { error } else { error.hint(hint) } })
     }
 
     /// Returns the terminal's foreground to this process, after the child has ended.
@@ -131,14 +131,13 @@ fn execute(program: &Prepared, spawn: Spawn<'_>, group: bool, terminal: Option<&
         lower_priority();
     }
     exec::close_on_exec_except(spawn.keep);
-    let failed = if spawn.activated {
-        let program = program.clone().with("LISTEN_PID", Some(&Pid::this().to_string())).with("LISTEN_PIDFDID", None);
-        InheritedSignals::get().restore();
-        program.exec()
-    } else {
-        InheritedSignals::get().restore();
-        program.exec()
-    };
+    let mut program = Cow::Borrowed(program);
+    if spawn.activated {
+        let activated = program.into_owned().with("LISTEN_PID", Some(&Pid::this().to_string()));
+        program = Cow::Owned(activated.with("LISTEN_PIDFDID", None));
+    }
+    InheritedSignals::get().restore();
+    let failed = program.exec();
     let text = format!("{}\0{}\0{}", failed.exit, failed.error.message(), failed.error.advice().unwrap_or_default());
     let _ = File::from(report).write_all(text.as_bytes());
     // SAFETY: ends this process without running exit handlers of the parent.

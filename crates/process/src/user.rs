@@ -16,10 +16,8 @@ use nix::{errno::Errno, libc, unistd};
 
 use volume::error::{Code, Error, IoContext, Result};
 
-/// The file of users.
 const PASSWD: &str = "/etc/passwd";
 
-/// The file of groups.
 const GROUP: &str = "/etc/group";
 
 /// A user that a process can become.
@@ -88,7 +86,7 @@ impl User {
     }
 
     /// As [`User::adopt`], and makes the user the owner of stdout and stderr.
-    pub fn become_with_output(&self) -> std::io::Result<()> {
+    pub(crate) fn become_with_output(&self) -> std::io::Result<()> {
         for fd in [1, 2] {
             // SAFETY: takes any number, and fails on one that is not open.
             let open = unsafe { libc::fcntl(fd, libc::F_GETFD) } >= 0;
@@ -135,19 +133,17 @@ impl User {
         if self.is_this_process() {
             return Ok(());
         }
-        if now.uid == 0 {
-            return if may_change_ids() {
-                Ok(())
-            } else {
-                Err(Error::usage(format!(
-                    "--user {spec} needs the capabilities SETUID and SETGID, which this container lacks"
-                ))
-                .hint("add them, or set the user in the container runtime instead (docker run --user)"))
-            };
-        }
-        Err(Error::usage(format!("--user {spec} needs root, and this process runs as user {}", now.uid)).hint(
-            "start the container as root, or remove --user (MOORLINE_USER) and set the user in the container runtime",
-        ))
+        let error = match now.uid {
+            0 if may_change_ids() => return Ok(()),
+            0 => Error::usage(format!(
+                "--user {spec} needs the capabilities SETUID and SETGID, which this container lacks"
+            ))
+            .hint("add them, or set the user in the container runtime instead (docker run --user)"),
+            uid => Error::usage(format!("--user {spec} needs root, and this process runs as user {uid}")).hint(
+                "start the container as root, or remove --user (MOORLINE_USER) and set the user in the container runtime",
+            ),
+        };
+        Err(error)
     }
 
     /// Whether this process is not root and already runs as this user.
@@ -182,7 +178,6 @@ fn may_change_ids() -> bool {
     done != 0 || sets[0] & wanted == wanted
 }
 
-/// The ids of this process.
 #[derive(Debug, Clone, Copy)]
 struct Ids {
     uid: u32,
@@ -203,7 +198,6 @@ fn read(path: &str) -> Result<String> {
     }
 }
 
-/// One line of `/etc/passwd`.
 struct Account<'a> {
     name: &'a str,
     uid: u32,

@@ -13,10 +13,8 @@ use toml::{
 
 use volume::error::{Error, Result};
 
-/// Byte range in the text of the profile.
 pub type Span = Range<usize>;
 
-/// The text of a profile.
 #[derive(Debug, Clone, Copy)]
 pub struct Source<'a> {
     /// Names the profile in errors: its path, or the name of a built-in one.
@@ -46,7 +44,6 @@ impl<'a> Source<'a> {
     }
 }
 
-/// One table of a profile.
 #[derive(Debug, Clone)]
 pub struct Table<'a> {
     pub source: Source<'a>,
@@ -57,23 +54,19 @@ pub struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    /// The table of the whole document.
     pub fn of_document(source: Source<'a>, document: &'a Spanned<DeTable<'a>>) -> Self {
         Self { source, title: "a profile".to_owned(), span: 0..0, members: document.get_ref() }
     }
 
-    /// The same table with another title.
     pub fn called(&self, title: String) -> Self {
         Self { title, ..self.clone() }
     }
 
-    /// A usage error about a key.
     pub fn fault(&self, key: &str, what: impl std::fmt::Display, instead: impl Into<String>) -> Error {
         let span = self.span_of(key);
         self.source.fault(&span, format!("`{key}` {what}"), instead)
     }
 
-    /// A usage error about the whole table.
     pub fn wrong(&self, what: impl std::fmt::Display, instead: impl Into<String>) -> Error {
         self.source.fault(&self.span, what, instead)
     }
@@ -211,7 +204,6 @@ impl<'a> Table<'a> {
     }
 }
 
-/// The type of a value, for errors.
 pub fn describe(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a string",
@@ -224,7 +216,6 @@ pub fn describe(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-/// The known word that was probably meant.
 pub fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     let word = word.to_lowercase();
     let distance = |near: &&str| strsim::damerau_levenshtein(&word, near);

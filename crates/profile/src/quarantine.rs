@@ -22,7 +22,6 @@ const KINDS: [(&str, &[&str]); 5] = [
     ("args", &[]),
 ];
 
-/// The keys that every kind allows.
 const COMMON: [&str; 3] = ["name", "at", "optional"];
 
 pub fn steps(tables: Vec<Table<'_>>) -> Result<Vec<Step>> {
@@ -31,11 +30,8 @@ pub fn steps(tables: Vec<Table<'_>>) -> Result<Vec<Step>> {
         let step = step(table)?;
         if steps.iter().any(|other| other.name == step.name) {
             let what = format!("is {:?}, which an earlier step already uses", step.name);
-            return Err(table.fault(
-                "name",
-                what,
-                "give each step its own name, because `apps release` selects steps by name",
-            ));
+            let instead = "give each step its own name, because `apps release` selects steps by name";
+            return Err(table.fault("name", what, instead));
         }
         steps.push(step);
     }
@@ -59,11 +55,8 @@ fn step(table: &Table<'_>) -> Result<Step> {
     })?;
     let name = of.needs("name", "\"alerts\"")?;
     if name.trim() != name || name.chars().any(char::is_control) {
-        return Err(of.fault(
-            "name",
-            "begins or ends with a space or contains control characters",
-            "write it as one line of words",
-        ));
+        let what = "begins or ends with a space or contains control characters";
+        return Err(of.fault("name", what, "write it as one line of words"));
     }
     let step =
         Step { name: name.to_owned(), at: at(&of, kind)?, optional: of.flag("optional")?, action: action(&of, kind)? };
@@ -103,7 +96,6 @@ fn missing_kind(table: &Table<'_>) -> Error {
     }
 }
 
-/// The kinds of steps that allow a key.
 fn owners(key: &str) -> Vec<&'static str> {
     KINDS.iter().filter(|(_, keys)| keys.contains(&key)).map(|(kind, _)| *kind).collect()
 }
@@ -217,11 +209,8 @@ fn update(table: &Table<'_>) -> Result<Change> {
         return Err(table.fault(key, "sets no column", format!("write set = {SET}")));
     }
     if let (Some(found), Some(both)) = (&expressions, expr.keys().find(|key| set.contains_key(*key))) {
-        return Err(found.fault(
-            both,
-            "is in `set` and in `expr`",
-            "remove one of them, because a column has one new value",
-        ));
+        let what = "is in `set` and in `expr`";
+        return Err(found.fault(both, what, "remove one of them, because a column has one new value"));
     }
     Ok(Change::Update { set, expr })
 }
@@ -244,11 +233,8 @@ fn nodes(table: &Table<'_>) -> Result<Nodes> {
         return Err(table.fault("set", "sets no member", format!("write set = {SET}")));
     }
     if let Some(key) = nodes.key.as_ref().filter(|key| nodes.set.contains_key(*key)) {
-        return Err(table.fault(
-            "key",
-            format!("is `{key}`, which the step changes, so release would not find the node again"),
-            "name a member that the step does not change, or leave `key` out",
-        ));
+        let what = format!("is `{key}`, which the step changes, so release would not find the node again");
+        return Err(table.fault("key", what, "name a member that the step does not change, or leave `key` out"));
     }
     Ok(nodes)
 }
@@ -267,11 +253,8 @@ fn pointer(table: &Table<'_>) -> Result<String> {
     }
     let escape = text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
     if !escape {
-        return Err(table.fault(
-            "each",
-            format!("is {text:?}, which contains a ~ that is neither ~0 nor ~1"),
-            EXAMPLES,
-        ));
+        let what = format!("is {text:?}, which contains a ~ that is neither ~0 nor ~1");
+        return Err(table.fault("each", what, EXAMPLES));
     }
     Ok(text.to_owned())
 }
@@ -290,11 +273,8 @@ fn variables(table: &Table<'_>) -> Result<BTreeMap<String, String>> {
     let Some(env) = table.table("env", "`env`", example("env"))? else { return Ok(BTreeMap::new()) };
     let variables = env.members(|name, value| {
         if name.is_empty() || name.contains(['=', '\0']) {
-            return Err(env.fault(
-                name,
-                "is not a valid name of a variable",
-                format!("write env = {}", example("env")),
-            ));
+            let what = "is not a valid name of a variable";
+            return Err(env.fault(name, what, format!("write env = {}", example("env"))));
         }
         if name.starts_with("MOORLINE_") {
             let instead = "remove it; in quarantine the server gets MOORLINE_QUARANTINED=1 anyway";

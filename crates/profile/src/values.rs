@@ -18,10 +18,8 @@ use volume::error::{Error, Result};
 
 type SpannedValue<'a> = Spanned<DeValue<'a>>;
 
-/// The keys of a table in `where`.
 const CONDITIONS: [&str; 4] = ["absent", "prefix", "not", "null"];
 
-/// Reads the new values of columns.
 pub fn scalars(table: &Table<'_>) -> Result<BTreeMap<String, Scalar>> {
     table.members(|key, value| {
         let wrong = |instead: &str| {
@@ -56,7 +54,6 @@ pub fn members(table: &Table<'_>) -> Result<BTreeMap<String, Option<Value>>> {
     })
 }
 
-/// Reads the conditions on JSON members.
 pub fn conditions(table: &Table<'_>) -> Result<BTreeMap<String, Condition>> {
     table.members(|_, value| condition(table.source, value))
 }

@@ -83,7 +83,6 @@ impl ArchivedMember<'_> {
         &self.entry
     }
 
-    /// Verifies the digest once all bytes are hashed.
     fn check_end(&self) -> Result<()> {
         let good = self.left > 0 || self.hasher.finalize() == self.expected;
         let wrong = || Error::mismatch(format!("{} does not match digest.json", self.entry.path));
@@ -253,7 +252,6 @@ impl<R: Read + Seek> Archive<R> {
         Ok((count as u64 == entry.size).then_some(json))
     }
 
-    /// Reads and verifies the whole backup.
     fn read_all(&mut self, key: &SecretKey) -> Result<()> {
         self.source.rewind()?;
         let reader = Reader::open(&mut self.source, key, 0)?;

@@ -41,7 +41,6 @@ impl<W: Write> Frames<W> {
         Ok(())
     }
 
-    /// Ends the current frame.
     fn cut(&mut self) -> Result<()> {
         if self.buffer.is_empty() {
             return Ok(());

@@ -22,7 +22,6 @@ pub struct Scrubbed {
 /// Checks the checksums of header and payload without the key. It detects bit rot and truncation, but not tampering,
 /// because an attacker can recompute a checksum.
 ///
-/// # Errors
 /// - `NotABackup`, `UnsupportedVersion`, `HeaderCorrupt`, `Io`
 /// - `Truncated` if the footer is missing
 /// - `Corrupt` if the footer does not match the payload

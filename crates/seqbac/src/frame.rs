@@ -7,10 +7,8 @@ use super::{Error, Result, seek_table};
 const MAGIC: u32 = 0xFD2F_B528;
 /// In bytes. Larger windows are refused, because they would need more memory.
 const LARGEST_WINDOW: u64 = 1 << 22;
-/// Length of the longest frame header in bytes.
 pub(super) const LONGEST_HEAD: usize = 18;
 
-/// A frame header.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Head {
     /// `content` is the declared size of the content, `length` is the length of the header.

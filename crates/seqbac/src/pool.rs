@@ -17,7 +17,6 @@ use std::{
 /// The function of a thread: reads the input and fills the output, which is empty before.
 pub(super) type Work = Box<dyn FnMut(&[u8], &mut Vec<u8>) -> io::Result<()> + Send>;
 
-/// A finished job, with both buffers.
 pub(super) struct Done {
     pub input: Vec<u8>,
     pub output: Vec<u8>,
@@ -76,7 +75,6 @@ impl Pool {
         self.spare.pop().unwrap_or_default()
     }
 
-    /// Keeps a buffer for reuse.
     pub fn recycle(&mut self, mut buffer: Vec<u8>) {
         buffer.clear();
         if self.spare.len() < 2 * self.most + 4 {

@@ -38,7 +38,6 @@ pub struct Member<'a> {
     body: &'a mut dyn Read,
 }
 
-/// Reads the content of the current member.
 struct Body<R> {
     tar: Counted<R>,
     current: Option<Current>,
@@ -50,7 +49,6 @@ struct Counted<R> {
     at: u64,
 }
 
-/// The member whose content is being read.
 struct Current {
     hasher: blake3::Hasher,
     left: u64,

@@ -13,10 +13,8 @@ use super::{Error, Result};
 pub(super) const SKIPPABLE: u32 = 0x184D_2A5E;
 const MAGIC: u32 = 0x8F92_EAB1;
 pub(super) const FOOTER: usize = 9;
-/// Length of a skippable frame's header.
 pub(super) const HEAD: usize = 8;
 
-/// The sizes of one frame in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Frame {
     pub compressed: u32,

@@ -7,7 +7,7 @@
 //! ```
 //! Every segment ends at a multiple of 1 MiB from the start of the payload; the last may be shorter.
 
-use std::{fmt, ops::Range};
+use std::ops::Range;
 
 use aes_gcm::{AeadInOut, Aes256Gcm, KeyInit, Nonce, Tag};
 
@@ -20,7 +20,6 @@ pub(super) const TAG: usize = 16;
 pub(super) const PREAMBLE: usize = 40;
 const PREAMBLE_LENGTH: u8 = 40;
 
-/// The random values at the start of a payload.
 #[derive(Clone, Copy)]
 pub(super) struct Preamble {
     pub salt: [u8; 32],
@@ -59,12 +58,6 @@ pub(super) struct Cipher {
     prefix: [u8; 7],
 }
 
-impl fmt::Debug for Cipher {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Cipher")
-    }
-}
-
 impl Cipher {
     pub fn new(key: &SecretKey, header: &[u8], preamble: &Preamble) -> Self {
         let file_key = key.derive(&preamble.salt, header);
@@ -72,7 +65,6 @@ impl Cipher {
         Self { cipher, prefix: preamble.prefix }
     }
 
-    /// Encrypts the buffer in place and appends the tag.
     pub fn seal(&self, number: u32, last: bool, buffer: &mut Vec<u8>) {
         let tag = self
             .cipher
@@ -99,7 +91,6 @@ impl Cipher {
     }
 }
 
-/// Length of a full segment in bytes.
 pub(super) const fn full(number: u32) -> usize {
     if number == 0 { SEGMENT - PREAMBLE } else { SEGMENT }
 }

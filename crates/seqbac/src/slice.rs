@@ -11,7 +11,6 @@ use super::{
     unseal::{Source, corrupt, read_full},
 };
 
-/// A [`Source`] over a byte range of the stream.
 pub(super) struct Slice<'a, R> {
     source: &'a mut R,
     cipher: &'a Cipher,

@@ -133,10 +133,8 @@ fn parse_time(text: &str) -> Option<(i64, u32)> {
     }
 }
 
-/// The next item of a tar.
 pub(super) enum Next {
     Member(Entry),
-    /// The zero blocks at the end.
     End,
     /// The tar ends without the zero blocks.
     Cut,

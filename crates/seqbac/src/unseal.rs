@@ -27,7 +27,6 @@ pub(super) trait Source {
     fn consume(&mut self, count: usize);
 }
 
-/// The bytes after the last segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
     Footer,
@@ -99,7 +98,6 @@ impl<R: Read> Unsealer<R> {
         self.current = 0;
     }
 
-    /// Fills the window. `true` if it is full.
     fn fill(&mut self) -> Result<bool> {
         let wanted = full(self.number) + footer::LENGTH + 1;
         self.window.reserve_exact(WINDOW.saturating_sub(self.window.len()));
@@ -155,7 +153,6 @@ impl<R: Read> Unsealer<R> {
         }
     }
 
-    /// The error for a file that ends without a last segment.
     fn no_last_segment(&mut self) -> Error {
         let total = self.window.len();
         if let Some(error) = self.footer_in_the_middle() {

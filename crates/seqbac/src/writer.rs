@@ -107,7 +107,6 @@ impl<W: Write> Writer<W> {
     /// Writes one member. `content` is read to its end and must be exactly `entry.size` bytes long. It is ignored for
     /// directories and links.
     ///
-    /// # Errors
     /// After any error, the backup cannot be finished. Besides I/O errors:
     /// - `content` is longer or shorter than `entry.size`
     /// - the name is reserved, a duplicate, or below a member that is not a directory
@@ -141,7 +140,6 @@ impl<W: Write> Writer<W> {
         Ok((out, Summary { bytes, members: self.members.len() as u64 - 1, tar_bytes }))
     }
 
-    /// The entry of the manifest or the digest.
     fn own(&self, name: &str, length: usize) -> Result<Entry> {
         let path = RelPath::new(name).map_err(|_| misuse("the name of manifest or digest is invalid"))?;
         Ok(Entry {

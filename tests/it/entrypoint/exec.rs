@@ -90,8 +90,7 @@ fn the_first_line_says_what_starts() {
     let end = start.wait();
     let first = end.err.lines().next().unwrap_or_default();
     let root = volume.root();
-    for part in
-        ["version 0.", root.to_str().expect("UTF-8"), "profile grafana", "from MOORLINE_SECRETKEY", "exec mode"]
+    for part in ["version 0.", root.to_str().expect("UTF-8"), "profile grafana", "from MOORLINE_SECRETKEY", "exec mode"]
     {
         assert!(first.contains(part), "{part}: {end}");
     }

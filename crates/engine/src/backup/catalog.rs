@@ -1,24 +1,21 @@
-//! The backups in a folder: their headers and manifests, and the newest one of an instance.
+//! The backups in a folder: their headers and manifests, the newest one of an instance, and the damaged ones.
 
-use crate::store::Matcher;
-use std::{
-    fs::{self, File},
-    path::{Path, PathBuf},
-};
-use volume::backups::{files, has_one_since, header, is_in_the_future, named};
-use volume::presence;
-
-use serde::Serialize;
+use std::{fs::File, io::Read};
 
 use super::{BackupKind, Manifest, name};
-use crate::{metastore, store::holds_state};
-use profile::Profile;
-use seqbac::{Header, Reader};
-use seqbac_header::{Id, SecretKey, relpath};
-use volume::{
-    Instance, Volume,
-    error::{Code, Error, IoContext, Result},
+use crate::{
+    metastore,
+    prelude::*,
+    store::{Matcher, holds_state},
 };
+use seqbac::{Header, Reader};
+use seqbac_header::{Fingerprint, relpath};
+use volume::{
+    Instance,
+    backups::{files, has_one_since, header, is_in_the_future, named},
+};
+
+const LONGEST_HEADER: u64 = 4096;
 
 /// One backup, as shown by `--json`.
 #[derive(Debug, Clone, Serialize)]
@@ -113,14 +110,13 @@ pub fn newest_of_instance(folder: &Path, key: &SecretKey, instance: Id, now: jif
         }
     }
     newest.map(|(_, file)| file).ok_or_else(|| {
+        let folder = folder.display();
         if in_the_future > 0 {
-            return Error::new(
-                Code::TryAgain,
-                format!("the creation time of every backup of this instance in {} is in the future", folder.display()),
-            )
-            .hint("correct the clock of this machine, or name a backup with --backup");
+            let what = format!("the creation time of every backup of this instance in {folder} is in the future");
+            return Error::new(Code::TryAgain, what)
+                .hint("correct the clock of this machine, or name a backup with --backup");
         }
-        Error::new(Code::NotFound, format!("found no backup of this instance ({instance}) in {}", folder.display()))
+        Error::new(Code::NotFound, format!("found no backup of this instance ({instance}) in {folder}"))
             .hint("name a backup with --backup; for a backup of another instance, pass its --secret-key too")
     })
 }
@@ -133,12 +129,18 @@ pub fn newest_scheduled(
     instance: Id,
     now: jiff::Timestamp,
 ) -> Result<Option<jiff::Timestamp>> {
-    let headers = files(folder)?.into_iter().filter_map(|file| Some((header(&file).ok()?, file)));
+    let backups = of_instance(files(folder)?, instance, now);
+    let is_scheduled = |file: &Path| summary(file, Some(key)).is_ok_and(|backup| backup.kind == BackupKind::Scheduled);
+    Ok(backups.into_iter().find(|(_, file)| is_scheduled(file)).map(|(header, _)| header.created))
+}
+
+/// The backups of an instance with a readable header, newest first. Ignores backups from the future.
+pub(super) fn of_instance(files: Vec<PathBuf>, instance: Id, now: jiff::Timestamp) -> Vec<(Header, PathBuf)> {
+    let headers = files.into_iter().filter_map(|file| Some((header(&file).ok()?, file)));
     let ours = |header: &Header| header.instance == Some(instance) && !is_in_the_future(header.created, now);
     let mut backups: Vec<_> = headers.filter(|(header, _)| ours(header)).collect();
     backups.sort_by_key(|(header, _)| std::cmp::Reverse(header.created));
-    let is_scheduled = |file: &Path| summary(file, Some(key)).is_ok_and(|backup| backup.kind == BackupKind::Scheduled);
-    Ok(backups.into_iter().find(|(_, file)| is_scheduled(file)).map(|(header, _)| header.created))
+    backups
 }
 
 /// Whether the header of a backup has the fingerprint of this key.
@@ -161,13 +163,12 @@ pub fn summary(file: &Path, key: Option<&SecretKey>) -> Result<Summary> {
     let header = header(file)?;
     let opens = key.filter(|key| key.fingerprint() == header.key_fingerprint);
     let manifest = opens.map(|key| manifest(file, key)).transpose()?;
+    let kind = manifest.as_ref().map(|manifest| manifest.kind);
     Ok(Summary {
         file: file.to_owned(),
         id: header.id,
         created: header.created,
-        kind: manifest
-            .as_ref()
-            .map_or_else(|| name::kind_of(file).unwrap_or(BackupKind::Immediate), |manifest| manifest.kind),
+        kind: kind.or_else(|| name::kind_of(file)).unwrap_or(BackupKind::Immediate),
         bytes: fs::metadata(file).on("read the metadata of", file)?.len(),
         verified: manifest.as_ref().map(Manifest::is_sound),
         key_fingerprint: header.key_fingerprint,
@@ -182,4 +183,48 @@ pub(super) fn manifest(file: &Path, key: &SecretKey) -> Result<Manifest> {
     let open = File::open(file).on("open", file)?;
     let reader = Reader::open(open, key, 1).map_err(|error| named(file, error))?;
     Manifest::parse(reader.manifest()).map_err(|error| error.context(file.display()))
+}
+
+/// A damaged backup of this instance.
+#[derive(Debug, Clone, Copy)]
+pub struct Damaged<'a> {
+    /// The file and its error.
+    pub skipped: &'a Skipped,
+    /// The backup's id. Unknown if its header is damaged.
+    pub id: Option<Id>,
+}
+
+/// Finds the damaged backups of this instance that are encrypted with this key among the skipped files. Listing a backup
+/// reads its header and its first segment: if one of them is damaged, the list skips the file, although a backup was lost.
+pub fn damaged(listed: &Listed, instance: Id, key: Fingerprint) -> impl Iterator<Item = Damaged<'_>> {
+    let is_damage = |skipped: &&Skipped| is_damage(skipped.error.code());
+    listed.skipped.iter().filter(is_damage).filter_map(move |skipped| {
+        let id = match header(&skipped.file) {
+            Ok(header) if header.instance == Some(instance) && header.key_fingerprint == key => Some(header.id),
+            Ok(_) => return None,
+            Err(_) if mentions(&skipped.file, instance) => None,
+            Err(_) => return None,
+        };
+        Some(Damaged { skipped, id })
+    })
+}
+
+/// A backup is not damaged if a newer moorline wrote it, if it cannot be read, or if it was removed meanwhile.
+const fn is_damage(code: Code) -> bool {
+    matches!(
+        code,
+        Code::NotABackup
+            | Code::HeaderCorrupt
+            | Code::HeaderTampered
+            | Code::Corrupt
+            | Code::Truncated
+            | Code::Incomplete
+    )
+}
+
+/// Whether a header that cannot be parsed contains this instance's id. The id is random, so no other file contains it.
+fn mentions(file: &Path, instance: Id) -> bool {
+    let mut head = Vec::new();
+    let read = File::open(file).and_then(|open| open.take(LONGEST_HEADER).read_to_end(&mut head));
+    read.is_ok() && head.windows(instance.0.len()).any(|window| window == instance.0)
 }

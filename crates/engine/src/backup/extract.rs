@@ -1,21 +1,17 @@
 //! Extracts members of a backup into a folder or to a stream. The volume does not change.
 
-use std::{
-    collections::HashSet,
-    io::{self, Write},
-    path::Path,
-};
-use volume::presence;
+use std::{collections::HashSet, io::Write};
 
 use super::{
     Counted, Progress,
     manifest::member_of,
-    totals::bytes_of_selected,
+    progress::bytes_of_selected,
     verify::{complete, open_file},
 };
-use crate::store::{Owners, Stager};
-use seqbac_header::{RelPath, SecretKey};
-use volume::error::{Code, Error, IoContext, Result};
+use crate::{
+    prelude::*,
+    store::{Owners, Stager},
+};
 
 /// The destination of the members.
 pub enum Output<'a> {

@@ -1,17 +1,14 @@
 //! The header of a backup, and with its key the manifest and the list of members.
 
-use std::{fs::File, path::Path};
-
-use serde::Serialize;
+use std::fs::File;
 
 use super::{
     Manifest,
     catalog::{Summary, summary},
     verify::complete,
 };
+use crate::prelude::*;
 use seqbac::{Archive, DigestEntry};
-use seqbac_header::{RelPath, SecretKey};
-use volume::error::{IoContext, Result};
 
 /// The result of `inspect`.
 #[derive(Debug, Serialize)]
@@ -58,7 +55,6 @@ pub fn inspect(file: &Path, key: Option<&SecretKey>) -> Result<Inspection> {
     Ok(Inspection { backup, writer, manifest: Some(Manifest::parse(&manifest)?), members: Some(members) })
 }
 
-/// Opens a backup for random access.
 pub(super) fn open_archive(file: &Path, key: &SecretKey) -> Result<Archive<File>> {
     let open = File::open(file).on("open", file)?;
     Archive::open(open, key).map_err(|error| complete(file, key, error))

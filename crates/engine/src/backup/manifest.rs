@@ -1,17 +1,12 @@
 //! `manifest.json`, which describes the content of a backup. It comes before the first member.
 
-use std::path::Path;
-
-use serde::{Deserialize, Serialize};
-
 use crate::{
     metastore,
+    prelude::*,
     quarantine::record::FILE_NAME as QUARANTINE,
     store::{DatabaseFacts, Note},
 };
-use profile::{Apps, Scope};
-use seqbac_header::{Id, RelPath};
-use volume::error::{Code, Error, Result};
+use profile::Apps;
 
 /// The folder inside the archive for the server's state. It keeps a server's own `manifest.json` apart from ours.
 const MEMBER_PREFIX: &str = "state";
@@ -95,7 +90,6 @@ impl Manifest {
 }
 
 /// The path in the archive for a path of the state, or for the console's database.
-#[must_use]
 pub(crate) fn member_of(path: &RelPath) -> RelPath {
     if path.as_path() == Path::new(metastore::PATH) {
         return metastore_member();
@@ -103,20 +97,15 @@ pub(crate) fn member_of(path: &RelPath) -> RelPath {
     RelPath::new(Path::new(MEMBER_PREFIX).join(path.as_path())).unwrap_or_else(|_| path.clone())
 }
 
-/// The member that contains the quarantine record.
-#[must_use]
 pub(crate) fn quarantine_member() -> RelPath {
     RelPath::new(Path::new(OWN_PREFIX).join(QUARANTINE)).expect("two plain names make a relative path")
 }
 
-/// The member that contains the console's database.
-#[must_use]
 pub(crate) fn metastore_member() -> RelPath {
     RelPath::new(metastore::MEMBER).expect("two plain names make a relative path")
 }
 
 /// The path on the volume for a member of the state, or for the console's database.
-#[must_use]
 pub(crate) fn state_of(member: &RelPath) -> Option<RelPath> {
     if *member == metastore_member() {
         return Some(metastore::path());

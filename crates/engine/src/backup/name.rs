@@ -1,9 +1,7 @@
 //! Names of backup files.
 
-use std::path::{Path, PathBuf};
-
 use super::BackupKind;
-use seqbac_header::Id;
+use crate::prelude::*;
 
 pub use volume::backups::EXTENSION;
 

@@ -1,8 +1,11 @@
-//! Progress of a long operation, and its cancellation.
+//! Progress of a long operation: its total, what is done, and its cancellation.
 
-use std::io::{self, Read};
+use std::{fs::File, io::Read};
 
-use volume::error::Result;
+use super::{Manifest, manifest::member_of};
+
+use crate::prelude::*;
+use seqbac::Archive;
 
 /// Receives the progress of an operation.
 pub trait Progress {
@@ -30,16 +33,9 @@ impl Progress for Silent {
     fn end(&mut self) {}
 }
 
-/// A reader that reports its bytes as progress.
 pub(crate) struct Counted<'a, R> {
     pub inner: R,
     pub progress: &'a mut dyn Progress,
-}
-
-impl<R> std::fmt::Debug for Counted<'_, R> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Counted").finish_non_exhaustive()
-    }
 }
 
 impl<R: Read> Read for Counted<'_, R> {
@@ -48,4 +44,24 @@ impl<R: Read> Read for Counted<'_, R> {
         self.progress.advance(count as u64)?;
         Ok(count)
     }
+}
+
+pub(crate) fn bytes_of_members(file: &Path, key: &SecretKey, manifest: &Manifest) -> u64 {
+    bytes_of_selected(file, key, manifest, |_| true)
+}
+
+/// The bytes of the selected members. If the index is not readable, only the databases count, because the manifest
+/// lists them: an incomplete total is better than reading a damaged backup twice.
+pub(super) fn bytes_of_selected(
+    file: &Path,
+    key: &SecretKey,
+    manifest: &Manifest,
+    is_selected: impl Fn(&RelPath) -> bool,
+) -> u64 {
+    let indexed = File::open(file).ok().and_then(|open| Archive::indexed_members(open, key));
+    let Some(members) = indexed else {
+        let databases = manifest.databases.iter().filter(|database| is_selected(&member_of(&database.path)));
+        return databases.map(|database| database.bytes).sum();
+    };
+    members.iter().filter(|member| is_selected(&member.path)).map(|member| member.size).sum()
 }

@@ -5,70 +5,48 @@
 //! also happens at a start, which does not wait for a backup, but writes the record last. So every app that is off in
 //! the captured state is in the record.
 
-use std::{
-    io::{Read, Write},
-    path::Path,
-};
+use std::io::{Read, Write};
 
 use super::manifest::quarantine_member;
-use crate::quarantine::QuarantineRecord;
+use crate::{prelude::*, quarantine::QuarantineRecord};
 use seqbac::{Entry, Kind, Writer};
-use seqbac_header::RelPath;
-use volume::{
-    Volume,
-    error::{Code, Error, Result},
-};
 
-/// The maximum size of a record in bytes.
 const LARGEST: u64 = 1 << 30;
 
-/// The quarantine record of a volume when its backup began.
-#[derive(Debug)]
-pub(super) struct CapturedRecord(Option<QuarantineRecord>);
+/// Reads the record without its pending releases, because they are not part of the state.
+pub(super) fn captured(volume: &Volume) -> Result<Option<QuarantineRecord>> {
+    Ok(QuarantineRecord::load(volume)?.map(QuarantineRecord::without_requests))
+}
 
-impl CapturedRecord {
-    /// Reads the record without its pending releases, because they are not part of the state.
-    pub fn read(volume: &Volume) -> Result<Self> {
-        Ok(Self(QuarantineRecord::load(volume)?.map(QuarantineRecord::without_requests)))
-    }
+/// Writes the member.
+pub(super) fn write<W: Write>(
+    record: &QuarantineRecord,
+    writer: &mut Writer<W>,
+    created: jiff::Timestamp,
+) -> Result<()> {
+    let content = record.to_bytes()?;
+    let entry = Entry {
+        path: quarantine_member(),
+        kind: Kind::File,
+        size: content.len() as u64,
+        mode: 0o600,
+        uid: nix::unistd::geteuid().as_raw(),
+        gid: nix::unistd::getegid().as_raw(),
+        mtime_secs: created.as_second(),
+        mtime_nanos: 0,
+        torn: false,
+    };
+    writer.member(&entry, &mut content.as_slice())?;
+    Ok(())
+}
 
-    /// Whether the volume is in quarantine.
-    pub const fn is_some(&self) -> bool {
-        self.0.is_some()
+/// Fails if apps were switched off or on since the record was read.
+pub(super) fn refuse_if_changed(record: Option<&QuarantineRecord>, volume: &Volume) -> Result<()> {
+    if captured(volume)?.as_ref() == record {
+        return Ok(());
     }
-
-    /// Files that quarantine renamed.
-    pub fn files(&self) -> Vec<RelPath> {
-        self.0.as_ref().map(QuarantineRecord::files).unwrap_or_default()
-    }
-
-    /// Writes the member, if the volume is in quarantine.
-    pub fn write<W: Write>(&self, writer: &mut Writer<W>, created: jiff::Timestamp) -> Result<()> {
-        let Some(record) = &self.0 else { return Ok(()) };
-        let content = record.to_bytes()?;
-        let entry = Entry {
-            path: quarantine_member(),
-            kind: Kind::File,
-            size: content.len() as u64,
-            mode: 0o600,
-            uid: nix::unistd::geteuid().as_raw(),
-            gid: nix::unistd::getegid().as_raw(),
-            mtime_secs: created.as_second(),
-            mtime_nanos: 0,
-            torn: false,
-        };
-        writer.member(&entry, &mut content.as_slice())?;
-        Ok(())
-    }
-
-    /// Fails if apps were switched off or on since the record was read.
-    pub fn refuse_if_changed(&self, volume: &Volume) -> Result<()> {
-        if Self::read(volume)?.0 == self.0 {
-            return Ok(());
-        }
-        Err(Error::new(Code::TryAgain, "apps were switched off or on while the backup was taken")
-            .hint("take the backup again"))
-    }
+    Err(Error::new(Code::TryAgain, "apps were switched off or on while the backup was taken")
+        .hint("take the backup again"))
 }
 
 /// Reads the record from its member in the backup `file`. If it cannot be parsed, the error is `AppsUnknown`.
@@ -76,10 +54,8 @@ pub(crate) fn read_quarantine_record(file: &Path, entry: &Entry, content: &mut d
     let mut bytes = Vec::new();
     let read = content.take(LARGEST).read_to_end(&mut bytes).map_err(seqbac::Error::from_io)?;
     if read as u64 != entry.size {
-        return Err(Error::new(
-            Code::ContentMismatch,
-            format!("{} has {read} bytes in the backup, but its entry says {}", entry.path, entry.size),
-        ));
+        let what = format!("{} has {read} bytes in the backup, but its entry says {}", entry.path, entry.size);
+        return Err(Error::new(Code::ContentMismatch, what));
     }
     QuarantineRecord::from_bytes(&bytes, entry.path.as_path()).map_err(|error| error.context(file.display()))
 }

@@ -1,11 +1,10 @@
 //! Retention: selects and removes expired scheduled backups.
 
 use super::{BackupKind, Verifications, catalog::Summary, list, name};
-use seqbac_header::{Id, SecretKey};
-use volume::backups::is_in_the_future;
+use crate::prelude::*;
 use volume::{
-    Instance, Volume, durable,
-    error::Result,
+    Instance,
+    backups::is_in_the_future,
     events::{Event, Kind as EventKind, record},
 };
 

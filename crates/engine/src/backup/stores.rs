@@ -1,12 +1,6 @@
 //! Checks that no store of the profile is missing, because a backup without a store must not look complete.
 
-use std::path::Path;
-use volume::presence;
-
-use crate::store::Survey;
-use profile::{PathKind, Profile};
-use seqbac_header::RelPath;
-use volume::error::{Code, Error, Result};
+use crate::{prelude::*, store::Survey};
 
 /// Refuses a survey without any state, or without a database that the profile names.
 ///

@@ -6,15 +6,11 @@
 //! with content then and matches none now. Retention removes nothing until a backup is not suspect, or a user accepts
 //! the empty stores.
 
-use crate::store::Matcher;
-use std::path::{Path, PathBuf};
-use volume::backups::is_in_the_future;
-
 use super::{Manifest, catalog, inspect::open_archive, manifest::state_of};
-use crate::store::{DatabaseFacts, Note, Survey, SurveyEntry};
-use profile::{PathKind, Scope};
-use seqbac_header::{Id, RelPath, SecretKey};
-use volume::{Volume, error::Result};
+use crate::{
+    prelude::*,
+    store::{DatabaseFacts, Matcher, Note, Survey, SurveyEntry},
+};
 
 /// A database is suspect if at most one in this many of its filled tables still has rows.
 const STILL_FILLED: u32 = 4;
@@ -36,16 +32,10 @@ pub(super) fn find(
     suspect
 }
 
-/// The newest backup to compare with.
 fn last_good(volume: &Volume, key: &SecretKey, instance: Id, now: jiff::Timestamp) -> Option<(PathBuf, Manifest)> {
     let failed = |error: &volume::error::Error| log::warn!("cannot check whether stores are suddenly empty: {error}");
     let files = volume::backups::files(&volume.backups()).inspect_err(failed).ok()?;
-    let mut ours: Vec<_> = files
-        .into_iter()
-        .filter_map(|file| Some((volume::backups::header(&file).ok()?, file)))
-        .filter(|(header, _)| header.instance == Some(instance) && !is_in_the_future(header.created, now))
-        .collect();
-    ours.sort_by_key(|(header, _)| std::cmp::Reverse(header.created));
+    let ours = catalog::of_instance(files, instance, now);
     let readable = ours.into_iter().filter_map(|(_, file)| Some((catalog::manifest(&file, key).ok()?, file)));
     readable
         .map(|(manifest, file)| (file, manifest))

@@ -1,36 +1,27 @@
 //! Takes one backup: opens all read transactions, encrypts every page and file, reads the result back, and names it.
 
-use crate::store::Matcher;
 use std::{
     fs::{File, OpenOptions},
-    io::{self, BufWriter, Read, Write},
+    io::{BufWriter, Read, Write},
     os::unix::fs::OpenOptionsExt,
-    path::{Path, PathBuf},
-    time::Duration,
 };
-use volume::presence;
 
 use super::{
     BackupKind, Counted, Manifest, Progress,
     catalog::Summary,
     manifest::member_of,
-    name,
-    quarantine::CapturedRecord,
-    stores, suspect,
+    name, quarantine, stores, suspect,
     temporary::{Temporary, remove_leftovers, taken_name},
     verify,
 };
 use crate::{
     metastore::{self, MetastoreLock},
-    store::{Files, Note, Snapshot, Spool, Survey, SurveyEntry, open_all, survey},
+    prelude::*,
+    quarantine::QuarantineRecord,
+    store::{Files, Matcher, Note, Snapshot, Spool, Survey, SurveyEntry, open_all, survey},
 };
-use profile::{PathKind, Profile};
 use seqbac::{HeaderFields, Options, Writer};
-use seqbac_header::{Id, RelPath, SecretKey};
-use volume::{
-    BackupLock, Instance, Volume, durable,
-    error::{Code, Error, IoContext, Result},
-};
+use volume::{BackupLock, Instance};
 
 /// How long to wait for the lock of a database that the server holds.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
@@ -123,10 +114,9 @@ pub fn take(job: &Job, destination: Destination, progress: &mut dyn Progress) ->
     }
 }
 
-/// Everything to capture, with all read transactions open.
 struct Capture {
     manifest: Manifest,
-    record: CapturedRecord,
+    record: Option<QuarantineRecord>,
     snapshots: Vec<Snapshot>,
     survey: Survey,
     spool: Spool,
@@ -135,8 +125,8 @@ struct Capture {
 impl Capture {
     fn open(job: &Job, header: &HeaderFields) -> Result<Self> {
         let root = job.volume.root();
-        let record = CapturedRecord::read(job.volume)?;
-        let scope = job.profile.scope.and_files(&record.files());
+        let record = quarantine::captured(job.volume)?;
+        let scope = job.profile.scope.and_files(&record.as_ref().map(QuarantineRecord::files).unwrap_or_default());
         let survey = survey(root, &Matcher::of(&scope)?)?;
         let (lock, metastore) = metastore_of(job)?;
         stores::refuse_missing(job.profile, &survey, metastore.is_some(), root)?;
@@ -152,9 +142,9 @@ impl Capture {
             snapshots.insert(0, console.release(&spool)?);
         }
         drop(lock);
-        for (waited, path) in snapshots.iter().filter_map(|snapshot| Some((snapshot.waited()?, &snapshot.found().path)))
-        {
-            if waited >= LOGGED_WAIT {
+        for snapshot in &snapshots {
+            if let Some(waited) = snapshot.waited().filter(|waited| *waited >= LOGGED_WAIT) {
+                let path = &snapshot.found().path;
                 log::info!("writers of {path} waited {waited:.1?}, because the database is not in WAL mode");
             }
         }
@@ -198,11 +188,13 @@ impl Capture {
         progress.begin("backing up", self.bytes());
         let mut writer = Writer::new(out, job.key, header.clone(), Options::default())?;
         writer.manifest(&self.manifest.to_bytes()?)?;
-        self.record.write(&mut writer, self.manifest.created)?;
+        if let Some(record) = &self.record {
+            quarantine::write(record, &mut writer, self.manifest.created)?;
+        }
         self.write_databases(&mut writer, progress)?;
         let torn = self.write_files(job, &mut writer, progress)?;
         refuse_if_restored(job)?;
-        self.record.refuse_if_changed(job.volume)?;
+        quarantine::refuse_if_changed(self.record.as_ref(), job.volume)?;
         let (out, summary) = writer.finish()?;
         progress.end();
         Ok((out, summary.bytes, torn))
@@ -241,9 +233,9 @@ impl Capture {
                 continue;
             };
             if captured.torn {
+                let path = &found.path;
                 log::warn!(
-                    "{} kept changing while it was read; its copy in this backup is inconsistent and may be unusable",
-                    found.path
+                    "{path} kept changing while it was read; its copy in this backup is inconsistent and may be unusable"
                 );
                 torn.push(found.path.clone());
             }
@@ -278,11 +270,9 @@ impl Capture {
     }
 
     fn taken(&self, job: &Job, header: &HeaderFields, file: PathBuf, bytes: u64, torn: Vec<RelPath>) -> Taken {
-        let findings = self
-            .manifest
-            .databases
-            .iter()
-            .flat_map(|database| database.findings.iter().map(|finding| (database.path.clone(), finding.clone())));
+        let databases = self.manifest.databases.iter();
+        let findings =
+            databases.flat_map(|facts| facts.findings.iter().map(|finding| (facts.path.clone(), finding.clone())));
         let findings: Vec<_> = findings.collect();
         Taken {
             summary: Summary {

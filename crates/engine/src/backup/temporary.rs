@@ -1,18 +1,9 @@
 //! The hidden file for a backup that is not complete and verified yet.
 
-use std::{
-    ffi::OsStr,
-    fs::{self, DirEntry},
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{ffi::OsStr, fs::DirEntry};
 
 use super::name;
-use seqbac_header::Id;
-use volume::{
-    durable,
-    error::{Error, Result},
-};
+use crate::prelude::*;
 
 /// No backup takes longer than this, so an older temporary file is a leftover.
 const LEFT_BEHIND: Duration = Duration::from_secs(24 * 60 * 60);

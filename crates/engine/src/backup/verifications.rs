@@ -1,15 +1,9 @@
 //! `.moorline/verified.json`: when all backups were last verified in full, and which ones failed. Retention does not
 //! count the failed ones.
 
-use std::{collections::BTreeMap, fs, io, path::PathBuf};
+use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
-use seqbac_header::Id;
-use volume::{
-    Volume, durable,
-    error::{IoContext, Result},
-};
+use crate::prelude::*;
 
 /// The results of later verifications.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,10 +18,8 @@ impl Verifications {
     /// Reads the file. An invalid file counts as empty, because the next verification rewrites it.
     pub fn load(volume: &Volume) -> Result<Self> {
         let path = path(volume);
-        match fs::read(&path) {
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
-            other => Ok(serde_json::from_slice(&other.on("read", &path)?).unwrap_or_default()),
-        }
+        let text = presence::unless_absent(fs::read(&path)).on("read", &path)?;
+        Ok(text.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default())
     }
 
     /// Writes the file durably.

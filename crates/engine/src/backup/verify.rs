@@ -1,26 +1,15 @@
 //! Verifies a backup: every segment's authentication tag and every member's digest, and in full also every database.
 
-use std::{
-    fs::{self, File},
-    io,
-    path::Path,
-};
-use volume::backups::named;
-
-use serde::Serialize;
+use std::fs::File;
 
 use super::{
     Counted, Manifest, Progress,
     manifest::{member_of, state_of},
-    totals::bytes_of_members,
+    progress::bytes_of_members,
 };
-use crate::store::check_image;
+use crate::{prelude::*, store::check_image};
 use seqbac::{Options, Reader, Verified};
-use seqbac_header::{RelPath, SecretKey};
-use volume::{
-    Volume,
-    error::{IoContext, Result},
-};
+use volume::backups::named;
 
 /// The result of a verification.
 #[derive(Debug, Serialize)]
@@ -83,16 +72,12 @@ pub fn verify(
     if full {
         findings.extend(check_images(volume, file, key, &manifest, progress)?);
     }
+    let torn = verified.members.iter().filter(|member| member.torn);
     Ok(Report {
         members: verified.members.len(),
         bytes: verified.bytes,
         findings,
-        torn: verified
-            .members
-            .iter()
-            .filter(|member| member.torn)
-            .filter_map(|member| state_of(&member.path))
-            .collect(),
+        torn: torn.filter_map(|member| state_of(&member.path)).collect(),
         warnings: verified.warnings,
     })
 }

@@ -1,23 +1,18 @@
 //! Makes a restored copy of the metastore the volume's own: deletes all sessions, and seals every secret with the
 //! volume's key.
 
-use std::{path::Path, time::Duration};
-
 use rusqlite::{Connection, params};
 
 use super::schema;
 use crate::{
+    prelude::*,
     sealed::{Seal, sealed_with},
     store::sqlite::{Edit, words},
 };
-use seqbac_header::SecretKey;
-use volume::error::{Code, Error, Result};
 
 /// Adopts the copy at `path`, which no other process knows. `backup` is the key of the backup that contained it, `own`
-/// that of the volume. Returns a note for each secret that could not be opened and was therefore removed.
-///
-/// # Errors
-/// If the copy is damaged or newer than this version.
+/// that of the volume. Returns a note for each secret that could not be opened and was therefore removed. Fails if the
+/// copy is damaged or newer than this version.
 pub(crate) fn adopt(path: &Path, backup: &SecretKey, own: &SecretKey) -> Result<Vec<String>> {
     let edit = Edit::begin(path, Duration::ZERO)?;
     let changed = change(edit.connection(), backup, own)?;

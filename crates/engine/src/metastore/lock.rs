@@ -3,16 +3,13 @@
 use std::{
     fs::{File, OpenOptions},
     os::unix::fs::OpenOptionsExt,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use rustix::fs::FlockOperation;
 
-use volume::{
-    Volume,
-    error::{Code, Error, IoContext, Result},
-    lock,
-};
+use crate::prelude::*;
+use volume::lock;
 
 /// Longer than a console keeps the database open.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -24,18 +21,12 @@ pub struct MetastoreLock {
 }
 
 impl MetastoreLock {
-    /// Locks it to open it.
-    ///
-    /// # Errors
-    /// `TryAgain` while a restore is replacing it.
+    /// Locks it to open it. Fails with `TryAgain` while a restore is replacing it.
     pub fn shared(volume: &Volume) -> Result<Self> {
         Self::take(volume, FlockOperation::NonBlockingLockShared, "a restore is replacing it")
     }
 
-    /// Locks it to replace or change it.
-    ///
-    /// # Errors
-    /// `TryAgain` if a console keeps it open for longer than 20 s.
+    /// Locks it to replace or change it. Fails with `TryAgain` if a console keeps it open for longer than 20 s.
     pub fn alone(volume: &Volume) -> Result<Self> {
         Self::take(volume, FlockOperation::NonBlockingLockExclusive, "`moorline serve` has it open")
     }

@@ -1,17 +1,12 @@
 //! `settings.json`: the settings that every command needs, mirrored outside the metastore so that commands and starts
 //! do not have to open it.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
-
 use rusqlite::Connection;
 use serde::de::DeserializeOwned;
 
 use super::{MetastoreLock, explain, file, setting};
-use crate::store::sqlite::Source;
-use volume::{Settings, Volume, error::Result};
+use crate::{prelude::*, store::sqlite::Source};
+use volume::Settings;
 
 /// Updates `settings.json` from the metastore, if it differs.
 pub fn mirror(connection: &Connection, volume: &Volume) -> Result<()> {

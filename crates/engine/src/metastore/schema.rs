@@ -44,7 +44,6 @@ impl From<rusqlite::Error> for Unusable {
     }
 }
 
-/// Configures the connection, and migrates the tables.
 pub(super) fn prepare(connection: &mut Connection) -> Result<(), Unusable> {
     connection.execute_batch(
         "PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF; PRAGMA cache_size = -256",

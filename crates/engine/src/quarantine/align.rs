@@ -1,7 +1,7 @@
 //! Matches the current steps with those of an earlier quarantine.
 
 use super::record::StepRecord;
-use profile::step::{Action, Moment, Step};
+use crate::prelude::*;
 
 /// One entry per step in `steps`, in their order, with the apps that `before` recorded for it. Unmatched entries of
 /// `before` come first, so that they are undone last, because these steps of another profile acted earlier. They are

@@ -1,29 +1,11 @@
 //! Which apps a name means.
 
-use super::{
-    Chosen, QuarantineRecord,
-    record::{AppRecord, StepRecord},
-};
-use volume::error::{Code, Error, Result};
+use super::{Chosen, QuarantineRecord};
+use crate::prelude::*;
 
-/// How many suggestions an error lists.
 const NEAR: usize = 5;
 
-/// For each step of the record, for each of its apps: whether it is chosen.
-pub fn choose(record: &QuarantineRecord, chosen: &Chosen) -> Result<Vec<Vec<bool>>> {
-    refuse_unknown(record, chosen)?;
-    let is_chosen = |remembered: &StepRecord, kept: &AppRecord| match chosen {
-        Chosen::All => true,
-        Chosen::Named(names) => names.iter().any(|name| remembered.is_named(kept, name)),
-    };
-    let steps = record.steps.iter();
-    Ok(steps.map(|remembered| remembered.apps.iter().map(|kept| is_chosen(remembered, kept)).collect()).collect())
-}
-
-/// Refuses names of no quarantined app, and ambiguous names.
-///
-/// # Errors
-/// `NotFound`, with similar names; `Usage` for an ambiguous one.
+/// Refuses names of no quarantined app (`NotFound`, with similar names), and ambiguous names.
 pub fn refuse_unknown(record: &QuarantineRecord, chosen: &Chosen) -> Result<()> {
     let Chosen::Named(names) = chosen else { return Ok(()) };
     let is_app = |name: &&String| record.steps.iter().any(|remembered| remembered.answers_to(name));

@@ -2,21 +2,15 @@
 //! exists.
 
 use super::{QuarantineRecord, record::StepRecord};
-use crate::metastore;
-use profile::{
-    builtin,
-    step::{Action, Step},
-};
-use volume::error::Result;
+use crate::{metastore, prelude::*};
+use profile::builtin;
 
 pub(crate) fn is_of_console(step: &Step) -> bool {
     matches!(&step.action, Action::Sqlite(rows) if rows.database == metastore::PATH)
 }
 
-/// The steps that switch off the console's webhooks and mails.
-///
-/// # Errors
-/// None in practice, because a test reads the built-in profile.
+/// The steps that switch off the console's webhooks and mails. Does not fail in practice, because a test reads the
+/// built-in profile.
 pub fn console_steps() -> Result<Vec<Step>> {
     Ok(builtin::find("moorline")?.read()?.steps)
 }
@@ -33,15 +27,12 @@ pub(crate) fn with_console(mut steps: Vec<Step>, is_there: bool) -> Result<Vec<S
 impl QuarantineRecord {
     /// Moves the entries of the console's apps into a separate record, which may be empty.
     pub(crate) fn take_console(&mut self) -> Self {
-        let is_of_console = |remembered: &StepRecord| is_of_console(&remembered.step);
-        let (ours, others) = std::mem::take(&mut self.steps).into_iter().partition(is_of_console);
-        self.steps = others;
+        let is_of_console = |remembered: &mut StepRecord| is_of_console(&remembered.step);
         let mut console = Self::new();
-        console.steps = ours;
+        console.steps = self.steps.extract_if(.., is_of_console).collect();
         console
     }
 
-    /// Replaces the entries of the console's apps.
     pub(crate) fn put_console(&mut self, console: Self) {
         self.steps.retain(|remembered| !is_of_console(&remembered.step));
         self.steps.extend(console.steps);

@@ -2,16 +2,13 @@
 //!
 //! Until they are closed, this process must not open or close another descriptor of any of them (see `store`).
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::collections::BTreeMap;
 
 use super::sqlite::Failure;
-use crate::store::sqlite::{Edit, words};
-use seqbac_header::RelPath;
-use volume::error::{Code, Error, IoContext, Result};
+use crate::{
+    prelude::*,
+    store::sqlite::{Edit, words},
+};
 
 /// A server that just stopped may still be closing its databases.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -40,7 +37,6 @@ impl Databases {
         self.open.remove(path).map_or(Ok(()), Edit::commit)
     }
 
-    /// The open databases, sorted.
     pub fn paths(&self) -> Vec<RelPath> {
         self.open.keys().cloned().collect()
     }

@@ -10,35 +10,21 @@
 //! release always brings back the file that was renamed first. Without content, a directory that the glob names is renamed
 //! as a whole; an empty one counts as missing, because servers create the folders that they miss.
 
-use std::{
-    collections::HashSet,
-    fs,
-    path::{Path, PathBuf},
-};
-use volume::presence;
-
-use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 
 use super::{
     AppRecord, Before, Outcome,
     paths::{self, Directories, SUFFIX},
 };
-use crate::store::is_database;
+use crate::{prelude::*, store::is_database};
 use profile::step::Files;
-use seqbac_header::RelPath;
-use volume::{
-    durable,
-    error::{Code, Error, IoContext, Result},
-};
 
 /// The longest file name on Linux's file systems, in bytes.
 const LONGEST_NAME: usize = 255;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MovedFile {
-    /// The original path.
     pub path: RelPath,
-    /// The path while it is quarantined.
     pub kept: RelPath,
 }
 
@@ -59,22 +45,27 @@ pub fn prepare(
     optional: bool,
     before: Vec<AppRecord>,
 ) -> Result<Vec<AppRecord>> {
-    let mut moved: Vec<MovedFile> = before.into_iter().flat_map(|kept| kept.was.into_files()).collect();
+    let mut files_moved: Vec<MovedFile> = moved(&before).cloned().collect();
     let found = find(root, files)?;
-    if found.is_empty() && moved.is_empty() && !optional {
+    if found.is_empty() && files_moved.is_empty() && !optional {
         return Err(paths::missing(&files.files));
     }
-    let known: HashSet<RelPath> = moved.iter().map(|file| file.path.clone()).collect();
+    let known: HashSet<RelPath> = files_moved.iter().map(|file| file.path.clone()).collect();
     for path in found.into_iter().filter(|path| !known.contains(path)) {
         if file_state(root, &path, files)? == FileState::Other {
             let kept = free_name(root, &path)?;
-            moved.push(MovedFile { path, kept });
+            files_moved.push(MovedFile { path, kept });
         }
     }
-    if moved.is_empty() {
+    if files_moved.is_empty() {
         return Ok(Vec::new());
     }
-    Ok(vec![AppRecord { id: step.to_owned(), was: Before::Files(moved) }])
+    Ok(vec![AppRecord { id: step.to_owned(), was: Before::Files(files_moved) }])
+}
+
+pub fn moved<'a>(apps: impl IntoIterator<Item = &'a AppRecord>) -> impl Iterator<Item = &'a MovedFile> {
+    let files = |app: &'a AppRecord| if let Before::Files(files) = &app.was { files.as_slice() } else { &[] };
+    apps.into_iter().flat_map(files)
 }
 
 /// Renames the files durably, and writes their replacements, as far as that is not done yet. Returns warnings for the
@@ -90,12 +81,12 @@ pub fn commit(root: &Path, files: &Files, moved: &[MovedFile]) -> Result<Vec<Str
             FileState::AsLeft => continue,
             FileState::Missing if !is_kept => continue,
             FileState::Missing => {}
-            FileState::Other if !is_kept => rename_away(root, path, kept)?,
+            FileState::Other if !is_kept => rename_new(root, path, kept)?,
             FileState::Other => {
                 // The user switched it on again, or the server wrote a file of its own. Release still brings back the
                 // first one.
                 let name = free_name(root, path)?;
-                rename_away(root, path, &name)?;
+                rename_new(root, path, &name)?;
                 warnings.push(format!("{path} existed again and was renamed to {name}; release brings back {kept}"));
             }
         }
@@ -132,8 +123,7 @@ pub fn put_back(root: &Path, files: &Files, moved: &[MovedFile]) -> Result<Outco
 
 /// The files that the step would rename. Missing files are not an error here.
 pub fn inspect(root: &Path, files: &Files) -> Result<Vec<RelPath>> {
-    let kept = prepare(root, "", files, true, Vec::new())?;
-    Ok(kept.into_iter().flat_map(|kept| kept.was.into_files()).map(|file| file.path).collect())
+    Ok(moved(&prepare(root, "", files, true, Vec::new())?).map(|file| file.path.clone()).collect())
 }
 
 fn find(root: &Path, files: &Files) -> Result<Vec<RelPath>> {
@@ -141,7 +131,7 @@ fn find(root: &Path, files: &Files) -> Result<Vec<RelPath>> {
     let mut found = Vec::new();
     for (path, kind) in paths::entries(root, &files.files, directories)? {
         let full = path.under(root);
-        if kind.is_file() && is_database(&full).on("read", &full)? {
+        if kind.is_file() && is_database(&full)? {
             return Err(Error::new(Code::AppsUnknown, format!("{path} is a SQLite database, not a plain file"))
                 .hint("use a `sqlite` step, because a database can consist of several files"));
         }
@@ -164,8 +154,7 @@ fn file_state(root: &Path, path: &RelPath, files: &Files) -> Result<FileState> {
     if files.content.is_none() && meta.is_dir() && fs::read_dir(&full).on("list", &full)?.next().is_none() {
         return Ok(FileState::AsLeft);
     }
-    let Some(content) = files.content.as_ref().filter(|content| meta.is_file() && meta.len() == content.len() as u64)
-    else {
+    let Some(content) = files.content.as_ref().filter(|text| meta.is_file() && meta.len() == text.len() as u64) else {
         return Ok(FileState::Other);
     };
     let same = fs::read(&full).on("read", &full)? == content.as_bytes();
@@ -191,25 +180,21 @@ fn free_name(root: &Path, path: &RelPath) -> Result<RelPath> {
         .hint("remove those that are not needed any more"))
 }
 
-fn rename_away(root: &Path, path: &RelPath, name: &RelPath) -> Result<()> {
-    rename_new(path.under(root), name.under(root))
-}
-
 /// Replaces quarantine's own replacement in one rename.
 fn bring_back(root: &Path, path: &RelPath, kept: &RelPath) -> Result<()> {
-    let is_left = exists(root, path);
-    let (path, kept) = (path.under(root), kept.under(root));
-    if is_left? { durable::rename(&kept, &path) } else { rename_new(kept, path) }
+    match exists(root, path)? {
+        true => durable::rename(&kept.under(root), &path.under(root)),
+        false => rename_new(root, kept, path),
+    }
 }
 
-fn rename_new(from: PathBuf, to: PathBuf) -> Result<()> {
-    match durable::rename_new(&from, &to)? {
-        true => Ok(()),
-        false => Err(Error::new(
-            Code::TryAgain,
-            format!("cannot rename {} to {}: that name is taken by now", from.display(), to.display()),
-        )),
+fn rename_new(root: &Path, from: &RelPath, to: &RelPath) -> Result<()> {
+    let (from, to) = (from.under(root), to.under(root));
+    if durable::rename_new(&from, &to)? {
+        return Ok(());
     }
+    let what = format!("cannot rename {} to {}: that name is taken by now", from.display(), to.display());
+    Err(Error::new(Code::TryAgain, what))
 }
 
 #[cfg(test)]
@@ -272,7 +257,7 @@ mod tests {
     }
 
     fn moved(kept: &[AppRecord]) -> Vec<MovedFile> {
-        kept.iter().flat_map(|kept| kept.was.clone().into_files()).collect()
+        super::moved(kept).cloned().collect()
     }
 
     fn step(glob: &str, content: Option<&str>) -> Files {

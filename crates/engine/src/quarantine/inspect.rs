@@ -1,7 +1,5 @@
 //! A dry run of steps, on a volume that a server may be using.
 
-use std::{path::Path, time::Duration};
-
 use rusqlite::config::DbConfig;
 
 use super::{
@@ -14,10 +12,8 @@ use super::{
     switch_off::{id, of_step},
     tree::Tree,
 };
-use crate::store::sqlite::Source;
-use profile::step::{Action, Moment, Rows, Step};
-use seqbac_header::RelPath;
-use volume::error::{IoContext, Result};
+use crate::{prelude::*, store::sqlite::Source};
+use profile::step::{Files, Nodes, Rows};
 
 /// A running server holds its locks only briefly.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -82,26 +78,17 @@ fn inspect_step(root: &Path, tree: &Tree, step: &Step) -> Result<StepInspection>
     };
     match &step.action {
         Action::Sqlite(rows) => inspect_rows(root, tree, step, rows, &mut inspection)?,
-        Action::Json(nodes) => {
-            inspection.apps = Drafts::inspect(root, &step.name, nodes)?;
-            note_missing(root, &nodes.files, &mut inspection)?;
-        }
-        Action::File(files) => {
-            if !file::inspect(root, files)?.is_empty() {
-                inspection.apps.push(step.name.clone());
-            }
-            note_missing(root, &files.files, &mut inspection)?;
-        }
-        Action::Env(_) | Action::Args(_) => inspection.apps.push(step.name.clone()),
+        Action::Json(nodes) => inspection.apps = Drafts::inspect(root, &step.name, nodes)?,
+        Action::File(files) if file::inspect(root, files)?.is_empty() => {}
+        Action::File(_) | Action::Env(_) | Action::Args(_) => inspection.apps.push(step.name.clone()),
+    }
+    if let Action::Json(Nodes { files, .. }) | Action::File(Files { files, .. }) = &step.action
+        && inspection.apps.is_empty()
+        && paths::is_nothing(root, files)?
+    {
+        inspection.missing.push(format!("{files} does not exist"));
     }
     Ok(inspection)
-}
-
-fn note_missing(root: &Path, glob: &str, inspection: &mut StepInspection) -> Result<()> {
-    if inspection.apps.is_empty() && paths::is_nothing(root, glob)? {
-        inspection.missing.push(format!("{glob} does not exist"));
-    }
-    Ok(())
 }
 
 fn inspect_rows(root: &Path, tree: &Tree, step: &Step, rows: &Rows, inspection: &mut StepInspection) -> Result<()> {

@@ -17,13 +17,7 @@ mod identify;
 mod pointer;
 mod text;
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    fs, io,
-    path::Path,
-};
-
-use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashSet};
 
 use self::{
     edit::{Old, Undone},
@@ -32,12 +26,8 @@ use self::{
     text::{Shape, document},
 };
 use super::{AppRecord, Outcome, paths};
+use crate::prelude::*;
 use profile::step::Nodes;
-use seqbac_header::RelPath;
-use volume::{
-    durable,
-    error::{Code, Error, IoContext, Result},
-};
 
 /// A node that was switched off.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,10 +79,6 @@ struct Splice {
 impl Drafts {
     /// Switches off, in the drafts, everything that the step finds on. Returns all apps of the step: those in `before`,
     /// unchanged, and new ones.
-    ///
-    /// # Errors
-    /// `AppsUnknown` if no file matches and the step is not `optional`, a file is not JSON, a member that matters is
-    /// duplicated, or a node is not an object.
     pub fn switch_off(
         &mut self,
         root: &Path,
@@ -124,9 +110,6 @@ impl Drafts {
     }
 
     /// Restores the nodes in the drafts. Returns the outcome of each, in their order.
-    ///
-    /// # Errors
-    /// `AppsUnknown` if a file is not JSON any more, or the record is damaged.
     pub fn put_back(&mut self, root: &Path, nodes: &Nodes, apps: &[&Node]) -> Result<Vec<Outcome>> {
         let mut outcomes = vec![Outcome::Released; apps.len()];
         let mut by_file: BTreeMap<&RelPath, Vec<usize>> = BTreeMap::new();
@@ -157,9 +140,6 @@ impl Drafts {
     }
 
     /// Writes the changed files, each atomically.
-    ///
-    /// # Errors
-    /// If a file cannot be written, or its owner not kept. The files before it are written then.
     pub fn commit(&mut self, root: &Path) -> Result<()> {
         let mut changed: Vec<_> = self.drafts.iter_mut().filter(|(_, draft)| draft.changed).collect();
         changed.sort_by_key(|(_, draft)| !draft.first);
@@ -179,18 +159,11 @@ impl Drafts {
     fn open(&mut self, root: &Path, file: &RelPath) -> Result<Option<&mut Draft>> {
         if !self.drafts.contains_key(file) {
             let full = file.under(root);
-            if !paths::is_reached(root, file)? {
+            if !paths::is_reached(root, file)? || !presence::entry(&full)?.is_some_and(|meta| meta.is_file()) {
                 return Ok(None);
             }
-            match full.symlink_metadata() {
-                Err(cause) if matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-                    return Ok(None);
-                }
-                Ok(meta) if !meta.is_file() => return Ok(None),
-                other => other.map(drop).on("access", &full)?,
-            }
             let bytes = fs::read(&full).on("read", &full)?;
-            drop(self.drafts.insert(file.clone(), Draft { bytes, changed: false, first: false }));
+            self.drafts.insert(file.clone(), Draft { bytes, changed: false, first: false });
         }
         Ok(self.drafts.get_mut(file))
     }
@@ -267,7 +240,6 @@ fn set_all(node: &FoundNode<'_>, nodes: &Nodes) -> Result<(String, Vec<OldMember
     Ok((object, members))
 }
 
-/// The edits that restore nodes.
 fn restore_nodes(bytes: &[u8], nodes: &Nodes, chosen: &[&Node]) -> Result<(Vec<Outcome>, Vec<Splice>)> {
     let there = Pointer::new(&nodes.each)?.nodes(document(bytes)?)?;
     let index = Index::of(&there, nodes)?;

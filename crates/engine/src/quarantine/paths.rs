@@ -4,28 +4,18 @@
 //! `*` and `?` do not match a `/`, `**` does. A glob matches whole paths: one that names a directory means the
 //! directory, not its content. Files that quarantine renamed (`….quarantined`) never match.
 
-use std::{
-    fs::{self, FileType},
-    io,
-    os::unix::ffi::OsStrExt,
-    path::Path,
-};
-use volume::presence;
+use std::{fs::FileType, os::unix::ffi::OsStrExt};
 
 use globset::{GlobBuilder, GlobMatcher};
 
-use seqbac_header::RelPath;
-use volume::{
-    OWN_NAMES,
-    error::{Code, Error, IoContext, Result},
+use crate::{
+    prelude::*,
+    store::{child, is_own},
 };
 
-/// Appended to the name of a quarantined file.
 pub const SUFFIX: &str = ".quarantined";
 
-/// The regular files that `glob` matches, sorted. A link counts as the file below `root` that it points to.
-///
-/// # Errors
+/// The regular files that `glob` matches, sorted. A link counts as the file below `root` that it points to. Fails with
 /// `AppsUnknown` for a link that points out of `root` or to nothing; `Usage` for an invalid glob.
 pub fn files(root: &Path, glob: &str) -> Result<Vec<RelPath>> {
     let mut files = Vec::new();
@@ -41,7 +31,6 @@ pub fn files(root: &Path, glob: &str) -> Result<Vec<RelPath>> {
     Ok(files)
 }
 
-/// How to treat a directory that a glob matches.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Directories {
     /// It is a match, and is not entered.
@@ -87,14 +76,12 @@ pub fn is_nothing(root: &Path, glob: &str) -> Result<bool> {
 
 /// Refuses a link to a database, because we never open a database through a link and must not report it as missing.
 pub fn refuse_link(root: &Path, glob: &str) -> Result<()> {
-    match entries(root, glob, Directories::Entered)?.into_iter().find(|(_, kind)| kind.is_symlink()) {
-        None => Ok(()),
-        Some((path, _)) => Err(Error::new(
-            Code::AppsUnknown,
-            format!("{path} is a link, and moorline does not open databases through links"),
-        )
-        .hint("in the profile, name the file that it points to")),
-    }
+    let Some((path, _)) = entries(root, glob, Directories::Entered)?.into_iter().find(|(_, kind)| kind.is_symlink())
+    else {
+        return Ok(());
+    };
+    let what = format!("{path} is a link, and moorline does not open databases through links");
+    Err(Error::new(Code::AppsUnknown, what).hint("in the profile, name the file that it points to"))
 }
 
 /// Whether every directory above `path` exists and is not a link.
@@ -133,10 +120,8 @@ impl<'a> Glob<'a> {
         Ok(Self { text, matcher, levels: certain.then(|| text.split('/').count()) })
     }
 
-    /// The directory that contains all matches, with its depth; `None` if it does not exist.
-    ///
-    /// # Errors
-    /// `AppsUnknown` if a link is on the way there, because we would miss everything behind it.
+    /// The directory that contains all matches, with its depth; `None` if it does not exist. Fails with `AppsUnknown`
+    /// if a link is on the way there, because we would miss everything behind it.
     fn start(&self, root: &Path) -> Result<Option<(Option<RelPath>, usize)>> {
         let mut start: Option<RelPath> = None;
         let mut depth = 0;
@@ -148,11 +133,10 @@ impl<'a> Glob<'a> {
             let Ok(next) = child(start.as_ref(), part.as_ref()) else { return Ok(None) };
             let kind = presence::entry(&next.under(root))?.map(|meta| meta.file_type());
             if kind.as_ref().is_some_and(FileType::is_symlink) {
-                return Err(Error::new(
-                    Code::AppsUnknown,
-                    format!("{next} is a link, and steps do not follow links to folders"),
-                )
-                .hint("in the profile, name the folder that it points to"));
+                let what = format!("{next} is a link, and steps do not follow links to folders");
+                return Err(
+                    Error::new(Code::AppsUnknown, what).hint("in the profile, name the folder that it points to")
+                );
             }
             if !kind.is_some_and(|kind| kind.is_dir()) || is_own(&next) {
                 return Ok(None);
@@ -161,13 +145,6 @@ impl<'a> Glob<'a> {
             depth += 1;
         }
         Ok(Some((start, depth)))
-    }
-}
-
-fn child(directory: Option<&RelPath>, name: &std::ffi::OsStr) -> Result<RelPath> {
-    match directory {
-        Some(directory) => Ok(directory.child(name)),
-        None => RelPath::new(name).map_err(|cause| Error::new(Code::Bug, cause.to_string())),
     }
 }
 
@@ -188,10 +165,6 @@ fn link_target(root: &Path, link: &RelPath) -> Result<Option<RelPath>> {
         return Err(unusable("to one of moorline's own files"));
     }
     Ok(presence::is_file(&target)?.then_some(path))
-}
-
-fn is_own(path: &RelPath) -> bool {
-    OWN_NAMES.iter().any(|own| path.first() == *own)
 }
 
 fn is_aside(path: &RelPath) -> bool {

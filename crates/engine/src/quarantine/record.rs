@@ -9,23 +9,18 @@
 //!
 //! Unknown members, which a newer moorline may add, are ignored; a file of another `format` is refused.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
-use super::{Chosen, ColumnValue, file::MovedFile, json::Node, sqlite::RowBefore};
-use profile::step::{Action, Nodes, Rows, Step};
-use seqbac_header::{Id, RelPath};
-use volume::quarantine as status;
-use volume::{
-    Volume, durable,
-    error::{Code, Error, IoContext, Result},
+use super::{
+    Chosen,
+    file::{self, MovedFile},
+    json::Node,
+    sqlite::RowBefore,
 };
+use crate::prelude::*;
+use volume::quarantine as status;
 
 pub(crate) use volume::quarantine::FILE_NAME;
 
@@ -81,12 +76,6 @@ pub enum Before {
     Files(Vec<MovedFile>),
 }
 
-impl Before {
-    pub(super) fn into_files(self) -> Vec<MovedFile> {
-        if let Self::Files(files) = self { files } else { Vec::new() }
-    }
-}
-
 /// Apps whose release was requested while the server was running.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Requests {
@@ -105,7 +94,6 @@ impl Requests {
         !self.all && self.named.is_empty()
     }
 
-    /// Adds a request.
     pub(crate) fn add(&mut self, chosen: &Chosen) {
         match chosen {
             Chosen::All => self.all = true,
@@ -174,17 +162,12 @@ impl QuarantineRecord {
         volume.own().join(FILE_NAME)
     }
 
-    /// Reads the record of a volume; `None` if it is not in quarantine.
-    ///
-    /// # Errors
-    /// If the file exists but cannot be read or parsed: that is never taken for "not in quarantine".
+    /// Reads the record of a volume; `None` if it is not in quarantine. Fails if the file exists but cannot be read or
+    /// parsed: that is never taken for "not in quarantine".
     pub fn load(volume: &Volume) -> Result<Option<Self>> {
         let path = Self::path(volume);
-        let bytes = match fs::read(&path) {
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
-            other => other.on("read", &path)?,
-        };
-        Self::from_bytes(&bytes, &path).map(Some)
+        let bytes = presence::unless_absent(fs::read(&path)).on("read", &path)?;
+        bytes.map(|bytes| Self::from_bytes(&bytes, &path)).transpose()
     }
 
     /// Writes the record durably, or removes the file if quarantine is over.
@@ -197,9 +180,6 @@ impl QuarantineRecord {
     }
 
     /// The content of the file.
-    ///
-    /// # Errors
-    /// None in practice.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let mut text = serde_json::to_vec(self)
             .map_err(|cause| Error::new(Code::Bug, format!("{FILE_NAME} cannot be written: {cause}")))?;
@@ -207,10 +187,8 @@ impl QuarantineRecord {
         Ok(text)
     }
 
-    /// Parses the output of `to_bytes`; `path` is for messages.
-    ///
-    /// # Errors
-    /// `AppsUnknown` if it is damaged, or of a newer format.
+    /// Parses the output of `to_bytes`; `path` is for messages. Fails with `AppsUnknown` if it is damaged, or of a
+    /// newer format.
     pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self> {
         status::check_format(bytes, path)?;
         serde_json::from_slice(bytes).map_err(|cause| status::damaged(path, &cause))
@@ -250,12 +228,8 @@ impl QuarantineRecord {
     /// The quarantined files, by their current names.
     #[must_use]
     pub fn files(&self) -> Vec<RelPath> {
-        let kept = self.steps.iter().flat_map(|remembered| &remembered.apps);
-        let files = kept.filter_map(|kept| match &kept.was {
-            Before::Files(files) => Some(files.iter().map(|aside| aside.kept.clone())),
-            _ => None,
-        });
-        files.flatten().collect()
+        let apps = self.steps.iter().flat_map(|remembered| &remembered.apps);
+        file::moved(apps).map(|aside| aside.kept.clone()).collect()
     }
 
     fn given(&self) -> impl Iterator<Item = &Action> {
@@ -276,42 +250,23 @@ impl StepRecord {
         self.apps.iter().any(|kept| self.is_named(kept, name))
     }
 
-    /// Whether this app has this name.
     pub(crate) fn is_named(&self, kept: &AppRecord, name: &str) -> bool {
         kept.id == name || self.step.name == name
     }
 }
 
 impl AppRecord {
-    /// The key and the record of its row, if it is a row of this database.
-    pub(super) fn row_in_database(&self, path: &RelPath) -> Option<(&[(String, ColumnValue)], &RowBefore)> {
-        match &self.was {
-            Before::Row(was) if was.database == *path => Some((&*was.key, was)),
-            _ => None,
-        }
-    }
-
-    fn row_in(&self, rows: &Rows) -> String {
-        match &self.was {
-            Before::Row(was) => format!("{} in {}: {}", rows.table, was.database, was.detail()),
-            _ => rows.table.clone(),
-        }
-    }
-
-    fn file_of(&self, nodes: &Nodes) -> String {
-        match &self.was {
-            Before::Node(node) => node.to_string(),
-            _ => nodes.files.clone(),
-        }
-    }
-
     fn describe(&self, step: &Step) -> App {
-        let (kind, detail) = match &step.action {
-            Action::Sqlite(rows) => (AppKind::Sqlite, self.row_in(rows)),
-            Action::Json(nodes) => (AppKind::Json, self.file_of(nodes)),
-            Action::File(files) => (AppKind::File, files.files.clone()),
-            Action::Env(variables) => (AppKind::Env, variables.keys().cloned().collect::<Vec<_>>().join(" ")),
-            Action::Args(arguments) => (AppKind::Args, arguments.join(" ")),
+        let (kind, detail) = match (&step.action, &self.was) {
+            (Action::Sqlite(rows), Before::Row(was)) => {
+                (AppKind::Sqlite, format!("{} in {}: {}", rows.table, was.database, was.detail()))
+            }
+            (Action::Sqlite(rows), _) => (AppKind::Sqlite, rows.table.clone()),
+            (Action::Json(_), Before::Node(node)) => (AppKind::Json, node.to_string()),
+            (Action::Json(nodes), _) => (AppKind::Json, nodes.files.clone()),
+            (Action::File(files), _) => (AppKind::File, files.files.clone()),
+            (Action::Env(variables), _) => (AppKind::Env, variables.keys().cloned().collect::<Vec<_>>().join(" ")),
+            (Action::Args(arguments), _) => (AppKind::Args, arguments.join(" ")),
         };
         App { id: self.id.clone(), step: step.name.clone(), kind, detail }
     }

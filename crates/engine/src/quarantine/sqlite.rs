@@ -11,7 +11,6 @@
 
 mod delete;
 mod insert;
-mod inspect;
 mod row;
 mod table;
 mod undo;
@@ -19,19 +18,21 @@ mod update;
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, ErrorCode, types::ToSqlOutput};
+use rusqlite::{Connection, ErrorCode, params_from_iter};
+
+use self::{
+    table::{Key, Table},
+    update::UpdatePlan,
+};
+use super::ColumnValue;
+use crate::{prelude::*, store::sqlite::words};
+use profile::step::{Change, Rows, Scalar};
 
 pub use self::{
-    inspect::inspect,
     row::{ColumnWas, RowBefore, RowChange},
     undo::Undo,
 };
-use super::ColumnValue;
-use crate::store::sqlite::words;
-use profile::step::{Change, Rows, Scalar};
-use seqbac_header::RelPath;
 
-/// Why a step failed on a database.
 #[derive(Debug)]
 pub enum Failure {
     /// A table or column that it needs does not exist.
@@ -53,16 +54,16 @@ impl From<rusqlite::Error> for Failure {
     }
 }
 
-/// The effect of a step on a database.
 #[derive(Debug, Default)]
 pub struct StepEffect {
-    /// How many rows match.
     pub matched: usize,
     /// The rows that it changed. For rows that were recorded before, the entries that replace the old ones.
     pub rows: Vec<RowBefore>,
-    /// Warnings for the user.
     pub warnings: Vec<String>,
 }
+
+/// The key of a row: the columns that identify it, with their values.
+pub type RowKey = Vec<(String, ColumnValue)>;
 
 /// Rows of one database that the step switched off earlier, by key.
 pub type KnownRows<'a> = HashMap<&'a [(String, ColumnValue)], &'a RowBefore>;
@@ -85,7 +86,26 @@ pub fn act(connection: &Connection, path: &RelPath, rows: &Rows, known: &KnownRo
     }
 }
 
-/// A step on one database.
+/// The keys of the rows that a step would act on now; values separated by commas.
+pub fn inspect(connection: &Connection, rows: &Rows) -> Result<Vec<String>, Failure> {
+    let (table, key, condition, given) = match &rows.change {
+        Change::Update { set, expr } => {
+            let plan = UpdatePlan::new(connection, rows, set, expr)?;
+            let condition = format!("({}\n) AND ({})", condition(rows), plan.differs());
+            (plan.table, plan.key, condition, plan.given)
+        }
+        Change::Delete { .. } => {
+            let table = Table::open(connection, &rows.table)?;
+            let key = table.key(connection, &rows.key, condition(rows))?;
+            (table, key, condition(rows).to_owned(), Vec::new())
+        }
+        Change::Insert(row) => return Ok(vec![insert::inspect(connection, rows, row)?]),
+    };
+    let matching = format!("({condition}\n) ORDER BY {}", table.locator().columns());
+    let name = |key: Vec<ColumnValue>| key.iter().map(ColumnValue::to_string).collect::<Vec<_>>().join(",");
+    Ok(table.select(connection, &key.columns(), &matching, params_from_iter(given), name)?)
+}
+
 struct StepContext<'a> {
     connection: &'a Connection,
     path: &'a RelPath,
@@ -93,33 +113,35 @@ struct StepContext<'a> {
     known: &'a KnownRows<'a>,
 }
 
+struct FoundRow {
+    locator: Vec<ColumnValue>,
+    key: RowKey,
+    values: Vec<ColumnValue>,
+}
+
 impl StepContext<'_> {
-    /// The `where` of the step. Callers put a line break after it, because it may end with a comment.
-    fn condition(&self) -> &str {
-        condition(self.rows)
+    /// The rows that match, with the values of these columns.
+    fn matching(&self, table: &Table, key: &Key, columns: &str) -> rusqlite::Result<Vec<FoundRow>> {
+        let locator = table.locator();
+        let (find, keys) = (locator.columns(), key.columns());
+        let matching = format!("({}\n) ORDER BY {find}", condition(self.rows));
+        let read = |row: Vec<ColumnValue>| {
+            let mut row = row.into_iter();
+            let locator = row.by_ref().take(locator.len()).collect();
+            let key = key.with(row.by_ref().take(key.len()).collect());
+            FoundRow { locator, key, values: row.collect() }
+        };
+        table.select(self.connection, &format!("{find}, {keys}, {columns}"), &matching, [], read)
     }
 
-    fn row(&self, key: Vec<(String, ColumnValue)>, change: RowChange) -> RowBefore {
+    fn row(&self, key: RowKey, change: RowChange) -> RowBefore {
         RowBefore { database: self.path.clone(), key, change }
     }
 }
 
+/// The `where` of a step. Callers put a line break after it, because it may end with a comment.
 fn condition(rows: &Rows) -> &str {
     rows.filter.as_deref().unwrap_or("TRUE")
-}
-
-/// A value from a profile.
-struct SqlScalar<'a>(&'a Scalar);
-
-impl rusqlite::ToSql for SqlScalar<'_> {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        match self.0 {
-            Scalar::Null => Ok(rusqlite::types::Null.into()),
-            Scalar::Integer(number) => number.to_sql(),
-            Scalar::Real(number) => number.to_sql(),
-            Scalar::Text(text) => text.to_sql(),
-        }
-    }
 }
 
 /// JSON cannot represent infinity, so we could not record the step.

@@ -1,34 +1,27 @@
 //! Apps switched off: every step acts, the previous values are persisted, and only then is anything committed.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    path::Path,
-};
+use std::collections::{BTreeMap, HashMap};
 
 use super::{
-    ColumnValue, Persist, QuarantineRecord,
+    Persist, QuarantineRecord,
     align::align,
     databases::{Databases, explain},
     file,
     json::Drafts,
     paths,
     record::{AppRecord, Before, StepRecord},
-    sqlite::{self, Failure, KnownRows},
+    sqlite::{self, Failure, KnownRows, RowKey},
     tree::Tree,
 };
-use profile::step::{Action, Moment, Rows, Step};
-use seqbac_header::RelPath;
-use volume::error::{Code, Error, Result};
+use crate::prelude::*;
+use profile::step::Rows;
 
 /// Switches off the apps that the steps find in the tree at `root`, which is a restore's stage or the storage root.
 ///
 /// `before` is the record of an earlier quarantine of the same state; its entries stay. Calls `persist` twice: with
 /// `pending` when everything is prepared and nothing changed yet, and without it when everything is done. Returns the
-/// final record, and warnings for the user.
-///
-/// # Errors
-/// `AppsUnknown`, with the step's name, if a table, column or file does not exist, or a change fails. Nothing was
-/// changed then, unless `persist` has been called.
+/// final record, and warnings for the user. Fails with `AppsUnknown`, with the step's name, if a table, column or file
+/// does not exist, or a change fails. Nothing was changed then, unless `persist` has been called.
 pub fn quarantine(
     root: &Path,
     steps: &[Step],
@@ -51,7 +44,6 @@ pub fn quarantine(
     Ok((record, acting.warnings.into_values().flatten().collect()))
 }
 
-/// Puts the step's name in front of an error.
 pub fn of_step(step: &Step, error: Error) -> Error {
     quarantine_failed(error).context(format!("the step \"{}\"", step.name))
 }
@@ -63,7 +55,6 @@ fn quarantine_failed(error: Error) -> Error {
     }
 }
 
-/// The uncommitted changes of the steps so far.
 struct Switching<'a> {
     root: &'a Path,
     drafts: Drafts,
@@ -79,24 +70,16 @@ impl Switching<'_> {
             self.without_database(number, step, apps).map_err(|error| of_step(step, error))?;
         }
         self.refuse_conflicting_steps(steps)?;
-        let step_of = |remembered: &'_ StepRecord| remembered.step.clone();
-        let all: Vec<Step> = steps.iter().map(step_of).collect();
+        let all: Vec<Step> = steps.iter().map(|remembered| remembered.step.clone()).collect();
         let tree = Tree::of(self.root, all.iter()).map_err(quarantine_failed)?;
         let databases = tree.all_databases(all.iter()).and_then(|paths| Databases::begin(self.root, paths));
         let databases = databases.map_err(quarantine_failed)?;
         for (number, StepRecord { step, apps }) in steps.iter_mut().enumerate() {
             if let Action::Sqlite(rows) = &step.action {
-                let mut rows = DatabaseStep {
-                    root: self.root,
-                    tree: &tree,
-                    databases: &databases,
-                    step,
-                    rows,
-                    warnings: Vec::new(),
-                };
-                let acted = rows.act(apps);
-                self.warnings.entry(number).or_default().append(&mut rows.warnings);
-                acted.map_err(|error| of_step(step, error))?;
+                let warnings = self.warnings.entry(number).or_default();
+                let mut acting =
+                    DatabaseStep { root: self.root, tree: &tree, databases: &databases, step, rows, warnings };
+                acting.act(apps).map_err(|error| of_step(step, error))?;
             }
         }
         Ok(databases)
@@ -158,26 +141,21 @@ impl Switching<'_> {
 }
 
 fn moved_files_of(remembered: &StepRecord) -> impl Iterator<Item = (&Step, &file::MovedFile)> {
-    let files = remembered.apps.iter().filter_map(|kept| match &kept.was {
-        Before::Files(files) => Some(files),
-        _ => None,
-    });
-    files.flatten().map(|aside| (&remembered.step, aside))
+    file::moved(&remembered.apps).map(|aside| (&remembered.step, aside))
 }
 
-/// A step on databases.
 struct DatabaseStep<'a> {
     root: &'a Path,
     tree: &'a Tree,
     databases: &'a Databases,
     step: &'a Step,
     rows: &'a Rows,
-    warnings: Vec<String>,
+    warnings: &'a mut Vec<String>,
 }
 
 impl DatabaseStep<'_> {
     fn act(&mut self, apps: &mut Vec<AppRecord>) -> Result<()> {
-        let Self { step, rows, .. } = *self;
+        let (step, rows) = (self.step, self.rows);
         let paths = self.tree.databases(&rows.database)?;
         let (mut matched, mut exists) = (apps.len(), false);
         let index = index(apps);
@@ -210,7 +188,7 @@ impl DatabaseStep<'_> {
     }
 
     /// `None` if the step does not apply to this database.
-    fn act_on(&self, path: &RelPath, apps: &[AppRecord]) -> std::result::Result<Option<sqlite::StepEffect>, Failure> {
+    fn act_on(&self, path: &RelPath, apps: &[AppRecord]) -> Result<Option<sqlite::StepEffect>, Failure> {
         let connection = self.databases.connection(path).map_err(|bug| Failure::Refused(bug.to_string()))?;
         if !sqlite::exists(connection, self.rows)? {
             return Ok(None);
@@ -219,12 +197,16 @@ impl DatabaseStep<'_> {
             // It acts at release; check now that it can.
             return sqlite::inspect(connection, self.rows).map(|_| Some(sqlite::StepEffect::default()));
         }
-        let known: KnownRows<'_> = apps.iter().filter_map(|kept| kept.row_in_database(path)).collect();
+        let known = apps.iter().filter_map(|kept| match &kept.was {
+            Before::Row(was) if was.database == *path => Some((&*was.key, was)),
+            _ => None,
+        });
+        let known: KnownRows<'_> = known.collect();
         sqlite::act(connection, path, self.rows, &known).map(Some)
     }
 }
 
-type Index = HashMap<(RelPath, Vec<(String, ColumnValue)>), usize>;
+type Index = HashMap<(RelPath, RowKey), usize>;
 
 /// The position of each row among the apps of a step.
 fn index(apps: &[AppRecord]) -> Index {

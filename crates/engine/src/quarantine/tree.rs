@@ -3,20 +3,13 @@
 //! Databases are recognised by their header, as in a backup. A file that a step names as a database and that is not one
 //! is an error. Among moorline's own files, only the console's database is found, and only by its exact path.
 
-use crate::store::Matcher;
-use std::{collections::BTreeSet, path::Path};
-use volume::presence;
+use std::collections::BTreeSet;
 
 use crate::{
     metastore,
-    store::{Survey, SurveyEntry, is_database, survey},
+    prelude::*,
+    store::{Matcher, Survey, SurveyEntry, is_database, survey},
 };
-use profile::{
-    PathKind, Scope,
-    step::{Action, Step},
-};
-use seqbac_header::RelPath;
-use volume::error::{Code, Error, IoContext, Result};
 
 #[derive(Debug)]
 pub struct Tree {
@@ -70,24 +63,20 @@ impl Tree {
     }
 }
 
-/// Whether the database of a recorded app exists. Call it before any database is open.
-///
-/// # Errors
-/// If something else is at its path. We must not drop the app's record because of that.
+/// Whether the database of a recorded app exists. Call it before any database is open. Fails if something else is at
+/// its path, because we must not drop the app's record then.
 pub fn is_there(root: &Path, path: &RelPath) -> Result<bool> {
     let full = path.under(root);
     match presence::entry(&full)? {
         None => Ok(false),
         // To SQLite, an empty file is a database.
-        Some(meta) if meta.is_file() && (meta.len() == 0 || is_database(&full).on("read", &full)?) => Ok(true),
+        Some(meta) if meta.is_file() && (meta.len() == 0 || is_database(&full)?) => Ok(true),
         Some(_) => Err(not_a_database(path)),
     }
 }
 
 fn not_a_database(path: &RelPath) -> Error {
-    Error::new(
-        Code::AppsUnknown,
-        format!("a step acts on {path} as a SQLite database, but it does not have the header of one"),
-    )
-    .hint("bring the database back; if it is encrypted, SQLite cannot read it: use a `file` step")
+    let what = format!("a step acts on {path} as a SQLite database, but it does not have the header of one");
+    Error::new(Code::AppsUnknown, what)
+        .hint("bring the database back; if it is encrypted, SQLite cannot read it: use a `file` step")
 }

@@ -10,7 +10,9 @@ use std::fmt;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
-use serde::{Deserialize, Serialize};
+
+use crate::prelude::*;
+use profile::step::Scalar;
 
 /// A SQLite value. Two are equal if SQLite stores the same bytes.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -67,6 +69,18 @@ impl TryFrom<Json> for ColumnValue {
             Json::TextBase64(text) => Self::Text(decode(text)?),
             Json::Blob(text) => Self::Blob(decode(text)?),
         })
+    }
+}
+
+/// A value from a profile.
+impl From<&Scalar> for ColumnValue {
+    fn from(value: &Scalar) -> Self {
+        match value {
+            Scalar::Null => Self::Null,
+            Scalar::Integer(number) => Self::Integer(*number),
+            Scalar::Real(number) => Self::Real(number.to_bits()),
+            Scalar::Text(text) => Self::Text(text.clone().into_bytes()),
+        }
     }
 }
 

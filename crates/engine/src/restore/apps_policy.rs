@@ -7,21 +7,15 @@
 //! | `--from-latest` | as they were; off if the volume is in quarantine | as for a copy |
 //! | `--enable-apps` | as they were | released |
 
-use std::{fmt, path::Path};
-
-use serde::{Deserialize, Serialize};
+use std::fmt;
 
 use crate::{
     backup::{Manifest, metastore_member, quarantine_member},
-    quarantine::{self as apps, Chosen, QuarantineRecord, failed},
+    prelude::*,
+    quarantine::{self as apps, Chosen, QuarantineRecord, ReleasedStep, failed},
 };
-use profile::{Apps, Profile, step::Step};
+use profile::Apps;
 use seqbac::DigestEntry;
-use seqbac_header::{Id, RelPath};
-use volume::{
-    Volume,
-    error::{Code, Error, Result},
-};
 
 /// Which flag about apps was passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,23 +48,18 @@ pub enum AppsState {
     AsTheyWere,
 }
 
-/// The result of applying the policy to a staged copy.
 #[derive(Debug)]
 pub struct QuarantineOutcome {
     pub after: AppsState,
     /// `None` if the copy is not in quarantine.
     pub record: Option<QuarantineRecord>,
-    /// Warnings for the user.
     pub notes: Vec<String>,
 }
 
-/// Everything that the policy depends on.
 #[derive(Debug)]
 pub struct Quarantine<'a> {
     pub policy: AppsPolicy,
-    /// The profile of the volume.
     pub profile: &'a Profile,
-    /// The manifest of the backup.
     pub manifest: &'a Manifest,
     /// The quarantine record of the volume before the restore.
     pub volume: Option<&'a QuarantineRecord>,
@@ -96,11 +85,9 @@ impl Quarantine<'_> {
         if self.after() == AppsState::AsTheyWere || known {
             return Ok(());
         }
-        Err(Error::new(
-            Code::AppsUnknown,
-            "no profile says which apps (alerts, webhooks, jobs) this server has, so they cannot be switched off in the restored copy; nothing was changed",
-        )
-        .hint(
+        let what = "no profile says which apps (alerts, webhooks, jobs) this server has, so they cannot be switched off in \
+                    the restored copy; nothing was changed";
+        Err(Error::new(Code::AppsUnknown, what).hint(
             "pass the server's profile with --profile (or MOORLINE_PROFILE), or set apps = \"none\" in a profile if it has none; \
              or pass --enable-apps if this server replaces the original and its apps are to run",
         ))
@@ -116,29 +103,17 @@ impl Quarantine<'_> {
         console: bool,
     ) -> Result<QuarantineOutcome> {
         let backup = backup.map(QuarantineRecord::without_requests);
-        match (self.after(), backup) {
-            (AppsState::Off, backup) => self.switch_off(stage, restore, backup, console),
-            (AppsState::AsTheyWere, Some(record)) => switch_on(stage, record),
-            (AppsState::AsTheyWere, None) => {
-                Ok(QuarantineOutcome { after: AppsState::AsTheyWere, record: None, notes: Vec::new() })
-            }
+        match self.after() {
+            AppsState::AsTheyWere => switch_on(stage, backup),
+            AppsState::Off => self.steps(backup.as_ref(), console).and_then(|steps| {
+                // There is nothing to persist yet: until the journal is committed, a crash discards the whole copy.
+                let (mut record, notes) = apps::quarantine(stage, &steps, backup, &mut |_| Ok(()))?;
+                record.restore = Some(restore);
+                let record = Some(record).filter(|record| !record.is_over());
+                Ok(QuarantineOutcome { after: AppsState::Off, record, notes })
+            }),
         }
         .map_err(failed)
-    }
-
-    fn switch_off(
-        &self,
-        stage: &Path,
-        restore: Id,
-        backup: Option<QuarantineRecord>,
-        console: bool,
-    ) -> Result<QuarantineOutcome> {
-        let steps = self.steps(backup.as_ref(), console)?;
-        // There is nothing to persist yet: until the journal is committed, a crash discards the whole copy.
-        let (mut record, notes) = apps::quarantine(stage, &steps, backup, &mut |_| Ok(()))?;
-        record.restore = Some(restore);
-        let record = Some(record).filter(|record| !record.is_over());
-        Ok(QuarantineOutcome { after: AppsState::Off, record, notes })
     }
 
     /// Refuses the restore if the copy's server would find apps on the volume that this restore does not replace,
@@ -153,14 +128,14 @@ impl Quarantine<'_> {
             return Ok(());
         }
         let steps = self.steps(outcome.record.as_ref(), true)?;
-        match apps::inspect_unreplaced(volume.root(), &steps, is_replaced)?.first() {
-            None => Ok(()),
-            Some((step, path)) => Err(Error::new(
-                Code::AppsUnknown,
-                format!("{path}, which this restore does not replace, contains apps of the step \"{step}\" that are on; nothing was changed"),
-            )
-            .hint("move it out of the volume, or add it to [state] in the profile, so that backups and restores include it")),
-        }
+        let found = apps::inspect_unreplaced(volume.root(), &steps, is_replaced)?;
+        let Some((step, path)) = found.first() else { return Ok(()) };
+        let what = format!(
+            "{path}, which this restore does not replace, contains apps of the step \"{step}\" that are on; nothing was changed"
+        );
+        Err(Error::new(Code::AppsUnknown, what).hint(
+            "move it out of the volume, or add it to [state] in the profile, so that backups and restores include it",
+        ))
     }
 
     /// The steps of the profile. If it has none, those that quarantined this state before, because they describe the
@@ -182,17 +157,15 @@ impl Quarantine<'_> {
     }
 }
 
-fn switch_on(stage: &Path, mut record: QuarantineRecord) -> Result<QuarantineOutcome> {
-    let release = apps::release(stage, &mut record, &Chosen::All, &mut |_| Ok(()))?;
-    let mut notes = release.warnings;
-    for step in release.steps {
-        notes.push(format!(
-            "{}: switched on {} of {} apps that were off in the backup",
-            step.step, step.released, step.of
-        ));
-        notes.extend(
-            step.left.into_iter().map(|left| format!("{} stays as it is in the backup: {}", left.id, left.why)),
-        );
+fn switch_on(stage: &Path, record: Option<QuarantineRecord>) -> Result<QuarantineOutcome> {
+    let mut notes = Vec::new();
+    if let Some(mut record) = record {
+        let release = apps::release(stage, &mut record, &Chosen::All, &mut |_| Ok(()))?;
+        notes = release.warnings;
+        for ReleasedStep { step, released, of, left } in release.steps {
+            notes.push(format!("{step}: switched on {released} of {of} apps that were off in the backup"));
+            notes.extend(left.iter().map(|left| format!("{} stays as it is in the backup: {}", left.id, left.why)));
+        }
     }
     Ok(QuarantineOutcome { after: AppsState::AsTheyWere, record: None, notes })
 }

@@ -7,26 +7,16 @@
 //! Only this module changes a committed restore set, so the set alone shows which renames are done, whatever happened to
 //! the live path meanwhile. The old state is complete until the first rename, and the new one after the last.
 
-use std::{
-    fs,
-    os::unix::fs::{MetadataExt, PermissionsExt},
-    path::Path,
-};
-use volume::folders;
-use volume::presence;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use super::{
     Move, console, events,
     journal::{Journal, JournalState},
     preflight,
-    set::{RestoreSet, is_own, journals},
+    set::{RestoreSet, journals},
 };
-use crate::metastore::MetastoreLock;
-use seqbac_header::RelPath;
-use volume::{
-    Volume, durable,
-    error::{Code, Error, IoContext, Result},
-};
+use crate::{metastore::MetastoreLock, prelude::*, store::is_own};
+use volume::folders;
 
 /// Commits: once the journal is written, the restore will be finished. `last_check` is the last chance to refuse.
 pub fn commit(
@@ -48,9 +38,7 @@ pub fn commit(
 }
 
 /// Finishes or undoes interrupted restores, and deletes stages that were never committed. Returns a log line for each.
-///
-/// # Errors
-/// If a restore can be neither finished nor undone. Nothing may run on the volume then.
+/// Fails if a restore can be neither finished nor undone. Nothing may run on the volume then.
 pub fn recover(volume: &Volume) -> Result<Vec<String>> {
     let mut done = Vec::new();
     for (folder, journal) in journals(volume)? {
@@ -112,35 +100,26 @@ fn undo(volume: &Volume, journal: &mut Journal) -> Result<()> {
 }
 
 fn apply_move(volume: &Volume, change: &Move) -> Result<()> {
-    let live = change.path.under(volume.root());
-    if let Some(old) = &change.old {
-        let old = old.under(&volume.restores());
-        if !presence::exists(&old)? {
-            rename(&live, &old)?;
-        }
-    }
-    if let Some(new) = &change.new {
-        let new = new.under(&volume.restores());
-        if presence::exists(&new)? {
-            place(&new, &live, change, change.old.is_some())?;
-        }
-    }
-    Ok(())
+    exchange(volume, change, change.old.as_ref(), change.new.as_ref())
 }
 
 fn reverse_move(volume: &Volume, change: &Move) -> Result<()> {
+    exchange(volume, change, change.new.as_ref(), change.old.as_ref())
+}
+
+/// Moves the live path to `away` and then `back` to the live path, each unless it is done already.
+fn exchange(volume: &Volume, change: &Move, away: Option<&RelPath>, back: Option<&RelPath>) -> Result<()> {
     let live = change.path.under(volume.root());
-    if let Some(new) = &change.new {
-        let new = new.under(&volume.restores());
-        if !presence::exists(&new)? {
-            rename(&live, &new)?;
-        }
+    let (to, from) = (away.map(|path| path.under(&volume.restores())), back.map(|path| path.under(&volume.restores())));
+    if let Some(to) = &to
+        && !presence::exists(to)?
+    {
+        rename(&live, to)?;
     }
-    if let Some(old) = &change.old {
-        let old = old.under(&volume.restores());
-        if presence::exists(&old)? {
-            place(&old, &live, change, change.new.is_some())?;
-        }
+    if let Some(from) = &from
+        && presence::exists(from)?
+    {
+        place(from, &live, change, to.is_some())?;
     }
     Ok(())
 }
@@ -161,11 +140,8 @@ fn rename(from: &Path, to: &Path) -> Result<()> {
     if durable::rename_new_unsynced(from, to)? {
         return Ok(());
     }
-    Err(Error::new(
-        Code::Unexpected,
-        format!("{} is in the way of the restore: something created it meanwhile", to.display()),
-    )
-    .hint("make sure that nothing else writes to the volume"))
+    let what = format!("{} is in the way of the restore: something created it meanwhile", to.display());
+    Err(Error::new(Code::Unexpected, what).hint("make sure that nothing else writes to the volume"))
 }
 
 /// Refuses a move whose source is missing or whose target exists. After the commit we infer from existing files which
@@ -184,11 +160,10 @@ fn refuse_other(volume: &Volume, change: &Move, all: &[Move]) -> Result<()> {
     for (path, expected) in there {
         if presence::exists(&path)? != expected && !is_cleared(&path) {
             let what = if expected { "disappeared" } else { "appeared" };
-            return Err(Error::new(
-                Code::TryAgain,
-                format!("{} {what} while the restore was being prepared; nothing was changed", path.display()),
-            )
-            .hint("make sure that nothing else writes to the volume, and try again"));
+            let path = path.display();
+            let what = format!("{path} {what} while the restore was being prepared; nothing was changed");
+            return Err(Error::new(Code::TryAgain, what)
+                .hint("make sure that nothing else writes to the volume, and try again"));
         }
     }
     Ok(())
@@ -210,9 +185,7 @@ fn remove_uncommitted(folder: &Path) -> Result<String> {
 pub fn remove_emptied(folder: &Path) {
     match folders::remove_empty(folder) {
         Ok(left) => {
-            for path in left {
-                log::warn!("{} was not moved to its place, and is kept", path.display());
-            }
+            left.iter().for_each(|path| log::warn!("{} was not moved to its place, and is kept", path.display()))
         }
         Err(error) => log::warn!("cannot remove empty folders: {error}"),
     }
@@ -221,8 +194,8 @@ pub fn remove_emptied(folder: &Path) {
 /// Creates the folders that replaced paths move into, with the owner, mode and times of the originals, so that a
 /// rollback restores those as well.
 fn make_folders(volume: &Volume, moves: &[Move]) -> Result<()> {
-    for old in moves.iter().filter_map(|change| change.old.as_ref().map(|old| (&change.path, old))) {
-        make_folder(volume, old.0.parent().as_ref(), old.1.parent().as_ref())?;
+    for change in moves {
+        make_folder(volume, change.path.parent().as_ref(), change.old.as_ref().and_then(RelPath::parent).as_ref())?;
     }
     Ok(())
 }

@@ -8,31 +8,22 @@
 //! the record of its quarantined apps is about to be replaced. Then a copy of it is staged and treated like any other.
 
 use std::{
-    fs::{self, OpenOptions},
-    io,
+    fs::OpenOptions,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    path::Path,
-    time::Duration,
 };
-use volume::presence;
 
-use super::AppsState;
-use super::apps_policy::Quarantine;
 use super::{
-    Move, Request,
+    AppsState, Move, Request,
+    apps_policy::Quarantine,
     journal::Journal,
     set::RestoreSet,
-    stage::{bring_back_own, remove_own},
+    stage::{bring_back_own, own_path, remove_own},
 };
 use crate::{
     metastore::{self, MetastoreLock},
+    prelude::*,
     quarantine::{self as apps, QuarantineRecord},
-    store::{Spool, SurveyEntry, open_all, survey::SIDECARS},
-};
-use seqbac_header::RelPath;
-use volume::{
-    Volume, durable,
-    error::{Code, Error, IoContext, Result},
+    store::{Spool, SurveyEntry, open_all, sqlite::beside, survey::SIDECARS},
 };
 
 /// Its name in `.moorline/`.
@@ -44,13 +35,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How to take its lock: a restore takes it exclusively, a preview shared.
 pub type TakeLock = fn(&Volume) -> Result<MetastoreLock>;
 
-/// The console's database in a stage.
 #[derive(Debug)]
 pub struct ConsoleDatabase {
     _held: MetastoreLock,
-    /// Whether the stage contains one.
     pub staged: bool,
-    /// Warnings for the user.
     pub notes: Vec<String>,
 }
 
@@ -105,7 +93,6 @@ impl ConsoleDatabase {
         Ok(())
     }
 
-    /// The moves that put the staged database in place.
     pub fn moves(&self, volume: &Volume, set: &RestoreSet) -> Result<Vec<Move>> {
         if !self.staged {
             return Ok(Vec::new());
@@ -158,7 +145,6 @@ fn copy(volume: &Volume, set: &RestoreSet) -> Result<bool> {
     Ok(true)
 }
 
-/// Creates `.moorline/` in the stage.
 pub fn make_folder(set: &RestoreSet) -> Result<()> {
     let folder = set.stage().join(".moorline");
     match presence::is_dir(&folder)? {
@@ -194,20 +180,14 @@ pub fn clear_beside(live: &Path, path: &RelPath) -> Result<()> {
     if *path != metastore::path() {
         return Ok(());
     }
-    SIDECARS.iter().try_for_each(|sidecar| {
-        let mut name = live.as_os_str().to_owned();
-        name.push(sidecar);
-        durable::remove_file(Path::new(&name))
-    })
+    SIDECARS.iter().try_for_each(|sidecar| durable::remove_file(&beside(live, sidecar)))
 }
 
 fn sidecars_go(volume: &Volume, set: &RestoreSet) -> Result<Vec<Move>> {
-    let names = SIDECARS.map(|sidecar| format!("{NAME}{sidecar}"));
-    let moves: Vec<Option<Move>> = names.iter().map(|name| remove_own(volume, set, name)).collect::<Result<_>>()?;
-    Ok(moves.into_iter().flatten().collect())
+    let moves = SIDECARS.iter().map(|sidecar| remove_own(volume, set, &format!("{NAME}{sidecar}")));
+    moves.filter_map(Result::transpose).collect()
 }
 
-fn sidecars() -> impl Iterator<Item = RelPath> {
-    let of = |sidecar| RelPath::new(format!("{}{sidecar}", metastore::PATH));
-    SIDECARS.into_iter().filter_map(move |sidecar| of(sidecar).ok())
+fn sidecars() -> [RelPath; 3] {
+    SIDECARS.map(|sidecar| own_path(&format!("{NAME}{sidecar}")))
 }

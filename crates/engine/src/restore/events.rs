@@ -1,18 +1,16 @@
 //! The events of restores, rollbacks and quarantine.
 
-use std::path::Path;
-
-use super::AppsState;
-use super::journal::{Journal, RestoreSource};
-use crate::quarantine::{QuarantineRecord, Release};
-use seqbac_header::without_keys;
-use volume::{
-    Volume,
-    error::Error,
-    events::{Event, Kind, record},
+use super::{
+    AppsState,
+    journal::{Journal, RestoreSource},
 };
+use crate::{
+    prelude::*,
+    quarantine::{QuarantineRecord, Release},
+};
+use seqbac_header::without_keys;
+use volume::events::{Event, Kind, record};
 
-/// Records that the new state is in place.
 pub fn done(volume: &Volume, journal: &Journal) {
     match &journal.source {
         RestoreSource::Backup { file, created, apps } => {
@@ -31,7 +29,6 @@ pub fn done(volume: &Volume, journal: &Journal) {
     }
 }
 
-/// Records that a committed restore or rollback was undone.
 pub fn failed(volume: &Volume, source: &RestoreSource, error: &Error) {
     match source {
         RestoreSource::Backup { file, .. } => restore_failed(volume, Path::new(file), error),
@@ -39,7 +36,6 @@ pub fn failed(volume: &Volume, source: &RestoreSource, error: &Error) {
     }
 }
 
-/// Records a restore that failed before its commit.
 pub fn restore_failed(volume: &Volume, file: &Path, error: &Error) {
     let event = Event::new(Kind::RestoreFailed).about(file);
     record(volume, &event.with("Error", without_keys(error.message())));

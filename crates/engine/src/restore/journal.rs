@@ -3,19 +3,11 @@
 //! The journal is rewritten at each change of state. A move is at most two renames. The files that exist in the restore set
 //! show for each rename whether it is done, so that carrying out the list and undoing it are both idempotent after a crash.
 
-use std::{fs, path::Path};
-
-use serde::{Deserialize, Serialize};
-
 use super::AppsState;
-use profile::Scope;
-use seqbac_header::{Id, RelPath};
-pub use volume::restores::JournalState;
+use crate::prelude::*;
 use volume::restores::{ScriptStep, damaged};
-use volume::{
-    durable,
-    error::{Code, Error, IoContext, Result},
-};
+
+pub use volume::restores::JournalState;
 
 /// One path that changes. `old` and `new` are relative to `.moorline/restores/`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,14 +63,10 @@ impl Journal {
     /// Reads the journal in a set's folder; `None` if it does not exist yet.
     pub fn load(folder: &Path) -> Result<Option<Self>> {
         let path = folder.join("journal.json");
-        let text = match fs::read(&path) {
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            other => other.on("read", &path)?,
-        };
-        serde_json::from_slice(&text).map(Some).map_err(|cause| damaged(&path, &cause))
+        let text = presence::unless_absent(fs::read(&path)).on("read", &path)?;
+        text.map(|text| serde_json::from_slice(&text).map_err(|cause| damaged(&path, &cause))).transpose()
     }
 
-    /// Writes the journal durably, in another state.
     pub fn save(&mut self, folder: &Path, state: JournalState) -> Result<()> {
         self.state = state;
         let text = serde_json::to_vec_pretty(self)

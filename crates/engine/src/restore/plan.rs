@@ -5,23 +5,12 @@
 //! includes it. The `-wal`, `-shm` and `-journal` of a database move with it, because SQLite would replay them over the new
 //! pages.
 
-use std::{
-    collections::BTreeSet,
-    ffi::OsString,
-    fs,
-    os::unix::fs::FileTypeExt,
-    path::{Path, PathBuf},
-};
-use volume::presence;
+use std::{collections::BTreeSet, ffi::OsString, fs::FileType};
 
-use super::{Move, set::RestoreSet, set::is_own};
-use crate::store::Matcher;
-use crate::store::{is_backup, is_database, sidecar_base};
-use profile::{PathKind, Scope};
-use seqbac_header::RelPath;
-use volume::{
-    Volume,
-    error::{Code, Error, IoContext, Result},
+use super::{Move, set::RestoreSet};
+use crate::{
+    prelude::*,
+    store::{Matcher, child, is_backup, is_database, is_own, kind, sidecar_base},
 };
 
 /// The scopes within which a restore is exact: those of the backup and of the volume.
@@ -33,23 +22,15 @@ pub struct Scopes {
 }
 
 impl Scopes {
-    pub fn new(backup: &Scope, volume: &Scope) -> Result<Self> {
-        Self::all(&[backup.clone(), volume.clone()])
-    }
-
     pub fn all(scopes: &[Scope]) -> Result<Self> {
         let all = scopes.iter().map(Matcher::of).collect::<Result<_>>()?;
         Ok(Self { all, beyond: BTreeSet::new(), whole: Vec::new() })
     }
 
-    /// Adds single paths.
-    #[must_use]
     pub fn and(self, beyond: &[RelPath]) -> Self {
         Self { beyond: beyond.iter().cloned().collect(), ..self }
     }
 
-    /// Adds files, and directories with everything in them.
-    #[must_use]
     pub fn and_all_in(self, whole: Vec<RelPath>) -> Self {
         Self { whole, ..self }
     }
@@ -73,16 +54,11 @@ impl Scopes {
     /// contain files that the volume ignores by now; undoing the restore must remove them.
     pub fn beyond(&self, volume: &Volume, source: &Path) -> Result<Vec<RelPath>> {
         let mut beyond = Vec::new();
-        let mut waiting: Vec<RelPath> = top(source)?.into_iter().filter(|path| !is_own(path)).collect();
+        let mut waiting = names(source)?.iter().map(|name| child(None, name)).collect::<Result<Vec<_>>>()?;
+        waiting.retain(|path| !is_own(path));
         while let Some(path) = waiting.pop() {
             let full = path.under(source);
-            let kind = full.symlink_metadata().on("access", &full)?.file_type();
-            let kind = match () {
-                () if kind.is_symlink() => PathKind::Symlink,
-                () if kind.is_dir() => PathKind::Directory,
-                () if kind.is_file() && is_database(&full).on("read", &full)? => PathKind::Database,
-                () => PathKind::File,
-            };
+            let Some(kind) = kind(&full)? else { continue };
             if kind == PathKind::Directory {
                 waiting.extend(names(&full)?.iter().map(|name| path.child(name)));
             }
@@ -128,10 +104,7 @@ impl Plan<'_> {
         };
         let names: BTreeSet<OsString> = names(&live)?.into_iter().chain(names(&staged)?).collect();
         for name in names {
-            let path = match folder {
-                Some(folder) => folder.child(&name),
-                None => RelPath::new(&name).map_err(|cause| Error::new(Code::Bug, cause.to_string()))?,
-            };
+            let path = child(folder, &name)?;
             if !is_own(&path) {
                 self.merge_path(&path, moves)?;
             }
@@ -141,9 +114,7 @@ impl Plan<'_> {
 
     fn merge_path(&self, path: &RelPath, moves: &mut Vec<Move>) -> Result<()> {
         let live = path.under(self.volume.root());
-        let staged = path.under(self.source);
-        let (old, new) = (presence::entry(&live)?, presence::entry(&staged)?);
-        match (old, new) {
+        match (presence::entry(&live)?, presence::entry(&path.under(self.source))?) {
             (None, None) => {}
             (None, Some(_)) => moves.push(self.change(path, false, true)),
             (Some(_), None) => match self.sweep(path)? {
@@ -163,7 +134,7 @@ impl Plan<'_> {
         let live = path.under(self.volume.root());
         let meta = live.symlink_metadata().on("access", &live)?;
         if !meta.is_dir() {
-            return Ok(if self.goes(path, &live)? { Sweep::Whole } else { Sweep::Parts(Vec::new()) });
+            return Ok(if self.goes(path, &live, meta.file_type())? { Sweep::Whole } else { Sweep::Parts(Vec::new()) });
         }
         let mut whole = self.scopes.take(path, PathKind::Directory);
         if !whole && !self.scopes.reach_below(path) {
@@ -184,12 +155,12 @@ impl Plan<'_> {
     }
 
     /// Whether to move away a file that the new state does not contain.
-    fn goes(&self, path: &RelPath, live: &Path) -> Result<bool> {
-        let kind = live.symlink_metadata().on("access", live)?.file_type();
+    fn goes(&self, path: &RelPath, live: &Path, kind: FileType) -> Result<bool> {
         if kind.is_symlink() {
             return Ok(self.scopes.take(path, PathKind::Symlink));
         }
-        if kind.is_socket() || kind.is_fifo() || kind.is_block_device() || kind.is_char_device() {
+        // Sockets, pipes and devices stay.
+        if !kind.is_file() {
             return Ok(false);
         }
         if let Some(base) = sidecar_base(path)
@@ -198,20 +169,17 @@ impl Plan<'_> {
             let replaced = presence::exists(&base.under(self.source))?;
             return Ok(replaced || self.scopes.take(&base, PathKind::Database));
         }
-        if is_backup(live).on("read", live)? {
+        if is_backup(live)? {
             return Ok(false);
         }
-        let kind = if is_database(live).on("read", live)? { PathKind::Database } else { PathKind::File };
+        let kind = if is_database(live)? { PathKind::Database } else { PathKind::File };
         Ok(self.scopes.take(path, kind))
     }
 
     /// A sidecar may have outlived its database on the volume, so the incoming database counts too.
     fn is_database(&self, path: &RelPath) -> Result<bool> {
-        let database = |path: PathBuf| -> Result<bool> {
-            let is_file = presence::entry(&path)?.is_some_and(|meta| meta.is_file());
-            Ok(is_file && is_database(&path).on("read", &path)?)
-        };
-        Ok(database(path.under(self.volume.root()))? || database(path.under(self.source))?)
+        let database = Some(PathKind::Database);
+        Ok(kind(&path.under(self.volume.root()))? == database || kind(&path.under(self.source))? == database)
     }
 
     fn change(&self, path: &RelPath, old: bool, new: bool) -> Move {
@@ -222,12 +190,7 @@ impl Plan<'_> {
     }
 }
 
-fn top(folder: &Path) -> Result<Vec<RelPath>> {
-    let paths = names(folder)?.into_iter().map(RelPath::new).collect::<std::result::Result<_, _>>();
-    paths.map_err(|cause| Error::new(Code::Bug, cause.to_string()))
-}
-
-fn names(folder: &Path) -> Result<Vec<OsString>> {
+pub fn names(folder: &Path) -> Result<Vec<OsString>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(folder).on("list", folder)? {
         names.push(entry.on("list", folder)?.file_name());
@@ -237,12 +200,8 @@ fn names(folder: &Path) -> Result<Vec<OsString>> {
 }
 
 fn in_the_way(path: &Path) -> Error {
-    Error::new(
-        Code::Unexpected,
-        format!(
-            "{} is a directory with files that are not part of the state, but the backup has a file there",
-            path.display()
-        ),
-    )
-    .hint("move the directory elsewhere and restore again; nothing was changed")
+    let path = path.display();
+    let what =
+        format!("{path} is a directory with files that are not part of the state, but the backup has a file there");
+    Error::new(Code::Unexpected, what).hint("move the directory elsewhere and restore again; nothing was changed")
 }

@@ -1,12 +1,9 @@
 //! Preflight checks of a restore, before anything is changed.
 
-use crate::store::Matcher;
 use std::{
     collections::BTreeSet,
     ffi::OsStr,
-    fs,
     os::unix::{ffi::OsStrExt, fs::MetadataExt},
-    path::{Path, PathBuf},
 };
 
 use nix::{
@@ -15,12 +12,9 @@ use nix::{
 };
 
 use super::{Move, set};
-use crate::store::{in_use, survey};
-use profile::Scope;
-use seqbac_header::RelPath;
-use volume::{
-    Volume,
-    error::{Code, Error, IoContext, Result},
+use crate::{
+    prelude::*,
+    store::{Matcher, in_use, survey},
 };
 
 /// Bytes that must remain free after staging, for the journal, folders, and the server's first writes.
@@ -41,16 +35,9 @@ pub fn space(volume: &Volume, sizes: impl Iterator<Item = u64>) -> Result<()> {
         .map(|kept| format!("`moorline rollback --discard {}` frees {} MiB", kept.id, kept.bytes >> 20))
         .collect();
     let hint = if kept.is_empty() { "free some space on the volume".to_owned() } else { kept.join("; ") };
-    Err(Error::new(
-        Code::TryAgain,
-        format!(
-            "the restore needs {} MiB on {}, but only {} MiB are free",
-            needed.div_ceil(1 << 20),
-            root.display(),
-            free >> 20
-        ),
-    )
-    .hint(hint))
+    let (needed, root, free) = (needed.div_ceil(1 << 20), root.display(), free >> 20);
+    let what = format!("the restore needs {needed} MiB on {root}, but only {free} MiB are free");
+    Err(Error::new(Code::TryAgain, what).hint(hint))
 }
 
 /// Refuses if another process has a database of the state open.

@@ -1,31 +1,22 @@
-//! A dry run of a restore: stages and plans the restore, compares both states, and discards the
-//! stage.
+//! A dry run of a restore: stages and plans the restore, compares both states, and discards the stage.
 
 use std::{
     collections::BTreeSet,
-    fs::{self, File},
-    io::{self, Read},
-    path::{Path, PathBuf},
-    time::Duration,
+    fs::File,
+    io::{BufRead, BufReader},
 };
-use volume::presence;
 
-use serde::Serialize;
-
-use super::apps_policy::Quarantine;
-use super::{Request, accept, plan, preflight, quarantined_files, set::RestoreSet, stage::Staged};
+use super::{
+    Request, accept, apps_policy::Quarantine, plan, preflight, quarantined_files, set::RestoreSet, stage::Staged,
+};
 use crate::{
     backup::{Progress, read_whole},
     metastore::{self, MetastoreLock},
+    prelude::*,
     quarantine::QuarantineRecord,
-    store::{TableChange, compare, is_database, sidecar_base},
+    store::{TableChange, compare, kind, sidecar_base},
 };
-use profile::Profile;
-use seqbac_header::{RelPath, relpath};
-use volume::{
-    Volume, durable,
-    error::{IoContext, Result},
-};
+use seqbac_header::relpath;
 
 /// How long to wait for a server that has locked a database exclusively.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -88,17 +79,16 @@ pub struct FileChanges {
     pub same: usize,
 }
 
-/// Does a dry run of [`super::restore`]. It changes nothing but a scratch folder, which it deletes.
-///
-/// # Errors
-/// Like the restore, except for errors that show only while no server runs.
+/// Does a dry run of [`super::restore`]. It changes nothing but a scratch folder, which it deletes. It fails
+/// like the restore, except for errors that show only while no server runs.
 pub fn preview(volume: &Volume, profile: &Profile, request: &Request, progress: &mut dyn Progress) -> Result<Preview> {
     let (manifest, contents) = read_whole(request.backup, request.key, progress)?;
     accept(&manifest, profile, request)?;
     let remembered = QuarantineRecord::load(volume)?;
     let quarantine = Quarantine { policy: request.apps, profile, manifest: &manifest, volume: remembered.as_ref() };
     quarantine.refuse_unknown(&contents.members)?;
-    let scopes = plan::Scopes::new(&manifest.scope, &profile.scope)?.and_all_in(quarantined_files(remembered.as_ref()));
+    let scopes = plan::Scopes::all(&[manifest.scope.clone(), profile.scope.clone()])?
+        .and_all_in(quarantined_files(remembered.as_ref()));
     preflight::space(volume, contents.members.iter().map(|member| member.size))?;
     let set = RestoreSet::scratch(volume)?;
     let result = (|| {
@@ -114,7 +104,7 @@ pub fn preview(volume: &Volume, profile: &Profile, request: &Request, progress: 
             files: FileChanges::default(),
             notes: std::mem::take(&mut staged.notes),
         };
-        let ours = staged.own_files().into_iter().filter(|change| change.path == metastore::path());
+        let ours = staged.own.iter().filter(|change| change.path == metastore::path()).cloned();
         for change in ours.chain(moves) {
             compare_path(volume.root(), &set.stage(), &change.path, &mut preview)?;
         }
@@ -134,62 +124,42 @@ fn switched_off(record: Option<&QuarantineRecord>) -> Vec<SwitchedOff> {
         .collect()
 }
 
-impl Preview {
-    fn differs(&mut self, path: &RelPath, change: DatabaseChange) {
-        self.databases.push(DatabaseDiffers { path: path.clone(), change });
-    }
-}
-
 fn compare_path(live: &Path, staged: &Path, path: &RelPath, preview: &mut Preview) -> Result<()> {
     let (old, new) = (path.under(live), path.under(staged));
-    let kind = |path: &Path| -> Result<_> { Ok(presence::entry(path)?.map(|meta| meta.file_type())) };
     let (old_kind, new_kind) = (kind(&old)?, kind(&new)?);
-    let is_dir = |kind: Option<fs::FileType>| kind.is_some_and(|kind| kind.is_dir());
-    if is_dir(old_kind) || is_dir(new_kind) {
-        for name in names(&old)?.chain(names(&new)?).collect::<BTreeSet<_>>() {
-            compare_path(live, staged, &path.child(&name), preview)?;
-        }
-    }
-    let file = |kind: Option<fs::FileType>| kind.filter(|kind| !kind.is_dir());
-    let (old_kind, new_kind) = (file(old_kind), file(new_kind));
-    let database = |path: &Path, kind: Option<fs::FileType>| -> Result<bool> {
-        Ok(kind.is_some_and(|kind| kind.is_file()) && is_database(path).on("read", path)?)
+    let names = |folder: &Path, kind| match kind {
+        Some(PathKind::Directory) => plan::names(folder),
+        _ => Ok(Vec::new()),
     };
+    for name in names(&old, old_kind)?.into_iter().chain(names(&new, new_kind)?).collect::<BTreeSet<_>>() {
+        compare_path(live, staged, &path.child(&name), preview)?;
+    }
     // The rows of the database already include the content of its sidecars.
-    if let Some(base) = sidecar_base(path).map(|base| base.under(live))
-        && database(&base, kind(&base)?)?
+    if let Some(base) = sidecar_base(path)
+        && kind(&base.under(live))? == Some(PathKind::Database)
     {
         return Ok(());
     }
-    match (database(&old, old_kind)?, database(&new, new_kind)?) {
-        (true, true) => {
+    let file = |kind: Option<PathKind>| kind.filter(|kind| *kind != PathKind::Directory);
+    let mut differs = |change| preview.databases.push(DatabaseDiffers { path: path.clone(), change });
+    match (file(old_kind), file(new_kind)) {
+        (Some(PathKind::Database), Some(PathKind::Database)) => {
             let tables = compare::databases(&old, &new, BUSY_TIMEOUT)?;
             if tables.is_empty() {
                 preview.files.same += 1;
             } else {
-                preview.differs(path, DatabaseChange::Changes(tables));
+                differs(DatabaseChange::Changes(tables));
             }
         }
-        (false, true) => preview.differs(path, DatabaseChange::Appears),
-        (true, false) => preview.differs(path, DatabaseChange::Vanishes),
-        (false, false) => match (old_kind, new_kind) {
-            (None, None) => {}
-            (None, Some(_)) => preview.files.appear.push(path.clone()),
-            (Some(_), None) => preview.files.vanish.push(path.clone()),
-            (Some(_), Some(_)) if same(&old, &new)? => preview.files.same += 1,
-            (Some(_), Some(_)) => preview.files.change.push(path.clone()),
-        },
+        (_, Some(PathKind::Database)) => differs(DatabaseChange::Appears),
+        (Some(PathKind::Database), _) => differs(DatabaseChange::Vanishes),
+        (None, None) => {}
+        (None, Some(_)) => preview.files.appear.push(path.clone()),
+        (Some(_), None) => preview.files.vanish.push(path.clone()),
+        (Some(_), Some(_)) if same(&old, &new)? => preview.files.same += 1,
+        (Some(_), Some(_)) => preview.files.change.push(path.clone()),
     }
     Ok(())
-}
-
-fn names(folder: &Path) -> Result<impl Iterator<Item = std::ffi::OsString>> {
-    let names = match fs::read_dir(folder) {
-        Ok(entries) => entries.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>(),
-        Err(cause) if matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(Vec::new()),
-        Err(cause) => Err(cause),
-    };
-    Ok(names.on("list", folder)?.into_iter())
 }
 
 fn same(one: &Path, other: &Path) -> Result<bool> {
@@ -204,19 +174,15 @@ fn same(one: &Path, other: &Path) -> Result<bool> {
     if !a.is_file() {
         return Ok(true);
     }
-    let (mut left, mut right) = (File::open(one).on("open", one)?, File::open(other).on("open", other)?);
-    let (mut a, mut b) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+    let (left, right) = (File::open(one).on("open", one)?, File::open(other).on("open", other)?);
+    let (mut left, mut right) = (BufReader::with_capacity(1 << 16, left), BufReader::with_capacity(1 << 16, right));
     loop {
-        let count = left.read(&mut a).on("read", one)?;
-        if count == 0 {
-            return Ok(true);
+        let (a, b) = (left.fill_buf().on("read", one)?, right.fill_buf().on("read", other)?);
+        let count = a.len().min(b.len());
+        if count == 0 || a[..count] != b[..count] {
+            return Ok(a.is_empty() && b.is_empty());
         }
-        match right.read_exact(&mut b[..count]) {
-            Err(cause) if cause.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
-            read => read.on("read", other)?,
-        }
-        if a[..count] != b[..count] {
-            return Ok(false);
-        }
+        left.consume(count);
+        right.consume(count);
     }
 }

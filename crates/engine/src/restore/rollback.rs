@@ -1,29 +1,21 @@
 //! Undoes a restore: brings back the replaced state, by the same means as a restore.
 
-use std::{fs, path::Path};
-
-use serde::Serialize;
-
 use super::{
     commit, console, events,
     journal::{Journal, JournalState, RestoreSource},
     plan::{self, Scopes},
     preflight, quarantined_files,
-    set::{self, RestoreSet, can_roll_back, journals, no_such_set},
+    set::{self, RestoreSet, can_roll_back, committed, no_such_set},
     settings,
     stage::{bring_back_own, stage_own},
 };
 use crate::{
     metastore::MetastoreLock,
+    prelude::*,
     quarantine::{QuarantineRecord, record::FILE_NAME as QUARANTINE},
+    store::is_own,
 };
-use seqbac_header::{Id, RelPath};
-use volume::restores::ScriptStep;
-use volume::settings::FILE_NAME as SETTINGS;
-use volume::{
-    AppsLock, Instance, RestoresLock, Volume, durable,
-    error::{Code, Error, IoContext, Result},
-};
+use volume::{AppsLock, Instance, RestoresLock, restores::ScriptStep, settings::FILE_NAME as SETTINGS};
 
 /// A finished rollback.
 #[derive(Debug, Serialize)]
@@ -38,9 +30,7 @@ pub struct RolledBack {
     pub changed: usize,
 }
 
-/// Undoes the restore `id`, or the newest one that can be undone. The caller holds the volume's lock.
-///
-/// # Errors
+/// Undoes the restore `id`, or the newest one that can be undone. The caller holds the volume's lock. Fails with
 /// `NotFound` if no restore can be undone. After any error the present state stays in place.
 pub fn rollback(volume: &Volume, id: Option<Id>, script: Option<ScriptStep>) -> Result<RolledBack> {
     put_back(volume, id, script).inspect_err(|error| events::rollback_failed(volume, error))
@@ -57,7 +47,7 @@ fn put_back(volume: &Volume, id: Option<Id>, script: Option<ScriptStep>) -> Resu
     let source = from.folder().join("replaced");
     let committed = set::time_of_next(volume, journal.committed).map_err(|error| set.abandon(error))?;
     let (beyond, moves) = plan_moves(volume, &set, &from, &journal).map_err(|error| set.abandon(error))?;
-    let changed = moves.iter().filter(|change| !set::is_own(&change.path)).count();
+    let changed = moves.iter().filter(|change| !is_own(&change.path)).count();
     let own = Journal {
         id: set.id(),
         state: JournalState::Commit,
@@ -75,7 +65,7 @@ fn put_back(volume: &Volume, id: Option<Id>, script: Option<ScriptStep>) -> Resu
 }
 
 fn choose(volume: &Volume, id: Option<Id>) -> Result<Journal> {
-    let journals: Vec<Journal> = journals(volume)?.into_iter().filter_map(|(_, journal)| journal).collect();
+    let journals = committed(volume)?;
     let mut wanted: Vec<&Journal> = journals.iter().rev().collect();
     if let Some(id) = id {
         wanted.retain(|journal| journal.id == id);
@@ -126,9 +116,9 @@ fn plan_moves(
 fn instance_after(volume: &Volume, source: &Path) -> Result<Instance> {
     let now = Instance::load(volume)?.map_or_else(Instance::new, Ok)?;
     let path = source.join(".moorline").join("instance.json");
-    let mut before = match fs::read(&path) {
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => now.clone(),
-        other => serde_json::from_slice(&other.on("read", &path)?)
+    let mut before: Instance = match presence::unless_absent(fs::read(&path)).on("read", &path)? {
+        None => now.clone(),
+        Some(text) => serde_json::from_slice(&text)
             .map_err(|cause| Error::new(Code::Unexpected, format!("{} is damaged: {cause}", path.display())))?,
     };
     before.key_fingerprint = now.key_fingerprint;

@@ -7,21 +7,11 @@
 //! ID/discarded/…    the part of it that is being deleted
 //! ```
 
-use std::{
-    fs,
-    os::unix::fs::{DirBuilderExt, MetadataExt},
-    path::{Path, PathBuf},
-};
-use volume::presence;
-
-use serde::Serialize;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 
 use super::journal::{Journal, JournalState, RestoreSource};
-use seqbac_header::{Id, RelPath};
-use volume::{
-    OWN_NAMES, RestoresLock, Volume, durable,
-    error::{Code, Error, IoContext, Result},
-};
+use crate::prelude::*;
+use volume::RestoresLock;
 
 #[derive(Debug)]
 pub struct RestoreSet {
@@ -48,7 +38,6 @@ impl RestoreSet {
         Ok(set)
     }
 
-    /// The set of a journal.
     pub fn of(volume: &Volume, journal: &Journal) -> Self {
         Self { id: journal.id, folder: volume.restores().join(journal.id.to_string()) }
     }
@@ -61,7 +50,6 @@ impl RestoreSet {
         &self.folder
     }
 
-    /// Where the new state is staged.
     pub fn stage(&self) -> PathBuf {
         self.folder.join("stage")
     }
@@ -92,11 +80,6 @@ impl RestoreSet {
     }
 }
 
-/// Whether a path is moorline's own, so that no backup may contain it as state.
-pub fn is_own(path: &RelPath) -> bool {
-    OWN_NAMES.iter().any(|own| path.first() == *own)
-}
-
 /// A past restore or rollback, and what is left of the state that it replaced.
 #[derive(Debug, Serialize)]
 pub struct PastRestore {
@@ -117,7 +100,7 @@ pub struct PastRestore {
 /// All restores and rollbacks that the volume has recorded, newest first.
 pub fn history(volume: &Volume) -> Result<Vec<PastRestore>> {
     let mut kept = Vec::new();
-    let journals: Vec<Journal> = journals(volume)?.into_iter().filter_map(|(_, journal)| journal).collect();
+    let journals = committed(volume)?;
     for journal in &journals {
         let set = RestoreSet::of(volume, journal);
         kept.push(PastRestore {
@@ -145,10 +128,8 @@ pub fn can_roll_back(journal: &Journal, set: &RestoreSet, all: &[Journal]) -> Re
 }
 
 /// Deletes the replaced state of a restore, and returns its size in bytes. The journal stays as a record of the
-/// restore.
-///
-/// # Errors
-/// `NotFound` if the set does not exist; `TryAgain` while a restore is unfinished or a rollback runs.
+/// restore. Fails with `NotFound` if the set does not exist; `TryAgain` while a restore is unfinished or a rollback
+/// runs.
 pub fn discard(volume: &Volume, id: Id) -> Result<u64> {
     // After a backup we do not hold the volume's lock, so a rollback could be using the files that we delete.
     let _lock = RestoresLock::take(volume)?;
@@ -185,10 +166,8 @@ pub fn prune(volume: &Volume, keep: jiff::SignedDuration) -> Result<()> {
     Ok(())
 }
 
-/// Refuses a volume whose state is half old and half new.
-///
-/// # Errors
-/// `TryAgain` if a restore was interrupted or is running; also if a journal cannot be read.
+/// Refuses a volume whose state is half old and half new. Fails with `TryAgain` if a restore was interrupted or is
+/// running; also if a journal cannot be read.
 pub fn refuse_unfinished(volume: &Volume) -> Result<()> {
     if !volume::restores::unfinished(volume)? {
         return Ok(());
@@ -200,9 +179,8 @@ pub fn refuse_unfinished(volume: &Volume) -> Result<()> {
 /// The folder of every set with its journal, if it has one; oldest first.
 pub fn journals(volume: &Volume) -> Result<Vec<(PathBuf, Option<Journal>)>> {
     let folder = volume.restores();
-    let entries = match fs::read_dir(&folder) {
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.on("list", &folder)?,
+    let Some(entries) = presence::unless_absent(fs::read_dir(&folder)).on("list", &folder)? else {
+        return Ok(Vec::new());
     };
     let mut sets = Vec::new();
     for entry in entries {
@@ -216,13 +194,19 @@ pub fn journals(volume: &Volume) -> Result<Vec<(PathBuf, Option<Journal>)>> {
     Ok(sets)
 }
 
+/// The journals of all sets that have one, oldest first.
+pub fn committed(volume: &Volume) -> Result<Vec<Journal>> {
+    Ok(journals(volume)?.into_iter().filter_map(|(_, journal)| journal).collect())
+}
+
 /// The commit time of the next restore: now, but later than every other one and not before `at_least`. The clock may be
 /// wrong, because some machines have none that keeps time while they are off. A clock in the past must not make us undo
 /// an older restore instead of the newest; and once it is corrected, we must not prune the state that was just
 /// replaced.
 pub fn time_of_next(volume: &Volume, at_least: jiff::Timestamp) -> Result<jiff::Timestamp> {
-    let others = journals(volume)?.into_iter().filter_map(|(_, journal)| journal);
-    let after = others.filter_map(|other| other.committed.checked_add(jiff::SignedDuration::from_millis(1)).ok()).max();
+    let others = committed(volume)?;
+    let after =
+        others.iter().filter_map(|other| other.committed.checked_add(jiff::SignedDuration::from_millis(1)).ok()).max();
     Ok(jiff::Timestamp::now().max(at_least).max(after.unwrap_or(at_least)))
 }
 

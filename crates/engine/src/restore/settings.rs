@@ -3,16 +3,14 @@
 //! A volume that gets another console's database uses the backup location in that database from the first moment, not the
 //! previous one.
 
-use super::AppsState;
 use super::{
-    Move, console,
+    AppsState, Move, console,
     journal::Journal,
     set::RestoreSet,
     stage::{bring_back_own, own_path, stage_own},
 };
-use crate::metastore;
-use volume::presence;
-use volume::{Settings, Volume, error::Result, settings::FILE_NAME};
+use crate::{metastore, prelude::*};
+use volume::{Settings, settings::FILE_NAME};
 
 /// The move of a restore. `console` says whether the stage contains the console's database, which is then final.
 pub fn restore_move(volume: &Volume, set: &RestoreSet, apps: AppsState, console: bool) -> Result<Option<Move>> {
@@ -46,7 +44,7 @@ pub fn rollback_move(volume: &Volume, set: &RestoreSet, from: &RestoreSet, journ
             Err(error) => log::warn!("keeping the settings from before the restore: {error}"),
         }
     }
-    let path = own_path(FILE_NAME)?;
+    let path = own_path(FILE_NAME);
     match journal.moves.iter().any(|change| change.path == path) {
         true => bring_back_own(volume, set, from, FILE_NAME),
         false => Ok(None),

@@ -1,14 +1,11 @@
 //! Unpacks the members of a backup into a restore set and checks them, before anything on the volume changes.
 
-use std::path::Path;
-use volume::presence;
-
-use super::apps_policy::{Quarantine, QuarantineOutcome};
 use super::{
     Move, Request,
+    apps_policy::{Quarantine, QuarantineOutcome},
     console::{ConsoleDatabase, TakeLock, make_folder},
     instance_after,
-    set::{RestoreSet, is_own},
+    set::RestoreSet,
     settings,
 };
 use crate::{
@@ -17,28 +14,20 @@ use crate::{
         state_of,
     },
     metastore,
+    prelude::*,
     quarantine::{QuarantineRecord, record::FILE_NAME as QUARANTINE},
-    store::{Owners, Stager, check_image},
+    store::{Owners, Stager, check_image, is_own},
 };
-use seqbac_header::{Id, RelPath};
-use volume::{
-    Instance, Volume,
-    error::{Code, Error, Result},
-    key as source,
-};
+use volume::{Instance, key as source};
 
-/// The staged new state of a restore.
 pub struct Staged {
     pub backup_id: Id,
-    /// The volume's instance after the restore.
     pub instance: Instance,
-    /// Whether the volume adopts the backup's key.
     pub key_adopted: bool,
     pub members: usize,
     pub outcome: QuarantineOutcome,
-    /// Warnings for the user.
     pub notes: Vec<String>,
-    own: Vec<Move>,
+    pub own: Vec<Move>,
     /// Keeps every other process from opening the console's database on the volume.
     _console: ConsoleDatabase,
 }
@@ -71,21 +60,8 @@ impl Staged {
         });
         own.extend(console.moves(volume, set)?);
         own.extend(settings::restore_move(volume, set, outcome.after, console.staged)?);
-        Ok(Self {
-            backup_id,
-            instance,
-            key_adopted: request.adopt_key,
-            members,
-            outcome,
-            notes,
-            own,
-            _console: console,
-        })
-    }
-
-    /// The moves of moorline's own files.
-    pub fn own_files(&self) -> Vec<Move> {
-        self.own.clone()
+        let key_adopted = request.adopt_key;
+        Ok(Self { backup_id, instance, key_adopted, members, outcome, notes, own, _console: console })
     }
 }
 
@@ -124,10 +100,8 @@ fn unpack_members(
     }
     let verified = reader.finish().map_err(damaged)?;
     if record.is_some() != manifest.quarantined {
-        return Err(Error::new(
-            Code::ContentMismatch,
-            "the backup's manifest and its members disagree on whether it is in quarantine; nothing was changed",
-        ));
+        let what = "the backup's manifest and its members disagree on whether it is in quarantine; nothing was changed";
+        return Err(Error::new(Code::ContentMismatch, what));
     }
     let torn = verified.members.iter().filter(|member| member.torn);
     let mut notes: Vec<String> = torn
@@ -146,11 +120,9 @@ fn check(set: &RestoreSet, manifest: &Manifest) -> Result<()> {
     for facts in &manifest.databases {
         let findings = check_image(&facts.path.under(&set.stage()), facts)?;
         if let Some(finding) = findings.first() {
-            return Err(Error::new(
-                Code::ContentMismatch,
-                format!("the backup's copy of {} is damaged: {finding}; nothing was changed", facts.path),
-            )
-            .hint("restore another backup; `moorline verify --full` checks them"));
+            let what = format!("the backup's copy of {} is damaged: {finding}; nothing was changed", facts.path);
+            return Err(Error::new(Code::ContentMismatch, what)
+                .hint("restore another backup; `moorline verify --full` checks them"));
         }
     }
     Ok(())
@@ -158,24 +130,23 @@ fn check(set: &RestoreSet, manifest: &Manifest) -> Result<()> {
 
 /// Writes one of our own files into the stage, and returns its move.
 pub fn stage_own(volume: &Volume, set: &RestoreSet, name: &str, content: &[u8], mode: u32) -> Result<Move> {
-    let path = own_path(name)?;
-    let staged = path.under(&set.stage());
+    let path = own_path(name);
     make_folder(set)?;
-    volume::durable::write(&staged, content, mode)?;
+    durable::write(&path.under(&set.stage()), content, mode)?;
     let new = Some(set.staged(&path));
     Ok(Move { old: old_of(volume, set, &path)?, new, path })
 }
 
 /// The move that removes one of our own files; `None` if it does not exist.
 pub fn remove_own(volume: &Volume, set: &RestoreSet, name: &str) -> Result<Option<Move>> {
-    let path = own_path(name)?;
+    let path = own_path(name);
     Ok(old_of(volume, set, &path)?.map(|old| Move { path, old: Some(old), new: None }))
 }
 
 /// The move that brings back one of our own files that another restore replaced, or removes it if that restore created
 /// it.
 pub fn bring_back_own(volume: &Volume, set: &RestoreSet, from: &RestoreSet, name: &str) -> Result<Option<Move>> {
-    let path = own_path(name)?;
+    let path = own_path(name);
     let replaced = from.replaced(&path);
     if !presence::exists(&replaced.under(&volume.restores()))? {
         return remove_own(volume, set, name);
@@ -183,8 +154,8 @@ pub fn bring_back_own(volume: &Volume, set: &RestoreSet, from: &RestoreSet, name
     Ok(Some(Move { old: old_of(volume, set, &path)?, new: Some(replaced), path }))
 }
 
-pub fn own_path(name: &str) -> Result<RelPath> {
-    RelPath::new(Path::new(".moorline").join(name)).map_err(|cause| Error::new(Code::Bug, cause.to_string()))
+pub fn own_path(name: &str) -> RelPath {
+    RelPath::new(Path::new(".moorline").join(name)).expect("two plain names make a relative path")
 }
 
 fn old_of(volume: &Volume, set: &RestoreSet, path: &RelPath) -> Result<Option<RelPath>> {

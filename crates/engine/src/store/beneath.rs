@@ -4,9 +4,7 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    fmt,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    path::Path,
 };
 
 use nix::{
@@ -15,19 +13,14 @@ use nix::{
     sys::stat::{self, Mode},
 };
 
-use seqbac_header::RelPath;
+use crate::prelude::*;
 
 /// A root directory, and the last directory that was opened below it. Members are sorted, so consecutive members
 /// usually share it.
+#[derive(Debug)]
 pub struct Beneath {
     root: OwnedFd,
     last: Option<(RelPath, OwnedFd)>,
-}
-
-impl fmt::Debug for Beneath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Beneath").finish_non_exhaustive()
-    }
 }
 
 const DIRECTORY_FLAGS: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);

@@ -7,17 +7,11 @@
 
 mod table;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-    time::Duration,
-};
-
-use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 
 use self::table::{Collations, Table};
 use super::sqlite::{Source, explain, immutable, lacks_something};
-use volume::error::{IoContext, Result};
+use crate::prelude::*;
 
 /// How the rows of one table would change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,17 +7,16 @@
 use std::{
     fmt,
     fs::{File, Metadata},
-    io::{self, Cursor, Read, Seek, SeekFrom},
+    io::{Cursor, Read, Seek, SeekFrom},
     os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
     thread,
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
 use nix::{errno::Errno, fcntl::OFlag, libc, sys::stat};
 
 use super::{Spool, Survey, SurveyEntry, beneath::Beneath, spool::fill};
-use volume::error::{IoContext, Result};
+use crate::prelude::*;
 
 /// Files up to this size are read into memory.
 const IN_MEMORY: u64 = 1 << 20;

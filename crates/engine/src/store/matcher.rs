@@ -3,19 +3,14 @@
 //! A matcher looks at names only. [`mod@super::survey`] leaves out files because of their *content*: backups, and the
 //! sidecars of databases.
 
-use std::{ffi::OsString, path::Path};
+use std::ffi::OsString;
 
 use globset::{GlobSet, GlobSetBuilder};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
-use profile::{
-    PathKind, Scope,
-    scope::{WILD, parsed},
-};
-use seqbac_header::RelPath;
-use volume::{
-    OWN_NAMES,
-    error::{Error, Result},
-};
+
+use crate::prelude::*;
+use profile::scope::{WILD, parsed};
+use volume::OWN_NAMES;
 
 /// A compiled [`Scope`].
 #[derive(Debug, Clone)]
@@ -110,7 +105,7 @@ impl Reach {
 }
 
 /// Whether the path belongs to moorline or the file system. Only names at the storage root can.
-fn is_own(path: &RelPath) -> bool {
+pub(crate) fn is_own(path: &RelPath) -> bool {
     OWN_NAMES.iter().any(|own| path.first() == *own)
 }
 

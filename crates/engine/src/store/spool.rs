@@ -2,19 +2,15 @@
 
 use std::{
     env,
-    fs::{self, File},
-    io::{self, Read, Write},
-    path::{Path, PathBuf},
+    fs::File,
+    io::{Read, Write},
 };
 
 use rusqlite::{Connection, OpenFlags};
 use tempfile::NamedTempFile;
 
 use super::sqlite::explain;
-use volume::{
-    Volume,
-    error::{Error, IoContext, Result},
-};
+use crate::prelude::*;
 
 /// The directory for temporary files. If it cannot hold them, the system's temporary folder is used.
 #[derive(Debug, Clone)]
@@ -64,18 +60,27 @@ impl Spool {
 
 /// Copies the content of `path` to a temporary file. The error names the side that failed.
 pub(super) fn fill(from: &mut dyn Read, to: &mut File, path: &Path) -> Result<u64> {
+    let temporary = |cause| Error::io("write", Path::new("a temporary file"), &cause).context(path.display());
+    copy(from, |cause| Error::io("read", path, &cause), |bytes| to.write_all(bytes).map_err(temporary))
+}
+
+/// Passes everything that can be read from `from` to `write`, and returns the number of bytes.
+pub(super) fn copy(
+    from: &mut dyn Read,
+    unreadable: impl Fn(io::Error) -> Error,
+    mut write: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<u64> {
     let mut buffer = vec![0; 256 << 10];
     let mut copied = 0;
     loop {
-        let read = match from.read(&mut buffer) {
-            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => continue,
-            other => other.on("read", path)?,
-        };
-        if read == 0 {
-            return Ok(copied);
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok(copied),
+            Ok(read) => {
+                write(&buffer[..read])?;
+                copied += read as u64;
+            }
+            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+            Err(cause) => return Err(unreadable(cause)),
         }
-        to.write_all(&buffer[..read])
-            .map_err(|cause| Error::io("write", Path::new("a temporary file"), &cause).context(path.display()))?;
-        copied += read as u64;
     }
 }

@@ -20,7 +20,6 @@
 mod check;
 mod edit;
 mod facts;
-mod filled;
 mod in_use;
 mod pages;
 mod snapshot;
@@ -30,7 +29,7 @@ pub use self::{
     check::check_image,
     facts::DatabaseFacts,
     in_use::in_use,
-    snapshot::{Image, Snapshot, open_all},
+    snapshot::{Snapshot, open_all},
     source::words,
 };
 pub(super) use self::{
@@ -40,5 +39,5 @@ pub(super) use self::{
 pub(crate) use self::{
     check::quoted,
     edit::Edit,
-    source::{Source, is_busy_or_full},
+    source::{Source, beside, is_busy_or_full},
 };

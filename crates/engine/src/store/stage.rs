@@ -11,11 +11,9 @@
 use std::{
     collections::BTreeMap,
     fs::File,
-    io::{self, Read, Write},
+    io::{Read, Write},
     os::{fd::OwnedFd, unix::fs::MetadataExt},
-    path::{Path, PathBuf},
 };
-use volume::presence;
 
 use nix::{
     errno::Errno,
@@ -27,10 +25,9 @@ use nix::{
     unistd::{self, Gid, Uid},
 };
 
-use super::beneath::Beneath;
+use super::{beneath::Beneath, spool::copy};
+use crate::prelude::*;
 use seqbac::{Entry, Kind};
-use seqbac_header::RelPath;
-use volume::error::{Code, Error, IoContext, Result};
 
 /// After this many bytes, we ask the kernel to start writing them to disk.
 const WRITEBACK: u64 = 8 << 20;
@@ -46,7 +43,6 @@ pub struct Owners {
     pub live: Option<PathBuf>,
 }
 
-/// User and group.
 type Owner = (u32, u32);
 
 /// Writes members below one directory.
@@ -157,12 +153,10 @@ impl Stager {
     /// Opens the parent directory of the member, creating it if necessary, and returns it with the member's name.
     fn parent(&mut self, entry: &Entry) -> nix::Result<(OwnedFd, std::ffi::OsString)> {
         let Self { beneath, directories, .. } = self;
-        let (dir, name) =
-            beneath.create_parent(&entry.path, Mode::S_IRWXU, &mut |path| drop(directories.insert(path, None)))?;
-        Ok((
-            dir.try_clone_to_owned().map_err(|cause| Errno::from_raw(cause.raw_os_error().unwrap_or(0)))?,
-            name.to_owned(),
-        ))
+        let mut created = |path| drop(directories.insert(path, None));
+        let (dir, name) = beneath.create_parent(&entry.path, Mode::S_IRWXU, &mut created)?;
+        let dir = dir.try_clone_to_owned().map_err(|cause| Errno::from_raw(cause.raw_os_error().unwrap_or(0)))?;
+        Ok((dir, name.to_owned()))
     }
 
     fn set_metadata(&mut self, file: impl std::os::fd::AsFd, entry: &Entry) -> Result<()> {
@@ -222,18 +216,11 @@ impl Stager {
 
     fn notes(&self) -> Vec<String> {
         let kept = self.kept.iter().map(|((live, archived), count)| {
-            let ((uid, gid), (was_uid, was_gid)) = (live, archived);
-            format!(
-                "kept the owner {uid}:{gid} on this volume for {}; in the backup it is {was_uid}:{was_gid}",
-                paths(*count)
-            )
+            let ((uid, gid), (was_uid, was_gid), paths) = (live, archived, paths(*count));
+            format!("kept the owner {uid}:{gid} on this volume for {paths}; in the backup it is {was_uid}:{was_gid}")
         });
-        let not_ours = (self.not_ours > 0).then(|| {
-            format!(
-                "{} now owned by the current user instead of the owner in the backup, because only root can set owners",
-                paths(self.not_ours)
-            )
-        });
+        let why = "now owned by the current user instead of the owner in the backup, because only root can set owners";
+        let not_ours = (self.not_ours > 0).then(|| format!("{} {why}", paths(self.not_ours)));
         kept.chain(not_ours).collect()
     }
 }
@@ -243,23 +230,20 @@ fn paths(count: u64) -> String {
 }
 
 fn fill(file: &mut File, content: &mut dyn Read, path: &Path) -> Result<u64> {
-    let mut buffer = vec![0; 256 << 10];
     let (mut written, mut flushed) = (0, 0);
-    loop {
-        let read = match content.read(&mut buffer) {
-            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => continue,
-            other => other.map_err(|cause| unpacked(cause, path))?,
-        };
-        if read == 0 {
-            return Ok(written);
-        }
-        file.write_all(&buffer[..read]).on("write", path)?;
-        written += read as u64;
-        if written - flushed >= WRITEBACK {
-            process::writeback::start(file, flushed, written - flushed);
-            flushed = written;
-        }
-    }
+    copy(
+        content,
+        |cause| unpacked(cause, path),
+        |bytes| {
+            file.write_all(bytes).on("write", path)?;
+            written += bytes.len() as u64;
+            if written - flushed >= WRITEBACK {
+                process::writeback::start(file, flushed, written - flushed);
+                flushed = written;
+            }
+            Ok(())
+        },
+    )
 }
 
 /// Keeps the error code of a damaged backup, because each kind of damage has its own exit code.
@@ -292,10 +276,10 @@ fn twice(entry: &Entry) -> Error {
 
 fn no_parent(entry: &Entry, path: &Path, errno: Errno) -> Error {
     match errno {
-        Errno::ENOTDIR | Errno::ELOOP => Error::new(
-            Code::ContentMismatch,
-            format!("{} is in the backup below a path that is not a directory", entry.path),
-        ),
+        Errno::ENOTDIR | Errno::ELOOP => {
+            let what = format!("{} is in the backup below a path that is not a directory", entry.path);
+            Error::new(Code::ContentMismatch, what)
+        }
         _ => Error::io("create the directory of", path, &errno.into()),
     }
 }

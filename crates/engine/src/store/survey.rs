@@ -12,18 +12,15 @@ mod walk;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    io,
-    ops::ControlFlow,
+    ffi::OsStr,
     os::unix::ffi::OsStrExt,
-    path::Path,
 };
 
-pub use self::entry::{Note, SurveyEntry};
-use self::walk::{Seen, walk};
+use self::walk::{Seen, Walk};
 use super::Matcher;
-use profile::PathKind;
-use seqbac_header::RelPath;
-use volume::error::Result;
+use crate::prelude::*;
+
+pub use self::entry::{Note, SurveyEntry};
 
 /// The first bytes of every SQLite database.
 const SQLITE_HEADER: &[u8; 16] = b"SQLite format 3\0";
@@ -55,7 +52,8 @@ pub struct Survey {
 pub fn survey(root: &Path, matcher: &Matcher) -> Result<Survey> {
     let mut survey = Survey::default();
     let mut directories = HashMap::new();
-    walk(root, matcher, &mut |seen| {
+    let mut walk = Walk::new(root, matcher)?;
+    while let Some(seen) = walk.advance()? {
         match seen {
             Seen::Taken(found) if found.kind == PathKind::Database => survey.databases.push(found),
             Seen::Taken(found) => survey.files.push(found),
@@ -64,8 +62,7 @@ pub fn survey(root: &Path, matcher: &Matcher) -> Result<Survey> {
             Seen::NotADatabase(found) => survey.not_databases.push(found.path),
             Seen::Note(note) => survey.notes.push(note),
         }
-        ControlFlow::Continue(())
-    })?;
+    }
     survey.add_directories_above(directories);
     survey.databases.sort_by(|a, b| a.path.cmp(&b.path));
     survey.note_databases_with_two_names();
@@ -77,38 +74,52 @@ pub fn survey(root: &Path, matcher: &Matcher) -> Result<Survey> {
 
 /// Whether the scope contains any state: a file, a link or a database. Directories alone do not count.
 pub fn holds_state(root: &Path, matcher: &Matcher) -> Result<bool> {
-    let mut holds = false;
-    walk(root, matcher, &mut |seen| match seen {
-        Seen::NotADatabase(_) => {
-            holds = true;
-            ControlFlow::Break(())
+    let mut walk = Walk::new(root, matcher)?;
+    while let Some(seen) = walk.advance()? {
+        match seen {
+            Seen::NotADatabase(_) => return Ok(true),
+            Seen::Taken(found) if found.kind != PathKind::Directory => return Ok(true),
+            _ => {}
         }
-        Seen::Taken(found) if found.kind != PathKind::Directory => {
-            holds = true;
-            ControlFlow::Break(())
-        }
-        _ => ControlFlow::Continue(()),
-    })?;
-    Ok(holds)
+    }
+    Ok(false)
 }
 
 /// Whether the file at `path` has the header of a SQLite database. Never call this while this process has the database
 /// open in SQLite, because closing the file drops SQLite's locks.
-pub(crate) fn is_database(path: &Path) -> io::Result<bool> {
-    Ok(walk::sniff(path)?.is_some_and(|content| content == walk::Content::Database))
+pub(crate) fn is_database(path: &Path) -> Result<bool> {
+    Ok(walk::content(path)? == Some(walk::Content::Database))
 }
 
 /// Whether the file at `path` has the header of a backup. Call this only while this process has no database open.
-pub(crate) fn is_backup(path: &Path) -> io::Result<bool> {
-    Ok(walk::sniff(path)?.is_some_and(|content| content == walk::Content::Backup))
+pub(crate) fn is_backup(path: &Path) -> Result<bool> {
+    Ok(walk::content(path)? == Some(walk::Content::Backup))
+}
+
+/// The kind of the file at `path`, with the restriction of [`is_database`]; `None` if nothing exists there.
+pub(crate) fn kind(path: &Path) -> Result<Option<PathKind>> {
+    let Some(kind) = presence::entry(path)?.map(|meta| meta.file_type()) else { return Ok(None) };
+    Ok(Some(match () {
+        () if kind.is_symlink() => PathKind::Symlink,
+        () if kind.is_dir() => PathKind::Directory,
+        () if kind.is_file() && is_database(path)? => PathKind::Database,
+        () => PathKind::File,
+    }))
 }
 
 /// The database to which a `-wal`, `-shm` or `-journal` file belongs, judging by the name alone.
-#[must_use]
 pub(crate) fn sidecar_base(path: &RelPath) -> Option<RelPath> {
     let bytes = path.as_bytes();
     let base = SIDECARS.iter().find_map(|sidecar| bytes.strip_suffix(sidecar.as_bytes()))?;
-    RelPath::new(std::ffi::OsStr::from_bytes(base)).ok()
+    RelPath::new(OsStr::from_bytes(base)).ok()
+}
+
+/// The path of `name` in a directory; `None` is the storage root.
+pub(crate) fn child(directory: Option<&RelPath>, name: &OsStr) -> Result<RelPath> {
+    match directory {
+        Some(directory) => Ok(directory.child(name)),
+        None => RelPath::new(name).map_err(|cause| Error::new(Code::Bug, cause.to_string())),
+    }
 }
 
 impl Survey {
@@ -139,10 +150,7 @@ impl Survey {
         let (sidecars, files): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.files).into_iter().partition(|found| self.untouchable.contains(&found.id()));
         self.files = files;
-        let note = |found: SurveyEntry| Note {
-            path: found.path,
-            what: "left out: a hard link to a file of a database".into(),
-        };
-        self.notes.extend(sidecars.into_iter().map(note));
+        let what = "left out: a hard link to a file of a database";
+        self.notes.extend(sidecars.into_iter().map(|found| Note { path: found.path, what: what.to_owned() }));
     }
 }

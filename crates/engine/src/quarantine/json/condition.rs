@@ -11,15 +11,13 @@ use super::{
     pointer::{DuplicateName, duplicate_name, member},
     text::{RawValue, Shape},
 };
+use crate::prelude::*;
 use profile::step::Condition;
-use volume::error::Result;
 
 /// Integers up to this are exact in a double.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// Whether the members of a node match all conditions. A value that is not an object has no members.
-///
-/// # Errors
+/// Whether the members of a node match all conditions. A value that is not an object has no members. Fails with
 /// `AppsUnknown` if a member that matters is duplicated.
 pub fn holds(conditions: &BTreeMap<String, Condition>, node: RawValue<'_>, pointer: &str) -> Result<bool> {
     for (name, condition) in conditions {
@@ -44,7 +42,6 @@ fn is(condition: &Condition, value: Option<RawValue<'_>>) -> bool {
     }
 }
 
-/// Whether two values mean the same.
 pub fn same(wanted: &Wanted, value: RawValue<'_>) -> bool {
     match (wanted, value.shape()) {
         (Wanted::Null, Shape::Word) => value.source() == "null",

@@ -8,7 +8,6 @@
 //! Changes to one object are undone in reverse order. If the server has rewritten the object since, the result is valid
 //! JSON with the same meaning; only the spacing may differ.
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value as Wanted;
 
 use super::{
@@ -16,14 +15,12 @@ use super::{
     pointer::{Unambiguous, member},
     text::{Member, RawValue, document},
 };
-use volume::error::{Code, Error, Result};
+use crate::prelude::*;
 
-/// The previous state of a member.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Old {
     Absent,
-    /// The source text of its value.
     Value(String),
     /// It existed, and was removed.
     Taken(RemovedMember),
@@ -49,9 +46,7 @@ enum Position {
     After(String),
 }
 
-/// The result of restoring a member.
 pub enum Undone {
-    /// The new text of the object.
     Done(String),
     /// It already has its old value.
     Already,
@@ -166,7 +161,6 @@ impl RemovedMember {
         }
     }
 
-    /// Calls `with` with the source texts of name and value.
     fn parts<T>(&self, with: impl FnOnce(&str, &str) -> T) -> Option<T> {
         let object = format!("{{{}}}", self.member);
         let whole = document(object.as_bytes()).ok()?;

@@ -11,12 +11,12 @@ use super::{
     pointer::{DuplicateName, FoundNode, duplicate_name, member},
     text::{RawValue, Shape},
 };
-use crate::quarantine::{AppRecord, Before};
+use crate::{
+    prelude::*,
+    quarantine::{AppRecord, Before},
+};
 use profile::step::Nodes;
-use seqbac_header::RelPath;
-use volume::error::Result;
 
-/// The current nodes, by key and by pointer.
 pub struct Index<'a> {
     there: &'a [FoundNode<'a>],
     by_key: HashMap<String, Vec<usize>>,
@@ -36,7 +36,7 @@ impl<'a> Index<'a> {
     }
 
     /// Where a recorded node is now, or why we cannot say.
-    pub fn find(&self, old: &Node) -> std::result::Result<usize, String> {
+    pub fn find(&self, old: &Node) -> Result<usize, String> {
         let gone = || "it is gone".to_owned();
         let Some(key) = &old.key else {
             return self.by_pointer.get(old.pointer.as_str()).copied().ok_or_else(gone);
@@ -60,7 +60,6 @@ fn parent(pointer: &str) -> &str {
 
 /// The apps of one step, each with a unique id.
 pub struct KnownNodes {
-    /// In the order in which they were found.
     pub kept: Vec<AppRecord>,
     ids: HashSet<String>,
     /// Nodes of an earlier quarantine: the position of each in `kept`.
@@ -124,7 +123,6 @@ impl KnownNodes {
 }
 
 impl Node {
-    /// Identifies the node when quarantine is entered again.
     fn place(&self) -> (RelPath, String) {
         let key = self.key.as_deref().map(|key| plain_key(RawValue::whole(key)));
         let parent = parent(&self.pointer);

@@ -6,7 +6,7 @@
 use std::{collections::HashSet, fmt};
 
 use super::text::{Member, RawValue, Shape};
-use volume::error::{Code, Error, Result};
+use crate::prelude::*;
 
 #[derive(Debug, Clone)]
 pub struct Pointer {
@@ -19,7 +19,6 @@ enum Part {
     Name(String),
 }
 
-/// A node, and its own pointer.
 #[derive(Debug)]
 pub struct FoundNode<'a> {
     pub pointer: String,
@@ -45,10 +44,7 @@ impl Pointer {
         Ok(Self { parts: rest.split('/').map(part).collect::<Result<_>>()? })
     }
 
-    /// The nodes that match, in document order.
-    ///
-    /// # Errors
-    /// `AppsUnknown` for a duplicate name on the way.
+    /// The nodes that match, in document order. Fails with `AppsUnknown` for a duplicate name on the way.
     pub fn nodes<'a>(&self, document: RawValue<'a>) -> Result<Vec<FoundNode<'a>>> {
         let mut nodes = vec![FoundNode { pointer: String::new(), value: document }];
         for part in &self.parts {
@@ -99,13 +95,11 @@ impl<'a> FoundNode<'a> {
     }
 }
 
-/// Two members of an object have this name.
 #[derive(Debug)]
 pub struct DuplicateName;
 
-pub type Unambiguous<T> = std::result::Result<T, DuplicateName>;
+pub type Unambiguous<T> = Result<T, DuplicateName>;
 
-/// The member with this name.
 pub fn member<'a>(object: RawValue<'a>, name: &str) -> Unambiguous<Option<Member<'a>>> {
     let mut named = object.members().filter(|member| member.name.text_is(name));
     let first = named.next();

@@ -10,7 +10,7 @@ use std::{borrow::Cow, fmt};
 
 use serde::de::{self, Deserializer, IgnoredAny, Visitor};
 
-use volume::error::{Code, Error, Result};
+use crate::prelude::*;
 
 const BOM: &str = "\u{feff}";
 
@@ -19,7 +19,6 @@ const BOM: &str = "\u{feff}";
 pub struct RawValue<'a> {
     text: &'a str,
     pub start: usize,
-    /// The first byte after it.
     pub end: usize,
 }
 
@@ -40,10 +39,8 @@ pub enum Shape {
     Word,
 }
 
-/// Parses a document.
-///
-/// # Errors
-/// `AppsUnknown` if it is not JSON (RFC 8259) in UTF-8. A leading byte order mark is ignored.
+/// Parses a document. Fails with `AppsUnknown` if it is not JSON (RFC 8259) in UTF-8. A leading byte order mark is
+/// ignored.
 pub fn document(bytes: &[u8]) -> Result<RawValue<'_>> {
     let unusable = |why: String| Error::new(Code::AppsUnknown, why).hint("fix the file, or use another backup");
     let text = str::from_utf8(bytes).map_err(|cause| {
@@ -65,7 +62,6 @@ impl<'a> RawValue<'a> {
         RawValue { text, start: 0, end: text.len() }
     }
 
-    /// Its source text.
     pub fn source(self) -> &'a str {
         self.text.get(self.start..self.end).unwrap_or_default()
     }
@@ -104,7 +100,6 @@ impl<'a> RawValue<'a> {
         reader.deserialize_bytes(Bytes).ok().map(Cow::Owned)
     }
 
-    /// Whether it is a string with this content.
     pub fn text_is(self, text: &str) -> bool {
         self.decoded().is_some_and(|said| *said == *text.as_bytes())
     }
@@ -205,11 +200,11 @@ impl Visitor<'_> for Bytes {
         f.write_str("a string")
     }
 
-    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> std::result::Result<Vec<u8>, E> {
+    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
         Ok(bytes.to_owned())
     }
 
-    fn visit_str<E: de::Error>(self, text: &str) -> std::result::Result<Vec<u8>, E> {
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<u8>, E> {
         Ok(text.as_bytes().to_owned())
     }
 }

@@ -3,16 +3,17 @@
 
 use std::collections::HashMap;
 
-use crate::quarantine::{
-    ColumnValue,
-    json::Node,
-    record::{AppRecord, Before, StepRecord},
+use super::StepPlan;
+use crate::{
+    prelude::*,
+    quarantine::{
+        json::Node,
+        record::{AppRecord, Before, StepRecord},
+        sqlite::RowKey,
+    },
 };
-use profile::step::Action;
-use seqbac_header::RelPath;
 
-/// Database, table and key.
-type RowId = (RelPath, String, Vec<(String, ColumnValue)>);
+type RowId = (RelPath, String, RowKey);
 
 /// Everything that stays changed, with the name of the last step that changed it.
 #[derive(Default)]
@@ -24,8 +25,9 @@ pub struct Covers {
 
 impl Covers {
     /// Adds the apps of a step that are not chosen.
-    pub fn add(&mut self, remembered: &StepRecord, chosen: &[bool]) {
-        for (kept, _) in remembered.apps.iter().zip(chosen).filter(|(_, chosen)| !**chosen) {
+    pub fn add(&mut self, step: &StepPlan<'_>) {
+        let remembered = step.recorded;
+        for kept in step.apps.iter().filter(|app| !app.chosen).map(|app| app.recorded) {
             if let Some(row) = row_id(remembered, kept) {
                 self.rows.insert(row, remembered.step.name.clone());
             }

@@ -1,16 +1,17 @@
 //! Database rows at release: steps that act then, and rows that are restored, in open transactions.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{HashMap, hash_map::Entry};
 
-use crate::quarantine::{
-    Outcome,
-    databases::{Databases, explain},
-    sqlite::{self, Failure, KnownRows, RowBefore, Undo},
-    tree::Tree,
+use crate::{
+    prelude::*,
+    quarantine::{
+        Outcome,
+        databases::{Databases, explain},
+        sqlite::{self, Failure, KnownRows, RowBefore, Undo},
+        tree::Tree,
+    },
 };
-use profile::step::{Rows, Step};
-use seqbac_header::RelPath;
-use volume::error::Result;
+use profile::step::Rows;
 
 /// Runs a step on every database that it names. A newer version of the server may lack its tables or columns; then there is
 /// nothing to do, and we only warn.
@@ -29,42 +30,40 @@ pub fn act(databases: &Databases, tree: &Tree, step: &Step, rows: &Rows, warning
     Ok(())
 }
 
-fn act_on(connection: &rusqlite::Connection, path: &RelPath, rows: &Rows) -> std::result::Result<(), Failure> {
+fn act_on(connection: &rusqlite::Connection, path: &RelPath, rows: &Rows) -> Result<(), Failure> {
     if sqlite::exists(connection, rows)? {
         sqlite::act(connection, path, rows, &KnownRows::new())?;
     }
     Ok(())
 }
 
-/// Restores the rows of one step.
 pub struct TableUndo<'d> {
     databases: &'d Databases,
-    open: BTreeSet<RelPath>,
     rows: &'d Rows,
     /// By database; an error message if the table does not exist any more.
-    tables: HashMap<RelPath, std::result::Result<Undo<'d>, String>>,
+    tables: HashMap<RelPath, Result<Undo<'d>, String>>,
 }
 
 impl<'d> TableUndo<'d> {
     pub fn of(databases: &'d Databases, rows: &'d Rows) -> Self {
-        Self { databases, open: databases.paths().into_iter().collect(), rows, tables: HashMap::new() }
+        Self { databases, rows, tables: HashMap::new() }
     }
 
     pub fn row(&mut self, row: &RowBefore) -> Result<Outcome> {
-        if !self.open.contains(&row.database) {
+        let explained = |failure: Failure| explain(&row.database, &failure);
+        let Ok(connection) = self.databases.connection(&row.database) else {
             return Ok(Outcome::Left(format!("{} is gone", row.database)));
-        }
-        if !self.tables.contains_key(&row.database) {
-            let undo = match Undo::of(self.databases.connection(&row.database)?, &self.rows.table) {
+        };
+        let undo = match self.tables.entry(row.database.clone()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(match Undo::of(connection, &self.rows.table) {
                 Err(Failure::Missing(what)) => Err(what),
-                other => Ok(other.map_err(|failure| explain(&row.database, &failure))?),
-            };
-            self.tables.insert(row.database.clone(), undo);
-        }
-        match self.tables.get_mut(&row.database) {
-            Some(Ok(undo)) => undo.row(row).map_err(|failure| explain(&row.database, &failure)),
-            Some(Err(what)) => Ok(Outcome::Left(what.clone())),
-            None => Ok(Outcome::Left(format!("{} is gone", row.database))),
+                other => Ok(other.map_err(explained)?),
+            }),
+        };
+        match undo {
+            Ok(undo) => undo.row(row).map_err(explained),
+            Err(what) => Ok(Outcome::Left(what.clone())),
         }
     }
 }

@@ -1,21 +1,27 @@
 //! Rows deleted: recorded completely, or for good.
 
 use super::{
-    Failure, RowBefore, RowChange, StepContext, StepEffect,
-    table::{Key, Table, values},
+    Failure, FoundRow, RowChange, StepContext, StepEffect, condition,
+    table::Table,
     update::{SELECTED, select},
 };
-use crate::quarantine::ColumnValue;
+use crate::{prelude::*, quarantine::ColumnValue};
 
 pub fn act(context: &StepContext<'_>) -> Result<StepEffect, Failure> {
     let table = Table::open(context.connection, &context.rows.table)?;
-    let key = table.key(context.connection, &context.rows.key, context.condition())?;
-    let rows = matching(context, &table, &key)?;
+    let key = table.key(context.connection, &context.rows.key, condition(context.rows))?;
+    let rows = context.matching(&table, &key, &table.all_columns())?;
     let locator = table.locator();
-    select(context.connection, &locator, rows.iter().map(|(locator, _)| locator))?;
+    select(context.connection, &locator, rows.iter().map(|row| &row.locator))?;
     context.connection.execute(&format!("DELETE FROM {} WHERE {}", table.sql, locator.is_in(SELECTED)), [])?;
     let mut acted = StepEffect { matched: rows.len(), ..StepEffect::default() };
-    for (_, row) in rows {
+    for FoundRow { locator, key, values } in rows {
+        let rowid = match (table.rowid(), locator.as_slice()) {
+            (Some(_), [ColumnValue::Integer(number)]) => Some(*number),
+            _ => None,
+        };
+        let columns = table.stored().into_iter().zip(values).collect();
+        let row = context.row(key, RowChange::Deleted { rowid, columns });
         match context.known.get(&*row.key) {
             None => acted.rows.push(row),
             Some(known) if known.change == row.change => {}
@@ -31,27 +37,6 @@ pub fn act(context: &StepContext<'_>) -> Result<StepEffect, Failure> {
 /// Deletes rows for good.
 pub fn discard(context: &StepContext<'_>) -> Result<StepEffect, Failure> {
     let table = Table::open(context.connection, &context.rows.table)?;
-    let sql = format!("DELETE FROM {} WHERE ({}\n)", table.sql, context.condition());
+    let sql = format!("DELETE FROM {} WHERE ({}\n)", table.sql, condition(context.rows));
     Ok(StepEffect { matched: context.connection.execute(&sql, [])?, ..StepEffect::default() })
-}
-
-/// The rows that match, each with its locator.
-fn matching(
-    context: &StepContext<'_>,
-    table: &Table,
-    key: &Key,
-) -> rusqlite::Result<Vec<(Vec<ColumnValue>, RowBefore)>> {
-    let (locator, names) = (table.locator(), table.stored());
-    let (located, keyed) = (locator.len(), locator.len() + key.len());
-    let (find, keys, all, sql) = (locator.columns(), key.columns(), table.all_columns(), &table.sql);
-    let condition = context.condition();
-    let sql = format!("SELECT {find}, {keys}, {all} FROM {sql} WHERE ({condition}\n) ORDER BY {find}");
-    let mut select = context.connection.prepare(&sql)?;
-    let rows = select.query_map([], |row| {
-        let columns = values(row, keyed..keyed + names.len())?;
-        let rowid = table.rowid().map(|_| row.get(0)).transpose()?;
-        let change = RowChange::Deleted { rowid, columns: names.iter().cloned().zip(columns).collect() };
-        Ok((values(row, 0..located)?, context.row(key.with(values(row, located..keyed)?), change)))
-    })?;
-    rows.collect()
 }

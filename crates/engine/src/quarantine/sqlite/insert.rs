@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{OptionalExtension, params_from_iter};
+use rusqlite::{Connection, params_from_iter};
 
 use super::{
-    Failure, RowBefore, RowChange, SqlScalar, StepContext, StepEffect, is_constraint, refuse_infinite,
-    table::{Key, Table, list, values},
+    Failure, RowBefore, RowChange, StepContext, StepEffect, is_constraint, refuse_infinite,
+    table::{Key, Table, parameters},
 };
-use crate::{quarantine::ColumnValue, store::sqlite::quoted};
-use profile::step::Scalar;
+use crate::{prelude::*, quarantine::ColumnValue, store::sqlite::words};
+use profile::step::{Rows, Scalar};
 
 pub fn act(context: &StepContext<'_>, row: &BTreeMap<String, Scalar>) -> Result<StepEffect, Failure> {
     refuse_infinite(row.values())?;
@@ -17,11 +17,13 @@ pub fn act(context: &StepContext<'_>, row: &BTreeMap<String, Scalar>) -> Result<
     let row = Row::new(&table, row)?;
     let there = StepEffect { matched: 1, ..StepEffect::default() };
     for known in context.known.values() {
-        if find(context, &table, &table.key_of(context.connection, &names(known))?, &key_values(known))?.is_some() {
+        let (names, values): (Vec<_>, Vec<_>) = known.key.iter().cloned().unzip();
+        let key = table.key_of(context.connection, &names)?;
+        if table.holds(context.connection, &key.is(1), params_from_iter(values))? {
             return Ok(there);
         }
     }
-    let key = row.key(context, &table)?;
+    let key = key(context.connection, &table, context.rows)?;
     if row.is_there(context, &table, &key)? {
         return Ok(there);
     }
@@ -29,48 +31,35 @@ pub fn act(context: &StepContext<'_>, row: &BTreeMap<String, Scalar>) -> Result<
     Ok(StepEffect { rows: vec![was], ..there })
 }
 
-/// The values of the row with this key.
-fn find(
-    context: &StepContext<'_>,
-    table: &Table,
-    key: &Key,
-    is: &[ColumnValue],
-) -> rusqlite::Result<Option<Vec<ColumnValue>>> {
-    let (all, sql, count) = (table.all_columns(), &table.sql, table.stored().len());
-    let mut select = context.connection.prepare(&format!("SELECT {all} FROM {sql} WHERE {}", key.is(1)))?;
-    select.query_row(params_from_iter(is), |row| values(row, 0..count)).optional()
+/// The key of the row that would be inserted; values separated by commas, as far as the profile defines them.
+pub fn inspect(connection: &Connection, rows: &Rows, row: &BTreeMap<String, Scalar>) -> Result<String, Failure> {
+    let table = Table::open(connection, &rows.table)?;
+    let row = Row::new(&table, row)?;
+    let key = key(connection, &table, rows)?;
+    Ok(key.names.iter().filter_map(|name| row.value(name)).map(ToString::to_string).collect::<Vec<_>>().join(","))
 }
 
-fn names(was: &RowBefore) -> Vec<String> {
-    was.key.iter().map(|(name, _)| name.clone()).collect()
+fn key(connection: &Connection, table: &Table, rows: &Rows) -> Result<Key, Failure> {
+    match &*rows.key {
+        [] => table.key(connection, &[], "FALSE"),
+        given => table.key_of(connection, given),
+    }
 }
 
-fn key_values(was: &RowBefore) -> Vec<ColumnValue> {
-    was.key.iter().map(|(_, value)| value.clone()).collect()
+struct Row {
+    columns: Key,
+    values: Vec<ColumnValue>,
 }
 
-/// The row as the profile describes it.
-struct Row<'a> {
-    columns: Vec<String>,
-    values: Vec<&'a Scalar>,
-}
-
-impl<'a> Row<'a> {
-    fn new(table: &Table, row: &'a BTreeMap<String, Scalar>) -> Result<Self, Failure> {
+impl Row {
+    fn new(table: &Table, row: &BTreeMap<String, Scalar>) -> Result<Self, Failure> {
         let columns = row.keys().map(|name| table.column(name)).collect::<Result<_, _>>()?;
-        Ok(Self { columns, values: row.values().collect() })
+        Ok(Self { columns: Key::of_columns(columns), values: row.values().map(ColumnValue::from).collect() })
     }
 
-    fn value(&self, column: &str) -> Option<&'a Scalar> {
-        let at = self.columns.iter().position(|name| name.eq_ignore_ascii_case(column))?;
-        self.values.get(at).copied()
-    }
-
-    fn key(&self, context: &StepContext<'_>, table: &Table) -> Result<Key, Failure> {
-        match &*context.rows.key {
-            [] => table.key(context.connection, &[], "FALSE"),
-            given => table.key_of(context.connection, given),
-        }
+    fn value(&self, column: &str) -> Option<&ColumnValue> {
+        let at = self.columns.names.iter().position(|name| name.eq_ignore_ascii_case(column))?;
+        self.values.get(at)
     }
 
     /// Whether the server already has this row. Refuses a row with the same key and other values.
@@ -78,52 +67,40 @@ impl<'a> Row<'a> {
         let Some(values) = key.names.iter().map(|name| self.value(name)).collect::<Option<Vec<_>>>() else {
             return Ok(false);
         };
-        let same = |condition: &str, values: &[&Scalar]| {
-            let sql = format!("SELECT EXISTS (SELECT 1 FROM {} WHERE {condition})", table.sql);
-            let values = values.iter().map(|value| SqlScalar(value));
-            context.connection.query_row(&sql, params_from_iter(values), |row| row.get::<_, bool>(0))
-        };
-        if !same(&key.is(1), &values)? {
+        if !table.holds(context.connection, &key.is(1), params_from_iter(values))? {
             return Ok(false);
         }
-        let columns = self.columns.iter().zip(1..).map(|(column, number)| format!("{} IS ?{number}", quoted(column)));
-        match same(&columns.collect::<Vec<_>>().join(" AND "), &self.values)? {
+        match table.holds(context.connection, &self.columns.is(1), params_from_iter(&self.values))? {
             true => Ok(true),
             false => Err(Failure::Refused("a different row with the same key exists already".into())),
         }
     }
 
     fn insert(&self, context: &StepContext<'_>, table: &Table, key: &Key) -> Result<RowBefore, Failure> {
-        let columns = list(self.columns.iter().map(|column| quoted(column)));
-        let parameters = list((1..=self.columns.len()).map(|number| format!("?{number}")));
+        let (columns, parameters) = (self.columns.columns(), parameters(self.values.len()));
         let sql = format!("INSERT INTO {} ({columns}) VALUES ({parameters})", table.sql);
-        let given = self.values.iter().map(|value| SqlScalar(value));
-        context.connection.execute(&sql, params_from_iter(given)).map_err(|cause| match is_constraint(&cause) {
-            true => Failure::Refused(format!("cannot insert the row: {}", crate::store::sqlite::words(&cause))),
-            false => cause.into(),
+        context.connection.execute(&sql, params_from_iter(&self.values)).map_err(|cause| {
+            match is_constraint(&cause) {
+                true => Failure::Refused(format!("cannot insert the row: {}", words(&cause))),
+                false => cause.into(),
+            }
         })?;
         self.inserted(context, table, key)
     }
 
     /// The row as SQLite stored it.
     fn inserted(&self, context: &StepContext<'_>, table: &Table, key: &Key) -> Result<RowBefore, Failure> {
-        let (locator, names) = (table.locator(), table.stored());
-        let (keys, all, sql, this) = (key.columns(), table.all_columns(), &table.sql, locator.is(1));
-        let mut select = context.connection.prepare(&format!("SELECT {keys}, {all} FROM {sql} WHERE {this}"))?;
-        let read = |row: &rusqlite::Row<'_>| {
-            let columns = values(row, key.len()..key.len() + names.len())?;
-            let columns = names.iter().cloned().zip(columns).collect();
-            Ok(context.row(key.with(values(row, 0..key.len())?), RowChange::Inserted { columns }))
+        let locator = table.locator();
+        let given = match table.rowid() {
+            Some(_) => vec![ColumnValue::Integer(context.connection.last_insert_rowid())],
+            None => locator.names.iter().map(|name| self.value(name).cloned().unwrap_or(ColumnValue::Null)).collect(),
         };
-        let found = match table.rowid() {
-            Some(_) => select.query_row([context.connection.last_insert_rowid()], read),
-            None => {
-                let given = locator.names.iter().map(|name| SqlScalar(self.value(name).unwrap_or(&Scalar::Null)));
-                select.query_row(params_from_iter(given), read)
-            }
-        };
-        found.optional()?.ok_or_else(|| {
+        let columns = format!("{}, {}", key.columns(), table.all_columns());
+        let found = table.select(context.connection, &columns, &locator.is(1), params_from_iter(given), |row| row)?;
+        let mut keys = found.into_iter().next().ok_or_else(|| {
             Failure::Refused("the row to insert must have a value in every column of the primary key".into())
-        })
+        })?;
+        let columns = table.stored().into_iter().zip(keys.split_off(key.len())).collect();
+        Ok(context.row(key.with(keys), RowChange::Inserted { columns }))
     }
 }

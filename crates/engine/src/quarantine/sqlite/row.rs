@@ -1,16 +1,13 @@
 //! A row as the quarantine record stores it.
 
-use serde::{Deserialize, Serialize};
+use super::RowKey;
+use crate::{prelude::*, quarantine::ColumnValue};
 
-use crate::quarantine::ColumnValue;
-use seqbac_header::RelPath;
-
-/// A row, and the change that quarantine made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RowBefore {
     pub database: RelPath,
     /// The columns that identify it, with their values.
-    pub key: Vec<(String, ColumnValue)>,
+    pub key: RowKey,
     pub change: RowChange,
 }
 
@@ -19,10 +16,8 @@ pub struct RowBefore {
 pub enum RowChange {
     Updated(Vec<ColumnWas>),
     Deleted {
-        /// Its rowid, if it has one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rowid: Option<i64>,
-        /// All columns.
         columns: Vec<(String, ColumnValue)>,
     },
     Inserted {
@@ -41,13 +36,10 @@ pub struct ColumnWas {
 
 impl RowBefore {
     /// The values of its key, separated by commas.
-    #[must_use]
     pub fn name(&self) -> String {
         self.key.iter().map(|(_, value)| value.to_string()).collect::<Vec<_>>().join(",")
     }
 
-    /// A description of the change.
-    #[must_use]
     pub fn detail(&self) -> String {
         match &self.change {
             RowChange::Updated(columns) => {
@@ -61,7 +53,6 @@ impl RowBefore {
 }
 
 impl ColumnWas {
-    #[must_use]
     pub fn is_changed(&self) -> bool {
         self.old != self.new
     }

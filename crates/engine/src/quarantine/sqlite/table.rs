@@ -3,15 +3,13 @@
 //! Rows are identified by the step's `key`. The default is the primary key; if none exists, or it contains NULLs, the
 //! `rowid`. That is best effort, because a `VACUUM` may renumber the rows of a table without an `INTEGER PRIMARY KEY`.
 
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Params, Row};
 
-use super::Failure;
+use super::{Failure, RowKey};
 use crate::{quarantine::ColumnValue, store::sqlite::quoted};
 
-/// A table of the main database.
 #[derive(Debug)]
 pub struct Table {
-    /// Its quoted name.
     pub sql: String,
     /// Stored columns, in order. Generated ones are left out, because they follow from the others.
     columns: Vec<Column>,
@@ -26,25 +24,19 @@ struct Column {
     key: i64,
 }
 
-/// The columns that identify rows.
 #[derive(Debug, Clone)]
 pub struct Key {
     /// As they are recorded.
     pub names: Vec<String>,
-    /// Quoted.
     sql: Vec<String>,
 }
 
 impl Table {
     /// Finds a table by name; `Missing` if it does not exist.
     pub fn open(connection: &Connection, name: &str) -> Result<Self, Failure> {
-        let found = connection
-            .query_row(
-                "SELECT name, type, wr FROM pragma_table_list WHERE schema = 'main' AND name = ?1 COLLATE NOCASE",
-                [name],
-                |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, bool>(2)?)),
-            )
-            .optional()?;
+        let sql = "SELECT name, type, wr FROM pragma_table_list WHERE schema = 'main' AND name = ?1 COLLATE NOCASE";
+        let read = |row: &Row<'_>| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?));
+        let found: Option<(String, _, bool)> = connection.query_row(sql, [name], read).optional()?;
         match found {
             None => Err(Failure::Missing(format!("there is no table {name}"))),
             Some((_, kind, _)) if kind == "view" => {
@@ -76,7 +68,6 @@ impl Table {
         self.columns.iter().map(|column| column.name.clone()).collect()
     }
 
-    /// The select list of all stored columns.
     pub fn all_columns(&self) -> String {
         list(self.columns.iter().map(|column| quoted(&column.name)))
     }
@@ -89,7 +80,6 @@ impl Table {
             .ok_or_else(|| Failure::Missing(format!("there is no column {name} in {}", self.plain())))
     }
 
-    /// Its name without quotes.
     fn plain(&self) -> &str {
         self.sql.trim_start_matches("main.").trim_matches('"')
     }
@@ -98,11 +88,32 @@ impl Table {
     pub fn locator(&self) -> Key {
         match self.rowid {
             Some(rowid) => Key { names: vec![rowid.to_owned()], sql: vec![rowid.to_owned()] },
-            None => {
-                let names = self.primary();
-                Key { sql: names.iter().map(|name| quoted(name)).collect(), names }
-            }
+            None => Key::of_columns(self.primary()),
         }
+    }
+
+    /// The values of these columns in the rows for which `matching` holds, which may also end with an order or a limit.
+    pub fn select<T>(
+        &self,
+        connection: &Connection,
+        columns: &str,
+        matching: &str,
+        parameters: impl Params,
+        read: impl Fn(Vec<ColumnValue>) -> T,
+    ) -> rusqlite::Result<Vec<T>> {
+        let mut select = connection.prepare_cached(&format!("SELECT {columns} FROM {} WHERE {matching}", self.sql))?;
+        let count = select.column_count();
+        let value = |row: &Row<'_>, column| row.get_ref(column).map(ColumnValue::from);
+        let rows = select.query_map(parameters, |row| {
+            Ok(read((0..count).map(|column| value(row, column)).collect::<rusqlite::Result<_>>()?))
+        })?;
+        rows.collect()
+    }
+
+    /// Whether the condition holds for any row.
+    pub fn holds(&self, connection: &Connection, condition: &str, parameters: impl Params) -> rusqlite::Result<bool> {
+        let sql = format!("SELECT EXISTS (SELECT 1 FROM {} WHERE {condition})", self.sql);
+        connection.prepare_cached(&sql)?.query_row(parameters, |row| row.get(0))
     }
 
     /// The name of its `rowid`, if a row can be recorded with it.
@@ -165,9 +176,7 @@ impl Table {
 
     fn has_null(&self, connection: &Connection, key: &Key, condition: &str) -> rusqlite::Result<bool> {
         let null: Vec<_> = key.sql.iter().map(|column| format!("{column} IS NULL")).collect();
-        let (table, null) = (&self.sql, null.join(" OR "));
-        let sql = format!("SELECT EXISTS (SELECT 1 FROM {table} WHERE ({condition}\n) AND ({null}))");
-        connection.query_row(&sql, [], |row| row.get(0))
+        self.holds(connection, &format!("({condition}\n) AND ({})", null.join(" OR ")), [])
     }
 
     fn is_ambiguous(&self, connection: &Connection, key: &Key, condition: &str) -> rusqlite::Result<bool> {
@@ -180,7 +189,10 @@ impl Table {
 }
 
 impl Key {
-    /// Its select list.
+    pub fn of_columns(names: Vec<String>) -> Self {
+        Self { sql: names.iter().map(|name| quoted(name)).collect(), names }
+    }
+
     pub fn columns(&self) -> String {
         list(self.sql.iter().cloned())
     }
@@ -204,8 +216,7 @@ impl Key {
         self.names.iter().any(|name| name.eq_ignore_ascii_case(column))
     }
 
-    /// Pairs its columns with the values of a row.
-    pub fn with(&self, values: Vec<ColumnValue>) -> Vec<(String, ColumnValue)> {
+    pub fn with(&self, values: Vec<ColumnValue>) -> RowKey {
         self.names.iter().cloned().zip(values).collect()
     }
 }
@@ -214,6 +225,7 @@ pub fn list(columns: impl Iterator<Item = String>) -> String {
     columns.collect::<Vec<_>>().join(", ")
 }
 
-pub fn values(row: &Row<'_>, columns: std::ops::Range<usize>) -> rusqlite::Result<Vec<ColumnValue>> {
-    columns.map(|column| row.get_ref(column).map(ColumnValue::from)).collect()
+/// `?1, ?2, …`
+pub fn parameters(count: usize) -> String {
+    list((1..=count).map(|number| format!("?{number}")))
 }

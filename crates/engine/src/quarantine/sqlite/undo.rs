@@ -9,14 +9,13 @@ use rusqlite::{Connection, params_from_iter};
 
 use super::{
     ColumnWas, Failure, RowBefore, RowChange, is_constraint,
-    table::{Key, Table, list, values},
+    table::{Key, Table, list, parameters},
 };
 use crate::{
     quarantine::{ColumnValue, Outcome},
     store::sqlite::{quoted, words},
 };
 
-/// Restores the rows of one table.
 #[derive(Debug)]
 pub struct Undo<'a> {
     connection: &'a Connection,
@@ -61,10 +60,10 @@ impl<'a> Undo<'a> {
         match changed.len() {
             0 => Ok(Outcome::Released),
             count if count == columns.len() => Ok(Outcome::Left(format!("changed since: {}", changed.join(", ")))),
-            _ => Ok(Outcome::Left(format!(
-                "changed since, while the other columns were restored: {}",
-                changed.join(", ")
-            ))),
+            _ => {
+                let changed = changed.join(", ");
+                Ok(Outcome::Left(format!("changed since, while the other columns were restored: {changed}")))
+            }
         }
     }
 
@@ -95,19 +94,17 @@ impl<'a> Undo<'a> {
             (Some(name), Some(number)) if self.is_free(name, number)? => Some((name.to_owned(), number)),
             _ => None,
         };
-        let all: Vec<(String, &ColumnValue)> =
-            rowid.into_iter().chain(columns.iter().map(|(name, value)| (quoted(name), value))).collect();
-        let parameters = list((1..=all.len()).map(|number| format!("?{number}")));
-        let (table, names) = (&self.table.sql, list(all.iter().map(|(name, _)| name.clone())));
+        let all = rowid.into_iter().chain(columns.iter().map(|(name, value)| (quoted(name), value)));
+        let (names, values): (Vec<String>, Vec<&ColumnValue>) = all.unzip();
+        let (table, names, parameters) = (&self.table.sql, names.join(", "), parameters(values.len()));
         let sql = format!("INSERT INTO {table} ({names}) VALUES ({parameters})");
-        self.connection.prepare_cached(&sql)?.execute(params_from_iter(all.iter().map(|(_, value)| value)))?;
+        self.connection.prepare_cached(&sql)?.execute(params_from_iter(values))?;
         Ok(())
     }
 
     /// Another row may have the same `rowid` by now, unless that is the key. Then this row gets a new one.
     fn is_free(&self, rowid: &str, number: &ColumnValue) -> rusqlite::Result<bool> {
-        let sql = format!("SELECT NOT EXISTS (SELECT 1 FROM {} WHERE {rowid} = ?1)", self.table.sql);
-        self.connection.prepare_cached(&sql)?.query_row([number], |row| row.get(0))
+        Ok(!self.table.holds(self.connection, &format!("{rowid} = ?1"), [number])?)
     }
 
     fn inserted(&mut self, was: &RowBefore, columns: &Columns) -> Result<Outcome, Failure> {
@@ -131,12 +128,10 @@ impl<'a> Undo<'a> {
         names: impl Iterator<Item = &'n String>,
     ) -> Result<Vec<Vec<ColumnValue>>, Failure> {
         let columns = names.map(|name| self.table.column(name)).collect::<Result<Vec<_>, _>>()?;
-        let key = self.key(was)?;
-        let (list, table, this) = (list(columns.iter().map(|name| quoted(name))), &self.table.sql, key.is(1));
-        let mut select = self.connection.prepare_cached(&format!("SELECT {list} FROM {table} WHERE {this} LIMIT 2"))?;
-        let rows = select
-            .query_map(params_from_iter(was.key.iter().map(|(_, value)| value)), |row| values(row, 0..columns.len()))?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        let matching = format!("{} LIMIT 2", self.key(was)?.is(1));
+        let columns = list(columns.iter().map(|name| quoted(name)));
+        let key = params_from_iter(was.key.iter().map(|(_, value)| value));
+        Ok(self.table.select(self.connection, &columns, &matching, key, |row| row)?)
     }
 
     fn key(&mut self, was: &RowBefore) -> Result<Key, Failure> {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, params_from_iter};
 
 use super::{
-    ColumnWas, Failure, RowBefore, RowChange, SqlScalar, StepContext, StepEffect, condition, refuse_infinite,
-    table::{Key, Table, list, values},
+    ColumnWas, Failure, FoundRow, RowBefore, RowChange, StepContext, StepEffect, condition, refuse_infinite,
+    table::{Key, Table, list, parameters},
 };
 use crate::{quarantine::ColumnValue, store::sqlite::quoted};
 use profile::step::{Rows, Scalar};
@@ -14,7 +14,6 @@ use profile::step::{Rows, Scalar};
 /// A temporary table of the rows that a step acts on.
 pub const SELECTED: &str = "temp.moorline_selected";
 
-/// What to write, and where.
 pub struct UpdatePlan {
     pub table: Table,
     pub key: Key,
@@ -23,14 +22,7 @@ pub struct UpdatePlan {
     /// What to write into each: SQL, in which `?1` is the first of `given`.
     expressions: Vec<String>,
     /// The parameters of `expressions`.
-    given: Vec<Scalar>,
-}
-
-/// A row before the change.
-struct Row {
-    locator: Vec<ColumnValue>,
-    key: Vec<(String, ColumnValue)>,
-    old: Vec<ColumnValue>,
+    pub given: Vec<ColumnValue>,
 }
 
 pub fn act(
@@ -39,11 +31,11 @@ pub fn act(
     expr: &BTreeMap<String, String>,
 ) -> Result<StepEffect, Failure> {
     let plan = UpdatePlan::new(context.connection, context.rows, set, expr)?;
-    let mut rows = plan.matching(context)?;
+    let mut rows = context.matching(&plan.table, &plan.key, &plan.quoted())?;
     let matched = rows.len();
     // A row that still is as quarantine left it is off, even if it matches again: `expr` must not act on its own
     // result.
-    rows.retain(|row| !context.known.get(&*row.key).is_some_and(|was| plan.is_done(was, &row.old)));
+    rows.retain(|row| !context.known.get(&*row.key).is_some_and(|was| plan.is_done(was, &row.values)));
     select(context.connection, &plan.table.locator(), rows.iter().map(|row| &row.locator))?;
     plan.write(context.connection)?;
     let new = plan.written(context.connection, &rows)?;
@@ -58,7 +50,7 @@ pub fn select<'a>(
     rows: impl Iterator<Item = &'a Vec<ColumnValue>>,
 ) -> rusqlite::Result<()> {
     let columns = list((0..locator.len()).map(|number| format!("c{number}")));
-    let parameters = list((1..=locator.len()).map(|number| format!("?{number}")));
+    let parameters = parameters(locator.len());
     connection.execute_batch(&format!(
         "DROP TABLE IF EXISTS {SELECTED}; CREATE TABLE {SELECTED} ({columns}, PRIMARY KEY ({columns})) WITHOUT ROWID"
     ))?;
@@ -80,7 +72,7 @@ impl UpdatePlan {
         let table = Table::open(connection, &rows.table)?;
         let (mut columns, mut expressions, mut given) = (Vec::new(), Vec::new(), Vec::new());
         for (name, value) in set {
-            given.push(value.clone());
+            given.push(ColumnValue::from(value));
             columns.push(table.column(name)?);
             expressions.push(format!("?{}", given.len()));
         }
@@ -113,27 +105,6 @@ impl UpdatePlan {
         differs.map(|(column, to)| format!("{} IS NOT {to}", quoted(column))).collect::<Vec<_>>().join(" OR ")
     }
 
-    pub fn given(&self) -> impl Iterator<Item = SqlScalar<'_>> {
-        self.given.iter().map(SqlScalar)
-    }
-
-    fn matching(&self, context: &StepContext<'_>) -> rusqlite::Result<Vec<Row>> {
-        let (locator, table) = (self.table.locator(), &self.table.sql);
-        let (located, keyed) = (locator.len(), locator.len() + self.key.len());
-        let (find, key, old) = (locator.columns(), self.key.columns(), self.quoted());
-        let condition = context.condition();
-        let sql = format!("SELECT {find}, {key}, {old} FROM {table} WHERE ({condition}\n) ORDER BY {find}");
-        let mut select = context.connection.prepare(&sql)?;
-        let rows = select.query_map([], |row| {
-            Ok(Row {
-                locator: values(row, 0..located)?,
-                key: self.key.with(values(row, located..keyed)?),
-                old: values(row, keyed..keyed + self.columns.len())?,
-            })
-        })?;
-        rows.collect()
-    }
-
     fn quoted(&self) -> String {
         list(self.columns.iter().map(|column| quoted(column)))
     }
@@ -151,20 +122,21 @@ impl UpdatePlan {
         let set = self.columns.iter().zip(&self.expressions).map(|(column, to)| format!("{} = {to}", quoted(column)));
         let (table, set, selected) = (&self.table.sql, list(set), self.table.locator().is_in(SELECTED));
         let mut update = connection.prepare(&format!("UPDATE {table} SET {set} WHERE {selected}"))?;
-        update.execute(params_from_iter(self.given())).map(drop)
+        update.execute(params_from_iter(&self.given)).map(drop)
     }
 
-    fn written(&self, connection: &Connection, rows: &[Row]) -> rusqlite::Result<Vec<Vec<ColumnValue>>> {
-        let (columns, table, this) = (self.quoted(), &self.table.sql, self.table.locator().is(1));
-        let mut select = connection.prepare(&format!("SELECT {columns} FROM {table} WHERE {this}"))?;
-        let read =
-            |row: &Row| select.query_row(params_from_iter(&row.locator), |found| values(found, 0..self.columns.len()));
+    fn written(&self, connection: &Connection, rows: &[FoundRow]) -> rusqlite::Result<Vec<Vec<ColumnValue>>> {
+        let (columns, this) = (self.quoted(), self.table.locator().is(1));
+        let read = |row: &FoundRow| {
+            let found = self.table.select(connection, &columns, &this, params_from_iter(&row.locator), |row| row)?;
+            found.into_iter().next().ok_or(rusqlite::Error::QueryReturnedNoRows)
+        };
         rows.iter().map(read).collect()
     }
 
     /// The record of a row. If it was recorded before, its first values stay.
-    fn changed(&self, context: &StepContext<'_>, row: Row, new: Vec<ColumnValue>) -> Option<RowBefore> {
-        let columns = self.columns.iter().zip(row.old).zip(new);
+    fn changed(&self, context: &StepContext<'_>, row: FoundRow, new: Vec<ColumnValue>) -> Option<RowBefore> {
+        let columns = self.columns.iter().zip(row.values).zip(new);
         let mut columns: Vec<_> =
             columns.map(|((name, old), new)| ColumnWas { name: name.clone(), old, new }).collect();
         if !columns.iter().any(ColumnWas::is_changed) {

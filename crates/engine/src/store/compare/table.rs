@@ -6,7 +6,6 @@ use rusqlite::Connection;
 
 use crate::store::sqlite::quoted;
 
-/// The columns of a table, and the names that identify its rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
     name: String,
@@ -25,20 +24,13 @@ struct Column {
     key: i64,
 }
 
-/// The tables of one side, by name.
 pub fn all(connection: &Connection, side: &str) -> rusqlite::Result<BTreeMap<String, Table>> {
     let mut list = connection.prepare(&format!("PRAGMA {side}.table_list"))?;
-    let rows = list.query_map([], |row| {
-        Ok((
-            row.get::<_, String>("schema")?,
-            row.get::<_, String>("name")?,
-            row.get::<_, String>("type")?,
-            row.get("wr")?,
-        ))
-    })?;
+    let rows =
+        list.query_map([], |row| Ok((row.get("schema")?, row.get("name")?, row.get("type")?, row.get("wr")?)))?;
     let mut tables = BTreeMap::new();
     for row in rows {
-        let (schema, name, kind, without_rowid): (_, String, _, bool) = row?;
+        let (schema, name, kind, without_rowid): (String, String, String, bool) = row?;
         let is_data = !name.starts_with("sqlite_stat") && !matches!(&*name, "sqlite_schema" | "sqlite_master");
         if schema == side && is_data && matches!(&*kind, "table" | "shadow") {
             tables.insert(name.clone(), Table::read(connection, side, name, without_rowid)?);
@@ -47,12 +39,10 @@ pub fn all(connection: &Connection, side: &str) -> rusqlite::Result<BTreeMap<Str
     Ok(tables)
 }
 
-/// The number of its rows.
 pub fn count(connection: &Connection, side: &str, name: &str) -> rusqlite::Result<u64> {
     number(connection, &format!("SELECT count(*) FROM {side}.{}", quoted(name)))
 }
 
-/// Counts the rows that would appear, change and vanish.
 pub fn compare(
     connection: &Connection,
     live: &Table,
@@ -116,12 +106,9 @@ fn join(
          FROM staged.{table} AS a LEFT JOIN main.{table} AS b ON {on}"
     );
     let (appear, change) = connection.query_row(&sql, [], |row| Ok((unsigned(row.get(0)?), unsigned(row.get(1)?))))?;
-    let vanish = number(
-        connection,
-        &format!(
-            "SELECT count(*) FROM main.{table} AS a LEFT JOIN staged.{table} AS b ON {on} WHERE b.{first} IS NULL"
-        ),
-    )?;
+    let sql =
+        format!("SELECT count(*) FROM main.{table} AS a LEFT JOIN staged.{table} AS b ON {on} WHERE b.{first} IS NULL");
+    let vanish = number(connection, &sql)?;
     Ok((appear, change, vanish))
 }
 
@@ -156,11 +143,8 @@ impl Table {
 
     /// In a table with `rowid`, a primary key may contain NULLs, because SQLite keeps an old bug for compatibility.
     fn has_null(&self, connection: &Connection, key: &[&Column]) -> rusqlite::Result<bool> {
-        let null: Vec<_> = key
-            .iter()
-            .filter(|column| !column.not_null)
-            .map(|column| format!("{} IS NULL", quoted(&column.name)))
-            .collect();
+        let null = key.iter().filter(|column| !column.not_null);
+        let null: Vec<_> = null.map(|column| format!("{} IS NULL", quoted(&column.name))).collect();
         if null.is_empty() {
             return Ok(false);
         }

@@ -3,10 +3,7 @@
 //! Damage is a finding. A server may define collations, functions and modules that we lack; a table that uses one
 //! cannot be checked, which is only a warning.
 
-use std::{
-    os::unix::ffi::OsStrExt,
-    path::{Path, PathBuf},
-};
+use std::os::unix::ffi::OsStrExt;
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -14,9 +11,8 @@ use super::{
     facts::DatabaseFacts,
     source::{explain, is_malformed, lacks_something, prepare, words},
 };
-use volume::error::{IoContext, Result};
+use crate::prelude::*;
 
-/// The result of a check.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Verdict {
     pub(super) findings: Vec<String>,
@@ -68,7 +64,6 @@ fn run_check(connection: &Connection, check: &str) -> (Vec<String>, Option<Inter
     (lines, interruption)
 }
 
-/// Why a check ended early.
 enum Interruption {
     /// This SQLite lacks a collation, function, tokenizer or module that the server defines.
     Lacking(String),
@@ -80,18 +75,12 @@ fn texts(connection: &Connection, sql: &str, into: &mut Vec<String>) -> rusqlite
     let mut statement = connection.prepare(sql)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        into.push(lossy(row.get_ref(0)?.as_bytes().unwrap_or(b"?")));
+        // A damaged database may contain names that are not UTF-8.
+        into.push(String::from_utf8_lossy(row.get_ref(0)?.as_bytes().unwrap_or(b"?")).into_owned());
     }
     Ok(())
 }
 
-/// A damaged database may contain names that are not UTF-8.
-fn lossy(text: &[u8]) -> String {
-    String::from_utf8_lossy(text).into_owned()
-}
-
-/// A name quoted for SQL.
-#[must_use]
 pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
@@ -126,7 +115,6 @@ pub(in crate::store) fn open_image(path: &Path, lenient: bool) -> rusqlite::Resu
     Ok(image)
 }
 
-/// The URI of the image at `path`.
 pub(in crate::store) fn immutable(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let mut uri = String::from("file:");
@@ -161,4 +149,18 @@ fn differs<T: PartialEq + std::fmt::Display>(findings: &mut Vec<String>, what: &
     if is != expected {
         findings.push(format!("its {what} is {is}, but the manifest says {expected}"));
     }
+}
+
+/// Counts the tables that have rows. Returns `None` if one cannot be read.
+pub(super) fn filled_tables(connection: &Connection) -> Option<u32> {
+    let names = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
+                 AND sql NOT LIKE 'CREATE VIRTUAL%'";
+    let mut query = connection.prepare(names).ok()?;
+    let names: Vec<String> = query.query_map([], |row| row.get(0)).ok()?.collect::<Result<_, _>>().ok()?;
+    let mut filled = 0;
+    for name in names {
+        let has_rows = format!("SELECT EXISTS (SELECT 1 FROM {})", quoted(&name));
+        filled += connection.query_row(&has_rows, [], |row| row.get::<_, u32>(0)).ok()?;
+    }
+    Some(filled)
 }

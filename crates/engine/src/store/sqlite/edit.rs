@@ -10,15 +10,10 @@
 //! The change is still durable, but check for a `-wal` before you move the file alone. Functions and collations that
 //! only the server defines are not available.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
-
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
 use super::source::{explain, is_locked, wait_for_locks};
-use volume::error::Result;
+use crate::prelude::*;
 
 /// A database in a write transaction, which is rolled back on drop.
 #[derive(Debug)]

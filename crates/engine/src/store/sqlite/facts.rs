@@ -1,9 +1,6 @@
 //! The facts about a database in a backup's manifest.
 
-use serde::{Deserialize, Serialize};
-
-use crate::store::SurveyEntry;
-use seqbac_header::RelPath;
+use crate::{prelude::*, store::SurveyEntry};
 
 /// The facts of one database, as of the transaction in which it was captured.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,7 +66,6 @@ impl Header {
         self.0[at..at + 4].iter().fold(0, |number, &byte| number << 8 | u32::from(byte))
     }
 
-    /// Whether the database is in WAL mode.
     pub(super) const fn is_wal(&self) -> bool {
         self.0[19] == 2
     }

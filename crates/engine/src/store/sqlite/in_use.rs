@@ -8,10 +8,8 @@
 //! The offsets of the locks are part of SQLite's file format: <https://sqlite.org/src/file/src/os_unix.c>.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io,
+    fs::{File, OpenOptions},
     os::unix::fs::OpenOptionsExt,
-    path::Path,
 };
 
 use nix::{
@@ -20,7 +18,7 @@ use nix::{
 };
 
 use super::source::beside;
-use volume::error::{IoContext, Result};
+use crate::prelude::*;
 
 /// The pending byte, the reserved byte, and the 510 bytes that readers share, at 1 GiB. SQLite never uses the page
 /// there.

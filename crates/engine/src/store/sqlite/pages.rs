@@ -1,17 +1,11 @@
 //! The pages of a database in the transaction's view.
 
-use std::{
-    fs::File,
-    io::{self, Read},
-    path::Path,
-    sync::OnceLock,
-};
+use std::{fs::File, io::Read, sync::OnceLock};
 
 use rusqlite::{Connection, OpenFlags, Statement, backup::Backup};
 
 use super::source::{Source, explain, words};
-use crate::store::Spool;
-use volume::error::Result;
+use crate::{prelude::*, store::Spool};
 
 /// Selects one page by its number. This costs under a microsecond, because SQLite does not scan a table for it.
 pub(super) const ONE_PAGE: &str = "SELECT data FROM sqlite_dbpage('main') WHERE pgno = ?1";

@@ -1,27 +1,25 @@
 //! Snapshots: a transaction on a live database, or a copy of it.
 
 use std::{
-    fmt,
     fs::{File, OpenOptions},
-    io::{self, Read, Seek, SeekFrom},
-    os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
-    path::{Path, PathBuf},
+    io::{Read, Seek, SeekFrom},
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     thread,
-    time::{Duration, Instant},
+    time::Instant,
 };
-use volume::presence;
 
 use rusqlite::Connection;
 
 use super::{
-    check::{self, Verdict},
+    check,
     facts::{DatabaseFacts, Header},
-    filled,
     pages::{self, Pages},
     source::{Refused, Source},
 };
-use crate::store::{Spool, SurveyEntry, spool::fill};
-use volume::error::{Code, Error, IoContext, Result};
+use crate::{
+    prelude::*,
+    store::{Spool, SurveyEntry, spool::fill},
+};
 
 /// One database at one moment, independent of later changes.
 #[derive(Debug)]
@@ -67,9 +65,8 @@ pub fn open_all(
     let begun = Instant::now();
     loop {
         let step = STEP.min(lock_timeout);
-        let opened: std::result::Result<Vec<_>, _> =
-            databases.iter().map(|found| Snapshot::open(&root, found, spool, step)).collect();
-        match opened {
+        let opened = databases.iter().map(|found| Snapshot::open(&root, found, spool, step));
+        match opened.collect::<Result<Vec<_>, _>>() {
             Ok(opened) => return opened.into_iter().map(|snapshot| snapshot.release_writers(spool)).collect(),
             Err(Refused::Locked(_)) if begun.elapsed() < lock_timeout => thread::sleep(STEP / 4),
             Err(refused) => return Err(refused.into()),
@@ -78,12 +75,7 @@ pub fn open_all(
 }
 
 impl Snapshot {
-    fn open(
-        root: &Path,
-        found: &SurveyEntry,
-        spool: &Spool,
-        lock_timeout: Duration,
-    ) -> std::result::Result<Self, Refused> {
+    fn open(root: &Path, found: &SurveyEntry, spool: &Spool, lock_timeout: Duration) -> Result<Self, Refused> {
         let path = found.path.under(root);
         let state = match Source::begin(&path, lock_timeout) {
             Ok(source) => SnapshotState::Live(Box::new(source), None),
@@ -126,16 +118,6 @@ impl Snapshot {
         &self.found
     }
 
-    /// Size of the image in bytes.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        match &self.state {
-            SnapshotState::Live(source, _) => u64::from(source.page_size) * u64::from(source.page_count),
-            SnapshotState::Copied { page_size, page_count, .. } => u64::from(*page_size) * u64::from(*page_count),
-            SnapshotState::Unreadable { bytes, .. } => *bytes,
-        }
-    }
-
     /// How long writers had to wait. `None` in WAL mode, where they never wait.
     #[must_use]
     pub const fn waited(&self) -> Option<Duration> {
@@ -144,26 +126,26 @@ impl Snapshot {
 
     /// The facts for the manifest. With `check`, they include the faults of the database, which are not errors.
     pub fn facts(&mut self, check: bool) -> Result<DatabaseFacts> {
-        let (mut facts, verdict) = match &self.state {
+        let (mut facts, connection, complaint) = match &self.state {
             SnapshotState::Live(source, _) => (
                 source.header.facts(&self.found, source.page_size, source.page_count),
-                verdict(check, &source.connection, source.complaint.as_ref()),
+                Some(&source.connection),
+                source.complaint.as_ref(),
             ),
             SnapshotState::Copied { connection, header, page_size, page_count, complaint, .. } => {
-                (header.facts(&self.found, *page_size, *page_count), verdict(check, connection, complaint.as_ref()))
+                (header.facts(&self.found, *page_size, *page_count), Some(connection), complaint.as_ref())
             }
             SnapshotState::Unreadable { bytes, header, why, .. } => {
                 let pages = bytes.checked_div(u64::from(header.page_size())).unwrap_or(0);
                 let facts = header.facts(&self.found, header.page_size(), u32::try_from(pages).unwrap_or(u32::MAX));
-                let verdict = Verdict { findings: vec![why.clone()], warnings: Vec::new() };
-                (DatabaseFacts { bytes: *bytes, ..facts }, verdict)
+                (DatabaseFacts { bytes: *bytes, ..facts }, None, Some(why))
             }
         };
-        facts.filled_tables = match &self.state {
-            SnapshotState::Live(source, _) => filled::tables(&source.connection),
-            SnapshotState::Copied { connection, .. } => filled::tables(connection),
-            SnapshotState::Unreadable { .. } => None,
-        };
+        let mut verdict = connection.filter(|_| check).map(check::quick_check).unwrap_or_default();
+        if let Some(complaint) = complaint.filter(|complaint| !verdict.findings.contains(complaint)) {
+            verdict.findings.insert(0, complaint.clone());
+        }
+        facts.filled_tables = connection.and_then(check::filled_tables);
         facts.checked = check;
         facts.findings = verdict.findings;
         facts.warnings = verdict.warnings;
@@ -171,55 +153,21 @@ impl Snapshot {
     }
 
     /// Reads the image from its first byte.
-    pub fn read(&mut self) -> Result<Image<'_>> {
+    pub fn read(&mut self) -> Result<Box<dyn Read + '_>> {
         let file = match &mut self.state {
-            SnapshotState::Live(source, None) => return Pages::of(source, &self.path).map(Image::Pages),
+            SnapshotState::Live(source, None) => return Ok(Box::new(Pages::of(source, &self.path)?)),
             SnapshotState::Live(_, Some(file))
             | SnapshotState::Copied { file, .. }
             | SnapshotState::Unreadable { file, .. } => file,
         };
         file.seek(SeekFrom::Start(0)).on("rewind the copy of", &self.path)?;
-        Ok(Image::Copy(file))
+        Ok(Box::new(file))
     }
 
     /// Whether the database was replaced or removed since it was opened. If so, the image shows the old file.
     pub fn was_replaced(&self) -> Result<bool> {
         Ok(presence::entry(&self.path)?.is_none_or(|meta| (meta.dev(), meta.ino()) != self.found.id()))
     }
-}
-
-/// Reader for the image of a database.
-pub enum Image<'a> {
-    /// Pages from the transaction.
-    Pages(Pages<'a>),
-    /// A copy in a temporary file.
-    Copy(&'a mut File),
-}
-
-impl fmt::Debug for Image<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Pages(_) => "Pages",
-            Self::Copy(_) => "Copy",
-        })
-    }
-}
-
-impl Read for Image<'_> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Pages(pages) => pages.read(into),
-            Self::Copy(file) => file.read(into),
-        }
-    }
-}
-
-fn verdict(check: bool, connection: &Connection, complaint: Option<&String>) -> Verdict {
-    let mut verdict = if check { check::quick_check(connection) } else { Verdict::default() };
-    if let Some(complaint) = complaint.filter(|complaint| !verdict.findings.contains(complaint)) {
-        verdict.findings.insert(0, complaint.clone());
-    }
-    verdict
 }
 
 /// Copies the database at disk speed, because writers wait meanwhile.
@@ -246,14 +194,9 @@ fn copy_unreadable(path: &Path, spool: &Spool, why: String) -> Result<SnapshotSt
     Ok(SnapshotState::Unreadable { file, bytes, header, why })
 }
 
-fn header_of(file: &File) -> io::Result<Header> {
-    let mut start = [0; 100];
-    let mut bytes = 0;
-    while bytes < start.len() {
-        match file.read_at(&mut start[bytes..], bytes as u64)? {
-            0 => break,
-            read => bytes += read,
-        }
-    }
-    Ok(Header::of(&start[..bytes]))
+fn header_of(mut file: &File) -> io::Result<Header> {
+    let mut start = Vec::new();
+    file.rewind()?;
+    file.take(100).read_to_end(&mut start)?;
+    Ok(Header::of(&start))
 }

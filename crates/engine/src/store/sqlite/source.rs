@@ -1,17 +1,11 @@
 //! A read-only connection, in one transaction, to a database that a server may be writing to.
 
-use std::{
-    ffi::OsString,
-    path::{Path, PathBuf},
-    thread,
-    time::{Duration, Instant},
-};
-use volume::presence;
+use std::{ffi::OsString, thread, time::Instant};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, ffi};
 
 use super::{facts::Header, pages};
-use volume::error::{Code, Error, Result};
+use crate::prelude::*;
 
 /// A server in rollback mode leaves gaps of less than a millisecond between its commits, so we try often.
 const BETWEEN_TRIES: Duration = Duration::from_millis(1);
@@ -31,7 +25,6 @@ pub(crate) struct Source {
     pub(super) page_count: u32,
 }
 
-/// Why a [`Source`] could not be opened.
 #[derive(Debug)]
 pub(super) enum Refused {
     /// SQLite cannot read the file, with its reason.
@@ -62,7 +55,7 @@ impl Source {
         })
     }
 
-    pub(super) fn begin(path: &Path, lock_timeout: Duration) -> std::result::Result<Self, Refused> {
+    pub(super) fn begin(path: &Path, lock_timeout: Duration) -> Result<Self, Refused> {
         let mut opened = Self::attempt(path, lock_timeout, false);
         if opened.as_ref().is_err_and(is_hot_journal) {
             log::warn!("{}: rolling back a transaction that a crash interrupted", path.display());
@@ -182,7 +175,7 @@ fn roll_back(path: &Path, lock_timeout: Duration) -> rusqlite::Result<()> {
     connection.query_row("PRAGMA schema_version", [], |_| Ok(()))
 }
 
-pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     name.into()
@@ -199,7 +192,6 @@ pub(super) fn is_locked(cause: &rusqlite::Error) -> bool {
 }
 
 /// Whether a later attempt could succeed, because a lock is held or the disk is full.
-#[must_use]
 pub(crate) fn is_busy_or_full(cause: &rusqlite::Error) -> bool {
     is_locked(cause) || cause.sqlite_error_code() == Some(ErrorCode::DiskFull)
 }

@@ -1,17 +1,8 @@
 //! One path of the volume, with its metadata.
 
-use std::{
-    fs::Metadata,
-    io,
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
-};
+use std::{fs::Metadata, os::unix::fs::MetadataExt};
 
-use serde::{Deserialize, Serialize};
-
-use profile::PathKind;
-use seqbac_header::RelPath;
-use volume::error::{Code, Error, IoContext, Result};
+use crate::prelude::*;
 
 /// A path that belongs to the state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,19 +61,13 @@ impl SurveyEntry {
     /// not opened, because this process may have it open in SQLite.
     pub fn database(root: &Path, path: &RelPath) -> Result<Option<Self>> {
         let full = path.under(root);
-        let meta = match full.symlink_metadata() {
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
-            other => other.on("read the metadata of", &full)?,
-        };
-        match (meta.is_file(), meta.len()) {
-            (true, 0) => Ok(None),
-            (true, _) => Ok(Some(Self::new(path.clone(), PathKind::Database, None, &meta))),
-            (false, _) => Err(Error::new(
-                Code::Unexpected,
-                format!("{} should be a database, but is not a regular file", full.display()),
-            )
-            .hint("move it to another place: moorline only creates a database under this name")),
+        let Some(meta) = presence::entry(&full)? else { return Ok(None) };
+        if !meta.is_file() {
+            let what = format!("{} should be a database, but is not a regular file", full.display());
+            return Err(Error::new(Code::Unexpected, what)
+                .hint("move it to another place: moorline only creates a database under this name"));
         }
+        Ok((meta.len() > 0).then(|| Self::new(path.clone(), PathKind::Database, None, &meta)))
     }
 
     /// Device and inode.

@@ -1,12 +1,22 @@
-//! `moorline holds-state`, a hidden command that PID 1 runs: exits 0 if the volume holds state.
+//! Hidden commands that PID 1 runs, because it never opens a database itself.
 
 use std::process::ExitCode;
 
 use clap::Args;
+
+use super::Context;
 use engine::store::{Matcher, holds_state};
 use volume::error::{Code, Result};
 
-use super::Context;
+/// Finish or undo an interrupted restore; run by moorline itself
+#[derive(Debug, Args)]
+pub struct Recover {}
+
+impl Recover {
+    pub(super) fn run(self, context: &Context) -> Result<()> {
+        context.lock_and_recover(&context.volume()?, "recover").map(drop)
+    }
+}
 
 /// Exit 0 if the volume holds state, otherwise 10; run by moorline itself
 #[derive(Debug, Args)]
