@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::{Context, output};
+use super::{Context, ServerIs, ServerStopped, output};
 use engine::{
     apps as in_place,
     quarantine::{App, Chosen, QuarantineRecord, ReleasedStep, Requests, StepInspection, in_words},
@@ -42,6 +42,8 @@ enum Action {
         /// Switch off all apps that the profile finds on
         #[arg(long, required = true)]
         all: bool,
+        #[command(flatten)]
+        server: ServerStopped,
     },
     /// Carry out pending releases and finish an interrupted quarantine before the server starts; run by moorline itself
     #[command(hide = true)]
@@ -70,7 +72,7 @@ impl Apps {
                 let chosen = if *all { Chosen::All } else { Chosen::Named(names.clone()) };
                 self.release(context, &volume, &chosen)
             }
-            Some(Action::Disable { .. }) => self.disable(context, &volume),
+            Some(Action::Disable { server, .. }) => self.disable(context, &volume, server.answer()),
             Some(Action::Settle) => apply_pending(context, &volume),
         }
     }
@@ -121,10 +123,10 @@ impl Apps {
         })
     }
 
-    fn disable(&self, context: &Context, volume: &Volume) -> Result<()> {
+    fn disable(&self, context: &Context, volume: &Volume, server: ServerIs) -> Result<()> {
         volume.prepare()?;
         let profile = context.profile(volume)?;
-        let lock = context.lock_and_recover(volume, "apps disable")?;
+        let lock = context.lock_and_recover(volume, "apps disable", server)?;
         let disabled = in_place::disable(volume, &profile, &lock)?;
         warn(&disabled.notes);
         output::result(self.json, &disabled, |disabled| {

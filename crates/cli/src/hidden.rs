@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::Context;
+use super::{Context, ServerIs};
 use engine::store::{Matcher, holds_state};
 use volume::error::{Code, Result};
 
@@ -14,7 +14,7 @@ pub struct Recover {}
 
 impl Recover {
     pub(super) fn run(self, context: &Context) -> Result<()> {
-        context.lock_and_recover(&context.volume()?, "recover").map(drop)
+        context.lock_and_recover(&context.volume()?, "recover", ServerIs::Stopped).map(drop)
     }
 }
 

@@ -45,7 +45,9 @@ use std::{ffi::OsString, io::Write, os::fd::OwnedFd, path::PathBuf, process::Exi
 
 use ::process::{ARGUMENTS_FD, fd, signals};
 use ::profile::{Choice, Profile, choice};
-use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind, parser::ValueSource};
+use clap::{
+    ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind, parser::ValueSource,
+};
 use moorline::command::{
     self, engine, environment,
     log_format::{self, Format},
@@ -56,7 +58,7 @@ use seqbac_header::without_keys;
 use volume::{
     Lock, Volume,
     error::{Code, Error, Result},
-    script_lock,
+    other_server, script_lock,
 };
 
 #[derive(Parser)]
@@ -116,6 +118,26 @@ struct Context {
     environment: environment::Environment,
 }
 
+/// What the caller says of a server that may run without the volume's lock, because only `init` prepared the volume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ServerIs {
+    Stopped,
+    Unknown,
+}
+
+#[derive(Debug, Clone, Copy, Args)]
+struct ServerStopped {
+    /// The server is stopped: for a volume that `moorline init` prepared, whose server holds no lock
+    #[arg(long)]
+    server_is_stopped: bool,
+}
+
+impl ServerStopped {
+    const fn answer(self) -> ServerIs {
+        if self.server_is_stopped { ServerIs::Stopped } else { ServerIs::Unknown }
+    }
+}
+
 impl Context {
     fn volume(&self) -> Result<Volume> {
         Volume::open(&self.storage)?.with_backups_in(self.environment.backup_location()?)
@@ -131,9 +153,15 @@ impl Context {
     }
 
     /// Takes the volume's lock, for this command or for the script that calls it, then finishes or undoes a restore that a crash interrupted.
-    fn lock_and_recover(&self, volume: &Volume, command: &str) -> Result<Lock> {
+    fn lock_and_recover(&self, volume: &Volume, command: &str, server: ServerIs) -> Result<Lock> {
         let token = self.environment.text(&[script_lock::TOKEN])?.map(|(_, token)| token);
-        let lock = Lock::take_in_script(volume, command, self.inherited_lock(volume), token)?;
+        let inherited = self.inherited_lock(volume);
+        let of_start = token.is_some() || inherited.is_some();
+        let lock = Lock::take_in_script(volume, command, inherited, token)?;
+        // The start that calls this command runs before the server.
+        if server == ServerIs::Unknown && !of_start {
+            other_server::refuse(volume)?;
+        }
         for line in ::engine::restore::recover(volume)? {
             log::info!("{line}");
         }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{
-    Context, confirm, environment, in_script::Replacing, key::KeyArguments, output, progress::ProgressReporter,
+    Context, ServerStopped, confirm, environment, in_script::Replacing, key::KeyArguments, output,
+    progress::ProgressReporter,
 };
 use engine::{
     backup,
@@ -47,6 +48,8 @@ pub struct Restore {
     /// Owner of the restored files [default: the owner in the backup, or the owner of the replaced files]
     #[arg(long, value_name = "UID:GID", value_parser = environment::parse_owner)]
     owner: Option<(u32, u32)>,
+    #[command(flatten)]
+    server: ServerStopped,
     /// In an init script: the script handles a failure itself, so a failure does not make the script fail
     #[arg(long)]
     may_fail: bool,
@@ -66,7 +69,7 @@ impl Restore {
         // First, because an unfinished restore may still change the key, the instance and the profile's scope.
         let _lock = match self.dry_run {
             true => restore::refuse_unfinished(&volume).map(|()| None)?,
-            false => Some(context.lock_and_recover(&volume, "restore")?),
+            false => Some(context.lock_and_recover(&volume, "restore", self.server.answer())?),
         };
         let profile = context.profile(&volume)?;
         let sources = self.key.sources(context)?;

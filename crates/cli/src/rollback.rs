@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{Context, confirm, in_script::Replacing, output};
+use super::{Context, ServerStopped, confirm, in_script::Replacing, output};
 use engine::restore::{self, JournalState, PastRestore, RestoreSource};
 use seqbac_header::Id;
 use volume::error::Result;
@@ -23,6 +23,8 @@ pub struct Rollback {
     /// Do not ask for confirmation
     #[arg(short, long = "yes")]
     yes: bool,
+    #[command(flatten)]
+    server: ServerStopped,
     /// In an init script: the script handles a failure itself, so a failure does not make the script fail
     #[arg(long)]
     may_fail: bool,
@@ -49,7 +51,7 @@ impl Rollback {
             (None, None) => "bring back the state that the newest restore replaced?".to_owned(),
         };
         confirm::ask(&question, self.yes)?;
-        let _lock = context.lock_and_recover(&volume, "rollback")?;
+        let _lock = context.lock_and_recover(&volume, "rollback", self.server.answer())?;
         if let Some(id) = self.discard {
             let bytes = restore::discard(&volume, id)?;
             let discarded = serde_json::json!({"discarded": id, "bytes": bytes});

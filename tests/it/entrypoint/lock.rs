@@ -64,3 +64,29 @@ fn a_time_that_makes_no_sense_is_a_usage_error() {
         assert!(end.err.contains("MOORLINE_LOCK_WAIT"), "{end}");
     }
 }
+
+#[test]
+fn beneath_a_server_that_init_prepared_nothing_is_replaced() {
+    let volume = TestVolume::new();
+    volume.write("state", "one");
+    volume.moorline(["backup"]).wait();
+    assert_eq!(volume.moorline(["init"]).wait().code, 0);
+    volume.write("state", "two");
+    let restore = ["restore", "-y", "--from-latest"];
+    for command in [&restore[..], &["rollback", "-y"], &["apps", "disable", "--all", "--profile", "grafana"]] {
+        let end = volume.moorline(command).wait();
+        assert_eq!(end.code, 75, "{command:?}: {end}");
+        assert!(end.err.contains("holds no lock") && end.err.contains("--server-is-stopped"), "{command:?}: {end}");
+    }
+    for _ in 0..2 {
+        let end = volume.moorline(restore.iter().chain(&["--server-is-stopped"])).wait();
+        assert_eq!((end.code, volume.read("state").as_str()), (0, "one"), "{end}");
+        assert_eq!(volume.moorline(restore).wait().code, 75, "the server may have started again");
+    }
+    volume.write("state", "two");
+    volume.script("restore", "seqsvr restore -y --from-latest\n");
+    let end = volume.moorline(["init"]).wait();
+    assert_eq!((end.code, volume.read("state").as_str()), (0, "one"), "a script runs before the server: {end}");
+    assert_eq!(volume.run(["/bin/true"]).wait().code, 0);
+    assert_eq!(volume.moorline(restore).wait().code, 0, "a server that `run` starts holds the lock");
+}

@@ -185,3 +185,26 @@ fn a_restore_in_a_built_in_script_has_the_volume_for_itself() {
     assert_eq!((end.code, volume.read("app.conf").as_str()), (0, "in use"), "{end}");
     assert!(volume.read("Init/y.log").ends_with("in use"), "{end}");
 }
+
+#[test]
+fn typography_in_a_command_is_named_with_its_place() {
+    for (text, place, what) in [
+        ("seqsvr\u{a0}restore -y\n", "line 1, column 7", "non-breaking space (U+00A0)"),
+        ("# x\nseqsvr restore -y --backup=\u{201c}a b\u{201d}\n", "line 2, column 28", "quotation mark (U+201C)"),
+        ("seqsvr restore \u{2013}y\n", "line 1, column 16", "dash"),
+    ] {
+        let volume = TestVolume::in_use();
+        volume.script("x", text);
+        let end = volume.run(["/bin/true"]).wait();
+        assert_eq!(end.code, 14, "{text:?}: {end}");
+        assert!(end.err.contains(place) && end.err.contains(what), "{text:?}: {end}");
+    }
+}
+
+#[test]
+fn a_comment_in_latin_1_does_not_need_a_shell() {
+    let volume = TestVolume::in_use();
+    volume.script("x", b"# Zur\xfccksetzen\nseqsvr show-key\n");
+    let end = volume.run(["/bin/true"]).wait();
+    assert!(end.code == 0 && end.err.contains("running init script x (built-in)"), "{end}");
+}
