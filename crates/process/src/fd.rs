@@ -1,7 +1,6 @@
 //! Descriptors that this process inherited by number.
 
 use std::{
-    fs::File,
     os::{
         fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd},
         unix::fs::MetadataExt,
@@ -9,7 +8,7 @@ use std::{
     path::Path,
 };
 
-use nix::{fcntl, libc};
+use nix::libc;
 
 /// Standard error: the container's log.
 #[must_use]
@@ -31,19 +30,18 @@ pub fn take(fd: RawFd) -> Option<OwnedFd> {
     open.then(|| unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// As [`take`], but only if it is open on the file at `path`; else it is left unchanged.
+/// As [`take`], but only if it is open on the file at `path`; else it is left unchanged, because it belongs to something
+/// else in this process.
 #[must_use]
 pub fn take_file(fd: RawFd, path: &Path) -> Option<OwnedFd> {
     let expected = std::fs::metadata(path).ok()?;
-    let taken = File::from(take(fd)?);
-    let found = taken.metadata().ok()?;
-    if found.dev() == expected.dev() && found.ino() == expected.ino() {
-        return Some(taken.into());
+    // SAFETY: takes any number; fails on one that is not open.
+    if fd <= 2 || unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0 {
+        return None;
     }
-    // The descriptor belongs to something else in this process, so it must stay open.
-    let _ = fcntl::fcntl(&taken, fcntl::FcntlArg::F_SETFD(fcntl::FdFlag::empty()));
-    std::mem::forget(taken);
-    None
+    // SAFETY: it is open, and nothing closes it during this call.
+    let found = nix::sys::stat::fstat(unsafe { BorrowedFd::borrow_raw(fd) }).ok()?;
+    (found.st_dev == expected.dev() && found.st_ino == expected.ino()).then(|| take(fd)).flatten()
 }
 
 /// Leaves a descriptor open for the program that this process becomes.
