@@ -66,9 +66,6 @@ use volume::{
 /// The maximum age of the newest backup for a start without a boot backup. `back_up` passes the same age to the engine.
 const BOOT_BACKUP_AGE: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
 
-/// The maximum age of the newest scheduled backup if something takes daily backups. The time of day may have changed.
-const DAILY: jiff::SignedDuration = jiff::SignedDuration::from_hours(26);
-
 /// The settings of a container start.
 #[derive(Debug)]
 pub struct Settings {
@@ -394,18 +391,18 @@ fn back_up(
     let now = jiff::Timestamp::now();
     let newest = backups::newest(volume, Some(instance), now).unwrap_or_default();
     let is_younger = |taken: Option<jiff::Timestamp>, age| taken.is_some_and(|taken| now.duration_since(taken) <= age);
-    let mut has_daily = is_younger(newest.scheduled, DAILY);
+    let mut taken_now = false;
     if server.boot_backup && !is_younger(newest.any, BOOT_BACKUP_AGE) {
         match own_command(settings, volume, &["backup", "--if-older", "24h", "--scheduled"], None, signals) {
-            Ok(Ended::Exited(0)) => has_daily = true,
+            Ok(Ended::Exited(0)) => taken_now = true,
             Ok(Ended::Stopped(signal)) => return Some(End::Stopped(signal)),
             Ok(other) => log::warn!("the boot backup failed (exit {}); the server starts without it", other.code()),
             Err(error) => log::warn!("the boot backup failed; the server starts without it: {error}"),
         }
     }
     let is_exec = server.supervision.is_none() && server.command.is_some();
-    if is_exec && !has_daily && !volume::lock::console_runs(volume).unwrap_or(true) {
-        log::warn!("no daily backups in this mode: use --supervise, or run `serve` beside the server (a sidecar)");
+    if is_exec && !taken_now && !backups::are_daily(volume, &newest, now) {
+        log::warn!("{}", backups::NO_DAILY);
     }
     None
 }

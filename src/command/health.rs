@@ -9,7 +9,10 @@ use crate::entrypoint::{
     Health as Check,
     health::{ContainerState, state},
 };
-use volume::error::{Code, Result};
+use volume::{
+    Instance, Volume, backups,
+    error::{Code, Result},
+};
 
 /// The result, in the shape of `--json`.
 #[derive(Debug, Serialize)]
@@ -18,6 +21,9 @@ struct Answer {
     state: &'static str,
     check: Option<String>,
     reason: Option<String>,
+    /// Something to know of a healthy container.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<&'static str>,
 }
 
 pub fn health(parsed: &Parsed, context: &Context) -> Result<ExitCode> {
@@ -31,13 +37,15 @@ pub fn health(parsed: &Parsed, context: &Context) -> Result<ExitCode> {
         state: "unknown",
         check: check.as_ref().map(Check::to_string),
         reason: Some(error.message().to_owned()),
+        warning: None,
     });
     if parsed.has("json") {
         output::object(&answer)?;
     } else {
         let what = if answer.healthy { "healthy" } else { "unhealthy" };
         let reason = answer.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
-        output::answer(&output::printable(&format!("{what} ({}){reason}", answer.state)));
+        let warning = answer.warning.map_or_else(String::new, |warning| format!("; {warning}"));
+        output::answer(&output::printable(&format!("{what} ({}){reason}{warning}", answer.state)));
     }
     Ok(ExitCode::from(if answer.healthy { 0 } else { Code::Unexpected.exit() }))
 }
@@ -48,6 +56,7 @@ fn inspect(check: Option<&Check>, startup: bool, context: &Context) -> Result<An
         state,
         check: check.map(Check::to_string),
         reason: outcome.err(),
+        warning: None,
     };
     // A port can be checked without the volume, which the probe may not see. A startup probe needs the volume, because
     // nothing listens until the server has started.
@@ -58,9 +67,19 @@ fn inspect(check: Option<&Check>, startup: bool, context: &Context) -> Result<An
         ContainerState::Starting(what) => answer("starting", Err(what)),
         ContainerState::Down(what) => answer("down", Err(what)),
         ContainerState::Up(time) => {
-            answer("up", check.map_or(Ok(()), |kind| crate::entrypoint::health::check(kind, time)))
+            let mut up = answer("up", check.map_or(Ok(()), |kind| crate::entrypoint::health::check(kind, time)));
+            up.warning = if asks_volume { no_daily(&context.volume()?)? } else { None };
+            up
         }
     })
+}
+
+/// The warning if nothing takes daily backups.
+fn no_daily(volume: &Volume) -> Result<Option<&'static str>> {
+    let now = jiff::Timestamp::now();
+    // Trouble with the backup folder is reported by everything that uses it.
+    let newest = backups::newest(volume, Instance::load(volume)?.as_ref(), now).unwrap_or_default();
+    Ok((!backups::are_daily(volume, &newest, now)).then_some(backups::NO_DAILY))
 }
 
 impl Answer {

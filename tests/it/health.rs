@@ -128,3 +128,18 @@ fn a_check_that_makes_no_sense_is_a_usage_error() {
         assert!(end.err.contains("MOORLINE_HEALTH"), "{end}");
     }
 }
+
+#[test]
+fn a_server_without_daily_backups_is_healthy_with_a_warning() {
+    let volume = TestVolume::in_use();
+    let mut running = volume.run(["/bin/sh", "-c", "touch \"$MOORLINE_STORAGE/up\"; sleep 1000"]).start();
+    running.until("it is up", || volume.has("up"));
+    let health = volume.moorline(["health", "--health", "alive:0s", "--json"]).not_pid_1().wait();
+    assert!(health.code == 0 && health.out.contains("no daily backups in this mode"), "{health}");
+    let status = volume.moorline(["status", "--json"]).not_pid_1().wait();
+    assert!(status.out.contains("\"daily_backups\": false"), "{status}");
+    volume.moorline(["backup", "--scheduled"]).not_pid_1().wait();
+    let health = volume.moorline(["health", "--health", "alive:0s"]).not_pid_1().wait();
+    assert_eq!((health.code, health.out.contains("daily")), (0, false), "{health}");
+    running.kill();
+}

@@ -34,6 +34,20 @@ fn a_supervised_server_without_a_handler_is_stopped_too() {
     assert_eq!(running.wait().code, Some(143));
 }
 
+#[test]
+fn a_backup_that_a_person_takes_is_in_the_containers_log() {
+    let volume = TestVolume::in_use();
+    volume.write("state", "one");
+    for container in both(&volume) {
+        let mut running = container.start(["run", "--", "server"]);
+        running.until_it_says("up\n");
+        assert!(running.exec(&["moorline", "backup"]).contains("backup complete"));
+        running.until_it_says("moorline: backup complete: ");
+        running.stop(30);
+        running.wait();
+    }
+}
+
 /// The kernel drops a signal to PID 1 that has no handler: what `--supervise` is for.
 #[test]
 fn in_exec_mode_a_server_without_a_handler_is_killed_by_the_runtime() {

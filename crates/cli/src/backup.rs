@@ -10,7 +10,7 @@ use std::{
 use clap::Args;
 
 use super::{
-    Context, environment, output,
+    Context, container_log, environment, output,
     progress::{ProgressReporter, interrupted},
 };
 use engine::{
@@ -127,7 +127,10 @@ fn report(volume: &Volume, taken: &Taken, took: Duration) {
             note.what
         );
     }
-    log::info!("backup complete: {} bytes, sealed with key {}", taken.summary.bytes, taken.summary.key_fingerprint);
+    let done =
+        format!("backup complete: {} bytes, sealed with key {}", taken.summary.bytes, taken.summary.key_fingerprint);
+    log::info!("{done}");
+    container_log::line(volume, &done);
 }
 
 /// A streamed backup has no file name, so its events name none.

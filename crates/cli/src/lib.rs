@@ -12,7 +12,7 @@
 //!   `verify.rs`
 //! - `hidden.rs`: `recover` and `holds-state`, which PID 1 starts; `generate.rs`: shell completions and man pages
 //! - `key.rs`: `--secret-key`, `--secret-key-file` and `--accept-new-key`
-//! - `confirm.rs`: the prompt that `-y` skips
+//! - `confirm.rs`: the prompt that `-y` skips; `container_log.rs`: the container's log, for a command that a person runs in it
 //! - `in_script.rs`: tells PID 1 that a `restore` or `rollback` inside an init script failed
 //! - `output.rs`: tables, sizes and the exit code after an error
 //! - `progress.rs`: the progress bar, and stopping on SIGTERM or SIGINT; `progress_lines.rs`: progress as lines of JSON
@@ -21,6 +21,7 @@
 mod apps;
 mod backup;
 mod confirm;
+mod container_log;
 mod extract;
 mod generate;
 mod hash_password;

@@ -94,7 +94,7 @@ impl Restore {
         let question = format!("restore {} onto {}, replacing its state?", file.display(), volume.root().display());
         confirm::ask(&question, self.yes)?;
         let restored = restore::restore(&volume, &profile, request, &mut ProgressReporter::new())?;
-        self.report(&restored)
+        self.report(&restored, context.environment.script_step()?.is_some())
     }
 
     const fn apps_policy(&self) -> AppsPolicy {
@@ -117,7 +117,8 @@ impl Restore {
         backup::newest_of_instance(&volume.backups(), key, instance.id, jiff::Timestamp::now())
     }
 
-    fn report(&self, restored: &Restored) -> Result<()> {
+    /// In a script, stdout is the container's log, where each line of moorline says so.
+    fn report(&self, restored: &Restored, in_script: bool) -> Result<()> {
         for note in &restored.notes {
             log::warn!("{note}");
         }
@@ -134,9 +135,10 @@ impl Restore {
         }
         output::result(self.json, restored, |Restored { backup, backup_created, restored, id, .. }| {
             let backup = backup.display();
-            output::answer(&format!(
+            let done = format!(
                 "restored {backup} (created {backup_created:.0}): {restored} members; to bring back the replaced state: `moorline rollback {id}`"
-            ));
+            );
+            if in_script { log::info!("{done}") } else { output::answer(&done) }
         })
     }
 }

@@ -14,7 +14,7 @@ use engine::{
 use moorline::init;
 use seqbac_header::{Id, RelPath};
 use volume::{
-    Holder, Instance,
+    Holder, Instance, backups,
     error::{Error, Result},
     lock,
 };
@@ -35,6 +35,7 @@ struct Report {
     key_fingerprint: Option<Id>,
     in_use_by: Option<Holder>,
     last_backup: Option<Summary>,
+    daily_backups: bool,
     scripts: Scripts,
     quarantine: Option<Quarantine>,
     restore_unfinished: bool,
@@ -71,8 +72,12 @@ impl Status {
         for skipped in &listed.skipped {
             log::warn!("{}", skipped.error);
         }
+        let instance = Instance::load(&volume)?;
+        let now = jiff::Timestamp::now();
+        let newest = backups::newest(&volume, instance.as_ref(), now)?;
         let report = Report {
-            instance_id: Instance::load(&volume)?.map(|instance| instance.id),
+            daily_backups: backups::are_daily(&volume, &newest, now),
+            instance_id: instance.map(|instance| instance.id),
             profile: profile(context),
             key_fingerprint: key.as_ref().map(|key| key.fingerprint()),
             in_use_by: lock::holder(&volume)?,
@@ -146,6 +151,7 @@ fn show(report: &Report) {
         ("key", id(report.key_fingerprint)),
         ("in use by", in_use),
         ("last backup", last),
+        ("daily backups", if report.daily_backups { "yes" } else { backups::NO_DAILY }.to_owned()),
         ("scripts waiting", names(&report.scripts.waiting)),
         ("ready.d scripts", names(&report.scripts.after_start)),
         ("start.d scripts", names(&report.scripts.every_start)),

@@ -11,7 +11,7 @@ use seqbac_header::Header;
 use crate::{
     Instance, Volume,
     error::{Code, Error, IoContext, Result},
-    listing, presence,
+    listing, lock, presence,
 };
 
 /// The extension of backup files.
@@ -55,6 +55,20 @@ pub fn newest(volume: &Volume, instance: Option<&Instance>, now: jiff::Timestamp
         }
     }
     Ok(newest)
+}
+
+/// The maximum age of the newest scheduled backup if something takes daily backups. The time of day may have changed.
+const DAILY: jiff::SignedDuration = jiff::SignedDuration::from_hours(26);
+
+/// The warning where nothing takes daily backups.
+pub const NO_DAILY: &str =
+    "no daily backups in this mode: use --supervise, or run `serve` beside the server (a sidecar)";
+
+/// Whether something takes daily backups: there is a recent scheduled backup, or a console uses the volume.
+#[must_use]
+pub fn are_daily(volume: &Volume, newest: &Newest, now: jiff::Timestamp) -> bool {
+    let is_recent = |taken: jiff::Timestamp| now.duration_since(taken) <= DAILY;
+    newest.scheduled.is_some_and(is_recent) || lock::console_runs(volume).unwrap_or(true)
 }
 
 /// Whether the volume has a backup of this instance that is at most `age` old, according to the headers.

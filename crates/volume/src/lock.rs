@@ -66,7 +66,11 @@ impl Holder {
                 self.since
             ),
         )
-        .hint("stop that container first; a restore needs the server stopped")
+        .hint(if self.host == host() {
+            "put the command into a script in Init/ and restart the container: scripts run while the server is stopped"
+        } else {
+            "stop that container first; a restore needs the server stopped"
+        })
     }
 }
 

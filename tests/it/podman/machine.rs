@@ -243,6 +243,12 @@ impl Started {
         (output.status.success(), String::from_utf8_lossy(&log.stdout).into_owned())
     }
 
+    /// `podman exec`: what the command prints on stderr.
+    pub fn exec(&self, command: &[&str]) -> String {
+        let output = succeed(podman().args(["exec", &self.name]).args(command));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
     /// `podman kill`.
     pub fn kill(&self, signal: &str) {
         succeed(podman().args(["kill", "--signal", signal, &self.name]));
