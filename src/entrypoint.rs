@@ -38,7 +38,7 @@ use nix::sys::signal::Signal;
 
 use self::{
     first_line::Mode,
-    ownership::{ChownVolume, Gift},
+    ownership::{ChownPlan, ChownVolume},
     quarantine::ServerAdditions,
 };
 pub use self::{health::Health, supervise::Supervision};
@@ -85,7 +85,7 @@ pub struct Settings {
     pub arguments_variable: &'static str,
     /// The user of the server and the scripts, if it differs from this process's user.
     pub user: Option<User>,
-    /// Whether the volume is given to that user.
+    /// Whether that user becomes the owner of the volume.
     pub chown_volume: ChownVolume,
     /// `None` if scripts are skipped.
     pub scripts: Option<Scripts>,
@@ -286,11 +286,11 @@ fn prepare(settings: &Settings, volume: &Volume, signals: &mut Signals) -> Resul
     {
         log::warn!("scripts that run as user {} may not find `seqsvr`: {error}", user.spec());
     }
-    let gift = Gift::of(settings, volume)?;
+    let owner = ChownPlan::of(settings, volume)?;
     if let Some(end) = recover(settings, volume, &lock, signals)? {
         return Ok(ControlFlow::Break(end));
     }
-    let ran = match scripts::run_once(settings, volume, &lock, &gift, signals)? {
+    let ran = match scripts::run_once(settings, volume, &lock, &owner, signals)? {
         ControlFlow::Continue(ran) => ran,
         ControlFlow::Break(end) => return Ok(ControlFlow::Break(end)),
     };
@@ -298,7 +298,7 @@ fn prepare(settings: &Settings, volume: &Volume, signals: &mut Signals) -> Resul
     if ran && let Some(end) = recover(settings, volume, &lock, signals)? {
         return Ok(ControlFlow::Break(end));
     }
-    gift.give()?;
+    owner.apply()?;
     Ok(ControlFlow::Continue(lock))
 }
 

@@ -7,7 +7,7 @@
 //! ```
 //! A built-in script takes effect exactly once: after a crash, the ledger and the restore's journal show which of its
 //! commands are done. Any other program runs again after a crash, and the log says so. Failures follow `policy.rs`. A stop
-//! signal is forwarded to the running script, which is not marked then and runs again at the next start.
+//! signal is forwarded to the running script. That script is not marked, and runs again at the next start.
 
 mod attempt;
 mod broken;

@@ -27,7 +27,8 @@
 //! - `entrypoint.rs`: the order of the steps; recovery, secret key, boot backup, exec of the server, socket activation
 //! - `lock.rs`: waiting for the volume's lock
 //! - `first_line.rs`: the first line of the log
-//! - `ownership.rs`: `--chown-volume`, and a warning if the server's user cannot write to the volume
+//! - `ownership.rs`: `--chown-volume` makes the server's user the owner of the volume; a warning if that user cannot
+//!   write to it
 //! - `newer.rs`: a volume that a newer moorline has used
 //! - `scripts.rs`: which scripts run at which step, and their environment
 //! - `state.rs`: whether the volume holds state; the links `.moorline/bin/seqsvr` and `moorline`
@@ -51,7 +52,7 @@
 //! - `broken.rs`: folders, dangling links and unreadable files where a script was probably meant
 //! - `attempt.rs`: running a script: children, environment, arguments that `ps` does not show
 //! - `server_env.rs`: variables that scripts hand to the server
-//! - `trust.rs`: what a script may do when the server runs as another user; scripts that ask for root
+//! - `trust.rs`: rights of a script when the server runs as another user; scripts that ask for root
 //! - `private_copy.rs`: executable copies of scripts on `noexec` mounts
 //! - `script_report.rs`: how a failed `restore` is noticed although its script exits with 0
 //! - `output.rs`: a script's output in the container's log and in `<name>.log`

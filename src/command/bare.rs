@@ -68,13 +68,13 @@ impl Bare {
         Ok(ExitCode::from(refused.exit))
     }
 
-    /// Whether the program probably is the container's server: nobody sits before it, and it becomes PID 1.
+    /// Whether the program is probably the container's server: it has no terminal, and it becomes PID 1.
     fn is_the_server(&self) -> bool {
         !std::io::stdin().is_terminal() && std::process::id() == 1
     }
 
-    /// Logs what this start leaves out, and takes the volume's lock for the program, so that nothing is restored beneath it
-    /// and `health` knows about it. Every failure is only logged, because the program was asked for.
+    /// Logs the steps that this start skips, and takes the volume's lock for the program, so that no restore replaces its
+    /// state while it runs, and `health` knows about it. Failures are only logged, because the user asked for the program.
     fn claim(&self, environment: &Environment) -> Option<Lock> {
         let command = self.first().display();
         log::warn!(

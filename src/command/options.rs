@@ -84,7 +84,7 @@ const USER: Opt = value(
 const CHOWN_VOLUME: Opt = value(
     "chown-volume",
     "auto|never|always",
-    "Whether the volume is given to the user: its root if it is empty (auto), or everything on it [env: MOORLINE_CHOWN_VOLUME]",
+    "Whether the user becomes the owner of the volume: of its root if it is empty (auto), or of everything on it [env: MOORLINE_CHOWN_VOLUME]",
 );
 const REWRITE: Opt = values(
     "rewrite",

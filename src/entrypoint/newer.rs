@@ -1,5 +1,5 @@
 //! A volume that a newer moorline has used: the server starts, unless its state needs work that only the newer moorline
-//! can do. This one writes nothing but the lock.
+//! can do. The older moorline, which runs this code, writes nothing except the lock.
 
 use std::os::fd::RawFd;
 

@@ -29,12 +29,12 @@ use volume::{
 /// The values of `--chown-volume`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ChownVolume {
-    /// The storage root of a volume without state is given to the user.
+    /// The user becomes the owner of the storage root if the volume holds no state.
     #[default]
     Auto,
-    /// Nothing is changed.
+    /// No owner changes.
     Never,
-    /// The storage root and everything in it, except moorline's folders, is given to the user.
+    /// The user becomes the owner of the storage root and of everything in it except moorline's folders.
     Always,
 }
 
@@ -56,18 +56,18 @@ impl ChownVolume {
 /// How many files with several names are logged.
 const NAMED: usize = 5;
 
-/// The change of owner that a start has to make. It is made as late as possible, before the first process of the server's
-/// user, because a built-in script is trusted only while nobody but root can have written it.
+/// The change of owner that a start has to make. It happens as late as possible, before the first process of the server's
+/// user, because moorline trusts a built-in script only while no user except root can have written it.
 #[derive(Debug)]
-pub(super) struct Gift<'a> {
+pub(super) struct ChownPlan<'a> {
     user: Option<&'a User>,
     root: &'a Path,
     what: ChownVolume,
-    is_given: Cell<bool>,
+    is_applied: Cell<bool>,
 }
 
-impl<'a> Gift<'a> {
-    /// Decides, before scripts have run, whether the volume is given away: `auto` looks at the volume as it was mounted.
+impl<'a> ChownPlan<'a> {
+    /// Decides, before scripts run, whether the owner changes: `auto` looks at the volume as it was mounted.
     pub fn of(settings: &'a Settings, volume: &'a Volume) -> Result<Self> {
         let (user, root) = (settings.user.as_ref(), volume.root());
         let what = match (user, settings.chown_volume) {
@@ -75,27 +75,29 @@ impl<'a> Gift<'a> {
             (Some(user), ChownVolume::Auto) if can_write(user, root) || !is_empty(root)? => ChownVolume::Never,
             (Some(_), chosen) => chosen,
         };
-        Ok(Self { user, root, what, is_given: Cell::new(false) })
+        Ok(Self { user, root, what, is_applied: Cell::new(false) })
     }
 
-    /// Gives the volume to the server's user, once. A file system that refuses is only logged, because the user may be able
-    /// to write anyway.
-    pub fn give(&self) -> Result<()> {
-        let Some(user) = self.user.filter(|_| !self.is_given.replace(true)) else { return Ok(()) };
+    /// Makes the server's user the owner of the volume, once. If the file system refuses, that is only logged, because the
+    /// user may be able to write anyway.
+    pub fn apply(&self) -> Result<()> {
+        let Some(user) = self.user.filter(|_| !self.is_applied.replace(true)) else { return Ok(()) };
         match self.what {
             ChownVolume::Never => {}
             // A restore may have set the owner of the backup.
             ChownVolume::Auto if can_write(user, self.root) => {}
             ChownVolume::Auto => match chown(self.root, Some(user.uid()), Some(user.gid())) {
-                Ok(()) => log::info!("gave the empty volume {} to user {}", self.root.display(), user.spec()),
+                Ok(()) => {
+                    log::info!("user {1} is now the owner of the empty volume {0}", self.root.display(), user.spec())
+                }
                 Err(cause) => log::warn!(
-                    "cannot give the volume {} to user {}: {}",
+                    "cannot make user {1} the owner of the volume {0}: {2}",
                     self.root.display(),
                     user.spec(),
                     reason(&cause)
                 ),
             },
-            ChownVolume::Always => give_all(user, self.root)?,
+            ChownVolume::Always => change_all(user, self.root)?,
         }
         Ok(())
     }
@@ -138,41 +140,46 @@ fn is_empty(root: &Path) -> Result<bool> {
     Ok(listing::entries(root)?.unwrap_or_default().iter().all(|entry| is_own(&entry.name)))
 }
 
-/// What a change of all owners did.
+/// The result of changing all owners.
 #[derive(Default)]
-struct Given {
+struct Changes {
     changed: usize,
     /// Files with several names, which another volume may share.
     shared: Vec<PathBuf>,
     refused: Option<(PathBuf, Errno)>,
 }
 
-fn give_all(user: &User, root: &Path) -> Result<()> {
+fn change_all(user: &User, root: &Path) -> Result<()> {
     let failed = |errno: Errno| std::io::Error::from(errno);
     let opened = open_folder(CWD, root.as_os_str().as_bytes()).map_err(failed).on("open", root)?;
     let top = rustix::fs::fstat(&opened).map_err(failed).on("access", root)?;
-    let mut given = Given::default();
+    let mut changes = Changes::default();
     if (top.st_uid, top.st_gid) != (user.uid(), user.gid()) {
         match chown(root, Some(user.uid()), Some(user.gid())) {
-            Ok(()) => given.changed += 1,
+            Ok(()) => changes.changed += 1,
             Err(cause) => {
                 let errno = Errno::from_io_error(&cause).unwrap_or(Errno::IO);
-                given.refused = Some((root.to_owned(), errno));
+                changes.refused = Some((root.to_owned(), errno));
             }
         }
     }
-    walk(user, &opened, root, top.st_dev, true, &mut given).map_err(failed).on("change the owners in", root)?;
-    if given.changed > 0 {
-        log::info!("gave {} files and folders of {} to user {}", given.changed, root.display(), user.spec());
+    walk(user, &opened, root, top.st_dev, true, &mut changes).map_err(failed).on("change the owners in", root)?;
+    if changes.changed > 0 {
+        log::info!(
+            "changed the owner of {} files and folders of {} to user {}",
+            changes.changed,
+            root.display(),
+            user.spec()
+        );
     }
-    for path in given.shared.iter().take(NAMED) {
+    for path in changes.shared.iter().take(NAMED) {
         log::warn!("did not change the owner of {}, because the file has several names (hard links)", path.display());
     }
-    if given.shared.len() > NAMED {
-        log::warn!("and of {} more files", given.shared.len() - NAMED);
+    if changes.shared.len() > NAMED {
+        log::warn!("and of {} more files", changes.shared.len() - NAMED);
     }
-    if let Some((path, errno)) = given.refused {
-        log::warn!("cannot give {} to user {}: {}", path.display(), user.spec(), reason(&errno.into()));
+    if let Some((path, errno)) = changes.refused {
+        log::warn!("cannot make user {1} the owner of {0}: {2}", path.display(), user.spec(), reason(&errno.into()));
     }
     Ok(())
 }
@@ -188,7 +195,7 @@ fn walk(
     path: &Path,
     device: u64,
     is_root: bool,
-    given: &mut Given,
+    changes: &mut Changes,
 ) -> std::result::Result<(), Errno> {
     for entry in Dir::read_from(folder)? {
         let entry = entry?;
@@ -206,19 +213,19 @@ fn walk(
         }
         let is_folder = FileType::from_raw_mode(found.st_mode).is_dir();
         if !is_folder && found.st_nlink > 1 {
-            given.shared.push(path);
+            changes.shared.push(path);
             continue;
         }
         if (found.st_uid, found.st_gid) != (user.uid(), user.gid()) {
             let (uid, gid) = (Uid::from_raw(user.uid()), Gid::from_raw(user.gid()));
             match chownat(folder, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW) {
-                Ok(()) => given.changed += 1,
-                Err(errno) => drop(given.refused.get_or_insert((path.clone(), errno))),
+                Ok(()) => changes.changed += 1,
+                Err(errno) => drop(changes.refused.get_or_insert((path.clone(), errno))),
             }
         }
         if is_folder {
             let below = open_folder(folder, name)?;
-            walk(user, &below, &path, device, false, given)?;
+            walk(user, &below, &path, device, false, changes)?;
         }
     }
     Ok(())

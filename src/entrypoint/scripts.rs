@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{End, Settings, ownership::Gift, state, stopped, with_commands};
+use super::{End, Settings, ownership::ChownPlan, state, stopped, with_commands};
 use crate::init::{self, Stage, server_env};
 use process::{Signals, Variables};
 use seqbac_header::RelPath;
@@ -17,10 +17,10 @@ use volume::{
     script_lock::{self, ScriptToken},
 };
 
-/// The pause between two looks at a command that a script has left running.
+/// The pause between two checks whether a command that a script left running has ended.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What differs between the stages.
+/// The functions that differ between the stages.
 struct Hooks<'a> {
     holds_state: &'a dyn Fn() -> Result<bool>,
     /// Takes the variables that a script of `Init/start.d/` hands to the server.
@@ -34,7 +34,7 @@ pub(super) fn run_once(
     settings: &Settings,
     volume: &Volume,
     lock: &Lock,
-    gift: &Gift<'_>,
+    owner: &ChownPlan<'_>,
     signals: &mut Signals,
 ) -> Result<ControlFlow<End, bool>> {
     if settings.scripts.is_none() {
@@ -46,7 +46,7 @@ pub(super) fn run_once(
         settings,
         volume,
         lock,
-        &Hooks { holds_state: &holds_state, at_start: &|_| {}, before_user: &|| gift.give() },
+        &Hooks { holds_state: &holds_state, at_start: &|_| {}, before_user: &|| owner.apply() },
         signals,
         |init, signals| init::run(init, signals, &mut ran),
     )?;

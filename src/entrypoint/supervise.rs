@@ -97,8 +97,8 @@ pub struct Program<'a> {
     pub companion: Option<&'a Companion>,
 }
 
-/// Runs the server until it ends, then stops everything that is left. Returns how it ended and whether it was asked to.
-/// `NotExecuted` means that the program could not be executed.
+/// Runs the server until it ends, then stops everything that is left. Returns how it ended, and whether a signal
+/// asked it to. `NotExecuted` means that the program could not be executed.
 pub fn run(
     server: &Program<'_>,
     how: &Supervision,

@@ -193,7 +193,7 @@ pub(super) fn fail(settings: &Settings<'_>, broken: &Broken, ledger: &mut Ledger
 }
 
 impl Broken {
-    /// Whether it is a file in `Init/`, which is renamed to `.failed`.
+    /// Whether the script is renamed to `.failed`: only files in `Init/` are.
     fn renamed(&self) -> bool {
         self.is_file && self.key == self.name
     }

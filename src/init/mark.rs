@@ -119,7 +119,7 @@ fn names(script: &RelPath, outcome: Outcome) -> impl Iterator<Item = RelPath> {
 
 fn rename(folder: &Path, script: &Script, name: &RelPath) -> Result<Renamed> {
     let redaction = redact::redact(&script.text);
-    // A script that has removed itself gets its mark, too, because else the second source would copy it again.
+    // A script that has removed itself is marked, too; otherwise it would be copied from /seqinit again.
     let as_it_is = (redaction.secrets.is_empty() && is_there(&script.path)?) || !script.whole;
     if as_it_is {
         return durable::rename_new_if_allowed(&script.path, &name.under(folder));

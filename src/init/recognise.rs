@@ -1,4 +1,4 @@
-//! Deciding by its content what a script is: built-in, a program, text for an interpreter, or shell text.
+//! Recognises the kind of a script by its content: built-in, a program, text for an interpreter, or shell text.
 
 use std::{
     borrow::Cow,

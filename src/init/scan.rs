@@ -283,7 +283,7 @@ pub fn is_marked(folder: &Path, name: &RelPath, outcome: Outcome) -> Result<bool
     is_there(&marked(folder, name, outcome))
 }
 
-/// Whether an entry with this path exists. A name that is too long for the file system does not.
+/// Whether an entry with this path exists. Returns `false` if the name is too long for the file system.
 pub fn is_there(path: &Path) -> Result<bool> {
     match presence::unless_absent(path.symlink_metadata()) {
         Err(cause) if cause.kind() == ErrorKind::InvalidFilename => Ok(false),

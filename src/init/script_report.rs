@@ -47,7 +47,7 @@ fn path(volume: &Volume, run: Id) -> PathBuf {
 pub struct Failed {
     /// Its exit code.
     pub exit: u8,
-    /// What failed, and why.
+    /// The error: which operation failed, and why.
     pub reason: Error,
 }
 
@@ -112,7 +112,7 @@ impl Drop for ScriptReport {
     }
 }
 
-/// The command's side of the report.
+/// The command's side of the report: writes it.
 #[derive(Debug)]
 pub struct Reporter {
     file: File,

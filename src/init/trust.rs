@@ -1,8 +1,8 @@
-//! What a script may do when the server runs as another user. A script is as trusted as whoever can write it.
+//! Rights of a script when the server runs as another user. We trust a script only as much as the users who can write it.
 //!
 //! Built-in commands run as root, whoever wrote them. If the server's user can change the script, only commands that cannot
-//! be turned against root are carried out. A program or shell text runs as root only if it asks for it and nobody but root
-//! can have written it.
+//! be turned against root are carried out. A program or shell text runs as root only if it asks for that, and no user
+//! except root can have written it.
 
 use std::{
     os::unix::fs::MetadataExt,
@@ -19,7 +19,7 @@ use volume::{
     presence,
 };
 
-/// The line in a script's head that asks for root.
+/// The line in a script's head that asks to run the script as root.
 const ASKS_FOR_ROOT: &str = "# moorline: user=root";
 
 /// How many lines of a script are its head.
@@ -38,8 +38,8 @@ pub fn asks_for_root(text: &[u8]) -> bool {
     head.take_while(|line| line.is_empty() || line.starts_with(b"#")).any(|line| line == ASKS_FOR_ROOT.as_bytes())
 }
 
-/// The place that somebody other than root can write, so that the script may be theirs; `None` if there is none. Modes
-/// cover access control lists, too, because the group's bits are the mask of all entries.
+/// The path, if any, that users other than root can write, so that they may have written the script. Modes cover access
+/// control lists, too, because the group's bits are the mask of all entries.
 pub fn writable_by_others(settings: &Settings<'_>, script: &Script) -> Result<Option<PathBuf>> {
     let of_root = |uid: u32, mode: u32| uid == 0 && mode & 0o022 == 0;
     if is_from_read_only_source(settings, script)? {
@@ -71,7 +71,7 @@ fn is_from_read_only_source(settings: &Settings<'_>, script: &Script) -> Result<
     Ok(read_only && super::scan::open(&settings.seqinit, &script.name).is_ok_and(|found| found.hash == script.hash))
 }
 
-/// Refuses root for a script that somebody else can write.
+/// Refuses to run a script as root if users other than root can write it.
 pub fn refuse_root(place: &Path) -> Error {
     Error::new(
         Code::ScriptUnrunnable,

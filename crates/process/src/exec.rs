@@ -152,12 +152,12 @@ pub fn close_on_exec_except(keep: &[RawFd]) {
 /// Whether a descriptor is open and not close-on-exec.
 #[must_use]
 pub fn outlives_exec(fd: RawFd) -> bool {
-    // SAFETY: takes any number; fails on one that is not open.
+    // SAFETY: fcntl takes any number, and fails if that descriptor is not open.
     unsafe { libc::fcntl(fd, libc::F_GETFD) == 0 }
 }
 
 fn set_flags(fd: RawFd, flags: libc::c_int) {
-    // SAFETY: takes any number; fails on one that is not open.
+    // SAFETY: fcntl takes any number, and fails if that descriptor is not open.
     unsafe {
         libc::fcntl(fd, libc::F_SETFD, flags);
     }

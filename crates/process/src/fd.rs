@@ -24,7 +24,7 @@ pub(crate) fn borrow_standard(number: RawFd) -> BorrowedFd<'static> {
 /// Takes ownership of an inherited descriptor above 2, if it is open, and marks it close-on-exec.
 #[must_use]
 pub fn take(fd: RawFd) -> Option<OwnedFd> {
-    // SAFETY: fcntl takes any number; it fails on one that is not open.
+    // SAFETY: fcntl takes any number, and fails if that descriptor is not open.
     let open = fd > 2 && unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) } == 0;
     // SAFETY: it is open and was inherited under this number, so nothing else in this process owns it.
     open.then(|| unsafe { OwnedFd::from_raw_fd(fd) })
@@ -35,7 +35,7 @@ pub fn take(fd: RawFd) -> Option<OwnedFd> {
 #[must_use]
 pub fn take_file(fd: RawFd, path: &Path) -> Option<OwnedFd> {
     let expected = std::fs::metadata(path).ok()?;
-    // SAFETY: takes any number; fails on one that is not open.
+    // SAFETY: fcntl takes any number, and fails if that descriptor is not open.
     if fd <= 2 || unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0 {
         return None;
     }
@@ -46,7 +46,7 @@ pub fn take_file(fd: RawFd, path: &Path) -> Option<OwnedFd> {
 
 /// Leaves a descriptor open for the program that this process becomes.
 pub fn keep_on_exec(fd: RawFd) -> std::io::Result<()> {
-    // SAFETY: takes any number, and fails on one that is not open.
+    // SAFETY: fcntl takes any number, and fails if that descriptor is not open.
     match unsafe { libc::fcntl(fd, libc::F_SETFD, 0) } {
         0 => Ok(()),
         _ => Err(std::io::Error::last_os_error()),

@@ -8,7 +8,7 @@
 //! - `signals.rs`: blocking, reading and restoring signals; stop signals; subreaper; parent death signal
 //! - `routes.rs`: which signal is forwarded as which, `--rewrite` rules, names and numbers of signals
 //! - `child.rs`: running one child to its end: output relayed to the log, stop signals, grace period, SIGKILL
-//! - `isolation.rs`: what such a child gets between fork and exec: session, priority, descriptors, user
+//! - `isolation.rs`: settings of such a child between fork and exec: session, priority, descriptors, user
 //! - `start.rs`: starting a server or companion without waiting for it: process group, terminal, reason of a failed exec
 //! - `reap.rs`: reaping children (`waitpid`)
 //! - `leftovers.rs`: finding, naming and stopping descendants that a child left running

@@ -19,7 +19,7 @@ pub fn release() {
     // SAFETY: the linker defines it as the first bytes of the program, which are mapped and never written.
     let (offset, count) = unsafe { ((*header).e_phoff as usize, usize::from((*header).e_phnum)) };
     let first = header.cast::<u8>().wrapping_add(offset).cast::<Elf64_Phdr>();
-    // The offset between mapped addresses and the file's; zero in a program that is linked to fixed addresses.
+    // The difference between mapped addresses and the addresses in the file; zero if the program has fixed addresses.
     let moved = (header as usize).wrapping_sub(address_of_header(first, count));
     for index in 0..count {
         // SAFETY: the program's headers follow its own, in the same mapping.

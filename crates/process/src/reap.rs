@@ -1,7 +1,7 @@
 //! Reaping children.
 //!
 //! SIGCHLD signals coalesce, so after one of them we reap until no ended child is left. Nothing else in this process waits
-//! for children, so no status can be lost. The system call is made directly, because `nix` loses the status of a child
+//! for children, so no status can be lost. We make the system call directly, because `nix` loses the status of a child
 //! that a real-time signal killed.
 
 use nix::{libc, unistd::Pid};

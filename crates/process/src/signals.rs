@@ -119,7 +119,7 @@ pub fn attending() -> bool {
 
 /// Sets the signal that this process gets when its parent ends. It stays set after exec.
 pub fn when_parent_ends(signal: i32) {
-    // SAFETY: takes a number and affects only this process.
+    // SAFETY: prctl takes a number here, and affects only this process.
     unsafe {
         libc::prctl(libc::PR_SET_PDEATHSIG, signal);
     }

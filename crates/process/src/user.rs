@@ -88,7 +88,7 @@ impl User {
     /// As [`User::adopt`], and makes the user the owner of stdout and stderr.
     pub(crate) fn become_with_output(&self) -> std::io::Result<()> {
         for fd in [1, 2] {
-            // SAFETY: takes any number, and fails on one that is not open.
+            // SAFETY: fcntl takes any number, and fails if that descriptor is not open.
             let open = unsafe { libc::fcntl(fd, libc::F_GETFD) } >= 0;
             if open {
                 // SAFETY: it is open, and nothing closes it while this runs.

@@ -1,7 +1,7 @@
-//! Whether a server may be running that holds no lock: the one of a pod whose init container ran `init`.
+//! Whether a server without the lock may be running: the server of a pod whose init container ran `init`.
 //!
-//! Such a server is started by its own command, so nobody holds the volume's lock, and a restore could replace the state
-//! beneath it. `init` leaves a note, which `run` removes, because its server holds the lock.
+//! Such a server is started by its own command, so no process holds the volume's lock, and a restore could replace the
+//! state that the server is using. `init` leaves a note, which `run` removes, because its server holds the lock.
 
 use std::path::PathBuf;
 

@@ -59,17 +59,17 @@ impl ScriptToken {
         &self.token
     }
 
-    /// Makes the token void. Returns `false` while a command that has it still runs.
+    /// Revokes the token. Returns `false` while a command that holds the token still runs.
     pub fn try_revoke(&self) -> Result<bool> {
         revoke(&self.file, &self.path)
     }
 }
 
-/// Makes the token of an earlier start void, which a crash may have left. Returns `false` while a command that has it
-/// still runs.
+/// Revokes the token of an earlier start, which a crash may have left. Returns `false` while a command that holds the
+/// token still runs.
 pub fn try_clear(volume: &Volume) -> Result<bool> {
     let path = path(volume);
-    // Nearly always there is no such file, because no program or shell text has ever run on this volume.
+    // The file rarely exists, because it is created only when a program or shell text runs.
     if !presence::exists(&path)? {
         return Ok(true);
     }

@@ -92,7 +92,7 @@ impl<'a> CompanionSlot<'a> {
         self.wait = self.wait.saturating_mul(2).min(companion.longest_wait);
     }
 
-    /// Sends SIGTERM, once. It gets SIGKILL at the earliest deadline of all calls.
+    /// Sends SIGTERM to the companion at the first call. The companion gets SIGKILL at the earliest deadline of all calls.
     pub(super) fn stop(&mut self, until: Instant) {
         if let Some(earlier) = self.kill_at {
             self.kill_at = Some(earlier.min(until));
@@ -106,7 +106,7 @@ impl<'a> CompanionSlot<'a> {
         }
     }
 
-    /// Starts the companion or kills it, if that is due.
+    /// Starts or kills the companion, if either is due.
     pub(super) fn on_time(&mut self, now: Instant) {
         match &self.state {
             CompanionState::Waits { until } if now >= *until => self.start(),
