@@ -31,7 +31,7 @@
 //!   write to it
 //! - `newer.rs`: a volume that a newer moorline has used
 //! - `scripts.rs`: which scripts run at which step, and their environment
-//! - `state.rs`: whether the volume holds state; the links `.moorline/bin/seqsvr` and `moorline`
+//! - `state.rs`: whether the volume holds state; the links `seqsvr` and `moorline` in `.moorline/bin/`
 //! - `quarantine.rs`: applying a pending quarantine or release; variables and arguments that it adds to the server
 //! - `console.rs`: how the console is started, in place of the server or beside it
 //! - `ready.rs`: the child that runs `Init/ready.d/` once the server is healthy

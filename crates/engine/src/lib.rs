@@ -33,14 +33,14 @@
 //!   - `progress.rs`: progress and the bytes to expect
 //! - `quarantine.rs`: apps switched off in a tree of files, recorded, and released. It knows nothing of restores or locks.
 //!   In `quarantine/`:
-//!   - `switch_off.rs`: entering quarantine; `release.rs`: leaving it (`release/rows.rs`: database rows;
+//!   - `switch_off.rs`: entering quarantine; `release.rs`: leaving it (`release/rows.rs`: the databases and rows to put back;
 //!     `release/covers.rs`: apps that a later step changed as well)
 //!   - `inspect.rs`: a dry run of steps
 //!   - `record.rs`: `.moorline/quarantine.json`
 //!   - `align.rs`: the steps of an earlier quarantine matched with the current ones; `choose.rs`: which apps a name means
 //!   - `console.rs`: the steps for the console's own notifications
-//!   - `sqlite.rs`, `sqlite/`: steps on rows (`update.rs`, `delete.rs`, `insert.rs`, `undo.rs`), rows as
-//!     recorded (`row.rs`), and the columns that identify a row (`table.rs`); `value.rs`: SQLite values as JSON;
+//!   - `sqlite.rs`, `sqlite/`: steps on rows (`update.rs`, `delete.rs`, `insert.rs`), one row put back
+//!     (`undo.rs`), rows as recorded (`row.rs`), and the columns that identify a row (`table.rs`); `value.rs`: SQLite values as JSON;
 //!     `databases.rs`: all open transactions; `tree.rs`: which databases exist
 //!   - `json.rs`, `json/`: steps on nodes of JSON files: pointers (`pointer.rs`), `where` (`condition.rs`), edits that
 //!     keep every other byte (`edit.rs`), identity of nodes (`identify.rs`), parsing in place (`text.rs`)

@@ -7,7 +7,7 @@
 //!   Backups/     backups
 //!   .moorline/   everything else that belongs to moorline (0700; 0710 if the server has its own user)
 //!     lock  script.lock  backup.lock  restores.lock  apps.lock  serve.lock  format.json  instance.json  secret.key  init.json
-//!     quarantine.json  settings.json  metastore.db  restores/  spool/  bin/  events/
+//!     quarantine.json  settings.json  server.env  verified.json  metastore.db  restores/  spool/  bin/  events/
 //!   …            the server's own files
 //! ```
 //!
