@@ -28,6 +28,9 @@ const MAC: usize = 32;
 const CRC: usize = 4;
 const SHORTEST: usize = FIXED + MAC + CRC;
 const LONGEST: usize = 4096;
+/// CRC-32C (RFC 3720).
+static CASTAGNOLI: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISCSI);
+
 const CRITICAL_FLAGS: u16 = 0x00ff;
 const CRITICAL_TLV: u16 = 0x8000;
 const WRITER: u16 = 1;
@@ -87,7 +90,7 @@ impl Header {
         raw.extend(fingerprint.0);
         raw.extend(tlvs);
         raw.extend(mac(key, fields.id, &raw).finalize().into_bytes());
-        raw.extend(crc32c::crc32c(&raw).to_le_bytes());
+        raw.extend(CASTAGNOLI.checksum(&raw).to_le_bytes());
         Self {
             created: Timestamp::from_millisecond(created).unwrap_or(Timestamp::UNIX_EPOCH),
             id: fields.id,
@@ -129,7 +132,7 @@ impl Header {
     /// The checks that need the whole header.
     fn parse(raw: Vec<u8>) -> Result<Self> {
         let (body, crc) = raw.split_at(raw.len() - CRC);
-        if crc32c::crc32c(body).to_le_bytes() != crc {
+        if CASTAGNOLI.checksum(body).to_le_bytes() != crc {
             return Err(corrupt("its checksum is wrong"));
         }
         if (raw[16], raw[17]) != (SUITE, COMPRESSION) {

@@ -40,10 +40,10 @@ pub struct Newest {
 
 /// The newest backups of this instance on the volume, according to names and headers.
 pub fn newest(volume: &Volume, instance: Option<&Instance>, now: jiff::Timestamp) -> Result<Newest> {
-    volume.refuse_missing_backups()?;
+    let folder = volume.available_backups()?;
     let instance = instance.map(|instance| instance.id);
     let mut newest = Newest::default();
-    for file in files(&volume.backups())? {
+    for file in files(&folder)? {
         let Ok(header) = header(&file) else { continue };
         // A backup with a time in the future must not prevent new backups for years.
         if header.instance != instance || is_in_the_future(header.created, now) {

@@ -156,12 +156,17 @@ impl Volume {
     /// # Errors
     /// `TryAgain` if it does not exist.
     pub fn refuse_missing_backups(&self) -> Result<()> {
+        self.available_backups().map(|_| ())
+    }
+
+    /// The backup folder, if it exists; see [`Self::refuse_missing_backups`].
+    pub(crate) fn available_backups(&self) -> Result<PathBuf> {
         let folder = self.backups();
         if self.location.is_none() {
             self.settings.clone()?;
         }
         if folder == self.own_backups() || presence::is_dir(&folder)? {
-            return Ok(());
+            return Ok(folder);
         }
         Err(Error::new(Code::TryAgain, format!("the backup folder {} does not exist", folder.display()))
             .hint("mount it, or change BackupLocation in the console (or MOORLINE_BACKUP_LOCATION, if that is set)"))
