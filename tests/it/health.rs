@@ -45,7 +45,9 @@ fn without_a_check_it_is_the_lock_that_says_whether_the_server_is_up() {
     start.until("the server is up", || volume.has("up"));
     let up = health(&volume, &["--json"]);
     assert_eq!(up.code, 0, "{up}");
-    let answer: serde_json::Value = serde_json::from_str(&up.out).expect("is JSON");
+    let mut answer: serde_json::Value = serde_json::from_str(&up.out).expect("is JSON");
+    let warning = answer.as_object_mut().expect("an object").remove("warning");
+    assert!(warning.is_some_and(|text| text.to_string().contains("no daily backups")), "{up}");
     assert_eq!(answer, serde_json::json!({ "healthy": true, "state": "up", "check": null, "reason": null }));
     assert_eq!(health(&volume, &["--startup"]).code, 0);
     assert_eq!(health(&volume, &["--startup", "--health", "tcp:127.0.0.1:1"]).code, 1, "it is up, and does not answer");
