@@ -42,4 +42,5 @@ mod support;
 mod suspect;
 mod two_programs;
 mod unprivileged;
+mod upgrade;
 mod user;

@@ -1,7 +1,7 @@
 //! The console over real HTTP.
 
 mod backups;
-mod client;
+pub mod client;
 mod connections;
 mod cost;
 mod damaged;
