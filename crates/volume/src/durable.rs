@@ -74,7 +74,8 @@ fn write_beside(path: &Path, content: &[u8], mode: u32) -> Result<PathBuf> {
         if nix::unistd::geteuid().is_root()
             && let Some(owner) = presence::unless_absent(fs::metadata(path))?
         {
-            std::os::unix::fs::fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
+            let given = std::os::unix::fs::fchown(&file, Some(owner.uid()), Some(owner.gid()));
+            crate::warn_if_refused(path, given)?;
         }
         file.sync_all()
     })();

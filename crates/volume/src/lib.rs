@@ -271,12 +271,10 @@ impl Volume {
 pub fn warn_if_refused(path: &Path, changed: io::Result<()>) -> io::Result<()> {
     static LOGGED: AtomicBool = AtomicBool::new(false);
     match changed {
-        Err(cause)
-            if matches!(cause.kind(), ErrorKind::PermissionDenied | ErrorKind::Unsupported) || is_invalid(&cause) =>
-        {
+        Err(cause) if is_refused(&cause) => {
             if !LOGGED.swap(true, Ordering::Relaxed) {
                 log::warn!(
-                    "cannot change the owner of {}: {}; files of moorline keep the owner that they get",
+                    "cannot change the owner of {}: {}; files on this volume keep the owner that they get",
                     path.display(),
                     error::reason(&cause)
                 );
@@ -287,7 +285,9 @@ pub fn warn_if_refused(path: &Path, changed: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// An id that a user namespace does not map.
-fn is_invalid(cause: &io::Error) -> bool {
-    cause.raw_os_error() == Some(nix::libc::EINVAL)
+/// Whether a change of owner is not allowed or not supported. EINVAL means an id that the user namespace does not map.
+#[must_use]
+pub fn is_refused(cause: &io::Error) -> bool {
+    matches!(cause.kind(), ErrorKind::PermissionDenied | ErrorKind::Unsupported)
+        || cause.raw_os_error() == Some(nix::libc::EINVAL)
 }

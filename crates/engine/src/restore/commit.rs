@@ -215,7 +215,8 @@ fn make_folder(volume: &Volume, live: Option<&RelPath>, folder: Option<&RelPath>
     let mode = if is_root { meta.mode() } else { meta.mode() | 0o700 };
     fs::set_permissions(&path, fs::Permissions::from_mode(mode & 0o7777)).on("change the mode of", &path)?;
     if is_root {
-        std::os::unix::fs::chown(&path, Some(meta.uid()), Some(meta.gid())).on("change the owner of", &path)?;
+        let given = std::os::unix::fs::chown(&path, Some(meta.uid()), Some(meta.gid()));
+        volume::warn_if_refused(&path, given).on("change the owner of", &path)?;
     }
     let times = fs::FileTimes::new().set_modified(meta.modified().on("access", &model)?);
     fs::File::open(&path).and_then(|open| open.set_times(times)).on("change the time of", &path)?;

@@ -140,7 +140,8 @@ fn copy(volume: &Volume, set: &RestoreSet) -> Result<bool> {
         io::copy(&mut snapshot.read()?, &mut file).on("write", &staged)?;
     }
     if nix::unistd::geteuid().is_root() {
-        std::os::unix::fs::fchown(&file, Some(found.uid), Some(found.gid)).on("change the owner of", &staged)?;
+        let given = std::os::unix::fs::fchown(&file, Some(found.uid), Some(found.gid));
+        volume::warn_if_refused(&staged, given).on("change the owner of", &staged)?;
     }
     Ok(true)
 }

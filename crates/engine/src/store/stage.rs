@@ -6,7 +6,9 @@
 //! file system once.
 //!
 //! If moorline runs as root, a member gets the first of these owners that exists: the requested one, the owner of the
-//! same path on the volume, the archived one. Without root, all files belong to the current user.
+//! same path on the volume, the archived one. Without root, all files belong to the current user. Where not even root may
+//! change owners, a member keeps the owner that it gets, without set-user-id and set-group-id bits, because those would
+//! grant the rights of another user.
 
 use std::{
     collections::BTreeMap,
@@ -125,13 +127,12 @@ impl Stager {
         let (dir, name) = self.parent(entry).map_err(|errno| no_parent(entry, &full, errno))?;
         let name = name.as_os_str();
         unistd::symlinkat(target, &dir, name).map_err(|errno| failed("create", entry, &full, errno))?;
-        let result = (|| {
-            if let Some((uid, gid)) = owner {
-                unistd::fchownat(&dir, name, Some(uid), Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW)?;
-            }
-            stat::utimensat(&dir, name, &TimeSpec::UTIME_OMIT, &changed(entry), UtimensatFlags::NoFollowSymlink)
-        })();
-        result.on("set the owner of", &full)
+        if let Some((uid, gid)) = owner {
+            let change = |uid| unistd::fchownat(&dir, name, uid, Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW);
+            change_owner(&full, uid, change)?;
+        }
+        stat::utimensat(&dir, name, &TimeSpec::UTIME_OMIT, &changed(entry), UtimensatFlags::NoFollowSymlink)
+            .on("set the time of", &full)
     }
 
     fn file(&mut self, entry: &Entry, content: &mut dyn Read) -> Result<()> {
@@ -160,16 +161,20 @@ impl Stager {
     }
 
     fn set_metadata(&mut self, file: impl std::os::fd::AsFd, entry: &Entry) -> Result<()> {
-        let owner = self.owner(entry)?;
-        let result = (|| {
-            if let Some((uid, gid)) = owner {
-                unistd::fchown(&file, Some(uid), Some(gid))?;
+        let full = entry.path.under(&self.root);
+        let mut mode = entry.mode & 0o7777;
+        if let Some((uid, gid)) = self.owner(entry)? {
+            let is_changed = change_owner(&full, uid, |uid| unistd::fchown(&file, uid, Some(gid)))?;
+            if !is_changed && entry.kind == Kind::File {
+                mode &= 0o1777;
             }
+        }
+        let result = (|| {
             // After the owner, because a change of owner clears the set-user-id bit.
-            stat::fchmod(&file, Mode::from_bits_truncate(entry.mode & 0o7777))?;
+            stat::fchmod(&file, Mode::from_bits_truncate(mode))?;
             stat::futimens(&file, &TimeSpec::UTIME_OMIT, &changed(entry))
         })();
-        result.on("set the owner and mode of", &entry.path.under(&self.root))
+        result.on("set the mode of", &full)
     }
 
     /// The owner to set, or `None` if we are not root and cannot set one.
@@ -223,6 +228,16 @@ impl Stager {
         let not_ours = (self.not_ours > 0).then(|| format!("{} {why}", paths(self.not_ours)));
         kept.chain(not_ours).collect()
     }
+}
+
+/// Changes owner and group, or at least the group, if we are not allowed to change the owner. Returns whether the owner
+/// was changed. `change` gets no user if only the group is to change.
+fn change_owner(path: &Path, uid: Uid, change: impl Fn(Option<Uid>) -> nix::Result<()>) -> Result<bool> {
+    let Err(errno) = change(Some(uid)) else { return Ok(true) };
+    volume::warn_if_refused(path, Err(errno.into())).on("set the owner of", path)?;
+    // The group of a mounted volume may be one of ours.
+    let _ = change(None);
+    Ok(false)
 }
 
 fn paths(count: u64) -> String {
