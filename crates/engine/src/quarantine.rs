@@ -9,7 +9,7 @@
 //! ```
 //! The invariant: **nothing changes before its previous value is durable.** The record contains everything that release
 //! needs, including the steps, because the profile may be another one by then, or gone. Both operations are idempotent
-//! after a crash: an app that is off already is not recorded again, and one that has its old value already counts as
+//! after a crash: an app that is off already is not recorded again, and an app that has its old value already counts as
 //! released.
 //!
 //! This module does not know restores, takes no lock, and prints nothing. The caller ensures that no server has the state

@@ -23,7 +23,7 @@ const PER_USER: (u32, Duration) = (10, Duration::from_secs(6));
 const PER_NAME: (u32, Duration) = (200, Duration::from_secs(1));
 /// For one address, which many users may share.
 const PER_ADDRESS: (u32, Duration) = (40, Duration::from_secs(2));
-/// A limiter with more keys than this drops those that are back at their full burst.
+/// A limiter with more keys than this drops every key that is back at its full burst.
 const MAX_KEYS: usize = 1000;
 
 #[derive(Debug)]

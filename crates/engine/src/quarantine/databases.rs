@@ -13,7 +13,7 @@ use crate::{
 /// A server that just stopped may still be closing its databases.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Open transactions. Dropping this rolls back those that are not committed.
+/// Open transactions. Dropping this rolls back every transaction without a commit.
 #[derive(Debug)]
 pub struct Databases {
     open: BTreeMap<RelPath, Edit>,

@@ -13,7 +13,7 @@ use crate::{
     store::{Matcher, child, is_backup, is_database, is_own, kind, sidecar_base},
 };
 
-/// The scopes within which a restore is exact: those of the backup and of the volume.
+/// The scopes within which a restore is exact: the backup's and the volume's.
 #[derive(Debug)]
 pub struct Scopes {
     all: Vec<Matcher>,

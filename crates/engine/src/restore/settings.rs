@@ -18,7 +18,7 @@ pub fn restore_move(volume: &Volume, set: &RestoreSet, apps: AppsState, console:
         let settings = metastore::settings_of(&metastore::path().under(&set.stage()), volume)?;
         return stage(volume, set, &settings).map(Some);
     }
-    // The volume may be a clone of the original. Then its backup location is that of the original, where a copy must
+    // The volume may be a clone of the original. Then it names the original's backup location, where a copy must
     // not write.
     if apps == AppsState::Off
         && let Some(mut settings) = Settings::sensible(volume)?
