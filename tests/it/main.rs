@@ -44,3 +44,4 @@ mod two_programs;
 mod unprivileged;
 mod upgrade;
 mod user;
+mod volume_as_it_is;

@@ -292,7 +292,7 @@ fn an_error_in_the_middle_of_the_moves_is_reversed() {
 }
 
 #[test]
-fn a_link_or_a_mount_in_the_way_is_named_and_nothing_changes() {
+fn a_link_is_replaced_and_a_mount_stays_as_it_is() {
     let data = Data::with_state();
     data.backup();
     fs::remove_dir_all(data.path("conf")).expect("removed");
@@ -303,10 +303,13 @@ fn a_link_or_a_mount_in_the_way_is_named_and_nothing_changes() {
     assert!(data.path("conf").symlink_metadata().expect("is there").is_dir());
     let script = r#"mount -t tmpfs none "$1/conf/deep"; echo x > "$1/conf/deep/b.txt"; exec "$2" restore -y --from-latest --storage "$1""#;
     let moorline = env!("MOORLINE_PROGRAM").as_ref();
-    let before = data.state();
-    in_mount_namespace(script, &[data.root().as_os_str(), moorline])
-        .fails(1, &["conf/deep", "mount", "nothing was changed"]);
-    assert_eq!(data.state(), before);
+    data.file("config.json", "changed");
+    let before = data.read("conf/deep/b.txt");
+    let ran = in_mount_namespace(script, &[data.root().as_os_str(), moorline]);
+    assert!(ran.stderr.contains("conf/deep is a mount point of its own"), "{ran:#?}");
+    ran.succeeds();
+    assert_eq!(data.read("conf/deep/b.txt"), before);
+    assert_eq!(data.read("config.json"), "{\"a\": 1}\n");
 }
 
 #[test]

@@ -25,7 +25,7 @@ pub use self::{
     },
     extract::{Output, extract},
     inspect::{Inspection, inspect},
-    manifest::{BackupKind, Manifest},
+    manifest::{BackupKind, Manifest, RootFacts, SparseFile},
     name::{EXTENSION, immediate, scheduled},
     progress::{Progress, Silent},
     retention::prune,

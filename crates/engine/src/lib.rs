@@ -16,6 +16,8 @@
 //!     backup contains
 //!   - `plan.rs`: which paths move
 //!   - `journal.rs`: `journal.json`, the list of moves and their state
+//!   - `root.rs`: owner and mode of the storage root
+//!   - `mounts.rs`: mount points inside the volume, which stay as they are
 //!   - `commit.rs`: the moves carried out, finished after a crash, or reversed
 //!   - `set.rs`: restore sets: create, list, discard, prune
 //!   - `rollback.rs`: a restore undone

@@ -19,10 +19,12 @@ mod commit;
 mod console;
 pub(crate) mod events;
 mod journal;
+mod mounts;
 mod plan;
 mod preflight;
 mod preview;
 mod rollback;
+mod root;
 mod set;
 mod settings;
 mod stage;
@@ -30,6 +32,7 @@ mod stage;
 use self::{
     apps_policy::Quarantine,
     journal::{Journal, Move},
+    mounts::Mounts,
     plan::Scopes,
     set::RestoreSet,
     stage::Staged,
@@ -41,6 +44,8 @@ use crate::{
     quarantine::{App, QuarantineRecord},
     store::is_own,
 };
+use std::collections::BTreeSet;
+
 use seqbac_header::relpath;
 use volume::{AppsLock, Instance, restores::ScriptStep};
 
@@ -126,21 +131,26 @@ fn put_in_place(
     let both = [manifest.scope.clone(), profile.scope.clone()];
     let scopes = Scopes::all(&both)?;
     preflight::no_database_in_use(volume, &both)?;
-    preflight::space(volume, contents.members.iter().map(|member| member.size))?;
+    let mut mounts = Mounts::of(volume)?;
+    preflight::space(volume, &contents.members, &manifest, &mounts)?;
     let set = RestoreSet::create(volume)?;
     let abandon = |error: Error| set.abandon(error);
-    let staged = Staged::of(volume, &set, &quarantine, request, MetastoreLock::alone, progress).map_err(abandon)?;
+    let mut staged =
+        Staged::of(volume, &set, &quarantine, request, &mut mounts, MetastoreLock::alone, progress).map_err(abandon)?;
     let beyond = scopes.beyond(volume, &set.stage()).map_err(abandon)?;
     // Our own files move first: from the changed instance, a running backup learns that it may have read half of each
     // state.
     let mut moves = staged.own.clone();
     let scopes = scopes.and_all_in(quarantined_files(remembered.as_ref()));
-    moves.extend(plan::of_tree(volume, &set, &set.stage(), &scopes).map_err(abandon)?);
-    preflight::moves(volume, &moves).map_err(abandon)?;
+    staged.notes.extend(notes_on_mounts(volume, &mounts, &scopes).map_err(abandon)?);
+    moves.extend(plan::of_tree(volume, &set, &set.stage(), &scopes, &mounts).map_err(abandon)?);
+    preflight::moves(volume, &moves, &mounts).map_err(abandon)?;
     let is_replaced = |path: &RelPath| {
         moves.iter().any(|change| change.old.is_some() && path.as_path().starts_with(change.path.as_path()))
     };
     quarantine.refuse_unreplaced_apps(volume, &staged.outcome, &is_replaced).map_err(abandon)?;
+    let holds_state = moves.iter().any(|change| change.old.is_some() && !is_own(&change.path));
+    let root = root::change(volume, manifest.root, request.owner, holds_state, &mut staged.notes).map_err(abandon)?;
     let committed = set::time_of_next(volume, manifest.created).map_err(abandon)?;
     let source = RestoreSource::Backup {
         file: request.backup.display().to_string(),
@@ -155,6 +165,7 @@ fn put_in_place(
         script: request.script.clone(),
         scopes: both.to_vec(),
         beyond,
+        root,
         moves,
     };
     let journal = commit::commit(volume, &set, journal, || preflight::no_database_in_use(volume, &both))?;
@@ -171,6 +182,19 @@ fn put_in_place(
         replaced: journal.moves.iter().filter(|change| change.old.is_some() && !is_own(&change.path)).count(),
         notes: staged.notes,
     })
+}
+
+/// Warnings about the mount points that this restore leaves as they are.
+fn notes_on_mounts(volume: &Volume, mounts: &Mounts, scopes: &Scopes) -> Result<Vec<String>> {
+    let mut state = BTreeSet::new();
+    for path in mounts.paths() {
+        let meta = presence::entry(&path.under(volume.root()))?;
+        let kind = if meta.is_some_and(|meta| meta.is_dir()) { PathKind::Directory } else { PathKind::File };
+        if scopes.take(path, kind) {
+            state.insert(path.clone());
+        }
+    }
+    Ok(mounts.notes(|path| state.contains(path)))
 }
 
 /// Files that quarantine renamed belong to the state from which they were taken, even if no glob matches their new

@@ -41,7 +41,8 @@ pub fn extract(
     let mut stager = match output {
         Output::Folder(folder) => {
             std::fs::create_dir_all(*folder).on("create", folder)?;
-            Some(Stager::new(folder, Owners::default())?)
+            let sparse = manifest.sparse.as_ref().map(|files| files.iter().map(|file| member_of(&file.path)).collect());
+            Some(Stager::new(folder, Owners::default())?.with_sparse(sparse))
         }
         Output::Stream(_) => None,
     };

@@ -1,5 +1,7 @@
 //! `manifest.json`, which describes the content of a backup. It comes before the first member.
 
+use std::{collections::BTreeMap, os::unix::fs::MetadataExt};
+
 use crate::{
     metastore,
     prelude::*,
@@ -53,6 +55,46 @@ pub struct Manifest {
     /// Paths that were left out or are unusual, each with the reason.
     #[serde(default)]
     pub notes: Vec<Note>,
+    /// Owner and mode of the storage root. Older backups do not record them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<RootFacts>,
+    /// Files with holes. The archive contains zeros for the holes. Older backups do not record them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sparse: Option<Vec<SparseFile>>,
+}
+
+/// Owner and mode of the storage root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RootFacts {
+    /// User id of the owner.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+    /// Permission bits.
+    pub mode: u32,
+}
+
+impl RootFacts {
+    /// The facts of the directory `root`.
+    pub fn of(root: &Path) -> Result<Self> {
+        let meta = fs::metadata(root).on("access", root)?;
+        Ok(Self { uid: meta.uid(), gid: meta.gid(), mode: meta.mode() & 0o7777 })
+    }
+
+    /// User and group.
+    #[must_use]
+    pub const fn owner(&self) -> (u32, u32) {
+        (self.uid, self.gid)
+    }
+}
+
+/// A file with holes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SparseFile {
+    /// Relative to the storage root.
+    pub path: RelPath,
+    /// Disk usage in bytes, less than its length.
+    pub allocated: u64,
 }
 
 impl Manifest {
@@ -68,6 +110,12 @@ impl Manifest {
             Error::new(Code::ContentMismatch, format!("cannot parse the backup's manifest: {cause}"))
                 .hint("if a newer moorline took the backup, use that version")
         })
+    }
+
+    /// The disk usage in bytes of each file with holes.
+    #[must_use]
+    pub fn sparse_files(&self) -> BTreeMap<RelPath, u64> {
+        self.sparse.iter().flatten().map(|file| (file.path.clone(), file.allocated)).collect()
     }
 
     /// Whether the databases had no fault when they were captured.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    BackupKind, Counted, Manifest, Progress,
+    BackupKind, Counted, Manifest, Progress, RootFacts, SparseFile,
     catalog::Summary,
     manifest::member_of,
     name, quarantine, stores, suspect,
@@ -166,6 +166,8 @@ impl Capture {
             scope,
             databases,
             notes: survey.notes.clone(),
+            root: Some(RootFacts::of(root)?),
+            sparse: Some(sparse_files(&survey)),
         };
         Ok(Self { manifest, record, snapshots, survey, spool })
     }
@@ -293,6 +295,12 @@ impl Capture {
             torn,
         }
     }
+}
+
+/// Files that use less disk space than their length.
+fn sparse_files(survey: &Survey) -> Vec<SparseFile> {
+    let sparse = survey.files.iter().filter(|found| found.kind == PathKind::File && found.allocated < found.size);
+    sparse.map(|found| SparseFile { path: found.path.clone(), allocated: found.allocated }).collect()
 }
 
 /// The console's database, with the lock that permits opening it.

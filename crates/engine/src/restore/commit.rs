@@ -12,7 +12,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use super::{
     Move, console, events,
     journal::{Journal, JournalState},
-    preflight,
+    preflight, root,
     set::{RestoreSet, journals},
 };
 use crate::{metastore::MetastoreLock, prelude::*, store::is_own};
@@ -70,6 +70,7 @@ pub fn recover(volume: &Volume) -> Result<Vec<String>> {
 /// Carries out the remaining moves. An error reverses all of them.
 fn finish(volume: &Volume, journal: &mut Journal) -> Result<()> {
     let moved = journal.moves.iter().try_for_each(|change| apply_move(volume, change));
+    let moved = moved.and_then(|()| journal.root.map_or(Ok(()), |change| root::set(volume, &change.new)));
     match moved.and_then(|()| durable::sync_filesystem(volume.root())) {
         Ok(()) => {
             let set = RestoreSet::of(volume, journal);
@@ -90,6 +91,7 @@ fn finish(volume: &Volume, journal: &mut Journal) -> Result<()> {
 fn undo(volume: &Volume, journal: &mut Journal) -> Result<()> {
     let set = RestoreSet::of(volume, journal);
     journal.save(set.folder(), JournalState::Undoing)?;
+    journal.root.map_or(Ok(()), |change| root::set(volume, &change.old))?;
     journal.moves.iter().rev().try_for_each(|change| reverse_move(volume, change))?;
     durable::sync_filesystem(volume.root())?;
     journal.save(set.folder(), JournalState::Undone)?;

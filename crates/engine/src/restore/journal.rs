@@ -4,7 +4,7 @@
 //! show for each rename whether it is done, so that carrying out the list and undoing it are both idempotent after a crash.
 
 use super::AppsState;
-use crate::prelude::*;
+use crate::{backup::RootFacts, prelude::*};
 use volume::restores::{ScriptStep, damaged};
 
 pub use volume::restores::JournalState;
@@ -20,6 +20,13 @@ pub struct Move {
     /// Where the new file comes from; `None` if nothing takes its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new: Option<RelPath>,
+}
+
+/// The owner and mode of the storage root before and after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RootChange {
+    pub old: RootFacts,
+    pub new: RootFacts,
 }
 
 /// Where the new state of a restore set came from.
@@ -56,6 +63,10 @@ pub struct Journal {
     /// Paths that the restore created although a scope excludes them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub beyond: Vec<RelPath>,
+    /// The change of the storage root's owner and mode, if any. It is made after the moves, and undone before they are
+    /// reversed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<RootChange>,
     pub moves: Vec<Move>,
 }
 

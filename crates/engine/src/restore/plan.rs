@@ -2,12 +2,12 @@
 //!
 //! We walk the tree on the volume and the staged tree together. A directory that exists in both is entered; it is moved as
 //! a whole only if nothing in it is excluded or foreign. A path that exists only on the volume is moved away if every scope
-//! includes it. The `-wal`, `-shm` and `-journal` of a database move with it, because SQLite would replay them over the new
+//! includes it. Mount points are left as they are. The `-wal`, `-shm` and `-journal` of a database move with it, because SQLite would replay them over the new
 //! pages.
 
 use std::{collections::BTreeSet, ffi::OsString, fs::FileType};
 
-use super::{Move, set::RestoreSet};
+use super::{Move, mounts::Mounts, set::RestoreSet};
 use crate::{
     prelude::*,
     store::{Matcher, child, is_backup, is_database, is_own, kind, sidecar_base},
@@ -35,7 +35,7 @@ impl Scopes {
         Self { whole, ..self }
     }
 
-    fn take(&self, path: &RelPath, kind: PathKind) -> bool {
+    pub fn take(&self, path: &RelPath, kind: PathKind) -> bool {
         let is_in = |whole: &RelPath| path.as_path().starts_with(whole.as_path());
         self.beyond.contains(path)
             || self.whole.iter().any(is_in)
@@ -73,8 +73,14 @@ impl Scopes {
 
 /// The moves that replace the state on the volume with the tree at `source`. `source` is a folder of some restore set;
 /// the replaced paths go into `set`.
-pub fn of_tree(volume: &Volume, set: &RestoreSet, source: &Path, scopes: &Scopes) -> Result<Vec<Move>> {
-    let plan = Plan { volume, set, source, scopes };
+pub fn of_tree(
+    volume: &Volume,
+    set: &RestoreSet,
+    source: &Path,
+    scopes: &Scopes,
+    mounts: &Mounts,
+) -> Result<Vec<Move>> {
+    let plan = Plan { volume, set, source, scopes, mounts };
     let mut moves = Vec::new();
     plan.merge(None, &mut moves)?;
     Ok(moves)
@@ -85,6 +91,7 @@ struct Plan<'a> {
     set: &'a RestoreSet,
     source: &'a Path,
     scopes: &'a Scopes,
+    mounts: &'a Mounts,
 }
 
 /// How much of a path on the volume may be moved away.
@@ -105,7 +112,7 @@ impl Plan<'_> {
         let names: BTreeSet<OsString> = names(&live)?.into_iter().chain(names(&staged)?).collect();
         for name in names {
             let path = child(folder, &name)?;
-            if !is_own(&path) {
+            if !is_own(&path) && !self.mounts.contains(&path) {
                 self.merge_path(&path, moves)?;
             }
         }
@@ -131,6 +138,9 @@ impl Plan<'_> {
     }
 
     fn sweep(&self, path: &RelPath) -> Result<Sweep> {
+        if self.mounts.contains(path) {
+            return Ok(Sweep::Parts(Vec::new()));
+        }
         let live = path.under(self.volume.root());
         let meta = live.symlink_metadata().on("access", &live)?;
         if !meta.is_dir() {

@@ -1,30 +1,34 @@
 //! Preflight checks of a restore, before anything is changed.
 
-use std::{
-    collections::BTreeSet,
-    ffi::OsStr,
-    os::unix::{ffi::OsStrExt, fs::MetadataExt},
-};
+use std::{collections::BTreeSet, os::unix::fs::MetadataExt};
 
 use nix::{
     sys::statvfs::statvfs,
     unistd::{AccessFlags, access},
 };
 
-use super::{Move, set};
+use super::{Move, mounts::Mounts, set};
 use crate::{
+    backup::{Manifest, state_of},
     prelude::*,
     store::{Matcher, in_use, survey},
 };
+use seqbac::DigestEntry;
 
 /// Bytes that must remain free after staging, for the journal, folders, and the server's first writes.
 const MARGIN: u64 = 16 << 20;
 
-pub fn space(volume: &Volume, sizes: impl Iterator<Item = u64>) -> Result<()> {
+pub fn space(volume: &Volume, members: &[DigestEntry], manifest: &Manifest, mounts: &Mounts) -> Result<()> {
     let root = volume.root();
     let stat = statvfs(root).on("read the free space of", root)?;
     let block = stat.fragment_size().max(1);
-    let needed = sizes.map(|size| size.div_ceil(block) * block + block).sum::<u64>() + MARGIN;
+    let sparse = manifest.sparse_files();
+    let staged = members.iter().filter_map(|member| {
+        let Some(path) = state_of(&member.path) else { return Some(member.size) };
+        let allocated = sparse.get(&path).copied().unwrap_or(member.size);
+        (!mounts.covers(&path)).then_some(allocated.min(member.size))
+    });
+    let needed = staged.map(|size| size.div_ceil(block) * block + block).sum::<u64>() + MARGIN;
     let free = stat.blocks_available() * block;
     if needed <= free {
         return Ok(());
@@ -57,17 +61,15 @@ pub fn no_database_in_use(volume: &Volume, scopes: &[Scope]) -> Result<()> {
 }
 
 /// Refuses moves that are not single renames.
-pub fn moves(volume: &Volume, moves: &[Move]) -> Result<()> {
+pub fn moves(volume: &Volume, moves: &[Move], mounts: &Mounts) -> Result<()> {
     let device = fs::metadata(volume.restores()).on("access", &volume.restores())?.dev();
-    let mounts = mount_points();
     for change in moves {
-        let live = change.path.under(volume.root());
         let parent = parents_are_real(volume, &change.path)?;
         if fs::metadata(&parent).on("access", &parent)?.dev() != device {
             return Err(elsewhere(&parent, "is on another file system than the rest of the volume"));
         }
-        if let Some(mount) = mounts.iter().find(|mount| mount.starts_with(&live)) {
-            return Err(elsewhere(mount, "is a separate mount"));
+        if let Some(mount) = mounts.paths().find(|mount| mount.as_path().starts_with(change.path.as_path())) {
+            return Err(elsewhere(&mount.under(volume.root()), "is a separate mount"));
         }
         writable(&parent)?;
     }
@@ -96,46 +98,4 @@ fn parents_are_real(volume: &Volume, path: &RelPath) -> Result<PathBuf> {
 fn elsewhere(path: &Path, why: &str) -> Error {
     Error::new(Code::Unexpected, format!("{} {why}, so the restore cannot replace it atomically", path.display()))
         .hint("exclude it in .moorlineignore, or mount the whole state as one volume; nothing was changed")
-}
-
-/// All mount points. Empty without /proc; a mount is then recognised only by its device number.
-fn mount_points() -> Vec<PathBuf> {
-    let text = fs::read("/proc/self/mountinfo").unwrap_or_default();
-    let fields = text.split(|byte| *byte == b'\n').filter_map(|line| line.split(|byte| *byte == b' ').nth(4));
-    fields.map(|field| PathBuf::from(OsStr::from_bytes(&unescape(field)))).collect()
-}
-
-/// mountinfo writes space, tab, newline and backslash as `\ooo`.
-fn unescape(field: &[u8]) -> Vec<u8> {
-    let mut plain = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let Some((&byte, after)) = rest.split_first() {
-        let octal = after.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
-        match octal.filter(|_| byte == b'\\').and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
-            Some(value) => {
-                plain.push(value);
-                rest = &after[3..];
-            }
-            None => {
-                plain.push(byte);
-                rest = after;
-            }
-        }
-    }
-    plain
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn mount_points_with_spaces_are_read() {
-        assert_eq!(unescape(br"/data/my\040files\134x"), b"/data/my files\\x");
-    }
-
-    #[test]
-    fn the_root_is_a_mount_point() {
-        assert!(mount_points().contains(&PathBuf::from("/")));
-    }
 }

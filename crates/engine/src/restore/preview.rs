@@ -7,7 +7,8 @@ use std::{
 };
 
 use super::{
-    Request, accept, apps_policy::Quarantine, plan, preflight, quarantined_files, set::RestoreSet, stage::Staged,
+    Request, accept, apps_policy::Quarantine, mounts::Mounts, notes_on_mounts, plan, preflight, quarantined_files,
+    set::RestoreSet, stage::Staged,
 };
 use crate::{
     backup::{Progress, read_whole},
@@ -89,12 +90,14 @@ pub fn preview(volume: &Volume, profile: &Profile, request: &Request, progress: 
     quarantine.refuse_unknown(&contents.members)?;
     let scopes = plan::Scopes::all(&[manifest.scope.clone(), profile.scope.clone()])?
         .and_all_in(quarantined_files(remembered.as_ref()));
-    preflight::space(volume, contents.members.iter().map(|member| member.size))?;
+    let mut mounts = Mounts::of(volume)?;
+    preflight::space(volume, &contents.members, &manifest, &mounts)?;
     let set = RestoreSet::scratch(volume)?;
     let result = (|| {
-        let mut staged = Staged::of(volume, &set, &quarantine, request, MetastoreLock::shared, progress)?;
-        let moves = plan::of_tree(volume, &set, &set.stage(), &scopes)?;
-        preflight::moves(volume, &moves)?;
+        let mut staged = Staged::of(volume, &set, &quarantine, request, &mut mounts, MetastoreLock::shared, progress)?;
+        staged.notes.extend(notes_on_mounts(volume, &mounts, &scopes)?);
+        let moves = plan::of_tree(volume, &set, &set.stage(), &scopes, &mounts)?;
+        preflight::moves(volume, &moves, &mounts)?;
         let mut preview = Preview {
             backup: request.backup.to_owned(),
             backup_created: manifest.created,

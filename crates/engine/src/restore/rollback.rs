@@ -3,8 +3,10 @@
 use super::{
     commit, console, events,
     journal::{Journal, JournalState, RestoreSource},
+    mounts::Mounts,
+    notes_on_mounts,
     plan::{self, Scopes},
-    preflight, quarantined_files,
+    preflight, quarantined_files, root,
     set::{self, RestoreSet, can_roll_back, committed, no_such_set},
     settings,
     stage::{bring_back_own, stage_own},
@@ -48,6 +50,8 @@ fn put_back(volume: &Volume, id: Option<Id>, script: Option<ScriptStep>) -> Resu
     let committed = set::time_of_next(volume, journal.committed).map_err(|error| set.abandon(error))?;
     let (beyond, moves) = plan_moves(volume, &set, &from, &journal).map_err(|error| set.abandon(error))?;
     let changed = moves.iter().filter(|change| !is_own(&change.path)).count();
+    let root =
+        journal.root.map(|change| root::back(volume, &change)).transpose().map_err(|error| set.abandon(error))?;
     let own = Journal {
         id: set.id(),
         state: JournalState::Commit,
@@ -56,6 +60,7 @@ fn put_back(volume: &Volume, id: Option<Id>, script: Option<ScriptStep>) -> Resu
         script,
         scopes: journal.scopes.clone(),
         beyond,
+        root,
         moves,
     };
     commit::commit(volume, &set, own, || preflight::no_database_in_use(volume, &journal.scopes))?;
@@ -106,8 +111,10 @@ fn plan_moves(
     moves.extend(settings::rollback_move(volume, set, from, journal)?);
     moves.extend(console::rollback_moves(volume, set, from, journal)?);
     let scopes = scopes.and(&journal.beyond).and_all_in(quarantined_files(QuarantineRecord::load(volume)?.as_ref()));
-    moves.extend(plan::of_tree(volume, set, &source, &scopes)?);
-    preflight::moves(volume, &moves)?;
+    let mounts = Mounts::of(volume)?;
+    notes_on_mounts(volume, &mounts, &scopes)?.iter().for_each(|note| log::warn!("{note}"));
+    moves.extend(plan::of_tree(volume, set, &source, &scopes, &mounts)?);
+    preflight::moves(volume, &moves, &mounts)?;
     Ok((beyond, moves))
 }
 

@@ -5,6 +5,7 @@ use super::{
     apps_policy::{Quarantine, QuarantineOutcome},
     console::{ConsoleDatabase, TakeLock, make_folder},
     instance_after,
+    mounts::Mounts,
     set::RestoreSet,
     settings,
 };
@@ -33,19 +34,20 @@ pub struct Staged {
 }
 
 impl Staged {
-    /// Stages a backup into a set, checks every database in it, and applies the apps policy. `take_lock` locks the
-    /// console's database.
+    /// Stages a backup into a set, checks every database in it, and applies the apps policy. Members below a mount point
+    /// are skipped. `take_lock` locks the console's database.
     pub fn of(
         volume: &Volume,
         set: &RestoreSet,
         quarantine: &Quarantine,
         request: &Request,
+        mounts: &mut Mounts,
         take_lock: TakeLock,
         progress: &mut dyn Progress,
     ) -> Result<Self> {
-        let mut unpacked = unpack_members(volume, set, quarantine.manifest, request, progress)?;
+        let mut unpacked = unpack_members(volume, set, quarantine.manifest, request, mounts, progress)?;
         let (backup_id, members) = (unpacked.backup_id, unpacked.members);
-        check(set, quarantine.manifest)?;
+        check(set, quarantine.manifest, mounts)?;
         let mut console = ConsoleDatabase::prepare(volume, set, quarantine, request, take_lock, &mut unpacked.record)?;
         let mut outcome = quarantine.apply(&set.stage(), set.id(), unpacked.record, console.staged)?;
         let notes = [unpacked.notes, std::mem::take(&mut console.notes), std::mem::take(&mut outcome.notes)].concat();
@@ -77,13 +79,15 @@ fn unpack_members(
     set: &RestoreSet,
     manifest: &Manifest,
     request: &Request,
+    mounts: &mut Mounts,
     progress: &mut dyn Progress,
 ) -> Result<Unpacked> {
     let damaged = |error| complete(request.backup, request.key, error);
     let (mut reader, _) = open_file(request.backup, request.key)?;
     let backup_id = reader.header().id;
     let mut stager =
-        Stager::new(&set.stage(), Owners { requested: request.owner, live: Some(volume.root().to_owned()) })?;
+        Stager::new(&set.stage(), Owners { requested: request.owner, live: Some(volume.root().to_owned()) })?
+            .with_sparse(manifest.sparse.as_ref().map(|_| manifest.sparse_files().into_keys().collect()));
     let (mut members, mut record) = (0, None);
     progress.begin("staging", bytes_of_members(request.backup, request.key, manifest));
     while let Some(mut member) = reader.next_member().map_err(damaged)? {
@@ -95,6 +99,12 @@ fn unpack_members(
         }
         let is_ours_to_put = |path: &RelPath| !is_own(path) || *path == metastore::path();
         entry.path = state_of(&entry.path).filter(is_ours_to_put).ok_or_else(|| not_of_the_state(&entry.path))?;
+        if mounts.skips(&entry.path) {
+            // The reader needs the bytes for the digest.
+            io::copy(&mut Counted { inner: &mut member, progress }, &mut io::sink())
+                .map_err(|cause| damaged(seqbac::Error::from_io(cause)))?;
+            continue;
+        }
         members += 1;
         stager.put(&entry, &mut Counted { inner: &mut member, progress })?;
     }
@@ -116,8 +126,8 @@ fn unpack_members(
 }
 
 /// Checks that every database matches the manifest, and has only faults that were recorded when it was captured.
-fn check(set: &RestoreSet, manifest: &Manifest) -> Result<()> {
-    for facts in &manifest.databases {
+fn check(set: &RestoreSet, manifest: &Manifest, mounts: &Mounts) -> Result<()> {
+    for facts in manifest.databases.iter().filter(|facts| !mounts.covers(&facts.path)) {
         let findings = check_image(&facts.path.under(&set.stage()), facts)?;
         if let Some(finding) = findings.first() {
             let what = format!("the backup's copy of {} is damaged: {finding}; nothing was changed", facts.path);

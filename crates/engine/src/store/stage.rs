@@ -11,10 +11,13 @@
 //! grant the rights of another user.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::File,
     io::{Read, Write},
-    os::{fd::OwnedFd, unix::fs::MetadataExt},
+    os::{
+        fd::OwnedFd,
+        unix::fs::{FileExt, MetadataExt},
+    },
 };
 
 use nix::{
@@ -35,6 +38,8 @@ use seqbac::{Entry, Kind};
 const WRITEBACK: u64 = 8 << 20;
 /// Space for files of at least this size is reserved first, so that a full disk is an error before anything is written.
 const PREALLOCATE: u64 = 1 << 20;
+/// Zeros become a hole if they fill a block of this size.
+const BLOCK: usize = 4096;
 
 /// How to choose the owners of staged files.
 #[derive(Debug, Clone, Default)]
@@ -59,6 +64,8 @@ pub struct Stager {
     kept: BTreeMap<(Owner, Owner), u64>,
     not_ours: u64,
     bytes: u64,
+    /// The files to write with holes; `None` if that is unknown, and then every file may get holes.
+    sparse: Option<BTreeSet<RelPath>>,
 }
 
 impl Stager {
@@ -73,7 +80,14 @@ impl Stager {
             kept: BTreeMap::new(),
             not_ours: 0,
             bytes: 0,
+            sparse: None,
         })
+    }
+
+    /// Sets which members are files with holes. The others get blocks for all their zeros.
+    #[must_use]
+    pub fn with_sparse(self, sparse: Option<BTreeSet<RelPath>>) -> Self {
+        Self { sparse, ..self }
     }
 
     /// Writes one member. Fails with `ContentMismatch` if its path exists, or if `content` does not have the entry's
@@ -141,8 +155,11 @@ impl Stager {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let open = fcntl::openat(dir, name.as_os_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR);
         let mut file = File::from(open.map_err(|errno| failed("create", entry, &full, errno))?);
-        reserve(&file, entry.size).on("write", &full)?;
-        let size = fill(&mut file, content, &full)?;
+        let is_sparse = self.sparse.as_ref().is_none_or(|sparse| sparse.contains(&entry.path));
+        if !is_sparse {
+            reserve(&file, entry.size).on("write", &full)?;
+        }
+        let size = fill(&mut file, content, &full, is_sparse)?;
         self.bytes += size;
         if size != entry.size {
             let what = format!("{} has {size} bytes in the backup, but its entry says {}", entry.path, entry.size);
@@ -244,13 +261,14 @@ fn paths(count: u64) -> String {
     format!("{count} {}", if count == 1 { "path" } else { "paths" })
 }
 
-fn fill(file: &mut File, content: &mut dyn Read, path: &Path) -> Result<u64> {
+fn fill(file: &mut File, content: &mut dyn Read, path: &Path, is_sparse: bool) -> Result<u64> {
     let (mut written, mut flushed) = (0, 0);
-    copy(
+    let filled = copy(
         content,
         |cause| unpacked(cause, path),
         |bytes| {
-            file.write_all(bytes).on("write", path)?;
+            let stored = if is_sparse { write_data(file, bytes, written) } else { file.write_all(bytes) };
+            stored.on("write", path)?;
             written += bytes.len() as u64;
             if written - flushed >= WRITEBACK {
                 process::writeback::start(file, flushed, written - flushed);
@@ -258,7 +276,28 @@ fn fill(file: &mut File, content: &mut dyn Read, path: &Path) -> Result<u64> {
             }
             Ok(())
         },
-    )
+    )?;
+    if is_sparse {
+        // The file may end with a hole.
+        file.set_len(filled).on("write", path)?;
+    }
+    Ok(filled)
+}
+
+/// Writes `bytes` at `offset`, but leaves out zeros that fill a block, so that they become holes.
+fn write_data(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    let (mut start, mut end) = (0, 0);
+    while end < bytes.len() {
+        let at = offset + end as u64;
+        let to_boundary = BLOCK - usize::try_from(at % BLOCK as u64).unwrap_or(0);
+        let block = &bytes[end..bytes.len().min(end + to_boundary)];
+        if block.iter().all(|byte| *byte == 0) {
+            file.write_all_at(&bytes[start..end], offset + start as u64)?;
+            start = end + block.len();
+        }
+        end += block.len();
+    }
+    file.write_all_at(&bytes[start..], offset + start as u64)
 }
 
 /// Keeps the error code of a damaged backup, because each kind of damage has its own exit code.

@@ -15,6 +15,8 @@ pub struct SurveyEntry {
     pub target: Option<PathBuf>,
     /// In bytes, as the file system reports it. For a database, this does not include its `-wal`.
     pub size: u64,
+    /// Disk usage in bytes.
+    pub allocated: u64,
     /// Permission bits.
     pub mode: u32,
     /// User id of the owner.
@@ -47,6 +49,7 @@ impl SurveyEntry {
             kind,
             target,
             size: if kind == PathKind::Directory { 0 } else { meta.len() },
+            allocated: meta.blocks() * 512,
             mode: meta.mode() & 0o7777,
             uid: meta.uid(),
             gid: meta.gid(),
