@@ -100,6 +100,18 @@ impl Environment {
         self.duration("MOORLINE_KEEP_REPLACED", jiff::SignedDuration::from_hours(7 * 24))
     }
 
+    /// How long a backup waits for a database that another process has locked: `MOORLINE_DATABASE_WAIT`.
+    pub fn database_wait(&self) -> Result<std::time::Duration> {
+        let wait = self.duration("MOORLINE_DATABASE_WAIT", jiff::SignedDuration::from_mins(2))?;
+        Ok(wait.unsigned_abs())
+    }
+
+    /// The folder for the temporary files of a backup: `MOORLINE_SPOOL`.
+    pub fn spool(&self) -> Result<Option<PathBuf>> {
+        let folder = self.setting(&["MOORLINE_SPOOL"])?.map(|(_, path)| PathBuf::from(path));
+        Ok(folder.filter(|path| !path.as_os_str().is_empty()))
+    }
+
     /// The folder for backups, from `MOORLINE_BACKUP_LOCATION`.
     pub fn backup_location(&self) -> Result<Option<PathBuf>> {
         let location = self.setting(&["MOORLINE_BACKUP_LOCATION"])?.map(|(_, path)| PathBuf::from(path));

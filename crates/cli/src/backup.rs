@@ -90,6 +90,8 @@ impl Backup {
             kind,
             check: !self.no_check,
             may_be_empty: self.not_suspect,
+            database_wait: context.environment.database_wait()?,
+            spool: context.environment.spool()?,
             now: jiff::Timestamp::now(),
         };
         let stream = self.output.as_deref() == Some("-".as_ref());

@@ -7,7 +7,7 @@ use clap::Args;
 use super::{Context, key::KeyArguments, output};
 use engine::{
     backup::{self, Inspection},
-    store::DatabaseFacts,
+    store::{DatabaseFacts, Note, NoteKind},
 };
 use volume::{Volume, error::Result};
 
@@ -36,6 +36,17 @@ impl Inspect {
     }
 }
 
+fn line_of_note(note: &Note) -> String {
+    let label = match note.kind() {
+        NoteKind::LeftOut => "left out",
+        NoteKind::Link => "link",
+        NoteKind::Mount => "mount",
+        NoteKind::Other => "note",
+    };
+    let what = note.what.strip_prefix("left out: ").unwrap_or(&note.what);
+    format!("{label:<13} {}: {what}", note.path)
+}
+
 fn show(inspection: &Inspection) {
     let unknown = || "unknown".to_owned();
     let mut lines = vec![
@@ -57,7 +68,7 @@ fn show(inspection: &Inspection) {
             for DatabaseFacts { path, page_count, page_size, .. } in &manifest.databases {
                 lines.push(format!("database      {path} ({page_count} pages of {page_size})"));
             }
-            lines.extend(manifest.notes.iter().map(|note| format!("left out      {}: {}", note.path, note.what)));
+            lines.extend(manifest.notes.iter().map(line_of_note));
             lines.push(format!("members       {}", members.len()));
             lines.extend(members.iter().map(|member| format!("  {:>10}  {}", output::size(member.size), member.path)));
         }

@@ -231,6 +231,7 @@ fn whole_command_line() -> clap::Command {
 #[must_use]
 pub fn main() -> ExitCode {
     progress_lines::take_over();
+    ::process::limits::raise_open_files();
     match refuse_other_version().and_then(|()| command::arguments()) {
         Ok(arguments) => parse_and_run(arguments),
         Err(error) => output::fail(&error, false),

@@ -53,7 +53,7 @@
 //!   of a volume
 //! - `store.rs`: databases and files, read from the volume and written back. In `store/`:
 //!   - `matcher.rs`: which paths a scope includes; `survey.rs`: one walk over the volume (`survey/walk.rs`), its entries
-//!     (`survey/entry.rs`), and which files are databases or backups
+//!     (`survey/entry.rs`), mount points below the root (`survey/mounts.rs`), and which files are databases or backups
 //!   - `sqlite.rs`: consistent images of live databases. In `sqlite/`: `source.rs` (read-only connection),
 //!     `snapshot.rs` (the image at one time), `pages.rs` (its pages), `facts.rs` (its facts in the manifest), `check.rs`
 //!     (its faults), `in_use.rs` (other processes that have it open), `edit.rs` (one transaction that changes it)

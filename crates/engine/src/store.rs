@@ -20,9 +20,9 @@ pub use self::{
     files::{Captured, Files},
     matcher::Matcher,
     spool::Spool,
-    sqlite::{DatabaseFacts, Snapshot, check_image, in_use, open_all},
+    sqlite::{DatabaseFacts, Opened, Snapshot, check_image, in_use, open_all, open_present},
     stage::{Owners, Stager},
-    survey::{Note, Survey, SurveyEntry, holds_state, survey},
+    survey::{Note, NoteKind, Survey, SurveyEntry, holds_state, survey},
 };
 pub(crate) use self::{
     matcher::is_own,

@@ -18,6 +18,7 @@
 //! - `variables.rs`: a set of environment variables for a child
 //! - `environment.rs`: changing this process's own environment
 //! - `fd.rs`: descriptors that were inherited by number
+//! - `limits.rs`: the limit of open files
 //! - `own.rs`: the path of this program
 //! - `pages.rs`: returning memory pages that only the start needed
 //! - `writeback.rs`: early write-back of file data
@@ -31,6 +32,7 @@ pub mod fd;
 pub mod isolation;
 pub mod kill;
 pub mod leftovers;
+pub mod limits;
 pub mod own;
 pub mod pages;
 pub mod reap;

@@ -13,6 +13,10 @@ pub use seqbac_header::error::reason;
 /// The result of everything above the file format.
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// The hint for a process that has reached its limit of open files.
+pub const RAISE_OPEN_FILES: &str =
+    "raise the limit of open files of the container: `docker run --ulimit nofile=65536`, or `ulimits:` in Compose";
+
 /// The kind of an error, in the order of the table in `docs/cli.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -144,6 +148,7 @@ impl Error {
             Some(nix::libc::EACCES | nix::libc::EPERM) => {
                 (Code::Unexpected, Some("check the owner and mode of the path against the user the container runs as"))
             }
+            Some(nix::libc::EMFILE) => (Code::Unexpected, Some(RAISE_OPEN_FILES)),
             _ => (Code::Unexpected, None),
         };
         let mut error = Self::new(code, format!("cannot {verb} {}: {}", path.display(), reason(cause)));

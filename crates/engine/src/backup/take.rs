@@ -18,13 +18,11 @@ use crate::{
     metastore::{self, MetastoreLock},
     prelude::*,
     quarantine::QuarantineRecord,
-    store::{Files, Matcher, Note, Snapshot, Spool, Survey, SurveyEntry, open_all, survey},
+    store::{Files, Matcher, Note, NoteKind, Opened, Snapshot, Spool, Survey, SurveyEntry, open_present, survey},
 };
 use seqbac::{HeaderFields, Options, Writer};
 use volume::{BackupLock, Instance};
 
-/// How long to wait for the lock of a database that the server holds.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 /// Log a line if writers had to wait for at least this time.
 const LOGGED_WAIT: Duration = Duration::from_millis(100);
 
@@ -45,6 +43,10 @@ pub struct Job<'a> {
     pub check: bool,
     /// Whether suddenly empty stores are accepted (`--not-suspect`).
     pub may_be_empty: bool,
+    /// How long to wait for databases that other processes have locked.
+    pub database_wait: Duration,
+    /// The folder for temporary files (`MOORLINE_SPOOL`).
+    pub spool: Option<PathBuf>,
     /// The current time.
     pub now: jiff::Timestamp,
 }
@@ -129,11 +131,18 @@ impl Capture {
         let scope = job.profile.scope.and_files(&record.as_ref().map(QuarantineRecord::files).unwrap_or_default());
         let survey = survey(root, &Matcher::of(&scope)?)?;
         let (lock, metastore) = metastore_of(job)?;
+        warn_about(&survey.notes);
         stores::refuse_missing(job.profile, &survey, metastore.is_some(), root)?;
         let spool = Spool::on(job.volume);
         let found: Vec<SurveyEntry> = metastore.iter().chain(&survey.databases).cloned().collect();
         // All transactions begin before the first read, so that the databases' states are as close in time as possible.
-        let mut snapshots = open_all(root, &found, &spool, LOCK_TIMEOUT)?;
+        let named: Vec<RelPath> = job.profile.scope.named_databases().chain([metastore::path()]).collect();
+        let must_exist = |path: &RelPath| named.contains(path);
+        let Opened { mut snapshots, vanished } =
+            open_present(root, &found, &spool, job.database_wait, &must_exist).map_err(explain_wait)?;
+        for path in vanished {
+            log::warn!("the database {path} was removed while the backup was taken; the backup does not contain it");
+        }
         let mut databases = Vec::new();
         if metastore.is_some() {
             let mut console = snapshots.remove(0);
@@ -208,6 +217,11 @@ impl Capture {
             let mut entry = snapshot.found().entry(facts.bytes, false);
             entry.path = member_of(&facts.path);
             add(writer, &entry, &mut Counted { inner: snapshot.read()?, progress }, &facts.path)?;
+            for (sidecar, mut file) in snapshot.sidecars()? {
+                let entry = seqbac::Entry { path: member_of(&sidecar.path), ..sidecar.entry(sidecar.size, false) };
+                let mut content = Padded { content: &mut file, left: sidecar.size };
+                add(writer, &entry, &mut Counted { inner: &mut content, progress }, &sidecar.path)?;
+            }
             if snapshot.was_replaced()? {
                 let what = format!("{} was replaced or removed while the backup was taken", facts.path);
                 return Err(Error::new(Code::TryAgain, what).hint("take the backup again"));
@@ -301,6 +315,67 @@ impl Capture {
 fn sparse_files(survey: &Survey) -> Vec<SparseFile> {
     let sparse = survey.files.iter().filter(|found| found.kind == PathKind::File && found.allocated < found.size);
     sparse.map(|found| SparseFile { path: found.path.clone(), allocated: found.allocated }).collect()
+}
+
+/// Links and mounts named in a warning; the manifest lists all.
+const NAMED: usize = 5;
+
+/// Warns about paths whose content the backup lacks, or whose content a restore cannot replace.
+fn warn_about(notes: &[Note]) {
+    let of = |kind| notes.iter().filter(move |note| note.kind() == kind);
+    let list = |kind| {
+        let first: Vec<_> = of(kind).take(NAMED).map(|note| note.path.to_string()).collect();
+        let more = of(kind).count().saturating_sub(NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        format!("{}{more}", first.join(", "))
+    };
+    let count = |kind, one: &str, many: &str| match of(kind).count() {
+        1 => format!("1 {one}"),
+        count => format!("{count} {many}"),
+    };
+    if of(NoteKind::Link).next().is_some() {
+        let links = count(NoteKind::Link, "symbolic link leads", "symbolic links lead");
+        let names = list(NoteKind::Link);
+        log::warn!("{links} out of the volume, and the backup contains the link, but not its target: {names}");
+    }
+    if of(NoteKind::Mount).next().is_some() {
+        let mounts = count(NoteKind::Mount, "mount is", "mounts are");
+        let names = list(NoteKind::Mount);
+        log::warn!(
+            "{mounts} inside the volume; the backup contains the content, but a restore will not replace it: {names}"
+        );
+    }
+}
+
+/// Says what helps if a database stayed locked.
+fn explain_wait(error: Error) -> Error {
+    if error.code() != Code::TryAgain || !error.message().contains("locked by another process") {
+        return error;
+    }
+    error.hint(
+        "for a long transaction (VACUUM, a migration), wait longer with MOORLINE_DATABASE_WAIT=10m; if the server sets \
+         locking_mode=EXCLUSIVE, stop it for the backup, or rely on the boot backup that `moorline run` takes before the \
+         server starts",
+    )
+}
+
+/// Content of exactly the announced size: cut off if the file has grown, padded with zeros if it has shrunk.
+struct Padded<'a> {
+    content: &'a mut dyn Read,
+    left: u64,
+}
+
+impl Read for Padded<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(into.len());
+        let mut count = self.content.read(&mut into[..most])?;
+        if count == 0 {
+            into[..most].fill(0);
+            count = most;
+        }
+        self.left -= count as u64;
+        Ok(count)
+    }
 }
 
 /// The console's database, with the lock that permits opening it.

@@ -5,7 +5,7 @@
 //! WAL mode    check and page images come from the transaction; writers continue, and their `-wal` grows meanwhile
 //! otherwise   writers wait for the transaction: pages are copied to an unlinked file at disk speed, the transaction
 //!             ends, and check and images come from that file
-//! unreadable  a file that SQLite cannot open is copied byte by byte, with the reason as a finding
+//! unreadable  a file that SQLite cannot open is copied byte by byte, with its sidecars, and the reason as a finding
 //! ```
 //! Page images come from `sqlite_dbpage`. It has the transaction's view, so it includes pages that are only in the
 //! `-wal`, and zeros for the lock page at 1 GiB. If the library lacks this table, we use SQLite's online backup in one step.
@@ -29,7 +29,7 @@ pub use self::{
     check::check_image,
     facts::DatabaseFacts,
     in_use::in_use,
-    snapshot::{Snapshot, open_all},
+    snapshot::{Opened, Snapshot, open_all, open_present},
     source::words,
 };
 pub(super) use self::{

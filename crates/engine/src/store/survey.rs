@@ -8,6 +8,7 @@
 //! - ACLs and extended attributes are not kept.
 
 mod entry;
+mod mounts;
 mod walk;
 
 use std::{
@@ -20,7 +21,7 @@ use self::walk::{Seen, Walk};
 use super::Matcher;
 use crate::prelude::*;
 
-pub use self::entry::{Note, SurveyEntry};
+pub use self::entry::{Note, NoteKind, SurveyEntry};
 
 /// The first bytes of every SQLite database.
 const SQLITE_HEADER: &[u8; 16] = b"SQLite format 3\0";

@@ -31,13 +31,15 @@ pub(super) enum Refused {
     Unreadable(String),
     /// Another process has it locked.
     Locked(Error),
+    /// The file no longer exists.
+    Gone(Error),
     Failed(Error),
 }
 
 impl From<Refused> for Error {
     fn from(refused: Refused) -> Self {
         match refused {
-            Refused::Locked(error) | Refused::Failed(error) => error,
+            Refused::Locked(error) | Refused::Gone(error) | Refused::Failed(error) => error,
             Refused::Unreadable(why) => Self::new(Code::Unexpected, why),
         }
     }
@@ -69,6 +71,9 @@ impl Source {
         opened.map_err(|cause| match is_malformed(&cause) {
             true => Refused::Unreadable(words(&cause)),
             false if is_locked(&cause) => Refused::Locked(explain("read the database", path, &cause)),
+            false if presence::exists(path).is_ok_and(|is_there| !is_there) => {
+                Refused::Gone(explain("read the database", path, &cause))
+            }
             false => Refused::Failed(explain("read the database", path, &cause)),
         })
     }
@@ -219,10 +224,16 @@ pub fn words(cause: &rusqlite::Error) -> String {
 /// `cannot VERB PATH: why`, with a hint.
 pub(crate) fn explain(verb: &str, path: &Path, cause: &rusqlite::Error) -> Error {
     let says = |code, why: &str| Error::new(code, format!("cannot {verb} {}: {why}", path.display()));
+    if cause.sqlite_error_code() == Some(ErrorCode::CannotOpen)
+        && let Some(limit) = process::limits::open_files_exhausted()
+    {
+        return says(Code::Unexpected, &format!("this process has reached its limit of {limit} open files"))
+            .hint(volume::error::RAISE_OPEN_FILES);
+    }
     match cause.sqlite_error_code() {
         _ if is_locked(cause) => says(Code::TryAgain, "it is locked by another process").hint(
-            "if the server sets locking_mode=EXCLUSIVE, stop it for the backup, or rely on the boot backup that \
-             `moorline run` takes before the server starts",
+            "try again when the other process has ended its transaction; if the server sets \
+             locking_mode=EXCLUSIVE, stop it first",
         ),
         Some(ErrorCode::DiskFull) => says(Code::TryAgain, "no space left on device"),
         Some(ErrorCode::CannotOpen) if presence::exists(path).is_ok_and(|is_there| !is_there) => {

@@ -42,8 +42,41 @@ pub struct Note {
     pub what: String,
 }
 
+/// What a note is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoteKind {
+    /// The backup does not contain the path.
+    LeftOut,
+    /// A link that leads out of the volume.
+    Link,
+    /// A mount inside the volume.
+    Mount,
+    /// Anything else that is unusual.
+    Other,
+}
+
+/// How the notes of each kind begin. Manifests contain only the text.
+const BEGINNINGS: [(&str, NoteKind); 4] = [
+    ("left out", NoteKind::LeftOut),
+    (LINK, NoteKind::Link),
+    (MOUNT, NoteKind::Mount),
+    // As moorline 0.1 wrote it.
+    ("on a different file system", NoteKind::Mount),
+];
+pub(super) const LINK: &str = "points outside the volume";
+pub(super) const MOUNT: &str = "a mount inside the volume";
+
+impl Note {
+    /// The kind of the note, by its text.
+    #[must_use]
+    pub fn kind(&self) -> NoteKind {
+        let of = BEGINNINGS.iter().find(|(beginning, _)| self.what.starts_with(beginning));
+        of.map_or(NoteKind::Other, |(_, kind)| *kind)
+    }
+}
+
 impl SurveyEntry {
-    pub(super) fn new(path: RelPath, kind: PathKind, target: Option<PathBuf>, meta: &Metadata) -> Self {
+    pub(in crate::store) fn new(path: RelPath, kind: PathKind, target: Option<PathBuf>, meta: &Metadata) -> Self {
         Self {
             path,
             kind,

@@ -1,7 +1,7 @@
 //! The walk itself: one directory at a time, with one `lstat` for each name, and the first bytes of each file.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     ffi::{OsStr, OsString},
     fs::{Metadata, OpenOptions},
     io::Read,
@@ -12,7 +12,11 @@ use std::{
     path::Component,
 };
 
-use super::{Note, SEQBAC_MAGIC, SIDECARS, SMALLEST_DATABASE, SQLITE_HEADER, SurveyEntry, child};
+use super::{
+    Note, SEQBAC_MAGIC, SIDECARS, SMALLEST_DATABASE, SQLITE_HEADER, SurveyEntry, child,
+    entry::{LINK, MOUNT},
+    mounts,
+};
 use crate::{prelude::*, store::Matcher};
 
 #[derive(Debug)]
@@ -38,6 +42,8 @@ pub enum Content {
 pub struct Walk<'a> {
     root: &'a Path,
     matcher: &'a Matcher,
+    /// Mount points below the root.
+    mounts: HashSet<PathBuf>,
     /// Directories that are not listed yet, with the device of each.
     open: Vec<(Option<RelPath>, u64)>,
     /// The directory that is being walked, and its device.
@@ -53,7 +59,8 @@ impl<'a> Walk<'a> {
         let device = fs::metadata(root).on("read the metadata of", root)?.dev();
         let here = (None, device);
         let (names, left, seen) = (HashMap::new(), Vec::new(), Vec::new());
-        Ok(Self { root, matcher, open: vec![here.clone()], here, names, left, seen })
+        let mounts = mounts::below(root);
+        Ok(Self { root, matcher, mounts, open: vec![here.clone()], here, names, left, seen })
     }
 
     /// The next finding; `None` at the end.
@@ -121,8 +128,8 @@ impl<'a> Walk<'a> {
         if !wanted && !self.matcher.reaches_below(&path) {
             return;
         }
-        if meta.dev() != self.here.1 {
-            self.note(&path, "on a different file system than its parent directory");
+        if meta.dev() != self.here.1 || self.mounts.contains(&path.under(self.root)) {
+            self.note_mount(&path);
         }
         let found = SurveyEntry::new(path.clone(), PathKind::Directory, None, meta);
         self.seen.push(if wanted { Seen::Taken(found) } else { Seen::Directory(found) });
@@ -141,12 +148,18 @@ impl<'a> Walk<'a> {
         // For SQLite, an empty file is an empty database. Only a glob for databases shows that it is meant to be one.
         let named = database && self.matcher.names_database(&path);
         match content {
-            Content::Backup => self.note(&path, "left out: a backup is never part of a backup"),
+            Content::Backup => return Ok(self.note(&path, "left out: a backup is never part of a backup")),
+            Content::Other if !file && !named => return Ok(()),
+            _ => {}
+        }
+        if self.mounts.contains(&full) {
+            self.note_mount(&path);
+        }
+        match content {
             Content::Database => self.seen.push(Seen::Taken(entry(PathKind::Database))),
             Content::Other if named && meta.len() == 0 => self.seen.push(Seen::Taken(entry(PathKind::Database))),
             Content::Other if named => self.seen.push(Seen::NotADatabase(entry(PathKind::File))),
-            Content::Other if file => self.seen.push(Seen::Taken(entry(PathKind::File))),
-            Content::Other => {}
+            _ => self.seen.push(Seen::Taken(entry(PathKind::File))),
         }
         Ok(())
     }
@@ -159,12 +172,15 @@ impl<'a> Walk<'a> {
         let Some(target) = presence::unless_absent(fs::read_link(&full)).on("read", &full)? else { return Ok(()) };
         if points_outside(self.root, self.here.0.as_ref(), &target) {
             let target = target.display();
-            let what =
-                format!("points outside the volume, to {target}: the backup contains the link, but not its target");
+            let what = format!("{LINK}, to {target}: the backup contains the link, but not its target");
             self.note(&path, &what);
         }
         self.seen.push(Seen::Taken(SurveyEntry::new(path, PathKind::Symlink, Some(target), meta)));
         Ok(())
+    }
+
+    fn note_mount(&mut self, path: &RelPath) {
+        self.note(path, &format!("{MOUNT}: the backup contains its content, but a restore will not replace it"));
     }
 
     fn note(&mut self, path: &RelPath, what: &str) {
