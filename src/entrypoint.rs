@@ -70,6 +70,8 @@ const BOOT_BACKUP_AGE: jiff::SignedDuration = jiff::SignedDuration::from_hours(2
 #[derive(Debug)]
 pub struct Settings {
     pub storage: PathBuf,
+    /// The backup folder, if the environment names one.
+    pub backups: Option<PathBuf>,
     pub profile: Choice,
     /// `run` or `init`, for the record of who holds the lock.
     pub command: &'static str,
@@ -263,7 +265,10 @@ enum Opened {
 }
 
 fn open(settings: &Settings) -> Result<Opened> {
-    let volume = Volume::open(&settings.storage)?;
+    let volume = Volume::open(&settings.storage)?.with_backups_in(settings.backups.clone())?;
+    if settings.user.as_ref().is_some_and(|user| user.uid() != 0) && nix::unistd::geteuid().is_root() {
+        init::trust::refuse_links(&volume)?;
+    }
     match volume.prepare() {
         Err(refusal) if refusal.code() == Code::UnsupportedVersion => Ok(Opened::Newer(volume, refusal)),
         prepared => prepared.map(|()| Opened::Prepared(volume)),
@@ -275,7 +280,7 @@ fn prepare(settings: &Settings, volume: &Volume, signals: &mut Signals) -> Resul
     let Some(lock) = lock::wait_for(volume, settings, signals)? else {
         return Ok(ControlFlow::Break(stopped(signals)));
     };
-    if !scripts::wait_for_earlier(volume, signals)? {
+    if !scripts::wait_for_earlier(settings, volume, signals)? {
         return Ok(ControlFlow::Break(stopped(signals)));
     }
     if let Some(end) = refuse_without_engine(settings, volume)? {

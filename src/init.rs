@@ -27,7 +27,7 @@ mod scan;
 mod script_report;
 pub(crate) mod server_env;
 mod stage;
-mod trust;
+pub(crate) mod trust;
 
 use std::{
     collections::BTreeMap,

@@ -99,7 +99,8 @@ impl Bare {
 
     /// The volume; `None` if nothing is mounted.
     fn volume(&self, environment: &Environment) -> Result<Option<Volume>> {
-        let named = || environment.variables().get(options::STORAGE_VARIABLE).map(PathBuf::from);
+        let set = environment.variables().get(options::STORAGE_VARIABLE).filter(|root| !root.is_empty());
+        let named = || set.map(PathBuf::from);
         let root = self.storage.clone().or_else(named).unwrap_or_else(|| options::DEFAULT_STORAGE.into());
         Volume::open_if_there(&root)
     }

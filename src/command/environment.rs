@@ -139,7 +139,7 @@ impl Environment {
             return Ok(None);
         };
         let duration = parse_duration(&text).map_err(|error| error.context(name))?;
-        Ok(Some(duration.unsigned_abs()))
+        Ok(Some(duration.unsigned_abs()).filter(|duration| !duration.is_zero()))
     }
 
     /// The command of an init script that this process carries out, if a script started it.

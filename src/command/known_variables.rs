@@ -96,7 +96,7 @@ pub(super) fn warn(variables: &Variables) {
                 log::warn!("{name} has no effect, because moorline has no such setting{}", suggestion(name));
             }
         } else if FIRST_RUN_FILES.contains(&name) && !presence::is_file(Path::new(value)).unwrap_or(true) {
-            log::warn!("{name} names {}, which is not a file", Path::new(value).display());
+            log::warn!("{name} does not name a file");
         } else if is_quoted(value.as_encoded_bytes()) {
             log::warn!("the value of {name} is in quotes, which belong to the value in an env file: remove them");
         }

@@ -3,10 +3,8 @@
 use super::Settings;
 use crate::command::engine::VERSION;
 use profile::Choice;
-use volume::{
-    Volume,
-    key::{Origin, Sources},
-};
+use seqbac_header::SecretKey;
+use volume::{Instance, Volume, key::Sources};
 
 /// How the start ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,20 +51,23 @@ fn profile(choice: &Choice) -> String {
     }
 }
 
-/// The key and its source. A key that is wrong is reported by the step that needs it.
+/// The key and its source. A file is not read here, because it may be a pipe, which can be read once.
 fn key(keys: &Sources, volume: &Volume) -> String {
     if let Some((variable, ..)) = &keys.provider {
         return format!("key from the program in {variable}");
     }
-    match keys.active(Some(volume)) {
-        Ok(Some(found)) => {
-            let source = match found.origin {
-                Origin::Configured(variable) => variable,
-                Origin::Flag | Origin::Volume => "the volume".to_owned(),
-            };
-            format!("key {} from {source}", found.key.fingerprint())
-        }
-        Ok(None) => "no key yet".to_owned(),
-        Err(_) => "no valid key".to_owned(),
+    if let Some((variable, _)) = &keys.variable_file {
+        return format!("key from the file in {variable}");
+    }
+    if let Some((variable, text)) = &keys.variable {
+        return match SecretKey::parse(text, variable) {
+            Ok(key) => format!("key {} from {variable}", key.fingerprint()),
+            Err(_) => format!("no valid key in {variable}"),
+        };
+    }
+    // Whatever is wrong with the instance is reported by the step that needs it.
+    match Instance::load(volume).ok().flatten().and_then(|instance| instance.key_fingerprint) {
+        Some(fingerprint) => format!("key {fingerprint} from the volume"),
+        None => "no key yet".to_owned(),
     }
 }

@@ -163,7 +163,9 @@ fn change_all(user: &User, root: &Path) -> Result<()> {
             }
         }
     }
-    walk(user, &opened, root, top.st_dev, true, &mut changes).map_err(failed).on("change the owners in", root)?;
+    if let Err(errno) = walk(user, &opened, root, top.st_dev, true, &mut changes) {
+        changes.refused.get_or_insert((root.to_owned(), errno));
+    }
     if changes.changed > 0 {
         log::info!(
             "changed the owner of {} files and folders of {} to user {}",
@@ -224,8 +226,11 @@ fn walk(
             }
         }
         if is_folder {
-            let below = open_folder(folder, name)?;
-            walk(user, &below, &path, device, false, changes)?;
+            let below = open_folder(folder, name);
+            let walked = below.and_then(|below| walk(user, &below, &path, device, false, changes));
+            if let Err(errno) = walked {
+                changes.refused.get_or_insert((path, errno));
+            }
         }
     }
     Ok(())

@@ -13,7 +13,7 @@ use process::{Signals, Variables};
 use seqbac_header::RelPath;
 use volume::{
     Lock, Volume,
-    error::Result,
+    error::{Code, Error, Result},
     script_lock::{self, ScriptToken},
 };
 
@@ -73,7 +73,10 @@ pub(super) fn run_at_start(
     )? {
         return Ok(ControlFlow::Break(end));
     }
-    let mut variables = server_env::kept(volume)?;
+    let mut variables = match settings.scripts {
+        Some(_) => server_env::kept(volume)?,
+        None => BTreeMap::new(),
+    };
     variables.extend(started.into_inner());
     Ok(ControlFlow::Continue(variables))
 }
@@ -137,7 +140,7 @@ fn with(
         signals,
     )?;
     if let Some(token) = issued.get()
-        && !wait_for(signals, || token.try_revoke())?
+        && !wait_for(settings.lock_wait, signals, || token.try_revoke())?
     {
         return Ok(Some(stopped(signals)));
     }
@@ -157,16 +160,24 @@ fn token(volume: &Volume, issued: &OnceCell<ScriptToken>) -> Result<String> {
 }
 
 /// Waits for commands that the scripts of an earlier start left running. Returns `false` if a stop signal comes first.
-pub(super) fn wait_for_earlier(volume: &Volume, signals: &mut Signals) -> Result<bool> {
-    wait_for(signals, || script_lock::try_clear(volume))
+pub(super) fn wait_for_earlier(settings: &Settings, volume: &Volume, signals: &mut Signals) -> Result<bool> {
+    wait_for(settings.lock_wait, signals, || script_lock::try_clear(volume))
 }
 
 /// Waits until no command of a script changes the volume. Returns `false` if a stop signal comes first.
-fn wait_for(signals: &mut Signals, mut is_free: impl FnMut() -> Result<bool>) -> Result<bool> {
+fn wait_for(longest: Duration, signals: &mut Signals, mut is_free: impl FnMut() -> Result<bool>) -> Result<bool> {
+    let deadline = Instant::now() + longest;
     let mut is_logged = false;
     while !is_free()? {
         if signals.stop().is_some() {
             return Ok(false);
+        }
+        if Instant::now() >= deadline {
+            return Err(Error::new(
+                Code::TryAgain,
+                "a command that an init script has left running still changes the volume",
+            )
+            .hint("the next start waits again; MOORLINE_LOCK_WAIT is the longest wait"));
         }
         if !std::mem::replace(&mut is_logged, true) {
             log::info!("waiting for a command that an init script has left running and that changes the volume");

@@ -6,7 +6,7 @@ use std::{
     io::{Seek, Write},
     os::{
         fd::{AsRawFd, OwnedFd, RawFd},
-        unix::process::CommandExt,
+        unix::{fs::symlink, process::CommandExt},
     },
     path::{Path, PathBuf},
     process::Command,
@@ -40,7 +40,7 @@ use process::{
 };
 use seqbac_header::Id;
 use volume::{
-    error::{Code, Error, Result},
+    error::{Code, Error, IoContext, Result},
     lock,
     restores::{self, ScriptStep},
     script_lock,
@@ -209,7 +209,12 @@ impl<'b> Attempt<'_, 'b> {
         let program = self.settings.volume.init().join(interpreter);
         let has_lead = hashbang::without_lead(&self.script.text).len() != self.script.text.len();
         let hidden = user.is_some_and(|user| !user.may(&path, 4));
-        let copy = (has_lead || hidden).then(|| self.copy_without_lead(user)).transpose()?;
+        if hidden && trust::is_link_of_others(&path)? {
+            return Ok(Ran::unrunnable(trust::refuse_link(&path)));
+        }
+        // A script that runs as root is the text that was checked, whatever happens to its file meanwhile.
+        let as_root = user.is_none() && self.settings.user.is_some();
+        let copy = (has_lead || hidden || as_root).then(|| self.copy_without_lead(user)).transpose()?;
         let mut child = Command::new(&program);
         child.arg0(interpreter).args(argument).arg(copy.as_ref().map_or(path.as_path(), PrivateCopy::path));
         // If this check fails, starting the program reports the reason.
@@ -236,6 +241,25 @@ impl<'b> Attempt<'_, 'b> {
         self.interpreted(shell.as_os_str(), None, user)
     }
 
+    /// The links `seqsvr` and `moorline` for a script that runs as root, in a folder of root's.
+    fn links_of_root(&self) -> Result<tempfile::TempDir> {
+        let folder = tempfile::tempdir().on("create a folder in", &std::env::temp_dir())?;
+        for name in ["seqsvr", "moorline"] {
+            let link = folder.path().join(name);
+            symlink(self.settings.own.path(), &link).on("create", &link)?;
+        }
+        Ok(folder)
+    }
+
+    /// The PATH of a script that runs as root: `links` in place of `.moorline/bin`, in which the server's user may have put
+    /// programs.
+    fn path_of_root(&self, links: &Path) -> OsString {
+        let variables = (self.settings.environment)();
+        let of_volume = self.settings.volume.own().join("bin");
+        let others = std::env::split_paths(variables.path()).filter(|folder| *folder != of_volume);
+        std::env::join_paths(std::iter::once(links.to_owned()).chain(others)).unwrap_or_default()
+    }
+
     fn outcome(&self, done: &Done, failed: impl FnOnce(u8) -> (Failure, Error)) -> Ran {
         match done.ended {
             Ended::Stopped(signal) => Ran::Stopped(signal),
@@ -257,13 +281,24 @@ impl<'b> Attempt<'_, 'b> {
 
     fn copy_without_lead(&self, user: Option<&User>) -> Result<PrivateCopy> {
         let text = hashbang::without_lead(&self.script.text);
-        PrivateCopy::of_text(text, &self.settings.volume.spool(), user)
+        // The server's user may own `.moorline/`, but not a file of root in the temporary folder.
+        let as_root = user.is_none() && self.settings.user.is_some();
+        let folder = if as_root { std::env::temp_dir() } else { self.settings.volume.spool() };
+        PrivateCopy::of_text(text, &folder, user)
     }
 
     fn program(&mut self, mut child: Command, image: &Path, user: Option<&User>) -> Result<Ran> {
         self.prepare(&mut child, 0)?;
-        if let Some(user) = user {
-            child.env("HOME", user.home());
+        let links = match user {
+            Some(user) => {
+                child.env("HOME", user.home());
+                None
+            }
+            None if self.settings.user.is_some() => Some(self.links_of_root()?),
+            None => None,
+        };
+        if let Some(links) = &links {
+            child.env("PATH", self.path_of_root(links.path()));
         }
         let report = ScriptReport::create(self.settings.volume, self.run, user)?;
         // Beside the running server, it is too late for variables.

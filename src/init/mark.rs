@@ -146,8 +146,8 @@ fn may_change(folder: &Path) -> bool {
 
 /// Gives the mark the script's owner, so that the same user can read it.
 fn give_to_owner_of(script: &Script, target: &Path) {
-    use std::os::unix::fs::{MetadataExt, chown};
+    use std::os::unix::fs::{MetadataExt, lchown};
     if nix::unistd::geteuid().is_root() {
-        let _ = chown(target, Some(script.meta.uid()), Some(script.meta.gid()));
+        let _ = lchown(target, Some(script.meta.uid()), Some(script.meta.gid()));
     }
 }

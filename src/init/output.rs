@@ -6,7 +6,7 @@ use std::{
     collections::VecDeque,
     fs::{self, File, OpenOptions},
     io::Write,
-    os::unix::fs::{MetadataExt, OpenOptionsExt, chown},
+    os::unix::fs::{MetadataExt, OpenOptionsExt, lchown},
     path::Path,
 };
 
@@ -87,7 +87,7 @@ impl LogFile {
         }
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         if let Some(owner) = fs::metadata(folder).ok().filter(|_| nix::unistd::geteuid().is_root()) {
-            let _ = chown(path, Some(owner.uid()), Some(owner.gid()));
+            let _ = lchown(path, Some(owner.uid()), Some(owner.gid()));
         }
         Ok(Self { file, written: 0, end: VecDeque::new(), omitted: 0 })
     }

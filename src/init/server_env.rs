@@ -8,7 +8,7 @@ use std::{
     collections::BTreeMap,
     fs::{self, File, OpenOptions},
     io::ErrorKind,
-    os::unix::fs::{FileExt, OpenOptionsExt, fchown},
+    os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, fchown},
     path::{Path, PathBuf},
 };
 
@@ -62,6 +62,10 @@ impl ScriptEnv {
     /// # Errors
     /// `ScriptUnrunnable` for a line that is not a variable, and for a variable that a script may not set.
     pub fn variables(&self) -> Result<BTreeMap<String, String>> {
+        let meta = self.file.metadata().on("access", &self.path)?;
+        if meta.nlink() == 0 {
+            return Err(refused(format!("it replaced the file in ${VARIABLE}, so its variables are lost")));
+        }
         let mut bytes = vec![0; LIMIT + 1];
         let mut length = 0;
         while length < bytes.len() {

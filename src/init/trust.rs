@@ -25,11 +25,32 @@ const ASKS_FOR_ROOT: &str = "# moorline: user=root";
 /// How many lines of a script are its head.
 const HEAD: usize = 20;
 
-/// The commands that a script of the server's user may use.
-const HARMLESS: [&str; 6] = ["restore", "rollback", "backup", "list", "verify", "apps"];
+/// The commands that a script of the server's user may use, each with its options. Everything else is refused, because it
+/// may write outside the volume or change whose key counts.
+const HARMLESS: [(&str, &[&str]); 6] = [
+    (
+        "restore",
+        &[
+            "-y",
+            "--yes",
+            "--from-latest",
+            "--backup",
+            "--secret-key",
+            "--enable-apps",
+            "--dry-run",
+            "--may-fail",
+            "--json",
+        ],
+    ),
+    ("rollback", &["-y", "--yes", "--list", "--discard", "--may-fail", "--json"]),
+    ("backup", &["--scheduled", "--if-older", "--not-suspect", "--no-check", "--json"]),
+    ("list", &["--json"]),
+    ("verify", &["--json"]),
+    ("apps", &["--all", "--json"]),
+];
 
-/// The options that such a script may not use, because they write outside the volume or change whose key counts.
-const REFUSED: [&str; 5] = ["-o", "--output", "--owner", "--accept-new-key", "--secret-key-file"];
+/// Options whose value may be the next word.
+const WITH_VALUE: [&str; 4] = ["--backup", "--secret-key", "--discard", "--if-older"];
 
 /// Whether the script's head asks for root.
 #[must_use]
@@ -61,6 +82,33 @@ pub fn writable_by_others(settings: &Settings<'_>, script: &Script) -> Result<Op
     Ok(None)
 }
 
+/// Whether a path is a link that somebody other than root has made. Behind it may be a file that only root can read or
+/// change.
+pub fn is_link_of_others(path: &Path) -> Result<bool> {
+    Ok(presence::entry(path)?.is_some_and(|meta| meta.is_symlink() && meta.uid() != 0))
+}
+
+/// The error of such a link.
+pub fn refuse_link(path: &Path) -> Error {
+    Error::new(
+        Code::ScriptUnrunnable,
+        format!("{} is a link that a user other than root has made, and moorline runs as root", path.display()),
+    )
+    .hint("put the script there in place of the link, or let root make the link")
+}
+
+/// Refuses links of the server's user in place of moorline's folders, because moorline would write through them as root.
+pub fn refuse_links(volume: &Volume) -> Result<()> {
+    let init = volume.init();
+    let folders = [volume.own(), volume.own_backups(), init.join("start.d"), init.join("ready.d"), init];
+    for folder in folders {
+        if is_link_of_others(&folder)? {
+            return Err(refuse_link(&folder));
+        }
+    }
+    Ok(())
+}
+
 /// Whether the script was copied from a `/seqinit` that is mounted read-only, so that nothing in the container wrote it.
 fn is_from_read_only_source(settings: &Settings<'_>, script: &Script) -> Result<bool> {
     let source = script.name.under(&settings.seqinit);
@@ -87,34 +135,37 @@ pub fn refuse_root(place: &Path) -> Error {
 /// user.
 pub fn restricted(volume: &Volume, user: &User, command: &Command) -> Result<Vec<String>> {
     let refuse = |what: String| {
+        let names: Vec<&str> = HARMLESS.iter().map(|(name, _)| *name).collect();
         Error::new(
             Code::ScriptUnrunnable,
             format!("line {} {what}, and the script may be written by user {}", command.line, user.spec()),
         )
         .hint(format!(
-            "such a script can use only {}; make the script and its folders writable only by root for everything else",
-            HARMLESS.join(", ")
+            "such a script can use only {}, with the options that docs/cli.md lists; make the script and its folders writable \
+             only by root for everything else",
+            names.join(", ")
         ))
     };
-    let mut words = command.arguments.iter().map(String::as_str);
-    let name = loop {
-        match words.next() {
-            Some("--storage" | "--profile" | "--log-format") => drop(words.next()),
-            Some(word) if word.starts_with('-') => {}
-            other => break other.unwrap_or_default(),
-        }
-    };
-    if !HARMLESS.contains(&name) {
+    let (name, words) = command.arguments.split_first().map_or(("", &[][..]), |(name, words)| (name.as_str(), words));
+    let Some((_, options)) = HARMLESS.iter().find(|(harmless, _)| *harmless == name) else {
         return Err(refuse(format!("calls `{} {name}`", command.program)));
-    }
-    let is = |argument: &str, option: &str| argument == option || argument.starts_with(&format!("{option}="));
-    if let Some(option) = REFUSED.iter().find(|option| command.arguments.iter().any(|given| is(given, option))) {
-        return Err(refuse(format!("uses {option}")));
-    }
-    if let Some(backup) = value_of(&command.arguments, "--backup") {
-        let path = volume.init().join(backup);
-        if !is_beneath(volume, &path)? {
-            return Err(refuse(format!("names the backup {backup}, which is outside the volume or behind a link")));
+    };
+    let mut words = words.iter().map(String::as_str);
+    while let Some(word) = words.next() {
+        let (option, attached) = word.split_once('=').map_or((word, None), |(option, value)| (option, Some(value)));
+        let file = if word.starts_with('-') && word != "-" {
+            if !options.contains(&option) {
+                return Err(refuse(format!("uses {option}")));
+            }
+            let value = attached.or_else(|| WITH_VALUE.contains(&option).then(|| words.next()).flatten());
+            value.filter(|_| option == "--backup")
+        } else {
+            Some(word).filter(|_| name == "verify")
+        };
+        if let Some(file) = file
+            && !is_beneath(volume, &volume.init().join(file))?
+        {
+            return Err(refuse(format!("names the backup {file}, which is outside the volume or behind a link")));
         }
     }
     let mut arguments = command.arguments.clone();
@@ -122,18 +173,6 @@ pub fn restricted(volume: &Volume, user: &User, command: &Command) -> Result<Vec
         arguments.push(format!("--owner={}:{}", user.uid(), user.gid()));
     }
     Ok(arguments)
-}
-
-fn value_of<'a>(arguments: &'a [String], option: &str) -> Option<&'a str> {
-    let mut arguments = arguments.iter().map(String::as_str);
-    while let Some(argument) = arguments.next() {
-        match argument.strip_prefix(option) {
-            Some("") => return arguments.next(),
-            Some(rest) if rest.starts_with('=') => return Some(&rest[1..]),
-            _ => {}
-        }
-    }
-    None
 }
 
 /// Whether a path is on the volume or in the backup folder, with no link on the way. A missing file is reported by the

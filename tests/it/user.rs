@@ -258,3 +258,64 @@ fn a_built_in_script_of_the_servers_user_is_restricted() {
     let meta = fs::metadata(volume.path("state")).expect("is there");
     assert_eq!(std::os::unix::fs::MetadataExt::uid(&meta), 1000, "{end}");
 }
+
+#[test]
+fn a_restricted_script_cannot_lead_root_elsewhere() {
+    let volume = TestVolume::in_use();
+    volume.write("state", "one");
+    volume.moorline(["backup"]).wait();
+    let target = volume.beside("target");
+    fs::create_dir(&target).expect("made");
+    let (storage, output) =
+        (format!("--storage={}", target.display()), format!("-o{}", volume.beside("out").display()));
+    std::os::unix::fs::chown(volume.root(), Some(1000), Some(1000)).expect("changed");
+    for line in [
+        format!("restore -y --from-latest {storage}"),
+        format!("{storage} backup"),
+        format!("backup {output}"),
+        "restore -y --from-latest --profile=/etc/shadow".to_owned(),
+        format!("verify {}", volume.beside("out").display()),
+    ] {
+        volume.script("x", format!("seqsvr {line}\n"));
+        let end = volume.moorline(["run", "--user", "1000:1000", "--", "/bin/true"]).wait();
+        assert_eq!(end.code, 14, "{line}: {end}");
+        assert!(fs::read_dir(&target).expect("a folder").next().is_none(), "{line}: {end}");
+        assert!(fs::metadata(volume.beside("out")).is_err(), "{line}: {end}");
+    }
+}
+
+#[test]
+fn links_of_the_servers_user_lead_root_nowhere() {
+    for name in ["Init", ".moorline", "Backups", ".moorline/lock"] {
+        let volume = TestVolume::new();
+        let victim = volume.beside("victim");
+        if name.contains('/') {
+            fs::create_dir(volume.path(".moorline")).expect("made");
+            fs::write(&victim, "precious").expect("written");
+        } else {
+            fs::create_dir(&victim).expect("made");
+            let _ = fs::remove_dir_all(volume.path(name));
+        }
+        std::os::unix::fs::symlink(&victim, volume.path(name)).expect("a link");
+        std::os::unix::fs::lchown(volume.path(name), Some(1000), Some(1000)).expect("changed");
+        let end = volume.moorline(["run", "--user", "1000:1000", "--", "/bin/echo", "up"]).wait();
+        assert!(end.code != 0 && end.out.is_empty(), "{name}: {end}");
+        if name.contains('/') {
+            assert_eq!(fs::read_to_string(&victim).expect("readable"), "precious", "{end}");
+        } else {
+            assert!(fs::read_dir(&victim).expect("a folder").next().is_none(), "{name}: {end}");
+        }
+    }
+}
+
+#[test]
+fn a_script_of_root_does_not_run_programs_of_the_servers_user() {
+    let volume = TestVolume::in_use();
+    volume.run(["/bin/true"]).wait();
+    volume.write(".moorline/bin/id", "#!/bin/sh\necho forged\n");
+    fs::set_permissions(volume.path(".moorline/bin/id"), fs::Permissions::from_mode(0o755)).expect("changed");
+    fs::set_permissions(volume.root(), fs::Permissions::from_mode(0o755)).expect("changed");
+    volume.script("x", "#!/bin/sh\n# moorline: user=root\nid -u\nseqsvr show-key > /dev/null && echo found\n");
+    let end = volume.moorline(["run", "--user", "1000:1000", "--", "/bin/true"]).wait();
+    assert!(end.code == 0 && !end.err.contains("forged") && end.err.contains("0\n"), "{end}");
+}

@@ -145,13 +145,17 @@ impl Signals {
         change_mask(libc::SIG_BLOCK, BLOCKED);
         // If SIGCHLD were inherited as ignored, the kernel would reap children and discard their status.
         set_disposition(libc::SIGCHLD, libc::SIG_DFL);
-        let usual = STOPS.into_iter().filter(|signal| !ignored(*signal)).map(|signal| (signal as i32, signal));
+        // A terminal that is closed asks to stop. From a process, SIGHUP asks to load settings again: without a terminal it
+        // stays pending for the server.
+        let counts = |signal: &Signal| !ignored(*signal) && (*signal != Signal::SIGHUP || has_terminal());
+        let usual: Vec<(i32, Signal)> =
+            STOPS.into_iter().filter(counts).map(|signal| (signal as i32, signal)).collect();
         let rewritten = routes.rewritten().filter_map(|(from, to)| {
             let to = STOPS.into_iter().find(|stop| *stop as i32 == to)?;
-            STOPS.into_iter().all(|stop| stop as i32 != from).then_some((from, to))
+            usual.iter().all(|(number, _)| *number != from).then_some((from, to))
         });
-        let stops: Vec<(i32, Signal)> = usual.chain(rewritten).collect();
-        let bits = stops.iter().filter(|(number, _)| *number != libc::SIGHUP).map(|(number, _)| 1 << (number - 1));
+        let stops: Vec<(i32, Signal)> = rewritten.chain(usual.iter().copied()).collect();
+        let bits = stops.iter().map(|(number, _)| 1 << (number - 1));
         STOP_MASK.store(bits.fold(0, |mask: Mask, bit| mask | bit), Ordering::Relaxed);
         let watched = set_of(stops.iter().map(|(number, _)| *number).chain([libc::SIGCHLD]));
         let fd = SignalFd::with_flags(&watched, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).map_err(|errno| {
@@ -190,10 +194,7 @@ impl Signals {
     /// Reads pending signals without waiting.
     pub fn poll(&mut self) {
         while let Ok(Some(info)) = self.fd.read_signal() {
-            let of_process = info.ssi_code != libc::SI_KERNEL;
             let stop = self.stops.iter().find(|(number, _)| u32::try_from(*number) == Ok(info.ssi_signo));
-            // A terminal that is closed asks to stop. From a process, SIGHUP asks to load settings again.
-            let stop = stop.filter(|(number, _)| *number != libc::SIGHUP || !of_process);
             let Some(&(_, signal)) = stop else { continue };
             self.stop.get_or_insert(signal);
             STOPPING.store(true, Ordering::Relaxed);
@@ -244,14 +245,19 @@ impl Signals {
     }
 }
 
-/// A set of signals, real-time signals among them, which nix does not know.
+/// Whether this process has a terminal that can be closed.
+fn has_terminal() -> bool {
+    let stdin = super::fd::borrow_standard(0);
+    unistd::isatty(stdin).unwrap_or(false) || std::fs::File::open("/dev/tty").is_ok()
+}
+
+/// A set of signals. nix does not know real-time signals, and musl's sigaddset refuses the first ones.
 fn set_of(numbers: impl Iterator<Item = i32>) -> SigSet {
-    // SAFETY: all zeroes is an empty set, to which sigaddset adds valid numbers and refuses others.
+    let bits = numbers.fold(0, |bits: Mask, number| bits | 1 << (number - 1));
+    // SAFETY: all zeroes is an empty set, and its first 8 bytes are the kernel's set in every libc on Linux.
     unsafe {
         let mut set: libc::sigset_t = std::mem::zeroed();
-        for number in numbers {
-            libc::sigaddset(&raw mut set, number);
-        }
+        (&raw mut set).cast::<Mask>().write_unaligned(bits);
         SigSet::from_sigset_t_unchecked(set)
     }
 }

@@ -218,10 +218,14 @@ impl Volume {
     /// spool. It still cannot list the folder, and every file with a secret has mode 0600.
     pub fn let_traverse(&self, uid: u32, gid: u32) -> Result<()> {
         for folder in [self.own(), self.spool()] {
-            let meta = fs::metadata(&folder).on("access", &folder)?;
+            // The user may own the storage root, and could lead a change of root elsewhere with a link.
+            let meta = presence::entry(&folder)?.filter(fs::Metadata::is_dir).ok_or_else(|| {
+                Error::usage(format!("{} is a link or a file, and must be a folder", folder.display()))
+                    .hint("remove it, and restart the container")
+            })?;
             let passes = meta.uid() == uid || (meta.gid() == gid && meta.mode() & 0o010 != 0);
             if !passes {
-                let given = std::os::unix::fs::chown(&folder, None, Some(gid));
+                let given = std::os::unix::fs::lchown(&folder, None, Some(gid));
                 warn_if_refused(&folder, given).on("change the group of", &folder)?;
                 fs::set_permissions(&folder, fs::Permissions::from_mode(0o710)).on("change the mode of", &folder)?;
             }
@@ -259,7 +263,7 @@ impl Volume {
     fn give_to_owner_of_root(&self, path: &Path) -> Result<()> {
         let root = fs::metadata(&self.root).on("access", &self.root)?;
         if nix::unistd::geteuid().is_root() && root.uid() != 0 {
-            let given = std::os::unix::fs::chown(path, Some(root.uid()), Some(root.gid()));
+            let given = std::os::unix::fs::lchown(path, Some(root.uid()), Some(root.gid()));
             warn_if_refused(path, given).on("change the owner of", path)?;
         }
         Ok(())

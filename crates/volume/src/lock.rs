@@ -279,7 +279,15 @@ impl AppsLock {
 }
 
 pub(crate) fn open(path: &PathBuf) -> Result<File> {
-    let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o644).open(path);
+    let opened = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o644)
+        // The server's user may own the storage root, and must not lead this write to another file.
+        .custom_flags(nix::libc::O_NOFOLLOW)
+        .open(path);
     match opened {
         // flock needs no permission to write. A volume that is mounted read-only may lack the file, but not its folder.
         Err(cause) if cause.kind() == ErrorKind::ReadOnlyFilesystem => {

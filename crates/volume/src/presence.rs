@@ -74,10 +74,11 @@ fn content(mut file: File) -> io::Result<Vec<u8>> {
 pub fn canonical(path: &Path) -> io::Result<PathBuf> {
     let has_dots = || path.components().any(|part| !matches!(part, Component::RootDir | Component::Normal(_)));
     let is_link = |path: &Path| !matches!(fs::read_link(path), Err(cause) if cause.raw_os_error() == Some(EINVAL));
-    if path.is_relative() || has_dots() || path.ancestors().filter(|below| below.parent().is_some()).any(is_link) {
+    let plain: PathBuf = path.components().collect();
+    if path.is_relative() || has_dots() || plain.ancestors().filter(|below| below.parent().is_some()).any(is_link) {
         return fs::canonicalize(path);
     }
-    Ok(path.components().collect())
+    Ok(plain)
 }
 
 /// Turns an error that means "does not exist" into `None`.

@@ -80,7 +80,11 @@ fn revoke(file: &File, path: &std::path::Path) -> Result<bool> {
     if !lock::try_flock(file, FlockOperation::NonBlockingLockExclusive, path)? {
         return Ok(false);
     }
-    file.write_all_at(&[b' '; LENGTH], 0).on("write", path)?;
+    let mut recorded = [b' '; LENGTH];
+    // On a volume that is read-only now, the file cannot be written, and is blank already.
+    if file.read_exact_at(&mut recorded, 0).is_ok() && recorded != [b' '; LENGTH] {
+        file.write_all_at(&[b' '; LENGTH], 0).on("write", path)?;
+    }
     lock::try_flock(file, FlockOperation::Unlock, path)
 }
 

@@ -56,5 +56,7 @@ fn a_link_in_place_of_the_file_is_not_followed() {
     let volume = TestVolume::in_use();
     volume.write("elsewhere", "A=stolen\n");
     volume.script("link", "rm \"$MOORLINE_ENV\" && ln -s \"$DATA_DIR/elsewhere\" \"$MOORLINE_ENV\"\n");
-    assert_eq!(volume.run(SERVER).wait().out, "||\n");
+    let end = volume.run(SERVER).wait();
+    assert_eq!((end.code, end.out.as_str()), (14, ""), "{end}");
+    assert!(end.err.contains("it replaced the file in $MOORLINE_ENV"), "{end}");
 }
