@@ -346,6 +346,6 @@ fn after_a_downgrade_ad332f6_continues_where_this_version_was_stopped() {
     restore.arg("--profile").arg(file("bell.toml")).args(["restore", "-y", "--from-latest"]);
     assert!(!restore.output().expect("strace runs").status.success());
     let end = older(&volume);
-    assert!(end.err.contains("finished the interrupted restore"), "{end}");
+    assert!(end.err.contains("finished the restore"), "{end}");
     assert_eq!(state(&end.out), original(), "{end}");
 }
