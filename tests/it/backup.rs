@@ -1,5 +1,9 @@
 //! Backups through the command line: made, named, read back, listed, looked into.
 
+mod databases;
+mod soundness;
+mod volume;
+
 use std::{
     fs::{self, File},
     io::Read,
@@ -52,6 +56,8 @@ fn the_answer_as_an_object_is_the_same_for_backup_and_list() {
         "profile",
         "quarantined",
         "suspect",
+        "soundness",
+        "reasons",
     ];
     assert_eq!(fields, expected);
     assert_eq!((&made["kind"], &made["verified"]), (&"immediate".into(), &true.into()));

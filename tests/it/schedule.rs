@@ -105,7 +105,18 @@ impl World {
 
     fn take(&self, key: &SecretKey, instance: &Instance, kind: BackupKind, now: Timestamp) -> PathBuf {
         let (volume, profile) = (&self.volume, &self.profile);
-        let job = Job { volume, instance, profile, key, kind, check: true, may_be_empty: false, now };
+        let job = Job {
+            volume,
+            instance,
+            profile,
+            key,
+            kind,
+            check: true,
+            may_be_empty: false,
+            database_wait: std::time::Duration::from_secs(30),
+            spool: None,
+            now,
+        };
         backup::take(&job, Destination::Backups, &mut Silent).expect("taken").summary.file
     }
 

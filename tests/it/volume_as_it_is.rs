@@ -72,7 +72,8 @@ fn where_owners_cannot_be_changed_files_keep_the_owner_that_they_get() {
         let (copy, out) = (Data::empty(), Data::empty());
         let backup = argument(&backup);
         let restore = ["restore", "-y", "--enable-apps", "--secret-key", &key, "--backup", backup];
-        let extract = ["extract", backup, "--secret-key", &key, "-o", argument(&out.path("out"))];
+        let out = out.path("out");
+        let extract = ["extract", backup, "--secret-key", &key, "-o", argument(&out)];
         for arguments in [&restore[..], &extract[..]] {
             let ran = below(program, &copy, arguments);
             assert_eq!(ran.code, Some(0), "{program:?}: {ran:#?}");

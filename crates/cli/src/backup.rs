@@ -14,7 +14,7 @@ use super::{
     progress::{ProgressReporter, interrupted},
 };
 use engine::{
-    backup::{self, BackupKind, Destination, Job, Taken},
+    backup::{self, BackupKind, Destination, Job, Soundness, Taken},
     restore,
 };
 use seqbac_header::without_keys;
@@ -104,16 +104,15 @@ impl Backup {
         let taken = backup::take(&job, destination, &mut ProgressReporter::new())?;
         drop(stdout);
         report(volume, &taken, began.elapsed());
-        if taken.summary.verified == Some(true) && taken.suspect.is_empty() && !stream {
-            clean_up(context, volume, &job, self.scheduled);
+        if !stream {
+            clean_up(context, volume, &job, self.scheduled, &taken);
         }
         match (stream, self.json) {
             (true, _) => {}
             (false, true) => output::object(&taken.summary)?,
             (false, false) => output::answer(&taken.summary.file.display().to_string()),
         }
-        let sound = taken.findings.is_empty();
-        Ok(if sound { ExitCode::SUCCESS } else { ExitCode::from(Code::Unverified.exit()) })
+        Ok(if taken.is_doubtful { ExitCode::from(Code::Unverified.exit()) } else { ExitCode::SUCCESS })
     }
 }
 
@@ -124,13 +123,13 @@ fn report(volume: &Volume, taken: &Taken, took: Duration) {
     }
     for note in &taken.suspect {
         log::warn!(
-            "{}: {}; no older backup will be removed; if this is correct, run `moorline backup --not-suspect`",
+            "{}: {}; this backup does not count as one to keep; if this is correct, run `moorline backup --not-suspect`",
             note.path,
             note.what
         );
     }
-    let done =
-        format!("backup complete: {} bytes, sealed with key {}", taken.summary.bytes, taken.summary.key_fingerprint);
+    let what = if taken.is_doubtful { "backup complete, but doubtful" } else { "backup complete" };
+    let done = format!("{what}: {} bytes, sealed with key {}", taken.summary.bytes, taken.summary.key_fingerprint);
     log::info!("{done}");
     container_log::line(volume, &done);
 }
@@ -145,8 +144,8 @@ fn record_events(volume: &Volume, taken: &Taken, took: Duration) {
         .with("Kind", serde_json::json!(taken.summary.kind))
         .with("KeyFingerprint", taken.summary.key_fingerprint.to_string());
     events::record(volume, &complete);
-    if let Some((path, finding)) = taken.findings.first() {
-        events::record(volume, &about(EventKind::BackupUnverified).with("Error", format!("{path}: {finding}")));
+    if let Some(reason) = taken.summary.reasons.last().filter(|_| taken.is_doubtful) {
+        events::record(volume, &about(EventKind::BackupUnverified).with("Error", reason.as_str()));
     }
     if let Some(note) = taken.suspect.first() {
         events::record(
@@ -156,11 +155,13 @@ fn record_events(volume: &Volume, taken: &Taken, took: Duration) {
     }
 }
 
-/// Called only after a verified backup, because older backups and replaced state are safe to delete only then. A
-/// failure is only a warning: the backup itself succeeded.
-fn clean_up(context: &Context, volume: &Volume, job: &Job, scheduled: bool) {
+/// Deletes expired backups, and after a sound backup also replaced state. A failure is only a warning: the backup itself
+/// succeeded.
+fn clean_up(context: &Context, volume: &Volume, job: &Job, scheduled: bool, taken: &Taken) {
     let cleaned = (|| {
-        restore::prune(volume, context.environment.keep_replaced()?)?;
+        if taken.summary.soundness == Some(Soundness::Sound) {
+            restore::prune(volume, context.environment.keep_replaced()?)?;
+        }
         if scheduled {
             backup::prune(volume, job.key, context.environment.backups_to_keep(volume)?, job.now)?;
         }

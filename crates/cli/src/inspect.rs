@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{Context, key::KeyArguments, output};
 use engine::{
-    backup::{self, Inspection},
+    backup::{self, Inspection, Soundness},
     store::{DatabaseFacts, Note, NoteKind},
 };
 use volume::{Volume, error::Result};
@@ -62,6 +62,9 @@ fn show(inspection: &Inspection) {
             let profile = manifest.profile.as_deref();
             let profile = profile.unwrap_or("none: every file and database was backed up");
             lines.push(format!("profile       {profile}"));
+            let soundness = inspection.backup.soundness.map_or("unknown", Soundness::word);
+            lines.push(format!("soundness     {soundness}"));
+            lines.extend(inspection.backup.reasons.iter().map(|reason| format!("reason        {reason}")));
             if manifest.quarantined {
                 lines.push("quarantine    apps are off in this backup".to_owned());
             }

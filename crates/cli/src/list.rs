@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::{Context, key::KeyArguments, output};
-use engine::backup::{self, BackupKind};
+use engine::backup::{self, BackupKind, Soundness};
 use seqbac_header::relpath::AsJson;
 use volume::error::Result;
 
@@ -33,16 +33,11 @@ impl List {
         let rows = listed.backups.iter().map(|backup| {
             let name = backup.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let kind = if backup.kind == BackupKind::Scheduled { "scheduled" } else { "immediate" };
-            let sound = match backup.verified {
-                Some(true) if backup.suspect == Some(true) => "suspect",
-                Some(true) => "yes",
-                Some(false) => "faults",
-                None => "other key",
-            };
+            let sound = backup.soundness.map_or("other key", Soundness::word);
             let fingerprint = backup.key_fingerprint.to_string();
             [name, format!("{:.0}", backup.created), kind.into(), output::size(backup.bytes), sound.into(), fingerprint]
         });
-        output::table(["FILE", "CREATED", "KIND", "SIZE", "VERIFIED", "KEY"], rows);
+        output::table(["FILE", "CREATED", "KIND", "SIZE", "SOUNDNESS", "KEY"], rows);
         for skipped in &listed.skipped {
             log::warn!("{}", skipped.error);
         }

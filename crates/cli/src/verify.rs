@@ -9,7 +9,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{Context, key::KeyArguments, output, progress::ProgressReporter};
-use engine::backup::{self, Report, Summary};
+use engine::backup::{self, Report, Soundness, Summary};
 use seqbac_header::{relpath::AsJson, without_keys};
 use volume::{
     Volume,
@@ -63,14 +63,32 @@ impl Verify {
                     for finding in &report.findings {
                         log::warn!("{}: {} has a fault: {}", file.display(), finding.path, finding.finding);
                     }
-                    let code = if report.findings.is_empty() { 0 } else { Code::Unverified.exit() };
+                    for doubt in &report.doubts {
+                        log::warn!("{}: {} {}", file.display(), doubt.path, doubt.what);
+                    }
+                    for path in &report.torn {
+                        log::warn!("{}: {path} kept changing while it was read", file.display());
+                    }
+                    let mut backup = backup::summary(&file, Some(&key))?;
+                    let found = report
+                        .findings
+                        .iter()
+                        .map(|finding| format!("the database {} has a fault: {}", finding.path, finding.finding));
+                    let new: Vec<_> = found.filter(|reason| !backup.reasons.contains(reason)).collect();
+                    if !new.is_empty() {
+                        backup.reasons.extend(new);
+                        backup.soundness = backup.soundness.max(Some(Soundness::Doubtful));
+                        backup.verified = Some(false);
+                    }
+                    let is_doubtful =
+                        !report.findings.is_empty() || !report.doubts.is_empty() || !report.torn.is_empty();
+                    let code = if is_doubtful { Code::Unverified.exit() } else { 0 };
                     let finding = report.findings.first();
                     let fault = finding.map(|finding| format!("{} has a fault: {}", finding.path, finding.finding));
                     record_event(self.full, &volume, &file, fault.as_deref());
                     if !self.json && code == 0 {
                         output::answer(&format!("{}: verified, {} members", file.display(), report.members));
                     }
-                    let backup = Summary { verified: Some(code == 0), ..backup::summary(&file, Some(&key))? };
                     reports.push(serde_json::json!(Verified { backup, report }));
                     code
                 }
@@ -80,7 +98,7 @@ impl Verify {
                         record_event(self.full, &volume, &file, Some(error.message()));
                     }
                     reports.push(
-                        serde_json::json!({"file": AsJson(&file), "verified": false, "error": output::error_object(&error)}),
+                        serde_json::json!({"file": AsJson(&file), "verified": false, "soundness": Soundness::Damaged, "reasons": [error.message()], "error": output::error_object(&error)}),
                     );
                     code
                 }

@@ -188,7 +188,7 @@ impl Facts {
         }
         let newest = self.ours().max_by_key(|one| one.created);
         if newest.is_some_and(|newest| newest.suspect == Some(true)) {
-            let what = "the newest backup is suspect, so no backup is removed: see `moorline backup --not-suspect`";
+            let what = "the newest backup is suspect: see `moorline backup --not-suspect`";
             reasons.push(what.to_owned());
         }
         if damaged > 0 {
@@ -291,6 +291,8 @@ mod tests {
             profile: None,
             quarantined: None,
             suspect: None,
+            soundness: Some(backup::Soundness::Sound),
+            reasons: Vec::new(),
         }
     }
 

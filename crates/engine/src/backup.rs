@@ -11,6 +11,7 @@ mod name;
 mod progress;
 mod quarantine;
 mod retention;
+mod soundness;
 mod stores;
 mod suspect;
 mod take;
@@ -29,6 +30,7 @@ pub use self::{
     name::{EXTENSION, immediate, scheduled},
     progress::{Progress, Silent},
     retention::prune,
+    soundness::{Assessment, Soundness},
     stores::refuse_missing,
     take::{Destination, Job, Taken, take},
     verifications::Verifications,

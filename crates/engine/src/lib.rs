@@ -31,6 +31,7 @@
 //!   - `verify.rs`: a backup read back; `verifications.rs`: `.moorline/verified.json`, the result of the last weekly
 //!     verification
 //!   - `catalog.rs`: the backups in a folder; `inspect.rs`: the content of one; `extract.rs`: single members
+//!   - `soundness.rs`: sound, doubtful, suspect or damaged, with the reasons
 //!   - `retention.rs`: which scheduled backups to remove
 //!   - `progress.rs`: progress and the bytes to expect
 //! - `quarantine.rs`: apps switched off in a tree of files, recorded, and released. It knows nothing of restores or locks.

@@ -15,7 +15,7 @@ use std::{
 };
 
 use super::{
-    DIGEST, DigestEntry, Entry, Error, Header, Kind, LARGEST_JSON, MANIFEST, Reader, Result,
+    DIGEST, DigestEntry, Doubt, Entry, Error, Header, Kind, LARGEST_JSON, MANIFEST, Reader, Result,
     decompress::Decompressor,
     digest, footer, seek_table,
     segment::{self, Cipher, PREAMBLE, Preamble, SEGMENT, TAG},
@@ -35,6 +35,7 @@ pub struct Archive<R> {
     index: Option<Index>,
     /// In the order of the tar; the manifest is the first.
     members: Vec<DigestEntry>,
+    doubts: Vec<Doubt>,
     /// Indices into `members`, sorted by name.
     by_name: Vec<usize>,
 }
@@ -134,6 +135,11 @@ impl<R: Read + Seek> Archive<R> {
         Some(archive.members().to_vec())
     }
 
+    /// Like `open`, but never reads the whole backup: `None` if the index is missing or damaged.
+    pub fn open_at_once(source: R, key: &SecretKey) -> Option<Self> {
+        Self::open_indexed(source, key).ok().flatten()
+    }
+
     fn start(mut source: R, key: &SecretKey) -> Result<Self> {
         source.rewind()?;
         let header = Header::read(&mut source)?;
@@ -146,7 +152,16 @@ impl<R: Read + Seek> Archive<R> {
         let decoded = Preamble::decode(&preamble);
         let decoded = decoded.ok_or_else(|| corrupt(header.length(), 0, header.length() + SEGMENT as u64))?;
         let cipher = Cipher::new(key, &header.raw, &decoded);
-        Ok(Self { source, header, preamble, cipher, index: None, members: Vec::new(), by_name: Vec::new() })
+        Ok(Self {
+            source,
+            header,
+            preamble,
+            cipher,
+            index: None,
+            members: Vec::new(),
+            doubts: Vec::new(),
+            by_name: Vec::new(),
+        })
     }
 
     /// The authenticated header.
@@ -157,6 +172,11 @@ impl<R: Read + Seek> Archive<R> {
     /// The members in the order of the tar, without manifest and digest.
     pub fn members(&self) -> &[DigestEntry] {
         self.members.get(1..).unwrap_or_default()
+    }
+
+    /// Why the content may be inconsistent, as its writer recorded it.
+    pub fn doubts(&self) -> &[Doubt] {
+        &self.doubts
     }
 
     /// The bytes of `manifest.json`.
@@ -191,10 +211,11 @@ impl<R: Read + Seek> Archive<R> {
         let Some(frames) = self.read_seek_table(payload)? else { return Ok(false) };
         let index = Index { payload, frames };
         let Some(json) = self.read_digest(&index)? else { return Ok(false) };
-        let Some(members) = digest::indexed(&json)? else { return Ok(false) };
+        let Some(digest::Indexed { members, doubts }) = digest::indexed(&json)? else { return Ok(false) };
         let manifest_first = members.first().is_some_and(|first| first.path.as_bytes() == MANIFEST.as_bytes());
         let inside = members.last().is_some_and(|last| last.offset < index.digest().tar);
         self.members = members;
+        self.doubts = doubts;
         self.index = Some(index);
         Ok(manifest_first && inside)
     }
@@ -255,7 +276,7 @@ impl<R: Read + Seek> Archive<R> {
     fn read_all(&mut self, key: &SecretKey) -> Result<()> {
         self.source.rewind()?;
         let reader = Reader::open(&mut self.source, key, 0)?;
-        self.members = reader.finish_with_manifest()?;
+        (self.members, self.doubts) = reader.finish_with_manifest()?;
         Ok(())
     }
 

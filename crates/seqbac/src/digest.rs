@@ -22,10 +22,27 @@ pub struct DigestEntry {
     pub torn: bool,
 }
 
+/// Why a backup may be inconsistent, although it is complete: what its writer noticed after the manifest was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doubt {
+    /// Relative to the storage root.
+    pub path: RelPath,
+    /// What happened to the path.
+    pub what: String,
+}
+
 #[derive(Serialize, Deserialize)]
 struct Digest {
     complete: bool,
     members: Vec<Listed>,
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    doubts: Vec<Doubt>,
+}
+
+/// The content of a digest with usable offsets.
+pub(super) struct Indexed {
+    pub members: Vec<DigestEntry>,
+    pub doubts: Vec<Doubt>,
 }
 
 /// A member in the JSON. Without an offset, the member can only be read in sequence.
@@ -59,21 +76,22 @@ impl Listed {
     }
 }
 
-pub(super) fn encode(members: &[DigestEntry]) -> Result<Vec<u8>> {
-    let digest = Digest { complete: true, members: members.iter().map(Listed::from).collect() };
+pub(super) fn encode(members: &[DigestEntry], doubts: Vec<Doubt>) -> Result<Vec<u8>> {
+    let digest = Digest { complete: true, members: members.iter().map(Listed::from).collect(), doubts };
     serde_json::to_vec(&digest).map_err(|cause| Error::Io(cause.into()))
 }
 
-fn decode(json: &[u8]) -> Result<Vec<Listed>> {
+fn decode(json: &[u8]) -> Result<Digest> {
     let digest: Digest =
         serde_json::from_slice(json).map_err(|cause| Error::mismatch(format!("digest.json is malformed: {cause}")))?;
-    if digest.complete { Ok(digest.members) } else { Err(Error::Incomplete) }
+    if digest.complete { Ok(digest) } else { Err(Error::Incomplete) }
 }
 
 /// Returns the members of a digest, if all have offsets and the offsets increase.
-pub(super) fn indexed(json: &[u8]) -> Result<Option<Vec<DigestEntry>>> {
+pub(super) fn indexed(json: &[u8]) -> Result<Option<Indexed>> {
     let mut members: Vec<DigestEntry> = Vec::new();
-    for listed in decode(json)? {
+    let digest = decode(json)?;
+    for listed in digest.members {
         let Some(offset) = listed.offset else { return Ok(None) };
         if members.last().is_some_and(|before| before.offset >= offset) {
             return Ok(None);
@@ -81,12 +99,12 @@ pub(super) fn indexed(json: &[u8]) -> Result<Option<Vec<DigestEntry>>> {
         let blake3 = listed.hash()?;
         members.push(DigestEntry { path: listed.path, size: listed.size, blake3, offset, torn: listed.torn });
     }
-    Ok(Some(members))
+    Ok(Some(Indexed { members, doubts: digest.doubts }))
 }
 
-/// Compares a digest with the members that were read, and copies the `torn` marks to them.
-pub(super) fn check(json: &[u8], seen: &mut [DigestEntry]) -> Result<()> {
-    let listed = decode(json)?;
+/// Compares a digest with the members that were read, and copies the `torn` marks to them. Returns the doubts.
+pub(super) fn check(json: &[u8], seen: &mut [DigestEntry]) -> Result<Vec<Doubt>> {
+    let Digest { members: listed, doubts, .. } = decode(json)?;
     if listed.len() != seen.len() {
         let what = format!("digest.json lists {} members, the tar has {}", listed.len(), seen.len());
         return Err(Error::mismatch(what));
@@ -102,5 +120,5 @@ pub(super) fn check(json: &[u8], seen: &mut [DigestEntry]) -> Result<()> {
         }
         seen.torn = listed.torn;
     }
-    Ok(())
+    Ok(doubts)
 }

@@ -56,7 +56,7 @@ mod writer;
 pub use self::{
     archive::{Archive, ArchivedMember},
     diagnose::{Scrubbed, diagnose, scrub},
-    digest::DigestEntry,
+    digest::{DigestEntry, Doubt},
     member::{Entry, Kind},
     reader::{Member, Reader, Verified},
     tar_stream::{End, TarStream},

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use super::{
-    DIGEST, DigestEntry, End, Entry, Error, Header, Kind, LARGEST_JSON, MANIFEST, Result, TarStream, digest,
+    DIGEST, DigestEntry, Doubt, End, Entry, Error, Header, Kind, LARGEST_JSON, MANIFEST, Result, TarStream, digest,
     member::Names,
     tar_header::{self, BLOCK, Next, padding},
     unseal::read_full,
@@ -17,6 +17,7 @@ pub struct Reader<R> {
     manifest: Vec<u8>,
     names: Names,
     seen: Vec<DigestEntry>,
+    doubts: Vec<Doubt>,
     /// The digest was read, and matches.
     complete: bool,
 }
@@ -26,6 +27,8 @@ pub struct Reader<R> {
 pub struct Verified {
     /// The members in the order of the tar, without manifest and digest.
     pub members: Vec<DigestEntry>,
+    /// Why the content may be inconsistent, as its writer recorded it.
+    pub doubts: Vec<Doubt>,
     /// Harmless faults, such as a damaged footer.
     pub warnings: Vec<String>,
     /// Length of the backup in bytes.
@@ -98,6 +101,7 @@ impl<R: Read> Reader<R> {
             manifest: Vec::new(),
             names: Names::default(),
             seen: Vec::new(),
+            doubts: Vec::new(),
             complete: false,
         };
         this.manifest = this.read_manifest()?;
@@ -126,7 +130,7 @@ impl<R: Read> Reader<R> {
         }
         let json = self.read_json(&entry)?.ok_or(Error::Incomplete)?;
         self.seen.pop();
-        digest::check(&json, &mut self.seen)?;
+        self.doubts = digest::check(&json, &mut self.seen)?;
         self.complete = true;
         Ok(None)
     }
@@ -137,13 +141,13 @@ impl<R: Read> Reader<R> {
         let end = self.read_to_the_end()?;
         // Drop the manifest, which is the first.
         let members = self.seen.split_off(1);
-        Ok(Verified { members, warnings: end.warnings, bytes: end.bytes })
+        Ok(Verified { members, doubts: self.doubts, warnings: end.warnings, bytes: end.bytes })
     }
 
     /// Like [`Reader::finish`], but returns all members, beginning with the manifest.
-    pub(super) fn finish_with_manifest(mut self) -> Result<Vec<DigestEntry>> {
+    pub(super) fn finish_with_manifest(mut self) -> Result<(Vec<DigestEntry>, Vec<Doubt>)> {
         self.read_to_the_end()?;
-        Ok(self.seen)
+        Ok((self.seen, self.doubts))
     }
 
     fn read_to_the_end(&mut self) -> Result<End> {

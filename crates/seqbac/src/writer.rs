@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 
 use super::{
-    DIGEST, DigestEntry, Entry, Error, Header, HeaderFields, Kind, LARGEST_JSON, MANIFEST, Result,
+    DIGEST, DigestEntry, Doubt, Entry, Error, Header, HeaderFields, Kind, LARGEST_JSON, MANIFEST, Result,
     compress::Frames,
     digest, footer,
     member::Names,
@@ -49,6 +49,7 @@ pub struct Writer<W: Write> {
     header: Header,
     names: Names,
     members: Vec<DigestEntry>,
+    doubts: Vec<Doubt>,
     /// Offset in the tar.
     at: u64,
     buffer: Vec<u8>,
@@ -84,6 +85,7 @@ impl<W: Write> Writer<W> {
             header,
             names: Names::default(),
             members: Vec::new(),
+            doubts: Vec::new(),
             at: 0,
             buffer: vec![0; BUFFER],
             failed: false,
@@ -120,13 +122,44 @@ impl<W: Write> Writer<W> {
         self.guarded(|this| this.write_member(entry, content))
     }
 
+    /// The members so far, without the manifest.
+    #[must_use]
+    pub fn members(&self) -> &[DigestEntry] {
+        self.members.get(1..).unwrap_or_default()
+    }
+
+    /// What [`Writer::doubt`] recorded.
+    #[must_use]
+    pub fn doubts(&self) -> &[Doubt] {
+        &self.doubts
+    }
+
+    /// The hash of the last member's content.
+    #[must_use]
+    pub fn last_hash(&self) -> Option<blake3::Hash> {
+        self.members.last().map(|member| member.blake3)
+    }
+
+    /// Marks the last member: it changed while it was captured. The mark is part of the digest, so it can be set after
+    /// the content was written.
+    pub fn mark_last_torn(&mut self) {
+        if let Some(last) = self.members.last_mut() {
+            last.torn = true;
+        }
+    }
+
+    /// Records why the backup may be inconsistent, although it is complete.
+    pub fn doubt(&mut self, path: &RelPath, what: &str) {
+        self.doubts.push(Doubt { path: path.clone(), what: what.to_owned() });
+    }
+
     /// Writes the digest, the seek table, the last segment and the footer, and returns the writer. The caller must
     /// fsync.
     pub fn finish(self) -> Result<(W, Summary)> {
         if self.failed || self.members.is_empty() {
             return Err(misuse("the backup has no manifest, or a member of it could not be written"));
         }
-        let json = digest::encode(&self.members)?;
+        let json = digest::encode(&self.members, self.doubts.clone())?;
         if json.len() as u64 > LARGEST_JSON {
             return Err(misuse("the digest of the backup would exceed 256 MiB"));
         }

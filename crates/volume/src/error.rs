@@ -53,7 +53,7 @@ pub enum Code {
     ContentMismatch = 27,
     /// A backup whose writer did not finish.
     Incomplete = 28,
-    /// A backup was created, but a database in it has faults.
+    /// A backup was created, but it is doubtful.
     Unverified = 29,
     /// A bug in moorline.
     Bug = 70,
@@ -222,6 +222,9 @@ impl From<seqbac_header::Error> for Error {
         match &error {
             // The path is unknown here; callers add it with `context`.
             seqbac_header::Error::Io(cause) => {
+                if let Some(carried) = Self::carried_by(cause) {
+                    return carried.clone();
+                }
                 let full = matches!(cause.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
                 // NotFound without an errno comes from our own code: no such member.
                 let no_member = cause.kind() == io::ErrorKind::NotFound && cause.raw_os_error().is_none();

@@ -252,6 +252,8 @@ impl Volume {
         }
         match fs::DirBuilder::new().mode(mode).create(path) {
             Ok(()) => self.give_to_owner_of_root(path),
+            // A backup of a read-only volume to another place needs no folder but `.moorline/`.
+            Err(cause) if cause.kind() == ErrorKind::ReadOnlyFilesystem && path != self.own() => Ok(()),
             Err(_) if presence::is_dir(path)? => Ok(()),
             Err(cause) if presence::exists(path)? => Err(Error::io("create the folder", path, &cause)
                 .hint("a file or a dangling link has this name: remove it, or mount a script as Init/NAME")),

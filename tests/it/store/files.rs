@@ -3,7 +3,7 @@
 use std::{
     fs::{self, OpenOptions},
     io::{Read, Write},
-    os::unix::fs::symlink,
+    os::unix::fs::{FileExt, symlink},
     sync::atomic::{AtomicBool, Ordering},
     thread,
 };
@@ -17,11 +17,16 @@ use nix::{sys::stat::Mode, unistd::mkfifo};
 use super::support::{Volume, as_nobody};
 
 fn content(captured: Captured) -> Vec<u8> {
-    let Captured { size, mut content, .. } = captured;
+    read(captured).0
+}
+
+/// The content, and whether it is torn.
+fn read(mut captured: Captured) -> (Vec<u8>, bool) {
     let mut bytes = Vec::new();
-    content.read_to_end(&mut bytes).expect("reads");
-    assert_eq!(bytes.len() as u64, size);
-    bytes
+    captured.read_to_end(&mut bytes).expect("reads");
+    assert_eq!(bytes.len() as u64, captured.size);
+    let torn = captured.is_torn(blake3::hash(&bytes)).expect("reads again");
+    (bytes, torn)
 }
 
 #[test]
@@ -39,38 +44,47 @@ fn small_and_large_files_are_read_whole() {
         .expect("opens")
         .set_len(3 << 20)
         .expect("a hole");
-    let (survey, spool) = (volume.survey(), volume.spool());
-    let mut files = Files::new(&volume.root(), &survey, &spool).expect("opens");
-    let mut read = |found: &SurveyEntry| files.capture(found).expect("reads").expect("is there");
+    let survey = volume.survey();
+    let mut files = Files::new(&volume.root(), &survey, false).expect("opens");
+    let mut capture = |found: &SurveyEntry| files.capture(found).expect("reads").expect("is there");
     for (found, (name, bytes)) in survey.files.iter().zip(all) {
-        let captured = read(found);
-        assert!(!captured.torn);
-        assert!(content(captured) == bytes, "{name}");
+        assert!(read(capture(found)) == (bytes.to_vec(), false), "{name}");
     }
-    assert!(content(read(&survey.files[4])) == vec![0; 3 << 20], "a hole is zeros");
+    assert!(content(capture(&survey.files[4])) == vec![0; 3 << 20], "a hole is zeros");
     assert!(volume.spooled().is_empty());
 }
 
 #[test]
-fn a_file_that_never_holds_still_is_torn_and_its_end_is_not_chased() {
-    let volume = Volume::new();
-    volume.write("log", vec![b'x'; 16 << 20]);
-    let (survey, spool) = (volume.survey(), volume.spool());
-    let done = AtomicBool::new(false);
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            let mut log = OpenOptions::new().append(true).open(volume.path("log")).expect("opens");
-            while !done.load(Ordering::Relaxed) {
-                log.write_all(&[b'x'; 512]).expect("writes");
-            }
+fn a_file_that_changes_in_place_is_torn_and_one_that_only_grows_is_not() {
+    for (appends, size) in [(true, 16 << 20), (true, 4096), (false, 16 << 20), (false, 4096)] {
+        let volume = Volume::new();
+        volume.write("file", vec![b'x'; size]);
+        let survey = volume.survey();
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut file = OpenOptions::new().write(true).append(appends).open(volume.path("file")).expect("opens");
+                for number in 0_u64.. {
+                    if done.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    if appends {
+                        file.write_all(&[b'x'; 512]).expect("writes");
+                    } else {
+                        file.write_all_at(&number.to_le_bytes(), 0).expect("writes");
+                    }
+                }
+            });
+            let mut files = Files::new(&volume.root(), &survey, false).expect("opens");
+            // How often depends on who gets the processor.
+            let tries = if appends { 20 } else { 200 };
+            let mut captures =
+                (0..tries).map(|_| read(files.capture(&survey.files[0]).expect("reads").expect("is there")));
+            let torn = captures.find(|(_, torn)| *torn);
+            done.store(true, Ordering::Relaxed);
+            assert_eq!(torn.is_some(), !appends, "{size}");
         });
-        let mut files = Files::new(&volume.root(), &survey, &spool).expect("opens");
-        // How often depends on who gets the processor.
-        let mut captures = (0..200).map(|_| files.capture(&survey.files[0]).expect("reads").expect("is there"));
-        let torn = captures.find(|captured| captured.torn);
-        done.store(true, Ordering::Relaxed);
-        assert!(content(torn.expect("one at least")).iter().all(|&byte| byte == b'x'));
-    });
+    }
 }
 
 #[test]
@@ -79,7 +93,7 @@ fn what_has_gone_or_changed_its_kind_is_not_captured() {
     for name in ["gone", "pipe", "link", "dir/x", "folder"] {
         volume.write(name, "x");
     }
-    let (survey, spool) = (volume.survey(), volume.spool());
+    let survey = volume.survey();
     volume.write("secret", "not for you");
     fs::remove_file(volume.path("gone")).expect("removes");
     for name in ["pipe", "link", "folder"] {
@@ -90,7 +104,7 @@ fn what_has_gone_or_changed_its_kind_is_not_captured() {
     fs::create_dir(volume.path("folder")).expect("a folder");
     fs::rename(volume.path("dir"), volume.path("moved")).expect("renames");
     symlink("moved", volume.path("dir")).expect("a link");
-    let mut files = Files::new(&volume.root(), &survey, &spool).expect("opens");
+    let mut files = Files::new(&volume.root(), &survey, false).expect("opens");
     let regular = survey.files.iter().filter(|found| found.path.to_string() != "dir");
     assert_eq!(regular.clone().count(), 5);
     for found in regular {
@@ -102,10 +116,10 @@ fn what_has_gone_or_changed_its_kind_is_not_captured() {
 fn a_file_that_cannot_be_read_is_an_error() {
     let volume = Volume::new();
     volume.write("secret", "x");
-    let (survey, spool) = (volume.survey(), volume.spool());
+    let survey = volume.survey();
     fs::set_permissions(volume.path("secret"), std::os::unix::fs::PermissionsExt::from_mode(0o000)).expect("sets");
     let error = as_nobody(|| {
-        let mut files = Files::new(&volume.root(), &survey, &spool).expect("opens");
+        let mut files = Files::new(&volume.root(), &survey, false).expect("opens");
         files.capture(&survey.files[0]).expect_err("refuses")
     });
     assert!(error.message().contains("data/secret: permission denied"), "{error}");
@@ -116,9 +130,9 @@ fn a_database_that_takes_the_place_of_a_file_is_not_opened() {
     let volume = Volume::new();
     volume.write("x", "a file");
     let _open = volume.bank("bank.db", "wal", 4096, 10);
-    let (survey, spool) = (volume.survey(), volume.spool());
+    let survey = volume.survey();
     fs::remove_file(volume.path("x")).expect("removes");
     fs::hard_link(volume.path("bank.db"), volume.path("x")).expect("links");
-    let mut files = Files::new(&volume.root(), &survey, &spool).expect("opens");
+    let mut files = Files::new(&volume.root(), &survey, false).expect("opens");
     assert!(files.capture(&survey.files[0]).expect("is no error").is_none());
 }

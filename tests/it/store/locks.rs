@@ -59,9 +59,9 @@ fn reading_files_between_databases_drops_no_lock() {
     }
     let mut server = Server::on(&volume.path("bank.db"));
     assert!(server.can("UPDATE account SET money = 1000"), "so that -wal and -shm are there");
-    let (survey, spool) = (volume.survey(), volume.spool());
+    let survey = volume.survey();
     let mut snapshots = volume.snapshots();
-    let mut files = Files::new(&volume.root(), &survey, &spool).expect("opens");
+    let mut files = Files::new(&volume.root(), &survey, true).expect("opens");
     for found in survey.files.iter().filter(|found| found.target.is_none()) {
         if found.path.to_string() != "d" {
             files.capture(found).expect("reads").expect("is there");

@@ -2,13 +2,13 @@
 
 use std::{fs::File, io::Read};
 
-use super::{BackupKind, Manifest, name};
+use super::{Assessment, BackupKind, Manifest, Soundness, name};
 use crate::{
     metastore,
     prelude::*,
     store::{Matcher, holds_state},
 };
-use seqbac::{Header, Reader};
+use seqbac::{Archive, Header, Reader};
 use seqbac_header::{Fingerprint, relpath};
 use volume::{
     Instance,
@@ -31,7 +31,7 @@ pub struct Summary {
     pub kind: BackupKind,
     /// Size of the file in bytes.
     pub bytes: u64,
-    /// Whether its databases had no faults. Unknown without its key.
+    /// Whether it is sound. Unknown without its key.
     pub verified: Option<bool>,
     /// Fingerprint of the secret key that opens it.
     pub key_fingerprint: Id,
@@ -43,6 +43,10 @@ pub struct Summary {
     pub quarantined: Option<bool>,
     /// Whether a store was suddenly empty. Unknown without its key.
     pub suspect: Option<bool>,
+    /// How far it can be relied on. Unknown without its key.
+    pub soundness: Option<Soundness>,
+    /// Why it is not sound.
+    pub reasons: Vec<String>,
 }
 
 /// A file with the name of a backup that cannot be read as one.
@@ -163,6 +167,7 @@ pub fn summary(file: &Path, key: Option<&SecretKey>) -> Result<Summary> {
     let header = header(file)?;
     let opens = key.filter(|key| key.fingerprint() == header.key_fingerprint);
     let manifest = opens.map(|key| manifest(file, key)).transpose()?;
+    let assessed = opens.zip(manifest.as_ref()).map(|(key, manifest)| assess(file, key, manifest));
     let kind = manifest.as_ref().map(|manifest| manifest.kind);
     Ok(Summary {
         file: file.to_owned(),
@@ -170,13 +175,24 @@ pub fn summary(file: &Path, key: Option<&SecretKey>) -> Result<Summary> {
         created: header.created,
         kind: kind.or_else(|| name::kind_of(file)).unwrap_or(BackupKind::Immediate),
         bytes: fs::metadata(file).on("read the metadata of", file)?.len(),
-        verified: manifest.as_ref().map(Manifest::is_sound),
+        verified: assessed.as_ref().map(|assessed| assessed.soundness == Soundness::Sound),
         key_fingerprint: header.key_fingerprint,
         instance_id: header.instance,
         quarantined: manifest.as_ref().map(|manifest| manifest.quarantined),
         suspect: manifest.as_ref().map(|manifest| !manifest.suspect.is_empty()),
+        soundness: assessed.as_ref().map(|assessed| assessed.soundness),
+        reasons: assessed.map(|assessed| assessed.reasons).unwrap_or_default(),
         profile: manifest.and_then(|manifest| manifest.profile),
     })
+}
+
+/// The soundness that the file itself records. This does not read the whole backup.
+pub(super) fn assess(file: &Path, key: &SecretKey, manifest: &Manifest) -> Assessment {
+    let archive = File::open(file).ok().and_then(|open| Archive::open_at_once(open, key));
+    match &archive {
+        Some(archive) => Assessment::of(manifest, archive.members(), archive.doubts()),
+        None => Assessment::of(manifest, &[], &[]),
+    }
 }
 
 pub(super) fn manifest(file: &Path, key: &SecretKey) -> Result<Manifest> {

@@ -118,12 +118,6 @@ impl Manifest {
         self.sparse.iter().flatten().map(|file| (file.path.clone(), file.allocated)).collect()
     }
 
-    /// Whether the databases had no fault when they were captured.
-    #[must_use]
-    pub fn is_sound(&self) -> bool {
-        self.databases.iter().all(|database| database.findings.is_empty())
-    }
-
     /// Whether the backup contains the console's database.
     #[must_use]
     pub fn has_metastore(&self) -> bool {

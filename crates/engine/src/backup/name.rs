@@ -46,6 +46,12 @@ pub(super) fn kind_of(path: &Path) -> Option<BackupKind> {
     Some(if is_day { BackupKind::Scheduled } else { BackupKind::Immediate })
 }
 
+/// The day in the name of a scheduled backup, as `YYYYMMDD`.
+pub(super) fn day(path: &Path) -> Option<String> {
+    let (_, date) = path.file_stem()?.to_str()?.rsplit_once('_')?;
+    date.get(..8).map(str::to_owned)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

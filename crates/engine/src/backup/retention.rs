@@ -1,6 +1,6 @@
 //! Retention: selects and removes expired scheduled backups.
 
-use super::{BackupKind, Verifications, catalog::Summary, list, name};
+use super::{BackupKind, Soundness, Verifications, catalog::Summary, damaged, list, name};
 use crate::prelude::*;
 use volume::{
     Instance,
@@ -8,7 +8,14 @@ use volume::{
     events::{Event, Kind as EventKind, record},
 };
 
-/// Selects the expired backups: scheduled ones of this instance that are older than its `keep` newest sound ones.
+/// Selects the expired backups: scheduled ones of this instance that are neither among its `keep` newest sound ones nor
+/// needed while these are too few.
+///
+/// - The `keep` newest sound ones stay.
+/// - Doubtful and suspect ones never count. One that is older than the oldest sound one of these expires, if there are
+///   `keep` sound ones. Of the others, `keep` stay: the newest, and the oldest, which may be the last one before a fault
+///   that has grown since.
+/// - Damaged ones, and those that failed a later verification, expire once a sound one of a later day exists.
 ///
 /// Some backups neither count nor expire:
 ///
@@ -16,9 +23,8 @@ use volume::{
 ///   them
 /// - backups of other instances or with other keys
 /// - backups from the future, as seen at `now`, because a wrong clock must not expire the new backup
-/// - backups that are not verified, or failed a later verification
 ///
-/// Suspect backups do not count, but expire with older ones. While the newest backup is suspect, none expires.
+/// While the newest backup is suspect, no sound one expires.
 #[must_use]
 fn expired<'a>(
     backups: &'a [Summary],
@@ -27,24 +33,35 @@ fn expired<'a>(
     keep: usize,
     now: jiff::Timestamp,
 ) -> Vec<&'a Summary> {
+    let keep = keep.max(1);
     let ours = |backup: &&Summary| {
-        backup.instance_id == Some(instance)
-            && backup.verified == Some(true)
-            && !verifications.failed.contains_key(&backup.id)
-            && !is_in_the_future(backup.created, now)
+        backup.instance_id == Some(instance) && backup.soundness.is_some() && !is_in_the_future(backup.created, now)
     };
-    let is_suspect = |backup: &&Summary| backup.suspect == Some(true);
-    if backups.iter().filter(ours).max_by_key(|backup| backup.created).as_ref().is_some_and(is_suspect) {
-        return Vec::new();
-    }
-    let scheduled = backups.iter().filter(ours).filter(|backup| is_scheduled(backup));
-    let (suspect, mut counted): (Vec<_>, Vec<_>) = scheduled.partition(is_suspect);
-    counted.sort_by_key(|backup| std::cmp::Reverse(backup.created));
-    let mut expired = counted.split_off(keep.max(1).min(counted.len()));
-    // Suspect backups expire if they are older than every backup that is kept.
-    let oldest = counted.last().filter(|_| counted.len() >= keep.max(1)).map(|backup| backup.created);
-    expired.extend(suspect.into_iter().filter(|backup| oldest.is_some_and(|oldest| backup.created < oldest)));
+    let is_sound = |backup: &&Summary| backup.soundness == Some(Soundness::Sound);
+    let mut scheduled: Vec<_> = backups.iter().filter(ours).filter(|backup| is_scheduled(backup)).collect();
+    scheduled.sort_by_key(|backup| std::cmp::Reverse(backup.created));
+    let (failed, readable): (Vec<_>, Vec<_>) =
+        scheduled.into_iter().partition(|backup| verifications.failed.contains_key(&backup.id));
+    let (mut sound, mut doubtful): (Vec<_>, Vec<_>) = readable.into_iter().partition(is_sound);
+    let newest_sound = sound.first().map(|backup| backup.created);
+    let mut expired = match backups.iter().filter(ours).max_by_key(|backup| backup.created) {
+        Some(newest) if newest.suspect == Some(true) => Vec::new(),
+        _ => sound.split_off(keep.min(sound.len())),
+    };
+    let oldest = sound.get(keep - 1).map(|backup| backup.created);
+    expired.extend(doubtful.extract_if(.., |backup| oldest.is_some_and(|oldest| backup.created < oldest)));
+    // The last one, which is the oldest, stays as well.
+    doubtful.pop();
+    expired.extend(doubtful.into_iter().skip(keep.saturating_sub(1).max(1)));
+    expired.extend(
+        failed.into_iter().filter(|backup| newest_sound.is_some_and(|sound| is_later_day(sound, backup.created))),
+    );
     expired
+}
+
+/// Whether `this` is on a later day than `that`.
+fn is_later_day(this: jiff::Timestamp, that: jiff::Timestamp) -> bool {
+    this > that && this.strftime("%Y%m%d").to_string() > that.strftime("%Y%m%d").to_string()
 }
 
 /// Checks the manifest and the name, because an upload can have the manifest of a scheduled backup and the name of an
@@ -53,16 +70,43 @@ fn is_scheduled(backup: &Summary) -> bool {
     backup.kind == BackupKind::Scheduled && name::kind_of(&backup.file) == Some(BackupKind::Scheduled)
 }
 
-/// Removes the expired backups of the volume. Call this only after a new backup was verified.
+/// Removes the expired backups of the volume. Call this only after a new backup was read back.
 pub fn prune(volume: &Volume, key: &SecretKey, keep: usize, now: jiff::Timestamp) -> Result<()> {
     let Some(instance) = Instance::load(volume)? else { return Ok(()) };
     volume.refuse_missing_backups()?;
     let listed = list(&volume.backups(), Some(key))?;
     let verifications = Verifications::load(volume)?;
+    let remove = |file: &Path, why: &str| {
+        durable::remove_file(file)?;
+        record(volume, &Event::new(EventKind::BackupRemoved).about(file).with("Keep", keep));
+        log::info!("removed {}, because {why}", file.display());
+        Ok::<_, Error>(())
+    };
     for backup in expired(&listed.backups, &verifications, instance.id, keep, now) {
-        durable::remove_file(&backup.file)?;
-        record(volume, &Event::new(EventKind::BackupRemoved).about(&backup.file).with("Keep", keep));
-        log::info!("removed {}, because only the {keep} newest scheduled backups are kept", backup.file.display());
+        let why = match backup.soundness {
+            _ if verifications.failed.contains_key(&backup.id) => {
+                "it is damaged and a newer backup is sound".to_owned()
+            }
+            Some(Soundness::Sound) => format!("only the {keep} newest scheduled backups are kept"),
+            _ => format!("only {keep} scheduled backups that are not sound are kept"),
+        };
+        remove(&backup.file, &why)?;
+    }
+    let is_sound = |backup: &&Summary| {
+        backup.instance_id == Some(instance.id)
+            && backup.soundness == Some(Soundness::Sound)
+            && !verifications.failed.contains_key(&backup.id)
+            && !is_in_the_future(backup.created, now)
+    };
+    if let Some(sound) = listed.backups.iter().filter(is_sound).map(|backup| backup.created).max() {
+        for damaged in damaged(&listed, instance.id, key.fingerprint()) {
+            // The header may be damaged, too, but the name has the day.
+            let file = &damaged.skipped.file;
+            let is_older = name::day(file).is_some_and(|day| day < sound.strftime("%Y%m%d").to_string());
+            if is_older && name::kind_of(file) == Some(BackupKind::Scheduled) {
+                remove(file, "it is damaged and a newer backup is sound")?;
+            }
+        }
     }
     Ok(())
 }
@@ -86,8 +130,13 @@ mod tests {
             profile: None,
             quarantined: Some(false),
             suspect: Some(false),
+            soundness: Some(Soundness::Sound),
+            reasons: Vec::new(),
         };
         change(&mut backup);
+        if backup.suspect == Some(true) {
+            backup.soundness = Some(Soundness::Suspect);
+        }
         backup
     }
 
@@ -109,14 +158,21 @@ mod tests {
         assert_eq!(days(&backups, 0), [30, 3, 2, 1], "never below one");
     }
 
+    fn suspect(backup: &mut Summary) {
+        backup.suspect = Some(true);
+    }
+
+    fn doubtful(backup: &mut Summary) {
+        backup.soundness = Some(Soundness::Doubtful);
+    }
+
     #[test]
-    fn nothing_expires_while_the_newest_is_suspect() {
-        let suspect = |backup: &mut Summary| backup.suspect = Some(true);
+    fn no_sound_one_expires_while_the_newest_is_suspect() {
         let mut backups = vec![backup(1, |_| ()), backup(2, |_| ()), backup(3, suspect), backup(4, suspect)];
         assert_eq!(days(&backups, 1), [0_i64; 0]);
         backups.push(backup(5, |_| ()));
         assert_eq!(days(&backups, 3), [0_i64; 0], "suspect backups do not count");
-        assert_eq!(days(&backups, 1), [2, 1, 3, 4]);
+        assert_eq!(days(&backups, 1), [2, 1, 4, 3]);
         // An immediate backup with `--not-suspect`.
         backups.pop();
         backups.push(backup(5, |backup| backup.kind = BackupKind::Immediate));
@@ -124,16 +180,38 @@ mod tests {
     }
 
     #[test]
-    fn only_sound_scheduled_backups_of_this_instance_count_and_expire() {
+    fn retention_ends_where_no_backup_is_sound() {
+        let backups: Vec<_> = (1..=30).map(|day| backup(day, doubtful)).collect();
+        assert_eq!(days(&backups, 7), (2..=24).rev().collect::<Vec<_>>(), "the six newest and the oldest stay");
+        assert_eq!(days(&backups, 1), (2..=29).rev().collect::<Vec<_>>());
+        let mut backups: Vec<_> = (1..=30).map(|day| backup(day, suspect)).collect();
+        backups[9] = backup(10, |_| ());
+        let expired = days(&backups, 7);
+        assert!(!expired.contains(&10) && expired.len() == 22, "the sound one stays: {expired:?}");
+    }
+
+    #[test]
+    fn a_sound_backup_is_never_removed_for_a_doubtful_one() {
+        let mut backups: Vec<_> = (1..=7).map(|day| backup(day, |_| ())).collect();
+        backups.extend((8..=30).map(|day| backup(day, doubtful)));
+        assert!(days(&backups, 7).iter().all(|day| *day > 7));
+        assert_eq!(days(&backups, 7).len(), 16);
+        backups.extend((31..=37).map(|day| backup(day, |_| ())));
+        assert_eq!(days(&backups, 7).len(), 30, "seven newer sound ones end all of them");
+    }
+
+    #[test]
+    fn only_scheduled_backups_of_this_instance_count_and_expire() {
         let mut backups = vec![backup(1, |_| ()), backup(2, |_| ())];
         backups.push(backup(3, |backup| backup.kind = BackupKind::Immediate));
         backups.push(backup(4, |backup| backup.instance_id = Some(Id([7; 16]))));
-        backups.push(backup(5, |backup| backup.verified = Some(false)));
-        backups.push(backup(6, |backup| backup.verified = None));
+        backups.push(backup(6, |backup| backup.soundness = None));
         backups.push(backup(7, |backup| backup.id = Id([8; 16])));
         backups.push(backup(8, |backup| backup.file = "immediate-20260101T030000.000Z.seqbac".into()));
         backups.push(backup(501, |_| ()));
-        assert_eq!(days(&backups, 2), [0_i64; 0]);
+        assert_eq!(days(&backups, 2), [0_i64; 0], "a damaged one is kept until a newer one is sound");
         assert_eq!(days(&backups, 1), [1]);
+        backups.push(backup(9, |_| ()));
+        assert_eq!(days(&backups, 2), [1, 7]);
     }
 }

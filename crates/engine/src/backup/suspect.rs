@@ -6,7 +6,7 @@
 //! with content then and matches none now. Retention removes nothing until a backup is not suspect, or a user accepts
 //! the empty stores.
 
-use super::{Manifest, catalog, inspect::open_archive, manifest::state_of};
+use super::{Manifest, Soundness, catalog, inspect::open_archive, manifest::state_of};
 use crate::{
     prelude::*,
     store::{DatabaseFacts, Matcher, Note, Survey, SurveyEntry},
@@ -39,7 +39,7 @@ fn last_good(volume: &Volume, key: &SecretKey, instance: Id, now: jiff::Timestam
     let readable = ours.into_iter().filter_map(|(_, file)| Some((catalog::manifest(&file, key).ok()?, file)));
     readable
         .map(|(manifest, file)| (file, manifest))
-        .find(|(_, manifest)| manifest.is_sound() && manifest.suspect.is_empty())
+        .find(|(file, manifest)| catalog::assess(file, key, manifest).soundness == Soundness::Sound)
 }
 
 fn emptied(before: &[DatabaseFacts], now: &[DatabaseFacts]) -> Vec<Note> {

@@ -3,11 +3,11 @@
 use std::{
     fs::{File, OpenOptions},
     io::{BufWriter, Read, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
 };
 
 use super::{
-    BackupKind, Counted, Manifest, Progress, RootFacts, SparseFile,
+    Assessment, BackupKind, Counted, Manifest, Progress, RootFacts, Soundness, SparseFile,
     catalog::Summary,
     manifest::member_of,
     name, quarantine, stores, suspect,
@@ -76,8 +76,8 @@ pub struct Taken {
     pub findings: Vec<(RelPath, String)>,
     /// Stores that are suddenly empty.
     pub suspect: Vec<Note>,
-    /// Files that kept changing while they were read.
-    pub torn: Vec<RelPath>,
+    /// Whether some part may be inconsistent. A suspect backup may be doubtful, too.
+    pub is_doubtful: bool,
 }
 
 /// Takes a backup. If the state cannot be read completely, or the backup cannot be written completely, no file is left.
@@ -91,11 +91,11 @@ pub fn take(job: &Job, destination: Destination, progress: &mut dyn Progress) ->
         instance: Some(instance.id),
         writer: format!("moorline {}", env!("CARGO_PKG_VERSION")),
     };
-    let mut capture = Capture::open(job, &header)?;
+    let mut capture = Capture::open(job, &header, &spool_for(job, &destination)?)?;
     match destination {
         Destination::Stream(out) => {
-            let (_, bytes, torn) = capture.write(job, &header, out, progress)?;
-            Ok(capture.taken(job, &header, PathBuf::new(), bytes, torn))
+            let (_, bytes, assessed) = capture.write(job, &header, out, progress)?;
+            Ok(capture.taken(job, &header, PathBuf::new(), bytes, assessed))
         }
         Destination::Backups => {
             job.volume.refuse_missing_backups()?;
@@ -121,11 +121,14 @@ struct Capture {
     record: Option<QuarantineRecord>,
     snapshots: Vec<Snapshot>,
     survey: Survey,
-    spool: Spool,
+    /// Databases that must be complete, because the profile names them.
+    named: Vec<RelPath>,
+    /// What the manifest does not record, because it happened later: for the digest.
+    doubts: Vec<(RelPath, String)>,
 }
 
 impl Capture {
-    fn open(job: &Job, header: &HeaderFields) -> Result<Self> {
+    fn open(job: &Job, header: &HeaderFields, spool: &Spool) -> Result<Self> {
         let root = job.volume.root();
         let record = quarantine::captured(job.volume)?;
         let scope = job.profile.scope.and_files(&record.as_ref().map(QuarantineRecord::files).unwrap_or_default());
@@ -133,22 +136,19 @@ impl Capture {
         let (lock, metastore) = metastore_of(job)?;
         warn_about(&survey.notes);
         stores::refuse_missing(job.profile, &survey, metastore.is_some(), root)?;
-        let spool = Spool::on(job.volume);
         let found: Vec<SurveyEntry> = metastore.iter().chain(&survey.databases).cloned().collect();
         // All transactions begin before the first read, so that the databases' states are as close in time as possible.
         let named: Vec<RelPath> = job.profile.scope.named_databases().chain([metastore::path()]).collect();
         let must_exist = |path: &RelPath| named.contains(path);
         let Opened { mut snapshots, vanished } =
-            open_present(root, &found, &spool, job.database_wait, &must_exist).map_err(explain_wait)?;
-        for path in vanished {
-            log::warn!("the database {path} was removed while the backup was taken; the backup does not contain it");
-        }
+            open_present(root, &found, spool, job.database_wait, &must_exist).map_err(explain_wait)?;
+        let doubts = vanished.into_iter().map(|path| (path, REMOVED.to_owned())).collect();
         let mut databases = Vec::new();
         if metastore.is_some() {
             let mut console = snapshots.remove(0);
             databases.push(console.facts(job.check)?);
             // The console's database is small, so we copy it and release its lock before the rest is captured.
-            snapshots.insert(0, console.release(&spool)?);
+            snapshots.insert(0, console.release(spool)?);
         }
         drop(lock);
         for snapshot in &snapshots {
@@ -178,7 +178,7 @@ impl Capture {
             root: Some(RootFacts::of(root)?),
             sparse: Some(sparse_files(&survey)),
         };
-        Ok(Self { manifest, record, snapshots, survey, spool })
+        Ok(Self { manifest, record, snapshots, survey, named, doubts })
     }
 
     fn bytes(&self) -> u64 {
@@ -188,14 +188,14 @@ impl Capture {
         databases.chain(files.map(|found| found.size)).sum()
     }
 
-    /// Writes the whole backup. Returns its size in bytes and the torn files.
+    /// Writes the whole backup. Returns its size in bytes and its soundness.
     fn write<W: Write>(
         &mut self,
         job: &Job,
         header: &HeaderFields,
         out: W,
         progress: &mut dyn Progress,
-    ) -> Result<(W, u64, Vec<RelPath>)> {
+    ) -> Result<(W, u64, Assessment)> {
         progress.begin("backing up", self.bytes());
         let mut writer = Writer::new(out, job.key, header.clone(), Options::default())?;
         writer.manifest(&self.manifest.to_bytes()?)?;
@@ -203,12 +203,27 @@ impl Capture {
             quarantine::write(record, &mut writer, self.manifest.created)?;
         }
         self.write_databases(&mut writer, progress)?;
-        let torn = self.write_files(job, &mut writer, progress)?;
+        self.write_files(job, &mut writer, progress)?;
+        self.record_doubts(&mut writer);
         refuse_if_restored(job)?;
         quarantine::refuse_if_changed(self.record.as_ref(), job.volume)?;
+        let assessed = Assessment::of(&self.manifest, writer.members(), writer.doubts());
         let (out, summary) = writer.finish()?;
         progress.end();
-        Ok((out, summary.bytes, torn))
+        Ok((out, summary.bytes, assessed))
+    }
+
+    /// Writes to the digest why the backup may be inconsistent, and logs it.
+    fn record_doubts<W: Write>(&mut self, writer: &mut Writer<W>) {
+        let more = self.doubts.len().saturating_sub(RECORDED);
+        self.doubts.truncate(RECORDED);
+        if let Some((_, what)) = self.doubts.last_mut().filter(|_| more > 0) {
+            what.push_str(&format!(", and so were {more} other files"));
+        }
+        for (path, what) in &self.doubts {
+            log::warn!("{path} {what}, so this backup may be inconsistent");
+            writer.doubt(path, what);
+        }
     }
 
     fn write_databases<W: Write>(&mut self, writer: &mut Writer<W>, progress: &mut dyn Progress) -> Result<()> {
@@ -223,43 +238,39 @@ impl Capture {
                 add(writer, &entry, &mut Counted { inner: &mut content, progress }, &sidecar.path)?;
             }
             if snapshot.was_replaced()? {
-                let what = format!("{} was replaced or removed while the backup was taken", facts.path);
-                return Err(Error::new(Code::TryAgain, what).hint("take the backup again"));
+                if self.named.contains(&facts.path) {
+                    let what = format!("{} was replaced or removed while the backup was taken", facts.path);
+                    return Err(Error::new(Code::TryAgain, what).hint("take the backup again"));
+                }
+                self.doubts.push((facts.path.clone(), "was removed or replaced after it was read".to_owned()));
             }
         }
         Ok(())
     }
 
-    fn write_files<W: Write>(
-        &self,
-        job: &Job,
-        writer: &mut Writer<W>,
-        progress: &mut dyn Progress,
-    ) -> Result<Vec<RelPath>> {
-        let mut torn = Vec::new();
-        let mut files = Files::new(job.volume.root(), &self.survey, &self.spool)?;
+    fn write_files<W: Write>(&mut self, job: &Job, writer: &mut Writer<W>, progress: &mut dyn Progress) -> Result<()> {
+        let mut files = Files::new(job.volume.root(), &self.survey, server_may_run(job.volume)?)?;
         for found in &self.survey.files {
+            let (path, entry) = (&found.path, found.entry(0, false));
+            let entry = seqbac::Entry { path: member_of(path), ..entry };
             if found.kind != PathKind::File {
-                let entry = seqbac::Entry { path: member_of(&found.path), ..found.entry(0, false) };
-                add(writer, &entry, &mut io::empty(), &found.path)?;
+                add(writer, &entry, &mut io::empty(), path)?;
                 continue;
             }
             let Some(mut captured) = files.capture(found)? else {
-                log::info!("{} was removed while the backup was taken", found.path);
+                self.doubts.push((path.clone(), REMOVED.to_owned()));
                 continue;
             };
-            if captured.torn {
-                let path = &found.path;
+            let entry = seqbac::Entry { size: captured.size, ..entry };
+            add(writer, &entry, &mut Counted { inner: &mut captured, progress }, path)?;
+            if captured.is_torn(writer.last_hash().unwrap_or_else(|| blake3::hash(&[])))? {
                 log::warn!(
                     "{path} kept changing while it was read; its copy in this backup is inconsistent and may be unusable"
                 );
-                torn.push(found.path.clone());
+                writer.mark_last_torn();
             }
-            let entry = found.entry(captured.size, captured.torn);
-            let entry = seqbac::Entry { path: member_of(&found.path), ..entry };
-            add(writer, &entry, &mut Counted { inner: &mut captured.content, progress }, &found.path)?;
         }
-        Ok(torn)
+        Ok(())
     }
 
     /// Writes the backup under a temporary name, flushes it, reads it back, and renames it.
@@ -274,18 +285,19 @@ impl Capture {
         let temporary = Temporary::of(path, header.id);
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary.path());
         let file = file.on("create", temporary.path()).map_err(|error| error.context("cannot take the backup"))?;
-        let mut out = WriteBack { file, written: 0, started: 0 };
-        let (buffered, bytes, torn) = self.write(job, header, BufWriter::with_capacity(1 << 20, &mut out), progress)?;
+        let mut out = WriteBack { file, path, written: 0, started: 0 };
+        let (buffered, bytes, assessed) =
+            self.write(job, header, BufWriter::with_capacity(1 << 20, &mut out), progress)?;
         buffered.into_inner().map_err(io::IntoInnerError::into_error).on("write", path)?;
         durable::sync_file(&out.file, path)?;
         drop(out);
         verify::read_whole(temporary.path(), job.key, progress)
             .map_err(|error| error.context("the backup could not be read back and was removed"))?;
         let path = temporary.persist(path, may_add_time.then_some(header.created))?;
-        Ok(self.taken(job, header, path, bytes, torn))
+        Ok(self.taken(job, header, path, bytes, assessed))
     }
 
-    fn taken(&self, job: &Job, header: &HeaderFields, file: PathBuf, bytes: u64, torn: Vec<RelPath>) -> Taken {
+    fn taken(&self, job: &Job, header: &HeaderFields, file: PathBuf, bytes: u64, assessed: Assessment) -> Taken {
         let databases = self.manifest.databases.iter();
         let findings =
             databases.flat_map(|facts| facts.findings.iter().map(|finding| (facts.path.clone(), finding.clone())));
@@ -297,16 +309,18 @@ impl Capture {
                 created: header.created,
                 kind: job.kind,
                 bytes,
-                verified: Some(findings.is_empty()),
+                verified: Some(assessed.soundness == Soundness::Sound),
                 key_fingerprint: job.key.fingerprint(),
                 instance_id: header.instance,
                 profile: job.profile.name.clone(),
                 quarantined: Some(self.record.is_some()),
                 suspect: Some(!self.manifest.suspect.is_empty()),
+                soundness: Some(assessed.soundness),
+                reasons: assessed.reasons,
             },
             suspect: self.manifest.suspect.clone(),
             findings,
-            torn,
+            is_doubtful: assessed.is_doubtful,
         }
     }
 }
@@ -315,6 +329,38 @@ impl Capture {
 fn sparse_files(survey: &Survey) -> Vec<SparseFile> {
     let sparse = survey.files.iter().filter(|found| found.kind == PathKind::File && found.allocated < found.size);
     sparse.map(|found| SparseFile { path: found.path.clone(), allocated: found.allocated }).collect()
+}
+
+/// Why a path is in doubt that the survey found and the backup lacks.
+const REMOVED: &str = "was removed or replaced while the backup was taken";
+/// Doubts recorded one by one; if there are more, the last one has their number.
+const RECORDED: usize = 100;
+
+/// The folders for temporary files: the configured one, else beside the output, else the system's. The volume itself is
+/// the last resort, because the server needs its space.
+fn spool_for(job: &Job, destination: &Destination) -> Result<Spool> {
+    if let Some(folder) = &job.spool {
+        return Ok(Spool::of(vec![folder.clone()]));
+    }
+    let (system, backups) = (std::env::temp_dir(), job.volume.backups());
+    let device = |path: &Path| presence::entry(path).ok().flatten().map(|meta| meta.dev());
+    let places = match destination {
+        Destination::Stream(_) => vec![system],
+        Destination::Path(path) if presence::is_dir(path)? => vec![path.to_path_buf(), system],
+        Destination::Path(path) => {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            vec![folder.to_owned(), system]
+        }
+        Destination::Backups if device(&backups) != device(job.volume.root()) => vec![backups, system],
+        Destination::Backups => vec![system, job.volume.spool()],
+    };
+    Ok(Spool::of(places))
+}
+
+/// Whether a server may be writing to the volume. While `run` takes a boot backup, it holds the lock without a server.
+fn server_may_run(volume: &Volume) -> Result<bool> {
+    Ok(volume::lock::holder(volume)?.is_some_and(|holder| holder.server.is_some())
+        || volume::other_server::refuse(volume).is_err())
 }
 
 /// Links and mounts named in a warning; the manifest lists all.
@@ -406,15 +452,24 @@ fn add<W: Write>(writer: &mut Writer<W>, entry: &seqbac::Entry, content: &mut dy
 }
 
 /// A file that the kernel starts writing to disk while the next bytes are compressed.
-struct WriteBack {
+struct WriteBack<'a> {
     file: File,
+    /// The backup's name, for errors.
+    path: &'a Path,
     written: u64,
     started: u64,
 }
 
-impl Write for &mut WriteBack {
+impl Write for &mut WriteBack<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.file.write(bytes)?;
+        let count = match self.file.write(bytes) {
+            Err(cause) if cause.kind() != io::ErrorKind::Interrupted => {
+                let error = Error::io("write", self.path, &cause);
+                let full = error.code() == Code::TryAgain;
+                return Err(if full { error.hint("free space where the backup is written") } else { error }.into());
+            }
+            other => other?,
+        };
         self.written += count as u64;
         if self.written - self.started >= 8 << 20 {
             process::writeback::start(&self.file, self.started, self.written - self.started);

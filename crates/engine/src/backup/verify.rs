@@ -8,7 +8,7 @@ use super::{
     progress::bytes_of_members,
 };
 use crate::{prelude::*, store::check_image};
-use seqbac::{Options, Reader, Verified};
+use seqbac::{Doubt, Options, Reader, Verified};
 use volume::backups::named;
 
 /// The result of a verification.
@@ -22,6 +22,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// Files that kept changing while they were captured.
     pub torn: Vec<RelPath>,
+    /// Paths that were removed or replaced while the backup was taken.
+    pub doubts: Vec<Doubt>,
     /// Irregularities that do not affect the content.
     pub warnings: Vec<String>,
 }
@@ -78,6 +80,7 @@ pub fn verify(
         bytes: verified.bytes,
         findings,
         torn: torn.filter_map(|member| state_of(&member.path)).collect(),
+        doubts: verified.doubts,
         warnings: verified.warnings,
     })
 }

@@ -1,13 +1,15 @@
-//! Plain files: read again until they stop changing.
+//! Plain files, read where they are: nothing is copied first.
 //!
-//! If a server writes to a file while we read it, our copy is part old, part new. So we read it up to three times. If
-//! it changed every time, we keep the last copy and mark it `torn`. This module never opens a database or its sidecars,
-//! under any name, because of the invariant in [`super`].
+//! If a server writes to a file while we read it, our copy is part old, part new. Times do not prove that it did not: a
+//! mapped file changes without a new time, and a log that only grows gets a new time although our copy is right. So the
+//! content decides. If the times changed, or a server may be running, we read the file a second time, as far as the first
+//! copy goes. If the two differ, the copy is `torn`. This module never opens a database or its sidecars, under any name,
+//! because of the invariant in [`super`].
 
 use std::{
     fmt,
     fs::{File, Metadata},
-    io::{Cursor, Read, Seek, SeekFrom},
+    io::{Read, Seek},
     os::unix::fs::MetadataExt,
     thread,
     time::SystemTime,
@@ -15,12 +17,12 @@ use std::{
 
 use nix::{errno::Errno, fcntl::OFlag, libc, sys::stat};
 
-use super::{Spool, Survey, SurveyEntry, beneath::Beneath, spool::fill};
+use super::{Survey, SurveyEntry, beneath::Beneath};
 use crate::prelude::*;
 
-/// Files up to this size are read into memory.
+/// Files up to this size are read into memory, and read again until they hold still.
 const IN_MEMORY: u64 = 1 << 20;
-const TRIES: u32 = 3;
+const TRIES: u32 = 4;
 /// Two changes within one tick of the file system's clock get the same timestamp. The slowest clock ticks every 10 ms.
 const TICK: Duration = Duration::from_millis(20);
 
@@ -30,50 +32,136 @@ pub struct Files<'a> {
     root: PathBuf,
     beneath: Beneath,
     survey: &'a Survey,
-    spool: &'a Spool,
+    /// Whether every file is read twice.
+    twice: bool,
 }
 
-/// The content of one file.
+/// The content of one file, as a reader. It has exactly `size` bytes.
 pub struct Captured {
-    /// In bytes.
+    /// In bytes, when the file was opened. If the file shrinks, the rest is zeros.
     pub size: u64,
-    /// Whether the file changed during every attempt to read it.
-    pub torn: bool,
-    /// From the first byte.
-    pub content: Box<dyn Read + Send>,
+    left: u64,
+    content: Content,
 }
+
+enum Content {
+    /// Read already.
+    Memory {
+        bytes: Vec<u8>,
+        torn: bool,
+    },
+    Live {
+        file: File,
+        path: PathBuf,
+        before: Stamp,
+        is_short: bool,
+        twice: bool,
+    },
+}
+
+/// Size and timestamps.
+type Stamp = (u64, i64, i64, i64, i64);
 
 impl fmt::Debug for Captured {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Captured").field("size", &self.size).field("torn", &self.torn).finish_non_exhaustive()
+        f.debug_struct("Captured").field("size", &self.size).finish_non_exhaustive()
+    }
+}
+
+impl Read for Captured {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(into.len());
+        let into = &mut into[..most];
+        let count = match &mut self.content {
+            Content::Memory { bytes, .. } => {
+                let at = bytes.len() - usize::try_from(self.left).unwrap_or(0);
+                into.copy_from_slice(&bytes[at..at + most]);
+                most
+            }
+            Content::Live { is_short: true, .. } => {
+                into.fill(0);
+                most
+            }
+            Content::Live { file, path, is_short, .. } => match file.read(into) {
+                Ok(0) if most > 0 => {
+                    *is_short = true;
+                    into.fill(0);
+                    most
+                }
+                Ok(count) => count,
+                Err(cause) if cause.kind() == io::ErrorKind::Interrupted => return Err(cause),
+                Err(cause) => return Err(Error::io("read", path, &cause).into()),
+            },
+        };
+        self.left -= count as u64;
+        Ok(count)
+    }
+}
+
+impl Captured {
+    /// Whether the copy is torn. Call this after the last byte was read; `hash` is the hash of the copy.
+    pub fn is_torn(self, hash: blake3::Hash) -> Result<bool> {
+        let (mut file, path, before, twice) = match self.content {
+            Content::Memory { torn, .. } => return Ok(torn),
+            Content::Live { is_short: true, .. } => return Ok(true),
+            Content::Live { file, path, before, twice, .. } => (file, path, before, twice),
+        };
+        let after = file.metadata().on("read the metadata of", &path)?;
+        if stamp(&after) == before && !twice {
+            return Ok(false);
+        }
+        file.rewind().on("rewind", &path)?;
+        let mut hasher = blake3::Hasher::new();
+        io::copy(&mut file.take(self.size), &mut hasher).on("read", &path)?;
+        Ok(hasher.finalize() != hash)
     }
 }
 
 impl<'a> Files<'a> {
-    /// Opens `root`, the directory that `survey` describes.
-    pub fn new(root: &Path, survey: &'a Survey, spool: &'a Spool) -> Result<Self> {
+    /// Opens `root`, the directory that `survey` describes. With `twice`, every file is read twice, because a server may
+    /// be running.
+    pub fn new(root: &Path, survey: &'a Survey, twice: bool) -> Result<Self> {
         let beneath = Beneath::open(root).on("open", root)?;
-        Ok(Self { root: root.to_owned(), beneath, survey, spool })
+        Ok(Self { root: root.to_owned(), beneath, survey, twice })
     }
 
-    /// Reads the regular file `found`. Returns `None` if it was removed or replaced by another kind of file.
+    /// Opens the regular file `found`. Returns `None` if it was removed or replaced by another kind of file.
     pub fn capture(&mut self, found: &SurveyEntry) -> Result<Option<Captured>> {
         let path = found.path.under(&self.root);
-        let mut captured = None;
-        for attempt in 1..=TRIES {
-            let Some(mut file) = self.open(found)? else { return Ok(None) };
-            wait_for_a_tick(&file).on("read the metadata of", &path)?;
-            let before = file.metadata().on("read the metadata of", &path)?;
-            let content = self.read(&mut file, before.len(), &path)?;
-            let after = file.metadata().on("read the metadata of", &path)?;
-            let torn = stamp(&before) != stamp(&after);
-            captured = Some(Captured { torn, ..content });
-            if !torn {
-                break;
-            }
-            log::debug!("{} changed while it was read, attempt {attempt} of {TRIES}", path.display());
+        let Some(file) = self.open(found)? else { return Ok(None) };
+        wait_for_a_tick(&file).on("read the metadata of", &path)?;
+        let meta = file.metadata().on("read the metadata of", &path)?;
+        let (size, before) = (meta.len(), stamp(&meta));
+        if size > IN_MEMORY {
+            let content = Content::Live { file, path, before, is_short: false, twice: self.twice };
+            return Ok(Some(Captured { size, left: size, content }));
         }
-        Ok(captured)
+        let (bytes, torn) = self.read_until_still(file, before, &path)?;
+        let size = bytes.len() as u64;
+        Ok(Some(Captured { size, left: size, content: Content::Memory { bytes, torn } }))
+    }
+
+    /// Reads a small file until nothing changed meanwhile. If it never holds still, its content decides: a file that only
+    /// grows is not torn.
+    fn read_until_still(&self, mut file: File, mut before: Stamp, path: &Path) -> Result<(Vec<u8>, bool)> {
+        let mut readings: Vec<Vec<u8>> = Vec::new();
+        for _ in 0..TRIES {
+            file.rewind().on("rewind", path)?;
+            let mut bytes = Vec::new();
+            // No more than its size, because a log may grow faster than we read it.
+            (&mut file).take(before.0.min(IN_MEMORY)).read_to_end(&mut bytes).on("read", path)?;
+            let after = stamp(&file.metadata().on("read the metadata of", path)?);
+            let is_still = after == before && (!self.twice || readings.last() == Some(&bytes));
+            if is_still {
+                return Ok((bytes, false));
+            }
+            before = after;
+            readings.push(bytes);
+        }
+        let (last, earlier) = (readings.pop().unwrap_or_default(), readings.pop().unwrap_or_default());
+        // An empty reading proves nothing: the file may be truncated before each write.
+        let only_grows = !earlier.is_empty() && last.starts_with(&earlier);
+        Ok(if only_grows { (earlier, false) } else { (last, true) })
     }
 
     /// Checks the file through an `O_PATH` descriptor before it opens it, because opening and closing a database's file
@@ -104,23 +192,9 @@ impl<'a> Files<'a> {
     fn may_be_read(&self, stat: &stat::FileStat) -> bool {
         stat.st_mode & libc::S_IFMT == libc::S_IFREG && !self.survey.untouchable.contains(&(stat.st_dev, stat.st_ino))
     }
-
-    /// Reads at most `size` bytes, because a log may grow faster than we read it.
-    fn read(&self, file: &mut File, size: u64, path: &Path) -> Result<Captured> {
-        if size <= IN_MEMORY {
-            let mut content = Vec::new();
-            file.take(size).read_to_end(&mut content).on("read", path)?;
-            return Ok(Captured { size: content.len() as u64, torn: false, content: Box::new(Cursor::new(content)) });
-        }
-        let mut spool = self.spool.file()?;
-        let size = fill(&mut file.take(size), &mut spool, path)?;
-        spool.seek(SeekFrom::Start(0)).on("rewind the temporary file of", path)?;
-        Ok(Captured { size, torn: false, content: Box::new(spool) })
-    }
 }
 
-/// Size and timestamps, which change whenever the content changes.
-fn stamp(meta: &Metadata) -> (u64, i64, i64, i64, i64) {
+fn stamp(meta: &Metadata) -> Stamp {
     (meta.len(), meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec())
 }
 

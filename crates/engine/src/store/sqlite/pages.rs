@@ -5,7 +5,10 @@ use std::{fs::File, io::Read, sync::OnceLock};
 use rusqlite::{Connection, OpenFlags, Statement, backup::Backup};
 
 use super::source::{Source, explain, words};
-use crate::{prelude::*, store::Spool};
+use crate::{
+    prelude::*,
+    store::{Spool, spool::Spooled},
+};
 
 /// Selects one page by its number. This costs under a microsecond, because SQLite does not scan a table for it.
 pub(super) const ONE_PAGE: &str = "SELECT data FROM sqlite_dbpage('main') WHERE pgno = ?1";
@@ -75,7 +78,8 @@ impl Read for Pages<'_> {
 /// Copies the database with SQLite's online backup, in one step, so that a writer cannot make it start again.
 pub(super) fn back_up(source: &Source, spool: &Spool, path: &Path) -> Result<File> {
     let copied = |cause| explain("copy the database", path, &cause);
-    let (named, mut copy) = spool.named_database(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let bytes = u64::from(source.page_size) * u64::from(source.page_count);
+    let Spooled { named, connection: mut copy } = spool.named_database(OpenFlags::SQLITE_OPEN_READ_WRITE, bytes)?;
     // The copy needs no protection, because only we use it, and it is temporary.
     copy.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF").map_err(copied)?;
     Backup::new(&source.connection, &mut copy).and_then(|backup| backup.step(-1)).map_err(copied)?;

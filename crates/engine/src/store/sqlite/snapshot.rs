@@ -14,11 +14,11 @@ use super::{
     check,
     facts::{DatabaseFacts, Header},
     pages::{self, Pages},
-    source::{Refused, Source, beside},
+    source::{Refused, Source, beside, has_log},
 };
 use crate::{
     prelude::*,
-    store::{Spool, SurveyEntry, spool::fill},
+    store::{Spool, SurveyEntry},
 };
 
 /// One database at one moment, independent of later changes.
@@ -235,14 +235,20 @@ impl Snapshot {
 
     /// Whether the database was replaced or removed since it was opened. If so, the image shows the old file.
     pub fn was_replaced(&self) -> Result<bool> {
+        // Through another mount, a server may have begun to write.
+        if matches!(&self.state, SnapshotState::Live(source, _) if source.is_immutable && has_log(&self.path)) {
+            return Ok(true);
+        }
         Ok(presence::entry(&self.path)?.is_none_or(|meta| (meta.dev(), meta.ino()) != self.found.id()))
     }
 }
 
 /// Copies the database at disk speed, because writers wait meanwhile.
 fn copy(source: Source, spool: &Spool, path: &Path, waited: &mut Option<Duration>) -> Result<SnapshotState> {
-    let (mut file, connection) = spool.image()?;
-    fill(&mut Pages::of(&source, path)?, &mut file, path)?;
+    let bytes = u64::from(source.page_size) * u64::from(source.page_count);
+    let (mut file, connection) =
+        spool.image(bytes).map_err(|error| error.context(format!("cannot copy the database {}", path.display())))?;
+    spool.fill(&mut Pages::of(&source, path)?, &mut file, path)?;
     let Source { opened, header, page_size, page_count, complaint, connection: live, .. } = source;
     drop(live);
     *waited = Some(opened.elapsed());

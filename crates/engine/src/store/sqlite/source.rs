@@ -2,9 +2,10 @@
 
 use std::{ffi::OsString, thread, time::Instant};
 
+use nix::sys::statvfs::{FsFlags, statvfs};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, ffi};
 
-use super::{facts::Header, pages};
+use super::{check, facts::Header, pages};
 use crate::prelude::*;
 
 /// A server in rollback mode leaves gaps of less than a millisecond between its commits, so we try often.
@@ -21,6 +22,8 @@ pub(crate) struct Source {
     pub(super) complaint: Option<String>,
     pub(super) header: Header,
     pub(super) is_wal: bool,
+    /// Opened as a file that does not change, because the file system is mounted read-only.
+    pub(super) is_immutable: bool,
     pub(super) page_size: u32,
     pub(super) page_count: u32,
 }
@@ -58,15 +61,18 @@ impl Source {
     }
 
     pub(super) fn begin(path: &Path, lock_timeout: Duration) -> Result<Self, Refused> {
-        let mut opened = Self::attempt(path, lock_timeout, false);
+        let mut opened = Self::attempt(path, path, lock_timeout, false);
+        if opened.as_ref().is_err_and(|cause| cannot_open(cause) && is_at_rest_on_read_only(path)) {
+            opened = Self::attempt(&check::immutable(path), path, lock_timeout, false);
+        }
         if opened.as_ref().is_err_and(is_hot_journal) {
             log::warn!("{}: rolling back a transaction that a crash interrupted", path.display());
-            opened = roll_back(path, lock_timeout).and_then(|()| Self::attempt(path, lock_timeout, false));
+            opened = roll_back(path, lock_timeout).and_then(|()| Self::attempt(path, path, lock_timeout, false));
         }
         if let Some(cause) = opened.as_ref().err().filter(|cause| is_malformed(cause)) {
             let complaint = words(cause);
-            opened =
-                Self::attempt(path, lock_timeout, true).map(|source| Self { complaint: Some(complaint), ..source });
+            opened = Self::attempt(path, path, lock_timeout, true)
+                .map(|source| Self { complaint: Some(complaint), ..source });
         }
         opened.map_err(|cause| match is_malformed(&cause) {
             true => Refused::Unreadable(words(&cause)),
@@ -78,11 +84,14 @@ impl Source {
         })
     }
 
-    fn attempt(path: &Path, lock_timeout: Duration, lenient: bool) -> rusqlite::Result<Self> {
+    /// `name` is `path`, or the URI that opens it as immutable.
+    fn attempt(name: &Path, path: &Path, lock_timeout: Duration, lenient: bool) -> rusqlite::Result<Self> {
         let cleanup = SidecarCleanup::before(path);
-        let flags =
+        let is_immutable = name != path;
+        let mut flags =
             OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-        let mut connection = Connection::open_with_flags(path, flags)?;
+        flags.set(OpenFlags::SQLITE_OPEN_URI, is_immutable);
+        let mut connection = Connection::open_with_flags(name, flags)?;
         wait_for_locks(&mut connection, lock_timeout)?;
         prepare(&connection, lenient)?;
         connection.execute_batch("BEGIN")?;
@@ -99,7 +108,9 @@ impl Source {
         Ok(Self {
             page_size: connection.pragma_query_value(None, "page_size", |row| row.get(0))?,
             page_count: connection.pragma_query_value(None, "page_count", |row| row.get(0))?,
-            is_wal: mode == "wal",
+            // Nobody waits for a transaction on a file that does not change.
+            is_wal: mode == "wal" || is_immutable,
+            is_immutable,
             complaint: None,
             connection,
             _cleanup: cleanup,
@@ -107,6 +118,22 @@ impl Source {
             header,
         })
     }
+}
+
+fn cannot_open(cause: &rusqlite::Error) -> bool {
+    cause.sqlite_error_code() == Some(ErrorCode::CannotOpen)
+}
+
+/// Whether the file system is read-only for us, and no process has the database open in WAL mode: such a process needs a
+/// `-shm`. SQLite cannot create one here, so it must not need one.
+fn is_at_rest_on_read_only(path: &Path) -> bool {
+    let is_read_only = statvfs(path).is_ok_and(|stat| stat.flags().contains(FsFlags::ST_RDONLY));
+    is_read_only && !has_log(path)
+}
+
+/// Whether the database has a `-wal` with content.
+pub(super) fn has_log(path: &Path) -> bool {
+    presence::entry(&beside(path, "-wal")).is_ok_and(|meta| meta.is_some_and(|meta| meta.len() > 0))
 }
 
 /// Applies our settings. `writable_schema` comes first, so that SQLite does not read the schema without it.
