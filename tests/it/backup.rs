@@ -1,8 +1,8 @@
 //! Backups through the command line: made, named, read back, listed, looked into.
 
+mod any_volume;
 mod databases;
 mod soundness;
-mod volume;
 
 use std::{
     fs::{self, File},

@@ -72,14 +72,15 @@ fn where_owners_cannot_be_changed_files_keep_the_owner_that_they_get() {
         let (copy, out) = (Data::empty(), Data::empty());
         let backup = argument(&backup);
         let restore = ["restore", "-y", "--enable-apps", "--secret-key", &key, "--backup", backup];
-        let out = out.path("out");
+        let folder = out;
+        let out = folder.path("out");
         let extract = ["extract", backup, "--secret-key", &key, "-o", argument(&out)];
         for arguments in [&restore[..], &extract[..]] {
             let ran = below(program, &copy, arguments);
             assert_eq!(ran.code, Some(0), "{program:?}: {ran:#?}");
             assert_eq!(ran.stderr.matches("cannot change the owner").count(), 1, "{program:?}: {ran:#?}");
         }
-        for restored in [copy.root().to_owned(), out.path("out/state")] {
+        for restored in [copy.root().to_owned(), out.join("state")] {
             let file = restored.join("config.json");
             assert_eq!(fs::read_to_string(&file).expect("reads"), original.read("config.json"));
             assert_eq!(owner(&file), (0, 0));
