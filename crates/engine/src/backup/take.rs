@@ -1,6 +1,7 @@
 //! Takes one backup: opens all read transactions, encrypts every page and file, reads the result back, and names it.
 
 use std::{
+    collections::{BTreeMap, HashSet},
     fs::{File, OpenOptions},
     io::{BufWriter, Read, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
@@ -18,7 +19,10 @@ use crate::{
     metastore::{self, MetastoreLock},
     prelude::*,
     quarantine::QuarantineRecord,
-    store::{Files, Matcher, Note, NoteKind, Opened, Snapshot, Spool, Survey, SurveyEntry, open_present, survey},
+    store::{
+        Files, Matcher, Note, NoteKind, Opened, Snapshot, Spool, Survey, SurveyEntry, child, open_present,
+        sidecar_base, survey,
+    },
 };
 use seqbac::{HeaderFields, Options, Writer};
 use volume::{BackupLock, Instance};
@@ -250,6 +254,7 @@ impl Capture {
 
     fn write_files<W: Write>(&mut self, job: &Job, writer: &mut Writer<W>, progress: &mut dyn Progress) -> Result<()> {
         let mut files = Files::new(job.volume.root(), &self.survey, server_may_run(job.volume)?)?;
+        let mut replaced = BTreeMap::new();
         for found in &self.survey.files {
             let (path, entry) = (&found.path, found.entry(0, false));
             let entry = seqbac::Entry { path: member_of(path), ..entry };
@@ -261,6 +266,9 @@ impl Capture {
                 self.doubts.push((path.clone(), REMOVED.to_owned()));
                 continue;
             };
+            if captured.id != found.id() {
+                replaced.entry(path.parent()).or_insert_with(|| path.clone());
+            }
             let entry = seqbac::Entry { size: captured.size, ..entry };
             add(writer, &entry, &mut Counted { inner: &mut captured, progress }, path)?;
             if captured.is_torn(writer.last_hash().unwrap_or_else(|| blake3::hash(&[])))? {
@@ -269,6 +277,33 @@ impl Capture {
                 );
                 writer.mark_last_torn();
             }
+        }
+        self.doubt_replaced(job, replaced)
+    }
+
+    /// Doubts one replaced file of each folder that has got new files since the survey: the file may be a list that names
+    /// them, and the backup lacks them.
+    fn doubt_replaced(&mut self, job: &Job, replaced: BTreeMap<Option<RelPath>, RelPath>) -> Result<()> {
+        if replaced.is_empty() {
+            return Ok(());
+        }
+        let matcher = Matcher::of(&self.manifest.scope)?;
+        let known: HashSet<&RelPath> =
+            self.survey.files.iter().chain(&self.survey.databases).map(|found| &found.path).collect();
+        let is_new = |folder: Option<&RelPath>, entry: &fs::DirEntry| {
+            let path = child(folder, &entry.file_name()).ok()?;
+            let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+            let is_state = is_file && matcher.takes(&path, PathKind::File) && sidecar_base(&path).is_none();
+            (is_state && !known.contains(&path)).then_some(path)
+        };
+        for (folder, path) in replaced {
+            let full =
+                folder.as_ref().map_or_else(|| job.volume.root().to_owned(), |folder| folder.under(job.volume.root()));
+            let Some(mut entries) = presence::unless_absent(fs::read_dir(&full)).on("list", &full)? else { continue };
+            let new = entries.find_map(|entry| is_new(folder.as_ref(), &entry.ok()?));
+            self.doubts.extend(new.map(|new| {
+                (path, format!("was replaced while the backup was taken, and may name files that the backup lacks, such as {new}"))
+            }));
         }
         Ok(())
     }

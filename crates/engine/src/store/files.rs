@@ -40,6 +40,8 @@ pub struct Files<'a> {
 pub struct Captured {
     /// In bytes, when the file was opened. If the file shrinks, the rest is zeros.
     pub size: u64,
+    /// Device and inode.
+    pub id: (u64, u64),
     left: u64,
     content: Content,
 }
@@ -131,14 +133,14 @@ impl<'a> Files<'a> {
         let Some(file) = self.open(found)? else { return Ok(None) };
         wait_for_a_tick(&file).on("read the metadata of", &path)?;
         let meta = file.metadata().on("read the metadata of", &path)?;
-        let (size, before) = (meta.len(), stamp(&meta));
+        let (size, id, before) = (meta.len(), (meta.dev(), meta.ino()), stamp(&meta));
         if size > IN_MEMORY {
             let content = Content::Live { file, path, before, is_short: false, twice: self.twice };
-            return Ok(Some(Captured { size, left: size, content }));
+            return Ok(Some(Captured { size, id, left: size, content }));
         }
         let (bytes, torn) = self.read_until_still(file, before, &path)?;
         let size = bytes.len() as u64;
-        Ok(Some(Captured { size, left: size, content: Content::Memory { bytes, torn } }))
+        Ok(Some(Captured { size, id, left: size, content: Content::Memory { bytes, torn } }))
     }
 
     /// Reads a small file until nothing changed meanwhile. If it never holds still, its content decides: a file that only
