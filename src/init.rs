@@ -61,6 +61,9 @@ use volume::{
     error::{Code, Error, IoContext, Result},
 };
 
+/// Takes the variables of a script and its stage.
+pub(crate) type ForServer<'a> = dyn Fn(Stage, &RelPath, BTreeMap<String, String>) -> Result<()> + 'a;
+
 /// The settings for a run of all scripts.
 pub(crate) struct Settings<'a> {
     pub volume: &'a Volume,
@@ -76,7 +79,7 @@ pub(crate) struct Settings<'a> {
     /// Called before a script runs as that user.
     pub before_user: &'a dyn Fn() -> Result<()>,
     /// Takes the variables that a script hands to the server.
-    pub for_server: &'a dyn Fn(Stage, &RelPath, BTreeMap<String, String>) -> Result<()>,
+    pub for_server: &'a ForServer<'a>,
     /// The token with which commands of scripts may change the volume without the lock's descriptor.
     pub token: &'a dyn Fn() -> Result<String>,
     /// The user of scripts. Built-in commands keep moorline's user, because they need the whole volume.

@@ -148,7 +148,10 @@ impl<'a> Walk<'a> {
         // For SQLite, an empty file is an empty database. Only a glob for databases shows that it is meant to be one.
         let named = database && self.matcher.names_database(&path);
         match content {
-            Content::Backup => return Ok(self.note(&path, "left out: a backup is never part of a backup")),
+            Content::Backup => {
+                self.note(&path, "left out: a backup is never part of a backup");
+                return Ok(());
+            }
             Content::Other if !file && !named => return Ok(()),
             _ => {}
         }
