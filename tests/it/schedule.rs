@@ -251,5 +251,8 @@ fn a_backup_that_was_found_damaged_is_not_counted() {
     world.look(now);
     assert_eq!(world.taken.len(), KEEP + 1);
     // The damaged one goes once a backup of a later day is sound; the seven sound ones stay.
-    assert!(world.taken.keys().all(|path| path.exists() != (*path == damaged)), "seven sound ones, not the damaged one");
+    assert!(
+        world.taken.keys().all(|path| path.exists() != (*path == damaged)),
+        "seven sound ones, not the damaged one"
+    );
 }
