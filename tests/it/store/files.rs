@@ -6,6 +6,7 @@ use std::{
     os::unix::fs::{FileExt, symlink},
     sync::atomic::{AtomicBool, Ordering},
     thread,
+    time::Duration,
 };
 
 use engine::store::{
@@ -70,6 +71,8 @@ fn a_file_that_changes_in_place_is_torn_and_one_that_only_grows_is_not() {
                     }
                     if appends {
                         file.write_all(&[b'x'; 512]).expect("writes");
+                        // Slower than it is read, because each reading is as long as the file is by then.
+                        thread::sleep(Duration::from_micros(50));
                     } else {
                         file.write_all_at(&number.to_le_bytes(), 0).expect("writes");
                     }
