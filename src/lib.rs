@@ -26,6 +26,7 @@
 //!
 //! - `entrypoint.rs`: the order of the steps; recovery, secret key, boot backup, exec of the server, socket activation
 //! - `lock.rs`: waiting for the volume's lock
+//! - `engine_steps.rs`: recovery, the key of a provider and the boot backup, which the engine carries out as a child
 //! - `first_line.rs`: the first line of the log
 //! - `ownership.rs`: `--chown-volume` makes the server's user the owner of the volume; a warning if that user cannot
 //!   write to it

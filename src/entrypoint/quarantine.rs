@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, ffi::OsString};
 
 use std::ops::ControlFlow;
 
-use super::{End, Settings, own_command};
+use super::{End, Settings, engine_steps::own_command};
 use crate::command::engine::MISSING as MISSING_ENGINE;
 use process::{Ended, Signals, Variables};
 use volume::{

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Settings, engine_command};
+use super::{Settings, engine_steps::engine_command};
 use process::{Isolation, Own};
 use volume::{
     Volume,

@@ -13,11 +13,13 @@ mod quarantine;
 mod retention;
 mod soundness;
 mod stores;
+mod streams;
 mod suspect;
 mod take;
 mod temporary;
 mod verifications;
 mod verify;
+mod warnings;
 
 pub use self::{
     catalog::{

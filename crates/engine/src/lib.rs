@@ -31,6 +31,7 @@
 //!   - `verify.rs`: a backup read back; `verifications.rs`: `.moorline/verified.json`, the result of the last weekly
 //!     verification
 //!   - `catalog.rs`: the backups in a folder; `inspect.rs`: the content of one; `extract.rs`: single members
+//!   - `streams.rs`: content of an announced size, early write-back; `warnings.rs`: links and mounts in the volume
 //!   - `soundness.rs`: sound, doubtful, suspect or damaged, with the reasons
 //!   - `retention.rs`: which scheduled backups to remove
 //!   - `progress.rs`: progress and the bytes to expect
@@ -54,7 +55,7 @@
 //!   of a volume
 //! - `store.rs`: databases and files, read from the volume and written back. In `store/`:
 //!   - `matcher.rs`: which paths a scope includes; `survey.rs`: one walk over the volume (`survey/walk.rs`), its entries
-//!     (`survey/entry.rs`), mount points below the root (`survey/mounts.rs`), and which files are databases or backups
+//!     (`survey/entry.rs`), and which files are databases or backups; `mounts.rs`: mount points
 //!   - `sqlite.rs`: consistent images of live databases. In `sqlite/`: `source.rs` (read-only connection),
 //!     `snapshot.rs` (the image at one time), `pages.rs` (its pages), `facts.rs` (its facts in the manifest), `check.rs`
 //!     (its faults), `in_use.rs` (other processes that have it open), `edit.rs` (one transaction that changes it)

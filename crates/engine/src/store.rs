@@ -10,6 +10,7 @@ mod beneath;
 pub mod compare;
 pub mod files;
 mod matcher;
+pub(crate) mod mounts;
 pub mod spool;
 pub mod sqlite;
 pub mod stage;

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    fs::{File, OpenOptions},
+    fs::OpenOptions,
     io::{BufWriter, Read, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
 };
@@ -11,17 +11,19 @@ use super::{
     Assessment, BackupKind, Counted, Manifest, Progress, RootFacts, Soundness, SparseFile,
     catalog::Summary,
     manifest::member_of,
-    name, quarantine, stores, suspect,
+    name, quarantine, stores,
+    streams::{Padded, WriteBack},
+    suspect,
     temporary::{Temporary, remove_leftovers, taken_name},
     verify,
+    warnings::warn_about,
 };
 use crate::{
     metastore::{self, MetastoreLock},
     prelude::*,
     quarantine::QuarantineRecord,
     store::{
-        Files, Matcher, Note, NoteKind, Opened, Snapshot, Spool, Survey, SurveyEntry, child, open_present,
-        sidecar_base, survey,
+        Files, Matcher, Note, Opened, Snapshot, Spool, Survey, SurveyEntry, child, open_present, sidecar_base, survey,
     },
 };
 use seqbac::{HeaderFields, Options, Writer};
@@ -144,8 +146,7 @@ impl Capture {
         // All transactions begin before the first read, so that the databases' states are as close in time as possible.
         let named: Vec<RelPath> = job.profile.scope.named_databases().chain([metastore::path()]).collect();
         let must_exist = |path: &RelPath| named.contains(path);
-        let Opened { mut snapshots, vanished } =
-            open_present(root, &found, spool, job.database_wait, &must_exist).map_err(explain_wait)?;
+        let Opened { mut snapshots, vanished } = open_present(root, &found, spool, job.database_wait, &must_exist)?;
         let doubts = vanished.into_iter().map(|path| (path, REMOVED.to_owned())).collect();
         let mut databases = Vec::new();
         if metastore.is_some() {
@@ -398,67 +399,6 @@ fn server_may_run(volume: &Volume) -> Result<bool> {
         || volume::other_server::refuse(volume).is_err())
 }
 
-/// Links and mounts named in a warning; the manifest lists all.
-const NAMED: usize = 5;
-
-/// Warns about paths whose content the backup lacks, or whose content a restore cannot replace.
-fn warn_about(notes: &[Note]) {
-    let of = |kind| notes.iter().filter(move |note| note.kind() == kind);
-    let list = |kind| {
-        let first: Vec<_> = of(kind).take(NAMED).map(|note| note.path.to_string()).collect();
-        let more = of(kind).count().saturating_sub(NAMED);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        format!("{}{more}", first.join(", "))
-    };
-    let count = |kind, one: &str, many: &str| match of(kind).count() {
-        1 => format!("1 {one}"),
-        count => format!("{count} {many}"),
-    };
-    if of(NoteKind::Link).next().is_some() {
-        let links = count(NoteKind::Link, "symbolic link leads", "symbolic links lead");
-        let names = list(NoteKind::Link);
-        log::warn!("{links} out of the volume, and the backup contains the link, but not its target: {names}");
-    }
-    if of(NoteKind::Mount).next().is_some() {
-        let mounts = count(NoteKind::Mount, "mount is", "mounts are");
-        let names = list(NoteKind::Mount);
-        log::warn!(
-            "{mounts} inside the volume; the backup contains the content, but a restore will not replace it: {names}"
-        );
-    }
-}
-
-/// Says what helps if a database stayed locked.
-fn explain_wait(error: Error) -> Error {
-    if error.code() != Code::TryAgain || !error.message().contains("locked by another process") {
-        return error;
-    }
-    error.hint(
-        "for a long transaction (VACUUM, a migration), wait longer with MOORLINE_DATABASE_WAIT=10m; if the server sets \
-         locking_mode=EXCLUSIVE, stop it for the backup, or rely on the boot backup that `moorline run` takes before the \
-         server starts",
-    )
-}
-
-/// Content of exactly the announced size: cut off if the file has grown, padded with zeros if it has shrunk.
-struct Padded<'a> {
-    content: &'a mut dyn Read,
-    left: u64,
-}
-
-impl Read for Padded<'_> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(into.len());
-        let mut count = self.content.read(&mut into[..most])?;
-        if count == 0 {
-            into[..most].fill(0);
-            count = most;
-        }
-        self.left -= count as u64;
-        Ok(count)
-    }
-}
-
 /// The console's database, with the lock that permits opening it.
 fn metastore_of(job: &Job) -> Result<(Option<MetastoreLock>, Option<SurveyEntry>)> {
     if !metastore::is_there(job.volume)? {
@@ -484,38 +424,6 @@ fn refuse_if_restored(job: &Job) -> Result<()> {
 /// Adds one member. An error from reading `content` keeps its code.
 fn add<W: Write>(writer: &mut Writer<W>, entry: &seqbac::Entry, content: &mut dyn Read, path: &RelPath) -> Result<()> {
     writer.member(entry, content).map_err(|error| Error::from(error).context(format!("cannot back up {path}")))
-}
-
-/// A file that the kernel starts writing to disk while the next bytes are compressed.
-struct WriteBack<'a> {
-    file: File,
-    /// The backup's name, for errors.
-    path: &'a Path,
-    written: u64,
-    started: u64,
-}
-
-impl Write for &mut WriteBack<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = match self.file.write(bytes) {
-            Err(cause) if cause.kind() != io::ErrorKind::Interrupted => {
-                let error = Error::io("write", self.path, &cause);
-                let full = error.code() == Code::TryAgain;
-                return Err(if full { error.hint("free space where the backup is written") } else { error }.into());
-            }
-            other => other?,
-        };
-        self.written += count as u64;
-        if self.written - self.started >= 8 << 20 {
-            process::writeback::start(&self.file, self.started, self.written - self.started);
-            self.started = self.written;
-        }
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
 }
 
 fn usual_name(job: &Job, header: &HeaderFields) -> String {

@@ -1,8 +1,11 @@
 //! Mount points below the storage root. A restore leaves them as they are, because a rename cannot replace a mount point.
 
-use std::{collections::BTreeMap, ffi::OsStr, os::unix::ffi::OsStrExt};
+use std::collections::BTreeMap;
 
-use crate::{prelude::*, store::is_own};
+use crate::{
+    prelude::*,
+    store::{is_own, mounts},
+};
 
 /// The paths on a volume that are mount points, with the number of members in the backup at or below each.
 #[derive(Debug, Default)]
@@ -13,7 +16,7 @@ impl Mounts {
     /// check recognises a mounted directory by its device number, and refuses the restore.
     pub fn of(volume: &Volume) -> Result<Self> {
         let mut found = BTreeMap::new();
-        for point in mount_points() {
+        for point in mounts::points()? {
             let Ok(path) = point.strip_prefix(volume.root()).map(RelPath::new) else { continue };
             let Ok(path) = path else { continue };
             // A mount on a directory above it may hide it.
@@ -57,46 +60,5 @@ impl Mounts {
             }
         };
         concerned.map(note).collect()
-    }
-}
-
-fn mount_points() -> Vec<PathBuf> {
-    let text = fs::read("/proc/self/mountinfo").unwrap_or_default();
-    let fields = text.split(|byte| *byte == b'\n').filter_map(|line| line.split(|byte| *byte == b' ').nth(4));
-    fields.map(|field| PathBuf::from(OsStr::from_bytes(&unescape(field)))).collect()
-}
-
-/// mountinfo writes space, tab, newline and backslash as `\ooo`.
-fn unescape(field: &[u8]) -> Vec<u8> {
-    let mut plain = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let Some((&byte, after)) = rest.split_first() {
-        let octal = after.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
-        match octal.filter(|_| byte == b'\\').and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
-            Some(value) => {
-                plain.push(value);
-                rest = &after[3..];
-            }
-            None => {
-                plain.push(byte);
-                rest = after;
-            }
-        }
-    }
-    plain
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn mount_points_with_spaces_are_read() {
-        assert_eq!(unescape(br"/data/my\040files\134x"), b"/data/my files\\x");
-    }
-
-    #[test]
-    fn the_root_is_a_mount_point() {
-        assert!(mount_points().contains(&PathBuf::from("/")));
     }
 }

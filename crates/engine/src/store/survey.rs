@@ -8,7 +8,6 @@
 //! - ACLs and extended attributes are not kept.
 
 mod entry;
-mod mounts;
 mod walk;
 
 use std::{

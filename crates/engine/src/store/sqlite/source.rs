@@ -259,8 +259,9 @@ pub(crate) fn explain(verb: &str, path: &Path, cause: &rusqlite::Error) -> Error
     }
     match cause.sqlite_error_code() {
         _ if is_locked(cause) => says(Code::TryAgain, "it is locked by another process").hint(
-            "try again when the other process has ended its transaction; if the server sets \
-             locking_mode=EXCLUSIVE, stop it first",
+            "for a long transaction (VACUUM, a migration), wait longer with MOORLINE_DATABASE_WAIT=10m; if the server sets \
+             locking_mode=EXCLUSIVE, stop it first, or rely on the boot backup that `moorline run` takes before the server \
+             starts",
         ),
         Some(ErrorCode::DiskFull) => says(Code::TryAgain, "no space left on device"),
         Some(ErrorCode::CannotOpen) if presence::exists(path).is_ok_and(|is_there| !is_there) => {

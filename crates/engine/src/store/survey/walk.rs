@@ -15,9 +15,11 @@ use std::{
 use super::{
     Note, SEQBAC_MAGIC, SIDECARS, SMALLEST_DATABASE, SQLITE_HEADER, SurveyEntry, child,
     entry::{LINK, MOUNT},
-    mounts,
 };
-use crate::{prelude::*, store::Matcher};
+use crate::{
+    prelude::*,
+    store::{Matcher, mounts},
+};
 
 #[derive(Debug)]
 pub enum Seen {
@@ -59,7 +61,7 @@ impl<'a> Walk<'a> {
         let device = fs::metadata(root).on("read the metadata of", root)?.dev();
         let here = (None, device);
         let (names, left, seen) = (HashMap::new(), Vec::new(), Vec::new());
-        let mounts = mounts::below(root);
+        let mounts = mounts::below(root)?;
         Ok(Self { root, matcher, mounts, open: vec![here.clone()], here, names, left, seen })
     }
 
