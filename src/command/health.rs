@@ -78,7 +78,7 @@ fn inspect(check: Option<&Check>, startup: bool, context: &Context) -> Result<An
 fn no_daily(volume: &Volume) -> Result<Option<&'static str>> {
     let now = jiff::Timestamp::now();
     // Trouble with the backup folder is reported by everything that uses it.
-    let newest = backups::newest(volume, Instance::load(volume)?.as_ref(), now).unwrap_or_default();
+    let Ok(newest) = backups::newest(volume, Instance::load(volume)?.as_ref(), now) else { return Ok(None) };
     Ok((!backups::are_daily(volume, &newest, now)).then_some(backups::NO_DAILY))
 }
 

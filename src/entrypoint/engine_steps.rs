@@ -93,10 +93,11 @@ pub(super) fn back_up(
 ) -> Option<End> {
     // Nearly always there is a recent backup, and its header shows that without starting the engine.
     let now = jiff::Timestamp::now();
-    let newest = backups::newest(volume, Some(instance), now).unwrap_or_default();
+    // What cannot be read is reported by the boot backup.
+    let newest = backups::newest(volume, Some(instance), now).ok();
     let is_younger = |taken: Option<jiff::Timestamp>, age| taken.is_some_and(|taken| now.duration_since(taken) <= age);
     let mut taken_now = false;
-    if server.boot_backup && !is_younger(newest.any, BOOT_BACKUP_AGE) {
+    if server.boot_backup && !is_younger(newest.and_then(|newest| newest.any), BOOT_BACKUP_AGE) {
         match own_command(settings, volume, &["backup", "--if-older", "24h", "--scheduled"], None, signals) {
             Ok(Ended::Exited(0)) => taken_now = true,
             Ok(Ended::Stopped(signal)) => return Some(End::Stopped(signal)),
@@ -109,7 +110,7 @@ pub(super) fn back_up(
         }
     }
     let is_exec = server.supervision.is_none() && server.command.is_some();
-    if is_exec && !taken_now && !backups::are_daily(volume, &newest, now) {
+    if is_exec && !taken_now && newest.is_some_and(|newest| !backups::are_daily(volume, &newest, now)) {
         log::warn!("{}", backups::NO_DAILY);
     }
     None

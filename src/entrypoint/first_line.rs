@@ -1,10 +1,12 @@
 //! The first line of the log: which moorline starts, on which volume, with which profile and key, and in which mode.
 
+use std::path::Path;
+
 use super::Settings;
 use crate::command::engine::VERSION;
-use profile::Choice;
+use profile::{Choice, choice::OF_IMAGE};
 use seqbac_header::SecretKey;
-use volume::{Instance, Volume, key::Sources};
+use volume::{Instance, Volume, key::Sources, presence};
 
 /// How the start ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +47,9 @@ pub(super) fn log(settings: &Settings, keys: &Sources, volume: &Volume, mode: Mo
 
 fn profile(choice: &Choice) -> String {
     match choice {
-        Choice::Default => "profile of the image, if it has one".to_owned(),
+        // What cannot be read is reported by the step that needs the profile.
+        Choice::Default if presence::exists(Path::new(OF_IMAGE)).is_ok_and(|exists| !exists) => "no profile".to_owned(),
+        Choice::Default => format!("profile {OF_IMAGE}"),
         Choice::BuiltIn(name) => format!("profile {name}"),
         Choice::File(path) => format!("profile {}", path.display()),
     }

@@ -82,7 +82,7 @@ pub fn writable_by_others(settings: &Settings<'_>, script: &Script) -> Result<Op
     Ok(None)
 }
 
-/// Whether a path is a link that somebody other than root has made. Behind it may be a file that only root can read or
+/// Whether a path is a link that a user other than root has made. Behind it may be a file that only root can read or
 /// change.
 pub fn is_link_of_others(path: &Path) -> Result<bool> {
     Ok(presence::entry(path)?.is_some_and(|meta| meta.is_symlink() && meta.uid() != 0))
@@ -100,7 +100,8 @@ pub fn refuse_link(path: &Path) -> Error {
 /// Refuses links of the server's user in place of moorline's folders, because moorline would write through them as root.
 pub fn refuse_links(volume: &Volume) -> Result<()> {
     let init = volume.init();
-    let folders = [volume.own(), volume.own_backups(), init.join("start.d"), init.join("ready.d"), init];
+    let own = [volume.own(), volume.spool(), volume.restores(), volume.own().join("bin"), volume.own_backups()];
+    let folders = own.into_iter().chain([init.join("start.d"), init.join("ready.d"), init]);
     for folder in folders {
         if is_link_of_others(&folder)? {
             return Err(refuse_link(&folder));

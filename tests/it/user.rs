@@ -286,11 +286,13 @@ fn a_restricted_script_cannot_lead_root_elsewhere() {
 
 #[test]
 fn links_of_the_servers_user_lead_root_nowhere() {
-    for name in ["Init", ".moorline", "Backups", ".moorline/lock"] {
+    for name in ["Init", ".moorline", "Backups", ".moorline/lock", ".moorline/spool"] {
         let volume = TestVolume::new();
         let victim = volume.beside("victim");
         if name.contains('/') {
             fs::create_dir(volume.path(".moorline")).expect("made");
+        }
+        if name.ends_with("lock") {
             fs::write(&victim, "precious").expect("written");
         } else {
             fs::create_dir(&victim).expect("made");
@@ -300,7 +302,7 @@ fn links_of_the_servers_user_lead_root_nowhere() {
         std::os::unix::fs::lchown(volume.path(name), Some(1000), Some(1000)).expect("changed");
         let end = volume.moorline(["run", "--user", "1000:1000", "--", "/bin/echo", "up"]).wait();
         assert!(end.code != 0 && end.out.is_empty(), "{name}: {end}");
-        if name.contains('/') {
+        if name.ends_with("lock") {
             assert_eq!(fs::read_to_string(&victim).expect("readable"), "precious", "{end}");
         } else {
             assert!(fs::read_dir(&victim).expect("a folder").next().is_none(), "{name}: {end}");

@@ -135,8 +135,9 @@ impl Restore {
         }
         output::result(self.json, restored, |Restored { backup, backup_created, restored, id, .. }| {
             let backup = backup.display();
+            let members = if *restored == 1 { "member" } else { "members" };
             let done = format!(
-                "restored {backup} (created {backup_created:.0}): {restored} members; to bring back the replaced state: `moorline rollback {id}`"
+                "restored {backup} (created {backup_created:.0}): {restored} {members}; to bring back the replaced state: `moorline rollback {id}`"
             );
             if in_script { log::info!("{done}") } else { output::answer(&done) }
         })

@@ -18,7 +18,8 @@ use volume::error::{Code, Error, IoContext, Result};
 /// The variable that names a profile.
 pub const VARIABLE: &str = "MOORLINE_PROFILE";
 
-pub(crate) const OF_IMAGE: &str = "/etc/moorline/profile.toml";
+/// The profile in the image.
+pub const OF_IMAGE: &str = "/etc/moorline/profile.toml";
 
 /// Bytes of a profile at most, so that `--profile` with the wrong file does not fill the memory.
 const LONGEST: u64 = 1 << 20;

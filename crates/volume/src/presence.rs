@@ -43,12 +43,17 @@ pub fn is_file(path: &Path) -> Result<bool> {
 
 /// The content of the file at `path`; `None` if it does not exist.
 pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
-    unless_absent(open(path).and_then(content)).on("read", path)
+    // A pipe in place of the file must not block a start for ever; it reads as empty.
+    unless_absent(open_with(path, OFlags::NONBLOCK).and_then(content)).on("read", path)
 }
 
 /// Opens a file for reading with one system call, where musl's `open` needs a second one for close-on-exec.
 pub fn open(path: &Path) -> io::Result<File> {
-    Ok(rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?.into())
+    open_with(path, OFlags::empty())
+}
+
+fn open_with(path: &Path, flags: OFlags) -> io::Result<File> {
+    Ok(rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC | flags, Mode::empty())?.into())
 }
 
 fn content(mut file: File) -> io::Result<Vec<u8>> {
@@ -109,6 +114,14 @@ mod tests {
         for errno in [nix::libc::EIO, nix::libc::ENOMEM, nix::libc::ESTALE, nix::libc::EACCES, nix::libc::ELOOP] {
             result(errno).expect_err("says nothing about the path");
         }
+    }
+
+    #[test]
+    fn a_pipe_in_place_of_a_file_does_not_block() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("pipe");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+        assert_eq!(read(&path).expect("reads"), Some(Vec::new()));
     }
 
     #[test]

@@ -111,7 +111,7 @@ impl Entity for User {
     /// The user's sessions end with a new password, and if the password must be changed from now on, because that happens
     /// at a login. Fails if no administrator could log in afterwards.
     fn change(mut self, connection: &Connection, input: UserInput, credentials: Credentials) -> Result<Self> {
-        // Nobody can be locked out by a new user.
+        // A new user cannot lock out anyone.
         let is_new = self.username.is_empty();
         if let Some(username) = input.username {
             self.username = title("Username", &username)?;

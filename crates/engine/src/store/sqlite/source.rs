@@ -108,7 +108,7 @@ impl Source {
         Ok(Self {
             page_size: connection.pragma_query_value(None, "page_size", |row| row.get(0))?,
             page_count: connection.pragma_query_value(None, "page_count", |row| row.get(0))?,
-            // Nobody waits for a transaction on a file that does not change.
+            // A file that does not change needs no waiting for transactions.
             is_wal: mode == "wal" || is_immutable,
             is_immutable,
             complaint: None,
