@@ -27,7 +27,7 @@ use crate::{
     },
 };
 use seqbac::{HeaderFields, Options, Writer};
-use volume::{BackupLock, Instance};
+use volume::{BackupLock, Instance, listing};
 
 /// Log a line if writers had to wait for at least this time.
 const LOGGED_WAIT: Duration = Duration::from_millis(100);
@@ -291,20 +291,22 @@ impl Capture {
         let matcher = Matcher::of(&self.manifest.scope)?;
         let known: HashSet<&RelPath> =
             self.survey.files.iter().chain(&self.survey.databases).map(|found| &found.path).collect();
-        let is_new = |folder: Option<&RelPath>, entry: &fs::DirEntry| {
-            let path = child(folder, &entry.file_name()).ok()?;
-            let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
-            let is_state = is_file && matcher.takes(&path, PathKind::File) && sidecar_base(&path).is_none();
-            (is_state && !known.contains(&path)).then_some(path)
+        let is_new = |path: &RelPath| {
+            matcher.takes(path, PathKind::File) && sidecar_base(path).is_none() && !known.contains(path)
         };
         for (folder, path) in replaced {
             let full =
                 folder.as_ref().map_or_else(|| job.volume.root().to_owned(), |folder| folder.under(job.volume.root()));
-            let Some(mut entries) = presence::unless_absent(fs::read_dir(&full)).on("list", &full)? else { continue };
-            let new = entries.find_map(|entry| is_new(folder.as_ref(), &entry.ok()?));
-            self.doubts.extend(new.map(|new| {
-                (path, format!("was replaced while the backup was taken, and may name files that the backup lacks, such as {new}"))
-            }));
+            for entry in listing::entries(&full)?.unwrap_or_default() {
+                // A name that is no path of a backup is noted by the survey.
+                let Ok(new) = child(folder.as_ref(), &entry.name) else { continue };
+                let is_file = presence::entry(&new.under(job.volume.root()))?.is_some_and(|meta| meta.is_file());
+                if is_file && is_new(&new) {
+                    let what = "was replaced while the backup was taken, and may name files that the backup lacks";
+                    self.doubts.push((path, format!("{what}, such as {new}")));
+                    break;
+                }
+            }
         }
         Ok(())
     }
