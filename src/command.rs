@@ -89,7 +89,7 @@ pub fn start_log() {
         .filter_level(LevelFilter::Info)
         .parse_env("MOORLINE_LOG")
         .target(env_logger::Target::Pipe(Box::new(StandardError)))
-        .format(|out, record| log_format::line(record).map_or(Ok(()), |line| writeln!(out, "{line}")))
+        .format(|out, record| log_format::line(record).map_or(Ok(()), |line| out.write_all(line.as_bytes())))
         .init();
 }
 
@@ -121,7 +121,12 @@ fn dispatch(arguments: &[OsString]) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         parse::Recognised::CheckInstall => engine::check_install(),
-        parse::Recognised::Own(command) => carry_out(&parse::parse(command, arguments)?),
+        parse::Recognised::Own(command) => {
+            if ["run", "init", "after-start"].contains(&command.name) {
+                Format::default_of_log();
+            }
+            carry_out(&parse::parse(command, arguments)?)
+        }
         parse::Recognised::Engine => {
             signals::release();
             engine::become_engine(arguments)

@@ -43,7 +43,10 @@ use self::{
     quarantine::ServerAdditions,
 };
 pub use self::{health::Health, supervise::Supervision};
-use crate::init::{self, policy::OnFailure};
+use crate::{
+    command::log_format::{self, Format},
+    init::{self, policy::OnFailure},
+};
 use process::{
     Ended, NotExecuted, Own, Routes, Signals, User, Variables,
     exec::{self, Prepared},
@@ -308,9 +311,10 @@ pub fn with_commands(environment: Variables, own: &Own, volume: &Volume, profile
     child_environment(environment.with_path(folder.as_slice()).with("DATA_DIR", volume.root()), volume, profile)
 }
 
-/// The environment with the variables that lead a child of this program to the same volume and profile.
+/// The environment with the variables that lead a child of this program to the same volume, profile and log format.
 fn child_environment(environment: Variables, volume: &Volume, profile: &Choice) -> Variables {
     let environment = environment.with("MOORLINE_STORAGE", volume.root());
+    let environment = environment.with(log_format::VARIABLE, Format::current().name());
     match profile.variable_value() {
         Some(profile) => environment.with(choice::VARIABLE, profile),
         None => environment,

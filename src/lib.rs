@@ -19,7 +19,7 @@
 //! - `run.rs`, `init.rs`, `health.rs`, `install.rs`, `shell.rs`, `after_start.rs`: one command each
 //! - `bare.rs`: a first argument that is not a command is executed as a program, unless init work is pending
 //! - `engine.rs`: finding and executing `moorline-engine`; `moorline --check-install`
-//! - `log_format.rs`: log lines as text or CLEF, errors with their hint, bugs
+//! - `log_format.rs`: log lines as text (with a time stamp or plain) or CLEF, errors with their hint, bugs
 //! - `output.rs`: results on stdout, `--json`, escaping; a log that nothing reads never blocks PID 1
 //!
 //! `entrypoint.rs` and `entrypoint/`: from container start to server

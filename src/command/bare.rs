@@ -10,7 +10,7 @@ use std::{
     process::ExitCode,
 };
 
-use super::{container, environment::Environment, options, output, parse};
+use super::{container, environment::Environment, log_format::Format, options, output, parse};
 use crate::init;
 use process::{exec, fd, signals};
 use volume::{
@@ -37,6 +37,9 @@ impl Bare {
     }
 
     pub fn run(&self, environment: &Environment) -> Result<ExitCode> {
+        if self.is_the_server() {
+            Format::default_of_log();
+        }
         let prepared = match exec::prepare(&self.command, environment.variables().clone()) {
             Ok(prepared) => prepared,
             Err(refused) => {

@@ -69,8 +69,8 @@ pub const GLOBAL: &[Opt] = &[
     ),
     value(
         "log-format",
-        "text|clef",
-        "Format of the log on stderr: text, or one JSON object per line [env: MOORLINE_LOG_FORMAT]",
+        "text|plain|clef",
+        "Format of the log on stderr: text with time stamps, text without (plain), or one JSON object per line (clef) [env: MOORLINE_LOG_FORMAT]",
     ),
 ];
 

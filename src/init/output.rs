@@ -11,6 +11,7 @@ use std::{
 };
 
 use super::redact::Stream;
+use crate::command::log_format::note;
 use process::Listener;
 use seqbac_header::RelPath;
 use volume::error;
@@ -37,7 +38,7 @@ impl Output {
 
     /// Adds a line of moorline to the file.
     pub fn note(&mut self, line: &str) {
-        let line = self.stream.pass(format!("moorline: {line}\n").as_bytes());
+        let line = self.stream.pass(note(line).as_bytes());
         self.keep(&line);
     }
 

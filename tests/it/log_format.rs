@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     fixture::{Data, KEY, Ran},
-    support::{TestVolume, quoted},
+    support::{TestVolume, is_stamp, quoted, without_times},
 };
 
 /// Each line as an object that has what CLEF asks for.
@@ -83,6 +83,46 @@ fn children_of_a_start_write_it_too() {
     }
     let bare = volume.moorline(["--log-format", "clef", "/bin/echo", "up"]).wait();
     assert_eq!((bare.code, bare.out.as_str()), (0, "up\n"), "{bare}");
+}
+
+#[test]
+fn each_line_of_moorline_in_a_containers_log_has_a_time_stamp() {
+    let volume = TestVolume::in_use().settle();
+    volume.script("10-backup.sh", "seqsvr backup");
+    volume.script("20-shell.sh", "set -e\nseqsvr restore -y --from-latest\nseqsvr rollback -y\necho not ours");
+    volume.script("30-typing-error.sh", "seqsvr restore --from-newest");
+    let before = jiff::Timestamp::now().as_second();
+    let end = volume.run(["/bin/true"]).wait();
+    assert_eq!(end.code, 2, "{end}");
+    let log = without_times(&end.err);
+    let lines: Vec<&str> = log.lines().filter(|line| !line.starts_with("moorline: ")).collect();
+    let [backup, "not ours"] = lines[..] else { panic!("{lines:?} in\n{end}") };
+    assert!(backup.ends_with(".seqbac"), "{end}");
+    for ours in ["version ", "backup complete", "restored ", "undid restore ", "error: unexpected argument", "hint: "] {
+        assert!(log.contains(&format!("\nmoorline: {ours}")) || log.starts_with("moorline: version"), "{ours}: {end}");
+    }
+    let times = end.err.lines().filter_map(|line| line.split_once(" moorline: ")?.0.parse::<jiff::Timestamp>().ok());
+    let times: Vec<i64> = times.map(jiff::Timestamp::as_second).collect();
+    assert!(times.is_sorted() && times[0] >= before && times[0] < before + 600, "{times:?}");
+    // The log of a script that fails has moorline's lines, too.
+    assert!(volume.read("Init/30-typing-error.sh.log").lines().all(|line| is_stamp(&line[..21])), "{end}");
+}
+
+#[test]
+fn plain_lines_have_no_time_stamp_and_a_person_gets_none() {
+    let volume = TestVolume::in_use().settle();
+    volume.script("10-backup.sh", "seqsvr backup");
+    let is_plain = |log: &str| log.lines().all(|line| line.starts_with("moorline: ") || line.starts_with('/'));
+    let end = volume.run(["/bin/true"]).env("MOORLINE_LOG_FORMAT", "plain").wait();
+    assert!(end.code == 0 && is_plain(&end.err) && end.err.contains("backup complete"), "{end}");
+    for (arguments, text) in [(&["verify", "no.seqbac"][..], "hint: "), (&["health", "extra"], "error: ")] {
+        let end = volume.moorline(arguments).wait();
+        assert!(end.code != 0 && end.err.contains(text) && is_plain(&end.err), "{end}");
+        let end = volume.moorline(arguments).env("MOORLINE_LOG_FORMAT", "text").wait();
+        assert!(without_times(&end.err).contains(text), "a format that is chosen holds everywhere: {end}");
+    }
+    let shell = volume.moorline(["shell", "-c", "moorline verify no.seqbac"]).wait();
+    assert!(shell.err.contains("hint: ") && is_plain(&shell.err), "{shell}");
 }
 
 #[test]

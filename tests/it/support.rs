@@ -47,6 +47,23 @@ pub fn copy_programs(folder: &Path) {
     }
 }
 
+/// A log without the time stamps of moorline's own lines. It fails if one of these lines has none.
+pub fn without_times(log: &str) -> String {
+    let line = |line: &str| match line.split_once("moorline: ") {
+        Some((stamp, text)) if is_stamp(stamp) => format!("moorline: {text}\n"),
+        Some(("", _)) => panic!("no time stamp: {line}\nin\n{log}"),
+        _ => format!("{line}\n"),
+    };
+    log.lines().map(line).collect()
+}
+
+/// Whether this is a time in UTC, in seconds, and a blank.
+pub fn is_stamp(text: &str) -> bool {
+    let digit_or = |(byte, form): (u8, u8)| if form == b'0' { byte.is_ascii_digit() } else { byte == form };
+    let form = "0000-00-00T00:00:00Z ";
+    text.len() == form.len() && text.bytes().zip(form.bytes()).all(digit_or)
+}
+
 /// After this long something hangs.
 const LIMIT: Duration = Duration::from_secs(60);
 

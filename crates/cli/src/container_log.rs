@@ -7,6 +7,7 @@ use std::{
     os::unix::fs::{MetadataExt, OpenOptionsExt},
 };
 
+use moorline::command::log_format::line_of_container;
 use nix::libc;
 use volume::{Volume, lock};
 
@@ -30,6 +31,6 @@ pub(super) fn line(volume: &Volume, text: &str) {
     let opened: std::io::Result<File> =
         OpenOptions::new().append(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(OF_PID_1);
     if let Ok(mut log) = opened {
-        let _ = log.write_all(format!("moorline: {text}\n").as_bytes());
+        let _ = log.write_all(line_of_container(text).as_bytes());
     }
 }

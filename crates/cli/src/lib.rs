@@ -76,10 +76,10 @@ struct Cli {
     /// Profile that describes the server's state and apps: the name of a built-in one, or a file
     #[arg(long, global = true, env = choice::VARIABLE, value_name = "NAME|FILE")]
     profile: Option<OsString>,
-    /// Format of the log on stderr: text, or one JSON object per line
-    #[arg(long, global = true, env = "MOORLINE_LOG_FORMAT", default_value = "text", value_name = "text|clef")]
+    /// Format of the log on stderr: text with time stamps, text without (plain), or one JSON object per line (clef)
+    #[arg(long, global = true, env = log_format::VARIABLE, value_name = "text|plain|clef")]
     #[arg(value_parser = Format::parse)]
-    log_format: Format,
+    log_format: Option<Format>,
     #[command(subcommand)]
     command: Command,
 }
@@ -291,7 +291,11 @@ fn belongs_to_moorline(command: &str) -> Error {
 
 fn run(cli: Cli, storage_named: bool, json: bool) -> ExitCode {
     let Cli { storage, profile, log_format, command } = cli;
-    log_format.choose();
+    match log_format {
+        Some(format) => format.choose(),
+        None if matches!(command, Command::Serve(_)) => Format::Text.choose(),
+        None => {}
+    }
     let in_script = in_script::InScript::begin(command.replacing());
     let result = Choice::of(&profile.unwrap_or_default()).and_then(|profile| {
         let environment = environment::Environment::of_process();

@@ -59,10 +59,13 @@ impl Rollback {
                 output::answer(&format!("deleted the state that restore {id} replaced: {}", output::size(bytes)));
             });
         }
-        let done = restore::rollback(&volume, self.id, context.environment.script_step()?)?;
+        let step = context.environment.script_step()?;
+        let in_script = step.is_some();
+        let done = restore::rollback(&volume, self.id, step)?;
         output::result(self.json, &done, |done| {
             let (restore, restored, id) = (done.restore, done.restored, done.id);
-            output::answer(&format!("undid restore {restore} of {restored:.0}; to redo it: `moorline rollback {id}`"));
+            let done = format!("undid restore {restore} of {restored:.0}; to redo it: `moorline rollback {id}`");
+            if in_script { log::info!("{done}") } else { output::answer(&done) }
         })
     }
 }

@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 
 use crate::{
     supervise::{supervise, supervise_sh},
-    support::TestVolume,
+    support::{TestVolume, without_times},
 };
 
 #[test]
@@ -70,7 +70,8 @@ fn what_the_server_leaves_running_is_named_and_stopped() {
         let start = supervise_sh(&volume, &[], line);
         let end = if pid_1 { start } else { start.not_pid_1() }.wait();
         assert_eq!(end.code, 9, "{end}");
-        let named = end.err.lines().filter(|line| {
+        let log = without_times(&end.err);
+        let named = log.lines().filter(|line| {
             line.starts_with("moorline: stopped a process that the server left running: bash (process ")
         });
         // A third, where one was about to become a `sleep`.

@@ -72,7 +72,13 @@ impl Child {
         Self::start_with(jobs, console, arguments, Stdio::inherit())
     }
 
-    pub(super) fn start_with(jobs: &Jobs, console: &Console, arguments: &[&str], stderr: Stdio) -> Result<Self> {
+    /// Starts a child whose stderr is a pipe. Its lines have no time stamps, because the console's own log adds them.
+    pub(super) fn start_piped(jobs: &Jobs, console: &Console, arguments: &[&str]) -> Result<Self> {
+        let arguments = [arguments, &["--log-format=plain"]].concat();
+        Self::start_with(jobs, console, &arguments, Stdio::piped())
+    }
+
+    fn start_with(jobs: &Jobs, console: &Console, arguments: &[&str], stderr: Stdio) -> Result<Self> {
         if jobs.is_ending() {
             return Err(Error::new(Code::TryAgain, "the console is stopping").hint("try again when it is back"));
         }

@@ -4,7 +4,6 @@
 use std::{
     io,
     pin::Pin,
-    process::Stdio,
     task::{Context, Poll, ready},
 };
 
@@ -37,7 +36,7 @@ pub(crate) struct BackupStream {
 /// status of the response.
 pub(super) async fn open(jobs: &Jobs, console: &Console, permit: OwnedSemaphorePermit) -> Result<BackupStream> {
     let no_pipe = || Error::new(Code::Bug, "no output of a job of the console");
-    let mut child = Child::start_with(jobs, console, &["backup", "--output", "-"], Stdio::piped())?;
+    let mut child = Child::start_piped(jobs, console, &["backup", "--output", "-"])?;
     let mut stdout = child.stdout().ok_or_else(no_pipe)?;
     let stderr = child.stderr().ok_or_else(no_pipe)?;
     let (mut answer, ended) = oneshot::channel();
