@@ -67,7 +67,9 @@ impl Context {
     }
 
     pub fn volume(&self) -> Result<Volume> {
-        Volume::open(&self.storage)?.with_backups_in(self.environment.backup_location()?)
+        let volume = Volume::open_in(&self.storage, &self.environment.places()?)?;
+        volume.refuse_other_home()?;
+        Ok(volume)
     }
 
     /// Whether a configured key may differ from the recorded one: `--accept-new-key` or its variable.

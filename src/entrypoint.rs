@@ -54,7 +54,7 @@ use process::{
 };
 use profile::{Choice, choice};
 use volume::{
-    Instance, Lock, Volume,
+    Instance, Lock, Places, Volume,
     error::{Code, Error, Result},
     events::{self, Event, Kind},
     key::Sources,
@@ -66,8 +66,8 @@ use volume::{
 #[derive(Debug)]
 pub struct Settings {
     pub storage: PathBuf,
-    /// The backup folder, if the environment names one.
-    pub backups: Option<PathBuf>,
+    /// The folders that the environment names.
+    pub places: Places,
     pub profile: Choice,
     /// `run` or `init`, for the record of who holds the lock.
     pub command: &'static str,
@@ -261,13 +261,17 @@ enum Opened {
 }
 
 fn open(settings: &Settings) -> Result<Opened> {
-    let volume = Volume::open(&settings.storage)?.with_backups_in(settings.backups.clone())?;
+    let volume = Volume::open_in(&settings.storage, &settings.places)?;
     if settings.user.as_ref().is_some_and(|user| user.uid() != 0) && nix::unistd::geteuid().is_root() {
         init::trust::refuse_links(&volume)?;
     }
     match volume.prepare() {
         Err(refusal) if refusal.code() == Code::UnsupportedVersion => Ok(Opened::Newer(volume, refusal)),
-        prepared => prepared.map(|()| Opened::Prepared(volume)),
+        prepared => {
+            prepared?;
+            volume.refuse_home_on_other_mount()?;
+            Ok(Opened::Prepared(volume))
+        }
     }
 }
 
@@ -392,7 +396,7 @@ fn record_end(volume: &Volume, ended: Ended, stopped: bool) {
 }
 
 fn become_server(prepared: &Prepared, lock: &Lock, sockets: &[RawFd], signals: &mut Signals) -> End {
-    exec::close_on_exec_except(&[&[lock.fd()], sockets].concat());
+    exec::close_on_exec_except(&[&lock.fds(), sockets].concat());
     signals.poll();
     if signals.stop().is_some() {
         return stopped(signals);

@@ -94,7 +94,9 @@ impl Bare {
         let name = Path::new(self.first()).file_name().unwrap_or_default().to_string_lossy().into_owned();
         let taken = volume.prepare().and_then(|()| Lock::take(&volume, &name, None)).and_then(|lock| {
             lock.server_starts();
-            fd::keep_on_exec(lock.fd()).on("keep open", &volume.own())?;
+            for fd in lock.fds() {
+                fd::keep_on_exec(fd).on("keep open", &volume.own())?;
+            }
             Ok(lock)
         });
         taken.inspect_err(|error| log::warn!("{command} runs without the volume's lock: {error}")).ok()
@@ -105,7 +107,7 @@ impl Bare {
         let set = environment.variables().get(options::STORAGE_VARIABLE).filter(|root| !root.is_empty());
         let named = || set.map(PathBuf::from);
         let root = self.storage.clone().or_else(named).unwrap_or_else(|| options::DEFAULT_STORAGE.into());
-        Volume::open_if_there(&root)
+        Volume::open_in_if_there(&root, &environment.places()?)
     }
 
     fn refuse_while_waiting(&self, environment: &Environment) -> Result<()> {

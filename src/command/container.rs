@@ -55,7 +55,7 @@ impl Container {
         let skip_init = environment.switch("MOORLINE_SKIP_INIT")?;
         Ok(Settings {
             storage: context.storage.clone(),
-            backups: environment.backup_location()?,
+            places: environment.places()?,
             profile: context.profile.clone(),
             command,
             own: own(variables)?,

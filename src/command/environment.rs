@@ -8,10 +8,10 @@ use zeroize::Zeroizing;
 use process::Variables;
 pub use profile::duration::parse_duration;
 use volume::{
-    Settings, Volume,
+    Places, Settings, Volume,
     error::{Error, Result},
     key::Sources,
-    lock,
+    lock, places,
     restores::ScriptStep,
 };
 
@@ -112,10 +112,17 @@ impl Environment {
         Ok(folder.filter(|path| !path.as_os_str().is_empty()))
     }
 
-    /// The folder for backups, from `MOORLINE_BACKUP_LOCATION`.
-    pub fn backup_location(&self) -> Result<Option<PathBuf>> {
-        let location = self.setting(&["MOORLINE_BACKUP_LOCATION"])?.map(|(_, path)| PathBuf::from(path));
-        Ok(location.filter(|path| !path.as_os_str().is_empty()))
+    /// The folders in place of `.moorline/`, `Init/` and `Backups/`.
+    pub fn places(&self) -> Result<Places> {
+        let folder = |variable| {
+            let named = self.setting(&[variable])?.map(|(_, path)| PathBuf::from(path));
+            Ok::<_, Error>(named.filter(|path| !path.as_os_str().is_empty()))
+        };
+        Ok(Places {
+            home: folder(places::HOME)?,
+            init: folder(places::INIT)?,
+            backups: folder("MOORLINE_BACKUP_LOCATION")?,
+        })
     }
 
     /// How many scheduled backups are kept: `MOORLINE_BACKUPS_TO_KEEP`, else the console's setting, else 7.

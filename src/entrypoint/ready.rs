@@ -63,7 +63,7 @@ pub fn refuse_without_supervisor(settings: &Settings, volume: &Volume) -> Result
 
 /// The work of the child: waits until the server is healthy, however long that takes, then runs the scripts.
 pub fn run(settings: &Settings) -> Result<End> {
-    let volume = Volume::open(&settings.storage)?.with_backups_in(settings.backups.clone())?;
+    let volume = Volume::open_in(&settings.storage, &settings.places)?;
     volume.prepare()?;
     let lock = Lock::take(&volume, COMMAND, settings.inherited_lock(&volume))?;
     health::wait(&health_of(settings)?);

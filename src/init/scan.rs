@@ -187,7 +187,8 @@ pub fn names(folder: &Path) -> Result<Names> {
 
 /// Warns of scripts in `init/`, which is another folder than `Init/` on most file systems.
 pub fn warn_of_other_case(volume: &Volume) -> Result<()> {
-    let (init, other) = (volume.init(), volume.root().join("init"));
+    let init = volume.init();
+    let other = init.with_file_name("init");
     let Some(meta) = presence::target(&other)?.filter(fs::Metadata::is_dir) else { return Ok(()) };
     if presence::target(&init)?.is_some_and(|own| (own.dev(), own.ino()) == (meta.dev(), meta.ino())) {
         return Ok(());

@@ -75,7 +75,7 @@ pub fn writable_by_others(settings: &Settings<'_>, script: &Script) -> Result<Op
         if !of_root(meta.uid(), meta.mode()) {
             return Ok(Some(folder.to_owned()));
         }
-        if folder == settings.volume.root() {
+        if Some(folder) == settings.volume.init().parent() {
             break;
         }
     }

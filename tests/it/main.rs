@@ -11,6 +11,7 @@ mod cli;
 mod clock;
 mod console;
 mod crash;
+mod elsewhere;
 mod engine;
 mod entrypoint;
 mod events;

@@ -28,7 +28,7 @@ pub struct Extract {
 
 impl Extract {
     pub(super) fn run(self, context: &Context) -> Result<()> {
-        let volume = Volume::open_if_there(&context.storage)?;
+        let volume = Volume::open_in_if_there(&context.storage, &context.environment.places()?)?;
         let key = self.key.get(context, volume.as_ref())?;
         let names = self.members.iter().map(|name| {
             RelPath::new(name).map_err(|_| {

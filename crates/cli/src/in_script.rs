@@ -72,7 +72,8 @@ fn command_of<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<&'static s
 /// Uses the volume of the start that runs the script, even if the command's `--storage` names another one, because that
 /// start waits for the report.
 fn reporter(command: &'static str) -> Option<Reporter> {
-    let step = Environment::of_process().script_step().ok().flatten()?;
+    let environment = Environment::of_process();
+    let step = environment.script_step().ok().flatten()?;
     let root = std::env::var_os("DATA_DIR").map(PathBuf::from)?;
-    Reporter::find(&Volume::open(&root).ok()?, &step, command)
+    Reporter::find(&Volume::open_in(&root, &environment.places().ok()?).ok()?, &step, command)
 }

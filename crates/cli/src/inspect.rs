@@ -26,7 +26,7 @@ pub struct Inspect {
 impl Inspect {
     pub(super) fn run(self, context: &Context) -> Result<()> {
         // A missing volume or key is not an error, because the header can be read without them.
-        let volume = Volume::open_if_there(&context.storage)?;
+        let volume = Volume::open_in_if_there(&context.storage, &context.environment.places()?)?;
         let key = match self.key.sources(context)?.from_flag()? {
             Some(key) => Some(key),
             None => self.key.find(context, volume.as_ref())?.filter(|key| backup::opens(&self.file, key)),

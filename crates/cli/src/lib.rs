@@ -141,7 +141,9 @@ impl ServerStopped {
 
 impl Context {
     fn volume(&self) -> Result<Volume> {
-        Volume::open(&self.storage)?.with_backups_in(self.environment.backup_location()?)
+        let volume = Volume::open_in(&self.storage, &self.environment.places()?)?;
+        volume.refuse_other_home()?;
+        Ok(volume)
     }
 
     /// Whether `--accept-new-key` or its variable accepts a configured key that differs from the recorded one.
@@ -200,6 +202,7 @@ impl Command {
             Self::HashPassword(command) => command.run(),
             Self::Completions(command) => command.run(),
             Self::Man(command) => command.run(),
+            Self::Console(command) => command.run(context),
             Self::Recover(command) => command.run(context),
         }
         .map(|()| ExitCode::SUCCESS)

@@ -167,7 +167,9 @@ fn key_for(site: &Site, found: &BackupFile, secret_key: Option<&str>) -> HttpRes
 /// The path relative to `Init/` if possible, because the volume may be mounted elsewhere in the server's container.
 fn path_for_script(volume: &Volume, found: &BackupFile) -> Result<String> {
     let whole = backups::utf8_path(&found.file)?;
-    let below = found.file.strip_prefix(volume.root()).ok().and_then(Path::to_str);
+    let init = volume.init();
+    let beside = init.parent().and_then(|folder| found.file.strip_prefix(folder).ok());
+    let below = beside.and_then(Path::to_str);
     Ok(below.map_or_else(|| whole.to_owned(), |below| format!("../{below}")))
 }
 

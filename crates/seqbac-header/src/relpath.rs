@@ -5,6 +5,7 @@ use std::{
     fmt,
     os::unix::ffi::OsStrExt,
     path::{Component, Path, PathBuf},
+    sync::OnceLock,
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -16,6 +17,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "Text", try_from = "Text")]
 pub struct RelPath(PathBuf);
+
+/// A root, the name of a folder at its top, and the folder that is in that place.
+static ELSEWHERE: OnceLock<(PathBuf, &str, PathBuf)> = OnceLock::new();
+
+/// Keeps the folder `name` of a root elsewhere, for all paths that are joined to that root from now on. A process works on
+/// one volume, so this is possible once.
+pub fn keep_elsewhere(root: &Path, name: &'static str, folder: &Path) {
+    let _ = ELSEWHERE.set((root.to_owned(), name, folder.to_owned()));
+}
 
 /// The error for a path that is absolute, empty, or not in its shortest form.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -49,10 +59,17 @@ impl RelPath {
         self.0.as_os_str().as_bytes()
     }
 
-    /// The path joined to `root`.
+    /// The path joined to `root`, or to the folder that [`keep_elsewhere`] has named.
     #[must_use]
     pub fn under(&self, root: &Path) -> PathBuf {
-        root.join(&self.0)
+        match ELSEWHERE.get() {
+            Some((of, name, folder)) if of == root => match self.0.strip_prefix(name) {
+                Ok(rest) if rest.as_os_str().is_empty() => folder.clone(),
+                Ok(rest) => folder.join(rest),
+                Err(_) => root.join(&self.0),
+            },
+            _ => root.join(&self.0),
+        }
     }
 
     /// The path of an entry in this directory. `name` must be a single plain name, such as a directory listing returns.

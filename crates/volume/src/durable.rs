@@ -143,6 +143,20 @@ pub fn rename(from: &Path, to: &Path) -> Result<()> {
     sync_parents(from, to)
 }
 
+/// Tests with a file, which is gone afterwards, whether files can be renamed from the folder of `from` to that of `to`;
+/// `false` if both are on different mounts.
+pub fn can_rename(from: &Path, to: &Path) -> Result<bool> {
+    fs::write(from, "").on("write", from)?;
+    let renamed = fs::rename(from, to).and_then(|()| fs::rename(to, from));
+    drop(fs::remove_file(from));
+    match renamed {
+        Err(cause) if cause.raw_os_error() == Some(nix::libc::EXDEV) => Ok(false),
+        // Another process may be testing the same.
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(true),
+        other => other.on(&format!("rename {} to", from.display()), to).map(|()| true),
+    }
+}
+
 /// Renames and flushes both directories; `false`, without any change, if `to` exists.
 pub fn rename_new(from: &Path, to: &Path) -> Result<bool> {
     if !rename_new_unsynced(from, to)? {

@@ -12,6 +12,7 @@
 //! ```
 //!
 //! - `lib.rs`: [`Volume`]: opening a storage root, its paths, creating its folders, the backup folder
+//! - `places.rs`: `.moorline/`, `Init/` and `Backups/` in other places; one home for each storage root
 //! - `error.rs`: [`error::Error`]: kinds, exit codes, messages, hints
 //! - `presence.rs`: whether a path exists, with errors never read as "no"
 //! - `durable.rs`: atomic, fsynced writes, renames and removals
@@ -41,6 +42,7 @@ pub mod key;
 pub mod listing;
 pub mod lock;
 pub mod other_server;
+pub mod places;
 pub mod presence;
 pub mod quarantine;
 pub mod restores;
@@ -58,6 +60,7 @@ use std::{
 pub use self::{
     instance::Instance,
     lock::{AppsLock, BackupLock, Holder, Lock, RestoresLock, ServeLock},
+    places::Places,
     settings::Settings,
 };
 use crate::error::{Code, Error, IoContext, Result};
@@ -73,6 +76,10 @@ pub const METASTORE: &str = ".moorline/metastore.db";
 #[derive(Debug, Clone)]
 pub struct Volume {
     root: PathBuf,
+    /// In place of `.moorline/` on the storage root.
+    home: Option<PathBuf>,
+    /// In place of `Init/` on the storage root.
+    init: Option<PathBuf>,
     /// The backup folder from the environment.
     location: Option<PathBuf>,
     /// The settings at the time of opening.
@@ -85,6 +92,10 @@ impl Volume {
     /// # Errors
     /// `NotFound` if `root` is not a directory.
     pub fn open(root: &Path) -> Result<Self> {
+        Self::at(root).map(Self::load_settings)
+    }
+
+    fn at(root: &Path) -> Result<Self> {
         let missing = || {
             Error::new(Code::NotFound, format!("the storage root {} is not a directory", root.display()))
                 .hint("mount the volume there, or name another folder with --storage or MOORLINE_STORAGE")
@@ -93,15 +104,16 @@ impl Volume {
         if !presence::is_dir(&root)? {
             return Err(missing());
         }
-        let mut volume = Self { root, location: None, settings: Ok(Settings::default()) };
-        // Damaged settings are an error only for commands that need the backup folder.
-        volume.settings = Settings::load(&volume);
-        Ok(volume)
+        Ok(Self { root, home: None, init: None, location: None, settings: Ok(Settings::default()) })
     }
 
-    /// As [`Self::open`]; `None` if the directory does not exist.
-    pub fn open_if_there(root: &Path) -> Result<Option<Self>> {
-        match Self::open(root) {
+    /// Damaged settings are an error only for commands that need the backup folder.
+    fn load_settings(self) -> Self {
+        Self { settings: Settings::load(&self), ..self }
+    }
+
+    fn at_if_there(root: &Path) -> Result<Option<Self>> {
+        match Self::at(root) {
             Err(error) if error.code() == Code::NotFound => Ok(None),
             other => other.map(Some),
         }
@@ -129,7 +141,7 @@ impl Volume {
     /// `Init/`.
     #[must_use]
     pub fn init(&self) -> PathBuf {
-        self.root.join("Init")
+        self.init.clone().unwrap_or_else(|| self.root.join("Init"))
     }
 
     /// The backup folder: from the environment, else from the current settings, else `Backups/`. If the settings were never
@@ -175,7 +187,7 @@ impl Volume {
     /// `.moorline/`.
     #[must_use]
     pub fn own(&self) -> PathBuf {
-        self.root.join(".moorline")
+        self.home.clone().unwrap_or_else(|| self.root.join(places::OWN))
     }
 
     /// The folder of restore sets.
@@ -206,12 +218,18 @@ impl Volume {
     pub fn prepare(&self) -> Result<()> {
         let unwritable = |error: Error| error.context(format!("the volume {} cannot be used", self.root.display()));
         self.create(&self.own(), 0o700).map_err(unwritable)?;
+        self.record_root()?;
         format::claim(self)?;
         self.create(&self.restores(), 0o700).map_err(unwritable)?;
         self.create(&self.spool(), 0o700).map_err(unwritable)?;
         // Either may be a read-only mount, which exists already.
         self.create(&self.init(), 0o755)?;
-        self.create(&self.own_backups(), 0o755)
+        match (&self.home, &self.location) {
+            (None, _) | (_, None) => self.create(&self.own_backups(), 0o755),
+            // Elsewhere, a missing folder may be a missing mount.
+            (Some(home), Some(location)) if location.parent() == home.parent() => self.create(location, 0o755),
+            _ => Ok(()),
+        }
     }
 
     /// Lets the server's user traverse `.moorline/`, so that it can reach the links in `bin/` and copies of its scripts in the
@@ -249,6 +267,9 @@ impl Volume {
     fn create(&self, path: &Path, mode: u32) -> Result<()> {
         if presence::is_dir(path)? {
             return Ok(());
+        }
+        if path == self.own() {
+            self.refuse_other_home()?;
         }
         match fs::DirBuilder::new().mode(mode).create(path) {
             Ok(()) => self.give_to_owner_of_root(path),

@@ -23,7 +23,7 @@ use rustix::{fs::FlockOperation, io::Errno};
 use serde::{Deserialize, Serialize};
 
 use super::{Volume, presence, script_lock};
-use crate::error::{Code, Error, IoContext, Result};
+use crate::error::{self, Code, Error, IoContext, Result};
 
 /// The variable that passes the number of the lock's descriptor to a child.
 pub const LOCK_FD: &str = "MOORLINE_LOCK_FD";
@@ -78,6 +78,8 @@ impl Holder {
 #[derive(Debug)]
 pub struct Lock {
     file: File,
+    /// The storage root, which is locked as well if the home is elsewhere; `None` if another process has done that.
+    root: Option<File>,
     /// As this process has recorded it; `None` if another process took the lock.
     holder: Option<Holder>,
 }
@@ -95,16 +97,20 @@ impl Lock {
         if let Some(file) = inherited.map(File::from)
             && matches!(flock(&file, &path), Ok(true))
         {
-            return Ok(Ok(Self { file, holder: None }));
+            return Ok(Ok(Self { file, root: None, holder: None }));
         }
         let file = open(&path)?;
         if !flock(&file, &path)? {
             return Ok(Err(read_holder(&file)));
         }
+        let Some(root) = lock_root(volume)? else {
+            let command = "moorline with another MOORLINE_HOME".to_owned();
+            return Ok(Err(Holder { command, ..unknown_holder() }));
+        };
         let since = jiff::Timestamp::now();
         let holder = Holder { pid: std::process::id(), host: host(), command: command.to_owned(), since, server: None };
         write_holder(&file, &holder);
-        Ok(Ok(Self { file, holder: Some(holder) }))
+        Ok(Ok(Self { file, root, holder: Some(holder) }))
     }
 
     /// Takes the lock, or fails with the holder's name.
@@ -128,7 +134,7 @@ impl Lock {
             Err(holder) => holder,
         };
         match token.map(|token| script_lock::take(volume, &token)).transpose()?.flatten() {
-            Some(file) => Ok(Self { file, holder: None }),
+            Some(file) => Ok(Self { file, root: None, holder: None }),
             None => Err(holder.refusal(volume)),
         }
     }
@@ -141,10 +147,33 @@ impl Lock {
         }
     }
 
+    /// All descriptors that hold the lock, for a server that replaces this process.
+    #[must_use]
+    pub fn fds(&self) -> Vec<RawFd> {
+        std::iter::once(&self.file).chain(&self.root).map(AsRawFd::as_raw_fd).collect()
+    }
+
     /// The descriptor's number, for [`LOCK_FD`].
     #[must_use]
     pub fn fd(&self) -> RawFd {
         self.file.as_raw_fd()
+    }
+}
+
+/// Locks the storage root if the home is elsewhere, because the lock file of another home would be another file; `None` if
+/// another process holds it. The inner `None`: nothing to lock, or a file system without locks for directories.
+fn lock_root(volume: &Volume) -> Result<Option<Option<File>>> {
+    if !volume.has_home_elsewhere() {
+        return Ok(Some(None));
+    }
+    let folder = File::open(volume.root()).on("open", volume.root())?;
+    match rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(Some(folder))),
+        Err(Errno::WOULDBLOCK) => Ok(None),
+        Err(errno) => {
+            log::debug!("cannot lock {}: {}", volume.root().display(), error::reason(&errno.into()));
+            Ok(Some(None))
+        }
     }
 }
 
@@ -335,13 +364,12 @@ fn recorded_holder(file: &File) -> Option<Holder> {
 }
 
 fn read_holder(file: &File) -> Holder {
-    recorded_holder(file).unwrap_or_else(|| Holder {
-        pid: 0,
-        host: "unknown".to_owned(),
-        command: "unknown".to_owned(),
-        since: jiff::Timestamp::now(),
-        server: None,
-    })
+    recorded_holder(file).unwrap_or_else(unknown_holder)
+}
+
+fn unknown_holder() -> Holder {
+    let unknown = || "unknown".to_owned();
+    Holder { pid: 0, host: unknown(), command: unknown(), since: jiff::Timestamp::now(), server: None }
 }
 
 /// The name of this host or container.

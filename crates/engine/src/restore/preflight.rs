@@ -83,14 +83,12 @@ pub fn writable(folder: &Path) -> Result<()> {
 
 /// Refuses links among the parent folders. Returns the innermost folder.
 fn parents_are_real(volume: &Volume, path: &RelPath) -> Result<PathBuf> {
-    let mut folder = volume.root().to_owned();
-    let Some(parent) = path.parent() else { return Ok(folder) };
-    for name in parent.as_path() {
-        folder.push(name);
-        let meta = folder.symlink_metadata().on("access", &folder)?;
-        if meta.is_symlink() {
-            return Err(elsewhere(&folder, "is a link"));
-        }
+    let Some(parent) = path.parent() else { return Ok(volume.root().to_owned()) };
+    parents_are_real(volume, &parent)?;
+    let folder = parent.under(volume.root());
+    let meta = folder.symlink_metadata().on("access", &folder)?;
+    if meta.is_symlink() {
+        return Err(elsewhere(&folder, "is a link"));
     }
     Ok(folder)
 }
