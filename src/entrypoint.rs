@@ -37,7 +37,7 @@ use std::{
 use nix::sys::signal::Signal;
 
 use self::{
-    engine_steps::{back_up, ensure_key, recover, refuse_without_engine},
+    engine_steps::{MissingEngine, back_up, ensure_key, missing_engine, recover},
     first_line::Mode,
     ownership::{ChownPlan, ChownVolume},
     quarantine::ServerAdditions,
@@ -186,11 +186,15 @@ impl End {
 pub fn init(settings: &Settings, key: &KeySettings) -> Result<End> {
     let mut signals = Signals::hold(&settings.stop_signals)?;
     exec::close_on_exec_except(&[]);
+    let first_line = |volume: &Volume| first_line::log(settings, &key.sources, volume, Mode::Init);
     let volume = match open(settings)? {
-        Opened::Prepared(volume) => volume,
+        Opened::Prepared(volume, missing) => prepared_with(volume, missing, first_line),
+        Opened::Refused(volume, end) => {
+            first_line(&volume);
+            return Ok(end);
+        }
         Opened::Newer(volume, refusal) => return newer::init(&volume, refusal),
     };
-    first_line::log(settings, &key.sources, &volume, Mode::Init);
     let lock = match prepare(settings, &volume, &mut signals)? {
         ControlFlow::Continue(lock) => lock,
         ControlFlow::Break(end) => return Ok(end),
@@ -212,13 +216,17 @@ pub fn run(settings: &Settings, server: &Server) -> Result<End> {
     server.parent_death_signal.into_iter().for_each(signals::when_parent_ends);
     let sockets = activated(&settings.environment);
     exec::close_on_exec_except(&[]);
+    let first_line = |volume: &Volume| first_line::log(settings, &server.key.sources, volume, server.mode());
     let volume = match open(settings)? {
-        Opened::Prepared(volume) => volume,
+        Opened::Prepared(volume, missing) => prepared_with(volume, missing, first_line),
+        Opened::Refused(volume, end) => {
+            first_line(&volume);
+            return Ok(end);
+        }
         Opened::Newer(volume, refusal) => {
             return newer::run(settings, server, &volume, refusal, &sockets, &mut signals);
         }
     };
-    first_line::log(settings, &server.key.sources, &volume, server.mode());
     let lock = match prepare(settings, &volume, &mut signals)? {
         ControlFlow::Continue(lock) => lock,
         ControlFlow::Break(end) => return Ok(end),
@@ -254,8 +262,10 @@ pub fn run(settings: &Settings, server: &Server) -> Result<End> {
 }
 
 enum Opened {
-    /// With moorline's folders.
-    Prepared(Volume),
+    /// With moorline's folders. The error says that the engine is missing, which this start does not need.
+    Prepared(Volume, Option<Error>),
+    /// This start needs the engine, which is missing. Nothing was written.
+    Refused(Volume, End),
     /// A newer moorline has used the volume, so this one must not write to it.
     Newer(Volume, Error),
 }
@@ -265,14 +275,32 @@ fn open(settings: &Settings) -> Result<Opened> {
     if settings.user.as_ref().is_some_and(|user| user.uid() != 0) && nix::unistd::geteuid().is_root() {
         init::trust::refuse_links(&volume)?;
     }
+    let missing = missing_engine(settings, &volume)?;
+    if let Some(MissingEngine::Refusal(end)) = missing {
+        return Ok(match volume::format::refuse_newer(&volume) {
+            Err(refusal) if refusal.code() == Code::UnsupportedVersion => Opened::Newer(volume, refusal),
+            other => other.map(|_| Opened::Refused(volume, end))?,
+        });
+    }
+    let missing = missing.and_then(MissingEngine::warning);
     match volume.prepare() {
         Err(refusal) if refusal.code() == Code::UnsupportedVersion => Ok(Opened::Newer(volume, refusal)),
         prepared => {
             prepared?;
             volume.refuse_home_on_other_mount()?;
-            Ok(Opened::Prepared(volume))
+            Ok(Opened::Prepared(volume, missing))
         }
     }
+}
+
+/// The volume of a start that goes on, after the log's first line and the warning that the engine is missing.
+fn prepared_with(volume: Volume, missing: Option<Error>, first_line: impl FnOnce(&Volume)) -> Volume {
+    first_line(&volume);
+    if let Some(error) = missing {
+        log::warn!("no backups are taken: {error}");
+        error.advice().into_iter().for_each(|hint| log::info!("hint: {hint}"));
+    }
+    volume
 }
 
 /// The lock, an interrupted restore, the scripts of `Init/`.
@@ -282,9 +310,6 @@ fn prepare(settings: &Settings, volume: &Volume, signals: &mut Signals) -> Resul
     };
     if !scripts::wait_for_earlier(settings, volume, signals)? {
         return Ok(ControlFlow::Break(stopped(signals)));
-    }
-    if let Some(end) = refuse_without_engine(settings, volume)? {
-        return Ok(ControlFlow::Break(end));
     }
     if let Some(user) = &settings.user
         && let Err(error) = volume.let_traverse(user.uid(), user.gid())

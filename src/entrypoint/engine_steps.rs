@@ -23,9 +23,27 @@ use volume::{
 /// The maximum age of the newest backup for a start without a boot backup. `back_up` passes the same age to the engine.
 const BOOT_BACKUP_AGE: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
 
-/// Without the engine, no backups are taken, which each start reports as a warning. A start that needs the engine fails
-/// here, before it has changed anything.
-pub(super) fn refuse_without_engine(settings: &Settings, volume: &Volume) -> Result<Option<End>> {
+/// What a missing engine means for a start.
+#[derive(Debug)]
+pub(super) enum MissingEngine {
+    /// No backups are taken.
+    Warning(Error),
+    /// The start ends.
+    Refusal(End),
+}
+
+impl MissingEngine {
+    pub(super) fn warning(self) -> Option<Error> {
+        match self {
+            Self::Warning(error) => Some(error),
+            Self::Refusal(_) => None,
+        }
+    }
+}
+
+/// Looks for the engine, before the start has changed anything. It reads the volume without its lock: whatever changes
+/// meanwhile is reported by the step that needs the engine.
+pub(super) fn missing_engine(settings: &Settings, volume: &Volume) -> Result<Option<MissingEngine>> {
     let Err(missing) = engine::find(&settings.own, settings.environment.get("PATH")) else { return Ok(None) };
     let script = match &settings.scripts {
         Some(scripts) => init::report(volume, &scripts.seqinit)?.waiting.into_iter().next(),
@@ -40,10 +58,10 @@ pub(super) fn refuse_without_engine(settings: &Settings, volume: &Volume) -> Res
     } else if let Some(script) = script {
         format!("the init script {script} has to run")
     } else {
-        log::warn!("no backups are taken: {}", missing.error);
-        return Ok(None);
+        return Ok(Some(MissingEngine::Warning(missing.error)));
     };
-    Ok(Some(End::Failed { exit: missing.exit, error: missing.error.context(needs_it) }))
+    let end = End::Failed { exit: missing.exit, error: missing.error.context(needs_it) };
+    Ok(Some(MissingEngine::Refusal(end)))
 }
 
 /// Runs the engine to finish or undo an interrupted restore, if the journals show one.

@@ -60,6 +60,7 @@ fn a_settled_volume_starts_its_server_without_an_engine_and_warns_at_each_start(
         assert_eq!((end.code, end.out.as_str()), (0, "up\n"), "{flags:?}: {end}");
         let warnings: Vec<&str> = end.err.lines().filter(|line| line.contains("moorline-engine is missing")).collect();
         assert!(warnings.len() == 1 && warnings[0].contains("no backups"), "{flags:?}: {end}");
+        assert!(end.err.contains("moorline: hint: copy both programs into the image: COPY "), "{flags:?}: {end}");
     }
 }
 
@@ -87,9 +88,13 @@ fn a_start_that_needs_the_engine_starts_no_server_without_it() {
             assert_eq!(volume.scripts(), scripts, "nothing has changed");
         }
     }
-    let empty = TestVolume::new();
-    let end = empty.run(["/bin/echo", "up"]).program(empty.without_engine()).wait();
-    assert_eq!((end.code, end.out.as_str(), empty.has(".moorline/instance.json")), (127, "", false), "{end}");
+    for command in [&["run", "--", "/bin/echo", "up"][..], &["init"]] {
+        let empty = TestVolume::new();
+        let end = empty.moorline(command).program(empty.without_engine()).wait();
+        assert_eq!((end.code, end.out.as_str()), (127, ""), "{end}");
+        let names: Vec<_> = std::fs::read_dir(empty.root()).expect("a folder").flatten().collect();
+        assert!(names.len() == 1 && empty.scripts().is_empty(), "nothing was written: {names:?}");
+    }
 }
 
 #[test]

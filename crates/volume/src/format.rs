@@ -30,13 +30,17 @@ struct Format {
 /// # Errors
 /// `UnsupportedVersion`, naming the version that wrote the volume.
 pub fn claim(volume: &Volume) -> Result<()> {
+    if !refuse_newer(volume)? {
+        record(volume);
+    }
+    Ok(())
+}
+
+/// As [`claim`], but writes nothing. Returns whether the volume has a recorded format.
+pub fn refuse_newer(volume: &Volume) -> Result<bool> {
     match load(volume)? {
         Some(format) if format.format > FORMAT => Err(format.refusal(volume)),
-        Some(_) => Ok(()),
-        None => {
-            record(volume);
-            Ok(())
-        }
+        found => Ok(found.is_some()),
     }
 }
 
