@@ -202,6 +202,7 @@ pub const OF_ENGINE: &[&str] = &[
     "profile",
     "show-key",
     "hash-password",
+    "console",
     "completions",
     "man",
     "help",

@@ -9,6 +9,7 @@ mod first_run;
 mod keys;
 mod location;
 mod login;
+mod lost_password;
 mod origin;
 mod permissions;
 mod restores;

@@ -19,12 +19,21 @@ pub struct HashPassword {}
 impl HashPassword {
     #[allow(clippy::unused_self, reason = "every command has the same signature")]
     pub(super) fn run(self) -> Result<()> {
-        let mut text = Zeroizing::new(String::new());
-        let read = std::io::stdin().lock().take(LONGEST).read_to_string(&mut text);
-        read.map_err(|_| Error::usage("cannot read a password: stdin is not UTF-8 text"))?;
-        let text = text.strip_suffix('\n').map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
+        let text = read_password(&mut std::io::stdin().lock())?;
+        let text = without_line_end(&text);
         password::acceptable(text)?;
         output::answer(&password::hash(text)?);
         Ok(())
     }
+}
+
+pub(super) fn read_password(from: &mut dyn Read) -> Result<Zeroizing<String>> {
+    let mut text = Zeroizing::new(String::new());
+    let read = from.take(LONGEST).read_to_string(&mut text);
+    read.map_err(|_| Error::usage("cannot read a password: it is not UTF-8 text"))?;
+    Ok(text)
+}
+
+pub(super) fn without_line_end(text: &str) -> &str {
+    text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text))
 }

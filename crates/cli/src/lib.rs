@@ -6,10 +6,10 @@
 //!
 //! - `main.rs`: the entry point of the program; `lib.rs` (this file): global options, dispatch, usage errors, and the
 //!   check that `moorline` has the same version
-//! - one file per command, with its options and its output: `apps.rs`, `backup.rs`, `extract.rs`, `hash_password.rs`,
-//!   `inspect.rs`, `list.rs`, `profile.rs` (`profile show`, `profile check`), `profiles.rs`, `restore.rs`,
-//!   `rollback.rs`, `serve.rs` (settings and first-run variables of the console), `show_key.rs`, `status.rs`,
-//!   `verify.rs`
+//! - one file per command, with its options and its output: `apps.rs`, `backup.rs`, `console.rs` (`console
+//!   reset-password`), `extract.rs`, `hash_password.rs`, `inspect.rs`, `list.rs`, `profile.rs` (`profile show`, `profile
+//!   check`), `profiles.rs`, `restore.rs`, `rollback.rs`, `serve.rs` (settings and first-run variables of the console),
+//!   `show_key.rs`, `status.rs`, `verify.rs`
 //! - `hidden.rs`: `recover` and `holds-state`, which PID 1 starts; `generate.rs`: shell completions and man pages
 //! - `key.rs`: `--secret-key`, `--secret-key-file` and `--accept-new-key`
 //! - `confirm.rs`: the prompt that `-y` skips; `container_log.rs`: the container's log, for a command that a person runs in it
@@ -21,6 +21,7 @@
 mod apps;
 mod backup;
 mod confirm;
+mod console;
 mod container_log;
 mod extract;
 mod generate;
@@ -100,6 +101,7 @@ enum Command {
     Profile(profile::Profile),
     ShowKey(show_key::ShowKey),
     HashPassword(hash_password::HashPassword),
+    Console(console::Console),
     Completions(generate::Completions),
     #[command(hide = true)]
     Man(generate::Man),

@@ -12,6 +12,7 @@
 //!   the HTTP routes; `blocking`, for work that waits for the disk
 //! - `role.rs`: [`Role`], whether the console is the server itself, runs beside one, or is a sidecar
 //! - `first_run.rs`: [`FirstRun`], creates the first administrator from the environment
+//! - `reset_password.rs`: [`reset_password`], a new password from the command line
 //! - `database.rs`: `Database`, the thread with the connection to the metastore
 //!
 //! # Requests
@@ -97,6 +98,7 @@ mod pages;
 pub mod password;
 mod permission;
 mod quarantine;
+mod reset_password;
 mod restores;
 mod role;
 mod router;
@@ -119,6 +121,7 @@ pub use self::{
     listen::parse as parse_listen,
     notify::signal::insert_backup_trouble,
     permission::Permission,
+    reset_password::reset_password,
     role::Role,
     router::rules,
     routes::Rule,
