@@ -1,10 +1,13 @@
 //! Events are sent to apps: by a real console, to a real listener.
 
+mod private_ca;
+
 use engine::sealed::Seal;
 use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
+    path::Path,
     process::{Child, Stdio},
     sync::{
         Arc,
@@ -39,10 +42,15 @@ pub struct Console {
 
 impl Console {
     pub fn start(data: &Data) -> Self {
+        Self::start_with(data, &[])
+    }
+
+    fn start_with(data: &Data, variables: &[(&str, &Path)]) -> Self {
         let free = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = free.local_addr().expect("an address");
         drop(free);
         let mut command = data.command(&["serve"]);
+        command.envs(variables.iter().copied());
         let child = command.env("MOORLINE_LISTEN", address.to_string()).stdout(Stdio::null()).spawn().expect("starts");
         Self { child, address }
     }

@@ -202,9 +202,9 @@ impl Command {
             Self::Profiles(command) => command.run(),
             Self::ShowKey(command) => command.run(context),
             Self::HashPassword(command) => command.run(),
+            Self::Console(command) => command.run(context),
             Self::Completions(command) => command.run(),
             Self::Man(command) => command.run(),
-            Self::Console(command) => command.run(context),
             Self::Recover(command) => command.run(context),
         }
         .map(|()| ExitCode::SUCCESS)

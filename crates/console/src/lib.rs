@@ -58,9 +58,9 @@
 //! # Notifications
 //! - `notify.rs`: the task that sends events as notifications; `notify/tail.rs`: waits for new events;
 //!   `notify/notification.rs`: reads the notifications from the metastore; `notify/kinds.rs`: the kinds and their
-//!   settings; `notify/http.rs`: webhooks; `notify/mail.rs`: mail; `notify/attempt.rs`: delivery and retries;
-//!   `notify/suppression.rs`: the rate limit; `notify/positions.rs`: the last event that each notification has handled;
-//!   `notify/signal.rs`: the events that a notification receives
+//!   settings; `notify/http.rs`: webhooks; `notify/mail.rs`: mail; `notify/trust.rs`: private CAs; `notify/attempt.rs`:
+//!   delivery and retries; `notify/suppression.rs`: the rate limit; `notify/positions.rs`: the last event that each
+//!   notification has handled; `notify/signal.rs`: the events that a notification receives
 //! - `filter.rs`: the filter language of signals; `filter/token.rs`: tokens; `filter/parse.rs`: the parser;
 //!   `filter/evaluate.rs`: evaluates a filter for an event; `filter/like.rs`: the patterns of `like`
 //!
@@ -119,7 +119,7 @@ pub use self::{
     first_run::FirstRun,
     jobs::PROGRESS_FD,
     listen::parse as parse_listen,
-    notify::signal::insert_backup_trouble,
+    notify::{Trust, signal::insert_backup_trouble},
     permission::Permission,
     reset_password::reset_password,
     role::Role,

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     Database, Jobs,
     auth::{Logins, Principal},
+    notify::Trust,
     pages::Comparisons,
 };
 use engine::metastore;
@@ -29,6 +30,8 @@ pub(crate) struct Console {
     /// Values of settings from the environment, by the names in `api/settings`.
     pub fixed: BTreeMap<&'static str, serde_json::Value>,
     pub jobs: Jobs,
+    /// The private CAs of servers that receive notifications.
+    pub trust: Trust,
     /// Notified after each change of a setting, so that the scheduler applies it immediately.
     pub settings: tokio::sync::watch::Sender<()>,
 }

@@ -16,8 +16,15 @@ use tokio::{
 };
 
 use super::{
-    Console, Database, FirstRun, Jobs, Role, Site, auth::Logins, backups::upload, entities::settings::Fixed, listen,
-    notify, pages::Comparisons, router::router, scheduler,
+    Console, Database, FirstRun, Jobs, Role, Site,
+    auth::Logins,
+    backups::upload,
+    entities::settings::Fixed,
+    listen,
+    notify::{self, Trust},
+    pages::Comparisons,
+    router::router,
+    scheduler,
 };
 use engine::restore;
 use process::{Own, Variables, signals};
@@ -56,6 +63,8 @@ pub struct Settings {
     pub first_run: FirstRun,
     /// Values of settings from the environment.
     pub fixed: Fixed,
+    /// The private CAs of servers that receive notifications.
+    pub trust: Trust,
 }
 
 /// Runs the console until SIGTERM, SIGINT or SIGQUIT. Fails with `TryAgain` if the volume has a console already.
@@ -126,8 +135,14 @@ async fn set_up(settings: &Settings) -> Result<(Arc<Site>, ServeLock, SocketAddr
         environment: settings.environment.clone(),
         fixed: settings.fixed.clone(),
         jobs: Jobs::default(),
+        trust: settings.trust.clone(),
         settings: watch::Sender::new(()),
     });
+    // Backups matter more than notifications, so the console starts nevertheless.
+    if let Err(error) = console.trust.check() {
+        log::error!("no notification can be sent with TLS: {error}");
+        error.advice().into_iter().for_each(|hint| log::info!("hint: {hint}"));
+    }
     let has_to_log_in = first_run(&console, settings).await?;
     console.mirror_settings().await?;
     let open_to_all = settings.first_run.no_authentication;

@@ -76,8 +76,8 @@ async fn try_once(
         let _permit = permit;
         let notification = notification.with_secrets(&console.key)?;
         match notification.app_id.as_str() {
-            id if id == kinds::HTTP.id => http::send(&notification, &event),
-            id if id == kinds::SMTP.id => mail::send(&notification, &event),
+            id if id == kinds::HTTP.id => http::send(&notification, &event, &console.trust),
+            id if id == kinds::SMTP.id => mail::send(&notification, &event, &console.trust),
             other => Err(Error::usage(format!("unknown app {other:?}"))),
         }?;
         positions.set(&notification.id, event.position);

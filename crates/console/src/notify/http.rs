@@ -3,9 +3,15 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value;
-use ureq::http::{HeaderName, HeaderValue, Uri};
+use ureq::{
+    http::{HeaderName, HeaderValue, Response, Uri, header::CONTENT_TYPE},
+    tls::{Certificate, RootCerts, TlsConfig},
+};
 
-use super::notification::Notification;
+use super::{
+    notification::Notification,
+    trust::{Trust, is_untrusted},
+};
 use crate::{entities::Result, failure::InputError};
 use volume::{
     error::{Code, Error},
@@ -23,31 +29,44 @@ pub(super) fn check(settings: &BTreeMap<String, String>) -> Result<()> {
 }
 
 /// Posts an event. Fails with `TryAgain` if another attempt may succeed, else with `Usage`.
-pub(super) fn send(notification: &Notification, event: &Stored) -> std::result::Result<(), Error> {
+pub(super) fn send(notification: &Notification, event: &Stored, trust: &Trust) -> std::result::Result<(), Error> {
     let (body, media_type) = body(notification.settings.get("BodyTemplate").map_or("", String::as_str), event);
+    let url = url(&notification.settings)?;
+    let target = host_and_port(&url);
+    let mut headers = headers(&notification.settings)?;
+    if !headers.iter().any(|(name, _)| name == "content-type") {
+        headers.push((CONTENT_TYPE, HeaderValue::from_static(media_type)));
+    }
+    let private = if url.scheme_str() == Some("https") { trust.certificates()? } else { Vec::new() };
+    let mut response = post(&url, &headers, &body, RootCerts::WebPki);
+    // ureq knows either the built-in roots or ours. An untrusted server has received nothing.
+    if !private.is_empty() && response.as_ref().is_err_and(is_untrusted) {
+        let roots: Vec<_> = private.iter().map(|one| Certificate::from_der(one).to_owned()).collect();
+        response = post(&url, &headers, &body, RootCerts::new_with_certs(&roots));
+    }
+    let response = response.map_err(|cause| Error::new(Code::TryAgain, format!("cannot reach {target}: {cause}")))?;
+    if response.status().is_success() {
+        return Ok(());
+    }
+    Err(Error::new(Code::TryAgain, format!("{target} answered {}", response.status())))
+}
+
+fn post(
+    url: &Uri,
+    headers: &[(HeaderName, HeaderValue)],
+    body: &str,
+    roots: RootCerts,
+) -> std::result::Result<Response<ureq::Body>, ureq::Error> {
     let agent = ureq::Agent::config_builder()
         .timeout_global(Some(TIMEOUT))
         .http_status_as_error(false)
         .max_redirects(0)
         .user_agent(concat!("moorline/", env!("CARGO_PKG_VERSION")))
+        .tls_config(TlsConfig::builder().root_certs(roots).build())
         .build()
         .new_agent();
-    let url = url(&notification.settings)?;
-    let target = host_and_port(&url);
-    let mut request = agent.post(url);
-    let headers = headers(&notification.settings)?;
-    if !headers.iter().any(|(name, _)| name == "content-type") {
-        request = request.header("Content-Type", media_type);
-    }
-    for (name, value) in headers {
-        request = request.header(name, value);
-    }
-    let response =
-        request.send(body).map_err(|cause| Error::new(Code::TryAgain, format!("cannot reach {target}: {cause}")))?;
-    if response.status().is_success() {
-        return Ok(());
-    }
-    Err(Error::new(Code::TryAgain, format!("{target} answered {}", response.status())))
+    let request = headers.iter().fold(agent.post(url), |request, (name, value)| request.header(name, value));
+    request.send(body)
 }
 
 fn url(settings: &BTreeMap<String, String>) -> Result<Uri> {

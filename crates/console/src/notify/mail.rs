@@ -7,11 +7,11 @@ use lettre::{
     message::{Mailbox, Mailboxes, header},
     transport::smtp::{
         authentication::Credentials,
-        client::{Tls, TlsParameters},
+        client::{Certificate, Tls, TlsParameters},
     },
 };
 
-use super::notification::Notification;
+use super::{notification::Notification, trust::Trust};
 use crate::{entities::Result, failure::InputError};
 use volume::{
     error::{Code, Error},
@@ -31,7 +31,7 @@ pub(super) fn check(settings: &BTreeMap<String, String>) -> Result<()> {
 }
 
 /// Sends an event. Fails with `TryAgain` if another attempt may succeed, else with `Usage`.
-pub(super) fn send(notification: &Notification, event: &Stored) -> std::result::Result<(), Error> {
+pub(super) fn send(notification: &Notification, event: &Stored, trust: &Trust) -> std::result::Result<(), Error> {
     let message = message(notification, event)?;
     let host = text(&notification.settings, "Host");
     let failed = |cause: lettre::transport::smtp::Error| {
@@ -39,7 +39,13 @@ pub(super) fn send(notification: &Notification, event: &Stored) -> std::result::
         let source = std::error::Error::source(&cause).map(|source| format!(": {source}")).unwrap_or_default();
         Error::new(Code::TryAgain, format!("{host} did not accept the mail: {cause}{source}"))
     };
-    let tls = || TlsParameters::new(host.to_owned()).map_err(failed);
+    let tls = || {
+        let mut tls = TlsParameters::builder(host.to_owned());
+        for certificate in trust.certificates()? {
+            tls = tls.add_root_certificate(Certificate::from_der(certificate.to_vec()).map_err(failed)?);
+        }
+        tls.build().map_err(failed)
+    };
     let security = match text(&notification.settings, "Security") {
         "none" => Tls::None,
         "tls" => Tls::Wrapper(tls()?),
