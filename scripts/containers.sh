@@ -56,7 +56,7 @@ moorline_image() {
 root_file_system() {
     local name=$1 image=localhost/moorline-test/$1-packages tar=$STORE/$1.tar
     shift
-    podman image exists "$image" && return
+    podman image exists "$image" && [ "$(cat "$STORE/$name.packages")" = "$*" ] && return
     say "making a root file system of ${*} (half a minute, once)"
     # apt's own user may have nowhere to write in a container.
     mmdebstrap --quiet --mode=root --format=tar --aptopt='APT::Sandbox::User "root"' --variant=extract --include="$(IFS=, && echo "$*")" \
@@ -64,6 +64,7 @@ root_file_system() {
         bookworm "$tar" 2> "$tar.log" || { cat "$tar.log" >&2; fail "Debian's packages cannot be unpacked: $*"; }
     podman import --quiet "$tar" "$image" > /dev/null || fail "$image cannot be made"
     rm "$tar"
+    echo "$*" > "$STORE/$name.packages"
 }
 
 # server_image NAME [CONTEXT-OPTION…] : the image moorline-test/NAME from tests/images/NAME.

@@ -30,11 +30,24 @@ pub fn holds_state(settings: &Settings, volume: &Volume) -> Result<bool> {
     }
 }
 
-/// Creates the links `seqsvr` and `moorline` in `.moorline/bin/` and returns that folder. Links work on a `noexec` volume,
-/// too, because only the mount of their target counts.
+/// The names of this program in scripts.
+const NAMES: [&str; 2] = ["seqsvr", "moorline"];
+
+/// The folder in which `seqsvr` and `moorline` are: this program's own, if it holds both, else `.moorline/bin/`, where links
+/// are created. Links work on a `noexec` volume, too, because only the mount of their target counts.
+///
+/// A usual image has both in one folder. Its volume holds no links then, because many entrypoints run `chown` for all of the
+/// volume, which follows links: it would fail if the program is on a read-only mount, or give the program to the server's user.
 pub fn links(volume: &Volume, own: &Own) -> Option<PathBuf> {
     let folder = volume.own().join("bin");
-    let linked = ["seqsvr", "moorline"].iter().try_for_each(|name| link(&folder, name, own.path()));
+    if let Some(installed) = own.path().parent().filter(|installed| is_installed_in(installed, own)) {
+        for name in NAMES {
+            // Of a start of an earlier version.
+            drop(fs::remove_file(folder.join(name)));
+        }
+        return Some(installed.to_owned());
+    }
+    let linked = NAMES.iter().try_for_each(|name| link(&folder, name, own.path()));
     match linked {
         Ok(()) => Some(folder),
         Err(cause) => {
@@ -46,6 +59,10 @@ pub fn links(volume: &Volume, own: &Own) -> Option<PathBuf> {
             None
         }
     }
+}
+
+fn is_installed_in(folder: &Path, own: &Own) -> bool {
+    NAMES.iter().all(|name| fs::canonicalize(folder.join(name)).is_ok_and(|found| found == own.path()))
 }
 
 fn link(folder: &Path, name: &str, target: &Path) -> io::Result<()> {
