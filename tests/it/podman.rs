@@ -1,5 +1,6 @@
 //! Real containers: `docker/Dockerfile`'s image, which has nothing but moorline and a server in it, run by podman with runc.
 
+mod flows;
 mod machine;
 
 use std::{fs, os::unix::fs::chown};

@@ -6,6 +6,7 @@ use std::{
     ffi::OsStr,
     fs::{self, File},
     io::Write,
+    net::SocketAddr,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
@@ -54,12 +55,13 @@ fn make_images() {
     let lock = File::create(folder.join("lock")).expect("a file");
     lock.lock().expect("locks");
     let source = Path::new(env!("MOORLINE_REPOSITORY"));
-    let dockerfile = source.join("docker/Dockerfile");
+    let (dockerfile, server) = (source.join("docker/Dockerfile"), source.join("tests/servers/server.c"));
     let version_of = |path: &Path| {
         let file = fs::metadata(path).expect("is there");
         format!("{} {} {}.{}\n", path.display(), file.ino(), file.mtime(), file.mtime_nsec())
     };
-    let made_from: String = [MOORLINE.as_ref(), ENGINE.as_ref(), dockerfile.as_path()].map(version_of).concat();
+    let made_from: String =
+        [MOORLINE.as_ref(), ENGINE.as_ref(), dockerfile.as_path(), server.as_path()].map(version_of).concat();
     // Written in each run: this one's limits may be others. In one piece, for whoever reads it now.
     let made = folder.join("containers.conf.made");
     fs::write(&made, configuration()).expect("writes");
@@ -75,10 +77,12 @@ fn make_images() {
     fs::create_dir(&links).expect("a folder");
     std::os::unix::fs::symlink("moorline", links.join("seqsvr")).expect("a link");
     let mut compiler = Command::new("musl-gcc");
-    compiler.args(["-static", "-O1", "-o"]).arg(context.join("server")).arg(source.join("tests/servers/server.c"));
+    compiler.args(["-static", "-O1", "-o"]).arg(context.join("server")).arg(server);
     succeed(&mut compiler);
     fs::copy("/bin/busybox", context.join("busybox")).expect("the package busybox-static is needed");
-    let shell = format!("FROM {BARE}\nCOPY busybox /usr/local/bin/sh\nCOPY busybox /usr/local/bin/busybox\n");
+    let shell = format!(
+        "FROM {BARE}\nCOPY busybox /bin/sh\nCOPY busybox /usr/local/bin/sh\nCOPY busybox /usr/local/bin/busybox\n"
+    );
     fs::write(context.join("Dockerfile.shell"), shell).expect("writes");
     let build = |tag: &str, file: &Path| {
         let mut command = podman();
@@ -166,6 +170,12 @@ impl Container {
         self
     }
 
+    /// In the network of this machine, with the console on a port of its own.
+    pub fn with_console_to_talk_to(mut self) -> Self {
+        self.flags.retain(|flag| flag != "--network=none");
+        self.with_console().with(["--network=host", "--env=MOORLINE_LISTEN=127.0.0.1:0"])
+    }
+
     /// Of the image that has a shell.
     pub fn with_shell(mut self) -> Self {
         self.image = WITH_SHELL;
@@ -247,6 +257,20 @@ impl Started {
     pub fn exec(&self, command: &[&str]) -> String {
         let output = succeed(podman().args(["exec", &self.name]).args(command));
         String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    /// `podman exec`: what the command answers on stdout.
+    pub fn answer(&self, command: &[&str]) -> String {
+        let output = succeed(podman().args(["exec", &self.name]).args(command));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Where the console listens.
+    pub fn console(&mut self) -> SocketAddr {
+        self.until_it_says("the console listens on http://");
+        let said = self.said();
+        let at = said.split("the console listens on http://").nth(1).and_then(|rest| rest.split('/').next());
+        at.and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("no address in {said}"))
     }
 
     /// `podman kill`.

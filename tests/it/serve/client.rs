@@ -46,13 +46,7 @@ impl Console {
 
     /// A request.
     pub fn ask(&self, method: &str, path: &str) -> Request {
-        Request {
-            address: SocketAddr::from(([127, 0, 0, 1], self.address.port())),
-            method: method.to_owned(),
-            path: path.to_owned(),
-            headers: Vec::new(),
-            body: Vec::new(),
-        }
+        Request::to(SocketAddr::from(([127, 0, 0, 1], self.address.port())), method, path)
     }
 
     pub fn get(&self, path: &str) -> Response {
@@ -111,6 +105,10 @@ pub struct Request {
 }
 
 impl Request {
+    pub fn to(address: SocketAddr, method: &str, path: &str) -> Self {
+        Self { address, method: method.to_owned(), path: path.to_owned(), headers: Vec::new(), body: Vec::new() }
+    }
+
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self

@@ -383,7 +383,8 @@ fn spool_for(job: &Job, destination: &Destination) -> Result<Spool> {
     let (system, backups) = (std::env::temp_dir(), job.volume.backups());
     let device = |path: &Path| presence::entry(path).ok().flatten().map(|meta| meta.dev());
     let places = match destination {
-        Destination::Stream(_) => vec![system],
+        // An image of nothing but the server may lack the system's folder.
+        Destination::Stream(_) => vec![system, job.volume.spool()],
         Destination::Path(path) if presence::is_dir(path)? => vec![path.to_path_buf(), system],
         Destination::Path(path) => {
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));

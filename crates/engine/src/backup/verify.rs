@@ -93,7 +93,11 @@ fn check_images(
     progress: &mut dyn Progress,
 ) -> Result<Vec<Finding>> {
     let spool = volume.spool();
-    let folder = tempfile::tempdir_in(&spool).or_else(|_| tempfile::tempdir()).on("create a folder in", &spool)?;
+    // A volume that moorline has not used has no spool, and an image of nothing but a server no temporary folder.
+    let beside = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder =
+        tempfile::tempdir_in(&spool).or_else(|_| tempfile::tempdir()).or_else(|_| tempfile::tempdir_in(beside));
+    let folder = folder.on("create a folder in", &spool)?;
     let mut findings = Vec::new();
     let (mut reader, _) = open_file(file, key)?;
     progress.begin("checking databases", manifest.databases.iter().map(|database| database.bytes).sum());
