@@ -6,6 +6,9 @@ MUSL=x86_64-unknown-linux-musl
 CARGO_DENY=0.20.2
 CARGO_NEXTEST=0.9.143
 TINK=1.16.1
+LMDB=3.0.0
+PLYVEL=1.5.1
+DUCKDB=2.0.1
 SCHEMATHESIS=4.3.10
 # The newest that it works with.
 HYPOTHESIS=6.135.0
@@ -50,15 +53,16 @@ need_cargo_tool() {
     (cd / && cargo install --locked "cargo-$1@$2") || fail "cargo-$1 cannot be installed"
 }
 
-# A Python with Tink, the stranger that opens our files and writes some for us.
+# A Python with Tink, the stranger that opens our files and writes some for us, and with databases of other engines.
 need_python() {
     MOORLINE_TEST_PYTHON=$OUT/venv/bin/python
     export MOORLINE_TEST_PYTHON
-    "$MOORLINE_TEST_PYTHON" -c 'import tink' 2>/dev/null && return 0
-    say "making a Python environment with tink $TINK in $OUT/venv"
+    "$MOORLINE_TEST_PYTHON" -c 'import tink, lmdb, plyvel, duckdb' 2>/dev/null && return 0
+    say "making a Python environment with tink, lmdb, plyvel and duckdb in $OUT/venv"
     python3 -c 'import ensurepip, venv' 2>/dev/null || need_packages "no-such-command:python3-venv"
     python3 -m venv --clear "$OUT/venv" || fail "python3 -m venv failed"
-    "$MOORLINE_TEST_PYTHON" -m pip install --quiet "tink==$TINK" || fail "tink $TINK cannot be installed with pip"
+    "$MOORLINE_TEST_PYTHON" -m pip install --quiet "tink==$TINK" "lmdb==$LMDB" "plyvel==$PLYVEL" "duckdb==$DUCKDB" \
+        || fail "tink $TINK, lmdb $LMDB, plyvel $PLYVEL or duckdb $DUCKDB cannot be installed with pip"
 }
 
 # The property-based tester of HTTP APIs, in the same environment: `$MOORLINE_TEST_PYTHON -m schemathesis.cli`.

@@ -2,6 +2,7 @@
 
 mod any_volume;
 mod databases;
+mod foreign;
 mod soundness;
 
 use std::{

@@ -71,6 +71,9 @@ fn show(inspection: &Inspection) {
             for DatabaseFacts { path, page_count, page_size, .. } in &manifest.databases {
                 lines.push(format!("database      {path} ({page_count} pages of {page_size})"));
             }
+            for found in &manifest.foreign {
+                lines.push(format!("database      {}", found.in_words()));
+            }
             lines.extend(manifest.notes.iter().map(line_of_note));
             lines.push(format!("members       {}", members.len()));
             lines.extend(members.iter().map(|member| format!("  {:>10}  {}", output::size(member.size), member.path)));

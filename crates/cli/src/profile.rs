@@ -11,6 +11,7 @@ use engine::{
     finds::{self, StoreFinds},
     metastore,
     quarantine::{self as apps, StepInspection},
+    store::{ForeignDatabase, foreign},
 };
 use profile::{
     Apps, Choice, Profile as Described, Written, choice,
@@ -97,6 +98,7 @@ struct StepSummary {
 #[derive(Debug, Serialize)]
 struct OnVolume {
     stores: Vec<StoreFinds>,
+    foreign: Vec<ForeignDatabase>,
     steps: Vec<StepInspection>,
 }
 
@@ -166,7 +168,8 @@ fn inspect_volume(profile: &Described, volume: &Volume, problems: &mut Vec<Error
             Err(error) => problems.push(error),
         }
     }
-    Ok(OnVolume { stores: finds::stores(profile, &survey)?, steps })
+    let foreign = foreign::databases(volume, profile, &survey)?;
+    Ok(OnVolume { stores: finds::stores(profile, &survey)?, foreign, steps })
 }
 
 /// Warns about a step that finds nothing, because its table or column may be misspelt. Steps that act at release are
@@ -221,6 +224,7 @@ fn print_matches(volume: &OnVolume) {
         [store.store.to_owned(), store.glob.clone().unwrap_or_else(|| "**".to_owned()), found].map(printable)
     };
     output::table(["STORE", "GLOB", "FINDS"], volume.stores.iter().map(row));
+    volume.foreign.iter().for_each(|found| output::line(&found.in_words()));
     if volume.steps.is_empty() {
         return;
     }

@@ -7,14 +7,16 @@ use moorline::command::container;
 
 use super::{Context, output};
 use engine::{
-    backup::{self, Summary},
+    backup::{self, Soundness, Summary},
+    finds,
     quarantine::{QuarantineRecord, Requests},
     restore::{self, PastRestore},
+    store::ForeignDatabase,
 };
 use moorline::init;
 use seqbac_header::{Id, RelPath};
 use volume::{
-    Holder, Instance, backups,
+    Holder, Instance, Volume, backups,
     error::{Error, Result},
     lock,
 };
@@ -34,6 +36,7 @@ struct Report {
     profile: Option<String>,
     key_fingerprint: Option<Id>,
     in_use_by: Option<Holder>,
+    foreign: Vec<ForeignDatabase>,
     last_backup: Option<Summary>,
     daily_backups: bool,
     scripts: Scripts,
@@ -81,6 +84,7 @@ impl Status {
             profile: profile(context),
             key_fingerprint: key.as_ref().map(|key| key.fingerprint()),
             in_use_by: lock::holder(&volume)?,
+            foreign: foreign(context, &volume),
             last_backup: listed.backups.into_iter().next(),
             scripts: Scripts {
                 waiting: scripts.waiting,
@@ -101,6 +105,12 @@ impl Status {
 fn profile(context: &Context) -> Option<String> {
     let failed = |error: &Error| log::warn!("{error}");
     context.profile.read().inspect_err(failed).ok().flatten().map(|profile| profile.name)
+}
+
+/// The databases of other engines. A volume that cannot be read is only a warning here, like an invalid profile.
+fn foreign(context: &Context, volume: &Volume) -> Vec<ForeignDatabase> {
+    let Ok(profile) = context.profile(volume) else { return Vec::new() };
+    finds::foreign(&profile, volume).inspect_err(|error| log::warn!("{error}")).unwrap_or_default()
 }
 
 fn quarantine(record: QuarantineRecord) -> Quarantine {
@@ -135,7 +145,8 @@ fn show(report: &Report) {
     );
     let last = report.last_backup.as_ref().map_or_else(none, |backup| {
         let name = backup.file.file_name().unwrap_or_default().to_string_lossy();
-        format!("{name}, {}, created {:.0}", output::size(backup.bytes), backup.created)
+        let soundness = backup.soundness.map_or("other key", Soundness::word);
+        format!("{name}, {}, created {:.0}, {soundness}", output::size(backup.bytes), backup.created)
     });
     let kept = report.restores.iter().filter(|kept| kept.can_roll_back);
     let kept = kept.map(|kept| format!("{} of {:.0} ({})", kept.id, kept.restored, output::size(kept.bytes)));
@@ -162,5 +173,8 @@ fn show(report: &Report) {
         ("quarantine", report.quarantine.as_ref().map_or_else(|| "none".to_owned(), |found| found.in_words.clone())),
     ] {
         output::line(&format!("{what:<17} {value}"));
+    }
+    for found in &report.foreign {
+        output::line(&format!("{:<17} {}", "database", found.in_words()));
     }
 }

@@ -60,29 +60,15 @@ impl Verify {
                     for warning in &report.warnings {
                         log::warn!("{}: {warning}", file.display());
                     }
-                    for finding in &report.findings {
-                        log::warn!("{}: {} has a fault: {}", file.display(), finding.path, finding.finding);
-                    }
-                    for doubt in &report.doubts {
-                        log::warn!("{}: {} {}", file.display(), doubt.path, doubt.what);
-                    }
-                    for path in &report.torn {
-                        log::warn!("{}: {path} kept changing while it was read", file.display());
-                    }
                     let mut backup = backup::summary(&file, Some(&key))?;
-                    let found = report
-                        .findings
-                        .iter()
-                        .map(|finding| format!("the database {} has a fault: {}", finding.path, finding.finding));
-                    let new: Vec<_> = found.filter(|reason| !backup.reasons.contains(reason)).collect();
-                    if !new.is_empty() {
-                        backup.reasons.extend(new);
-                        backup.soundness = backup.soundness.max(Some(Soundness::Doubtful));
-                        backup.verified = Some(false);
+                    let assessed = &report.assessed;
+                    for reason in &assessed.reasons {
+                        log::warn!("{} is {}: {reason}", file.display(), assessed.soundness.word());
                     }
-                    let is_doubtful =
-                        !report.findings.is_empty() || !report.doubts.is_empty() || !report.torn.is_empty();
-                    let code = if is_doubtful { Code::Unverified.exit() } else { 0 };
+                    backup.reasons.clone_from(&assessed.reasons);
+                    backup.soundness = Some(assessed.soundness);
+                    backup.verified = Some(assessed.soundness == Soundness::Sound);
+                    let code = if assessed.is_doubtful { Code::Unverified.exit() } else { 0 };
                     let finding = report.findings.first();
                     let fault = finding.map(|finding| format!("{} has a fault: {}", finding.path, finding.finding));
                     record_event(self.full, &volume, &file, fault.as_deref());

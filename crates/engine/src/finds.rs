@@ -3,7 +3,7 @@
 
 use crate::{
     prelude::*,
-    store::{Matcher, Survey, SurveyEntry},
+    store::{ForeignDatabase, Matcher, Survey, SurveyEntry, foreign},
 };
 use profile::{Choice, Written, scope::plain};
 
@@ -68,6 +68,11 @@ fn is_outside(step: &str, path: &RelPath, kind: PathKind) -> Error {
 /// Walks the volume mounted at `root`, by this profile.
 pub fn survey(profile: &Profile, root: &Path) -> Result<Survey> {
     crate::store::survey(root, &Matcher::of(&profile.scope)?)
+}
+
+/// The databases of other engines in the state of a volume, and whether each is in use.
+pub fn foreign(profile: &Profile, volume: &Volume) -> Result<Vec<ForeignDatabase>> {
+    foreign::databases(volume, profile, &survey(profile, volume.root())?)
 }
 
 /// The profile of the volume mounted at `root`: the chosen one, or the one that discovery derives from the files.

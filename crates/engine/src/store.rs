@@ -9,6 +9,7 @@
 mod beneath;
 pub mod compare;
 pub mod files;
+pub mod foreign;
 mod matcher;
 pub(crate) mod mounts;
 pub mod spool;
@@ -19,6 +20,7 @@ pub mod survey;
 pub use self::{
     compare::TableChange,
     files::{Captured, Files},
+    foreign::ForeignDatabase,
     matcher::Matcher,
     spool::Spool,
     sqlite::{DatabaseFacts, Opened, Snapshot, check_image, in_use, open_all, open_present},

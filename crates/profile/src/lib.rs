@@ -49,6 +49,8 @@ pub struct Profile {
     pub prefix: String,
     /// The stores.
     pub scope: Scope,
+    /// Globs of foreign databases whose copies are accepted although they are in use.
+    pub accept_live: Vec<String>,
     /// The health check, if the profile has one.
     pub health: Option<Health>,
     /// Whether the profile lists the apps.
@@ -80,6 +82,7 @@ impl Profile {
             name: None,
             prefix: DEFAULT_PREFIX.to_owned(),
             scope,
+            accept_live: Vec::new(),
             health: None,
             apps: Apps::Unknown,
             steps: Vec::new(),

@@ -16,8 +16,9 @@ use crate::{
 use seqbac_header::RelPath;
 use volume::error::{Error, Result};
 
-const KEYS: [&str; 6] = ["name", "prefix", "apps", "state", "health", "quarantine"];
+const KEYS: [&str; 7] = ["name", "prefix", "apps", "state", "database", "health", "quarantine"];
 const STATE: [&str; 3] = ["sqlite", "files", "exclude"];
+const DATABASE: [&str; 2] = ["path", "live"];
 const HEALTH: [&str; 3] = ["http", "tcp", "alive"];
 
 /// In bytes, so that the time and the suffix still fit into a file name.
@@ -34,6 +35,8 @@ pub struct Written {
     pub state: Option<Scope>,
     /// For each database that is named without a wildcard: the error if the globs turn out to exclude it.
     if_excluded: Vec<(RelPath, Error)>,
+    /// Globs of foreign databases whose copies are accepted although they are in use.
+    pub accept_live: Vec<String>,
     /// The health check, if the profile has one.
     pub health: Option<Health>,
     /// Whether the profile lists the apps.
@@ -56,6 +59,7 @@ impl Written {
             prefix: prefix(&top)?,
             state: scope,
             if_excluded: if_excluded.unwrap_or_default(),
+            accept_live: top.tables("database")?.iter().map(accepts_live).collect::<Result<_>>()?,
             health: health(&top)?,
             apps: apps(&top)?,
             steps: quarantine::steps(top.tables("quarantine")?)?,
@@ -74,8 +78,8 @@ impl Written {
     /// The profile for the volume that is mounted at `root`. Reads `.moorlineignore` if the profile has no `[state]`.
     pub fn on(self, root: &Path) -> Result<Profile> {
         let scope = self.state.map_or_else(|| discovery::discovered(root), Ok)?;
-        let Self { name, prefix, health, apps, steps, .. } = self;
-        Ok(Profile { name: Some(name), prefix, scope, health, apps, steps })
+        let Self { name, prefix, accept_live, health, apps, steps, .. } = self;
+        Ok(Profile { name: Some(name), prefix, scope, accept_live, health, apps, steps })
     }
 }
 
@@ -159,11 +163,24 @@ fn scope(state: &Table<'_>) -> Result<(Scope, Vec<(RelPath, Error)>)> {
     Ok((scope, named.collect()))
 }
 
+/// Reads one `[[database]]`: the glob of a foreign database whose live copy is accepted.
+fn accepts_live(database: &Table<'_>) -> Result<String> {
+    database.only(&DATABASE, |_| None)?;
+    let path = database.needs("path", "\"cache/leveldb\"")?;
+    check_glob(database, "path", path, &database.span)?;
+    match database.needs("live", "\"accept\"")? {
+        "accept" => Ok(path.to_owned()),
+        other => {
+            Err(database.fault("live", format!("is {other:?}, but can only be \"accept\""), "write live = \"accept\""))
+        }
+    }
+}
+
 fn check_glob(state: &Table<'_>, key: &str, glob: &str, span: &Span) -> Result<()> {
     let one = || vec![glob.to_owned()];
     let alone = match key {
         "sqlite" => Scope { sqlite: one(), ..Scope::default() },
-        "files" => Scope { files: one(), ..Scope::default() },
+        "files" | "path" => Scope { files: one(), ..Scope::default() },
         _ => Scope { exclude: one(), ..Scope::default() },
     };
     let instead = "write a path relative to the storage root; * and ? match everything except a /, ** also matches a /";

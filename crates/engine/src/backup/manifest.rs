@@ -6,7 +6,7 @@ use crate::{
     metastore,
     prelude::*,
     quarantine::record::FILE_NAME as QUARANTINE,
-    store::{DatabaseFacts, Note},
+    store::{DatabaseFacts, ForeignDatabase, Note},
 };
 use profile::Apps;
 
@@ -49,6 +49,9 @@ pub struct Manifest {
     pub scope: Scope,
     /// SQLite databases, in the order of their members.
     pub databases: Vec<DatabaseFacts>,
+    /// Databases of other engines, which are in the backup as plain files. Older backups do not record them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub foreign: Vec<ForeignDatabase>,
     /// Stores that are suddenly empty, unless `--not-suspect` accepted them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub suspect: Vec<Note>,

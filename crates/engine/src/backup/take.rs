@@ -16,14 +16,15 @@ use super::{
     suspect,
     temporary::{Temporary, remove_leftovers, taken_name},
     verify,
-    warnings::warn_about,
+    warnings::{warn_about, warn_about_foreign},
 };
 use crate::{
     metastore::{self, MetastoreLock},
     prelude::*,
     quarantine::QuarantineRecord,
     store::{
-        Files, Matcher, Note, Opened, Snapshot, Spool, Survey, SurveyEntry, child, open_present, sidecar_base, survey,
+        Files, Matcher, Note, Opened, Snapshot, Spool, Survey, SurveyEntry, child, foreign, open_present, sidecar_base,
+        survey,
     },
 };
 use seqbac::{HeaderFields, Options, Writer};
@@ -179,10 +180,12 @@ impl Capture {
             },
             scope,
             databases,
+            foreign: foreign::databases(job.volume, job.profile, &survey)?,
             notes: survey.notes.clone(),
             root: Some(RootFacts::of(root)?),
             sparse: Some(sparse_files(&survey)),
         };
+        warn_about_foreign(&manifest.foreign);
         Ok(Self { manifest, record, snapshots, survey, named, doubts })
     }
 
@@ -209,6 +212,7 @@ impl Capture {
         }
         self.write_databases(&mut writer, progress)?;
         self.write_files(job, &mut writer, progress)?;
+        self.doubt_foreign(job)?;
         self.record_doubts(&mut writer);
         refuse_if_restored(job)?;
         quarantine::refuse_if_changed(self.record.as_ref(), job.volume)?;
@@ -216,6 +220,18 @@ impl Capture {
         let (out, summary) = writer.finish()?;
         progress.end();
         Ok((out, summary.bytes, assessed))
+    }
+
+    /// Doubts the foreign databases whose server was started while the backup was taken.
+    fn doubt_foreign(&mut self, job: &Job) -> Result<()> {
+        let now = foreign::databases(job.volume, job.profile, &self.survey)?;
+        for (found, (before, now)) in self.survey.foreign.iter().zip(self.manifest.foreign.iter().zip(&now)) {
+            if now.is_live() && !before.is_live() {
+                let what = format!("belongs to {}, whose server was started while the backup was taken", now.what());
+                self.doubts.push((found.marker.clone(), what));
+            }
+        }
+        Ok(())
     }
 
     /// Writes to the digest why the backup may be inconsistent, and logs it.

@@ -3,7 +3,7 @@
 use std::fs::File;
 
 use super::{
-    Counted, Manifest, Progress,
+    Assessment, Counted, Manifest, Progress,
     manifest::{member_of, state_of},
     progress::bytes_of_members,
 };
@@ -26,6 +26,9 @@ pub struct Report {
     pub doubts: Vec<Doubt>,
     /// Irregularities that do not affect the content.
     pub warnings: Vec<String>,
+    /// Whether it can be relied on, also by what this verification found.
+    #[serde(skip)]
+    pub assessed: Assessment,
 }
 
 /// One fault of one database.
@@ -74,6 +77,8 @@ pub fn verify(
     if full {
         findings.extend(check_images(volume, file, key, &manifest, progress)?);
     }
+    let mut assessed = Assessment::of(&manifest, &verified.members, &verified.doubts);
+    assessed.add_faults(findings.iter().map(|found| (found.path.clone(), found.finding.clone())));
     let torn = verified.members.iter().filter(|member| member.torn);
     Ok(Report {
         members: verified.members.len(),
@@ -82,6 +87,7 @@ pub fn verify(
         torn: torn.filter_map(|member| state_of(&member.path)).collect(),
         doubts: verified.doubts,
         warnings: verified.warnings,
+        assessed,
     })
 }
 

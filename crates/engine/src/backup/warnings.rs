@@ -1,6 +1,6 @@
-//! Warnings about links and mounts in the volume.
+//! Warnings about links, mounts and foreign databases in the volume.
 
-use crate::store::{Note, NoteKind};
+use crate::store::{ForeignDatabase, Note, NoteKind, foreign};
 
 /// Links and mounts named in a warning; the manifest lists all.
 const NAMED: usize = 5;
@@ -30,4 +30,14 @@ pub(super) fn warn_about(notes: &[Note]) {
             "{mounts} inside the volume; the backup contains the content, but a restore will not replace it: {names}"
         );
     }
+}
+
+/// Reports the databases of other engines: a warning for each that is in use, else whether the copy is consistent.
+pub(super) fn warn_about_foreign(found: &[ForeignDatabase]) {
+    foreign::reasons(found).iter().for_each(|reason| log::warn!("{reason}"));
+    found
+        .iter()
+        .filter(|database| !database.is_live())
+        .take(NAMED)
+        .for_each(|other| log::info!("{}", other.in_words()));
 }

@@ -28,7 +28,7 @@ mod source;
 pub use self::{
     check::check_image,
     facts::DatabaseFacts,
-    in_use::in_use,
+    in_use::{holder, in_use, name},
     snapshot::{Opened, Snapshot, open_all, open_present},
     source::words,
 };

@@ -17,7 +17,7 @@ use std::{
 };
 
 use self::walk::{Seen, Walk};
-use super::Matcher;
+use super::{Matcher, foreign::Recognised};
 use crate::prelude::*;
 
 pub use self::entry::{Note, NoteKind, SurveyEntry};
@@ -42,6 +42,8 @@ pub struct Survey {
     /// Files that match a glob for databases but have no SQLite header. A backup refuses them; a restore may be about
     /// to replace them.
     pub not_databases: Vec<RelPath>,
+    /// Databases of other engines among the files, sorted by path.
+    pub(crate) foreign: Vec<Recognised>,
     /// Paths that were left out or are unusual, each with the reason.
     pub notes: Vec<Note>,
     /// Databases and their sidecars, by device and inode. They must never be opened as files.
@@ -60,6 +62,7 @@ pub fn survey(root: &Path, matcher: &Matcher) -> Result<Survey> {
             Seen::Directory(found) => drop(directories.insert(found.path.clone(), found)),
             Seen::Sidecar(id) => drop(survey.untouchable.insert(id)),
             Seen::NotADatabase(found) => survey.not_databases.push(found.path),
+            Seen::Foreign(found) => survey.foreign.push(found),
             Seen::Note(note) => survey.notes.push(note),
         }
     }
@@ -68,6 +71,8 @@ pub fn survey(root: &Path, matcher: &Matcher) -> Result<Survey> {
     survey.note_databases_with_two_names();
     survey.leave_out_sidecars_under_other_names();
     survey.files.sort_by(|a, b| a.path.cmp(&b.path));
+    survey.foreign.sort();
+    survey.foreign.dedup_by(|a, b| (&a.path, a.engine) == (&b.path, b.engine));
     survey.notes.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(survey)
 }

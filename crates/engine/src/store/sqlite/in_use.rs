@@ -44,8 +44,8 @@ pub fn in_use(path: &Path) -> Result<Option<String>> {
     Ok(None)
 }
 
-/// The process that prevents us from locking the whole range.
-fn holder(file: &File, (start, len): (i64, i64)) -> nix::Result<Option<i32>> {
+/// The process that prevents us from locking the whole range. A length of 0 means the whole file.
+pub fn holder(file: &File, (start, len): (i64, i64)) -> nix::Result<Option<i32>> {
     let mut lock = libc::flock {
         l_type: libc::F_WRLCK as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,
@@ -59,7 +59,7 @@ fn holder(file: &File, (start, len): (i64, i64)) -> nix::Result<Option<i32>> {
 }
 
 /// The kernel reports 0 for a process in another PID namespace.
-fn name(pid: i32) -> String {
+pub fn name(pid: i32) -> String {
     match fs::read_to_string(format!("/proc/{pid}/comm")) {
         _ if pid <= 0 => "a process in another container".to_owned(),
         Ok(comm) => format!("process {pid} ({})", comm.trim_end()),

@@ -18,7 +18,11 @@ use super::{
 };
 use crate::{
     prelude::*,
-    store::{Matcher, mounts},
+    store::{
+        Matcher,
+        foreign::{self, Extent, Recognised},
+        mounts,
+    },
 };
 
 #[derive(Debug)]
@@ -30,6 +34,8 @@ pub enum Seen {
     Sidecar((u64, u64)),
     /// A file that matches a glob for databases, but has no SQLite header.
     NotADatabase(SurveyEntry),
+    /// A database of another engine, recognised by a file that is taken as well.
+    Foreign(Recognised),
     Note(Note),
 }
 
@@ -145,7 +151,7 @@ impl<'a> Walk<'a> {
             return Ok(());
         }
         let full = path.under(self.root);
-        let Some(content) = content(&full)? else { return Ok(()) };
+        let Some((content, head)) = sniff(&full).on("read", &full)? else { return Ok(()) };
         let entry = |kind| SurveyEntry::new(path.clone(), kind, None, meta);
         // For SQLite, an empty file is an empty database. Only a glob for databases shows that it is meant to be one.
         let named = database && self.matcher.names_database(&path);
@@ -164,9 +170,28 @@ impl<'a> Walk<'a> {
             Content::Database => self.seen.push(Seen::Taken(entry(PathKind::Database))),
             Content::Other if named && meta.len() == 0 => self.seen.push(Seen::Taken(entry(PathKind::Database))),
             Content::Other if named => self.seen.push(Seen::NotADatabase(entry(PathKind::File))),
-            _ => self.seen.push(Seen::Taken(entry(PathKind::File))),
+            _ => {
+                self.seen.push(Seen::Taken(entry(PathKind::File)));
+                self.foreign(path, &head, meta.len());
+            }
         }
         Ok(())
+    }
+
+    fn foreign(&mut self, path: RelPath, head: &[u8], size: u64) {
+        let folder = self.here.0.as_ref();
+        let has = |name: &str| {
+            let full = folder.map_or_else(|| self.root.to_owned(), |folder| folder.under(self.root)).join(name);
+            presence::is_file(&full).unwrap_or(false)
+        };
+        let name = path.as_path().file_name().unwrap_or_default();
+        let Some((engine, extent)) = foreign::recognise(name, head, size, &self.names, has) else { return };
+        let place = match extent {
+            Extent::Folder => folder.cloned(),
+            Extent::File => Some(path.clone()),
+            Extent::Base => self.base_of(name),
+        };
+        self.seen.push(Seen::Foreign(Recognised { path: place, engine, marker: path }));
     }
 
     fn link(&mut self, path: RelPath, meta: &Metadata) -> Result<()> {
@@ -203,10 +228,10 @@ impl<'a> Walk<'a> {
 
 /// Reads the first bytes of a file. Returns `None` if it was removed or replaced by another kind of file.
 pub fn content(path: &Path) -> Result<Option<Content>> {
-    sniff(path).on("read", path)
+    Ok(sniff(path).on("read", path)?.map(|(content, _)| content))
 }
 
-fn sniff(path: &Path) -> io::Result<Option<Content>> {
+fn sniff(path: &Path) -> io::Result<Option<(Content, Vec<u8>)>> {
     // The file may have been replaced: a pipe must not block us, and we must not follow a link.
     let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
     let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
@@ -217,15 +242,16 @@ fn sniff(path: &Path) -> io::Result<Option<Content>> {
     if !meta.is_file() {
         return Ok(None);
     }
-    let mut start = Vec::with_capacity(SQLITE_HEADER.len());
-    file.take(SQLITE_HEADER.len() as u64).read_to_end(&mut start)?;
-    Ok(Some(if start.starts_with(SQLITE_HEADER) && meta.len() >= SMALLEST_DATABASE {
+    let mut start = Vec::with_capacity(foreign::HEAD);
+    file.take(foreign::HEAD as u64).read_to_end(&mut start)?;
+    let content = if start.starts_with(SQLITE_HEADER) && meta.len() >= SMALLEST_DATABASE {
         Content::Database
     } else if start.starts_with(SEQBAC_MAGIC) {
         Content::Backup
     } else {
         Content::Other
-    }))
+    };
+    Ok(Some((content, start)))
 }
 
 /// Whether a link in the directory `from` points outside `root`, judging by its text.
