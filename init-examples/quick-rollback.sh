@@ -1,3 +1,3 @@
-# Puts the newest backup of this volume back. Copy this file into Init/ and restart the container.
+# Restores the newest sound backup of this volume. Copy this file into Init/ and restart the container.
 # What it replaces is kept: `moorline rollback` brings that back.
 seqsvr restore -y --from-latest

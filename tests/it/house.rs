@@ -361,6 +361,6 @@ fn first_words<'text>(help: &'text str, section: &str) -> impl Iterator<Item = &
 }
 
 fn long_flag(word: &str) -> Option<&str> {
-    let flag = word.split(['=', ',', '`', '.', ';', ')']).next()?;
+    let flag = word.split(['=', '[', ',', '`', '.', ';', ')']).next()?;
     (flag.len() > 4 && flag.starts_with("--")).then_some(flag)
 }

@@ -24,6 +24,7 @@ mod init;
 mod interrupted;
 mod jobs;
 mod json_steps;
+mod latest;
 mod log_format;
 mod memory;
 mod narrow;

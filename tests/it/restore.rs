@@ -189,24 +189,25 @@ fn the_latest_is_the_newest_of_this_instance_by_its_header() {
 }
 
 #[test]
-fn a_damaged_backup_is_never_passed_over_for_an_older_one() {
+fn a_newer_backup_without_a_readable_header_is_an_error_and_a_damaged_one_is_passed_over() {
     let data = Data::with_state();
-    data.backup();
+    let older = data.backup();
     let newer = data.backup();
     let mut bytes = fs::read(&newer).expect("reads");
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(&newer, &bytes).expect("writes");
-    let before = data.everything();
-    data.moorline(&["restore", "-y", "--from-latest"]).fails(24, &[argument(&newer)]);
+    let ran = data.moorline(&["restore", "-y", "--from-latest"]);
+    assert!(ran.stderr.contains(&format!("passing over a newer backup: {}", newer.display())), "{ran:#?}");
+    assert!(ran.succeeds().contains(argument(&older)));
+    let restores = names(&data.path(".moorline/restores"));
     bytes[middle] ^= 1;
     bytes[20] ^= 1;
     fs::write(&newer, &bytes).expect("writes");
     data.moorline(&["restore", "-y", "--from-latest"]).fails(22, &[argument(&newer), "--backup"]);
     fs::write(&newer, "not a backup").expect("writes");
     data.moorline(&["restore", "-y", "--from-latest"]).fails(20, &["--backup"]);
-    drop(before);
-    assert_eq!(names(&data.path(".moorline/restores")), Vec::<String>::new());
+    assert_eq!(names(&data.path(".moorline/restores")), restores);
 }
 
 #[test]

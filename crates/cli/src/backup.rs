@@ -14,7 +14,7 @@ use super::{
     progress::{ProgressReporter, interrupted},
 };
 use engine::{
-    backup::{self, BackupKind, Destination, Job, Soundness, Taken},
+    backup::{self, BackupKind, Destination, Job, Taken},
     restore,
 };
 use seqbac_header::without_keys;
@@ -57,6 +57,8 @@ impl Backup {
         let volume = context.volume()?;
         volume.prepare()?;
         self.take(context, &volume).inspect_err(|error| {
+            // A full disk must not keep the old state of restores, which may be what fills it.
+            prune_replaced(context, &volume);
             // A backup that a signal stopped did not fail.
             if interrupted().is_none() {
                 let event = Event::new(EventKind::BackupFailed).with("Error", without_keys(error.message()));
@@ -105,7 +107,7 @@ impl Backup {
         drop(stdout);
         report(volume, &taken, began.elapsed());
         if !stream {
-            clean_up(context, volume, &job, self.scheduled, &taken);
+            clean_up(context, volume, &job, self.scheduled);
         }
         match (stream, self.json) {
             (true, _) => {}
@@ -144,8 +146,11 @@ fn record_events(volume: &Volume, taken: &Taken, took: Duration) {
         .with("Kind", serde_json::json!(taken.summary.kind))
         .with("KeyFingerprint", taken.summary.key_fingerprint.to_string());
     events::record(volume, &complete);
-    if let Some(reason) = taken.summary.reasons.last().filter(|_| taken.is_doubtful) {
-        events::record(volume, &about(EventKind::BackupUnverified).with("Error", reason.as_str()));
+    // Reasons for suspicion come first.
+    if let Some(reason) = taken.summary.reasons.get(taken.suspect.len()) {
+        let event = about(EventKind::BackupUnverified).with("Error", reason.as_str());
+        let reasons = serde_json::json!(taken.summary.reasons);
+        events::record(volume, &event.with("Soundness", "doubtful").with("Reasons", reasons));
     }
     if let Some(note) = taken.suspect.first() {
         events::record(
@@ -155,19 +160,32 @@ fn record_events(volume: &Volume, taken: &Taken, took: Duration) {
     }
 }
 
-/// Deletes expired backups, and after a sound backup also replaced state. A failure is only a warning: the backup itself
+/// Deletes expired backups, and replaced state that is old enough. A failure is only a warning: the backup itself
 /// succeeded.
-fn clean_up(context: &Context, volume: &Volume, job: &Job, scheduled: bool, taken: &Taken) {
-    let cleaned = (|| {
-        if taken.summary.soundness == Some(Soundness::Sound) {
-            restore::prune(volume, context.environment.keep_replaced()?)?;
+fn clean_up(context: &Context, volume: &Volume, job: &Job, scheduled: bool) {
+    prune_replaced(context, volume);
+    let keep = || context.environment.backups_to_keep(volume);
+    let pruned = if scheduled { keep().and_then(|keep| backup::prune(volume, job.key, keep, job.now)) } else { Ok(()) };
+    if let Err(error) = pruned {
+        log::warn!("cannot delete old backups after the backup: {error}");
+    }
+}
+
+/// Deletes the state that restores replaced, if it is old enough and the volume has a sound backup at all.
+fn prune_replaced(context: &Context, volume: &Volume) {
+    let pruned = (|| {
+        let keep = context.environment.keep_replaced()?;
+        if !restore::is_prunable(volume, keep)? {
+            return Ok(());
         }
-        if scheduled {
-            backup::prune(volume, job.key, context.environment.backups_to_keep(volume)?, job.now)?;
+        let key = context.environment.key_sources()?.active(Some(volume))?;
+        let Some((key, instance)) = key.zip(Instance::load(volume)?) else { return Ok(()) };
+        match backup::has_sound(volume, &key.key, instance.id, jiff::Timestamp::now())? {
+            true => restore::prune(volume, keep),
+            false => Ok(()),
         }
-        Ok::<_, volume::error::Error>(())
     })();
-    if let Err(error) = cleaned {
-        log::warn!("cannot delete old backups or replaced state after the backup: {error}");
+    if let Err::<(), volume::error::Error>(error) = pruned {
+        log::warn!("cannot delete the state that a restore replaced: {error}");
     }
 }

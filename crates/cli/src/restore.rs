@@ -25,9 +25,10 @@ use volume::{
 /// rollback` brings it back.
 #[derive(Args)]
 pub struct Restore {
-    /// Restore the newest backup of this instance in Backups/, and leave apps as they were
-    #[arg(long, conflicts_with = "backup")]
-    from_latest: bool,
+    /// Restore the newest sound backup of this instance in Backups/, and leave apps as they were; =sound accepts any age
+    #[arg(long, conflicts_with = "backup", value_name = "sound", value_parser = ["newest", "sound"])]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "newest")]
+    from_latest: Option<String>,
     /// Restore this backup; the path is relative to the working directory, which is Init/ in an init script
     #[arg(long, value_name = "FILE", required_unless_present = "from_latest")]
     backup: Option<PathBuf>,
@@ -98,7 +99,7 @@ impl Restore {
     }
 
     const fn apps_policy(&self) -> AppsPolicy {
-        match (self.enable_apps, self.from_latest) {
+        match (self.enable_apps, self.from_latest.is_some()) {
             (true, _) => AppsPolicy::EnableApps,
             (false, true) => AppsPolicy::FromLatest,
             (false, false) => AppsPolicy::Copy,
@@ -114,7 +115,8 @@ impl Restore {
                 .hint("name a file: moorline restore -y --enable-apps --secret-key=KEY --backup=../Backups/FILE"));
         };
         volume.refuse_missing_backups()?;
-        backup::newest_of_instance(&volume.backups(), key, instance.id, jiff::Timestamp::now())
+        let sound_only = self.from_latest.as_deref() == Some("sound");
+        backup::latest(volume, key, instance.id, jiff::Timestamp::now(), sound_only)
     }
 
     /// In a script, stdout is the container's log, where each line of moorline says so.

@@ -6,6 +6,7 @@
 mod catalog;
 mod extract;
 mod inspect;
+mod latest;
 mod manifest;
 mod name;
 mod progress;
@@ -23,15 +24,15 @@ mod warnings;
 
 pub use self::{
     catalog::{
-        Damaged, Listed, Skipped, Summary, damaged, is_due, list, list_volume, newest_of_instance, newest_scheduled,
-        opens, summary,
+        Damaged, Listed, Skipped, Summary, damaged, is_due, list, list_volume, newest_scheduled, opens, summary,
     },
     extract::{Output, extract},
     inspect::{Inspection, inspect},
+    latest::latest,
     manifest::{BackupKind, Manifest, RootFacts, SparseFile},
     name::{EXTENSION, immediate, scheduled},
     progress::{Progress, Silent},
-    retention::prune,
+    retention::{has_sound, prune},
     soundness::{Assessment, Soundness},
     stores::refuse_missing,
     take::{Destination, Job, Taken, take},

@@ -30,8 +30,9 @@
 //!   - `quarantine.rs`: the quarantine record as a member of a backup
 //!   - `verify.rs`: a backup read back; `verifications.rs`: `.moorline/verified.json`, the result of the last weekly
 //!     verification
-//!   - `catalog.rs`: the backups in a folder; `inspect.rs`: the content of one; `extract.rs`: single members
-//!   - `streams.rs`: content of an announced size, early write-back; `warnings.rs`: links and mounts in the volume
+//!   - `catalog.rs`: the backups in a folder; `latest.rs`: the one that `--from-latest` restores; `inspect.rs`: the content of one; `extract.rs`: single members
+//!   - `streams.rs`: content of an announced size, early write-back; `warnings.rs`: links, mounts and foreign
+//!     databases in the volume
 //!   - `soundness.rs`: sound, doubtful, suspect or damaged, with the reasons
 //!   - `retention.rs`: which scheduled backups to remove
 //!   - `progress.rs`: progress and the bytes to expect
@@ -59,6 +60,7 @@
 //!   - `sqlite.rs`: consistent images of live databases. In `sqlite/`: `source.rs` (read-only connection),
 //!     `snapshot.rs` (the image at one time), `pages.rs` (its pages), `facts.rs` (its facts in the manifest), `check.rs`
 //!     (its faults), `in_use.rs` (other processes that have it open), `edit.rs` (one transaction that changes it)
+//!   - `foreign.rs`: databases of other engines, recognised by signature; `foreign/in_use.rs`: whether one is in use
 //!   - `files.rs`: plain files, read until they stop changing; `spool.rs`: temporary files without a name
 //!   - `stage.rs`, `beneath.rs`: members written below a folder, never through a link
 //!   - `compare.rs`, `compare/table.rs`: which rows of two databases differ

@@ -56,7 +56,7 @@ pub use self::{
     journal::{JournalState, RestoreSource},
     preview::{DatabaseChange, DatabaseDiffers, Preview, preview},
     rollback::rollback,
-    set::{PastRestore, discard, history, prune, refuse_unfinished},
+    set::{PastRestore, discard, history, is_prunable, prune, refuse_unfinished},
 };
 
 /// The parameters of a restore.

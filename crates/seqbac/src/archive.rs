@@ -135,9 +135,14 @@ impl<R: Read + Seek> Archive<R> {
         Some(archive.members().to_vec())
     }
 
-    /// Like `open`, but never reads the whole backup: `None` if the index is missing or damaged.
-    pub fn open_at_once(source: R, key: &SecretKey) -> Option<Self> {
-        Self::open_indexed(source, key).ok().flatten()
+    /// Like `open`, but never reads the whole backup: `None` if the index is missing or damaged. Fails with `Truncated` if the
+    /// file does not end with a valid last segment, because then it is not complete.
+    pub fn open_at_once(source: R, key: &SecretKey) -> Result<Option<Self>> {
+        let mut this = Self::start(source, key)?;
+        if this.find_end()?.is_none() {
+            return Err(Error::Truncated { last_good_segment: None, length: this.source.seek(SeekFrom::End(0))? });
+        }
+        Ok(matches!(this.find_index(), Ok(true)).then_some(this))
     }
 
     fn start(mut source: R, key: &SecretKey) -> Result<Self> {

@@ -67,6 +67,14 @@ pub struct Listed {
     pub skipped: Vec<Skipped>,
 }
 
+impl Skipped {
+    /// `Damaged`, or `None` if it is not known, because the file cannot be read.
+    #[must_use]
+    pub const fn soundness(&self) -> Option<Soundness> {
+        if is_damage(self.error.code()) { Some(Soundness::Damaged) } else { None }
+    }
+}
+
 /// Lists the backups in a folder. A damaged backup is not an error, but [`Skipped`].
 pub fn list(folder: &Path, key: Option<&SecretKey>) -> Result<Listed> {
     let mut listed = Listed::default();
@@ -88,41 +96,6 @@ pub fn list_volume(volume: &Volume, key: Option<&SecretKey>) -> Result<Listed> {
         // The settings may be invalid, which is not an error here, so we only check that the folder is accessible.
         Err(_) => presence::is_dir(&volume.backups()).map(|_| Listed::default()),
     }
-}
-
-/// Finds the newest backup of this instance, by the time in its authenticated header. Ignores backups from the future,
-/// as seen at `now`. A damaged file in the folder is an error, because it may be the newest backup.
-pub fn newest_of_instance(folder: &Path, key: &SecretKey, instance: Id, now: jiff::Timestamp) -> Result<PathBuf> {
-    let mut newest: Option<(jiff::Timestamp, PathBuf)> = None;
-    let mut in_the_future = 0;
-    for file in files(folder)? {
-        let advice = "move the file out of Backups/ to use the newest of the others, or name a backup with --backup";
-        let damaged = |error: Error| error.context("cannot determine the newest backup").hint(advice);
-        let header = header(&file).map_err(damaged)?;
-        if header.instance != Some(instance) {
-            log::info!("{} is a backup of another instance", file.display());
-            continue;
-        }
-        header.authenticate(key).map_err(|error| damaged(named(&file, error)))?;
-        if is_in_the_future(header.created, now) {
-            in_the_future += 1;
-            log::warn!("ignoring {}, because its creation time is in the future: {}", file.display(), header.created);
-            continue;
-        }
-        if newest.as_ref().is_none_or(|(created, _)| header.created > *created) {
-            newest = Some((header.created, file));
-        }
-    }
-    newest.map(|(_, file)| file).ok_or_else(|| {
-        let folder = folder.display();
-        if in_the_future > 0 {
-            let what = format!("the creation time of every backup of this instance in {folder} is in the future");
-            return Error::new(Code::TryAgain, what)
-                .hint("correct the clock of this machine, or name a backup with --backup");
-        }
-        Error::new(Code::NotFound, format!("found no backup of this instance ({instance}) in {folder}"))
-            .hint("name a backup with --backup; for a backup of another instance, pass its --secret-key too")
-    })
 }
 
 /// The creation time of the newest scheduled backup of this instance. Ignores damaged backups, and backups from the
@@ -167,7 +140,7 @@ pub fn summary(file: &Path, key: Option<&SecretKey>) -> Result<Summary> {
     let header = header(file)?;
     let opens = key.filter(|key| key.fingerprint() == header.key_fingerprint);
     let manifest = opens.map(|key| manifest(file, key)).transpose()?;
-    let assessed = opens.zip(manifest.as_ref()).map(|(key, manifest)| assess(file, key, manifest));
+    let assessed = opens.zip(manifest.as_ref()).map(|(key, manifest)| assess(file, key, manifest)).transpose()?;
     let kind = manifest.as_ref().map(|manifest| manifest.kind);
     Ok(Summary {
         file: file.to_owned(),
@@ -186,13 +159,13 @@ pub fn summary(file: &Path, key: Option<&SecretKey>) -> Result<Summary> {
     })
 }
 
-/// The soundness that the file itself records. This does not read the whole backup.
-pub(super) fn assess(file: &Path, key: &SecretKey, manifest: &Manifest) -> Assessment {
-    let archive = File::open(file).ok().and_then(|open| Archive::open_at_once(open, key));
-    match &archive {
+/// The soundness that the file itself records. This does not read the whole backup. Fails if its end is missing.
+pub(super) fn assess(file: &Path, key: &SecretKey, manifest: &Manifest) -> Result<Assessment> {
+    let open = File::open(file).on("open", file)?;
+    Ok(match Archive::open_at_once(open, key).map_err(|error| named(file, error))? {
         Some(archive) => Assessment::of(manifest, archive.members(), archive.doubts()),
         None => Assessment::of(manifest, &[], &[]),
-    }
+    })
 }
 
 pub(super) fn manifest(file: &Path, key: &SecretKey) -> Result<Manifest> {
@@ -226,7 +199,7 @@ pub fn damaged(listed: &Listed, instance: Id, key: Fingerprint) -> impl Iterator
 }
 
 /// A backup is not damaged if a newer moorline wrote it, if it cannot be read, or if it was removed meanwhile.
-const fn is_damage(code: Code) -> bool {
+pub(super) const fn is_damage(code: Code) -> bool {
     matches!(
         code,
         Code::NotABackup

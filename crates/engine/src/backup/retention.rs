@@ -1,6 +1,6 @@
 //! Retention: selects and removes expired scheduled backups.
 
-use super::{BackupKind, Soundness, Verifications, catalog::Summary, damaged, list, name};
+use super::{BackupKind, Listed, Soundness, Verifications, catalog::Summary, damaged, list, name};
 use crate::prelude::*;
 use volume::{
     Instance,
@@ -92,13 +92,7 @@ pub fn prune(volume: &Volume, key: &SecretKey, keep: usize, now: jiff::Timestamp
         };
         remove(&backup.file, &why)?;
     }
-    let is_sound = |backup: &&Summary| {
-        backup.instance_id == Some(instance.id)
-            && backup.soundness == Some(Soundness::Sound)
-            && !verifications.failed.contains_key(&backup.id)
-            && !is_in_the_future(backup.created, now)
-    };
-    if let Some(sound) = listed.backups.iter().filter(is_sound).map(|backup| backup.created).max() {
+    if let Some(sound) = newest_sound(&listed, &verifications, instance.id, now) {
         for damaged in damaged(&listed, instance.id, key.fingerprint()) {
             // The header may be damaged, too, but the name has the day.
             let file = &damaged.skipped.file;
@@ -109,6 +103,28 @@ pub fn prune(volume: &Volume, key: &SecretKey, keep: usize, now: jiff::Timestamp
         }
     }
     Ok(())
+}
+
+/// Whether the volume has a sound backup of this instance, so that the state that restores replaced is dispensable.
+pub fn has_sound(volume: &Volume, key: &SecretKey, instance: Id, now: jiff::Timestamp) -> Result<bool> {
+    volume.refuse_missing_backups()?;
+    let listed = list(&volume.backups(), Some(key))?;
+    Ok(newest_sound(&listed, &Verifications::load(volume)?, instance, now).is_some())
+}
+
+fn newest_sound(
+    listed: &Listed,
+    verifications: &Verifications,
+    instance: Id,
+    now: jiff::Timestamp,
+) -> Option<jiff::Timestamp> {
+    let is_sound = |backup: &&Summary| {
+        backup.instance_id == Some(instance)
+            && backup.soundness == Some(Soundness::Sound)
+            && !verifications.failed.contains_key(&backup.id)
+            && !is_in_the_future(backup.created, now)
+    };
+    listed.backups.iter().filter(is_sound).map(|backup| backup.created).max()
 }
 
 #[cfg(test)]

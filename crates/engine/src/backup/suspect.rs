@@ -37,9 +37,9 @@ fn last_good(volume: &Volume, key: &SecretKey, instance: Id, now: jiff::Timestam
     let files = volume::backups::files(&volume.backups()).inspect_err(failed).ok()?;
     let ours = catalog::of_instance(files, instance, now);
     let readable = ours.into_iter().filter_map(|(_, file)| Some((catalog::manifest(&file, key).ok()?, file)));
-    readable
-        .map(|(manifest, file)| (file, manifest))
-        .find(|(file, manifest)| catalog::assess(file, key, manifest).soundness == Soundness::Sound)
+    readable.map(|(manifest, file)| (file, manifest)).find(|(file, manifest)| {
+        catalog::assess(file, key, manifest).is_ok_and(|assessed| assessed.soundness == Soundness::Sound)
+    })
 }
 
 fn emptied(before: &[DatabaseFacts], now: &[DatabaseFacts]) -> Vec<Note> {

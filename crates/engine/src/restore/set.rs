@@ -148,22 +148,33 @@ pub fn discard(volume: &Volume, id: Id) -> Result<u64> {
     Ok(bytes)
 }
 
-/// Discards the replaced states of finished restores that are older than `keep`. Call it after a verified backup, which
-/// makes them dispensable.
+/// Discards the replaced states of finished restores that are older than `keep`. Call it only if a sound backup exists.
 pub fn prune(volume: &Volume, keep: jiff::SignedDuration) -> Result<()> {
-    for old in history(volume)? {
-        let age = jiff::Timestamp::now().duration_since(old.restored);
-        let finished = matches!(old.state, JournalState::Done | JournalState::Undone);
-        let folder = volume.restores().join(old.id.to_string());
-        if !finished || age <= keep {
-            continue;
-        }
-        if presence::is_dir(&folder.join("replaced"))? || presence::is_dir(&folder.join("discarded"))? {
-            discard(volume, old.id)?;
-            log::info!("removed the old state that the restore {} of {:.0} replaced", old.id, old.restored);
-        }
+    for old in prunable(volume, keep)? {
+        discard(volume, old.id)?;
+        log::info!("removed the old state that the restore {} of {:.0} replaced", old.id, old.committed);
     }
     Ok(())
+}
+
+/// Whether [`prune`] would discard something.
+pub fn is_prunable(volume: &Volume, keep: jiff::SignedDuration) -> Result<bool> {
+    Ok(!prunable(volume, keep)?.is_empty())
+}
+
+fn prunable(volume: &Volume, keep: jiff::SignedDuration) -> Result<Vec<Journal>> {
+    let mut old = Vec::new();
+    for journal in committed(volume)? {
+        let folder = volume.restores().join(journal.id.to_string());
+        let finished = matches!(journal.state, JournalState::Done | JournalState::Undone);
+        if finished
+            && jiff::Timestamp::now().duration_since(journal.committed) > keep
+            && (presence::is_dir(&folder.join("replaced"))? || presence::is_dir(&folder.join("discarded"))?)
+        {
+            old.push(journal);
+        }
+    }
+    Ok(old)
 }
 
 /// Refuses a volume whose state is half old and half new. Fails with `TryAgain` if a restore was interrupted or is
