@@ -178,7 +178,7 @@ def back_up_and_download(visitor: Visitor, looker: Looker, listener: Listener, d
     visitor.go("/backups")
     looker.look("backups-before-the-first")
     back_up(visitor)
-    visitor.wait_for("immediate", "verified", path="/backups")
+    visitor.wait_for("immediate", "sound", path="/backups")
     [(_, secret, body)] = listener.wait_for("/told")
     assert secret == SECRET and json.loads(body)["@i"] == "BackupComplete", body
     visitor.press_for_download("Download immediate backup")
@@ -388,7 +388,7 @@ def without_login(visitor: Visitor, container: Container):
     visitor.base = container.url
     # Pages are updated while the first backup is being taken.
     visitor.go("/backups")
-    visitor.wait_for("verified", path="/backups")
+    visitor.wait_for("sound", path="/backups")
     visitor.go("/secret-key")
     visitor.press("Yes, the key is saved elsewhere")
     visitor.expect("The key is confirmed as saved")

@@ -38,8 +38,12 @@ pub(crate) struct Backup {
     pub links: Links,
     /// `Scheduled` or `Immediate`.
     pub kind: String,
-    /// Whether its databases had no faults when it was taken; null without its key.
+    /// Whether it is sound; null without its key.
     pub is_sound: Option<bool>,
+    /// `sound`, `doubtful` or `suspect`; null without its key.
+    pub soundness: Option<String>,
+    /// Why it is not sound.
+    pub reasons: Vec<String>,
     /// The fingerprint of the key that opens it.
     pub key_fingerprint: String,
     /// Whether this console's key opens it.
@@ -57,6 +61,8 @@ pub(crate) struct Backup {
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Unreadable {
     pub filename: String,
+    /// Whether it is damaged, as opposed to a file that cannot be read now.
+    pub is_damaged: bool,
     pub error: String,
 }
 
@@ -75,10 +81,11 @@ pub(crate) async fn list(site: &Site) -> Result<(Vec<BackupFile>, Vec<Unreadable
         let ours = (key.fingerprint(), Instance::load(&volume)?.map(|instance| instance.id));
         let found = listed.backups.into_iter().map(|summary| from_summary(summary, ours)).collect();
         let name = |file: &PathBuf| file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let unreadable = listed
-            .skipped
-            .iter()
-            .map(|skipped| Unreadable { filename: name(&skipped.file), error: skipped.error.message().to_owned() });
+        let unreadable = listed.skipped.iter().map(|skipped| Unreadable {
+            filename: name(&skipped.file),
+            is_damaged: skipped.soundness().is_some(),
+            error: skipped.error.message().to_owned(),
+        });
         Ok((found, unreadable.collect()))
     })
     .await
@@ -145,6 +152,8 @@ fn from_summary(summary: Summary, (key, instance): (Id, Option<Id>)) -> BackupFi
         links: all,
         kind: if summary.kind == BackupKind::Scheduled { "Scheduled" } else { "Immediate" }.to_owned(),
         is_sound: summary.verified,
+        soundness: summary.soundness.map(|soundness| soundness.word().to_owned()),
+        reasons: summary.reasons,
         is_own_key: summary.key_fingerprint == key,
         key_fingerprint: summary.key_fingerprint.to_string(),
         is_own_instance: instance.is_some() && summary.instance_id == instance,

@@ -6,7 +6,7 @@
 //! | the newest verified backup is older than 26 h, and the volume has state | the secret key is not confirmed as saved elsewhere |
 //! | the last scheduled backup failed | apps are in quarantine, because a user restored a copy |
 //! | a kept backup is damaged | a file in `Backups/` is not a backup |
-//! | the newest backup is suspect | |
+//! | the newest backup is doubtful or suspect | |
 //! | a restore is unfinished | |
 //! | the configured folder for backups is missing | |
 //! | the metastore cannot be read | |
@@ -17,7 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Console, blocking, scheduler};
 use engine::{
-    backup::{self, Listed, Summary, Verifications},
+    backup::{self, Listed, Soundness, Summary, Verifications},
     metastore,
     quarantine::QuarantineRecord,
 };
@@ -40,6 +40,8 @@ pub(crate) struct Health {
     /// The newest verified backup of this instance.
     pub newest: Option<Newest>,
     pub age_seconds: Option<i64>,
+    /// How far the newest backup of this instance can be relied on, sound or not.
+    pub soundness: Option<Soundness>,
     /// The number of scheduled backups of this instance.
     pub scheduled_kept: usize,
     /// The number of immediate backups of this instance.
@@ -156,6 +158,7 @@ impl Facts {
                 file_size_bytes: newest.bytes,
             }),
             age_seconds: age.map(|age| age.as_secs().max(0)),
+            soundness: self.newest().and_then(|newest| self.soundness(newest)),
             scheduled_kept: of_kind(backup::BackupKind::Scheduled),
             immediate_kept: of_kind(backup::BackupKind::Immediate),
             damaged,
@@ -172,6 +175,18 @@ impl Facts {
         self.listed.backups.iter().filter(ours)
     }
 
+    fn newest(&self) -> Option<&Summary> {
+        self.ours().filter(|one| !is_in_the_future(one.created, self.now)).max_by_key(|one| one.created)
+    }
+
+    /// Also by the last verification.
+    fn soundness(&self, backup: &Summary) -> Option<Soundness> {
+        match self.verifications.failed.contains_key(&backup.id) {
+            true => Some(Soundness::Damaged),
+            false => backup.soundness,
+        }
+    }
+
     fn reasons(&self, age: Option<SignedDuration>, damaged: usize, last: Option<&LastResult>) -> Vec<String> {
         let mut reasons: Vec<String> = self.no_folder.iter().cloned().collect();
         // A new volume has the same time for its first backup.
@@ -186,10 +201,16 @@ impl Facts {
         if let Some(error) = last.and_then(|last| last.error.as_ref()) {
             reasons.push(format!("the last backup failed: {error}"));
         }
-        let newest = self.ours().max_by_key(|one| one.created);
-        if newest.is_some_and(|newest| newest.suspect == Some(true)) {
-            let what = "the newest backup is suspect: see `moorline backup --not-suspect`";
-            reasons.push(what.to_owned());
+        let reason = |newest: &Summary| newest.reasons.first().cloned().unwrap_or_default();
+        match self.newest().map(|newest| (newest, newest.soundness)) {
+            Some((newest, Some(Soundness::Suspect))) => {
+                let why = reason(newest);
+                reasons.push(format!("the newest backup is suspect: {why}; see `moorline backup --not-suspect`"));
+            }
+            Some((newest, Some(Soundness::Doubtful))) => {
+                reasons.push(format!("the newest backup is doubtful: {}", reason(newest)));
+            }
+            _ => {}
         }
         if damaged > 0 {
             reasons.push(count(damaged, "kept backup is damaged", "kept backups are damaged"));
@@ -291,7 +312,7 @@ mod tests {
             profile: None,
             quarantined: None,
             suspect: None,
-            soundness: Some(backup::Soundness::Sound),
+            soundness: Some(Soundness::Sound),
             reasons: Vec::new(),
         }
     }
@@ -335,7 +356,14 @@ mod tests {
         );
         assert_eq!(with(&|facts| facts.last = Some(event("BackupFailed"))), "the last backup failed: disk full");
         assert_eq!(with(&|facts| facts.last = Some(event("BackupComplete"))), "");
-        assert!(with(&|facts| facts.listed.backups[0].suspect = Some(true)).contains("suspect"));
+        for (soundness, word) in [(Soundness::Suspect, "is suspect: a.db"), (Soundness::Doubtful, "is doubtful: a.db")]
+        {
+            let degraded = with(&|facts| {
+                let newest = &mut facts.listed.backups[0];
+                (newest.soundness, newest.reasons) = (Some(soundness), vec!["a.db".to_owned()]);
+            });
+            assert!(degraded.contains(word), "{degraded}");
+        }
         let unreadable =
             |facts: &mut Facts| facts.key_is_saved = Err(volume::error::Error::new(Code::TryAgain, "no metastore"));
         assert_eq!(with(&unreadable), "no metastore");

@@ -12,6 +12,7 @@ use super::{
     Console,
     health::{self, Health},
 };
+use engine::backup::Soundness;
 use volume::error::{Code, Error, Result};
 
 pub(crate) const MEDIA_TYPE: &str = "application/openmetrics-text";
@@ -22,6 +23,11 @@ type Real = Gauge<f64, AtomicU64>;
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct KindLabel {
     kind: &'static str,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct SoundnessLabel {
+    soundness: &'static str,
 }
 
 pub(crate) async fn render(console: &Arc<Console>) -> Result<String> {
@@ -50,6 +56,13 @@ fn backups(registry: &mut Registry, health: &Health) {
     kept.get_or_create(&KindLabel { kind: "immediate" }).set(whole(health.immediate_kept));
     registry.register("backups_kept", "Kept backups of this instance", kept);
     registry.register("backups_damaged", "Kept backups that are damaged", count(health.damaged));
+    if let Some(newest) = health.soundness {
+        let family = Family::<SoundnessLabel, Gauge>::default();
+        for one in [Soundness::Sound, Soundness::Doubtful, Soundness::Suspect, Soundness::Damaged] {
+            family.get_or_create(&SoundnessLabel { soundness: one.word() }).set((one == newest).into());
+        }
+        registry.register("backup_newest_soundness", "1 for the soundness of the newest backup, else 0", family);
+    }
     let seconds = |at: jiff::Timestamp| real(at.as_millisecond() as f64 / 1000.0);
     let next = "Time of the next scheduled backup";
     registry.register("backup_next_timestamp_seconds", next, seconds(health.next_run));
@@ -106,6 +119,7 @@ mod tests {
                 file_size_bytes: 1024,
             }),
             age_seconds: Some(60),
+            soundness: Some(Soundness::Doubtful),
             scheduled_kept: 7,
             immediate_kept: 1,
             damaged: 0,
@@ -126,6 +140,8 @@ mod tests {
             "moorline_quarantined_apps 2",
             "moorline_backup_next_timestamp_seconds 1773198000.0",
             "moorline_backups_kept{kind=\"scheduled\"} 7",
+            "moorline_backup_newest_soundness{soundness=\"doubtful\"} 1",
+            "moorline_backup_newest_soundness{soundness=\"sound\"} 0",
             "# TYPE moorline_backup_failures counter",
             "# EOF",
         ] {

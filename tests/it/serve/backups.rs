@@ -152,3 +152,31 @@ fn upload(console: &Console, by: &Session, bytes: &[u8]) -> super::client::Respo
     let post = console.ask("POST", "/api/backups").by(by).header("Content-Type", "application/octet-stream");
     post.body(bytes).send()
 }
+
+#[test]
+fn a_doubtful_backup_is_shown_with_its_reason_everywhere() {
+    let volume = TestVolume::in_use();
+    for (name, text) in [("pg/PG_VERSION", "15\n"), ("pg/global/pg_control", "x"), ("pg/base/1/PG_VERSION", "15\n")] {
+        volume.write(name, text);
+    }
+    let (console, admin) = Console::with_administrator(&volume);
+    let backup = console.back_up(&admin);
+    const REASON: &str = "pg is a PostgreSQL cluster in use";
+    assert_eq!((&backup["Soundness"], &backup["IsSound"]), (&json!("doubtful"), &json!(false)), "{backup}");
+    assert!(backup["Reasons"][0].as_str().is_some_and(|reason| reason.starts_with(REASON)), "{backup}");
+    let get = |path: &str| console.ask("GET", path).by(&admin).send();
+    let page = get(&format!("/backups/{}", backup["Id"].as_str().expect("an id"))).is(200).text();
+    assert!(page.contains("! doubtful") && page.contains(REASON), "{page}");
+    assert!(get("/backups").is(200).text().contains("! doubtful"));
+    let health = get("/health").is(503).value();
+    assert_eq!(health["Soundness"], "doubtful");
+    assert!(health["Reasons"].to_string().contains(&format!("the newest backup is doubtful: {REASON}")), "{health}");
+    let metrics = get("/metrics").is(200).text();
+    assert!(metrics.contains("moorline_backup_newest_soundness{soundness=\"doubtful\"} 1"), "{metrics}");
+    let events = get("/api/events").is(200).text();
+    assert!(events.contains("BackupUnverified") && events.contains(REASON), "{events}");
+    let file = volume.path("Backups").join(backup["Filename"].as_str().expect("a name"));
+    fs::write(&file, &fs::read(&file).expect("read")[..500]).expect("cut");
+    let page = get("/backups").is(200).text();
+    assert!(page.contains("✕ damaged") && page.contains("cut short"), "{page}");
+}

@@ -60,6 +60,8 @@ pub(super) struct Status {
     pub reasons: Vec<String>,
     /// Findings that do not degrade the status.
     pub warnings: Vec<String>,
+    /// `sound`, `doubtful`, `suspect` or `damaged`: the newest backup; null if there is none.
+    pub soundness: Option<String>,
     /// The age of the newest verified backup, in seconds.
     pub age_seconds: Option<i64>,
     /// The time of the next scheduled backup.
@@ -79,6 +81,7 @@ pub(super) async fn health(
         status: health.status().to_owned(),
         reasons: visible(&health.degraded),
         warnings: visible(&health.warnings),
+        soundness: health.soundness.map(|soundness| soundness.word().to_owned()),
         age_seconds: health.age_seconds,
         next_run: health.next_run,
     };

@@ -73,7 +73,7 @@ pub fn insert_backup_trouble(connection: &Connection) -> rusqlite::Result<()> {
         ..SignalFilter::default()
     };
     let filters = serde_json::json!([filter]).to_string();
-    let description = "A backup failed, was missed, or is damaged or suspect";
+    let description = "A backup failed, was missed, or is damaged, doubtful or suspect";
     connection.execute(
         "INSERT OR IGNORE INTO signals (id, title, description, filters) VALUES (?1, 'Backup trouble', ?2, ?3)",
         [BACKUP_TROUBLE, description, &filters],
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn backup_trouble_selects_exactly_the_errors_of_backups() {
+    fn backup_trouble_selects_exactly_the_warnings_and_errors_of_backups() {
         let connection = Connection::open_in_memory().expect("opens");
         let table = "CREATE TABLE signals (id TEXT PRIMARY KEY, title TEXT, description TEXT, filters TEXT) STRICT";
         connection.execute_batch(table).expect("a table");
@@ -134,7 +134,7 @@ mod tests {
         let expression = SignalExpression::Signal { signal_id: BACKUP_TROUBLE.to_owned() };
         for kind in Kind::ALL {
             let of_backups = ["Backup", "Verification"].iter().any(|start| kind.name().starts_with(start));
-            let expected = of_backups && kind.level() == Level::Error;
+            let expected = of_backups && kind.level() >= Level::Warning;
             assert_eq!(expression.matches(&signals, &event(*kind)), expected, "{kind}");
         }
     }

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::{
-    backups::{download, is_scheduled, verified},
+    backups::{download, is_scheduled, soundness},
     comparisons,
     flash::Flash,
     form::{self, Field, Fields, Filled},
@@ -63,7 +63,10 @@ fn facts(backup: &Backup, now: Timestamp) -> Markup {
                 dt { "Created" } dd { (words::time(backup.created_at)) ", " (words::age(backup.created_at, now)) }
                 dt { "Kind" } dd { (if is_scheduled(backup) { "scheduled" } else { "immediate" }) }
                 dt { "Size" } dd { (words::size(backup.file_size_bytes)) }
-                dt { "Verified" } dd { (verified(backup.is_sound)) }
+                dt { "Soundness" } dd {
+                    (soundness(backup))
+                    @for reason in &backup.reasons { small { (reason) } }
+                }
                 dt { "Instance" } dd { (if backup.is_own_instance { "this one" } else { "another" }) }
                 @if let Some(profile) = &backup.profile { dt { "Profile" } dd { (profile) } }
                 dt { "Encrypted with" } dd {

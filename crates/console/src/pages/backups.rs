@@ -27,7 +27,7 @@ use crate::{
 };
 
 const HERE: Section = Section::Backups;
-const HEADINGS: [&str; 6] = ["Created", "Kind", "Size", "Verified", "Secret key", "~Actions"];
+const HEADINGS: [&str; 6] = ["Created", "Kind", "Size", "Soundness", "Secret key", "~Actions"];
 
 /// A request waits this long for the backup that it started, so that the page can show an immediate failure.
 const WAIT: std::time::Duration = std::time::Duration::from_millis(700);
@@ -39,7 +39,8 @@ pub(super) async fn list_all(visit: Visit) -> HttpResult<Response> {
     let fixed = console.fixed.clone();
     let keep = console.database.call(move |connection| settings::get(connection, "BackupsToKeep", &fixed)).await?;
     let newest = all.iter().filter(|backup| backup.is_own_instance).map(|backup| backup.created_at).max();
-    let rows: Vec<Row> = all.iter().map(|backup| row(backup, visit.now)).collect();
+    let rows = all.iter().map(|backup| row(backup, visit.now)).chain(unreadable.iter().map(unreadable_row));
+    let rows: Vec<Row> = rows.collect();
     let body = html! {
         (layout::head("Backups", "", &html! {
             (form::button("/backups/now", "primary", html! { "Back up now" }))
@@ -62,7 +63,9 @@ pub(super) async fn list_all(visit: Visit) -> HttpResult<Response> {
             p { strong { "There are no backups yet." } }
             p { "The console takes the first backup automatically, or immediately if you press “Back up now”." }
         }))
-        (show_unreadable(&unreadable))
+        @if !unreadable.is_empty() {
+            p.soft { "Damaged files are never removed before a backup of a later day is sound. Move unreadable files elsewhere, or replace each with an undamaged copy." }
+        }
         (upload_form())
     };
     visit.page(HERE, HERE.title(), body).await
@@ -82,7 +85,7 @@ fn row(backup: &Backup, now: Timestamp) -> Row {
         },
     )
     .cell("Size", html! { span.num.nowrap { (words::size(backup.file_size_bytes)) } })
-    .cell("Verified", verified(backup.is_sound))
+    .cell("Soundness", soundness(backup))
     .cell(
         "Secret key",
         html! {
@@ -96,18 +99,14 @@ fn row(backup: &Backup, now: Timestamp) -> Row {
     })
 }
 
-fn show_unreadable(unreadable: &[Unreadable]) -> Markup {
-    html! {
-        @if !unreadable.is_empty() {
-            section.card aria-labelledby="unreadable" {
-                h2 #unreadable { "Unreadable backup files" }
-                ul.stack.tight { @for file in unreadable {
-                    li { code { (file.filename) } ": " (file.error) }
-                } }
-                p.soft { "These files are never removed automatically. Move them elsewhere, or replace each with an undamaged copy." }
-            }
-        }
-    }
+fn unreadable_row(file: &Unreadable) -> Row {
+    let word = if file.is_damaged { "✕ damaged" } else { "✕ unreadable" };
+    Row::new(html! { code { (file.filename) } small { (file.error) } })
+        .cell("Kind", html! { "unknown" })
+        .cell("Size", html! { "unknown" })
+        .cell("Soundness", pill(Tone::Bad, word))
+        .cell("Secret key", html! { "unknown" })
+        .actions(html! {})
 }
 
 fn upload_form() -> Markup {
@@ -128,10 +127,10 @@ pub(super) fn is_scheduled(backup: &Backup) -> bool {
     backup.kind == "Scheduled"
 }
 
-pub(super) fn verified(verified: Option<bool>) -> Markup {
-    match verified {
-        Some(true) => pill(Tone::Good, "✓ verified"),
-        Some(false) => pill(Tone::Bad, "! has faults"),
+pub(super) fn soundness(backup: &Backup) -> Markup {
+    match backup.soundness.as_deref() {
+        Some("sound") => pill(Tone::Good, "✓ sound"),
+        Some(word) => pill(Tone::Bad, &format!("! {word}")),
         None => pill(Tone::Plain, "? needs its key"),
     }
 }
@@ -146,7 +145,13 @@ pub(super) async fn now(visit: Visit) -> HttpResult<Response> {
     let console = Arc::clone(&visit.site.console);
     let work = tokio::spawn(async move { console.jobs.back_up(&console, false).await });
     let flash = match tokio::time::timeout(WAIT, work).await {
-        Ok(Ok(Ok(_))) => Flash::done("The backup is complete and verified."),
+        Ok(Ok(Ok(made))) => match made["soundness"].as_str() {
+            Some(word) if word != "sound" => {
+                let reason = words::text(&made["reasons"][0]);
+                Flash::failed(format!("The backup is complete, but {word}: {reason}"))
+            }
+            _ => Flash::done("The backup is complete and verified."),
+        },
         Ok(Ok(Err(error))) => return Ok(visit.failed(&error.into(), HERE.path())),
         Ok(Err(_)) => Flash::failed("The backup was interrupted."),
         Err(_) => Flash::done("The backup has started. It appears in the list when it is complete and verified."),

@@ -63,7 +63,7 @@ kinds! {
     BackupSent Information "Backup streamed to a client and not stored: {FileSizeBytes} bytes in {ElapsedSeconds} s";
     BackupFailed Error "Backup failed: {Error}";
     BackupMissed Error "The backup due at {Due} is missing; the newest one is from {Newest}";
-    BackupUnverified Error "Backup {FileName} contains a database with faults: {Error}";
+    BackupUnverified Warning "Backup {FileName} is doubtful: {Error}";
     BackupSuspect Error "Backup {FileName} is suspect: {Reason}; no older backup is removed until this is resolved";
     BackupRemoved Information "Backup {FileName} was removed, because only the {Keep} newest are kept";
     BackupVerified Information "Backup {FileName} was verified in full";
