@@ -20,7 +20,8 @@ use crate::{Fingerprint, Id, SecretKey};
 pub const MAGIC: [u8; 8] = *b"\x89SBC\r\n\x1a\n";
 
 const MAJOR: u8 = 1;
-const MINOR: u8 = 0;
+/// 1: `digest.json` may contain `doubts`.
+const MINOR: u8 = 1;
 const SUITE: u8 = 1;
 const COMPRESSION: u8 = 1;
 const FIXED: usize = 60;
