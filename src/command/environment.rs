@@ -100,6 +100,14 @@ impl Environment {
         self.duration("MOORLINE_KEEP_REPLACED", jiff::SignedDuration::from_hours(7 * 24))
     }
 
+    /// The names of moorline's own variables that are set. A command of a profile does not get them, because some contain
+    /// secrets.
+    #[must_use]
+    pub fn own_names(&self) -> Vec<String> {
+        let own = |name: &&str| name.starts_with("MOORLINE_") || name.starts_with("SEQ_");
+        self.variables().pairs().filter_map(|(name, _)| name.to_str()).filter(own).map(str::to_owned).collect()
+    }
+
     /// How long a backup waits for a database that another process has locked: `MOORLINE_DATABASE_WAIT`.
     pub fn database_wait(&self) -> Result<std::time::Duration> {
         let wait = self.duration("MOORLINE_DATABASE_WAIT", jiff::SignedDuration::from_mins(2))?;

@@ -7,6 +7,7 @@
 
 mod after_start;
 mod backup;
+mod capture;
 mod cli;
 mod clock;
 mod console;

@@ -115,6 +115,7 @@ impl World {
             may_be_empty: false,
             database_wait: std::time::Duration::from_secs(30),
             spool: None,
+            own_variables: Vec::new(),
             now,
         };
         backup::take(&job, Destination::Backups, &mut Silent).expect("taken").summary.file

@@ -94,6 +94,7 @@ impl Backup {
             may_be_empty: self.not_suspect,
             database_wait: context.environment.database_wait()?,
             spool: context.environment.spool()?,
+            own_variables: context.environment.own_names(),
             now: jiff::Timestamp::now(),
         };
         let stream = self.output.as_deref() == Some("-".as_ref());

@@ -64,12 +64,17 @@ impl Progress for ProgressReporter {
         }
     }
 
-    fn advance(&mut self, bytes: u64) -> Result<()> {
+    fn check(&mut self) -> Result<()> {
         let signal = self.signal.load(Ordering::Relaxed);
         if signal != 0 {
             STOPPED_BY.store(signal, Ordering::Relaxed);
             return Err(Error::new(Code::TryAgain, format!("a signal stopped {}; nothing was changed", self.what)));
         }
+        Ok(())
+    }
+
+    fn advance(&mut self, bytes: u64) -> Result<()> {
+        self.check()?;
         self.done += bytes;
         // The total may be too small, because a file can grow after it was measured.
         self.total = self.total.max(self.done);

@@ -3,6 +3,7 @@
 //! A backup is one `.seqbac` file with a `manifest.json` ([`Manifest`]), the server's state under `state/`, and
 //! moorline's own records under `moorline/`. It gets its final name only after it was completed, flushed and read back.
 
+mod captures;
 mod catalog;
 mod extract;
 mod inspect;
@@ -29,7 +30,7 @@ pub use self::{
     extract::{Output, extract},
     inspect::{Inspection, inspect},
     latest::latest,
-    manifest::{BackupKind, Manifest, RootFacts, SparseFile},
+    manifest::{BackupKind, CapturedPaths, Manifest, RootFacts, SparseFile},
     name::{EXTENSION, immediate, scheduled},
     progress::{Progress, Silent},
     retention::{has_sound, prune},

@@ -26,6 +26,7 @@
 //! - `backup.rs`: take, verify, list and prune backups. In `backup/`:
 //!   - `take.rs`: one backup, from the first lock to the final name
 //!   - `stores.rs`: stores that must not be missing; `suspect.rs`: stores that are suddenly empty
+//!   - `captures.rs`: the capture commands of the profile
 //!   - `manifest.rs`: `manifest.json`; `name.rs`: file names; `temporary.rs`: files that are not complete yet
 //!   - `quarantine.rs`: the quarantine record as a member of a backup
 //!   - `verify.rs`: a backup read back; `verifications.rs`: `.moorline/verified.json`, the result of the last weekly
@@ -61,7 +62,8 @@
 //!     `snapshot.rs` (the image at one time), `pages.rs` (its pages), `facts.rs` (its facts in the manifest), `check.rs`
 //!     (its faults), `in_use.rs` (other processes that have it open), `edit.rs` (one transaction that changes it)
 //!   - `foreign.rs`: databases of other engines, recognised by signature; `foreign/in_use.rs`: whether one is in use
-//!   - `files.rs`: plain files, read until they stop changing; `spool.rs`: temporary files without a name
+//!   - `files.rs`: plain files, read until they stop changing; `spool.rs`: temporary files without a name; `scratch.rs`: a
+//!     temporary folder that another program fills
 //!   - `stage.rs`, `beneath.rs`: members written below a folder, never through a link
 //!   - `compare.rs`, `compare/table.rs`: which rows of two databases differ
 //! - `sealed.rs`: small secrets, encrypted with the secret key

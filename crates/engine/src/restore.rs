@@ -141,7 +141,7 @@ fn put_in_place(
     // Our own files move first: from the changed instance, a running backup learns that it may have read half of each
     // state.
     let mut moves = staged.own.clone();
-    let scopes = scopes.and_all_in(quarantined_files(remembered.as_ref()));
+    let scopes = scopes.and_all_in(whole_paths(remembered.as_ref(), &manifest));
     staged.notes.extend(notes_on_mounts(volume, &mounts, &scopes).map_err(abandon)?);
     moves.extend(plan::of_tree(volume, &set, &set.stage(), &scopes, &mounts).map_err(abandon)?);
     preflight::moves(volume, &moves, &mounts).map_err(abandon)?;
@@ -199,6 +199,13 @@ fn notes_on_mounts(volume: &Volume, mounts: &Mounts, scopes: &Scopes) -> Result<
 
 /// Files that quarantine renamed belong to the state from which they were taken, even if no glob matches their new
 /// names.
+/// The paths that are replaced as a whole, whatever the scopes say: what quarantine changed, and what a capture command wrote,
+/// because a database must not find files of another copy of itself.
+fn whole_paths(record: Option<&QuarantineRecord>, manifest: &Manifest) -> Vec<RelPath> {
+    let captured = manifest.captures.iter().flat_map(|capture| capture.replaces.clone());
+    quarantined_files(record).into_iter().chain(captured).collect()
+}
+
 fn quarantined_files(record: Option<&QuarantineRecord>) -> Vec<RelPath> {
     record.map(QuarantineRecord::files).unwrap_or_default()
 }

@@ -12,6 +12,7 @@ pub mod files;
 pub mod foreign;
 mod matcher;
 pub(crate) mod mounts;
+mod scratch;
 pub mod spool;
 pub mod sqlite;
 pub mod stage;
@@ -22,6 +23,7 @@ pub use self::{
     files::{Captured, Files},
     foreign::ForeignDatabase,
     matcher::Matcher,
+    scratch::Scratch,
     spool::Spool,
     sqlite::{DatabaseFacts, Opened, Snapshot, check_image, in_use, open_all, open_present},
     stage::{Owners, Stager},

@@ -20,10 +20,13 @@ const ALL: &[BuiltIn] = built_in![
     "drone",
     "gitea",
     "grafana",
+    "mariadb",
     "moorline",
     "node-red",
     "ntfy",
     "paperless-ngx",
+    "postgresql",
+    "redis",
     "strapi",
     "synapse",
     "uptime-kuma",
@@ -111,7 +114,7 @@ impl BuiltIn {
 
     /// Parses the text. A test does this for all profiles, so it does not fail in practice.
     pub fn read(&self) -> Result<Written> {
-        Written::parse(self.text, &format!("{} (built in)", self.name))
+        Written::parse(self.text, &format!("{} (built in)", self.name)).map(Written::of_root)
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
     ffi::{OsStr, OsString},
     fs::File,
     io::{self, Read},
-    os::unix::ffi::OsStrExt,
+    os::unix::{ffi::OsStrExt, fs::MetadataExt},
     path::{Path, PathBuf},
 };
 
@@ -116,5 +116,12 @@ fn of_file(path: &Path) -> Result<String> {
 }
 
 fn read(path: &Path) -> Result<Written> {
-    Written::parse(&of_file(path)?, &path.display().to_string())
+    let written = Written::parse(&of_file(path)?, &path.display().to_string())?;
+    Ok(if !written.captures.is_empty() && only_root_writes(path) { written.of_root() } else { written })
+}
+
+/// Whether only root can change a file or replace it, judging by the modes of the file and of every folder above it.
+fn only_root_writes(path: &Path) -> bool {
+    let of_root = |path: &Path| path.metadata().is_ok_and(|meta| meta.uid() == 0 && meta.mode() & 0o022 == 0);
+    path.canonicalize().is_ok_and(|path| path.ancestors().all(of_root))
 }

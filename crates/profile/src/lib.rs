@@ -9,6 +9,7 @@
 //! - `builtin.rs`: the built-in profiles (`builtin/*.toml`), their marks, and suggestions for a misspelt name
 //! - `discovery.rs`: the state without a profile, and `.moorlineignore`
 //! - `written.rs`: reads a profile: `name`, `prefix`, `apps`, `[state]` and `[health]`
+//! - `capture.rs`: reads the `[[capture]]` tables: commands that copy a live database
 //! - `quarantine.rs`: reads the `[[quarantine]]` steps of a profile; `values.rs`: the values and conditions in them
 //! - `document.rs`: typed access to the TOML tables, and errors with line, key and suggestion
 //! - `step.rs`: a quarantine step, as it is executed and as `quarantine.json` stores it
@@ -16,6 +17,7 @@
 //! - `health.rs`: health checks (`http://…`, `tcp:…`, `alive:…`); `duration.rs`: durations such as `30s` or `7d`
 
 pub mod builtin;
+pub mod capture;
 pub mod choice;
 pub mod discovery;
 mod document;
@@ -33,6 +35,7 @@ use serde::{Deserialize, Serialize};
 
 use self::step::Step;
 pub use self::{
+    capture::Capture,
     choice::Choice,
     health::Health,
     scope::{PathKind, Scope},
@@ -57,6 +60,8 @@ pub struct Profile {
     pub apps: Apps,
     /// The steps that switch apps off, in this order. Release undoes them in reverse order.
     pub steps: Vec<Step>,
+    /// The commands that copy live databases.
+    pub captures: Vec<Capture>,
 }
 
 /// Whether it is known which apps the server has.
@@ -86,6 +91,7 @@ impl Profile {
             health: None,
             apps: Apps::Unknown,
             steps: Vec::new(),
+            captures: Vec::new(),
         })
     }
 }

@@ -66,6 +66,13 @@ impl Scope {
         Self { files: self.files.iter().cloned().chain(globs).collect(), ..self.clone() }
     }
 
+    /// Excludes files, and directories with everything in them, by their literal names.
+    #[must_use]
+    pub fn without(&self, paths: &[RelPath]) -> Self {
+        let globs = paths.iter().filter_map(|path| path.as_path().to_str()).map(|path| globset::escape(path) + "/");
+        Self { exclude: self.exclude.iter().cloned().chain(globs).collect(), ..self.clone() }
+    }
+
     /// Checks the syntax of the globs. The error names the first invalid one.
     pub fn check_globs(&self) -> Result<()> {
         for (member, globs) in [("sqlite", &self.sqlite), ("files", &self.files), ("exclude", &self.exclude)] {

@@ -1,10 +1,11 @@
-//! Reads a profile strictly: `name`, `prefix`, `apps`, `[state]`, `[health]` and, through `quarantine.rs`, the steps.
+//! Reads a profile strictly: `name`, `prefix`, `apps`, `[state]`, `[health]` and, through `quarantine.rs` and
+//! `capture.rs`, the steps and the captures.
 //! `docs/profiles.md` describes the format.
 
 use std::path::Path;
 
 use super::{
-    Apps, DEFAULT_PREFIX, Health, Profile, discovery,
+    Apps, Capture, DEFAULT_PREFIX, Health, Profile, capture, discovery,
     document::{Source, Span, Table},
     quarantine,
     step::Step,
@@ -16,7 +17,7 @@ use crate::{
 use seqbac_header::RelPath;
 use volume::error::{Error, Result};
 
-const KEYS: [&str; 7] = ["name", "prefix", "apps", "state", "database", "health", "quarantine"];
+const KEYS: [&str; 8] = ["name", "prefix", "apps", "state", "database", "health", "capture", "quarantine"];
 const STATE: [&str; 3] = ["sqlite", "files", "exclude"];
 const DATABASE: [&str; 2] = ["path", "live"];
 const HEALTH: [&str; 3] = ["http", "tcp", "alive"];
@@ -43,6 +44,8 @@ pub struct Written {
     pub apps: Apps,
     /// The steps that switch apps off.
     pub steps: Vec<Step>,
+    /// The commands that copy live databases.
+    pub captures: Vec<Capture>,
 }
 
 impl Written {
@@ -63,7 +66,15 @@ impl Written {
             health: health(&top)?,
             apps: apps(&top)?,
             steps: quarantine::steps(top.tables("quarantine")?)?,
+            captures: capture::captures(top.tables("capture")?)?,
         })
+    }
+
+    /// A profile that only root can change: its captures may run as root.
+    #[must_use]
+    pub(crate) fn of_root(mut self) -> Self {
+        self.captures.iter_mut().for_each(|capture| capture.may_be_root = true);
+        self
     }
 
     /// Refuses a profile that names a database and also excludes it. The caller provides the matching, because this
@@ -78,8 +89,10 @@ impl Written {
     /// The profile for the volume that is mounted at `root`. Reads `.moorlineignore` if the profile has no `[state]`.
     pub fn on(self, root: &Path) -> Result<Profile> {
         let scope = self.state.map_or_else(|| discovery::discovered(root), Ok)?;
-        let Self { name, prefix, accept_live, health, apps, steps, .. } = self;
-        Ok(Profile { name: Some(name), prefix, scope, accept_live, health, apps, steps })
+        let Self { name, prefix, accept_live, health, apps, steps, captures, .. } = self;
+        let replaced: Vec<RelPath> = captures.iter().flat_map(|capture| capture.replaces.clone()).collect();
+        let scope = scope.and_files(&replaced);
+        Ok(Profile { name: Some(name), prefix, scope, accept_live, health, apps, steps, captures })
     }
 }
 

@@ -1,5 +1,7 @@
 //! The identity of the volume: `.moorline/instance.json`.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use seqbac_header::Id;
@@ -58,13 +60,20 @@ impl Instance {
             return Ok(instance);
         }
         let instance = Self::new()?;
-        instance.save(volume)?;
-        Ok(instance)
+        // Two processes may do this at once on a new volume, and both must continue with the same instance.
+        match durable::write_new(&Self::path(volume), &instance.to_bytes()?, 0o644)? {
+            true => Ok(instance),
+            false => Self::ensure(volume),
+        }
     }
 
     /// Writes the file, durably.
     pub fn save(&self, volume: &Volume) -> Result<()> {
-        durable::write(&volume.own().join("instance.json"), &self.to_bytes()?, 0o644)
+        durable::write(&Self::path(volume), &self.to_bytes()?, 0o644)
+    }
+
+    fn path(volume: &Volume) -> PathBuf {
+        volume.own().join("instance.json")
     }
 
     /// The content of the file.

@@ -52,6 +52,9 @@ pub struct Manifest {
     /// Databases of other engines, which are in the backup as plain files. Older backups do not record them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub foreign: Vec<ForeignDatabase>,
+    /// The captures whose output the backup contains. Older backups have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub captures: Vec<CapturedPaths>,
     /// Stores that are suddenly empty, unless `--not-suspect` accepted them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub suspect: Vec<Note>,
@@ -89,6 +92,15 @@ impl RootFacts {
     pub const fn owner(&self) -> (u32, u32) {
         (self.uid, self.gid)
     }
+}
+
+/// Paths of the state that a capture command wrote.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CapturedPaths {
+    /// The name of the capture in the profile.
+    pub name: String,
+    /// The replaced paths, relative to the storage root. A restore empties them first.
+    pub replaces: Vec<RelPath>,
 }
 
 /// A file with holes.

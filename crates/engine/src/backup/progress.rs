@@ -12,6 +12,11 @@ pub trait Progress {
     /// An operation begins. `what` describes it, and `bytes` is its total.
     fn begin(&mut self, what: &str, bytes: u64);
 
+    /// Fails if the operation was cancelled. Nothing is reported.
+    fn check(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// `bytes` more are done. An error cancels the operation, for example because the process was asked to stop.
     fn advance(&mut self, bytes: u64) -> Result<()>;
 

@@ -8,7 +8,8 @@ use std::{
 };
 
 use super::{
-    Assessment, BackupKind, Counted, Manifest, Progress, RootFacts, Soundness, SparseFile,
+    Assessment, BackupKind, CapturedPaths, Counted, Manifest, Progress, RootFacts, Soundness, SparseFile,
+    captures::Copies,
     catalog::Summary,
     manifest::member_of,
     name, quarantine, stores,
@@ -54,6 +55,8 @@ pub struct Job<'a> {
     pub database_wait: Duration,
     /// The folder for temporary files (`MOORLINE_SPOOL`).
     pub spool: Option<PathBuf>,
+    /// The names of moorline's own variables in the environment, which capture commands do not get.
+    pub own_variables: Vec<String>,
     /// The current time.
     pub now: jiff::Timestamp,
 }
@@ -98,7 +101,7 @@ pub fn take(job: &Job, destination: Destination, progress: &mut dyn Progress) ->
         instance: Some(instance.id),
         writer: format!("moorline {}", env!("CARGO_PKG_VERSION")),
     };
-    let mut capture = Capture::open(job, &header, &spool_for(job, &destination)?)?;
+    let mut capture = Capture::open(job, &header, &spool_for(job, &destination)?, progress)?;
     match destination {
         Destination::Stream(out) => {
             let (_, bytes, assessed) = capture.write(job, &header, out, progress)?;
@@ -128,6 +131,7 @@ struct Capture {
     record: Option<QuarantineRecord>,
     snapshots: Vec<Snapshot>,
     survey: Survey,
+    copies: Copies,
     /// Databases that must be complete, because the profile names them.
     named: Vec<RelPath>,
     /// What the manifest does not record, because it happened later: for the digest.
@@ -135,11 +139,18 @@ struct Capture {
 }
 
 impl Capture {
-    fn open(job: &Job, header: &HeaderFields, spool: &Spool) -> Result<Self> {
+    fn open(job: &Job, header: &HeaderFields, spool: &Spool, progress: &mut dyn Progress) -> Result<Self> {
         let root = job.volume.root();
         let record = quarantine::captured(job.volume)?;
         let scope = job.profile.scope.and_files(&record.as_ref().map(QuarantineRecord::files).unwrap_or_default());
-        let survey = survey(root, &Matcher::of(&scope)?)?;
+        let captured = captured_paths(job)?;
+        let replaced: Vec<RelPath> = captured.iter().flat_map(|capture| capture.replaces.clone()).collect();
+        let mut survey = survey(root, &Matcher::of(&scope.without(&replaced))?)?;
+        let foreign = foreign::databases(job.volume, job.profile, &survey)?;
+        let copies = match captured.is_empty() {
+            true => Copies::default(),
+            false => Copies::take(job, spool, &mut survey, progress)?,
+        };
         let (lock, metastore) = metastore_of(job)?;
         warn_about(&survey.notes);
         stores::refuse_missing(job.profile, &survey, metastore.is_some(), root)?;
@@ -180,13 +191,14 @@ impl Capture {
             },
             scope,
             databases,
-            foreign: foreign::databases(job.volume, job.profile, &survey)?,
+            foreign,
+            captures: captured,
             notes: survey.notes.clone(),
             root: Some(RootFacts::of(root)?),
             sparse: Some(sparse_files(&survey)),
         };
         warn_about_foreign(&manifest.foreign);
-        Ok(Self { manifest, record, snapshots, survey, named, doubts })
+        Ok(Self { manifest, record, snapshots, survey, copies, named, doubts })
     }
 
     fn bytes(&self) -> u64 {
@@ -277,6 +289,12 @@ impl Capture {
             let entry = seqbac::Entry { path: member_of(path), ..entry };
             if found.kind != PathKind::File {
                 add(writer, &entry, &mut io::empty(), path)?;
+                continue;
+            }
+            if let Some(source) = self.copies.source(path) {
+                let mut content = Padded { content: &mut source?, left: found.size };
+                let entry = seqbac::Entry { size: found.size, ..entry };
+                add(writer, &entry, &mut Counted { inner: &mut content, progress }, path)?;
                 continue;
             }
             let Some(mut captured) = files.capture(found)? else {
@@ -377,6 +395,17 @@ impl Capture {
             is_doubtful: assessed.is_doubtful,
         }
     }
+}
+
+/// The captures to take: all of the profile, unless no server runs. Then the files hold still, and no command could
+/// connect.
+fn captured_paths(job: &Job) -> Result<Vec<CapturedPaths>> {
+    if job.profile.captures.is_empty() || !server_may_run(job.volume)? {
+        return Ok(Vec::new());
+    }
+    let of =
+        |capture: &profile::Capture| CapturedPaths { name: capture.name.clone(), replaces: capture.replaces.clone() };
+    Ok(job.profile.captures.iter().map(of).collect())
 }
 
 /// Files that use less disk space than their length.

@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
-    Request, accept, apps_policy::Quarantine, mounts::Mounts, notes_on_mounts, plan, preflight, quarantined_files,
-    set::RestoreSet, stage::Staged,
+    Request, accept, apps_policy::Quarantine, mounts::Mounts, notes_on_mounts, plan, preflight, set::RestoreSet,
+    stage::Staged, whole_paths,
 };
 use crate::{
     backup::{Progress, read_whole},
@@ -89,7 +89,7 @@ pub fn preview(volume: &Volume, profile: &Profile, request: &Request, progress: 
     let quarantine = Quarantine { policy: request.apps, profile, manifest: &manifest, volume: remembered.as_ref() };
     quarantine.refuse_unknown(&contents.members)?;
     let scopes = plan::Scopes::all(&[manifest.scope.clone(), profile.scope.clone()])?
-        .and_all_in(quarantined_files(remembered.as_ref()));
+        .and_all_in(whole_paths(remembered.as_ref(), &manifest));
     let mut mounts = Mounts::of(volume)?;
     preflight::space(volume, &contents.members, &manifest, &mounts)?;
     let set = RestoreSet::scratch(volume)?;

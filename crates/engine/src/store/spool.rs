@@ -49,6 +49,17 @@ impl Spool {
         Self { places: vec![dir.to_owned(), env::temp_dir()], keeps_margin: false }
     }
 
+    /// The folders, the best one first.
+    pub(super) fn places(&self) -> &[PathBuf] {
+        &self.places
+    }
+
+    /// Whether nothing more may be written at `path`, because the rest of the free space stays for others.
+    #[must_use]
+    pub fn is_full(&self, path: &Path) -> bool {
+        self.room_in(path).is_some_and(|room| room < CHECKED_EVERY)
+    }
+
     /// Creates a file without a name for `bytes` of an image, and a connection to it. The file has a name until the
     /// connection is open, because SQLite opens files only by name.
     pub(super) fn image(&self, bytes: u64) -> Result<(File, Connection)> {

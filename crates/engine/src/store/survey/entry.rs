@@ -93,6 +93,12 @@ impl SurveyEntry {
         }
     }
 
+    /// The entry for a directory.
+    #[must_use]
+    pub fn directory(path: RelPath, meta: &Metadata) -> Self {
+        Self::new(path, PathKind::Directory, None, meta)
+    }
+
     /// The entry for the database at a fixed path. Returns `None` if the file does not exist or is empty. The file is
     /// not opened, because this process may have it open in SQLite.
     pub fn database(root: &Path, path: &RelPath) -> Result<Option<Self>> {

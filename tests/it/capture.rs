@@ -1,0 +1,209 @@
+//! Capture commands: live copies by the engine's own program, from real servers under load, with the built-in profiles.
+
+mod engines;
+
+use std::{env, fs, path::Path};
+
+use nix::sys::signal::Signal;
+
+use self::engines::{Engine, Server, user_of};
+use super::support::{KEY, Running, TestVolume};
+
+/// Backups of each engine. `MOORLINE_TEST_CAPTURES=20` takes more.
+fn rounds() -> u32 {
+    env::var("MOORLINE_TEST_CAPTURES").map_or(2, |text| text.parse().expect("a number"))
+}
+
+/// Backups beside a writer, each restored over the one before: the server starts, and what it holds is right. Then the
+/// same with the server stopped, and at last a copy whose apps stay off.
+fn every_backup_is_right(engine: &Engine) {
+    let (volume, copy) = (engine.volume(), engine.volume());
+    engine.prepare(&volume);
+    let server = Server::start(engine, &volume);
+    server.fill();
+    let writer = server.writer();
+    let mut backups: Vec<_> = (0..rounds()).map(|number| volume.beside(&format!("{number}.seqbac"))).collect();
+    for backup in &backups {
+        let end = server.moorline(["backup", "--json", "-o"]).args([backup]).not_pid_1().wait();
+        assert!(end.code == 0 && end.out.contains("\"soundness\": \"sound\""), "{end}");
+    }
+    drop(writer);
+    server.stop();
+    backups.push(volume.beside("stopped.seqbac"));
+    let end = engine.moorline(&volume, ["backup", "--json", "-o"]).args([&backups[backups.len() - 1]]).wait();
+    assert!(end.code == 0 && end.out.contains("\"soundness\": \"sound\""), "{end}");
+    for backup in &backups {
+        restore(engine, &copy, backup, &["--enable-apps"]);
+        let server = Server::start(engine, &copy);
+        server.check();
+        server.stop();
+    }
+    restore(engine, &copy, &backups[0], &[]);
+    let server = Server::start(engine, &copy);
+    server.check_apps_are_off();
+    server.stop();
+}
+
+fn restore(engine: &Engine, copy: &TestVolume, backup: &Path, options: &[&str]) {
+    let arguments = ["restore", "-y", "--secret-key", KEY, "--backup"].map(std::ffi::OsStr::new);
+    let end = engine.moorline(copy, arguments).args([backup]).args(options).wait();
+    assert_eq!(end.code, 0, "{end}");
+}
+
+#[test]
+fn postgresql_under_load() {
+    every_backup_is_right(&engines::POSTGRESQL);
+}
+
+#[test]
+fn mariadb_under_load() {
+    every_backup_is_right(&engines::MARIADB);
+}
+
+#[test]
+fn redis_under_load() {
+    every_backup_is_right(&engines::REDIS);
+}
+
+#[test]
+fn redis_with_an_append_only_file_under_load() {
+    every_backup_is_right(&engines::REDIS_AOF);
+}
+
+/// A profile whose capture is this line of shell, which replaces `db/`.
+fn profile(volume: &TestVolume, line: &str, more: &str) -> String {
+    let text = format!(
+        "name = \"x\"\napps = \"none\"\n[state]\nfiles = [\"db/\", \"other\"]\nexclude = [\"db/pid\"]\n[[capture]]\nname = \"x\"\n\
+         replaces = \"db/\"\ndir = [\"/bin/sh\", \"-ec\", '''{line}''', \"sh\", \"{{dir}}\"]\n{more}\n"
+    );
+    let path = volume.beside("x.toml");
+    fs::write(&path, text).expect("writes");
+    path.display().to_string()
+}
+
+/// A server on the volume that holds its lock.
+fn serving(volume: &TestVolume) -> Running {
+    let mut server = volume.run(["/bin/sleep", "60"]).env("MOORLINE_SECRETKEY", KEY).start();
+    let lock = volume.path(".moorline/lock");
+    server
+        .until("the server holds the lock", || fs::read_to_string(&lock).unwrap_or_default().contains("\"server\":\""));
+    server
+}
+
+/// A volume with a server, and how a backup with this capture ends.
+fn backup_of(line: &str, more: &str, check: impl Fn(&TestVolume, super::support::End)) {
+    let volume = TestVolume::new();
+    volume.write("db/live", "live");
+    volume.write("db/pid", "1");
+    volume.write("other", "other");
+    let profile = profile(&volume, line, more);
+    let mut server = serving(&volume);
+    let backup = volume.moorline(["backup", "--profile", &profile, "-o"]).args([volume.beside("b.seqbac")]);
+    let backup = backup.env("MOORLINE_SECRETKEY", KEY).env("TMPDIR", "/tmp").not_pid_1();
+    let end = backup.wait();
+    server.signal(Signal::SIGKILL);
+    server.wait();
+    check(&volume, end);
+}
+
+fn is_refused(line: &str, more: &str, why: &str) {
+    backup_of(line, more, |volume, end| {
+        assert!(end.code != 0 && end.err.contains(why), "{line}: {end}");
+        assert!(!volume.beside("b.seqbac").exists(), "{line}");
+        let names =
+            fs::read_dir(volume.beside("")).expect("a folder").map(|entry| entry.expect("an entry").file_name());
+        assert!(!names.into_iter().any(|name| name.to_string_lossy().starts_with("moorline-capture")), "{line}");
+    });
+}
+
+#[test]
+fn a_command_that_fails_or_writes_no_whole_copy_leaves_no_backup() {
+    is_refused("echo half > $1/a; echo no route to server >&2; exit 3", "", "exit code 3: no route to server");
+    is_refused("true", "", "wrote nothing");
+    is_refused("echo x > $1/a", "contains = [\"PG_VERSION\"]", "did not write PG_VERSION");
+    is_refused("sleep 30", "timeout = \"1s\"", "took longer than 1s");
+    is_refused("kill -9 $$", "", "signal 9");
+    is_refused("echo x > $1/a", "as = \"nobody-of-this-name\"", "nobody-of-this-name");
+}
+
+#[test]
+fn a_program_that_is_not_in_the_image_says_where_to_take_the_backup() {
+    let line = "name = \"y\"\nreplaces = \"y/\"\ndir = [\"/no/such/program\", \"{dir}\"]";
+    is_refused("echo x > $1/a", &format!("[[capture]]\n{line}"), "/no/such/program is not in this image");
+}
+
+#[test]
+fn the_copy_takes_the_place_of_the_live_files_and_of_what_the_profile_excludes() {
+    let line = "mkdir $1/empty; echo copied > $1/copy; chmod 640 $1/copy; ln -s copy $1/link; env > $1/env";
+    backup_of(line, "env = { OF_PROFILE = \"1\" }", |volume, end| {
+        assert_eq!(end.code, 0, "{end}");
+        let copy = TestVolume::new();
+        copy.write("db/pid", "stale");
+        copy.write("db/old", "stale");
+        let profile = volume.beside("x.toml").display().to_string();
+        let backup = volume.beside("b.seqbac").display().to_string();
+        let words = ["restore", "-y", "--profile", &profile, "--secret-key", KEY, "--backup", &backup];
+        let end = copy.moorline(words).wait();
+        assert_eq!(end.code, 0, "{end}");
+        let mut names: Vec<_> = fs::read_dir(copy.path("db"))
+            .expect("a folder")
+            .map(|entry| entry.expect("an entry").file_name())
+            .collect();
+        names.sort();
+        assert_eq!(names, ["copy", "empty", "env", "link"]);
+        assert_eq!(
+            (copy.read("db/copy"), copy.read("db/link"), copy.read("other")),
+            ("copied\n".into(), "copied\n".into(), "other".into())
+        );
+        let variables = copy.read("db/env");
+        assert!(
+            variables.contains("OF_PROFILE=1") && !variables.contains("MOORLINE_") && !variables.contains(KEY),
+            "{variables}"
+        );
+        let end = copy.moorline(["rollback", "-y"]).wait();
+        assert_eq!((end.code, copy.read("db/old"), copy.read("db/pid")), (0, "stale".into(), "stale".into()), "{end}");
+    });
+}
+
+#[test]
+fn while_no_server_runs_the_files_themselves_are_backed_up() {
+    let volume = TestVolume::new();
+    volume.write("db/live", "live");
+    let profile = profile(&volume, "exit 1", "");
+    let backup = volume.beside("b.seqbac");
+    let end = volume.moorline(["backup", "--profile", &profile, "-o"]).args([&backup]).wait();
+    assert_eq!(end.code, 0, "{end}");
+    let end = volume.moorline(["extract"]).args([&backup]).args(["-o", "-", "db/live"]).wait();
+    assert_eq!((end.code, end.out.as_str()), (0, "live"), "{end}");
+}
+
+#[test]
+fn a_profile_that_others_can_change_runs_nothing_as_root() {
+    let volume = TestVolume::new();
+    volume.write("db/live", "live");
+    let profile = profile(&volume, "id > /tmp/never", "as = \"root\"");
+    std::os::unix::fs::chown(&profile, Some(user_of("nobody").0), None).expect("changes the owner");
+    let mut server = serving(&volume);
+    let backup = volume.moorline(["backup", "--profile", &profile]).env("MOORLINE_SECRETKEY", KEY);
+    let end = backup.not_pid_1().wait();
+    server.signal(Signal::SIGKILL);
+    server.wait();
+    assert!(end.code == 2 && end.err.contains("would run as root"), "{end}");
+}
+
+/// The first backups of a volume, while its first start is still at work.
+#[test]
+fn backups_that_begin_at_once_on_a_new_volume_belong_to_one_instance() {
+    for _ in 0..5 {
+        let volume = TestVolume::in_use();
+        let files: Vec<_> = (0..4).map(|number| volume.beside(&format!("{number}.seqbac"))).collect();
+        let start =
+            |file| volume.moorline(["backup", "-o"]).args([file]).env("MOORLINE_SECRETKEY", KEY).not_pid_1().start();
+        let running: Vec<_> = files.iter().map(start).collect();
+        for backup in running {
+            let end = backup.wait();
+            let is_second = end.code == 75 && end.err.contains("another backup");
+            assert!(end.code == 0 || is_second, "{end}");
+        }
+    }
+}
