@@ -100,6 +100,27 @@ fn a_file_that_changes_in_place_is_torn() {
     }
 }
 
+/// ext4 gives the inode number of a removed file to the next one, so a list that is written anew and renamed twice has the
+/// number that it had before.
+#[test]
+fn a_file_that_has_replaced_another_is_recognised_although_it_has_its_inode_number() {
+    let volume = Volume::new();
+    volume.write("list", "one");
+    let survey = volume.survey();
+    let found = &survey.files[0];
+    for number in 0..50 {
+        volume.write("list.new", format!("version {number}"));
+        fs::rename(volume.path("list.new"), volume.path("list")).expect("renames");
+        let mut files = Files::new(&volume.root(), &survey, false).expect("opens");
+        assert!(!files.capture(found).expect("reads").expect("is there").is(found), "version {number}");
+    }
+    let survey = volume.survey();
+    let mut files = Files::new(&volume.root(), &survey, false).expect("opens");
+    let found = &survey.files[0];
+    OpenOptions::new().append(true).open(volume.path("list")).expect("opens").write_all(b"more").expect("writes");
+    assert!(files.capture(found).expect("reads").expect("is there").is(found), "it has only grown");
+}
+
 #[test]
 fn what_has_gone_or_changed_its_kind_is_not_captured() {
     let volume = Volume::new();

@@ -301,7 +301,7 @@ impl Capture {
                 self.doubts.push((path.clone(), REMOVED.to_owned()));
                 continue;
             };
-            if captured.id != found.id() {
+            if !captured.is(found) {
                 replaced.entry(path.parent()).or_insert_with(|| path.clone());
             }
             let entry = seqbac::Entry { size: captured.size, ..entry };

@@ -17,7 +17,11 @@ use std::{
 
 use nix::{errno::Errno, fcntl::OFlag, libc, sys::stat};
 
-use super::{Survey, SurveyEntry, beneath::Beneath};
+use super::{
+    Survey, SurveyEntry,
+    beneath::Beneath,
+    survey::{Born, born},
+};
 use crate::prelude::*;
 
 /// Files up to this size are read into memory, and read again until they hold still.
@@ -40,8 +44,8 @@ pub struct Files<'a> {
 pub struct Captured {
     /// In bytes, when the file was opened. If the file shrinks, the rest is zeros.
     pub size: u64,
-    /// Device and inode.
-    pub id: (u64, u64),
+    /// Device and inode, and when the inode was created.
+    id: ((u64, u64), Option<Born>),
     left: u64,
     content: Content,
 }
@@ -101,6 +105,12 @@ impl Read for Captured {
 }
 
 impl Captured {
+    /// Whether it is the file that the survey found, and not another one that has replaced it.
+    #[must_use]
+    pub fn is(&self, found: &SurveyEntry) -> bool {
+        self.id == (found.id(), found.born)
+    }
+
     /// Whether the copy is torn. Call this after the last byte was read; `hash` is the hash of the copy.
     pub fn is_torn(self, hash: blake3::Hash) -> Result<bool> {
         let (mut file, path, before, twice) = match self.content {
@@ -133,7 +143,7 @@ impl<'a> Files<'a> {
         let Some(file) = self.open(found)? else { return Ok(None) };
         wait_for_a_tick(&file).on("read the metadata of", &path)?;
         let meta = file.metadata().on("read the metadata of", &path)?;
-        let (size, id, before) = (meta.len(), (meta.dev(), meta.ino()), stamp(&meta));
+        let (size, id, before) = (meta.len(), ((meta.dev(), meta.ino()), born(&file)), stamp(&meta));
         if size > IN_MEMORY {
             let content = Content::Live { file, path, before, is_short: false, twice: self.twice };
             return Ok(Some(Captured { size, id, left: size, content }));

@@ -20,6 +20,7 @@ use self::walk::{Seen, Walk};
 use super::{Matcher, foreign::Recognised};
 use crate::prelude::*;
 
+pub(super) use self::entry::{Born, born};
 pub use self::entry::{Note, NoteKind, SurveyEntry};
 
 /// The first bytes of every SQLite database.

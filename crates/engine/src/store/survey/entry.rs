@@ -1,6 +1,11 @@
 //! One path of the volume, with its metadata.
 
-use std::{fs::Metadata, os::unix::fs::MetadataExt};
+use std::{
+    fs::{File, Metadata},
+    os::unix::fs::MetadataExt,
+};
+
+use rustix::fs::{AtFlags, StatxFlags, statx};
 
 use crate::prelude::*;
 
@@ -31,6 +36,19 @@ pub struct SurveyEntry {
     pub dev: u64,
     /// Inode number.
     pub ino: u64,
+    /// When the inode was created, if the file system records it. A new file often gets the inode number of one that was just
+    /// removed.
+    pub born: Option<Born>,
+}
+
+/// Seconds since 1970, and nanoseconds.
+pub type Born = (i64, u32);
+
+/// When the inode of an open file was created, if the file system records it.
+pub fn born(file: &File) -> Option<Born> {
+    let found = statx(file, c"", AtFlags::EMPTY_PATH, StatxFlags::BTIME).ok()?;
+    let is_known = found.stx_mask & StatxFlags::BTIME.bits() != 0;
+    is_known.then_some((found.stx_btime.tv_sec, found.stx_btime.tv_nsec))
 }
 
 /// A remark about a path, for the user.
@@ -90,6 +108,7 @@ impl SurveyEntry {
             mtime_nanos: u32::try_from(meta.mtime_nsec()).unwrap_or(0),
             dev: meta.dev(),
             ino: meta.ino(),
+            born: None,
         }
     }
 

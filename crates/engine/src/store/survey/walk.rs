@@ -14,7 +14,7 @@ use std::{
 
 use super::{
     Note, SEQBAC_MAGIC, SIDECARS, SMALLEST_DATABASE, SQLITE_HEADER, SurveyEntry, child,
-    entry::{LINK, MOUNT},
+    entry::{Born, LINK, MOUNT, born},
 };
 use crate::{
     prelude::*,
@@ -151,8 +151,8 @@ impl<'a> Walk<'a> {
             return Ok(());
         }
         let full = path.under(self.root);
-        let Some((content, head)) = sniff(&full).on("read", &full)? else { return Ok(()) };
-        let entry = |kind| SurveyEntry::new(path.clone(), kind, None, meta);
+        let Some((content, head, born)) = sniff(&full).on("read", &full)? else { return Ok(()) };
+        let entry = |kind| SurveyEntry { born, ..SurveyEntry::new(path.clone(), kind, None, meta) };
         // For SQLite, an empty file is an empty database. Only a glob for databases shows that it is meant to be one.
         let named = database && self.matcher.names_database(&path);
         match content {
@@ -228,10 +228,10 @@ impl<'a> Walk<'a> {
 
 /// Reads the first bytes of a file. Returns `None` if it was removed or replaced by another kind of file.
 pub fn content(path: &Path) -> Result<Option<Content>> {
-    Ok(sniff(path).on("read", path)?.map(|(content, _)| content))
+    Ok(sniff(path).on("read", path)?.map(|(content, ..)| content))
 }
 
-fn sniff(path: &Path) -> io::Result<Option<(Content, Vec<u8>)>> {
+fn sniff(path: &Path) -> io::Result<Option<(Content, Vec<u8>, Option<Born>)>> {
     // The file may have been replaced: a pipe must not block us, and we must not follow a link.
     let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
     let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
@@ -242,6 +242,7 @@ fn sniff(path: &Path) -> io::Result<Option<(Content, Vec<u8>)>> {
     if !meta.is_file() {
         return Ok(None);
     }
+    let born = born(&file);
     let mut start = Vec::with_capacity(foreign::HEAD);
     file.take(foreign::HEAD as u64).read_to_end(&mut start)?;
     let content = if start.starts_with(SQLITE_HEADER) && meta.len() >= SMALLEST_DATABASE {
@@ -251,7 +252,7 @@ fn sniff(path: &Path) -> io::Result<Option<(Content, Vec<u8>)>> {
     } else {
         Content::Other
     };
-    Ok(Some((content, start)))
+    Ok(Some((content, start, born)))
 }
 
 /// Whether a link in the directory `from` points outside `root`, judging by its text.
