@@ -119,7 +119,7 @@ fn nothing_is_deleted_of_what_is_being_brought_back() {
     let mut backup = data.command(&["backup"]);
     backup.env("MOORLINE_KEEP_REPLACED", "0s");
     let backup = Ran::of(backup);
-    assert!(backup.stderr.contains("cannot delete old backups"), "{backup:#?}");
+    assert!(backup.stderr.contains("cannot delete the state that a restore replaced"), "{backup:#?}");
     backup.succeeds();
     data.moorline(&["rollback", "-y", "--discard", &id]).fails(75, &["being brought back"]);
     data.moorline(&["rollback", "-y"]).fails(75, &["being brought back"]);

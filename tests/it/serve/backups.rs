@@ -159,6 +159,8 @@ fn a_doubtful_backup_is_shown_with_its_reason_everywhere() {
     for (name, text) in [("pg/PG_VERSION", "15\n"), ("pg/global/pg_control", "x"), ("pg/base/1/PG_VERSION", "15\n")] {
         volume.write(name, text);
     }
+    // PostgreSQL runs in another container; the console holds the volume's lock.
+    volume.write("pg/postmaster.pid", "4194303\n/data/pg\n");
     let (console, admin) = Console::with_administrator(&volume);
     let backup = console.back_up(&admin);
     const REASON: &str = "pg is a PostgreSQL cluster in use";

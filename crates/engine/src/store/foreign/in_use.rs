@@ -38,6 +38,8 @@ impl Server {
         if let Some(holder) = lock::holder(volume)? {
             return Ok(match holder.server {
                 Some(_) => Self::Running(format!("`{}` runs the server", holder.command)),
+                // A console that holds the lock says nothing about the server, which may be in another container.
+                None if lock::console_runs(volume)? => Self::Unknown,
                 None => Self::NotStarted,
             });
         }
