@@ -10,7 +10,10 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject},
 };
 
-use volume::error::{Code, Error, IoContext, Result};
+use volume::{
+    error::{Code, Error, IoContext, Result},
+    presence,
+};
 
 /// Where the certificates are, as OpenSSL and Go understand `SSL_CERT_FILE` and `SSL_CERT_DIR`.
 #[derive(Debug, Clone, Default)]
@@ -46,7 +49,7 @@ impl Trust {
         for folder in &self.folders {
             for entry in fs::read_dir(folder).on("list the folder in SSL_CERT_DIR,", folder).map_err(later)? {
                 let path = entry.on("list", folder).map_err(later)?.path();
-                if path.is_file() {
+                if presence::is_file(&path)? {
                     found.extend(in_file(&path)?);
                 }
             }

@@ -80,7 +80,8 @@ impl Copies {
                 |path: &RelPath| capture.replaces.iter().any(|replaced| path.as_path().starts_with(replaced.as_path()));
             let leads =
                 |path: &RelPath| capture.replaces.iter().any(|replaced| replaced.as_path().starts_with(path.as_path()));
-            if !is_replaced(&path) && !(found.kind == PathKind::Directory && leads(&path)) {
+            let leads_there = found.kind == PathKind::Directory && leads(&path);
+            if !is_replaced(&path) && !leads_there {
                 let what = format!("the command wrote {path}, which is below none of the paths in `replaces`");
                 return Err(
                     Error::new(Code::Unexpected, what).hint("add it to `replaces`, or let the command remove it")

@@ -151,7 +151,7 @@ impl<'a> Walk<'a> {
             return Ok(());
         }
         let full = path.under(self.root);
-        let Some((content, head, born)) = sniff(&full).on("read", &full)? else { return Ok(()) };
+        let Some(Sniffed { content, head, born }) = sniff(&full).on("read", &full)? else { return Ok(()) };
         let entry = |kind| SurveyEntry { born, ..SurveyEntry::new(path.clone(), kind, None, meta) };
         // For SQLite, an empty file is an empty database. Only a glob for databases shows that it is meant to be one.
         let named = database && self.matcher.names_database(&path);
@@ -228,10 +228,17 @@ impl<'a> Walk<'a> {
 
 /// Reads the first bytes of a file. Returns `None` if it was removed or replaced by another kind of file.
 pub fn content(path: &Path) -> Result<Option<Content>> {
-    Ok(sniff(path).on("read", path)?.map(|(content, ..)| content))
+    Ok(sniff(path).on("read", path)?.map(|sniffed| sniffed.content))
 }
 
-fn sniff(path: &Path) -> io::Result<Option<(Content, Vec<u8>, Option<Born>)>> {
+/// What the beginning of a file shows.
+struct Sniffed {
+    content: Content,
+    head: Vec<u8>,
+    born: Option<Born>,
+}
+
+fn sniff(path: &Path) -> io::Result<Option<Sniffed>> {
     // The file may have been replaced: a pipe must not block us, and we must not follow a link.
     let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
     let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
@@ -243,16 +250,16 @@ fn sniff(path: &Path) -> io::Result<Option<(Content, Vec<u8>, Option<Born>)>> {
         return Ok(None);
     }
     let born = born(&file);
-    let mut start = Vec::with_capacity(foreign::HEAD);
-    file.take(foreign::HEAD as u64).read_to_end(&mut start)?;
-    let content = if start.starts_with(SQLITE_HEADER) && meta.len() >= SMALLEST_DATABASE {
+    let mut head = Vec::with_capacity(foreign::HEAD);
+    file.take(foreign::HEAD as u64).read_to_end(&mut head)?;
+    let content = if head.starts_with(SQLITE_HEADER) && meta.len() >= SMALLEST_DATABASE {
         Content::Database
-    } else if start.starts_with(SEQBAC_MAGIC) {
+    } else if head.starts_with(SEQBAC_MAGIC) {
         Content::Backup
     } else {
         Content::Other
     };
-    Ok(Some((content, start, born)))
+    Ok(Some(Sniffed { content, head, born }))
 }
 
 /// Whether a link in the directory `from` points outside `root`, judging by its text.
