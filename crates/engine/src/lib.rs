@@ -58,7 +58,7 @@
 //! - `store.rs`: databases and files, read from the volume and written back. In `store/`:
 //!   - `matcher.rs`: which paths a scope includes; `survey.rs`: one walk over the volume (`survey/walk.rs`), its entries
 //!     (`survey/entry.rs`), and which files are databases or backups; `mounts.rs`: mount points
-//!   - `sqlite.rs`: consistent images of live databases. In `sqlite/`: `source.rs` (read-only connection),
+//!   - `sqlite.rs`: consistent images of live databases. In `sqlite/`: `source.rs` (read-only connection), `open_files.rs` (that no other file was opened),
 //!     `snapshot.rs` (the image at one time), `pages.rs` (its pages), `facts.rs` (its facts in the manifest), `check.rs`
 //!     (its faults), `in_use.rs` (other processes that have it open), `edit.rs` (one transaction that changes it)
 //!   - `foreign.rs`: databases of other engines, recognised by signature; `foreign/in_use.rs`: whether one is in use

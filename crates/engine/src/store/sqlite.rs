@@ -21,6 +21,7 @@ mod check;
 mod edit;
 mod facts;
 mod in_use;
+mod open_files;
 mod pages;
 mod snapshot;
 mod source;

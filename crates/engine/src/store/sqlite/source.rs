@@ -5,7 +5,7 @@ use std::{ffi::OsString, thread, time::Instant};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, ffi};
 
-use super::{check, facts::Header, pages};
+use super::{check, facts::Header, open_files::OpenFiles, pages};
 use crate::prelude::*;
 
 /// A server in rollback mode leaves gaps of less than a millisecond between its commits, so we try often.
@@ -87,6 +87,7 @@ impl Source {
     /// `name` is `path`, or the URI that opens it as immutable.
     fn attempt(name: &Path, path: &Path, lock_timeout: Duration, lenient: bool) -> rusqlite::Result<Self> {
         let cleanup = SidecarCleanup::before(path);
+        let before = OpenFiles::beneath_others(path);
         let is_immutable = name != path;
         let mut flags =
             OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
@@ -104,6 +105,7 @@ impl Source {
                 .unwrap_or_else(|| Header::of(&[])),
             false => Header::of(&[]),
         };
+        before.refuse_other_file(path)?;
         let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
         Ok(Self {
             page_size: connection.pragma_query_value(None, "page_size", |row| row.get(0))?,
