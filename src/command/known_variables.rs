@@ -82,6 +82,7 @@ const INTERNAL: &[&str] = &[
     "MOORLINE_QUARANTINED",
     "MOORLINE_RESTORE_EPOCH",
     "MOORLINE_SCRIPT",
+    "MOORLINE_SCRIPT_REPORT",
     "MOORLINE_STARTED_BY",
 ];
 
@@ -94,7 +95,7 @@ pub(super) fn warn(variables: &Variables) {
         }
         if !KNOWN.contains(&name) {
             // Kubernetes sets such variables in every pod beside a service called moorline.
-            if !INTERNAL.contains(&name) && !of_kubernetes(name) {
+            if !INTERNAL.contains(&name) && !of_kubernetes(name, value) {
                 log::warn!("{name} has no effect, because moorline has no such setting{}", suggestion(name));
             }
         } else if FIRST_RUN_FILES.contains(&name) && !presence::is_file(Path::new(value)).unwrap_or(true) {
@@ -111,8 +112,17 @@ fn suggestion(name: &str) -> String {
     nearest(&name[start..], known).map_or_else(String::new, |near| format!("; did you mean {}{near}?", &name[..start]))
 }
 
-fn of_kubernetes(name: &str) -> bool {
-    name.strip_prefix(OWN).is_some_and(|name| name.starts_with("SERVICE_") || name.starts_with("PORT"))
+/// Variables of a Service `moorline` or `moorline-web`: `…_SERVICE_HOST`, `…_SERVICE_PORT_HTTP`, `…_PORT=tcp://…`,
+/// `…_PORT_80_TCP_ADDR`.
+fn of_kubernetes(name: &str, value: &std::ffi::OsStr) -> bool {
+    let Some(name) = name.strip_prefix(OWN) else { return false };
+    let name = format!("_{name}");
+    let of_port =
+        ["tcp://", "udp://", "sctp://"].iter().any(|start| value.as_encoded_bytes().starts_with(start.as_bytes()));
+    name.starts_with("_PORT")
+        || ["_SERVICE_HOST", "_SERVICE_PORT"].iter().any(|part| name.contains(part))
+        || (name.ends_with("_PORT") && of_port)
+        || (name.contains("_PORT_") && ["_TCP", "_UDP", "_SCTP"].iter().any(|part| name.contains(part)))
 }
 
 fn is_quoted(value: &[u8]) -> bool {

@@ -7,7 +7,7 @@ use std::{
     os::unix::fs::{MetadataExt, OpenOptionsExt},
 };
 
-use moorline::command::log_format::line_of_container;
+use moorline::{command::log_format::line_of_container, init::SCRIPT};
 use nix::libc;
 use volume::{Volume, lock};
 
@@ -15,9 +15,12 @@ use volume::{Volume, lock};
 const OF_PID_1: &str = "/proc/1/fd/2";
 
 /// Writes a line into the container's log, if PID 1 of this container uses the volume and this command has another log. A
-/// log that cannot be written is ignored.
+/// log that cannot be written is ignored. The output of a script goes to the container's log anyway.
 pub(super) fn line(volume: &Volume, text: &str) {
     let is_ours = |holder: lock::Holder| holder.pid == 1 && holder.host == lock::host();
+    if std::env::var_os(SCRIPT).is_some() {
+        return;
+    }
     if !lock::holder(volume).ok().flatten().is_some_and(is_ours) || std::process::id() == 1 {
         return;
     }

@@ -56,6 +56,7 @@ use moorline::command::{
     options,
     output::StandardError,
 };
+use moorline::init::SCRIPT;
 use seqbac_header::without_keys;
 use volume::{
     Lock, Volume,
@@ -324,6 +325,18 @@ fn print_clap_error(error: &clap::Error) -> ExitCode {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         let _ = error.print();
         return ExitCode::SUCCESS;
+    }
+    // In the container's log, each line of moorline says so. `args:` of a container replaces `run --`.
+    let starts_container = std::process::id() == 1;
+    if starts_container || std::env::var_os(SCRIPT).is_some() {
+        let what = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ").replace('\n', " ");
+        let hint = match starts_container {
+            true => {
+                "a container's command begins with `run --`: run -- my-server --its-flag; `moorline help` lists commands"
+            }
+            false => "`moorline help COMMAND` lists its options",
+        };
+        return output::fail(&Error::usage(without_keys(&what)).hint(hint), false);
     }
     let clean = log_format::usage(without_keys(&text));
     // An unchanged text is printed by clap, because clap adds colours on a terminal.

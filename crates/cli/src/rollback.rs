@@ -64,8 +64,9 @@ impl Rollback {
         let done = restore::rollback(&volume, self.id, step)?;
         output::result(self.json, &done, |done| {
             let (restore, restored, id) = (done.restore, done.restored, done.id);
-            let done = format!("undid restore {restore} of {restored:.0}; to redo it: `moorline rollback {id}`");
-            if in_script { log::info!("{done}") } else { output::answer(&done) }
+            let line = format!("undid restore {restore} of {restored:.0}; to redo it: `moorline rollback {id}`");
+            // In a script, stdout is the container's log, where each line of moorline says so.
+            if in_script { log::info!("{line}") } else { output::answer(&line) }
         })
     }
 }

@@ -19,8 +19,10 @@ use volume::{
 /// they hold the password.
 const USERNAME: [&str; 2] = ["MOORLINE_FIRSTRUN_ADMINUSERNAME", "SEQ_FIRSTRUN_ADMINUSERNAME"];
 const PASSWORD: [&str; 3] = ["MOORLINE_FIRSTRUN_ADMINPASSWORD", "SEQ_FIRSTRUN_ADMINPASSWORD", "SEQ_PASSWORD"];
-const PASSWORD_FILE: &str = "MOORLINE_FIRSTRUN_ADMINPASSWORD_FILE";
-const PASSWORD_HASH_FILE: &str = "MOORLINE_FIRSTRUN_ADMINPASSWORDHASH_FILE";
+const PASSWORD_FILE: [&str; 3] =
+    ["MOORLINE_FIRSTRUN_ADMINPASSWORD_FILE", "SEQ_FIRSTRUN_ADMINPASSWORD_FILE", "SEQ_PASSWORD_FILE"];
+const PASSWORD_HASH_FILE: [&str; 2] =
+    ["MOORLINE_FIRSTRUN_ADMINPASSWORDHASH_FILE", "SEQ_FIRSTRUN_ADMINPASSWORDHASH_FILE"];
 const PASSWORD_HASH: [&str; 2] = ["MOORLINE_FIRSTRUN_ADMINPASSWORDHASH", "SEQ_FIRSTRUN_ADMINPASSWORDHASH"];
 const NO_AUTHENTICATION: [&str; 2] = ["MOORLINE_FIRSTRUN_NOAUTHENTICATION", "SEQ_FIRSTRUN_NOAUTHENTICATION"];
 
@@ -98,15 +100,15 @@ fn first_run(environment: &Environment) -> Result<FirstRun> {
     };
     Ok(FirstRun {
         username: text(&USERNAME)?.unwrap_or_else(|| "admin".to_owned()),
-        password: secret(text(&PASSWORD)?, PASSWORD_FILE, environment)?,
-        password_hash: secret(text(&PASSWORD_HASH)?, PASSWORD_HASH_FILE, environment)?,
+        password: secret(text(&PASSWORD)?, &PASSWORD_FILE, environment)?,
+        password_hash: secret(text(&PASSWORD_HASH)?, &PASSWORD_HASH_FILE, environment)?,
         no_authentication,
     })
 }
 
 /// A secret from its variable, or from the file that the `_FILE` variable names.
-fn secret(set: Option<String>, variable: &str, environment: &Environment) -> Result<Option<Zeroizing<String>>> {
-    let Some((_, path)) = environment.setting(&[variable])?.filter(|(_, path)| !path.is_empty()) else {
+fn secret(set: Option<String>, files: &[&str], environment: &Environment) -> Result<Option<Zeroizing<String>>> {
+    let Some((variable, path)) = environment.setting(files)?.filter(|(_, path)| !path.is_empty()) else {
         return Ok(set.map(Zeroizing::new));
     };
     if set.is_some() {
