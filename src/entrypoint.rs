@@ -272,8 +272,9 @@ enum Opened {
 
 fn open(settings: &Settings) -> Result<Opened> {
     let volume = Volume::open_in(&settings.storage, &settings.places)?;
-    if settings.user.as_ref().is_some_and(|user| user.uid() != 0) && nix::unistd::geteuid().is_root() {
+    if init::trust::distrusts(settings.user.as_ref()) {
         init::trust::refuse_links(&volume)?;
+        init::held::distrust(&volume);
     }
     let missing = missing_engine(settings, &volume)?;
     if let Some(MissingEngine::Refusal(end)) = missing {
@@ -314,7 +315,7 @@ fn prepare(settings: &Settings, volume: &Volume, signals: &mut Signals) -> Resul
     if let Some(user) = &settings.user
         && let Err(error) = volume.let_traverse(user.uid(), user.gid())
     {
-        log::warn!("scripts that run as user {} may not find `seqsvr`: {error}", user.spec());
+        log::warn!("scripts that run as user {} cannot read the volume's backups: {error}", user.spec());
     }
     let owner = ChownPlan::of(settings, volume)?;
     if let Some(end) = recover(settings, volume, &lock, signals)? {
@@ -335,8 +336,10 @@ fn prepare(settings: &Settings, volume: &Volume, signals: &mut Signals) -> Resul
 /// The environment with `seqsvr` and `moorline` on PATH, both meaning this program and this volume.
 #[must_use]
 pub fn with_commands(environment: Variables, own: &Own, volume: &Volume, profile: &Choice) -> Variables {
-    // If links cannot be created, at least this program's own folder is on PATH.
-    let folder = state::links(volume, own).or_else(|| own.path().parent().map(PathBuf::from));
+    // If links cannot be created, at least this program's own folder is on PATH. Scripts get links in a temporary folder.
+    let links = state::links(volume, own)
+        .inspect_err(|cause| log::debug!("cannot create links in {}: {cause}", volume.own().display()));
+    let folder = links.ok().or_else(|| own.path().parent().map(PathBuf::from));
     child_environment(environment.with_path(folder.as_slice()).with("DATA_DIR", volume.root()), volume, profile)
 }
 
@@ -376,6 +379,8 @@ fn serve(
         return Ok(stopped(signals));
     }
     lock.server_starts();
+    // From here on, the server may replace the folder.
+    let of_events = if init::held::is_distrusted() { volume.holding_own()? } else { volume.clone() };
     let Some(supervision) = &server.supervision else { return Ok(become_server(&prepared, lock, sockets, signals)) };
     let after = ready::child(settings, volume, lock)?;
     let console = (server.console && server.command.is_some())
@@ -392,7 +397,7 @@ fn serve(
     };
     Ok(match supervise::run(&program, supervision, signals)? {
         Ok((ended, stopped)) => {
-            record_end(volume, ended, stopped);
+            record_end(&of_events, ended, stopped);
             End::Served(supervision.exits.of(ended.code()))
         }
         Err(error) => error.into(),
@@ -407,7 +412,7 @@ fn prepared(settings: &Settings, serving: &Serving<'_>, volume: &Volume) -> std:
         let environment = additions.environment(console::environment(settings, volume), instance);
         return console::prepared(&settings.own, console::SERVER, &environment);
     };
-    let internal = [LOCK_FD, script_lock::TOKEN, init::SCRIPT, settings.arguments_variable];
+    let internal = [LOCK_FD, script_lock::TOKEN, init::SCRIPT, init::REPORT, settings.arguments_variable];
     let environment = at_home(settings.environment.clone(), settings).without(&server.hidden).without(&internal);
     let environment = variables.iter().fold(environment, |all, (name, value)| all.with(name, value));
     let environment = additions.environment(environment, instance);

@@ -9,11 +9,13 @@
 //! commands are done. Any other program runs again after a crash, and the log says so. Failures follow `policy.rs`. A stop
 //! signal is forwarded to the running script. That script is not marked, and runs again at the next start.
 
+mod arguments;
 mod attempt;
 mod broken;
 mod commands;
 mod copy;
 mod hashbang;
+pub(crate) mod held;
 mod inspect;
 mod ledger;
 mod mark;
@@ -24,10 +26,12 @@ mod private_copy;
 mod recognise;
 mod redact;
 mod scan;
+mod script_folder;
 mod script_report;
 pub(crate) mod server_env;
 mod stage;
 pub(crate) mod trust;
+mod typography;
 
 use std::{
     collections::BTreeMap,
@@ -41,8 +45,9 @@ use nix::sys::signal::Signal;
 
 pub use self::{
     attempt::SCRIPT,
+    copy::SEQINIT,
     inspect::{Report, report},
-    script_report::Reporter,
+    script_report::{REPORT, Reporter},
     stage::Stage,
 };
 use self::{
@@ -52,7 +57,7 @@ use self::{
     output::Output,
     policy::OnFailure,
     recognise::{ScriptKind, recognise},
-    scan::Script,
+    scan::{Names, Script},
 };
 use process::{Own, Signals, User, Variables};
 use seqbac_header::{Id, RelPath};
@@ -125,7 +130,11 @@ pub(crate) fn run(settings: &Settings<'_>, signals: &mut Signals, ran: &mut bool
         End::Ready => {}
         end => return Ok(end),
     }
-    once(settings, Stage::Once, &mut ledger, signals, ran)
+    let end = once(settings, Stage::Once, &mut ledger, signals, ran)?;
+    if *ran && matches!(end, End::Ready) {
+        ledger.forget_empty()?;
+    }
+    Ok(end)
 }
 
 /// Runs the waiting scripts of `Init/ready.d/`.
@@ -134,10 +143,11 @@ pub(crate) fn run_after_start(settings: &Settings<'_>, signals: &mut Signals) ->
     once(settings, Stage::AfterStart, &mut ledger, signals, &mut false)
 }
 
-/// The waiting scripts of `Init/ready.d/`. Without that folder, this costs one system call.
+/// The waiting scripts of `Init/ready.d/`; none if the folder cannot be listed. Without that folder, this costs one system
+/// call.
 pub(crate) fn waiting_after_start(volume: &Volume) -> Result<Vec<RelPath>> {
     let folder = volume.init();
-    let mut names = scan::names_of(Stage::AfterStart, &folder)?.scripts;
+    let mut names = scan::listed(scan::names_of(Stage::AfterStart, &folder)).scripts;
     if names.is_empty() {
         return Ok(names);
     }
@@ -154,7 +164,16 @@ pub(crate) fn waiting_after_start(volume: &Volume) -> Result<Vec<RelPath>> {
 /// Runs all scripts of `Init/start.d/` and marks none, because they run at every start.
 pub(crate) fn run_at_start(settings: &Settings<'_>, signals: &mut Signals) -> Result<End> {
     let folder = settings.volume.init();
-    each(settings, Stage::EveryStart, signals, |name, signals| {
+    let names = match scan::names_of(Stage::EveryStart, &folder) {
+        Ok(names) => names,
+        Err(error) => {
+            return outcome::broken_at_start(settings, &*broken::Broken::folder(&folder.join("start.d"), error)?);
+        }
+    };
+    each(settings, (Stage::EveryStart, names), signals, |name, signals| {
+        if settings.on_failure == Some(OnFailure::Continue) {
+            Ledger::load(settings.volume)?.record_empty(settings.holds_state)?;
+        }
         Ok(match scan::open(&folder, name) {
             Ok(script) => Ok(at_start(settings, script, signals)?),
             Err(Rejected::Broken(broken)) => Ok(outcome::broken_at_start(settings, &broken)?),
@@ -166,11 +185,16 @@ pub(crate) fn run_at_start(settings: &Settings<'_>, signals: &mut Signals) -> Re
 /// Runs a stage's scripts one after the other until one of them ends the start or a stop signal arrives.
 fn each(
     settings: &Settings<'_>,
-    stage: Stage,
+    (stage, names): (Stage, Names),
     signals: &mut Signals,
     mut run: impl FnMut(&RelPath, &mut Signals) -> Result<std::result::Result<End, scan::Skipped>>,
 ) -> Result<End> {
-    for name in names(settings, stage)? {
+    let folder = settings.volume.init();
+    names.log_ignored(&folder);
+    if !names.scripts.is_empty() {
+        check_folder(settings, &stage.folder().map_or(folder.clone(), |below| folder.join(below)))?;
+    }
+    for name in names.scripts {
         if let Some(signal) = signals.stop() {
             return Ok(End::Stopped(signal));
         }
@@ -183,17 +207,6 @@ fn each(
     Ok(signals.stop().map_or(End::Ready, End::Stopped))
 }
 
-/// The names of a stage's scripts that are about to run; logs the ignored names and checks the folder's mode.
-fn names(settings: &Settings<'_>, stage: Stage) -> Result<Vec<RelPath>> {
-    let folder = settings.volume.init();
-    let names = scan::names_of(stage, &folder)?;
-    names.log_ignored(&folder);
-    if !names.scripts.is_empty() {
-        check_folder(settings, &stage.folder().map_or(folder.clone(), |below| folder.join(below)))?;
-    }
-    Ok(names.scripts)
-}
-
 fn once(
     settings: &Settings<'_>,
     stage: Stage,
@@ -202,7 +215,14 @@ fn once(
     ran: &mut bool,
 ) -> Result<End> {
     let folder = settings.volume.init();
-    each(settings, stage, signals, |name, signals| {
+    let names = match scan::names_of(stage, &folder) {
+        Ok(names) => names,
+        Err(error) => {
+            let path = stage.folder().map_or(folder.clone(), |below| folder.join(below));
+            return broken::fail_folder(settings, broken::Broken::folder(&path, error)?, ledger);
+        }
+    };
+    each(settings, (stage, names), signals, |name, signals| {
         Ok(match inspect::find(name, &folder, ledger) {
             Ok(script) => {
                 *ran = true;
@@ -216,7 +236,7 @@ fn once(
 
 /// Clears the ledger's note that the volume was empty, because the server is about to start.
 pub(crate) fn server_starts(volume: &Volume) -> Result<()> {
-    Ledger::load(volume)?.server_starts()
+    Ledger::load(volume)?.forget_empty()
 }
 
 /// Checks the mode of the folder, because any user who can write to it can run code as root.
@@ -268,7 +288,8 @@ fn one(
 ) -> Result<End> {
     check_file(settings, &script)?;
     let kind = recognise(&script.text, script.whole).and_then(|kind| stage.refuse(kind));
-    let entry = ledger.open(&script.name, &script.hash, !(settings.holds_state)()?)?;
+    ledger.look_for_state(settings.holds_state)?;
+    let entry = ledger.open(&script.name, &script.hash)?;
     if entry.state == RunState::Running && outcome::interrupted(settings, &script, &kind, &entry, ledger)? {
         return Ok(End::Ready);
     }
@@ -300,9 +321,9 @@ fn announce(script: &Script, kind: &Result<ScriptKind>, attempt: u32) {
     };
     let again = if attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
     log::info!("running init script {} ({what}{again})", script.name);
-    if let Some(warning) = hashbang::lead_warning(&script.text, &script.path) {
-        log::warn!("{warning}");
-    }
+    let misspelt = held::is_distrusted().then(|| trust::misspelt_request(script)).flatten();
+    let warnings = [hashbang::lead_warning(&script.text, &script.path), misspelt];
+    warnings.iter().flatten().for_each(|warning| log::warn!("{warning}"));
 }
 
 /// The secret keys in a script: in its text, and in its commands after quotes are removed.

@@ -49,12 +49,16 @@
 //! - `inspect.rs`: which scripts are waiting, done or failed, and why one does not run again; for `status`, too
 //! - `recognise.rs`: built-in script, program, interpreter or shell text; data and CRLF are refused
 //! - `hashbang.rs`: the `#!` line, blanks before it, scripts without a command
+//! - `typography.rs`: characters that a word processor or another encoding put in place of what was typed
 //! - `commands.rs`: parsing a built-in script
 //! - `broken.rs`: folders, dangling links and unreadable files where a script was probably meant
-//! - `attempt.rs`: running a script: children, environment, arguments that `ps` does not show
+//! - `attempt.rs`: running a script: children, environment
+//! - `arguments.rs`: arguments that `ps` does not show
 //! - `server_env.rs`: variables that scripts hand to the server
+//! - `held.rs`: root works on a volume of the server's user through descriptors that follow no links
 //! - `trust.rs`: rights of a script when the server runs as another user; scripts that ask for root
 //! - `private_copy.rs`: executable copies of scripts on `noexec` mounts
+//! - `script_folder.rs`: the private folder of one attempt, outside the volume if the server has a user of its own
 //! - `script_report.rs`: how a failed `restore` is noticed although its script exits with 0
 //! - `output.rs`: a script's output in the container's log and in `<name>.log`
 //! - `redact.rs`: removing secret keys from scripts and logs

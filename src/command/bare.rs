@@ -53,12 +53,15 @@ impl Bare {
                     _ => refused.error.context(format!("unknown command `{}`", first.display())),
                 }
                 .hint(hint);
+                report_to_script(&error);
                 let _ = output::fail(&error, false);
                 return Ok(ExitCode::from(refused.exit));
             }
         };
         if std::env::var_os(init::SCRIPT).is_some() {
-            return Err(Error::usage(format!("`{}` is not a command of moorline", self.first().display())).hint(
+            let error = Error::usage(format!("`{}` is not a command of moorline", self.first().display()));
+            report_to_script(&error);
+            return Err(error.hint(
                 "an init script calls commands of moorline as `seqsvr COMMAND`, and programs by their own names",
             ));
         }
@@ -71,9 +74,10 @@ impl Bare {
         Ok(ExitCode::from(refused.exit))
     }
 
-    /// Whether the program is probably the container's server: it has no terminal, and it becomes PID 1.
+    /// Whether the program is probably the container's server: it has no terminal, and it becomes PID 1 or its child, as under
+    /// tini or a shell.
     fn is_the_server(&self) -> bool {
-        !std::io::stdin().is_terminal() && std::process::id() == 1
+        !std::io::stdin().is_terminal() && [std::process::id(), std::os::unix::process::parent_id()].contains(&1)
     }
 
     /// Logs the steps that this start skips, and takes the volume's lock for the program, so that no restore replaces its
@@ -120,6 +124,14 @@ impl Bare {
         let command = self.first().display();
         Err(Error::usage(format!("`{command}` would start without init, but {reason}"))
             .hint(format!("use `run -- {command} …` to run init first, or set MOORLINE_BARE=1 to start it anyway")))
+    }
+}
+
+/// Lets the script that called this process fail, whatever its exit code: a mistyped `restore` restores nothing.
+fn report_to_script(error: &Error) {
+    let report = std::env::var_os(init::REPORT);
+    if let Some(reporter) = report.and_then(|path| init::Reporter::find(Path::new(&path), "command")) {
+        reporter.failed(error.code().exit(), error.message());
     }
 }
 

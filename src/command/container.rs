@@ -7,13 +7,10 @@ use jiff::SignedDuration;
 use super::{Context, environment::Environment, known_variables, output, parse::Parsed, supervision};
 use crate::{
     entrypoint::{End, Health, Scripts, Settings, health, ownership::ChownVolume},
-    init::policy::OnFailure,
+    init::{SEQINIT, policy::OnFailure},
 };
 use process::{ARGUMENTS_FD, Own, User, Variables, child, fd, variables::DEFAULT_PATH};
 use volume::error::{Error, Result};
-
-/// The default folder of the second source of init scripts.
-const SEQINIT: &str = "/seqinit";
 
 /// The default grace period of a script. Docker waits 10 s before it kills the whole container.
 const GRACE: SignedDuration = SignedDuration::from_secs(5);

@@ -65,6 +65,13 @@ pub fn refuse_without_supervisor(settings: &Settings, volume: &Volume) -> Result
 pub fn run(settings: &Settings) -> Result<End> {
     let volume = Volume::open_in(&settings.storage, &settings.places)?;
     volume.prepare()?;
+    let volume = if init::trust::distrusts(settings.user.as_ref()) {
+        init::trust::refuse_links(&volume)?;
+        init::held::distrust(&volume);
+        volume.holding_own()?
+    } else {
+        volume
+    };
     let lock = Lock::take(&volume, COMMAND, settings.inherited_lock(&volume))?;
     health::wait(&health_of(settings)?);
     let mut signals = Signals::hold(&settings.stop_signals)?;

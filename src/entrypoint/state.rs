@@ -34,31 +34,22 @@ pub fn holds_state(settings: &Settings, volume: &Volume) -> Result<bool> {
 const NAMES: [&str; 2] = ["seqsvr", "moorline"];
 
 /// The folder in which `seqsvr` and `moorline` are: this program's own, if it holds both, else `.moorline/bin/`, where links
-/// are created. Links work on a `noexec` volume, too, because only the mount of their target counts.
+/// are created. Links work on a `noexec` volume, too, because only the mount of their target counts. Some volumes have no
+/// links: SMB shares, Azure Files.
 ///
 /// A usual image has both in one folder. Its volume holds no links then, because many entrypoints run `chown` for all of the
 /// volume, which follows links: it would fail if the program is on a read-only mount, or give the program to the server's user.
-pub fn links(volume: &Volume, own: &Own) -> Option<PathBuf> {
+pub fn links(volume: &Volume, own: &Own) -> io::Result<PathBuf> {
     let folder = volume.own().join("bin");
     if let Some(installed) = own.path().parent().filter(|installed| is_installed_in(installed, own)) {
         for name in NAMES {
             // Of a start of an earlier version.
             drop(fs::remove_file(folder.join(name)));
         }
-        return Some(installed.to_owned());
+        return Ok(installed.to_owned());
     }
-    let linked = NAMES.iter().try_for_each(|name| link(&folder, name, own.path()));
-    match linked {
-        Ok(()) => Some(folder),
-        Err(cause) => {
-            log::warn!(
-                "scripts may not find `seqsvr`: cannot create links in {}: {}",
-                folder.display(),
-                volume::error::reason(&cause)
-            );
-            None
-        }
-    }
+    NAMES.iter().try_for_each(|name| link(&folder, name, own.path()))?;
+    Ok(folder)
 }
 
 fn is_installed_in(folder: &Path, own: &Own) -> bool {
@@ -69,8 +60,8 @@ fn link(folder: &Path, name: &str, target: &Path) -> io::Result<()> {
     match fs::create_dir(folder) {
         Err(cause) if cause.kind() != io::ErrorKind::AlreadyExists => return Err(cause),
         Err(_) => {}
-        // Set after creation, because the umask may hide the folder from the server's user.
-        Ok(()) => fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?,
+        // The umask may hide the folder from others. Whoever cannot reach it has links elsewhere.
+        Ok(()) => drop(fs::set_permissions(folder, fs::Permissions::from_mode(0o755))),
     }
     let path = folder.join(name);
     if fs::read_link(&path).is_ok_and(|found| found == target) && owned_by_us_or_root(&path) {

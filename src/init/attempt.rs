@@ -2,11 +2,9 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    fs::File,
-    io::{Seek, Write},
     os::{
-        fd::{AsRawFd, OwnedFd, RawFd},
-        unix::{fs::symlink, process::CommandExt},
+        fd::{AsRawFd, RawFd},
+        unix::process::CommandExt,
     },
     path::{Path, PathBuf},
     process::Command,
@@ -14,17 +12,19 @@ use std::{
 };
 use volume::presence;
 
-use nix::{errno::Errno, fcntl::OFlag, sys::signal::Signal, unistd};
+use nix::{errno::Errno, sys::signal::Signal, unistd};
 
 use super::{
-    Settings, commands, hashbang,
+    Settings, arguments, commands, hashbang,
+    held::{self, Folders},
     ledger::Ledger,
     output::Output,
     policy::Failure,
     private_copy::PrivateCopy,
     recognise::ScriptKind,
     scan::Script,
-    script_report::ScriptReport,
+    script_folder::ScriptFolder,
+    script_report::{self, ScriptReport},
     server_env::{self, ScriptEnv},
     stage::Stage,
     trust,
@@ -65,6 +65,11 @@ impl Ran {
     pub(super) fn unrunnable(reason: Error) -> Self {
         Self::Failed { failure: Failure::Permanent, exit: reason.code().exit(), reason }
     }
+
+    /// A failure of moorline itself, which follows the failure table like a failure of the script.
+    fn failed(reason: Error) -> Self {
+        command_failed(reason.code().exit(), reason)
+    }
 }
 
 pub(super) struct Attempt<'a, 'b> {
@@ -90,14 +95,35 @@ impl<'b> Attempt<'_, 'b> {
         if user.is_some() {
             (self.settings.before_user)()?;
         }
+        let folder = match self.folder(user) {
+            Ok(folder) => folder,
+            Err(error) => return Ok(Ran::failed(error)),
+        };
         match kind {
             ScriptKind::BuiltIn(commands) => self.commands(commands, ledger),
-            ScriptKind::Image => self.image(user),
+            ScriptKind::Image => self.image(user, &folder),
             ScriptKind::Interpreted { interpreter, argument } => {
-                self.interpreted(interpreter, argument.as_deref(), user)
+                self.interpreted(interpreter, argument.as_deref(), user, &folder)
             }
-            ScriptKind::ShellText => self.shell_text(user),
+            ScriptKind::ShellText => self.shell_text(user, &folder),
         }
+    }
+
+    /// The folder for a program's files. With `--user`, and where the volume has no links, it is outside the volume.
+    fn folder(&self, user: Option<&User>) -> Result<ScriptFolder> {
+        let Settings { volume, own, .. } = self.settings;
+        if self.settings.user.is_some() {
+            return ScriptFolder::temporary(volume, own, user);
+        }
+        let variables = (self.settings.environment)();
+        let has_links = std::env::split_paths(variables.path()).next() == Some(volume.own().join("bin"));
+        if has_links {
+            return Ok(ScriptFolder::spool(volume));
+        }
+        Ok(ScriptFolder::temporary(volume, own, None).unwrap_or_else(|error| {
+            log::warn!("scripts may not find `seqsvr`: {error}");
+            ScriptFolder::spool(volume)
+        }))
     }
 
     fn commands(&mut self, commands: &[commands::Command], mut ledger: Option<&mut Ledger>) -> Result<Ran> {
@@ -150,7 +176,7 @@ impl<'b> Attempt<'_, 'b> {
     }
 
     fn command(&mut self, command: &commands::Command, arguments: &[String], ordinal: usize) -> Result<Ran> {
-        let arguments = match descriptor_with(arguments) {
+        let arguments = match arguments::descriptor_with(arguments) {
             Ok(arguments) => arguments,
             Err(error) => return Ok(Ran::unrunnable(error)),
         };
@@ -184,13 +210,15 @@ impl<'b> Attempt<'_, 'b> {
         }
     }
 
-    fn image(&mut self, user: Option<&User>) -> Result<Ran> {
+    fn image(&mut self, user: Option<&User>, folder: &ScriptFolder) -> Result<Ran> {
         let path = self.script.path.clone();
+        // A program that runs as root is the one that was checked, whatever happens to its file meanwhile.
+        let as_root = user.is_none() && held::is_distrusted();
         let executable = match user {
             Some(user) => user.may(&path, 1),
             None => unistd::access(&path, unistd::AccessFlags::X_OK).is_ok(),
         };
-        let executable = executable && !exec::on_noexec_mount(&path);
+        let executable = executable && !as_root && !exec::on_noexec_mount(&path);
         let copy = match executable {
             true => None,
             false => match PrivateCopy::of_image(&mut self.script.file, &path, user) {
@@ -198,28 +226,45 @@ impl<'b> Attempt<'_, 'b> {
                 Err(error) => return Ok(Ran::unrunnable(error)),
             },
         };
+        if let Some(copy) = copy.as_ref().filter(|_| as_root) {
+            let content = std::fs::read(copy.path()).on("read", copy.path())?;
+            if blake3::hash(&content).to_hex().as_str() != self.script.hash {
+                return Ok(Ran::unrunnable(Error::new(Code::ScriptUnrunnable, "it changed while it was read")));
+            }
+        }
         let mut child = Command::new(copy.as_ref().map_or(path.as_path(), PrivateCopy::path));
         child.arg0(&path);
-        self.program(child, &path, user)
+        self.program(child, &path, user, folder)
     }
 
-    fn interpreted(&mut self, interpreter: &OsStr, argument: Option<&OsStr>, user: Option<&User>) -> Result<Ran> {
+    fn interpreted(
+        &mut self,
+        interpreter: &OsStr,
+        argument: Option<&OsStr>,
+        user: Option<&User>,
+        folder: &ScriptFolder,
+    ) -> Result<Ran> {
         let path = self.script.path.clone();
-        // As in the kernel, a name without a slash is relative to the working directory.
-        let program = self.settings.volume.init().join(interpreter);
+        // A name without a slash is relative, as in the kernel.
+        let program = self.working_directory(user).join(interpreter);
         let has_lead = hashbang::without_lead(&self.script.text).len() != self.script.text.len();
         let hidden = user.is_some_and(|user| !user.may(&path, 4));
         if hidden && trust::is_link_of_others(&path)? {
-            return Ok(Ran::unrunnable(trust::refuse_link(&path)));
+            return Ok(Ran::unrunnable(volume::link_of_others(&path)));
         }
         // A script that runs as root is the text that was checked, whatever happens to its file meanwhile.
         let as_root = user.is_none() && self.settings.user.is_some();
-        let copy = (has_lead || hidden || as_root).then(|| self.copy_without_lead(user)).transpose()?;
+        let text = hashbang::without_indent(&self.script.text);
+        let copy = (has_lead || hidden || as_root).then(|| PrivateCopy::of_text(&text, folder)).transpose();
+        let copy = match copy {
+            Ok(copy) => copy,
+            Err(error) => return Ok(Ran::failed(error)),
+        };
         let mut child = Command::new(&program);
         child.arg0(interpreter).args(argument).arg(copy.as_ref().map_or(path.as_path(), PrivateCopy::path));
         // If this check fails, starting the program reports the reason.
         if !is_absent(&program) {
-            self.program(child, &program, user)
+            self.program(child, &program, user, folder)
         } else {
             let missing = format!("the interpreter {} of {} does not exist", interpreter.display(), path.display());
             Ok(Ran::unrunnable(
@@ -229,7 +274,7 @@ impl<'b> Attempt<'_, 'b> {
         }
     }
 
-    fn shell_text(&mut self, user: Option<&User>) -> Result<Ran> {
+    fn shell_text(&mut self, user: Option<&User>, folder: &ScriptFolder) -> Result<Ran> {
         let shell = Path::new("/bin/sh");
         if is_absent(shell) {
             let missing = format!("{} needs a shell, and the image has no /bin/sh", self.script.path.display());
@@ -238,26 +283,22 @@ impl<'b> Attempt<'_, 'b> {
                     .hint("use only seqsvr commands, without variables or pipes: such a script needs no shell"),
             ));
         }
-        self.interpreted(shell.as_os_str(), None, user)
+        self.interpreted(shell.as_os_str(), None, user, folder)
     }
 
-    /// The links `seqsvr` and `moorline` for a script that runs as root, in a folder of root's.
-    fn links_of_root(&self) -> Result<tempfile::TempDir> {
-        let folder = tempfile::tempdir().on("create a folder in", &std::env::temp_dir())?;
-        for name in ["seqsvr", "moorline"] {
-            let link = folder.path().join(name);
-            symlink(self.settings.own.path(), &link).on("create", &link)?;
-        }
-        Ok(folder)
-    }
-
-    /// The PATH of a script that runs as root: `links` in place of `.moorline/bin`, in which the server's user may have put
-    /// programs.
-    fn path_of_root(&self, links: &Path) -> OsString {
+    /// The PATH of a script whose links to this program are in `folder`: without `.moorline/bin`, in which the server's user
+    /// may have put programs.
+    fn path_with(&self, folder: &Path) -> OsString {
         let variables = (self.settings.environment)();
         let of_volume = self.settings.volume.own().join("bin");
         let others = std::env::split_paths(variables.path()).filter(|folder| *folder != of_volume);
-        std::env::join_paths(std::iter::once(links.to_owned()).chain(others)).unwrap_or_default()
+        std::env::join_paths(std::iter::once(folder.to_owned()).chain(others)).unwrap_or_default()
+    }
+
+    /// `Init/`; for a script that runs as root beside a server with a user of its own, `/`, because that user may have put
+    /// modules and programs into `Init/`.
+    fn working_directory(&self, user: Option<&User>) -> PathBuf {
+        if user.is_none() && held::is_distrusted() { "/".into() } else { self.settings.volume.init() }
     }
 
     fn outcome(&self, done: &Done, failed: impl FnOnce(u8) -> (Failure, Error)) -> Ran {
@@ -279,36 +320,33 @@ impl<'b> Attempt<'_, 'b> {
         }
     }
 
-    fn copy_without_lead(&self, user: Option<&User>) -> Result<PrivateCopy> {
-        let text = hashbang::without_lead(&self.script.text);
-        // The server's user may own `.moorline/`, but not a file of root in the temporary folder.
-        let as_root = user.is_none() && self.settings.user.is_some();
-        let folder = if as_root { std::env::temp_dir() } else { self.settings.volume.spool() };
-        PrivateCopy::of_text(text, &folder, user)
-    }
-
-    fn program(&mut self, mut child: Command, image: &Path, user: Option<&User>) -> Result<Ran> {
+    fn program(&mut self, mut child: Command, image: &Path, user: Option<&User>, folder: &ScriptFolder) -> Result<Ran> {
         self.prepare(&mut child, 0)?;
-        let links = match user {
-            Some(user) => {
-                child.env("HOME", user.home());
-                None
-            }
-            None if self.settings.user.is_some() => Some(self.links_of_root()?),
-            None => None,
-        };
-        if let Some(links) = &links {
-            child.env("PATH", self.path_of_root(links.path()));
+        if let Some(user) = user {
+            child.env("HOME", user.home());
         }
-        let report = ScriptReport::create(self.settings.volume, self.run, user)?;
+        child.current_dir(self.working_directory(user));
+        if folder.has_links() {
+            child.env("PATH", self.path_with(folder.path()));
+        }
+        let report = match ScriptReport::create(folder, self.run) {
+            Ok(report) => report,
+            Err(error) => return Ok(Ran::failed(error)),
+        };
+        child.env(script_report::REPORT, report.path());
         // Beside the running server, it is too late for variables.
         let for_server = match self.stage {
             Stage::AfterStart => None,
-            Stage::Once | Stage::EveryStart => Some(ScriptEnv::create(self.settings.volume, self.run, user)?),
+            Stage::Once | Stage::EveryStart => match ScriptEnv::create(folder, self.run, user.is_some()) {
+                Ok(file) => Some(file),
+                Err(error) => return Ok(Ran::failed(error)),
+            },
         };
         if let Some(file) = &for_server {
             child.env(server_env::VARIABLE, file.path());
         }
+        let of_user = held::is_distrusted() && user.is_some();
+        let folders = of_user.then(|| Folders::hold(self.settings.volume)).transpose()?;
         let done = match self.attend(child, Isolation { user: user.cloned(), ..Isolation::default() })? {
             Ok(done) => done,
             Err(cause) => {
@@ -316,11 +354,20 @@ impl<'b> Attempt<'_, 'b> {
                 return Ok(Ran::unrunnable(exec::explain(image, errno).error.with_code(Code::ScriptUnrunnable)));
             }
         };
+        if let Some(folders) = folders {
+            folders.refuse_changes(&self.script.name)?;
+            trust::refuse_links(self.settings.volume)?;
+        }
         let ran = self.outcome(&done, |exit| {
             (Failure::of_program(exit), self.explain_user(Error::new(Code::Unexpected, ended(done.ended)), user))
         });
         let ran = match (ran, report.failed()) {
-            (Ran::Succeeded, Some(failed)) => command_failed(failed.exit, failed.reason),
+            (Ran::Succeeded, Some(failed)) => command_failed(failed.exit, self.explain_user(failed.reason, user)),
+            (Ran::Succeeded, None) if self.was_cut_off(&done, &report) => command_failed(
+                Code::Unexpected.exit(),
+                Error::new(Code::Unexpected, "it ended before a command of moorline that it had started with `&`")
+                    .hint("remove the `&` behind that command, or add a line `wait` at the end"),
+            ),
             (ran, _) => ran,
         };
         if let (Ran::Succeeded, Some(file)) = (&ran, &for_server) {
@@ -332,14 +379,24 @@ impl<'b> Attempt<'_, 'b> {
         Ok(ran)
     }
 
+    /// Whether one of the processes that were stopped at the script's end was a command of moorline, or may have been about to
+    /// become its restore.
+    fn was_cut_off(&self, done: &Done, report: &ScriptReport) -> bool {
+        let restores = self.restores();
+        let is_ours = |name: &String| name.starts_with("seqsvr") || name.starts_with("moorline");
+        done.leftovers.iter().any(is_ours) || (restores && !done.leftovers.is_empty() && !report.succeeded())
+    }
+
+    /// Whether the text, in whatever language, calls a restore.
+    fn restores(&self) -> bool {
+        let text = String::from_utf8_lossy(&self.script.text);
+        let has = |line: &str, words: [&str; 2]| words.iter().any(|word| line.contains(word));
+        text.lines().any(|line| has(line, ["seqsvr", "moorline"]) && has(line, ["restore", "rollback"]))
+    }
+
     /// A restore that the server's user calls fails with EACCES, which does not say what to do.
     fn explain_user(&self, reason: Error, user: Option<&User>) -> Error {
-        let text = String::from_utf8_lossy(&self.script.text);
-        let restores = text.lines().any(|line| {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            words.windows(2).any(|pair| matches!(pair, ["seqsvr" | "moorline", "restore" | "rollback"]))
-        });
-        match user.filter(|user| user.uid() != 0 && restores) {
+        match user.filter(|user| user.uid() != 0 && self.restores()) {
             Some(user) => reason.hint(format!(
                 "this script runs as user {}, who cannot restore: a script of nothing but seqsvr commands runs as root, and \
                  so does one with the line `# moorline: user=root` in its head",
@@ -437,32 +494,4 @@ fn ended(how: Ended) -> String {
         }
         other => format!("exited with {}", other.code()),
     }
-}
-
-/// A descriptor that holds the arguments, each terminated by a NUL: anonymous memory, or a pipe if that is not available.
-/// `ps` does not show them there, because they may hold a secret key.
-fn descriptor_with(arguments: &[String]) -> Result<OwnedFd> {
-    let mut text = zeroize::Zeroizing::new(Vec::new());
-    for argument in arguments {
-        text.extend_from_slice(argument.as_bytes());
-        text.push(0);
-    }
-    in_memory(&text).or_else(|_| in_pipe(&text)).map_err(|_| {
-        Error::new(Code::ScriptUnrunnable, "a line of the script is too long").hint("shorten it, or use a shell script")
-    })
-}
-
-fn in_memory(text: &[u8]) -> std::io::Result<OwnedFd> {
-    use nix::sys::memfd::{MFdFlags, memfd_create};
-    let mut file = File::from(memfd_create(c"arguments", MFdFlags::MFD_CLOEXEC)?);
-    file.write_all(text)?;
-    file.rewind()?;
-    Ok(file.into())
-}
-
-fn in_pipe(text: &[u8]) -> std::io::Result<OwnedFd> {
-    let (reader, writer) = unistd::pipe2(OFlag::O_CLOEXEC)?;
-    nix::fcntl::fcntl(&writer, nix::fcntl::FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-    File::from(writer).write_all(text)?;
-    Ok(reader)
 }

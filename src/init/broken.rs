@@ -8,16 +8,21 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use nix::libc;
+use nix::{
+    errno::Errno,
+    libc,
+    unistd::{AccessFlags, access},
+};
 
 use super::{
-    End, Settings,
+    End, Settings, held,
     ledger::{Ledger, Outcome, RunState},
     mark,
     outcome::{self, Failing},
     output::Output,
     policy::Failure,
     scan::{self, Skipped},
+    trust,
 };
 use seqbac_header::RelPath;
 use volume::{
@@ -55,19 +60,40 @@ pub struct Broken {
 
 impl Broken {
     fn rejected(path: &Path, name: &RelPath, reason: Error) -> Rejected {
-        Rejected::Broken(Box::new(Self {
+        Rejected::Broken(Box::new(Self::of(path, name, reason)))
+    }
+
+    /// An entry whose `.done` or `.failed` file could not be checked.
+    pub fn unknown(path: &Path, name: &RelPath, reason: Error) -> Rejected {
+        Self::rejected(path, name, reason.with_code(Code::TryAgain))
+    }
+
+    /// A folder of scripts that cannot be listed.
+    pub fn folder(path: &Path, reason: Error) -> Result<Box<Self>> {
+        let denied = access(path, AccessFlags::R_OK | AccessFlags::X_OK) == Err(Errno::EACCES);
+        let reason = match reason.code() {
+            Code::ScriptUnrunnable => reason,
+            _ if denied => reason.with_code(Code::ScriptUnrunnable).hint(format!(
+                "make it readable for user {0}: chmod a+rx {1}; MOORLINE_INIT_ON_FAILURE=continue starts without its scripts",
+                nix::unistd::geteuid(),
+                path.display()
+            )),
+            _ => reason.with_code(Code::TryAgain),
+        };
+        let name = path.file_name().unwrap_or("scripts".as_ref());
+        let name = RelPath::new(name).map_err(|_| reason.clone())?;
+        Ok(Box::new(Self::of(path, &name, reason)))
+    }
+
+    fn of(path: &Path, name: &RelPath, reason: Error) -> Self {
+        Self {
             name: name.clone(),
             key: name.clone(),
             path: path.to_owned(),
             hash: blake3::hash(reason.message().as_bytes()).to_hex().to_string(),
             is_file: matches!(presence::entry(path), Ok(Some(meta)) if meta.is_file()),
             reason,
-        }))
-    }
-
-    /// An entry whose `.done` or `.failed` file could not be checked.
-    pub fn unknown(path: &Path, name: &RelPath, reason: Error) -> Rejected {
-        Self::rejected(path, name, reason.with_code(Code::TryAgain))
+        }
     }
 
     /// An entry that is neither a file nor a link to one.
@@ -105,6 +131,9 @@ impl Broken {
                         "make it readable for user {user}: chmod a+r; for a Secret or ConfigMap set defaultMode: 0444"
                     )),
                 )
+            }
+            (Some(libc::ELOOP), Some(_)) if held::is_distrusted() && trust::is_link_of_others(path).unwrap_or(true) => {
+                Self::rejected(path, name, volume::link_of_others(path))
             }
             (Some(libc::ELOOP), _) => {
                 let reason = unrunnable(format!("{} is a link that leads back to itself", path.display()));
@@ -164,12 +193,24 @@ fn unrunnable(what: String) -> Error {
     Error::new(Code::ScriptUnrunnable, what)
 }
 
+/// As [`fail`], for a folder of scripts, unless an earlier start has reported it.
+pub(super) fn fail_folder(settings: &Settings<'_>, broken: Box<Broken>, ledger: &mut Ledger) -> Result<End> {
+    match broken.unless_concluded(&settings.volume.init(), ledger) {
+        Rejected::Broken(broken) => fail(settings, &broken, ledger),
+        Rejected::Skipped(skipped) => {
+            skipped.log();
+            Ok(End::Ready)
+        }
+    }
+}
+
 /// Counts a failed attempt for a broken entry and applies the failure table.
 pub(super) fn fail(settings: &Settings<'_>, broken: &Broken, ledger: &mut Ledger) -> Result<End> {
     // If the file is only temporarily unreadable, its unfinished run must not be lost, so it keeps its hash.
     let under_way = |state: &RunState| matches!(state, RunState::Waiting | RunState::Running);
     let known = ledger.find(&broken.key).filter(|entry| under_way(&entry.state)).map(|entry| entry.hash.clone());
-    ledger.open(&broken.key, &known.unwrap_or_else(|| broken.hash.clone()), !(settings.holds_state)()?)?;
+    ledger.look_for_state(settings.holds_state)?;
+    ledger.open(&broken.key, &known.unwrap_or_else(|| broken.hash.clone()))?;
     ledger.change(&broken.key, |entry| entry.attempts += 1)?;
     let init = settings.volume.init();
     let exit = broken.reason.code().exit();

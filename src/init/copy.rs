@@ -11,6 +11,7 @@ use std::{
 use super::{
     End, Settings,
     broken::{self, Broken, Rejected},
+    held::Held,
     ledger::{Ledger, Outcome},
     redact,
     scan::{self, Script, Skipped},
@@ -18,15 +19,24 @@ use super::{
 };
 use seqbac_header::RelPath;
 use volume::{
-    durable,
-    error::{IoContext, Result},
+    Instance, durable,
+    error::{Code, Error, IoContext, Result},
     presence,
 };
+
+/// The folder of the second source, unless `MOORLINE_SEQINIT` names another one.
+pub const SEQINIT: &str = "/seqinit";
 
 /// Copies the scripts that are still to run. An unreadable entry may end the start.
 pub(super) fn from(settings: &Settings<'_>, ledger: &mut Ledger) -> Result<End> {
     let (source, init) = (&settings.seqinit, &settings.volume.init());
-    let names = scan::names(source)?;
+    if let Some(end) = missing(settings, ledger)? {
+        return Ok(end);
+    }
+    let names = match scan::names(source) {
+        Ok(names) => names,
+        Err(error) => return broken::fail_folder(settings, Broken::folder(source, error)?.in_second_source(), ledger),
+    };
     names.log_ignored(source);
     for name in names.scripts {
         if Stage::is_folder(&name) && presence::is_dir(&name.under(source))? {
@@ -48,6 +58,33 @@ pub(super) fn from(settings: &Settings<'_>, ledger: &mut Ledger) -> Result<End> 
         }
     }
     Ok(End::Ready)
+}
+
+/// How the copying ends if the source does not exist; `None` if it does. If the environment or a link names it, a mount is
+/// probably missing, and on a new and empty volume that ends the start.
+fn missing(settings: &Settings<'_>, ledger: &mut Ledger) -> Result<Option<End>> {
+    let source = &settings.seqinit;
+    let why = match presence::entry(source)? {
+        None if source == Path::new(SEQINIT) => return Ok(Some(End::Ready)),
+        None => format!("MOORLINE_SEQINIT names {}, which does not exist", source.display()),
+        Some(meta) if meta.is_symlink() && presence::target(source)?.is_none() => {
+            format!("{} is a link to a folder that does not exist", source.display())
+        }
+        Some(_) => return Ok(None),
+    };
+    let error = Error::new(Code::ScriptUnrunnable, why)
+        .hint("mount the folder of scripts there, or remove MOORLINE_SEQINIT or the link");
+    if !settings.allow_empty && Instance::load(settings.volume)?.is_none() {
+        ledger.look_for_state(settings.holds_state)?;
+        if ledger.empty_volume() {
+            return Ok(Some(End::Failed {
+                exit: error.code().exit(),
+                error: error.context("the volume holds no state"),
+            }));
+        }
+    }
+    log::warn!("{error}");
+    Ok(Some(End::Ready))
 }
 
 /// Opens a script of the second source that is still to run; else the reason why not.
@@ -110,12 +147,13 @@ fn hash_of(init: &Path, name: &RelPath) -> Result<Option<String>> {
 fn copy(script: &mut Script, init: &Path) -> Result<()> {
     let content = content(&mut script.file, &script.path)?;
     // Private: it may hold a secret key.
-    durable::write(&script.name.under(init), &content, 0o700)?;
+    let target = script.name.under(init);
+    durable::write(Held::of(&target).on("access", &target)?.path(), &content, 0o700)?;
     log::info!("copied {} to {}", script.path.display(), init.display());
     let failed = scan::marked(init, &script.name, Outcome::Failed);
     if scan::is_there(&failed)? {
         log::info!("removing {}, because the script has changed", failed.display());
-        durable::remove_file(&failed)?;
+        durable::remove_file(Held::of(&failed).on("access", &failed)?.path())?;
     }
     Ok(())
 }

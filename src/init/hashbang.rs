@@ -4,10 +4,23 @@
 //! indented block puts blanks before it. The kernel looks for `#!` at the first byte only; we look on the first line that
 //! is not blank. A script without a command is an error, because a restore was probably meant.
 
-use std::{ffi::OsStr, os::unix::ffi::OsStrExt, path::Path};
+use std::{borrow::Cow, ffi::OsStr, os::unix::ffi::OsStrExt, path::Path};
 
+use super::typography;
 use process::exec::shebang;
 use volume::error::{Code, Error, Result};
+
+/// Interpreters whose scripts have lines, besides shells. Versions may follow the name: `python3.12`.
+const LANGUAGES: [&str; 15] = [
+    "python", "perl", "ruby", "node", "php", "awk", "gawk", "mawk", "sed", "java", "lua", "deno", "bun", "tclsh",
+    "pwsh",
+];
+
+/// Commands of a shell that never execute their arguments. If lines were folded into one, they swallow the rest.
+const SWALLOWING: [&str; 26] = [
+    ":", "alias", "cat", "cd", "chmod", "chown", "cp", "echo", "exit", "export", "false", "ls", "mkdir", "mv",
+    "printf", "readonly", "rm", "set", "shopt", "sleep", "sync", "touch", "true", "ulimit", "umask", "unset",
+];
 
 const MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -19,6 +32,27 @@ pub fn without_lead(text: &[u8]) -> &[u8] {
     if from_text.starts_with(b"#!") { from_text } else { text }
 }
 
+/// As [`without_lead`], and without the indent of the `#!` line if every line has it, because Python refuses it.
+#[must_use]
+pub fn without_indent(text: &[u8]) -> Cow<'_, [u8]> {
+    let plain = without_lead(text);
+    let lead = &text[..text.len() - plain.len()];
+    let indent = lead.strip_prefix(MARK).unwrap_or(lead).rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+    let mut lines = Vec::new();
+    for line in plain.split(|byte| *byte == b'\n').skip(1) {
+        match line.strip_prefix(indent) {
+            Some(line) => lines.push(line),
+            None if line.trim_ascii().is_empty() => lines.push(b"".as_slice()),
+            None => return plain.into(),
+        }
+    }
+    if indent.is_empty() || !plain.starts_with(b"#!") {
+        return plain.into();
+    }
+    let first = plain.split(|byte| *byte == b'\n').take(1);
+    first.chain(lines).collect::<Vec<_>>().join(&b'\n').into()
+}
+
 /// The number of lines that [`without_lead`] drops.
 #[must_use]
 pub fn lines_before(text: &[u8]) -> usize {
@@ -26,18 +60,27 @@ pub fn lines_before(text: &[u8]) -> usize {
     text[..lead].iter().filter(|byte| **byte == b'\n').count()
 }
 
-/// A warning if blanks before `#!` keep the kernel from seeing it.
+/// A warning if something before `#!` keeps the kernel from seeing it.
 #[must_use]
 pub fn lead_warning(text: &[u8], path: &Path) -> Option<String> {
-    let is_moved = text.strip_prefix(MARK).unwrap_or(text).len() != without_lead(text).len();
-    is_moved.then(|| {
-        format!(
-            "{} has blanks before its #! (on line {}), as Helm's `nindent` or an indented YAML block adds them: \
+    let path = path.display();
+    let text = text.strip_prefix(MARK).unwrap_or(text);
+    if text.len() != without_lead(text).len() {
+        return Some(format!(
+            "{path} has blanks before its #! (on line {}), as Helm's `nindent` or an indented YAML block adds them: \
              moorline runs it with the interpreter of its #! line",
-            path.display(),
             lines_before(text) + 1
-        )
-    })
+        ));
+    }
+    let head = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).enumerate();
+    let mut head = head.take_while(|(_, line)| line.is_empty() || line.starts_with(b"#"));
+    let is_mark = |line: &[u8]| line.strip_prefix(b"#").is_some_and(|rest| rest.trim_ascii_start().starts_with(b"!/"));
+    let (number, line) = head.find(|(_, line)| is_mark(line)).filter(|_| !text.starts_with(b"#!"))?;
+    Some(format!(
+        "line {} of {path} is `{}`, which counts only as `#!…` on the first line: moorline runs the script with /bin/sh",
+        number + 1,
+        String::from_utf8_lossy(line)
+    ))
 }
 
 /// A `#!` line with `env` and `busybox` resolved.
@@ -69,11 +112,17 @@ impl<'a> Line<'a> {
 
     /// Whether a script of this interpreter needs lines of its own. Other programs may need none: `#!/bin/cat FILE`.
     fn needs_lines(&self) -> bool {
-        let is_language =
-            [&b"python"[..], b"perl", b"ruby", b"node"].iter().any(|name| self.interpreter.starts_with(name));
-        // `#!/usr/bin/perl -e …` has its program in this line.
-        let has_options = self.words.first().is_some_and(|word| word.starts_with(b"-"));
-        (self.is_shell() && !self.names_a_file()) || (is_language && !has_options && !self.names_a_file())
+        let is_language = LANGUAGES.iter().any(|name| self.interpreter.starts_with(name.as_bytes()));
+        !self.names_a_file() && (self.is_shell() || (is_language && !self.has_program()))
+    }
+
+    /// Whether an option holds the program or names it: `#!/usr/bin/perl -e …`, `#!/usr/bin/python3 -m module`.
+    fn has_program(&self) -> bool {
+        self.words.first().is_some_and(|word| match word.strip_prefix(b"-") {
+            Some(long) if long.starts_with(b"-") => long.starts_with(b"-eval") || long.starts_with(b"-print"),
+            Some(letters) => letters.iter().any(|letter| b"ecmprE".contains(letter)),
+            None => false,
+        })
     }
 
     /// `#!/bin/sh /path/of/a/wrapper`.
@@ -100,18 +149,23 @@ pub fn is_plain_shell(text: &[u8]) -> bool {
 
 /// Refuses a text without any command.
 pub fn refuse_without_commands(text: &[u8]) -> Result<()> {
-    if text.trim_ascii().is_empty() {
+    if typography::is_blank(text) {
         return Err(no_commands("the file is empty")
             .hint("a copy that was cut off leaves an empty file: write the script again, or remove it"));
     }
     let has_mark = text.starts_with(b"#!");
     let line = if has_mark { Line::of(text) } else { None };
+    let is_shell = !has_mark || line.as_ref().is_some_and(Line::is_shell);
     if let Some(line) = line.as_ref().filter(|line| line.is_shell() && line.holds_commands()) {
         return Err(folded(line));
     }
     let body = if has_mark { text.get(first_line(text).len()..).unwrap_or_default() } else { text };
+    if let Some(command) = swallowing_restore(body).filter(|_| is_shell) {
+        return Err(no_commands(&format!("its only line passes `seqsvr …` to `{command}` as an argument"))
+            .hint("its line ends were lost: in YAML write the script as a block with `|`, not with `>`"));
+    }
     let needs_lines = !has_mark || line.as_ref().is_some_and(Line::needs_lines);
-    if !needs_lines || !body.split(|byte| *byte == b'\n').all(does_nothing) {
+    if !needs_lines || !body.split(|byte| *byte == b'\n').all(|line| does_nothing(line, is_shell)) {
         return Ok(());
     }
     match line.filter(Line::holds_commands) {
@@ -133,10 +187,55 @@ fn no_commands(why: &str) -> Error {
 }
 
 /// Whether a line is blank, a comment, or `set` with options: the lines that remain if all commands were folded into one.
-fn does_nothing(line: &[u8]) -> bool {
+fn does_nothing(line: &[u8], is_shell: bool) -> bool {
     let line = line.trim_ascii();
-    let sets = line.starts_with(b"set ") && !line.iter().any(|byte| b";&|$`()<>".contains(byte));
-    line.is_empty() || line.starts_with(b"#") || sets
+    if line.is_empty() || line.starts_with(b"#") {
+        return true;
+    }
+    let text = String::from_utf8_lossy(line);
+    if !is_shell {
+        return text.starts_with("//") || text == "<?php";
+    }
+    let substitutes = text.contains("$(") || text.contains('`');
+    !substitutes && simple_commands(line).iter().all(|command| command.first().is_none_or(|word| word == "set"))
+}
+
+/// The command that swallows a restore if the body has one line, and calls seqsvr only as an argument of it.
+fn swallowing_restore(body: &[u8]) -> Option<String> {
+    let is_code = |line: &&[u8]| !line.is_empty() && !line.starts_with(b"#");
+    let mut lines = body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(is_code);
+    let (Some(line), None) = (lines.next(), lines.next()) else { return None };
+    let mut found = None;
+    for command in simple_commands(line) {
+        let mut words = command.iter().skip_while(|word| !matches!(word.as_str(), "seqsvr" | "moorline"));
+        if words.any(|word| matches!(word.as_str(), "restore" | "rollback")) {
+            found = command.into_iter().next().filter(|first| SWALLOWING.contains(&first.as_str()));
+            // Any other command may execute its arguments, as `exec` does.
+            found.as_ref()?;
+        }
+    }
+    found
+}
+
+/// The words of each simple command of a line of shell. Quoted text is a word without content.
+fn simple_commands(line: &[u8]) -> Vec<Vec<String>> {
+    let text = String::from_utf8_lossy(typography::without_comment(line)).replace("\\n", " ");
+    let mut plain = String::new();
+    let mut quote = None;
+    let mut chars = text.chars().peekable();
+    while let Some(char) = chars.next() {
+        match (quote, char) {
+            (None | Some('"'), '\\') => drop(chars.next()),
+            (Some(open), _) if open == char => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') => quote = Some(char),
+            // `2>&1` and `&>file`.
+            (None, '&') if plain.ends_with('>') || chars.peek() == Some(&'>') => plain.push(char),
+            (None, ';' | '&' | '|' | '(' | ')' | '`') => plain.push('\n'),
+            (None, char) => plain.push(char),
+        }
+    }
+    plain.lines().map(|command| command.split_whitespace().map(str::to_owned).collect()).collect()
 }
 
 fn first_line(text: &[u8]) -> &[u8] {
@@ -168,7 +267,8 @@ mod tests {
             ("# later\n", "only comments"),
             ("#!/bin/sh\n\n# later\n", "only comments"),
             ("#!/usr/bin/env python3\n", "only comments"),
-            ("set -e seqsvr restore -y\n", "only comments"),
+            ("set -e seqsvr restore -y\n", "passes `seqsvr …` to `set`"),
+            ("\u{a0}\n", "the file is empty"),
             ("#!/bin/sh seqsvr restore -y\n", "goes on with `seqsvr …`"),
             ("#!/bin/bash -e seqsvr restore -y\n", "goes on with `seqsvr …`"),
             ("#!/usr/bin/env bash set -e\nseqsvr restore -y\n", "goes on with `set …`"),
@@ -183,6 +283,11 @@ mod tests {
     fn a_text_with_a_command_is_not() {
         for text in [
             "true",
+            "echo once; seqsvr restore -y",
+            "echo \"see seqsvr restore\"",
+            "nice seqsvr restore -y",
+            "set -- \"$(seqsvr restore -y)\"",
+            "echo seqsvr restore\ntrue",
             "set -e; true",
             "#!/bin/sh -e\ntrue",
             "#!/bin/bash -o pipefail\ntrue",

@@ -31,11 +31,12 @@ pub struct Report {
 pub fn report(volume: &Volume, seqinit: &Path) -> Result<Report> {
     let folder = volume.init();
     let ledger = Ledger::load(volume)?;
-    let mut names = scan::names(&folder)?;
-    let after_start = scan::names_of(Stage::AfterStart, &folder)?;
+    let mut names = scan::listed(scan::names(&folder));
+    let after_start = scan::listed(scan::names_of(Stage::AfterStart, &folder));
     names.scripts.extend(after_start.scripts);
     names.marked.extend(after_start.marked);
-    let mut report = Report { every_start: scan::names_of(Stage::EveryStart, &folder)?.scripts, ..Report::default() };
+    let mut report =
+        Report { every_start: scan::listed(scan::names_of(Stage::EveryStart, &folder)).scripts, ..Report::default() };
     for name in names.scripts {
         if !matches!(find(&name, &folder, &ledger), Err(Rejected::Skipped(_))) {
             let later = name.parent().is_some();
@@ -44,7 +45,7 @@ pub fn report(volume: &Volume, seqinit: &Path) -> Result<Report> {
             report.list(*outcome).push(name);
         }
     }
-    for name in scan::names(seqinit)?.scripts {
+    for name in scan::listed(scan::names(seqinit)).scripts {
         let is_waiting = !matches!(copy::find(&name, seqinit, &folder, &ledger), Err(Rejected::Skipped(_)));
         let is_broken = || matches!(scan::open(seqinit, &name), Err(Rejected::Broken(_)));
         if is_waiting && !report.waiting.contains(&name) {

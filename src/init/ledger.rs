@@ -68,9 +68,9 @@ pub struct Entry {
     /// The ordinals of the finished commands of a built-in script.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub commands_done: Vec<usize>,
-    /// Whether the volume held no state at the first attempt and no server has started since.
-    #[serde(default)]
-    pub empty_volume: bool,
+    /// As the member of the ledger, where versions up to 0.1 recorded it.
+    #[serde(default, skip_serializing)]
+    empty_volume: bool,
     /// Why the last attempt failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -82,28 +82,39 @@ pub struct Entry {
 pub struct Ledger {
     path: PathBuf,
     entries: Vec<Entry>,
+    empty_volume: bool,
+    /// Whether this start has looked for state.
+    is_decided: bool,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Content {
     scripts: Vec<Entry>,
+    /// Whether the volume held no state when a start began, and no server has started since. Scripts may have created state
+    /// meanwhile.
+    #[serde(default)]
+    empty_volume: bool,
 }
 
 impl Ledger {
     /// Loads the volume's ledger; an empty one if it does not exist yet.
     pub fn load(volume: &Volume) -> Result<Self> {
         let path = volume.ledger();
-        let Some(text) = presence::read(&path)? else { return Ok(Self { path, entries: Vec::new() }) };
+        let Some(text) = presence::read(&path)? else {
+            return Ok(Self { path, entries: Vec::new(), empty_volume: false, is_decided: false });
+        };
         let content: Content = serde_json::from_slice(&text).map_err(|cause| {
             Error::new(Code::Unexpected, format!("the init ledger {} is damaged: {cause}", path.display()))
                 .hint("check that every script in Init/ that has run is named .done, then remove the ledger")
         })?;
-        Ok(Self { path, entries: content.scripts })
+        let empty_volume = content.empty_volume || content.scripts.iter().any(|entry| entry.empty_volume);
+        Ok(Self { path, entries: content.scripts, empty_volume, is_decided: false })
     }
 
     pub fn save(&self) -> Result<()> {
-        let mut text = serde_json::to_vec_pretty(&Content { scripts: self.entries.clone() })
-            .map_err(|cause| Error::new(Code::Bug, format!("cannot serialise the init ledger: {cause}")))?;
+        let mut text =
+            serde_json::to_vec_pretty(&Content { scripts: self.entries.clone(), empty_volume: self.empty_volume })
+                .map_err(|cause| Error::new(Code::Bug, format!("cannot serialise the init ledger: {cause}")))?;
         text.push(b'\n');
         durable::write(&self.path, &text, 0o600)
     }
@@ -127,7 +138,7 @@ impl Ledger {
     }
 
     /// The unfinished run of this content, or a new one. Does not save the ledger.
-    pub fn open(&mut self, script: &RelPath, hash: &str, empty_volume: bool) -> Result<Entry> {
+    pub fn open(&mut self, script: &RelPath, hash: &str) -> Result<Entry> {
         let is_unfinished =
             |entry: &&Entry| entry.hash == hash && matches!(entry.state, RunState::Waiting | RunState::Running);
         if let Some(entry) = self.find(script).filter(is_unfinished) {
@@ -140,7 +151,7 @@ impl Ledger {
             attempts: 0,
             first_failure: None,
             commands_done: Vec::new(),
-            empty_volume,
+            empty_volume: false,
             reason: None,
             state: RunState::Waiting,
         };
@@ -149,12 +160,32 @@ impl Ledger {
         Ok(entry)
     }
 
-    /// Clears `empty_volume` of all entries, because the server is about to start.
-    pub fn server_starts(&mut self) -> Result<()> {
-        if !self.entries.iter().any(|entry| entry.empty_volume) {
+    /// Decides, before the first script of a start runs, whether the volume is empty. Does not save the ledger.
+    pub fn look_for_state(&mut self, holds_state: &dyn Fn() -> Result<bool>) -> Result<()> {
+        if !std::mem::replace(&mut self.is_decided, true) && !self.empty_volume {
+            self.empty_volume = !holds_state()?;
+        }
+        Ok(())
+    }
+
+    /// Whether the volume held no state when a start began, and no server has started since.
+    #[must_use]
+    pub const fn empty_volume(&self) -> bool {
+        self.empty_volume
+    }
+
+    /// As [`Self::look_for_state`], and saves the ledger if the volume is empty.
+    pub fn record_empty(&mut self, holds_state: &dyn Fn() -> Result<bool>) -> Result<()> {
+        self.look_for_state(holds_state)?;
+        if self.empty_volume { self.save() } else { Ok(()) }
+    }
+
+    /// Forgets that the volume was empty, because all scripts have run or the server is about to start.
+    pub fn forget_empty(&mut self) -> Result<()> {
+        if !self.empty_volume {
             return Ok(());
         }
-        self.entries.iter_mut().for_each(|entry| entry.empty_volume = false);
+        self.empty_volume = false;
         self.save()
     }
 }

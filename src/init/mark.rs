@@ -15,6 +15,7 @@ use nix::unistd::{AccessFlags, access};
 
 use super::{
     broken::Rejected,
+    held::Held,
     ledger::{Ledger, Outcome, RunState},
     redact,
     scan::{self, Script, is_there},
@@ -22,7 +23,7 @@ use super::{
 use seqbac_header::RelPath;
 use volume::{
     durable::{self, Renamed},
-    error::{Code, Error, Result},
+    error::{Code, Error, IoContext, Result},
 };
 
 /// Marks a script. If this fails, the ledger holds the intended mark, and the next start finishes it.
@@ -31,13 +32,14 @@ pub fn mark(folder: &Path, script: &Script, outcome: Outcome, ledger: &mut Ledge
     if marked_itself {
         return record_mark(&script.name, outcome, false, ledger);
     }
-    with_a_free_name(folder, &script.name, outcome, ledger, |name| rename(folder, script, name))
+    with_a_free_name(folder, &script.name, outcome, ledger, |name| rename(script, name))
 }
 
 /// Marks a file `.failed` whose content could not be read.
 pub fn mark_failed(folder: &Path, script: &RelPath, path: &Path, ledger: &mut Ledger) -> Result<()> {
     with_a_free_name(folder, script, Outcome::Failed, ledger, |name| {
-        durable::rename_new_if_allowed(path, &name.under(folder))
+        let held = Held::of(path).on("access", path)?;
+        durable::rename_new_if_allowed(held.path(), &held.beside(name))
     })
 }
 
@@ -87,11 +89,12 @@ pub fn finish(folder: &Path, ledger: &mut Ledger) -> Result<()> {
         };
         let marked = name.under(folder);
         let copy = match is_there(&marked)? {
-            true => presence::read(&marked)?,
+            true => presence::read(Held::of(&marked).on("access", &marked)?.path())?,
             false => None,
         };
         if copy.is_some_and(|copy| copy == redact::redact(&original.text).text) {
-            let removed = durable::remove_file_if_allowed(&original.path)?;
+            let held = Held::of(&original.path).on("access", &original.path)?;
+            let removed = durable::remove_file_if_allowed(held.path())?;
             record_mark(&script, outcome, !removed, ledger)?;
         } else {
             mark(folder, &original, outcome, ledger)?;
@@ -117,15 +120,16 @@ fn names(script: &RelPath, outcome: Outcome) -> impl Iterator<Item = RelPath> {
         .map(|suffix| script.with_suffix(&suffix))
 }
 
-fn rename(folder: &Path, script: &Script, name: &RelPath) -> Result<Renamed> {
+fn rename(script: &Script, name: &RelPath) -> Result<Renamed> {
+    let held = Held::of(&script.path).on("access", &script.path)?;
+    let target = held.beside(name);
     let redaction = redact::redact(&script.text);
     // A script that has removed itself is marked, too; otherwise it would be copied from /seqinit again.
     let as_it_is = (redaction.secrets.is_empty() && is_there(&script.path)?) || !script.whole;
     if as_it_is {
-        return durable::rename_new_if_allowed(&script.path, &name.under(folder));
+        return durable::rename_new_if_allowed(held.path(), &target);
     }
     // The temporary name is a little longer than the final name.
-    let target = name.under(folder);
     if !target.parent().is_some_and(may_change) || name.as_bytes().len() > 230 {
         return Ok(Renamed::Refused);
     }
@@ -133,10 +137,10 @@ fn rename(folder: &Path, script: &Script, name: &RelPath) -> Result<Renamed> {
         return Ok(Renamed::Taken);
     }
     give_to_owner_of(script, &target);
-    if fs::symlink_metadata(&script.path).is_ok_and(|meta| meta.is_symlink()) {
+    if fs::symlink_metadata(held.path()).is_ok_and(|meta| meta.is_symlink()) {
         log::warn!("{} is a link, so the secret key stays in the file that it leads to", script.path.display());
     }
-    Ok(if durable::remove_file_if_allowed(&script.path)? { Renamed::Yes } else { Renamed::Refused })
+    Ok(if durable::remove_file_if_allowed(held.path())? { Renamed::Yes } else { Renamed::Refused })
 }
 
 /// Whether names can be added to a folder.

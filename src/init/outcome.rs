@@ -48,7 +48,7 @@ pub(super) fn interrupted(
 fn verdict(settings: &Settings<'_>, failure: Failure, key: &RelPath, ledger: &Ledger) -> Result<policy::Verdict> {
     let now = Timestamp::now();
     let entry = ledger.find(key);
-    let empty = entry.is_some_and(|entry| entry.empty_volume) || !(settings.holds_state)()?;
+    let empty = ledger.empty_volume() || !(settings.holds_state)()?;
     let attempt = policy::Attempt {
         failure,
         attempts: entry.map_or(1, |entry| entry.attempts),
@@ -163,7 +163,8 @@ pub(super) fn broken_at_start(settings: &Settings<'_>, broken: &Broken) -> Resul
 fn end_at_start(settings: &Settings<'_>, exit: u8, error: Error) -> Result<End> {
     // As with scripts that run once, a server never starts on an empty volume by accident.
     let continues = settings.on_failure == Some(policy::OnFailure::Continue);
-    if continues && (settings.allow_empty || (settings.holds_state)()?) {
+    let began_empty = || Ok::<_, Error>(Ledger::load(settings.volume)?.empty_volume() || !(settings.holds_state)()?);
+    if continues && (settings.allow_empty || !began_empty()?) {
         log::error!("{}", error.message());
         return Ok(End::Ready);
     }
@@ -183,8 +184,8 @@ fn explain(failing: &Failing<'_>, verdict: policy::Verdict, ledger: &Ledger) -> 
         policy::Verdict { marks_failed: true, .. } if !failing.renamed => "the next start skips it",
         policy::Verdict { marks_failed: true, .. } => "it is renamed to .failed, and the next start skips it",
         policy::Verdict { guarded: true, .. } => {
-            "the volume holds no state yet, so the server will not start until you fix the script or the backup, or remove the \
-             script (or set MOORLINE_ALLOW_EMPTY=1)"
+            "the volume held no state before its init scripts, so the server will not start until you fix the script or the \
+             backup, or remove the script (or set MOORLINE_ALLOW_EMPTY=1)"
         }
         _ => "the next start tries it again",
     };

@@ -10,7 +10,7 @@ use std::{
     path::Path,
 };
 
-use super::redact::Stream;
+use super::{held::Held, redact::Stream};
 use crate::command::log_format::note;
 use process::Listener;
 use seqbac_header::RelPath;
@@ -30,7 +30,8 @@ impl Output {
     #[must_use]
     pub fn open(folder: &Path, script: &RelPath, secrets: Vec<Vec<u8>>) -> Self {
         let path = script.with_suffix(".log").under(folder);
-        let file = LogFile::create(folder, &path)
+        let file = Held::of(&path)
+            .and_then(|held| LogFile::create(folder, held.path()))
             .inspect_err(|cause| log::debug!("cannot create {}: {}", path.display(), error::reason(cause)))
             .ok();
         Self { stream: Stream::without(secrets), file }

@@ -1,18 +1,19 @@
 //! Executable copies of scripts that cannot be executed in place: on a `noexec` volume, or without execute permission.
 //!
 //! A program is copied into anonymous memory (`memfd`) and executed through `/proc`, or, if that is not possible, into a
-//! temporary folder that is not `noexec`. A text that its interpreter cannot read in place is copied into the spool.
+//! temporary folder that is not `noexec`. A text that its interpreter cannot read in place is copied into the attempt's folder.
 
 use std::{
     fs::{self, File},
-    io::{self, Seek},
+    io::{self, Seek, Write},
     os::{
         fd::{AsRawFd, OwnedFd},
-        unix::fs::{PermissionsExt, fchown},
+        unix::fs::PermissionsExt,
     },
     path::{Path, PathBuf},
 };
 
+use super::script_folder::ScriptFolder;
 use process::{User, exec};
 use volume::error::{Code, Error, IoContext, Result};
 
@@ -33,7 +34,7 @@ impl PrivateCopy {
         let usable =
             ["/tmp", "/dev/shm", "/run"].map(Path::new).into_iter().filter(|folder| !exec::on_noexec_mount(folder));
         // Each attempt reads the file from its beginning.
-        let mut copy = |folder| image.rewind().and_then(|()| in_file(image, folder, 0o700, user)).ok();
+        let mut copy = |folder| image.rewind().and_then(|()| in_file(image, folder, user)).ok();
         usable.filter_map(&mut copy).next().ok_or_else(|| {
             Error::new(
                 Code::ScriptUnrunnable,
@@ -44,8 +45,11 @@ impl PrivateCopy {
     }
 
     /// Copies a text into a file that its interpreter can read.
-    pub fn of_text(text: &[u8], folder: &Path, user: Option<&User>) -> Result<Self> {
-        in_file(&mut &*text, folder, 0o600, user).on("write a copy of the script in", folder)
+    pub fn of_text(text: &[u8], folder: &ScriptFolder) -> Result<Self> {
+        let (mut file, path) = folder.create_file("script")?;
+        file.write_all(text).on("write", &path)?;
+        let kept = tempfile::TempPath::try_from_path(&path).on("write", &path)?;
+        Ok(Self { path, _memory: None, _file: Some(kept) })
     }
 
     /// The path for this process, and for a child between fork and exec.
@@ -74,13 +78,17 @@ fn memory() -> io::Result<OwnedFd> {
     Ok(memfd_create(c"init-script", executable).or_else(|_| memfd_create(c"init-script", MemfdFlags::CLOEXEC))?)
 }
 
-fn in_file(content: &mut impl io::Read, folder: &Path, mode: u32, user: Option<&User>) -> io::Result<PrivateCopy> {
-    let mut file = tempfile::Builder::new().prefix("script-").tempfile_in(folder)?;
+/// As the user, because root may not be allowed to give the file away.
+fn in_file(content: &mut impl io::Read, folder: &Path, user: Option<&User>) -> io::Result<PrivateCopy> {
+    let create = || {
+        let mode = fs::Permissions::from_mode(0o700);
+        tempfile::Builder::new().prefix("script-").permissions(mode).tempfile_in(folder)
+    };
+    let mut file = match user {
+        Some(user) => user.acting(create),
+        None => create(),
+    }?;
     io::copy(content, file.as_file_mut())?;
-    fs::set_permissions(file.path(), fs::Permissions::from_mode(mode))?;
-    if let Some(user) = user {
-        fchown(file.as_file(), Some(user.uid()), Some(user.gid()))?;
-    }
     let kept = file.into_temp_path();
     Ok(PrivateCopy { path: kept.to_path_buf(), _memory: None, _file: Some(kept) })
 }

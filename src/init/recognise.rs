@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     commands::{self, Command},
-    hashbang,
+    hashbang, typography,
 };
 use process::exec::shebang;
 use volume::error::{Code, Error, Result};
@@ -42,7 +42,7 @@ pub fn recognise(text: &[u8], whole: bool) -> Result<ScriptKind> {
     if whole {
         hashbang::refuse_without_commands(text)?;
     }
-    refuse_typography(text, dropped)?;
+    typography::refuse(text, dropped)?;
     if let Some(mut commands) = built_in(text).filter(|_| whole) {
         commands.iter_mut().for_each(|command| command.line += dropped);
         commands.iter().try_for_each(refuse_command)?;
@@ -75,50 +75,9 @@ fn without_foreign_comments(text: &[u8]) -> Option<Cow<'_, str>> {
     if let Ok(text) = std::str::from_utf8(text) {
         return Some(text.into());
     }
-    let lines = text.split(|byte| *byte == b'\n').map(|line| match line.trim_ascii_start().starts_with(b"#") {
-        true => Some(""),
-        false => std::str::from_utf8(line).ok(),
-    });
+    let lines =
+        text.split(|byte| *byte == b'\n').map(|line| std::str::from_utf8(typography::without_comment(line)).ok());
     Some(lines.collect::<Option<Vec<_>>>()?.join("\n").into())
-}
-
-/// Characters that word processors, chats and web pages put in place of what was typed.
-const TYPOGRAPHY: [(char, &str); 9] = [
-    ('\u{a0}', "a non-breaking space"),
-    ('\u{2018}', "a typographic quotation mark"),
-    ('\u{2019}', "a typographic quotation mark"),
-    ('\u{201c}', "a typographic quotation mark"),
-    ('\u{201d}', "a typographic quotation mark"),
-    ('\u{2013}', "a dash in place of two hyphens"),
-    ('\u{2014}', "a dash in place of two hyphens"),
-    ('\u{200b}', "an invisible space"),
-    ('\u{feff}', "an invisible byte order mark"),
-];
-
-/// Refuses a command of moorline with such a character outside quotes, because no shell reads it as it was meant.
-fn refuse_typography(text: &[u8], lines_before: usize) -> Result<()> {
-    for (number, line) in text.split(|byte| *byte == b'\n').enumerate() {
-        let Ok(line) = std::str::from_utf8(line) else { continue };
-        let start = line.trim_start();
-        if !["seqsvr", "moorline"].iter().any(|program| start.starts_with(program)) {
-            continue;
-        }
-        let mut quote = None;
-        for (column, char) in line.chars().enumerate() {
-            match quote {
-                Some(open) if open == char => quote = None,
-                Some(_) => {}
-                None if matches!(char, '"' | '\'') => quote = Some(char),
-                None => {
-                    let Some((_, what)) = TYPOGRAPHY.iter().find(|(known, _)| *known == char) else { continue };
-                    let place = format!("line {}, column {}", number + 1 + lines_before, column + 1);
-                    return Err(unrunnable(&format!("{place}: {what} (U+{:04X})", u32::from(char)))
-                        .hint("type that character again, with a plain text editor"));
-                }
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Refuses commands that start a server or run all scripts, because a script runs before the server.

@@ -2,21 +2,18 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io::{ErrorKind, Read},
-    os::unix::{
-        ffi::OsStrExt,
-        fs::{MetadataExt, OpenOptionsExt},
-    },
+    os::unix::{ffi::OsStrExt, fs::MetadataExt},
     path::{Path, PathBuf},
 };
 use volume::{Volume, listing, presence};
 
 use log::Level;
-use nix::libc;
 
 use super::{
     broken::{Broken, Rejected},
+    held::{self, Held},
     ledger::Outcome,
     stage::Stage,
 };
@@ -84,8 +81,8 @@ enum Name {
 
 fn kind_of(name: &OsStr) -> Name {
     let name = name.as_bytes();
-    let ends_in = |end: &&str| name.ends_with(end.as_bytes());
-    let ends_in_any_case = |end: &&str| {
+    // In any case, because FAT and Windows change it.
+    let ends_in = |end: &&str| {
         name.len().checked_sub(end.len()).is_some_and(|start| name[start..].eq_ignore_ascii_case(end.as_bytes()))
     };
     // Emacs's auto-save files, and the file with which Vim checks whether it can write.
@@ -94,7 +91,7 @@ fn kind_of(name: &OsStr) -> Name {
         Name::Marked
     } else if UNFINISHED.iter().any(ends_in) || of_an_editor {
         Name::Unfinished
-    } else if NEVER_RUN.iter().any(ends_in_any_case) {
+    } else if NEVER_RUN.iter().any(ends_in) {
         Name::NeverRun
     } else if OF_THE_SYSTEM.iter().any(|own| name == own.as_bytes()) {
         Name::OfTheSystem
@@ -166,6 +163,10 @@ fn explain(folder: &Path, error: Error) -> Error {
 
 /// Reads the names in a folder; none if it does not exist.
 pub fn names(folder: &Path) -> Result<Names> {
+    held::listing(folder, names_in)
+}
+
+fn names_in(folder: &Path) -> Result<Names> {
     let Some(entries) = listing::entries(folder).map_err(|error| explain(folder, error))? else {
         return Ok(Names::default());
     };
@@ -197,14 +198,22 @@ pub fn warn_of_other_case(volume: &Volume) -> Result<()> {
     let looks_like_one = |name: &RelPath| {
         open(&other, name).is_ok_and(|script| {
             let text = String::from_utf8_lossy(&script.text);
-            name.as_bytes().ends_with(b".sh") || text.contains("seqsvr ") || text.contains("moorline ")
+            name.as_bytes().ends_with(b".sh")
+                || text.starts_with("#!")
+                || text.contains("seqsvr ")
+                || text.contains("moorline ")
         })
     };
-    if let Some(name) = names(&other)?.scripts.iter().find(|name| looks_like_one(name)) {
+    if let Some(name) = names(&other).unwrap_or_default().scripts.iter().find(|name| looks_like_one(name)) {
         let (found, init) = (name.under(&other), init.display());
         log::warn!("{} does not run: scripts belong into {init}, with a capital I", found.display());
     }
     Ok(())
+}
+
+/// The names, or none with a warning where they are only shown or not needed for a start.
+pub fn listed(names: Result<Names>) -> Names {
+    names.inspect_err(|error| log::warn!("scripts are ignored: {error}")).unwrap_or_default()
 }
 
 /// The names of a stage's scripts, relative to `Init/`.
@@ -234,9 +243,7 @@ fn not_a_folder(path: &Path) -> Error {
 pub fn open(folder: &Path, name: &RelPath) -> std::result::Result<Script, Rejected> {
     let path = name.under(folder);
     let unreadable = |cause: std::io::Error| Broken::unreadable(&path, name, &cause);
-    // Without O_NONBLOCK, opening a pipe would block the start for ever.
-    let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(&path);
-    let mut file = opened.map_err(unreadable)?;
+    let mut file = Held::of(&path).and_then(|held| held.open()).map_err(unreadable)?;
     let meta = file.metadata().map_err(unreadable)?;
     if meta.is_dir() && Stage::is_folder(name) {
         return Err(Skipped::debug(format!("{} has scripts of its own", path.display())).into());
@@ -286,7 +293,7 @@ pub fn is_marked(folder: &Path, name: &RelPath, outcome: Outcome) -> Result<bool
 
 /// Whether an entry with this path exists. Returns `false` if the name is too long for the file system.
 pub fn is_there(path: &Path) -> Result<bool> {
-    match presence::unless_absent(path.symlink_metadata()) {
+    match presence::unless_absent(Held::of(path).and_then(|held| held.path().symlink_metadata())) {
         Err(cause) if cause.kind() == ErrorKind::InvalidFilename => Ok(false),
         other => Ok(other.on("access", path)?.is_some()),
     }

@@ -1,31 +1,33 @@
 //! A report from `restore` and `rollback` to PID 1, in case the calling script ignores their exit code.
 //!
 //! `seqsvr restore … | tee log` exits with 0 even if the restore failed. So PID 1 creates a file for each attempt to run a
-//! program, and the commands write into it: `running` before they change anything, then the error, or blanks after a
-//! success. If the file is not blank when the script has exited with 0, the script has failed.
+//! program, and the commands write into it: `running` before they change anything, then the error, or `done`. If the file
+//! holds anything else when the script has exited with 0, the script has failed.
 //!
 //! The file has its full size from the start, so that a failure can be written on a full disk. It belongs to the script's
-//! user and is removed after the attempt; the next attempt replaces a file that a crash left behind.
+//! user, and the script's environment names it.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{File, OpenOptions},
     io::ErrorKind,
-    os::unix::fs::{FileExt, OpenOptionsExt, fchown},
-    path::PathBuf,
+    os::unix::fs::{FileExt, OpenOptionsExt},
+    path::{Path, PathBuf},
 };
 
 use nix::libc;
 use serde::{Deserialize, Serialize};
 
-use process::User;
+use super::script_folder::ScriptFolder;
 use seqbac_header::{Id, without_keys};
-use volume::{
-    Volume,
-    error::{Code, Error, IoContext, Result},
-    restores::ScriptStep,
-};
+use volume::error::{Code, Error, IoContext, Result};
+
+/// The variable that names the file for the commands of a script.
+pub const REPORT: &str = "MOORLINE_SCRIPT_REPORT";
 
 const SIZE: usize = 4096;
+
+/// The content after a success.
+const SUCCEEDED: &[u8] = b"done";
 
 /// The longest message in characters; each may take six bytes in JSON.
 const MESSAGE: usize = 600;
@@ -36,10 +38,6 @@ struct Content {
     /// `None` while it runs, and if it was killed.
     exit: Option<u8>,
     message: String,
-}
-
-fn path(volume: &Volume, run: Id) -> PathBuf {
-    volume.spool().join(format!("script-report-{run}"))
 }
 
 /// A command that failed inside a script.
@@ -60,21 +58,23 @@ pub struct ScriptReport {
 
 impl ScriptReport {
     /// Creates an empty report for an attempt.
-    pub fn create(volume: &Volume, run: Id, user: Option<&User>) -> Result<Self> {
-        let path = path(volume, run);
-        match fs::remove_file(&path) {
-            Err(cause) if cause.kind() != ErrorKind::NotFound => return Err(Error::io("remove", &path, &cause)),
-            _ => {}
-        }
-        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path);
-        let report = Self { file: file.on("create", &path)?, path };
-        report.file.write_all_at(&[b' '; SIZE], 0).on("write", &report.path)?;
-        if let Some(user) = user
-            && let Err(cause) = fchown(&report.file, Some(user.uid()), Some(user.gid()))
-        {
-            log::warn!("a failed restore in a script of user {} may go unnoticed: {cause}", user.spec());
-        }
-        Ok(report)
+    pub fn create(folder: &ScriptFolder, run: Id) -> Result<Self> {
+        let (file, path) = folder.create_file(&format!("script-report-{run}"))?;
+        file.write_all_at(&[b' '; SIZE], 0).on("write", &path)?;
+        Ok(Self { file, path })
+    }
+
+    /// The value of [`REPORT`].
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether the last command succeeded, as opposed to none that was called.
+    #[must_use]
+    pub fn succeeded(&self) -> bool {
+        let mut text = [0; SUCCEEDED.len()];
+        self.file.read_exact_at(&mut text, 0).is_ok() && text == SUCCEEDED
     }
 
     /// The command that failed last, unless a later one succeeded.
@@ -88,7 +88,7 @@ impl ScriptReport {
         if self.file.read_exact_at(&mut text, 0).is_err() {
             return Some(unreadable());
         }
-        if text.trim_ascii().is_empty() {
+        if matches!(text.trim_ascii(), b"" | SUCCEEDED) {
             return None;
         }
         let Ok(content) = serde_json::from_slice::<Content>(&text) else { return Some(unreadable()) };
@@ -108,7 +108,7 @@ impl ScriptReport {
 
 impl Drop for ScriptReport {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
+        let _ = std::fs::remove_file(&self.path);
     }
 }
 
@@ -120,17 +120,15 @@ pub struct Reporter {
 }
 
 impl Reporter {
-    /// Opens the report for the script that called this process; `None` if PID 1 expects none.
+    /// Opens the report of the script that called this process; `None` if the script has ended.
     #[must_use]
-    pub fn find(volume: &Volume, step: &ScriptStep, command: &'static str) -> Option<Self> {
-        let path = path(volume, step.run);
-        // Never created here, because a missing file belongs to a script that has ended.
-        let opened = OpenOptions::new().write(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(&path);
+    pub fn find(path: &Path, command: &'static str) -> Option<Self> {
+        let opened = OpenOptions::new().write(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path);
         match opened {
             Ok(file) => Some(Self { file, command }),
             Err(cause) if cause.kind() == ErrorKind::NotFound => None,
             Err(cause) => {
-                log::warn!("{}", Error::io("report to the script in", &path, &cause));
+                log::warn!("{}", Error::io("report to the script in", path, &cause));
                 None
             }
         }
@@ -148,7 +146,7 @@ impl Reporter {
 
     /// The command succeeded, which clears failures of earlier commands of the script.
     pub fn succeeded(&self) {
-        self.put(&[]);
+        self.put(SUCCEEDED);
     }
 
     fn write(&self, exit: Option<u8>, message: &str) {

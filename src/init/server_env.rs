@@ -6,13 +6,12 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File, OpenOptions},
-    io::ErrorKind,
-    os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, fchown},
+    fs::{self, File},
+    os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
 };
 
-use process::User;
+use super::script_folder::ScriptFolder;
 use seqbac_header::{Id, RelPath};
 use volume::{
     Volume, durable,
@@ -36,19 +35,10 @@ pub struct ScriptEnv {
 }
 
 impl ScriptEnv {
-    /// Creates the file for an attempt.
-    pub fn create(volume: &Volume, run: Id, user: Option<&User>) -> Result<Self> {
-        let path = volume.spool().join(format!("script-env-{run}"));
-        match fs::remove_file(&path) {
-            Err(cause) if cause.kind() != ErrorKind::NotFound => return Err(Error::io("remove", &path, &cause)),
-            _ => {}
-        }
-        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path);
-        let file = file.on("create", &path)?;
-        if let Some(user) = user {
-            volume::warn_if_refused(&path, fchown(&file, Some(user.uid()), Some(user.gid()))).on("give away", &path)?;
-        }
-        Ok(Self { file, path, of_user: user.is_some() })
+    /// Creates the file for an attempt. `of_user`: whether the script runs as another user than this process.
+    pub fn create(folder: &ScriptFolder, run: Id, of_user: bool) -> Result<Self> {
+        let (file, path) = folder.create_file(&format!("script-env-{run}"))?;
+        Ok(Self { file, path, of_user })
     }
 
     /// The value of [`VARIABLE`].

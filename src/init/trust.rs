@@ -16,7 +16,7 @@ use process::User;
 use volume::{
     Volume,
     error::{Code, Error, Result},
-    presence,
+    link_of_others, presence,
 };
 
 /// The line in a script's head that asks to run the script as root.
@@ -59,6 +59,20 @@ pub fn asks_for_root(text: &[u8]) -> bool {
     head.take_while(|line| line.is_empty() || line.starts_with(b"#")).any(|line| line == ASKS_FOR_ROOT.as_bytes())
 }
 
+/// A warning if the head holds that line in another spelling, which has no effect.
+#[must_use]
+pub fn misspelt_request(script: &Script) -> Option<String> {
+    let plain = |line: &[u8]| -> Vec<u8> {
+        line.iter().filter(|byte| !byte.is_ascii_whitespace()).map(u8::to_ascii_lowercase).collect()
+    };
+    let mut head = script.text.split(|byte| *byte == b'\n').take(HEAD).map(<[u8]>::trim_ascii);
+    let found = head.find(|line| plain(line) == plain(ASKS_FOR_ROOT.as_bytes()))?;
+    (!asks_for_root(&script.text)).then(|| {
+        let found = String::from_utf8_lossy(found);
+        format!("`{found}` in {} has no effect: to run it as root, write `{ASKS_FOR_ROOT}`", script.path.display())
+    })
+}
+
 /// The path, if any, that users other than root can write, so that they may have written the script. Modes cover access
 /// control lists, too, because the group's bits are the mask of all entries.
 pub fn writable_by_others(settings: &Settings<'_>, script: &Script) -> Result<Option<PathBuf>> {
@@ -82,19 +96,16 @@ pub fn writable_by_others(settings: &Settings<'_>, script: &Script) -> Result<Op
     Ok(None)
 }
 
+/// Whether root works on a volume that the user of the server may own.
+#[must_use]
+pub fn distrusts(user: Option<&User>) -> bool {
+    user.is_some_and(|user| user.uid() != 0) && nix::unistd::geteuid().is_root()
+}
+
 /// Whether a path is a link that a user other than root has made. Behind it may be a file that only root can read or
 /// change.
 pub fn is_link_of_others(path: &Path) -> Result<bool> {
     Ok(presence::entry(path)?.is_some_and(|meta| meta.is_symlink() && meta.uid() != 0))
-}
-
-/// The error of such a link.
-pub fn refuse_link(path: &Path) -> Error {
-    Error::new(
-        Code::ScriptUnrunnable,
-        format!("{} is a link that a user other than root has made, and moorline runs as root", path.display()),
-    )
-    .hint("put the script there in place of the link, or let root make the link")
 }
 
 /// Refuses links of the server's user in place of moorline's folders, because moorline would write through them as root.
@@ -104,7 +115,7 @@ pub fn refuse_links(volume: &Volume) -> Result<()> {
     let folders = own.into_iter().chain([init.join("start.d"), init.join("ready.d"), init]);
     for folder in folders {
         if is_link_of_others(&folder)? {
-            return Err(refuse_link(&folder));
+            return Err(link_of_others(&folder));
         }
     }
     Ok(())
@@ -127,8 +138,9 @@ pub fn refuse_root(place: &Path) -> Error {
         format!("it asks to run as root, but users other than root can write {}", place.display()),
     )
     .hint(format!(
-        "give it to root and take the write permission away (chown root, chmod go-w), or mount the script read-only in \
-         /seqinit; without `{ASKS_FOR_ROOT}` it runs as the server's user"
+        "give it to root and take the write permission away (chown root, chmod go-w; --chown-volume=never leaves an empty \
+         volume to root), or, for a script of Init/, mount it read-only in /seqinit; without `{ASKS_FOR_ROOT}` it runs as \
+         the server's user"
     ))
 }
 

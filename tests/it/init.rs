@@ -2,8 +2,12 @@
 
 mod broken;
 mod crash;
+mod distrust;
+mod endless;
 mod failure;
 mod for_server;
+mod guard;
+mod hints;
 mod ignored_exit_codes;
 mod kinds;
 mod languages;

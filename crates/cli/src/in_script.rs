@@ -3,12 +3,9 @@
 
 use std::{ffi::OsString, path::PathBuf};
 
-use moorline::command::environment::Environment;
-use moorline::init::Reporter;
-use volume::{
-    Volume,
-    error::{Code, Error},
-};
+use moorline::command::options;
+use moorline::init::{REPORT, Reporter};
+use volume::error::{Code, Error};
 
 #[derive(Debug, Clone, Copy)]
 pub struct Replacing {
@@ -49,31 +46,19 @@ impl InScript {
     }
 }
 
-/// Reports a command line that clap rejected, if its command is `restore` or `rollback` and would change the state.
+/// Reports a command line that clap rejected, if it names `restore` or `rollback` and would change the state, or if no
+/// command can be recognised in it.
 pub fn report_usage_error(arguments: &[OsString]) {
     let words = || arguments.iter().skip(1).map(|word| word.to_str().unwrap_or_default());
     let changes_nothing = words().any(|word| matches!(word, "--dry-run" | "--list" | "--discard"));
-    let Some(command) = command_of(words()).filter(|_| !changes_nothing) else { return };
+    let replacing = words().find_map(|word| ["restore", "rollback"].into_iter().find(|command| word == *command));
+    let is_known = words().any(|word| options::OF_ENGINE.contains(&word) || options::find(word).is_some());
+    let Some(command) = replacing.or((!is_known).then_some("command")).filter(|_| !changes_nothing) else { return };
     if let Some(reporter) = reporter(command) {
         reporter.failed(Code::Usage.exit(), "invalid command line");
     }
 }
 
-fn command_of<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<&'static str> {
-    loop {
-        match words.next()? {
-            "--storage" | "--profile" | "--log-format" => drop(words.next()),
-            word if word.starts_with('-') => {}
-            word => return ["restore", "rollback"].into_iter().find(|command| word == *command),
-        }
-    }
-}
-
-/// Uses the volume of the start that runs the script, even if the command's `--storage` names another one, because that
-/// start waits for the report.
 fn reporter(command: &'static str) -> Option<Reporter> {
-    let environment = Environment::of_process();
-    let step = environment.script_step().ok().flatten()?;
-    let root = std::env::var_os("DATA_DIR").map(PathBuf::from)?;
-    Reporter::find(&Volume::open_in(&root, &environment.places().ok()?).ok()?, &step, command)
+    Reporter::find(&PathBuf::from(std::env::var_os(REPORT)?), command)
 }

@@ -202,9 +202,9 @@ impl Signals {
         }
     }
 
-    /// Starts supervision: discards signals that this process caused itself, and stops waiting for the reader of the log.
+    /// Starts supervision: discards signals that were not meant for the server, and stops waiting for the reader of the log.
     pub fn attend(&mut self) {
-        discard_self_caused();
+        self.discard_early();
         ATTENDING.store(true, Ordering::Relaxed);
     }
 
@@ -235,9 +235,18 @@ impl Signals {
         Ok(ready)
     }
 
+    /// Discards the pending signals that this process may have caused itself, and after a script all that ask for no stop: a
+    /// package that a script installs may send SIGHUP to PID 1, and the server would die of it.
+    fn discard_early(&self) {
+        let after_child = Mask::MAX & !STOP_MASK.load(Ordering::Relaxed);
+        let own = SELF_CAUSED.into_iter().fold(0, |mask: Mask, signal| mask | 1 << (signal - 1));
+        let early = pending() & if self.known.is_some() { after_child | own } else { own };
+        while early != 0 && take(early, Some(Duration::ZERO)).is_some() {}
+    }
+
     /// Restores everything that was inherited, before exec.
     pub fn restore(&self) {
-        discard_self_caused();
+        self.discard_early();
         if unistd::getpid().as_raw() != 1 {
             let _ = prctl::set_child_subreaper(self.was_subreaper);
         }
@@ -285,14 +294,6 @@ fn change_mask(how: libc::c_int, mask: Mask) -> Mask {
         libc::syscall(libc::SYS_rt_sigprocmask, how, &raw const mask, &raw mut old, size_of::<Mask>());
     }
     old
-}
-
-/// Discards the pending signals that this process may have caused itself.
-fn discard_self_caused() {
-    let pending = pending();
-    for signal in SELF_CAUSED.into_iter().filter(|signal| pending & (1 << (signal - 1)) != 0) {
-        let _ = take(1 << (signal - 1), Some(Duration::ZERO));
-    }
 }
 
 fn pending() -> Mask {

@@ -81,6 +81,21 @@ impl User {
         call(unsafe { libc::syscall(libc::SYS_setuid, self.uid) })
     }
 
+    /// Runs `work` with the file system's idea of this process set to this user: files that it creates belong to the user,
+    /// also where root may not change owners, and it can reach only what the user can reach.
+    pub fn acting<T>(&self, work: impl FnOnce() -> std::io::Result<T>) -> std::io::Result<T> {
+        let (uid, gid) = (unistd::geteuid(), unistd::getegid());
+        // The group first, because it cannot change without the rights of root. A refusal shows only in the second answer.
+        let set = |uid: unistd::Uid, gid: unistd::Gid| {
+            (unistd::setfsgid(gid), unistd::setfsgid(gid)).1 == gid
+                && (unistd::setfsuid(uid), unistd::setfsuid(uid)).1 == uid
+        };
+        let done = if set(self.uid.into(), self.gid.into()) { work() } else { Err(Errno::EPERM.into()) };
+        unistd::setfsuid(uid);
+        unistd::setfsgid(gid);
+        done
+    }
+
     fn has_groups_already(&self) -> bool {
         groups_of_process(&mut [0; 64]) == self.groups.as_slice()
     }

@@ -52,10 +52,18 @@ pub mod settings;
 use std::{
     fs,
     io::{self, ErrorKind},
-    os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
+    os::{
+        fd::{AsRawFd, OwnedFd},
+        unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
+    },
     path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
+
+use rustix::fs::{Mode, OFlags};
 
 pub use self::{
     instance::Instance,
@@ -84,6 +92,8 @@ pub struct Volume {
     location: Option<PathBuf>,
     /// The settings at the time of opening.
     settings: Result<Settings>,
+    /// The path and descriptor of `.moorline/`, if it is held.
+    held_own: Option<(PathBuf, Arc<OwnedFd>)>,
 }
 
 impl Volume {
@@ -104,7 +114,7 @@ impl Volume {
         if !presence::is_dir(&root)? {
             return Err(missing());
         }
-        Ok(Self { root, home: None, init: None, location: None, settings: Ok(Settings::default()) })
+        Ok(Self { root, home: None, init: None, location: None, settings: Ok(Settings::default()), held_own: None })
     }
 
     /// Damaged settings are an error only for commands that need the backup folder.
@@ -187,7 +197,10 @@ impl Volume {
     /// `.moorline/`.
     #[must_use]
     pub fn own(&self) -> PathBuf {
-        self.home.clone().unwrap_or_else(|| self.root.join(places::OWN))
+        match &self.held_own {
+            Some((path, _)) => path.clone(),
+            None => self.home.clone().unwrap_or_else(|| self.root.join(places::OWN)),
+        }
     }
 
     /// The folder of restore sets.
@@ -245,7 +258,8 @@ impl Volume {
             if !passes {
                 let given = std::os::unix::fs::lchown(&folder, None, Some(gid));
                 warn_if_refused(&folder, given).on("change the group of", &folder)?;
-                fs::set_permissions(&folder, fs::Permissions::from_mode(0o710)).on("change the mode of", &folder)?;
+                let changed = fs::set_permissions(&folder, fs::Permissions::from_mode(0o710));
+                warn_if_mode_refused(&folder, changed).on("change the mode of", &folder)?;
             }
         }
         Ok(())
@@ -265,8 +279,13 @@ impl Volume {
     }
 
     fn create(&self, path: &Path, mode: u32) -> Result<()> {
-        if presence::is_dir(path)? {
-            return Ok(());
+        match presence::entry(path)? {
+            Some(meta) if meta.is_dir() => return Ok(()),
+            Some(meta) if meta.is_symlink() && meta.uid() != 0 && self.refuses_link(path) => {
+                return Err(link_of_others(path));
+            }
+            Some(_) if presence::is_dir(path)? => return Ok(()),
+            _ => {}
         }
         if path == self.own() {
             self.refuse_other_home()?;
@@ -282,6 +301,25 @@ impl Volume {
         }
     }
 
+    /// Whether root would write through a link at `path` that the volume's owner has made. Scripts in `Init/` are checked where
+    /// they run.
+    fn refuses_link(&self, path: &Path) -> bool {
+        nix::unistd::geteuid().is_root() && path != self.init()
+    }
+
+    /// This volume with `.moorline/` held open: its owner may replace that folder while this process uses it. Paths in it begin
+    /// with `/proc/self/fd/` then, so this is for processes that show none.
+    pub fn holding_own(&self) -> Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let own = self.own();
+        let opened = rustix::fs::open(&own, flags, Mode::empty()).map_err(io::Error::from).on("open", &own)?;
+        let held = PathBuf::from(format!("/proc/self/fd/{}", opened.as_raw_fd()));
+        Ok(match presence::is_dir(&held)? {
+            true => Self { held_own: Some((held, Arc::new(opened))), ..self.clone() },
+            false => self.clone(),
+        })
+    }
+
     /// Gives a new folder the owner of the root folder, so that a server that is not root can use it.
     fn give_to_owner_of_root(&self, path: &Path) -> Result<()> {
         let root = fs::metadata(&self.root).on("access", &self.root)?;
@@ -293,15 +331,35 @@ impl Volume {
     }
 }
 
+/// The error of a link where root would write as if the link were root's.
+#[must_use]
+pub fn link_of_others(path: &Path) -> Error {
+    Error::new(
+        Code::ScriptUnrunnable,
+        format!("{} is a link that a user other than root has made, and moorline runs as root", path.display()),
+    )
+    .hint("put a folder or file there in place of the link, or let root make the link (chown -h root)")
+}
+
 /// A refused change of owner is only logged, and only once: root may not be allowed to change owners (NFS with root_squash,
 /// a user namespace, dropped capabilities), and the file keeps the owner that it got.
 pub fn warn_if_refused(path: &Path, changed: io::Result<()>) -> io::Result<()> {
     static LOGGED: AtomicBool = AtomicBool::new(false);
+    warn_once("owner", path, changed, &LOGGED)
+}
+
+/// The same for a change of mode, which an SMB share may refuse.
+pub fn warn_if_mode_refused(path: &Path, changed: io::Result<()>) -> io::Result<()> {
+    static LOGGED: AtomicBool = AtomicBool::new(false);
+    warn_once("mode", path, changed, &LOGGED)
+}
+
+fn warn_once(what: &str, path: &Path, changed: io::Result<()>, logged: &AtomicBool) -> io::Result<()> {
     match changed {
         Err(cause) if is_refused(&cause) => {
-            if !LOGGED.swap(true, Ordering::Relaxed) {
+            if !logged.swap(true, Ordering::Relaxed) {
                 log::warn!(
-                    "cannot change the owner of {}: {}; files on this volume keep the owner that they get",
+                    "cannot change the {what} of {}: {}; files on this volume keep the {what} that they get",
                     path.display(),
                     error::reason(&cause)
                 );

@@ -4,7 +4,10 @@
 //! other process needs the database. A restore does not change it, because the backup folder belongs to the volume and not
 //! to the restored state.
 
-use std::path::PathBuf;
+use std::{
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +58,11 @@ impl Settings {
         let damaged = |why: String| Error::new(Code::Unexpected, format!("{} {why}", path.display())).hint(hint);
         let settings: Self = serde_json::from_slice(text).map_err(|cause| damaged(format!("is damaged: {cause}")))?;
         match &settings.backup_location {
+            Some(_) if is_of_server(volume, &path)? => Err(Error::new(
+                Code::Unexpected,
+                format!("{} names a backup folder, but belongs to the user who owns the volume", path.display()),
+            )
+            .hint(format!("if the folder is right: chown root {}; else set MOORLINE_BACKUP_LOCATION", path.display()))),
             Some(location) if !location.is_absolute() => {
                 Err(damaged(format!("names the backup folder {}, which is not an absolute path", location.display())))
             }
@@ -74,6 +82,17 @@ impl Settings {
         text.push(b'\n');
         Ok(text)
     }
+}
+
+/// Whether this process is root and the server's user can have written the file, so that root would write where that user
+/// cannot.
+fn is_of_server(volume: &Volume, path: &Path) -> Result<bool> {
+    if !nix::unistd::geteuid().is_root() {
+        return Ok(false);
+    }
+    let owner = |path: &Path| Ok::<_, Error>(presence::entry(path)?.map_or(0, |meta| meta.uid()));
+    let user = owner(volume.root())?;
+    Ok(user != 0 && owner(path)? == user)
 }
 
 fn read(volume: &Volume) -> Result<Option<Vec<u8>>> {

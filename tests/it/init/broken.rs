@@ -20,7 +20,7 @@ const WITHOUT_COMMANDS: [(&str, &str, &str); 8] = [
     ("folded-with-options", "#!/bin/bash -e seqsvr restore -y --from-latest\n", "goes on with `seqsvr …`"),
     ("folded-in-part", "#!/bin/sh set -e\n\nseqsvr restore -y --from-latest\n", "goes on with `set …`"),
     ("folded-by-env", "#!/usr/bin/env bash seqsvr restore -y --from-latest\n", "goes on with `seqsvr …`"),
-    ("folded-without-mark", "set -e seqsvr restore -y --from-latest\n", "only comments"),
+    ("folded-without-mark", "set -e seqsvr restore -y --from-latest\n", "passes `seqsvr …` to `set`"),
     ("folded-into-a-comment", "# restores the newest backup seqsvr restore -y --from-latest\n", "only comments"),
     ("empty", "", "the file is empty"),
     ("comments", "#!/bin/sh\n# seqsvr restore -y --from-latest\n\n", "only comments"),
@@ -48,7 +48,10 @@ fn a_script_without_a_command_starts_no_server_on_an_empty_volume() {
         for _ in 0..2 {
             let end = volume.run(SERVER).wait();
             assert_eq!((end.code, end.out.as_str()), (14, ""), "{name}: {end}");
-            assert!(end.err.contains(reason) && end.err.contains("the volume holds no state yet"), "{name}: {end}");
+            assert!(
+                end.err.contains(reason) && end.err.contains("the volume held no state before its init scripts"),
+                "{name}: {end}"
+            );
             assert_eq!(volume.scripts(), [name]);
         }
     }
@@ -121,7 +124,10 @@ fn an_entry_that_is_not_a_file_starts_no_server_on_an_empty_volume() {
             for _ in 0..3 {
                 let end = volume.run(SERVER).env("MOORLINE_INIT_ON_FAILURE", "continue").wait();
                 assert_eq!((end.code, end.out.as_str()), (14, ""), "{folder}/{name}: {end}");
-                assert!(end.err.contains(reason) && end.err.contains("the volume holds no state yet"), "{name}: {end}");
+                assert!(
+                    end.err.contains(reason) && end.err.contains("the volume held no state before its init scripts"),
+                    "{name}: {end}"
+                );
             }
             if path.is_dir() { fs::remove_dir(&path) } else { fs::remove_file(&path) }.expect("removes");
             assert!(starts(&volume.run(SERVER).wait()), "{folder}/{name}");

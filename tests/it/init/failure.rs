@@ -60,7 +60,7 @@ fn on_an_empty_volume_nothing_is_set_aside_and_no_server_starts() {
         for _ in 0..4 {
             let end = volume.run(["/bin/echo", "server"]).wait();
             assert_eq!((end.code, end.out.as_str()), (code, ""), "{end}");
-            assert!(end.err.contains("the volume holds no state yet"), "{end}");
+            assert!(end.err.contains("the volume held no state before its init scripts"), "{end}");
         }
         let end = volume.run(["/bin/echo", "server"]).env("MOORLINE_INIT_ON_FAILURE", "continue").wait();
         assert_eq!((end.code, end.out.as_str()), (code, ""), "continue does not start an empty server: {end}");

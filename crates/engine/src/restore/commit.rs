@@ -215,7 +215,8 @@ fn make_folder(volume: &Volume, live: Option<&RelPath>, folder: Option<&RelPath>
     let is_root = nix::unistd::geteuid().is_root();
     // Root may write to a folder of any mode; other users need the permission.
     let mode = if is_root { meta.mode() } else { meta.mode() | 0o700 };
-    fs::set_permissions(&path, fs::Permissions::from_mode(mode & 0o7777)).on("change the mode of", &path)?;
+    let changed = fs::set_permissions(&path, fs::Permissions::from_mode(mode & 0o7777));
+    volume::warn_if_mode_refused(&path, changed).on("change the mode of", &path)?;
     if is_root {
         let given = std::os::unix::fs::chown(&path, Some(meta.uid()), Some(meta.gid()));
         volume::warn_if_refused(&path, given).on("change the owner of", &path)?;

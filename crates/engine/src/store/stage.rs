@@ -186,12 +186,10 @@ impl Stager {
                 mode &= 0o1777;
             }
         }
-        let result = (|| {
-            // After the owner, because a change of owner clears the set-user-id bit.
-            stat::fchmod(&file, Mode::from_bits_truncate(mode))?;
-            stat::futimens(&file, &TimeSpec::UTIME_OMIT, &changed(entry))
-        })();
-        result.on("set the mode of", &full)
+        // After the owner, because a change of owner clears the set-user-id bit.
+        let changed_mode = stat::fchmod(&file, Mode::from_bits_truncate(mode)).map_err(std::io::Error::from);
+        volume::warn_if_mode_refused(&full, changed_mode).on("set the mode of", &full)?;
+        stat::futimens(&file, &TimeSpec::UTIME_OMIT, &changed(entry)).on("set the time of", &full)
     }
 
     /// The owner to set, or `None` if we are not root and cannot set one.

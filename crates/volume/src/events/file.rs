@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use super::{Event, LOG_TARGET, Level};
 use crate::{
     Volume, durable,
-    error::{IoContext, Result},
+    error::{Code, Error, IoContext, Result},
 };
 
 /// The largest size of a day's file, so that something that keeps failing cannot fill the volume.
@@ -155,6 +155,9 @@ fn day_of(at: jiff::Timestamp) -> String {
 
 /// Appends a line; `false` if the file would become larger than `room`.
 fn write(folder: &Path, at: jiff::Timestamp, line: &str, room: u64) -> Result<bool> {
+    if presence::entry(folder)?.is_some_and(|meta| meta.is_symlink()) {
+        return Err(Error::new(Code::Unexpected, format!("{} is a link, and must be a folder", folder.display())));
+    }
     if !presence::is_dir(folder)? {
         match fs::DirBuilder::new().mode(0o700).create(folder) {
             Err(cause) if cause.kind() != io::ErrorKind::AlreadyExists => return Err(cause).on("create", folder),
@@ -163,7 +166,10 @@ fn write(folder: &Path, at: jiff::Timestamp, line: &str, room: u64) -> Result<bo
     }
     let path = file_of(folder, &day_of(at));
     let is_new = !presence::exists(&path)?;
-    let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path).on("open", &path)?;
+    // A link could lead root to a file of root's.
+    let mut open = OpenOptions::new();
+    open.append(true).create(true).mode(0o600).custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK);
+    let mut file = open.open(&path).on("open", &path)?;
     if file.metadata().on("access", &path)?.len() + line.len() as u64 >= room {
         return Ok(false);
     }
