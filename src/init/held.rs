@@ -127,7 +127,7 @@ impl Folders {
     pub fn refuse_changes(&self, script: &RelPath) -> Result<()> {
         for (path, held) in &self.0 {
             let was = held.metadata().on("access", path)?;
-            if !presence::target(path)?.is_some_and(|now| (now.dev(), now.ino()) == (was.dev(), was.ino())) {
+            if presence::target(path)?.is_none_or(|now| (now.dev(), now.ino()) != (was.dev(), was.ino())) {
                 return Err(Error::new(
                     Code::ScriptUnrunnable,
                     format!("init script {script} has replaced {}, in which moorline works as root", path.display()),
