@@ -41,7 +41,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nix::sys::signal::Signal;
+use nix::{
+    sys::signal::Signal,
+    unistd::{AccessFlags, access},
+};
 
 pub use self::{
     attempt::SCRIPT,
@@ -166,6 +169,8 @@ pub(crate) fn run_at_start(settings: &Settings<'_>, signals: &mut Signals) -> Re
     let folder = settings.volume.init();
     let names = match scan::names_of(Stage::EveryStart, &folder) {
         Ok(names) => names,
+        // That was the failure of `Init/` itself.
+        Err(error) if access(&folder, AccessFlags::X_OK).is_err() => scan::listed(Err(error)),
         Err(error) => {
             return outcome::broken_at_start(settings, &*broken::Broken::folder(&folder.join("start.d"), error)?);
         }

@@ -243,10 +243,17 @@ fn not_a_folder(path: &Path) -> Error {
 pub fn open(folder: &Path, name: &RelPath) -> std::result::Result<Script, Rejected> {
     let path = name.under(folder);
     let unreadable = |cause: std::io::Error| Broken::unreadable(&path, name, &cause);
-    let mut file = Held::of(&path).and_then(|held| held.open()).map_err(unreadable)?;
+    let has_scripts = || Skipped::debug(format!("{} has scripts of its own", path.display()));
+    let mut file = match Held::of(&path).and_then(|held| held.open()) {
+        // Whether it can be listed is reported when its scripts are due.
+        Err(_) if Stage::is_folder(name) && presence::is_dir(&path).unwrap_or(false) => {
+            return Err(has_scripts().into());
+        }
+        opened => opened.map_err(unreadable)?,
+    };
     let meta = file.metadata().map_err(unreadable)?;
     if meta.is_dir() && Stage::is_folder(name) {
-        return Err(Skipped::debug(format!("{} has scripts of its own", path.display())).into());
+        return Err(has_scripts().into());
     }
     if !meta.is_file() {
         return Err(Broken::not_a_file(&path, name, meta.is_dir()));

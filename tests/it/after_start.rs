@@ -80,7 +80,7 @@ fn the_examples_work_word_for_word() {
 fn a_start_script_of_any_kind_is_recognised_as_in_init() {
     let volume = counted();
     volume.script("start.d/1-built-in", "seqsvr show-key\r\n");
-    volume.script("start.d/2-sed", "#!/bin/sed -f\n");
+    volume.script("start.d/2-sed", "#!/bin/sed -f\np\n");
     volume.script("start.d/3-text", "pwd; echo \"$DATA_DIR $0\"; seqsvr --version");
     let end = volume.run(["/bin/echo", "up"]).wait();
     assert_eq!((end.code, end.out.as_str()), (0, "up\n"), "{end}");

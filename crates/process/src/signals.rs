@@ -133,6 +133,8 @@ pub struct Signals {
     stops: Vec<(i32, Signal)>,
     stop: Option<Signal>,
     fresh: Vec<Signal>,
+    /// Signals that came from outside before the server existed.
+    early: Vec<i32>,
     known: Option<Known>,
     was_subreaper: bool,
 }
@@ -167,7 +169,7 @@ impl Signals {
             // If a seccomp filter forbids it, the real PID 1 adopts and reaps orphans.
             let _ = prctl::set_child_subreaper(true);
         }
-        Ok(Self { fd, stops, stop: None, fresh: Vec::new(), known: None, was_subreaper })
+        Ok(Self { fd, stops, stop: None, fresh: Vec::new(), early: Vec::new(), known: None, was_subreaper })
     }
 
     /// The first stop signal that was read.
@@ -204,13 +206,16 @@ impl Signals {
 
     /// Starts supervision: discards signals that were not meant for the server, and stops waiting for the reader of the log.
     pub fn attend(&mut self) {
-        self.discard_early();
+        self.early = self.discard_early();
         ATTENDING.store(true, Ordering::Relaxed);
     }
 
     /// Waits for the next blocked signal and returns its number; `None` after `until` or an interruption, and for a signal
     /// that this process sent itself. Allocates nothing.
     pub fn next(&mut self, until: Option<Instant>) -> Option<i32> {
+        if let Some(number) = self.early.pop() {
+            return Some(number);
+        }
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
         let (number, sender) = take(BLOCKED, left)?;
         (sender != unistd::getpid().as_raw()).then_some(number)
@@ -235,18 +240,29 @@ impl Signals {
         Ok(ready)
     }
 
-    /// Discards the pending signals that this process may have caused itself, and after a script all that ask for no stop: a
-    /// package that a script installs may send SIGHUP to PID 1, and the server would die of it.
-    fn discard_early(&self) {
-        let after_child = Mask::MAX & !STOP_MASK.load(Ordering::Relaxed);
+    /// Discards the pending signals that this process may have caused itself. PID 1 also discards those that a script sent it
+    /// and that ask for no stop: a package that a script installs may send SIGHUP, and the server would die of it. Returns
+    /// the others, which came from outside of the container while scripts ran: they are for the server.
+    fn discard_early(&self) -> Vec<i32> {
         let own = SELF_CAUSED.into_iter().fold(0, |mask: Mask, signal| mask | 1 << (signal - 1));
-        let early = pending() & if self.known.is_some() { after_child | own } else { own };
-        while early != 0 && take(early, Some(Duration::ZERO)).is_some() {}
+        let pending = pending();
+        while pending & own != 0 && take(pending & own, Some(Duration::ZERO)).is_some() {}
+        let mut from_outside = Vec::new();
+        let early = pending & !own & !STOP_MASK.load(Ordering::Relaxed);
+        if self.known.is_some() && unistd::getpid().as_raw() == 1 && early != 0 {
+            while let Some((number, sender)) = take(early, Some(Duration::ZERO)) {
+                // A process outside of this namespace has no number in it.
+                from_outside.extend((sender == 0).then_some(number));
+            }
+        }
+        from_outside
     }
 
     /// Restores everything that was inherited, before exec.
     pub fn restore(&self) {
-        self.discard_early();
+        for signal in self.discard_early() {
+            super::kill::process(unistd::getpid(), signal);
+        }
         if unistd::getpid().as_raw() != 1 {
             let _ = prctl::set_child_subreaper(self.was_subreaper);
         }

@@ -106,7 +106,7 @@ fn a_volume_that_denies_changes_of_mode_is_restored() {
     assert_eq!(volume.moorline(["backup"]).wait().code, 0);
     volume.write("app.conf", "changed");
     volume.script("a", "seqsvr restore -y --from-latest");
-    let calls = "chmod,fchmod,fchmodat,fchmodat2";
+    let calls = "chmod,fchmod,fchmodat";
     let deny = format!("exec strace -D -f -qq -o /dev/null -e trace={calls} -e inject={calls}:error=EPERM \"$@\"");
     let end = volume.run(SERVER).before(&deny).wait();
     assert!(starts(&end) && volume.read("app.conf") == "in use", "{end}");

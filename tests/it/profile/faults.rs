@@ -61,7 +61,7 @@ fn unknown_keys_are_told_with_the_nearest() {
             "name = 'x'\nversion = 2\n",
             2,
             "`version` is not a key",
-            "`name`, `prefix`, `apps`, `state`, `database`, `health`, `quarantine`",
+            "`name`, `prefix`, `apps`, `state`, `database`, `health`, `capture`, `quarantine`",
         ),
         ("name = 'x'\nfiles = ['a']\n", 2, "`files` is not a key", "below a line [state]"),
         ("name = 'x'\nhttp = 'http://h/'\n", 2, "`http` is not a key", "below a line [health]"),

@@ -170,7 +170,9 @@ fn a_doubtful_backup_is_shown_with_its_reason_everywhere() {
     let page = get(&format!("/backups/{}", backup["Id"].as_str().expect("an id"))).is(200).text();
     assert!(page.contains("! doubtful") && page.contains(REASON), "{page}");
     assert!(get("/backups").is(200).text().contains("! doubtful"));
-    let health = get("/health").is(503).value();
+    let health = get("/health");
+    assert_eq!(health.status, 503, "{health}");
+    let health = health.value();
     assert_eq!(health["Soundness"], "doubtful");
     assert!(health["Reasons"].to_string().contains(&format!("the newest backup is doubtful: {REASON}")), "{health}");
     let metrics = get("/metrics").is(200).text();
