@@ -2,7 +2,7 @@
 //!
 //! A plain copy of such a database is consistent only if nothing writes to it meanwhile. A wrong hit makes every backup
 //! doubtful, so each signature needs a name *and* content, or a magic number with a second fact beside it. The survey reads the
-//! first [`HEAD`] bytes of every file anyway, so recognising costs no further open.
+//! first `HEAD` bytes of every file anyway, so recognising costs no further open.
 
 mod in_use;
 
