@@ -3,7 +3,7 @@
 //! With `clef`, each line is one object of [CLEF](https://clef-json.org), and each event is a line of its own. The text
 //! log omits events, because it has its own lines for the same facts.
 //!
-//! If nobody chooses a format, the commands that write the container's log, and their children, use `text`. All other
+//! Without a chosen format, the commands that write the container's log, and their children, use `text`. All other
 //! commands are typed by a person, who needs no time stamps, and use `plain`.
 
 use std::{

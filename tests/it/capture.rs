@@ -8,6 +8,9 @@ use nix::sys::signal::Signal;
 
 use self::engines::{Engine, Server, user_of};
 use super::support::{KEY, Running, TestVolume};
+use engine::store::{Scratch, Spool};
+use process::User;
+use seqbac_header::RelPath;
 
 /// Backups of each engine. `MOORLINE_TEST_CAPTURES=20` takes more.
 fn rounds() -> u32 {
@@ -21,6 +24,8 @@ fn every_backup_is_right(engine: &Engine) {
     engine.prepare(&volume);
     let server = Server::start(engine, &volume);
     server.fill();
+    let status = server.moorline(["status"]).not_pid_1().wait();
+    assert!(engine.profile == "redis" || status.out.contains("the capture "), "{status}");
     let writer = server.writer();
     let mut backups: Vec<_> = (0..rounds()).map(|number| volume.beside(&format!("{number}.seqbac"))).collect();
     for backup in &backups {
@@ -40,7 +45,16 @@ fn every_backup_is_right(engine: &Engine) {
     }
     restore(engine, &copy, &backups[0], &[]);
     let server = Server::start(engine, &copy);
-    server.check_apps_are_off();
+    server.check();
+    server.is_silent();
+    server.stop();
+    if engine.acts.is_empty() {
+        return;
+    }
+    let end = engine.moorline(&copy, ["apps", "release", "--all"]).wait();
+    assert_eq!(end.code, 0, "{end}");
+    let mut server = Server::start(engine, &copy);
+    server.acts();
     server.stop();
 }
 
@@ -96,6 +110,7 @@ fn backup_of(line: &str, more: &str, check: impl Fn(&TestVolume, super::support:
     volume.write("db/live", "live");
     volume.write("db/pid", "1");
     volume.write("other", "other");
+    volume.write("y/live", "live");
     let profile = profile(&volume, line, more);
     let mut server = serving(&volume);
     let backup = volume.moorline(["backup", "--profile", &profile, "-o"]).args([volume.beside("b.seqbac")]);
@@ -163,6 +178,58 @@ fn the_copy_takes_the_place_of_the_live_files_and_of_what_the_profile_excludes()
         let end = copy.moorline(["rollback", "-y"]).wait();
         assert_eq!((end.code, copy.read("db/old"), copy.read("db/pid")), (0, "stale".into(), "stale".into()), "{end}");
     });
+}
+
+/// A profile may know several layouts, and a server may keep several databases.
+#[test]
+fn each_capture_runs_whose_folder_exists() {
+    let [second, absent] = ["db2", "db3"].map(|folder| {
+        format!("[[capture]]\nname = \"{folder}\"\nreplaces = \"{folder}/\"\ndir = [\"/bin/sh\", \"-c\", \"echo {folder} > $1/copy\", \"sh\", \"{{dir}}\"]\n")
+    });
+    let volume = TestVolume::new();
+    for name in ["db/live", "db2/live", "other"] {
+        volume.write(name, "live");
+    }
+    let profile = profile(&volume, "echo db > $1/copy", &(second + &absent));
+    let mut server = serving(&volume);
+    let backup = volume.beside("b.seqbac");
+    let command = |words: &[&str]| {
+        volume.moorline(words).env("MOORLINE_PROFILE", &profile).env("MOORLINE_SECRETKEY", KEY).not_pid_1()
+    };
+    let status = command(&["profile", "check", &profile]).wait();
+    let end = command(&["backup", "-o"]).args([&backup]).wait();
+    server.signal(Signal::SIGKILL);
+    server.wait();
+    assert_eq!((status.code, end.code), (0, 0), "{status}{end}");
+    for (name, text) in [("db/copy", "db\n"), ("db2/copy", "db2\n"), ("other", "live")] {
+        let end = command(&["extract"]).args([&backup]).args(["-o", "-", name]).wait();
+        assert_eq!((end.code, end.out.as_str()), (0, text), "{name}: {end}");
+    }
+    let end = command(&["inspect"]).args([&backup]).wait();
+    assert!(!end.out.contains("live") && !end.out.contains("db3"), "{end}");
+}
+
+/// The server's user may write to the folder as long as it exists.
+#[test]
+fn a_copy_that_is_changed_behind_the_command_is_refused() {
+    let place = tempfile::tempdir_in("/tmp").expect("a folder");
+    let spool = Spool::of(vec![place.path().to_owned()]);
+    let (one, user) = (RelPath::new("one").expect("a path"), User::find("0:0").expect("root"));
+    let mut scratch = Scratch::create(&spool, "x-", &user).expect("creates");
+    let path = scratch.path().join("one");
+    fs::write(&path, "whole").expect("writes");
+    let size = scratch.entries().expect("lists")[0].size;
+    scratch.open(&one, size).expect("opens");
+    fs::write(&path, "half").expect("writes");
+    assert!(scratch.open(&one, size).expect_err("is shorter").message().contains("was changed"));
+    fs::remove_file(&path).expect("removes");
+    std::os::unix::fs::symlink("/etc/hosts", &path).expect("a link");
+    scratch.open(&one, size).expect_err("is a link");
+    let folder = scratch.path().to_owned();
+    // What a killed process leaves behind.
+    std::mem::forget(scratch);
+    Scratch::clear(&spool, "x-");
+    assert!(!folder.exists());
 }
 
 #[test]

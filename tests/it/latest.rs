@@ -85,7 +85,7 @@ fn newer_unsound_backups_of_less_than_two_days_are_passed_over_with_a_warning() 
     fs::write(&damaged, &bytes[..bytes.len() - 40]).expect("cut");
     let ran = latest(&data);
     for file in [&doubtful, &damaged] {
-        assert!(ran.stderr.contains(&format!("passing over a newer backup: {}", file.display())), "{ran:#?}");
+        assert!(ran.stderr.contains(&format!("ignoring a newer backup: {}", file.display())), "{ran:#?}");
     }
     assert!(ran.succeeds().contains(argument(&sound)));
     let listed = data.moorline(&["list", "--json"]).json();

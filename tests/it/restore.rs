@@ -198,7 +198,7 @@ fn a_newer_backup_without_a_readable_header_is_an_error_and_a_damaged_one_is_pas
     bytes[middle] ^= 1;
     fs::write(&newer, &bytes).expect("writes");
     let ran = data.moorline(&["restore", "-y", "--from-latest"]);
-    assert!(ran.stderr.contains(&format!("passing over a newer backup: {}", newer.display())), "{ran:#?}");
+    assert!(ran.stderr.contains(&format!("ignoring a newer backup: {}", newer.display())), "{ran:#?}");
     assert!(ran.succeeds().contains(argument(&older)));
     let restores = names(&data.path(".moorline/restores"));
     bytes[middle] ^= 1;

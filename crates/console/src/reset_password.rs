@@ -26,7 +26,7 @@ const BY: &str = "moorline console reset-password";
 /// password, a random one. Returns the user's name, and the password if it is a random one.
 ///
 /// # Errors
-/// `NotFound` if there is no such user; `Usage` for several administrators, and for a password of a wrong length.
+/// `NotFound` if the user does not exist; `Usage` for several administrators, and for a password of a wrong length.
 pub fn reset_password(
     volume: &Volume,
     username: Option<&str>,

@@ -62,6 +62,7 @@
 //!     `snapshot.rs` (the image at one time), `pages.rs` (its pages), `facts.rs` (its facts in the manifest), `check.rs`
 //!     (its faults), `in_use.rs` (other processes that have it open), `edit.rs` (one transaction that changes it)
 //!   - `foreign.rs`: databases of other engines, recognised by signature; `foreign/in_use.rs`: whether one is in use
+//!   - `server.rs`: whether a server may be running
 //!   - `files.rs`: plain files, read until they stop changing; `spool.rs`: temporary files without a name; `scratch.rs`: a
 //!     temporary folder that another program fills
 //!   - `stage.rs`, `beneath.rs`: members written below a folder, never through a link

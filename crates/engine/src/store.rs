@@ -13,6 +13,7 @@ pub mod foreign;
 mod matcher;
 pub(crate) mod mounts;
 mod scratch;
+pub(crate) mod server;
 pub mod spool;
 pub mod sqlite;
 pub mod stage;

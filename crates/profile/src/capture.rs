@@ -34,8 +34,16 @@ pub struct Capture {
     pub env: BTreeMap<String, String>,
     /// The time after which the command is stopped and the backup fails.
     pub timeout: Duration,
-    /// Whether the command may run as root: only if nobody but root can change the profile.
+    /// Whether the command may run as root: only if only root can change the profile.
     pub may_be_root: bool,
+}
+
+impl Capture {
+    /// Whether the command's output takes the place of this path.
+    #[must_use]
+    pub fn copies(&self, path: &RelPath) -> bool {
+        self.replaces.iter().any(|replaced| path.as_path().starts_with(replaced.as_path()))
+    }
 }
 
 /// Reads all `[[capture]]` tables.

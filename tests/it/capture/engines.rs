@@ -28,6 +28,8 @@ pub struct Engine {
     /// Makes a data directory, as the user.
     prepare: &'static str,
     server: &'static [&'static str],
+    /// More arguments of the server.
+    more: &'static [&'static str],
     /// Ends with 0 when the server answers.
     ready: &'static str,
     fill: &'static str,
@@ -35,18 +37,20 @@ pub struct Engine {
     /// Prints the sum, and nothing else, if all is right.
     sum: &'static str,
     check: &'static str,
-    /// Prints `off` if the apps are off.
-    apps: &'static str,
+    /// Ends with 0 if the apps are off: the settings say so, and what they would do is not done.
+    silent: &'static str,
+    /// Ends with 0 once the apps have acted; empty for an engine that has none.
+    pub acts: &'static str,
 }
 
 pub const POSTGRESQL: Engine = Engine {
     profile: "postgresql",
     user: "postgres",
-    prepare: "/usr/lib/postgresql/15/bin/initdb -D $R/pg -A trust --no-sync",
+    prepare: "/usr/lib/postgresql/15/bin/initdb -D $R/pgdata -A trust --no-sync",
     server: &[
         "/usr/lib/postgresql/15/bin/postgres",
         "-D",
-        "$R/pg",
+        "$R/pgdata",
         "-p",
         "$P",
         "-c",
@@ -58,8 +62,9 @@ pub const POSTGRESQL: Engine = Engine {
         "-c",
         "archive_mode=on",
         "-c",
-        "archive_command=true",
+        "archive_command=touch $S/archived",
     ],
+    more: &[],
     ready: "psql -U postgres -c 'SELECT 1'",
     fill: "psql -U postgres -c 'CREATE TABLE account (id int PRIMARY KEY, v bigint)' -c \"INSERT INTO account SELECT n, $EACH FROM \
            generate_series(1, $ACCOUNTS) n\" -c CHECKPOINT",
@@ -67,7 +72,9 @@ pub const POSTGRESQL: Engine = Engine {
              v=v+1 WHERE id=:y; COMMIT;\\n' $ACCOUNTS $ACCOUNTS > $S/w.sql; pgbench -U postgres -n -c 2 -T 3600 -f $S/w.sql postgres",
     sum: "psql -U postgres -Atc 'SELECT sum(v) FROM account'",
     check: "/usr/lib/postgresql/15/bin/pg_amcheck -U postgres --install-missing --heapallindexed postgres",
-    apps: "psql -U postgres -Atc 'SHOW archive_mode' -c 'SHOW max_logical_replication_workers' | tr '\\n' ' ' | sed 's/^off 0 $/off/'",
+    silent: "test \"$(psql -U postgres -Atc 'SHOW archive_mode' -c 'SHOW max_logical_replication_workers' | tr '\\n' ' ')\" = 'off 0 ' && \
+             psql -U postgres -c 'SELECT pg_switch_wal()' && sleep 1 && test ! -e $S/archived",
+    acts: "psql -U postgres -c 'SELECT pg_switch_wal()'; test -e $S/archived",
 };
 
 pub const MARIADB: Engine = Engine {
@@ -85,60 +92,39 @@ pub const MARIADB: Engine = Engine {
         "--pid-file=$R/mysql/x.pid",
         "--innodb-log-file-size=8M",
     ],
+    more: &[],
     ready: "mariadb -S $S/mysqld.sock -u root -e 'SELECT 1'",
     fill: "mariadb -S $S/mysqld.sock -u root -e \"CREATE DATABASE bank; CREATE TABLE bank.account (id int PRIMARY KEY, v bigint) ENGINE=InnoDB; USE bank; INSERT \
-           INTO account SELECT seq, $EACH FROM seq_1_to_$ACCOUNTS\"",
+           INTO account SELECT seq, $EACH FROM seq_1_to_$ACCOUNTS; CREATE TABLE tick (n int) ENGINE=InnoDB; CREATE EVENT tick ON SCHEDULE EVERY 1 SECOND DO INSERT \
+           INTO tick VALUES (1)\"",
     writer: "awk -v n=$ACCOUNTS 'BEGIN { srand(); for (;;) { x = int(rand()*n)+1; y = int(rand()*n)+1; print \"START TRANSACTION; UPDATE \
              bank.account SET v=v-1 WHERE id=\" x \"; UPDATE bank.account SET v=v+1 WHERE id=\" y \"; COMMIT;\" } }' | mariadb -S $S/mysqld.sock -u root",
     sum: "mariadb -S $S/mysqld.sock -u root -NBe 'SELECT SUM(v) FROM bank.account'",
     check: "mariadb-check -S $S/mysqld.sock -u root --all-databases --extended",
-    apps: "mariadb -S $S/mysqld.sock -u root -NBe 'SELECT @@event_scheduler' | tr A-Z a-z",
+    silent: "count() { mariadb -S $S/mysqld.sock -u root -NBe 'SELECT COUNT(*) FROM bank.tick'; }; first=$(count) && sleep 2.5 && test \
+             \"$(count)\" = \"$first\"",
+    acts: "count() { mariadb -S $S/mysqld.sock -u root -NBe 'SELECT COUNT(*) FROM bank.tick'; }; first=$(count) && sleep 2.5 && test \
+           \"$(count)\" -gt \"$first\"",
 };
 
 pub const REDIS: Engine = Engine {
     profile: "redis",
     user: "redis",
     prepare: "true",
-    server: &[
-        "/usr/bin/redis-server",
-        "--dir",
-        "$R",
-        "--port",
-        "$P",
-        "--bind",
-        "127.0.0.1",
-        "--save",
-        "1 1",
-        "--daemonize",
-        "no",
-    ],
+    server: &["/usr/bin/redis-server", "--dir", "$R", "--port", "$P", "--bind", "127.0.0.1", "--daemonize", "no"],
+    more: &["--save", "1 1"],
     ready: "redis-cli -p $P -e ping",
     fill: "i=1; while [ $i -le $ACCOUNTS ]; do echo \"SET a:$i $EACH\"; i=$((i+1)); done | redis-cli -p $P -e",
     writer: "awk -v n=$ACCOUNTS 'BEGIN { srand(); for (;;) { print \"EVAL \\\"redis.call(\\047decr\\047,KEYS[1]) \
              redis.call(\\047incr\\047,KEYS[2])\\\" 2 a:\" int(rand()*n)+1 \" a:\" int(rand()*n)+1 } }' | redis-cli -p $P",
     sum: "redis-cli -p $P -e EVAL \"local s=0; for i=1,$ACCOUNTS do s=s+redis.call('get','a:'..i) end return s\" 0",
     check: "test \"$(redis-cli -p $P -e dbsize)\" = $ACCOUNTS",
-    apps: "echo off",
+    silent: "true",
+    acts: "",
 };
 
-pub const REDIS_AOF: Engine = Engine {
-    server: &[
-        "/usr/bin/redis-server",
-        "--dir",
-        "$R",
-        "--port",
-        "$P",
-        "--bind",
-        "127.0.0.1",
-        "--appendonly",
-        "yes",
-        "--auto-aof-rewrite-min-size",
-        "100kb",
-        "--daemonize",
-        "no",
-    ],
-    ..REDIS
-};
+pub const REDIS_AOF: Engine =
+    Engine { more: &["--appendonly", "yes", "--auto-aof-rewrite-min-size", "100kb"], ..REDIS };
 
 /// User and group ids of a name.
 pub fn user_of(name: &str) -> (u32, u32) {
@@ -243,7 +229,7 @@ impl<'a> Server<'a> {
         chown(socket.path(), Some(uid), Some(gid)).expect("changes the owner");
         let port = TcpListener::bind("127.0.0.1:0").expect("binds").local_addr().expect("an address").port();
         let place = Place { root: volume.root(), port, socket: socket.path().to_owned() };
-        let words: Vec<String> = engine.server.iter().map(|word| place.fill_in(word)).collect();
+        let words: Vec<String> = engine.server.iter().chain(engine.more).map(|word| place.fill_in(word)).collect();
         let start = engine.moorline(volume, ["run", "--supervise", "--user", engine.user, "--"]).args(words);
         let start = place.variables().into_iter().fold(start, |start, (name, value)| start.env(name, value));
         let mut running = start.start();
@@ -273,9 +259,15 @@ impl<'a> Server<'a> {
         assert_eq!(self.place.shell(self.engine.sum, None), (ACCOUNTS * EACH).to_string());
     }
 
-    pub fn check_apps_are_off(&self) {
-        self.check();
-        assert_eq!(self.place.shell(self.engine.apps, None), "off");
+    /// The apps are off.
+    pub fn is_silent(&self) {
+        self.place.shell(self.engine.silent, None);
+    }
+
+    /// The apps are on, and act.
+    pub fn acts(&mut self) {
+        let (place, acts) = (&self.place, self.engine.acts);
+        self.running.until("the apps act", || place.answer(acts, None).is_ok());
     }
 
     pub fn stop(mut self) {

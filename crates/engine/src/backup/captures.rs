@@ -19,7 +19,7 @@ use nix::{libc, unistd::Pid};
 use super::{Job, Progress};
 use crate::{
     prelude::*,
-    store::{Scratch, Spool, Survey, SurveyEntry},
+    store::{Scratch, Spool, Survey, SurveyEntry, server::Server},
 };
 use process::{Isolation, User, kill};
 use profile::{Capture, capture::DIR};
@@ -30,25 +30,53 @@ const TICK: Duration = Duration::from_millis(50);
 const LOGGED: usize = 30;
 const REPEATED: usize = 3;
 
+/// The captures to run: none unless a server runs, because then the files hold still, and no command could connect. A capture
+/// of a folder that does not exist is skipped: a profile may know several layouts.
+pub(super) fn due<'a>(job: &Job<'a>) -> Result<Vec<&'a Capture>> {
+    if job.profile.captures.is_empty() || !Server::of(job.volume)?.may_run() {
+        return Ok(Vec::new());
+    }
+    let mut due = Vec::new();
+    for capture in &job.profile.captures {
+        let exists = |folder: &RelPath| presence::exists(&folder.under(job.volume.root()));
+        if capture.folder.as_ref().map_or(Ok(true), exists)? {
+            due.push(capture);
+        }
+    }
+    Ok(due)
+}
+
 /// The copies that the commands have written.
 #[derive(Debug, Default)]
 pub(super) struct Copies {
     scratch: Vec<Scratch>,
-    /// The file in a scratch folder for each path of the volume.
-    files: BTreeMap<RelPath, PathBuf>,
+    /// For each path of the volume: the number of a scratch folder, and the path in it.
+    files: BTreeMap<RelPath, (usize, RelPath)>,
 }
 
 impl Copies {
     /// Runs the commands one after the other, and adds what they wrote to the survey.
-    pub(super) fn take(job: &Job, spool: &Spool, survey: &mut Survey, progress: &mut dyn Progress) -> Result<Self> {
+    pub(super) fn take(
+        job: &Job,
+        captures: &[&Capture],
+        spool: &Spool,
+        survey: &mut Survey,
+        progress: &mut dyn Progress,
+    ) -> Result<Self> {
         let mut copies = Self::default();
-        for capture in &job.profile.captures {
+        // No other backup of this volume is running, because we hold its lock.
+        let prefix = format!("moorline-capture-{}-", job.instance.id);
+        if !captures.is_empty() {
+            Scratch::clear(spool, &prefix);
+        }
+        for capture in captures {
             let failed = |error: Error| error.context(format!("the capture {:?} failed", capture.name));
             let user = user_of(capture, job.volume.root()).map_err(failed)?;
-            let prefix = format!("moorline-capture-{}-", job.instance.id);
             let scratch = Scratch::create(spool, &prefix, &user).map_err(failed)?;
             let began = Instant::now();
+            progress.begin(&format!("the capture {:?}", capture.name), 0);
             run(job, capture, &user, (spool, &scratch), progress).map_err(failed)?;
+            progress.end();
             log::info!("the capture {:?} took {:.1?}", capture.name, began.elapsed());
             copies.add(job, capture, &scratch, survey).map_err(failed)?;
             copies.scratch.push(scratch);
@@ -57,16 +85,18 @@ impl Copies {
         Ok(copies)
     }
 
-    /// The file to read for a path, if a command wrote it.
-    pub(super) fn source(&self, path: &RelPath) -> Option<Result<File>> {
-        self.files.get(path).map(|source| File::open(source).on("open", source))
+    /// The file to read in place of the live one, if a command wrote it.
+    pub(super) fn open(&mut self, found: &SurveyEntry) -> Option<Result<File>> {
+        let (number, path) = self.files.get(&found.path)?;
+        self.scratch.get_mut(*number).map(|scratch| scratch.open(path, found.size))
     }
 
     fn add(&mut self, job: &Job, capture: &Capture, scratch: &Scratch, survey: &mut Survey) -> Result<()> {
         for needed in &capture.contains {
             if !presence::exists(&needed.under(scratch.path()))? {
                 let what = format!("the command ended with exit code 0, but did not write {needed}");
-                return Err(Error::new(Code::Unexpected, what).hint("its output above says more"));
+                return Err(Error::new(Code::Unexpected, what)
+                    .hint("run the backup with MOORLINE_LOG=debug, which logs the output of the command"));
             }
         }
         let mut is_known: BTreeSet<RelPath> = survey.files.iter().map(|found| found.path.clone()).collect();
@@ -76,19 +106,17 @@ impl Copies {
                 Some(folder) => RelPath::new(folder.as_path().join(found.path.as_path())).map_err(not_a_path)?,
                 None => found.path.clone(),
             };
-            let is_replaced =
-                |path: &RelPath| capture.replaces.iter().any(|replaced| path.as_path().starts_with(replaced.as_path()));
             let leads =
                 |path: &RelPath| capture.replaces.iter().any(|replaced| replaced.as_path().starts_with(path.as_path()));
             let leads_there = found.kind == PathKind::Directory && leads(&path);
-            if !is_replaced(&path) && !leads_there {
+            if !capture.copies(&path) && !leads_there {
                 let what = format!("the command wrote {path}, which is below none of the paths in `replaces`");
                 return Err(
                     Error::new(Code::Unexpected, what).hint("add it to `replaces`, or let the command remove it")
                 );
             }
-            if is_replaced(&path) {
-                self.files.insert(path.clone(), found.path.under(scratch.path()));
+            if capture.copies(&path) {
+                self.files.insert(path.clone(), (self.scratch.len(), found.path.clone()));
                 entries.push(SurveyEntry { path, ..found });
             }
         }

@@ -1,6 +1,6 @@
 //! Which backup `restore --from-latest` takes: the newest sound one.
 //!
-//! Newer backups that are not sound are passed over with a warning, as long as that costs less than [`MOST`] of the server's
+//! Newer backups that are not sound are ignored with a warning, as long as that costs less than [`MOST`] of the server's
 //! history. Beyond that a person decides, and nothing is changed.
 
 use super::{
@@ -65,8 +65,8 @@ pub fn latest(
         );
         return Err(choose(volume, &what, newer, sound.map(|_| found))?);
     }
-    for passed in newer {
-        log::warn!("passing over a newer backup: {}", passed.in_words());
+    for ignored in newer {
+        log::warn!("ignoring a newer backup: {}", ignored.in_words());
     }
     if sound.is_none() {
         log::warn!("no backup of this instance is sound, so the newest doubtful one is restored: {}", found.in_words());

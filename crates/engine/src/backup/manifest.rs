@@ -103,6 +103,12 @@ pub struct CapturedPaths {
     pub replaces: Vec<RelPath>,
 }
 
+impl CapturedPaths {
+    pub(super) fn of(capture: &profile::Capture) -> Self {
+        Self { name: capture.name.clone(), replaces: capture.replaces.clone() }
+    }
+}
+
 /// A file with holes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SparseFile {

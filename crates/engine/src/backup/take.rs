@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     Assessment, BackupKind, CapturedPaths, Counted, Manifest, Progress, RootFacts, Soundness, SparseFile,
-    captures::Copies,
+    captures::{self, Copies},
     catalog::Summary,
     manifest::member_of,
     name, quarantine, stores,
@@ -24,8 +24,8 @@ use crate::{
     prelude::*,
     quarantine::QuarantineRecord,
     store::{
-        Files, Matcher, Note, Opened, Snapshot, Spool, Survey, SurveyEntry, child, foreign, open_present, sidecar_base,
-        survey,
+        Files, Matcher, Note, Opened, Snapshot, Spool, Survey, SurveyEntry, child, foreign, open_present,
+        server::Server, sidecar_base, survey,
     },
 };
 use seqbac::{HeaderFields, Options, Writer};
@@ -143,14 +143,11 @@ impl Capture {
         let root = job.volume.root();
         let record = quarantine::captured(job.volume)?;
         let scope = job.profile.scope.and_files(&record.as_ref().map(QuarantineRecord::files).unwrap_or_default());
-        let captured = captured_paths(job)?;
-        let replaced: Vec<RelPath> = captured.iter().flat_map(|capture| capture.replaces.clone()).collect();
+        let captures = captures::due(job)?;
+        let replaced: Vec<RelPath> = captures.iter().flat_map(|capture| capture.replaces.clone()).collect();
         let mut survey = survey(root, &Matcher::of(&scope.without(&replaced))?)?;
         let foreign = foreign::databases(job.volume, job.profile, &survey)?;
-        let copies = match captured.is_empty() {
-            true => Copies::default(),
-            false => Copies::take(job, spool, &mut survey, progress)?,
-        };
+        let copies = Copies::take(job, &captures, spool, &mut survey, progress)?;
         let (lock, metastore) = metastore_of(job)?;
         warn_about(&survey.notes);
         stores::refuse_missing(job.profile, &survey, metastore.is_some(), root)?;
@@ -192,7 +189,7 @@ impl Capture {
             scope,
             databases,
             foreign,
-            captures: captured,
+            captures: captures.into_iter().map(CapturedPaths::of).collect(),
             notes: survey.notes.clone(),
             root: Some(RootFacts::of(root)?),
             sparse: Some(sparse_files(&survey)),
@@ -282,7 +279,7 @@ impl Capture {
     }
 
     fn write_files<W: Write>(&mut self, job: &Job, writer: &mut Writer<W>, progress: &mut dyn Progress) -> Result<()> {
-        let mut files = Files::new(job.volume.root(), &self.survey, server_may_run(job.volume)?)?;
+        let mut files = Files::new(job.volume.root(), &self.survey, Server::of(job.volume)?.may_run())?;
         let mut replaced = BTreeMap::new();
         for found in &self.survey.files {
             let (path, entry) = (&found.path, found.entry(0, false));
@@ -291,8 +288,8 @@ impl Capture {
                 add(writer, &entry, &mut io::empty(), path)?;
                 continue;
             }
-            if let Some(source) = self.copies.source(path) {
-                let mut content = Padded { content: &mut source?, left: found.size };
+            if let Some(copy) = self.copies.open(found) {
+                let mut content = Padded { content: &mut copy?, left: found.size };
                 let entry = seqbac::Entry { size: found.size, ..entry };
                 add(writer, &entry, &mut Counted { inner: &mut content, progress }, path)?;
                 continue;
@@ -332,7 +329,7 @@ impl Capture {
             let full =
                 folder.as_ref().map_or_else(|| job.volume.root().to_owned(), |folder| folder.under(job.volume.root()));
             for entry in listing::entries(&full)?.unwrap_or_default() {
-                // A name that is no path of a backup is noted by the survey.
+                // The survey notes a name that a backup cannot contain.
                 let Ok(new) = child(folder.as_ref(), &entry.name) else { continue };
                 let is_file = presence::entry(&new.under(job.volume.root()))?.is_some_and(|meta| meta.is_file());
                 if is_file && is_new(&new) {
@@ -397,17 +394,6 @@ impl Capture {
     }
 }
 
-/// The captures to take: all of the profile, unless no server runs. Then the files hold still, and no command could
-/// connect.
-fn captured_paths(job: &Job) -> Result<Vec<CapturedPaths>> {
-    if job.profile.captures.is_empty() || !server_may_run(job.volume)? {
-        return Ok(Vec::new());
-    }
-    let of =
-        |capture: &profile::Capture| CapturedPaths { name: capture.name.clone(), replaces: capture.replaces.clone() };
-    Ok(job.profile.captures.iter().map(of).collect())
-}
-
 /// Files that use less disk space than their length.
 fn sparse_files(survey: &Survey) -> Vec<SparseFile> {
     let sparse = survey.files.iter().filter(|found| found.kind == PathKind::File && found.allocated < found.size);
@@ -439,12 +425,6 @@ fn spool_for(job: &Job, destination: &Destination) -> Result<Spool> {
         Destination::Backups => vec![system, job.volume.spool()],
     };
     Ok(Spool::of(places))
-}
-
-/// Whether a server may be writing to the volume. While `run` takes a boot backup, it holds the lock without a server.
-fn server_may_run(volume: &Volume) -> Result<bool> {
-    Ok(volume::lock::holder(volume)?.is_some_and(|holder| holder.server.is_some())
-        || volume::other_server::refuse(volume).is_err())
 }
 
 /// The console's database, with the lock that permits opening it.

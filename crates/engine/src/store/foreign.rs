@@ -13,9 +13,10 @@ use std::{
     os::unix::ffi::OsStrExt,
 };
 
-use self::in_use::{Server, in_use};
-use super::{Matcher, Survey};
+use self::in_use::in_use;
+use super::{Matcher, Survey, server::Server};
 use crate::prelude::*;
+use profile::builtin;
 
 /// How many of a file's first bytes a signature may use.
 pub(super) const HEAD: usize = 24;
@@ -89,13 +90,16 @@ pub struct ForeignDatabase {
     /// Whether the profile accepts a copy of it while it is in use.
     #[serde(default)]
     pub accepted: bool,
+    /// The capture of the profile that copies it while the server runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capture: Option<String>,
 }
 
 impl ForeignDatabase {
     /// Whether a copy of it may be inconsistent.
     #[must_use]
     pub const fn is_live(&self) -> bool {
-        self.in_use.is_some() && !self.accepted
+        self.in_use.is_some() && !self.accepted && self.capture.is_none()
     }
 
     /// The path, or "the storage root".
@@ -113,6 +117,12 @@ impl ForeignDatabase {
 
     /// What to do, so that its copy is consistent.
     fn advice(&self) -> String {
+        let name = self.engine.to_lowercase();
+        if builtin::all().iter().any(|profile| profile.name == name) {
+            return format!(
+                "use the built-in profile `{name}` (docs/servers.md), or take the backup while the server is stopped"
+            );
+        }
         let row = ENGINES.iter().find(|row| row.1 == self.engine);
         let other = row.map_or("a dump of it", |row| row.3);
         format!("take the backup while the server is stopped, or back up {other}")
@@ -122,12 +132,17 @@ impl ForeignDatabase {
     #[must_use]
     pub fn in_words(&self) -> String {
         let (place, what) = (self.place(), self.what());
-        match &self.in_use {
-            None => format!(
+        match (&self.in_use, &self.capture) {
+            (_, Some(capture)) => {
+                format!("{place} is {what}; while the server runs, the capture {capture:?} copies it")
+            }
+            (None, None) => format!(
                 "{place} is {what} that no server uses, so its copy is consistent; beside a running server it would be doubtful"
             ),
-            Some(why) if self.accepted => format!("{place} is {what} in use ({why}), which the profile accepts"),
-            Some(why) => {
+            (Some(why), None) if self.accepted => {
+                format!("{place} is {what} in use ({why}), which the profile accepts")
+            }
+            (Some(why), None) => {
                 format!("{place} is {what} in use ({why}), so its copy may be inconsistent: {}", self.advice())
             }
         }
@@ -159,12 +174,14 @@ pub fn databases(volume: &Volume, profile: &Profile, survey: &Survey) -> Result<
     }
     let accepted = Matcher::of(&Scope { files: profile.accept_live.clone(), ..Scope::default() })?;
     let server = Server::of(volume)?;
+    let captures: &[profile::Capture] = if server.may_run() { &profile.captures } else { &[] };
     let database = |found: &Recognised| {
         let is_accepted = |path| accepted.takes(path, PathKind::File);
         Ok(ForeignDatabase {
             path: found.path.clone(),
             engine: found.engine.name().to_owned(),
             in_use: in_use(volume.root(), found, &server)?,
+            capture: captures.iter().find(|capture| capture.copies(&found.marker)).map(|capture| capture.name.clone()),
             accepted: found.path.as_ref().is_some_and(is_accepted) || is_accepted(&found.marker),
         })
     };

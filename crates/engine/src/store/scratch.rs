@@ -1,25 +1,42 @@
 //! A folder for a program that writes files itself: made in the spool, read as if it were part of the volume, and removed
 //! afterwards.
 
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::{
+    fs::File,
+    os::unix::fs::{PermissionsExt, chown},
+};
 
+use nix::fcntl::OFlag;
 use tempfile::TempDir;
 
-use super::{Spool, SurveyEntry, child};
+use super::{Spool, SurveyEntry, beneath::Beneath, child};
 use crate::prelude::*;
 use process::User;
 
-/// A private folder of one user.
+/// A private folder of one user. The user can put links there at any time, so its files are opened beneath the folder.
 #[derive(Debug)]
-pub struct Scratch(TempDir);
+pub struct Scratch {
+    folder: TempDir,
+    beneath: Beneath,
+}
 
 impl Scratch {
+    /// Removes the folders that a killed process has left: all whose names begin with `prefix`.
+    pub fn clear(spool: &Spool, prefix: &str) {
+        for entry in spool.places().iter().flat_map(fs::read_dir).flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(prefix)
+                && let Err(cause) = fs::remove_dir_all(entry.path())
+            {
+                log::warn!("{}", Error::io("remove", &entry.path(), &cause));
+            }
+        }
+    }
+
     /// Creates a folder below the first place of the spool that has room and that the user can enter. `prefix` begins its
-    /// name. Folders with this prefix that a killed process has left are removed.
+    /// name.
     pub fn create(spool: &Spool, prefix: &str, user: &User) -> Result<Self> {
         let mut refused = Vec::new();
         for place in spool.places() {
-            remove_leftovers(place, prefix);
             if !user.may(place, 1) {
                 refused.push(format!("the user {} cannot enter {}", user.spec(), place.display()));
                 continue;
@@ -33,7 +50,8 @@ impl Scratch {
                     let path = folder.path();
                     fs::set_permissions(path, fs::Permissions::from_mode(0o700)).on("set the mode of", path)?;
                     chown(path, Some(user.uid()), Some(user.gid())).on("set the owner of", path)?;
-                    return Ok(Self(folder));
+                    let beneath = Beneath::open(path).on("open", path)?;
+                    return Ok(Self { folder, beneath });
                 }
                 Err(cause) => {
                     refused.push(Error::io("create a temporary folder in", place, &cause).message().to_owned());
@@ -47,7 +65,21 @@ impl Scratch {
     /// The absolute path.
     #[must_use]
     pub fn path(&self) -> &Path {
-        self.0.path()
+        self.folder.path()
+    }
+
+    /// Opens a file that [`Self::entries`] has found. Fails if it has changed its size since then, or is another kind of file.
+    pub fn open(&mut self, found: &RelPath, size: u64) -> Result<File> {
+        let path = found.under(self.folder.path());
+        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK;
+        let file = File::from(self.beneath.open_file(found, flags).on("open", &path)?);
+        let meta = file.metadata().on("read the metadata of", &path)?;
+        if !meta.is_file() || meta.len() != size {
+            let what = format!("{} was changed after its command had ended", path.display());
+            return Err(Error::new(Code::TryAgain, what)
+                .hint("let the command wait for its children, and take the backup again"));
+        }
+        Ok(file)
     }
 
     /// Everything in the folder, by the path in it.
@@ -74,14 +106,5 @@ impl Scratch {
             }
         }
         Ok(found)
-    }
-}
-
-/// The error of a folder that cannot be removed would hide the one that matters: the place is tried next.
-fn remove_leftovers(place: &Path, prefix: &str) {
-    for entry in fs::read_dir(place).into_iter().flatten().flatten() {
-        if entry.file_name().to_string_lossy().starts_with(prefix) {
-            let _ = fs::remove_dir_all(entry.path());
-        }
     }
 }

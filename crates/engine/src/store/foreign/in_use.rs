@@ -16,39 +16,13 @@ use std::{
 
 use nix::libc;
 use rustix::fs::FlockOperation;
-use volume::lock::{self, try_flock};
+use volume::lock::try_flock;
 
 use super::{Engine, Recognised};
-use crate::{prelude::*, store::sqlite};
-
-/// What the volume's lock shows about the server.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Server {
-    /// It is, or may be, running; with the reason.
-    Running(String),
-    /// A command of moorline holds the lock, and the server is not started yet.
-    NotStarted,
-    /// No process holds the lock.
-    Unknown,
-}
-
-impl Server {
-    /// By the volume's lock and the note of `init`.
-    pub fn of(volume: &Volume) -> Result<Self> {
-        if let Some(holder) = lock::holder(volume)? {
-            return Ok(match holder.server {
-                Some(_) => Self::Running(format!("`{}` runs the server", holder.command)),
-                // A console that holds the lock says nothing about the server, which may be in another container.
-                None if lock::console_runs(volume)? => Self::Unknown,
-                None => Self::NotStarted,
-            });
-        }
-        Ok(match volume::other_server::refuse(volume) {
-            Err(_) => Self::Running("`moorline init` prepared the volume for a server that may be running".to_owned()),
-            Ok(()) => Self::Unknown,
-        })
-    }
-}
+use crate::{
+    prelude::*,
+    store::{server::Server, sqlite},
+};
 
 /// Why a database is, or may be, in use at this moment.
 pub(super) fn in_use(root: &Path, found: &Recognised, server: &Server) -> Result<Option<String>> {
@@ -116,13 +90,13 @@ fn postgres(folder: &Path, server: &Server) -> Result<Option<String>> {
     let Some(text) = presence::read(&folder.join("postmaster.pid"))? else { return Ok(None) };
     let pid =
         text.split(|byte| *byte == b'\n').next().and_then(|line| std::str::from_utf8(line).ok()?.trim().parse().ok());
-    let is_here = |pid: u32| {
-        fs::metadata(format!("/proc/{pid}/cwd")).map_or_else(
-            |_| command_of(pid).is_some_and(|command| command.starts_with("postgres")),
-            |cwd| same_file(&cwd, folder),
-        )
+    // The working directory of another user's process is hidden from a process that is not root.
+    let is_here = |pid: u32| match fs::metadata(format!("/proc/{pid}/cwd")) {
+        Ok(cwd) => Ok(presence::target(folder)?.is_some_and(|own| (own.dev(), own.ino()) == (cwd.dev(), cwd.ino()))),
+        Err(_) => Ok::<_, Error>(command_of(pid).is_some_and(|command| command.starts_with("postgres"))),
     };
-    Ok(match pid.filter(|pid| is_here(*pid)) {
+    let runs = pid.map_or(Ok(false), is_here)?;
+    Ok(match pid.filter(|_| runs) {
         Some(pid) => Some(format!("process {pid} runs it")),
         None if *server == Server::NotStarted => None,
         None => Some("postmaster.pid exists: the server may run in another container, or was killed".to_owned()),
@@ -149,8 +123,4 @@ fn process_in(commands: &[&str], folder: &Path) -> Result<Option<String>> {
 
 fn command_of(pid: u32) -> Option<String> {
     Some(fs::read_to_string(format!("/proc/{pid}/comm")).ok()?.trim_end().to_owned())
-}
-
-fn same_file(meta: &fs::Metadata, path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|other| (other.dev(), other.ino()) == (meta.dev(), meta.ino()))
 }
