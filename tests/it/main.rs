@@ -36,6 +36,7 @@ mod progress;
 mod prove;
 mod quarantine;
 mod restore;
+mod restore_part;
 mod rollback;
 mod schedule;
 mod serve;

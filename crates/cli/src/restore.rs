@@ -11,7 +11,7 @@ use super::{
 use engine::{
     backup,
     quarantine::App,
-    restore::{self, AppsPolicy, AppsState, DatabaseChange, DatabaseDiffers, Preview, Request, Restored},
+    restore::{self, AppsPolicy, AppsState, DatabaseChange, DatabaseDiffers, Only, Preview, Request, Restored},
 };
 use seqbac_header::SecretKey;
 use volume::{
@@ -37,6 +37,9 @@ pub struct Restore {
     /// Leave apps as they were when the backup was taken; without it, apps are off in a restored copy
     #[arg(long)]
     enable_apps: bool,
+    /// Restore only this part of the state; repeat it for several parts. A folder includes everything below it
+    #[arg(long, value_name = "PATH|GLOB")]
+    only: Vec<String>,
     /// Do not ask for confirmation
     #[arg(short, long = "yes")]
     yes: bool,
@@ -78,6 +81,7 @@ impl Restore {
         let own_key = if has_key_flag { sources.active(Some(&volume))? } else { None };
         let key = self.key.get(context, Some(&volume))?;
         let file = self.file(&volume, &key)?;
+        let only = (!self.only.is_empty()).then(|| Only::of(&self.only)).transpose()?;
         let request = Request {
             backup: &file,
             key: &key,
@@ -85,6 +89,7 @@ impl Restore {
             adopt_key: has_key_flag && own_key.is_none(),
             apps: self.apps_policy(),
             accept_other_profile: self.profile_mismatch.is_some(),
+            only: only.as_ref(),
             owner: self.owner,
             script: context.environment.script_step()?,
         };

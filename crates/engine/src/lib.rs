@@ -14,6 +14,7 @@
 //!   - `settings.rs`: `settings.json` in restores and rollbacks
 //!   - `apps_policy.rs`: whether the flags and the backup mean "apps off" or "apps as they were", and the apps that no
 //!     backup contains
+//!   - `only.rs`: a part of the state, for `--only`
 //!   - `plan.rs`: which paths move
 //!   - `journal.rs`: `journal.json`, the list of moves and their state
 //!   - `root.rs`: owner and mode of the storage root
@@ -50,7 +51,7 @@
 //!     `databases.rs`: all open transactions; `tree.rs`: which databases exist
 //!   - `json.rs`, `json/`: steps on nodes of JSON files: pointers (`pointer.rs`), `where` (`condition.rs`), edits that
 //!     keep every other byte (`edit.rs`), identity of nodes (`identify.rs`), parsing in place (`text.rs`)
-//!   - `file.rs`: steps on whole files; `paths.rs`: the globs of steps
+//!   - `file.rs`: steps on whole files; `paths.rs`: the globs of steps; `parts.rs`: the record of a part of the tree
 //! - `metastore.rs`: the console's own database: open, errors. In `metastore/`: `schema.rs` (tables, versions), `lock.rs`,
 //!   `copy.rs` (a copy adopted by another volume), `mirror.rs` (`settings.json`)
 //! - `finds.rs`: whether a profile fits a volume: the matches of each store, and steps outside the state; the profile

@@ -22,6 +22,7 @@ mod databases;
 mod file;
 mod inspect;
 pub mod json;
+mod parts;
 mod paths;
 pub(crate) mod record;
 mod release;
@@ -37,6 +38,7 @@ pub(crate) use self::{
     choose::refuse_unknown,
     console::{is_of_console, with_console},
     inspect::inspect_unreplaced,
+    parts::keep_reachable,
     record::failed,
 };
 pub use self::{

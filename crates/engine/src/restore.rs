@@ -20,6 +20,7 @@ mod console;
 pub(crate) mod events;
 mod journal;
 mod mounts;
+mod only;
 mod plan;
 mod preflight;
 mod preview;
@@ -46,6 +47,7 @@ use crate::{
 };
 use std::collections::BTreeSet;
 
+use seqbac::DigestEntry;
 use seqbac_header::relpath;
 use volume::{AppsLock, Instance, restores::ScriptStep};
 
@@ -54,6 +56,7 @@ pub use self::{
     apps_policy::{AppsPolicy, AppsState},
     commit::recover,
     journal::{JournalState, RestoreSource},
+    only::Only,
     preview::{DatabaseChange, DatabaseDiffers, Preview, preview},
     rollback::rollback,
     set::{PastRestore, discard, history, is_prunable, prune, refuse_unfinished},
@@ -74,10 +77,19 @@ pub struct Request<'a> {
     pub apps: AppsPolicy,
     /// Whether to accept a backup that was taken with another profile.
     pub accept_other_profile: bool,
+    /// The part of the state to restore; `None` restores all of it.
+    pub only: Option<&'a Only>,
     /// Owner and group of all restored files; `None` takes them from the backup.
     pub owner: Option<(u32, u32)>,
     /// The command of an init script that requested this restore.
     pub script: Option<ScriptStep>,
+}
+
+impl Request<'_> {
+    /// Whether to restore this path of the state.
+    fn takes(&self, path: &RelPath) -> bool {
+        self.only.is_none_or(|only| only.takes(path))
+    }
 }
 
 /// A finished restore.
@@ -122,17 +134,17 @@ fn put_in_place(
     progress: &mut dyn Progress,
 ) -> Result<Restored> {
     let (manifest, contents) = read_whole(request.backup, request.key, progress)?;
-    accept(&manifest, profile, request)?;
+    accept(&manifest, &contents.members, profile, request)?;
     // Otherwise `apps release` could accept a request for a record that this restore is about to replace.
     let _apps_lock = AppsLock::take(volume)?;
     let remembered = QuarantineRecord::load(volume)?;
-    let quarantine = Quarantine { policy: request.apps, profile, manifest: &manifest, volume: remembered.as_ref() };
+    let quarantine = Quarantine::of(request, profile, &manifest, remembered.as_ref());
     quarantine.refuse_unknown(&contents.members)?;
-    let both = [manifest.scope.clone(), profile.scope.clone()];
-    let scopes = Scopes::all(&both)?;
-    preflight::no_database_in_use(volume, &both)?;
+    let all = scopes_of(&manifest, profile, request);
+    let scopes = Scopes::all(&all)?;
+    preflight::no_database_in_use(volume, &all)?;
     let mut mounts = Mounts::of(volume)?;
-    preflight::space(volume, &contents.members, &manifest, &mounts)?;
+    preflight::space(volume, &contents.members, &manifest, request, &mounts)?;
     let set = RestoreSet::create(volume)?;
     let abandon = |error: Error| set.abandon(error);
     let mut staged =
@@ -141,7 +153,7 @@ fn put_in_place(
     // Our own files move first: from the changed instance, a running backup learns that it may have read half of each
     // state.
     let mut moves = staged.own.clone();
-    let scopes = scopes.and_all_in(whole_paths(remembered.as_ref(), &manifest));
+    let scopes = scopes.and_all_in(whole_paths(remembered.as_ref(), &manifest, request));
     staged.notes.extend(notes_on_mounts(volume, &mounts, &scopes).map_err(abandon)?);
     moves.extend(plan::of_tree(volume, &set, &set.stage(), &scopes, &mounts).map_err(abandon)?);
     preflight::moves(volume, &moves, &mounts).map_err(abandon)?;
@@ -150,7 +162,8 @@ fn put_in_place(
     };
     quarantine.refuse_unreplaced_apps(volume, &staged.outcome, &is_replaced).map_err(abandon)?;
     let holds_state = moves.iter().any(|change| change.old.is_some() && !is_own(&change.path));
-    let root = root::change(volume, manifest.root, request.owner, holds_state, &mut staged.notes).map_err(abandon)?;
+    let archived = manifest.root.filter(|_| request.only.is_none());
+    let root = root::change(volume, archived, request.owner, holds_state, &mut staged.notes).map_err(abandon)?;
     let committed = set::time_of_next(volume, manifest.created).map_err(abandon)?;
     let source = RestoreSource::Backup {
         file: request.backup.display().to_string(),
@@ -163,12 +176,12 @@ fn put_in_place(
         committed,
         source,
         script: request.script.clone(),
-        scopes: both.to_vec(),
+        scopes: all.clone(),
         beyond,
         root,
         moves,
     };
-    let journal = commit::commit(volume, &set, journal, || preflight::no_database_in_use(volume, &both))?;
+    let journal = commit::commit(volume, &set, journal, || preflight::no_database_in_use(volume, &all))?;
     Ok(Restored {
         id: set.id(),
         backup: request.backup.to_owned(),
@@ -197,20 +210,26 @@ fn notes_on_mounts(volume: &Volume, mounts: &Mounts, scopes: &Scopes) -> Result<
     Ok(mounts.notes(|path| state.contains(path)))
 }
 
-/// Files that quarantine renamed belong to the state from which they were taken, even if no glob matches their new
-/// names.
-/// The paths that are replaced as a whole, whatever the scopes say: what quarantine changed, and what a capture command wrote,
-/// because a database must not find files of another copy of itself.
-fn whole_paths(record: Option<&QuarantineRecord>, manifest: &Manifest) -> Vec<RelPath> {
-    let captured = manifest.captures.iter().flat_map(|capture| capture.replaces.clone());
-    quarantined_files(record).into_iter().chain(captured).collect()
+/// The scopes within which the restore is exact. A path is in it if every scope includes it.
+fn scopes_of(manifest: &Manifest, profile: &Profile, request: &Request) -> Vec<Scope> {
+    let both = [manifest.scope.clone(), profile.scope.clone()];
+    both.into_iter().chain(request.only.map(Only::scope)).collect()
 }
 
+/// The paths that are replaced as a whole, whatever the scopes say: what quarantine changed, and what a capture command wrote,
+/// because a database must not find files of another copy of itself.
+fn whole_paths(record: Option<&QuarantineRecord>, manifest: &Manifest, request: &Request) -> Vec<RelPath> {
+    let captured = manifest.captures.iter().flat_map(|capture| capture.replaces.clone());
+    quarantined_files(record).into_iter().chain(captured).filter(|path| request.takes(path)).collect()
+}
+
+/// Files that quarantine renamed belong to the state from which they were taken, even if no glob matches their new
+/// names.
 fn quarantined_files(record: Option<&QuarantineRecord>) -> Vec<RelPath> {
     record.map(QuarantineRecord::files).unwrap_or_default()
 }
 
-fn accept(manifest: &Manifest, profile: &Profile, request: &Request) -> Result<()> {
+fn accept(manifest: &Manifest, members: &[DigestEntry], profile: &Profile, request: &Request) -> Result<()> {
     if manifest.profile != profile.name && !request.accept_other_profile {
         let name = |name: &Option<String>| name.clone().unwrap_or_else(|| "none".to_owned());
         let (theirs, ours) = (name(&manifest.profile), name(&profile.name));
@@ -219,12 +238,12 @@ fn accept(manifest: &Manifest, profile: &Profile, request: &Request) -> Result<(
         ))
         .hint("use the backup's profile, or pass --profile-mismatch=accept to restore it anyway"));
     }
-    Ok(())
+    request.only.map_or(Ok(()), |only| only.accept(request.backup, manifest, members))
 }
 
 fn instance_after(volume: &Volume, request: &Request, backup_id: Id) -> Result<Instance> {
     let mut instance = Instance::load(volume)?.map_or_else(Instance::new, Ok)?;
-    if request.apps == AppsPolicy::Copy {
+    if request.apps == AppsPolicy::Copy && request.only.is_none() {
         // A copy is a new instance, so that it neither prunes nor overwrites the backups of its original.
         instance.id = Id::random()?;
     }

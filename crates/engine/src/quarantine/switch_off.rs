@@ -229,7 +229,7 @@ fn remember(apps: &mut Vec<AppRecord>, index: &Index, step: &Step, place: Option
 }
 
 /// The keys `a,b` `c` and `a` `b,c` look the same, so a number is appended to one of the ids.
-fn free(id: String, apps: &[AppRecord]) -> String {
+pub fn free(id: String, apps: &[AppRecord]) -> String {
     let is_free = |id: &String| apps.iter().all(|kept| kept.id != *id);
     let numbered = (2..).map(|number| format!("{id}-{number}"));
     std::iter::once(id.clone()).chain(numbered).find(is_free).unwrap_or(id)

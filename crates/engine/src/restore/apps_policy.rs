@@ -9,6 +9,7 @@
 
 use std::fmt;
 
+use super::{Only, Request};
 use crate::{
     backup::{Manifest, metastore_member, quarantine_member},
     prelude::*,
@@ -63,9 +64,20 @@ pub struct Quarantine<'a> {
     pub manifest: &'a Manifest,
     /// The quarantine record of the volume before the restore.
     pub volume: Option<&'a QuarantineRecord>,
+    /// The part of the state that is restored; `None` is all of it.
+    pub only: Option<&'a Only>,
 }
 
-impl Quarantine<'_> {
+impl<'a> Quarantine<'a> {
+    pub const fn of(
+        request: &Request<'a>,
+        profile: &'a Profile,
+        manifest: &'a Manifest,
+        volume: Option<&'a QuarantineRecord>,
+    ) -> Self {
+        Self { policy: request.apps, profile, manifest, volume, only: request.only }
+    }
+
     pub const fn after(&self) -> AppsState {
         match self.policy {
             AppsPolicy::EnableApps => AppsState::AsTheyWere,
@@ -102,18 +114,37 @@ impl Quarantine<'_> {
         backup: Option<QuarantineRecord>,
         console: bool,
     ) -> Result<QuarantineOutcome> {
-        let backup = backup.map(QuarantineRecord::without_requests);
-        match self.after() {
-            AppsState::AsTheyWere => switch_on(stage, backup),
-            AppsState::Off => self.steps(backup.as_ref(), console).and_then(|steps| {
-                // There is nothing to persist yet: until the journal is committed, a crash discards the whole copy.
-                let (mut record, notes) = apps::quarantine(stage, &steps, backup, &mut |_| Ok(()))?;
-                record.restore = Some(restore);
-                let record = Some(record).filter(|record| !record.is_over());
-                Ok(QuarantineOutcome { after: AppsState::Off, record, notes })
-            }),
+        let mut backup = backup.map(QuarantineRecord::without_requests);
+        if let Some(only) = self.only {
+            backup = backup.map(|record| record.split(|path| only.takes(path)).0);
         }
-        .map_err(failed)
+        let mut outcome = match self.after() {
+            AppsState::AsTheyWere => switch_on(stage, backup),
+            AppsState::Off => self.switch_off(stage, restore, backup, console),
+        }
+        .map_err(failed)?;
+        if let Some(only) = self.only {
+            outcome.record = only.join(self.volume, outcome.record);
+        }
+        Ok(outcome)
+    }
+
+    fn switch_off(
+        &self,
+        stage: &Path,
+        restore: Id,
+        backup: Option<QuarantineRecord>,
+        console: bool,
+    ) -> Result<QuarantineOutcome> {
+        let mut steps = self.steps(backup.as_ref(), console)?;
+        if self.only.is_some() {
+            apps::keep_reachable(stage, &mut steps)?;
+        }
+        // There is nothing to persist yet: until the journal is committed, a crash discards the whole copy.
+        let (mut record, notes) = apps::quarantine(stage, &steps, backup, &mut |_| Ok(()))?;
+        record.restore = Some(restore);
+        let record = Some(record).filter(|record| !record.is_over());
+        Ok(QuarantineOutcome { after: AppsState::Off, record, notes })
     }
 
     /// Refuses the restore if the copy's server would find apps on the volume that this restore does not replace,
@@ -124,7 +155,8 @@ impl Quarantine<'_> {
         outcome: &QuarantineOutcome,
         is_replaced: &dyn Fn(&RelPath) -> bool,
     ) -> Result<()> {
-        if outcome.after == AppsState::AsTheyWere {
+        // What is outside of a part belongs to this server, not to a copy.
+        if outcome.after == AppsState::AsTheyWere || self.only.is_some() {
             return Ok(());
         }
         let steps = self.steps(outcome.record.as_ref(), true)?;

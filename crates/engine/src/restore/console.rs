@@ -55,6 +55,10 @@ impl ConsoleDatabase {
     ) -> Result<Self> {
         let mut console =
             Self { _held: take_lock(volume)?, staged: quarantine.manifest.has_metastore(), notes: Vec::new() };
+        if request.only.is_some() {
+            console.staged = false;
+            return Ok(console);
+        }
         if console.staged {
             console.adopt(set, quarantine, request)?;
         }

@@ -7,7 +7,7 @@ use nix::{
     unistd::{AccessFlags, access},
 };
 
-use super::{Move, mounts::Mounts, set};
+use super::{Move, Request, mounts::Mounts, set};
 use crate::{
     backup::{Manifest, state_of},
     prelude::*,
@@ -18,7 +18,13 @@ use seqbac::DigestEntry;
 /// Bytes that must remain free after staging, for the journal, folders, and the server's first writes.
 const MARGIN: u64 = 16 << 20;
 
-pub fn space(volume: &Volume, members: &[DigestEntry], manifest: &Manifest, mounts: &Mounts) -> Result<()> {
+pub fn space(
+    volume: &Volume,
+    members: &[DigestEntry],
+    manifest: &Manifest,
+    request: &Request,
+    mounts: &Mounts,
+) -> Result<()> {
     let root = volume.root();
     let stat = statvfs(root).on("read the free space of", root)?;
     let block = stat.fragment_size().max(1);
@@ -26,7 +32,7 @@ pub fn space(volume: &Volume, members: &[DigestEntry], manifest: &Manifest, moun
     let staged = members.iter().filter_map(|member| {
         let Some(path) = state_of(&member.path) else { return Some(member.size) };
         let allocated = sparse.get(&path).copied().unwrap_or(member.size);
-        (!mounts.covers(&path)).then_some(allocated.min(member.size))
+        (!mounts.covers(&path) && request.takes(&path)).then_some(allocated.min(member.size))
     });
     let needed = staged.map(|size| size.div_ceil(block) * block + block).sum::<u64>() + MARGIN;
     let free = stat.blocks_available() * block;

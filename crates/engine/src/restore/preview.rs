@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
-    Request, accept, apps_policy::Quarantine, mounts::Mounts, notes_on_mounts, plan, preflight, set::RestoreSet,
-    stage::Staged, whole_paths,
+    Request, accept, apps_policy::Quarantine, mounts::Mounts, notes_on_mounts, plan, preflight, scopes_of,
+    set::RestoreSet, stage::Staged, whole_paths,
 };
 use crate::{
     backup::{Progress, read_whole},
@@ -84,14 +84,17 @@ pub struct FileChanges {
 /// like the restore, except for errors that show only while no server runs.
 pub fn preview(volume: &Volume, profile: &Profile, request: &Request, progress: &mut dyn Progress) -> Result<Preview> {
     let (manifest, contents) = read_whole(request.backup, request.key, progress)?;
-    accept(&manifest, profile, request)?;
+    accept(&manifest, &contents.members, profile, request)?;
     let remembered = QuarantineRecord::load(volume)?;
-    let quarantine = Quarantine { policy: request.apps, profile, manifest: &manifest, volume: remembered.as_ref() };
+    let quarantine = Quarantine::of(request, profile, &manifest, remembered.as_ref());
     quarantine.refuse_unknown(&contents.members)?;
-    let scopes = plan::Scopes::all(&[manifest.scope.clone(), profile.scope.clone()])?
-        .and_all_in(whole_paths(remembered.as_ref(), &manifest));
+    let scopes = plan::Scopes::all(&scopes_of(&manifest, profile, request))?.and_all_in(whole_paths(
+        remembered.as_ref(),
+        &manifest,
+        request,
+    ));
     let mut mounts = Mounts::of(volume)?;
-    preflight::space(volume, &contents.members, &manifest, &mounts)?;
+    preflight::space(volume, &contents.members, &manifest, request, &mounts)?;
     let set = RestoreSet::scratch(volume)?;
     let result = (|| {
         let mut staged = Staged::of(volume, &set, &quarantine, request, &mut mounts, MetastoreLock::shared, progress)?;

@@ -47,7 +47,7 @@ impl Staged {
     ) -> Result<Self> {
         let mut unpacked = unpack_members(volume, set, quarantine.manifest, request, mounts, progress)?;
         let (backup_id, members) = (unpacked.backup_id, unpacked.members);
-        check(set, quarantine.manifest, mounts)?;
+        check(set, quarantine.manifest, request, mounts)?;
         let mut console = ConsoleDatabase::prepare(volume, set, quarantine, request, take_lock, &mut unpacked.record)?;
         let mut outcome = quarantine.apply(&set.stage(), set.id(), unpacked.record, console.staged)?;
         let notes = [unpacked.notes, std::mem::take(&mut console.notes), std::mem::take(&mut outcome.notes)].concat();
@@ -61,7 +61,9 @@ impl Staged {
             None => remove_own(volume, set, QUARANTINE)?,
         });
         own.extend(console.moves(volume, set)?);
-        own.extend(settings::restore_move(volume, set, outcome.after, console.staged)?);
+        if request.only.is_none() {
+            own.extend(settings::restore_move(volume, set, outcome.after, console.staged)?);
+        }
         let key_adopted = request.adopt_key;
         Ok(Self { backup_id, instance, key_adopted, members, outcome, notes, own, _console: console })
     }
@@ -99,7 +101,7 @@ fn unpack_members(
         }
         let is_ours_to_put = |path: &RelPath| !is_own(path) || *path == metastore::path();
         entry.path = state_of(&entry.path).filter(is_ours_to_put).ok_or_else(|| not_of_the_state(&entry.path))?;
-        if mounts.skips(&entry.path) {
+        if !request.takes(&entry.path) || mounts.skips(&entry.path) {
             // The reader needs the bytes for the digest.
             io::copy(&mut Counted { inner: &mut member, progress }, &mut io::sink())
                 .map_err(|cause| damaged(seqbac::Error::from_io(cause)))?;
@@ -115,10 +117,14 @@ fn unpack_members(
     }
     let torn = verified.members.iter().filter(|member| member.torn);
     let mut notes: Vec<String> = torn
-        .filter_map(|member| state_of(&member.path))
+        .filter_map(|member| state_of(&member.path).filter(|path| request.takes(path)))
         .map(|path| format!("{path} kept changing while it was backed up; the restored copy may be inconsistent"))
         .collect();
-    let faulty = manifest.databases.iter().filter_map(|facts| Some((&facts.path, facts.findings.first()?)));
+    let faulty = manifest
+        .databases
+        .iter()
+        .filter(|facts| request.takes(&facts.path))
+        .filter_map(|facts| Some((&facts.path, facts.findings.first()?)));
     notes.extend(faulty.map(|(path, finding)| format!("{path} had a fault when it was backed up: {finding}")));
     notes.extend(stager.finish()?);
     progress.end();
@@ -126,8 +132,9 @@ fn unpack_members(
 }
 
 /// Checks that every database matches the manifest, and has only faults that were recorded when it was captured.
-fn check(set: &RestoreSet, manifest: &Manifest, mounts: &Mounts) -> Result<()> {
-    for facts in manifest.databases.iter().filter(|facts| !mounts.covers(&facts.path)) {
+fn check(set: &RestoreSet, manifest: &Manifest, request: &Request, mounts: &Mounts) -> Result<()> {
+    let is_staged = |path: &RelPath| request.takes(path) && !mounts.covers(path);
+    for facts in manifest.databases.iter().filter(|facts| is_staged(&facts.path)) {
         let findings = check_image(&facts.path.under(&set.stage()), facts)?;
         if let Some(finding) = findings.first() {
             let what = format!("the backup's copy of {} is damaged: {finding}; nothing was changed", facts.path);
