@@ -3,7 +3,7 @@
 
 use std::{ops::ControlFlow, path::Path, process::Command, time::Duration};
 
-use super::{End, KeySettings, Server, Settings, child_environment};
+use super::{End, KeySettings, Server, Settings, child_environment, state::is_bare};
 use crate::{
     command::{engine, output},
     init,
@@ -16,6 +16,7 @@ use volume::{
     Instance, Lock, Volume, backups,
     error::{Code, Error, Result},
     lock::LOCK_FD,
+    presence,
     quarantine::QuarantineStatus,
     restores,
 };
@@ -115,7 +116,10 @@ pub(super) fn back_up(
     let newest = backups::newest(volume, Some(instance), now).ok();
     let is_younger = |taken: Option<jiff::Timestamp>, age| taken.is_some_and(|taken| now.duration_since(taken) <= age);
     let mut taken_now = false;
-    if server.boot_backup && !is_younger(newest.and_then(|newest| newest.any), BOOT_BACKUP_AGE) {
+    if server.boot_backup
+        && !is_younger(newest.and_then(|newest| newest.any), BOOT_BACKUP_AGE)
+        && may_hold_state(volume)
+    {
         match own_command(settings, volume, &["backup", "--if-older", "24h", "--scheduled"], None, signals) {
             Ok(Ended::Exited(0)) => taken_now = true,
             Ok(Ended::Stopped(signal)) => return Some(End::Stopped(signal)),
@@ -132,6 +136,12 @@ pub(super) fn back_up(
         log::warn!("{}", backups::NO_DAILY);
     }
     None
+}
+
+/// Whether there may be something to back up: state, or the console's database.
+fn may_hold_state(volume: &Volume) -> bool {
+    let has_console = || presence::exists(&volume.own().join("metastore.db"));
+    !is_bare(volume).is_ok_and(|bare| bare) || has_console().unwrap_or(true)
 }
 
 /// Runs a command of the engine as a child, with its stdout discarded. A command that changes the state inherits the lock.

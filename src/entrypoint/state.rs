@@ -9,12 +9,22 @@ use std::{
 use super::{Settings, engine_steps::engine_command};
 use process::{Isolation, Own};
 use volume::{
-    Volume,
+    OWN_NAMES, Volume,
     error::{Code, Error, Result},
+    listing,
 };
+
+/// Whether the storage root holds nothing but moorline's own folders. Then the engine need not look for state.
+pub fn is_bare(volume: &Volume) -> Result<bool> {
+    let is_own = |entry: &listing::Entry| OWN_NAMES.iter().any(|own| entry.name == *own);
+    Ok(listing::entries(volume.root())?.is_none_or(|entries| entries.iter().all(is_own)))
+}
 
 /// Whether the volume holds a file that belongs to a store of the profile. The engine decides, because it has the globs.
 pub fn holds_state(settings: &Settings, volume: &Volume) -> Result<bool> {
+    if is_bare(volume)? {
+        return Ok(false);
+    }
     let mut child = engine_command(settings, volume, &["holds-state"]).map_err(|missing| missing.error)?;
     // The child ends as soon as it finds one path, so a stop signal can wait for it.
     Isolation::default().apply(&mut child);

@@ -1,12 +1,15 @@
 //! Removing secret keys: from a script when it is marked, and from its log while it runs.
 //!
-//! It finds values of `--secret-key` and assignments of the variables that hold a key. A value that the shell expands
+//! It finds values of `--secret-key`, assignments of the variables that hold a key, and user, password and query of the address
+//! in `--backup`. A value that the shell expands
 //! (`$KEY`, `` `cat file` ``) is not a secret and stays. Keys that are passed in any other way are not found.
 
 /// The replacement for a key.
 pub const REDACTED: &[u8] = b"[redacted]";
 
 const NAMES: [&[u8]; 3] = [b"--secret-key", b"MOORLINE_SECRETKEY", b"SEQ_STORAGE_SECRETKEY"];
+
+const ADDRESS: &[u8] = b"--backup";
 
 /// The shortest secret that is removed from a log, because a shorter one may be part of ordinary words.
 const SHORTEST: usize = 16;
@@ -26,6 +29,15 @@ pub fn redact(text: &[u8]) -> Redaction {
     let mut result = Redaction::default();
     let mut at = 0;
     while at < text.len() {
+        if let Some(value) = text[at..].starts_with(ADDRESS).then(|| value_of(text, at, ADDRESS)).flatten()
+            && let Some((address, secrets)) = without_credentials(&value.plain)
+        {
+            result.text.extend_from_slice(&text[at..value.start]);
+            result.text.extend([value.quote.as_slice(), &address, value.quote.as_slice()].concat());
+            result.secrets.extend(secrets);
+            at = value.end;
+            continue;
+        }
         let found = NAMES.iter().find(|name| text[at..].starts_with(name));
         let Some(value) = found.and_then(|name| value_of(text, at, name)) else {
             result.text.push(text[at]);
@@ -41,6 +53,28 @@ pub fn redact(text: &[u8]) -> Redaction {
     let mut stream = Stream::without(result.secrets.clone());
     result.text = [stream.pass(&result.text), stream.end()].concat();
     result
+}
+
+/// An address in which the user, the password and the query are replaced, and what was replaced. `None` if there is nothing to
+/// replace.
+fn without_credentials(value: &[u8]) -> Option<(Vec<u8>, Vec<Vec<u8>>)> {
+    let scheme = value.windows(3).position(|bytes| bytes == b"://")? + 3;
+    let (mut address, mut secrets) = (value[..scheme].to_vec(), Vec::new());
+    let mut rest = &value[scheme..];
+    let authority = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
+    if let Some(end) = rest[..authority].iter().rposition(|byte| *byte == b'@') {
+        secrets.push(rest[..end].to_vec());
+        address.extend_from_slice(REDACTED);
+        rest = &rest[end..];
+    }
+    let query = rest.iter().position(|byte| *byte == b'?').map_or(rest.len(), |at| at + 1);
+    address.extend_from_slice(&rest[..query]);
+    if query < rest.len() && rest[query..] != *REDACTED {
+        secrets.push(rest[query..].to_vec());
+        address.extend_from_slice(REDACTED);
+    }
+    secrets.retain(|secret| secret != REDACTED);
+    (!secrets.is_empty()).then_some((address, secrets))
 }
 
 struct SecretValue {
@@ -190,6 +224,20 @@ mod tests {
         ] {
             let (text, secrets) = redacted(&line.replace("KEY", KEY).replace(&format!("SECRET{KEY}"), "SECRETKEY"));
             assert_eq!((text.as_str(), secrets), (expected, vec![KEY.to_owned()]));
+        }
+    }
+
+    #[test]
+    fn credentials_in_an_address_are_found() {
+        for (line, expected) in [
+            ("a --backup=https://u:pw@host/b.seqbac -y", "a --backup=https://[redacted]@host/b.seqbac -y"),
+            ("a --backup 'https://host/b?sig=x&t=1' -y", "a --backup 'https://host/b?[redacted]' -y"),
+            ("a --backup=https://u@h/b?s=1", "a --backup=https://[redacted]@h/b?[redacted]"),
+            ("a --backup=https://host/b.seqbac", "a --backup=https://host/b.seqbac"),
+            ("a --backup=../Backups/b?.seqbac", "a --backup=../Backups/b?.seqbac"),
+        ] {
+            assert_eq!(redacted(line).0, expected);
+            assert_eq!(redacted(expected).0, expected);
         }
     }
 

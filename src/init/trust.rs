@@ -176,7 +176,7 @@ pub fn restricted(volume: &Volume, user: &User, command: &Command) -> Result<Vec
             Some(word).filter(|_| name == "verify")
         };
         if let Some(file) = file
-            && !is_beneath(volume, &volume.init().join(file))?
+            && (file == "-" || file.contains("://") || !is_beneath(volume, &volume.init().join(file))?)
         {
             return Err(refuse(format!("names the backup {file}, which is outside the volume or behind a link")));
         }

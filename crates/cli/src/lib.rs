@@ -11,6 +11,7 @@
 //!   check`), `profiles.rs`, `restore.rs`, `rollback.rs`, `serve.rs` (settings and first-run variables of the console),
 //!   `show_key.rs`, `status.rs`, `verify.rs`
 //! - `hidden.rs`: `recover` and `holds-state`, which PID 1 starts; `generate.rs`: shell completions and man pages
+//! - `trust.rs`: the private CAs of TLS connections
 //! - `key.rs`: `--secret-key`, `--secret-key-file` and `--accept-new-key`
 //! - `confirm.rs`: the prompt that `-y` skips; `container_log.rs`: the container's log, for a command that a person runs in it
 //! - `in_script.rs`: tells PID 1 that a `restore` or `rollback` inside an init script failed
@@ -41,6 +42,7 @@ mod rollback;
 mod serve;
 mod show_key;
 mod status;
+mod trust;
 mod verify;
 
 use std::{ffi::OsString, io::Write, os::fd::OwnedFd, path::PathBuf, process::ExitCode};

@@ -6,12 +6,14 @@ use clap::Args;
 
 use super::{
     Context, ServerStopped, confirm, environment, in_script::Replacing, key::KeyArguments, output,
-    progress::ProgressReporter,
+    progress::ProgressReporter, trust::trust,
 };
 use engine::{
     backup,
+    fetch::Fetched,
     quarantine::App,
     restore::{self, AppsPolicy, AppsState, DatabaseChange, DatabaseDiffers, Only, Preview, Request, Restored},
+    store::Spool,
 };
 use seqbac_header::SecretKey;
 use volume::{
@@ -29,8 +31,9 @@ pub struct Restore {
     #[arg(long, conflicts_with = "backup", value_name = "sound", value_parser = ["newest", "sound"])]
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "newest")]
     from_latest: Option<String>,
-    /// Restore this backup; the path is relative to the working directory, which is Init/ in an init script
-    #[arg(long, value_name = "FILE", required_unless_present = "from_latest")]
+    /// Restore this backup: a path relative to the working directory, which is Init/ in an init script; - for stdin; or an https
+    /// address
+    #[arg(long, value_name = "FILE|-|URL", required_unless_present = "from_latest")]
     backup: Option<PathBuf>,
     #[command(flatten)]
     key: KeyArguments,
@@ -80,10 +83,13 @@ impl Restore {
         let has_key_flag = sources.from_flag()?.is_some();
         let own_key = if has_key_flag { sources.active(Some(&volume))? } else { None };
         let key = self.key.get(context, Some(&volume))?;
-        let file = self.file(&volume, &key)?;
+        let mut progress = ProgressReporter::new();
+        let file = self.file(context, &volume, &key, &mut progress)?;
+        let named = |error: Error| error.with_name(file.path(), file.name());
         let only = (!self.only.is_empty()).then(|| Only::of(&self.only)).transpose()?;
         let request = Request {
-            backup: &file,
+            backup: file.path(),
+            name: file.name(),
             key: &key,
             own_key: own_key.as_ref().map_or(&key, |found| &found.key),
             adopt_key: has_key_flag && own_key.is_none(),
@@ -94,12 +100,13 @@ impl Restore {
             script: context.environment.script_step()?,
         };
         if self.dry_run {
-            let preview = restore::preview(&volume, &profile, &request, &mut ProgressReporter::new())?;
+            let preview = restore::preview(&volume, &profile, &request, &mut progress).map_err(named)?;
             return output::result(self.json, &preview, show);
         }
-        let question = format!("restore {} onto {}, replacing its state?", file.display(), volume.root().display());
+        let question =
+            format!("restore {} onto {}, replacing its state?", file.name().display(), volume.root().display());
         confirm::ask(&question, self.yes)?;
-        let restored = restore::restore(&volume, &profile, request, &mut ProgressReporter::new())?;
+        let restored = restore::restore(&volume, &profile, request, &mut progress).map_err(named)?;
         self.report(&restored, context.environment.script_step()?.is_some())
     }
 
@@ -111,9 +118,17 @@ impl Restore {
         }
     }
 
-    fn file(&self, volume: &Volume, key: &SecretKey) -> Result<PathBuf> {
+    fn file(
+        &self,
+        context: &Context,
+        volume: &Volume,
+        key: &SecretKey,
+        progress: &mut ProgressReporter,
+    ) -> Result<Fetched> {
         if let Some(file) = &self.backup {
-            return Ok(file.clone());
+            let configured = context.environment.spool()?;
+            let places = configured.map_or_else(|| vec![volume.spool(), std::env::temp_dir()], |place| vec![place]);
+            return Fetched::of(file, &Spool::of(places), &trust(), progress);
         }
         let Some(instance) = Instance::load(volume)? else {
             return Err(Error::new(Code::NotFound, "no latest backup exists, because this volume has taken none yet")
@@ -121,7 +136,7 @@ impl Restore {
         };
         volume.refuse_missing_backups()?;
         let sound_only = self.from_latest.as_deref() == Some("sound");
-        backup::latest(volume, key, instance.id, jiff::Timestamp::now(), sound_only)
+        backup::latest(volume, key, instance.id, jiff::Timestamp::now(), sound_only).map(Fetched::file)
     }
 
     /// In a script, stdout is the container's log, where each line of moorline says so.

@@ -7,8 +7,8 @@ use zeroize::Zeroizing;
 
 use moorline::command::{container, environment::Environment};
 
-use super::Context;
-use console::{self as serve, FirstRun, Role, Settings, Trust, settings};
+use super::{Context, trust::trust};
+use console::{self as serve, FirstRun, Role, Settings, settings};
 use process::Variables;
 use volume::{
     error::{Error, IoContext, Result},
@@ -81,13 +81,6 @@ fn child_environment(variables: Variables, context: &Context) -> Variables {
         Some(profile) => variables.with(profile::choice::VARIABLE, profile),
         None => variables,
     }
-}
-
-/// The private CAs, in the variables of OpenSSL and Go.
-fn trust() -> Trust {
-    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-    let folders = set("SSL_CERT_DIR").map(|folders| std::env::split_paths(&folders).collect());
-    Trust { file: set("SSL_CERT_FILE").map(PathBuf::from), folders: folders.unwrap_or_default() }
 }
 
 fn first_run(environment: &Environment) -> Result<FirstRun> {

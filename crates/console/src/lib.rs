@@ -119,7 +119,7 @@ pub use self::{
     first_run::FirstRun,
     jobs::PROGRESS_FD,
     listen::parse as parse_listen,
-    notify::{Trust, signal::insert_backup_trouble},
+    notify::signal::insert_backup_trouble,
     permission::Permission,
     reset_password::reset_password,
     role::Role,

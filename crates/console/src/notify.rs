@@ -18,13 +18,11 @@ mod positions;
 pub(crate) mod signal;
 pub(crate) mod suppression;
 mod tail;
-mod trust;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::{sync::watch, task::JoinHandle};
 
-pub use self::trust::Trust;
 use self::{attempt::Outcome, notification::Notification, positions::Positions, suppression::Window, tail::Tail};
 use super::Console;
 use volume::{

@@ -5,10 +5,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     Database, Jobs,
     auth::{Logins, Principal},
-    notify::Trust,
     pages::Comparisons,
 };
-use engine::metastore;
+use engine::{metastore, trust::Trust};
 use process::{Own, Variables};
 use profile::Choice;
 use seqbac_header::SecretKey;

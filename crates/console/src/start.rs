@@ -16,17 +16,10 @@ use tokio::{
 };
 
 use super::{
-    Console, Database, FirstRun, Jobs, Role, Site,
-    auth::Logins,
-    backups::upload,
-    entities::settings::Fixed,
-    listen,
-    notify::{self, Trust},
-    pages::Comparisons,
-    router::router,
-    scheduler,
+    Console, Database, FirstRun, Jobs, Role, Site, auth::Logins, backups::upload, entities::settings::Fixed, listen,
+    notify, pages::Comparisons, router::router, scheduler,
 };
-use engine::restore;
+use engine::{restore, trust::Trust};
 use process::{Own, Variables, signals};
 use profile::Choice;
 use volume::{

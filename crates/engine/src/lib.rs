@@ -7,6 +7,7 @@
 //!
 //! - `apps.rs`: `moorline apps` on the volume itself: list what is on, disable, release, carry out what is pending at a
 //!   start
+//! - `fetch.rs`: a backup from stdin, a pipe or an https address (`fetch/download.rs`)
 //! - `restore.rs`: a backup restored onto the volume, atomically. In `restore/`:
 //!   - `preflight.rs`: checks before anything changes: free space, mounts, links, permissions, databases in use
 //!   - `stage.rs`: members unpacked into the restore set and checked there
@@ -68,16 +69,19 @@
 //!     temporary folder that another program fills
 //!   - `stage.rs`, `beneath.rs`: members written below a folder, never through a link
 //!   - `compare.rs`, `compare/table.rs`: which rows of two databases differ
+//! - `trust.rs`: private CAs
 //! - `sealed.rs`: small secrets, encrypted with the secret key
 
 pub mod apps;
 pub mod backup;
+pub mod fetch;
 pub mod finds;
 pub mod metastore;
 pub mod quarantine;
 pub mod restore;
 pub mod sealed;
 pub mod store;
+pub mod trust;
 
 /// The names that most modules use.
 mod prelude {

@@ -65,8 +65,10 @@ pub use self::{
 /// The parameters of a restore.
 #[derive(Debug)]
 pub struct Request<'a> {
-    /// The path of the backup file.
+    /// The backup file to read.
     pub backup: &'a Path,
+    /// How people know it: its path, or where it came from.
+    pub name: &'a Path,
     /// The key that decrypts the backup.
     pub key: &'a SecretKey,
     /// The volume's own key after the restore. The console's secrets are sealed with it.
@@ -123,7 +125,7 @@ pub struct Restored {
 /// Restores a backup. The caller holds the volume's lock and has called [`recover`]. After any error the old state is
 /// untouched, or back in place.
 pub fn restore(volume: &Volume, profile: &Profile, request: Request, progress: &mut dyn Progress) -> Result<Restored> {
-    let backup = request.backup;
+    let backup = request.name;
     put_in_place(volume, profile, &request, progress).inspect_err(|error| events::restore_failed(volume, backup, error))
 }
 
@@ -166,7 +168,7 @@ fn put_in_place(
     let root = root::change(volume, archived, request.owner, holds_state, &mut staged.notes).map_err(abandon)?;
     let committed = set::time_of_next(volume, manifest.created).map_err(abandon)?;
     let source = RestoreSource::Backup {
-        file: request.backup.display().to_string(),
+        file: request.name.display().to_string(),
         created: manifest.created,
         apps: staged.outcome.after,
     };
@@ -184,7 +186,7 @@ fn put_in_place(
     let journal = commit::commit(volume, &set, journal, || preflight::no_database_in_use(volume, &all))?;
     Ok(Restored {
         id: set.id(),
-        backup: request.backup.to_owned(),
+        backup: request.name.to_owned(),
         backup_id: staged.backup_id,
         backup_created: manifest.created,
         instance_id: staged.instance.id,
@@ -238,7 +240,7 @@ fn accept(manifest: &Manifest, members: &[DigestEntry], profile: &Profile, reque
         ))
         .hint("use the backup's profile, or pass --profile-mismatch=accept to restore it anyway"));
     }
-    request.only.map_or(Ok(()), |only| only.accept(request.backup, manifest, members))
+    request.only.map_or(Ok(()), |only| only.accept(request.name, manifest, members))
 }
 
 fn instance_after(volume: &Volume, request: &Request, backup_id: Id) -> Result<Instance> {

@@ -169,6 +169,15 @@ impl Error {
         self
     }
 
+    /// Names a path as people know it, where the error names a temporary copy of it.
+    #[must_use]
+    pub fn with_name(mut self, copy: &Path, name: &Path) -> Self {
+        let (copy, name) = (copy.display().to_string(), name.display().to_string());
+        self.message = self.message.replace(&copy, &name);
+        self.hint = self.hint.map(|hint| hint.replace(&copy, &name));
+        self
+    }
+
     /// Puts a context before the message: `context: message`.
     #[must_use]
     pub fn context(mut self, context: impl fmt::Display) -> Self {

@@ -50,6 +50,16 @@ fn a_start_with_nothing_to_do_calls_no_engine() {
 }
 
 #[test]
+fn a_start_of_a_volume_without_state_calls_no_engine() {
+    let volume = TestVolume::new();
+    for _ in 0..2 {
+        let end = plain(&volume, &[], "echo up").wait();
+        assert_eq!((end.code, end.out.as_str()), (0, "up\n"), "{end}");
+        assert_eq!(volume.engine_calls(), [""; 0], "{end}");
+    }
+}
+
+#[test]
 fn the_record_of_calls_sees_the_first_start() {
     let volume = TestVolume::in_use();
     let end = plain(&volume, &[], "echo up").wait();

@@ -2,7 +2,6 @@
 
 use std::{
     io::{BufRead, BufReader},
-    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::mpsc::{Receiver, channel},
     thread,
@@ -11,10 +10,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{Console, LIMIT, Site};
-use crate::{
-    serve::client,
-    support::{TestVolume, quoted},
-};
+use crate::{private_ca::Ca, serve::client, support::TestVolume};
 
 /// Prints its port, then a line for each client: the first line of a request, the sender of a mail, or `refused`.
 const SERVER: &str = r#"
@@ -78,33 +74,6 @@ while True:
     except OSError:
         print("refused", flush=True)
 "#;
-
-/// A CA, and a certificate of it for 127.0.0.1.
-struct Ca {
-    certificate: PathBuf,
-    chain: PathBuf,
-    key: PathBuf,
-}
-
-impl Ca {
-    fn new(folder: &Path) -> Self {
-        let [certificate, ca_key, chain, key] =
-            ["ca.pem", "ca.key", "server.pem", "server.key"].map(|name| folder.join(name));
-        let new = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2";
-        let script = format!(
-            "set -e\n{new} -subj '/CN=private CA' -keyout {ca_key} -out {ca}\n\
-             {new} -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE \
-             -CA {ca} -CAkey {ca_key} -keyout {key} -out {chain}\n",
-            ca = quoted(&certificate),
-            ca_key = quoted(ca_key),
-            key = quoted(&key),
-            chain = quoted(&chain)
-        );
-        let made = Command::new("/bin/sh").args(["-c", &script]).output().expect("starts");
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        Self { certificate, chain, key }
-    }
-}
 
 struct Server {
     child: Child,

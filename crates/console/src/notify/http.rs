@@ -8,11 +8,9 @@ use ureq::{
     tls::{Certificate, RootCerts, TlsConfig},
 };
 
-use super::{
-    notification::Notification,
-    trust::{Trust, is_untrusted},
-};
+use super::notification::Notification;
 use crate::{entities::Result, failure::InputError};
+use engine::trust::{Trust, is_untrusted};
 use volume::{
     error::{Code, Error},
     events::Stored,

@@ -11,8 +11,9 @@ use lettre::{
     },
 };
 
-use super::{notification::Notification, trust::Trust};
+use super::notification::Notification;
 use crate::{entities::Result, failure::InputError};
+use engine::trust::Trust;
 use volume::{
     error::{Code, Error},
     events::Stored,

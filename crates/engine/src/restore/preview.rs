@@ -102,7 +102,7 @@ pub fn preview(volume: &Volume, profile: &Profile, request: &Request, progress: 
         let moves = plan::of_tree(volume, &set, &set.stage(), &scopes, &mounts)?;
         preflight::moves(volume, &moves, &mounts)?;
         let mut preview = Preview {
-            backup: request.backup.to_owned(),
+            backup: request.name.to_owned(),
             backup_created: manifest.created,
             apps: staged.outcome.after,
             switched_off: switched_off(staged.outcome.record.as_ref()),

@@ -11,7 +11,7 @@ use std::{
 
 use nix::sys::statvfs::{Statvfs, fstatvfs, statvfs};
 use rusqlite::{Connection, OpenFlags};
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempPath};
 
 use super::sqlite::explain;
 use crate::prelude::*;
@@ -111,6 +111,14 @@ impl Spool {
     /// Bytes that a temporary file may take. `None` if every file may be written.
     fn room_in(&self, place: &Path) -> Option<u64> {
         statvfs(place).ok().filter(|_| self.keeps_margin).map(|stat| room(&stat))
+    }
+
+    /// Copies a stream of `bytes`, or of an unknown size if that is 0, to a temporary file with a name. `path` is for errors.
+    pub fn copy_of(&self, from: &mut dyn Read, bytes: u64, path: &Path) -> Result<TempPath> {
+        let named = self.named(bytes);
+        let mut named = named.map_err(|error| error.hint("name a folder with room in MOORLINE_SPOOL"))?;
+        self.fill(from, named.as_file_mut(), path)?;
+        Ok(named.into_temp_path())
     }
 
     /// Copies the content of `path` to a temporary file. The error names the side that failed.

@@ -1,4 +1,4 @@
-//! Certificates of private CAs, which notifications trust in addition to the built-in roots.
+//! Certificates of private CAs, which notifications and downloads trust in addition to the built-in roots.
 
 use std::{
     fs,
@@ -25,7 +25,8 @@ pub struct Trust {
 }
 
 impl Trust {
-    pub(crate) fn check(&self) -> Result<()> {
+    /// Whether they can be read.
+    pub fn check(&self) -> Result<()> {
         self.certificates().map(drop)
     }
 
@@ -34,7 +35,7 @@ impl Trust {
     ///
     /// # Errors
     /// `TryAgain` for a file that cannot be read or holds no certificate.
-    pub(super) fn certificates(&self) -> Result<Vec<CertificateDer<'static>>> {
+    pub fn certificates(&self) -> Result<Vec<CertificateDer<'static>>> {
         let mut found = Vec::new();
         if let Some(file) = &self.file {
             found = in_file(file)?;
@@ -70,7 +71,8 @@ fn in_file(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
 }
 
 /// Whether a request failed because no root has signed the server's certificate.
-pub(super) fn is_untrusted(error: &ureq::Error) -> bool {
+#[must_use]
+pub fn is_untrusted(error: &ureq::Error) -> bool {
     let cause = match error {
         ureq::Error::Rustls(cause) => Some(cause),
         ureq::Error::Io(cause) => cause.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()),
