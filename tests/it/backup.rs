@@ -3,6 +3,7 @@
 mod any_volume;
 mod databases;
 mod foreign;
+mod nearly_full;
 mod soundness;
 
 use std::{
