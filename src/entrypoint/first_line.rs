@@ -49,6 +49,7 @@ fn profile(choice: &Choice) -> String {
     match choice {
         // What cannot be read is reported by the step that needs the profile.
         Choice::Default if presence::exists(Path::new(OF_IMAGE)).is_ok_and(|exists| !exists) => "no profile".to_owned(),
+        Choice::None => "no profile and no apps".to_owned(),
         Choice::Default => format!("profile {OF_IMAGE}"),
         Choice::BuiltIn(name) => format!("profile {name}"),
         Choice::File(path) => format!("profile {}", path.display()),

@@ -470,3 +470,32 @@ fn usage_errors_exit_2() {
     data.moorline(&["restore", "-y", "--backup=x", "--secret-key=[redacted]"]).fails(2, &["redacted"]);
     data.moorline(&["restore", "-y", "--backup=x", "--owner=root"]).fails(2, &[]);
 }
+
+#[test]
+fn a_copy_of_a_server_without_apps_needs_neither_a_profile_nor_a_flag() {
+    let original = Data::with_state();
+    let (backup, key) = (original.backup(), original.key());
+    let copy = Data::empty();
+    let words = ["restore", "-y", "--json", "--secret-key", &key, "--backup", argument(&backup)];
+    copy.moorline(&words).fails(13, &["--profile none"]);
+    let mut command = copy.command(&words);
+    command.env("MOORLINE_PROFILE", "none");
+    let ran = Ran::of(command);
+    assert_eq!(ran.json()["apps"], "off", "{ran:#?}");
+    ran.succeeds();
+    assert_eq!(copy.state(), original.state());
+    let mut start = copy.command(&["run", "--profile", "none", "--", "/bin/echo", "up"]);
+    start.env("MOORLINE_NO_BOOT_BACKUP", "1");
+    let ran = Ran::of(start);
+    assert!(ran.stderr.contains("no profile and no apps") && ran.stdout == "up\n", "{ran:#?}");
+}
+
+#[test]
+fn a_backup_and_its_key_are_verified_without_a_storage_root() {
+    let original = Data::with_state();
+    let (backup, key) = (original.backup(), original.key());
+    let nowhere = original.path("nowhere");
+    let words = ["verify", "--full", "--secret-key", &key, argument(&backup), "--storage", argument(&nowhere)];
+    original.moorline(&words).succeeds();
+    original.moorline(&["verify", "--storage", argument(&nowhere)]).fails(10, &["nowhere"]);
+}

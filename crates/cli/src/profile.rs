@@ -145,13 +145,13 @@ impl Check {
 
 fn chosen(named: &OsString) -> Result<Choice> {
     match Choice::of(named)? {
-        Choice::Default => Err(unnamed()),
+        Choice::Default | Choice::None => Err(unnamed()),
         choice => Ok(choice),
     }
 }
 
 fn unnamed() -> Error {
-    Error::usage("the name of the profile is empty").hint("name a file, or a profile that `moorline profiles` lists")
+    Error::usage("no profile is named").hint("name a file, or a profile that `moorline profiles` lists")
 }
 
 /// The matches of the stores and steps. Each step is inspected separately, so that one report contains all problems.

@@ -42,20 +42,21 @@ struct Verified {
 
 impl Verify {
     pub(super) fn run(self, context: &Context) -> Result<ExitCode> {
-        let volume = context.volume()?;
-        let key = self.key.get(context, Some(&volume))?;
-        if self.files.is_empty() {
-            volume.refuse_missing_backups()?;
-        }
-        let files = if self.files.is_empty() { volume::backups::files(&volume.backups())? } else { self.files };
-        if files.is_empty() {
-            return Err(Error::new(Code::NotFound, format!("there is no backup in {}", volume.backups().display()))
-                .hint("run `moorline backup` to take one"));
-        }
+        // A named backup with its key needs no volume.
+        let volume = match self.files.is_empty() {
+            true => Some(context.volume()?),
+            false => Volume::open_in_if_there(&context.storage, &context.environment.places()?)?,
+        };
+        let volume = volume.as_ref();
+        let key = self.key.get(context, volume)?;
+        let files = match volume {
+            Some(volume) if self.files.is_empty() => all_of(volume)?,
+            _ => self.files,
+        };
         let mut worst = 0;
         let mut reports = Vec::new();
         for file in files {
-            let code = match backup::verify(&volume, &file, &key, self.full, &mut ProgressReporter::new()) {
+            let code = match backup::verify(volume, &file, &key, self.full, &mut ProgressReporter::new()) {
                 Ok(report) => {
                     for warning in &report.warnings {
                         log::warn!("{}: {warning}", file.display());
@@ -71,7 +72,7 @@ impl Verify {
                     let code = if assessed.is_doubtful { Code::Unverified.exit() } else { 0 };
                     let finding = report.findings.first();
                     let fault = finding.map(|finding| format!("{} has a fault: {}", finding.path, finding.finding));
-                    record_event(self.full, &volume, &file, fault.as_deref());
+                    record_event(self.full, volume, &file, fault.as_deref());
                     if !self.json && code == 0 {
                         output::answer(&format!("{}: verified, {} members", file.display(), report.members));
                     }
@@ -81,7 +82,7 @@ impl Verify {
                 Err(error) => {
                     let code = output::report(&error);
                     if blames_file(&error) {
-                        record_event(self.full, &volume, &file, Some(error.message()));
+                        record_event(self.full, volume, &file, Some(error.message()));
                     }
                     reports.push(
                         serde_json::json!({"file": AsJson(&file), "verified": false, "soundness": Soundness::Damaged, "reasons": [error.message()], "error": output::error_object(&error)}),
@@ -98,8 +99,19 @@ impl Verify {
     }
 }
 
+fn all_of(volume: &Volume) -> Result<Vec<PathBuf>> {
+    volume.refuse_missing_backups()?;
+    let files = volume::backups::files(&volume.backups())?;
+    if files.is_empty() {
+        return Err(Error::new(Code::NotFound, format!("there is no backup in {}", volume.backups().display()))
+            .hint("run `moorline backup` to take one"));
+    }
+    Ok(files)
+}
+
 /// Records only full verifications, because the console shows the event as "verified".
-fn record_event(full: bool, volume: &Volume, file: &Path, fault: Option<&str>) {
+fn record_event(full: bool, volume: Option<&Volume>, file: &Path, fault: Option<&str>) {
+    let Some(volume) = volume else { return };
     let event = match fault {
         _ if !full => return,
         None => Event::new(Kind::BackupVerified).about(file),

@@ -5,7 +5,7 @@ use crate::{
     prelude::*,
     store::{ForeignDatabase, Matcher, Survey, SurveyEntry, foreign},
 };
-use profile::{Choice, Written, scope::plain};
+use profile::{Apps, Choice, Written, scope::plain};
 
 /// The matches of one glob of `[state]`, or of discovery.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -82,6 +82,7 @@ pub fn load(choice: &Choice, root: &Path) -> Result<Profile> {
             check(&written)?;
             written.on(root)?
         }
+        None if *choice == Choice::None => Profile { apps: Apps::None, ..Profile::discover(root)? },
         None => Profile::discover(root)?,
     };
     Matcher::of(&profile.scope)?;

@@ -18,6 +18,9 @@ use volume::error::{Code, Error, IoContext, Result};
 /// The variable that names a profile.
 pub const VARIABLE: &str = "MOORLINE_PROFILE";
 
+/// The name that stands for no profile, and for a server without apps.
+pub const NONE: &str = "none";
+
 /// The profile in the image.
 pub const OF_IMAGE: &str = "/etc/moorline/profile.toml";
 
@@ -30,6 +33,8 @@ pub enum Choice {
     /// No profile was named: the image's file if it exists, otherwise discovery.
     #[default]
     Default,
+    /// No profile, for a server that has no apps.
+    None,
     /// A built-in profile, by its name.
     BuiltIn(String),
     /// An absolute path.
@@ -38,11 +43,14 @@ pub enum Choice {
 
 impl Choice {
     /// Interprets the value of `--profile`: a file if it contains a `/` or ends in `.toml`, otherwise the name of a
-    /// built-in profile. An empty value counts as not set.
+    /// built-in profile, or `none`. An empty value counts as not set.
     pub fn of(named: &OsStr) -> Result<Self> {
         let bytes = named.as_bytes();
         if bytes.is_empty() {
             return Ok(Self::Default);
+        }
+        if bytes == NONE.as_bytes() {
+            return Ok(Self::None);
         }
         if bytes.contains(&b'/') || bytes.ends_with(b".toml") {
             let path = Path::new(named);
@@ -60,6 +68,7 @@ impl Choice {
     pub fn variable_value(&self) -> Option<OsString> {
         match self {
             Self::Default => None,
+            Self::None => Some(NONE.into()),
             Self::BuiltIn(name) => Some(name.into()),
             Self::File(path) => Some(path.into()),
         }
@@ -69,7 +78,7 @@ impl Choice {
     pub fn check(&self) -> Result<()> {
         match self {
             Self::BuiltIn(name) => builtin::find(name).map(|_| ()),
-            Self::File(_) | Self::Default => self.read().map(|_| ()),
+            Self::File(_) | Self::Default | Self::None => self.read().map(|_| ()),
         }
     }
 
@@ -78,6 +87,7 @@ impl Choice {
         match self {
             Self::BuiltIn(name) => builtin::find(name)?.read().map(Some),
             Self::File(path) => read(path).map(Some),
+            Self::None => Ok(None),
             Self::Default => {
                 let image = Path::new(OF_IMAGE);
                 match image.symlink_metadata() {
@@ -96,6 +106,7 @@ pub fn text(choice: &Choice) -> Result<String> {
     match choice {
         Choice::BuiltIn(name) => builtin::find(name).map(|found| found.text.to_owned()),
         Choice::File(path) => of_file(path),
+        Choice::None => Err(Error::usage(format!("`{NONE}` stands for no profile"))),
         Choice::Default => of_file(Path::new(OF_IMAGE)),
     }
 }

@@ -79,7 +79,7 @@ fn a_check_without_a_volume_says_what_the_profile_says() {
     let (_folder, bad) = written("name = 'x'\nprefix = 'A b'\n");
     let ran = data.moorline(&["profile", "check", "--json", &bad]).fails(2, &["p.toml, line 2: `prefix` is \"A b\""]);
     assert_eq!(ran.json()["exit"], 2);
-    data.moorline(&["profile", "check", ""]).fails(2, &["the name of the profile is empty"]);
+    data.moorline(&["profile", "check", ""]).fails(2, &["no profile is named"]);
 }
 
 fn check(data: &Data, file: &str) -> crate::fixture::Ran {

@@ -61,9 +61,9 @@ pub(crate) fn read_whole(file: &Path, key: &SecretKey, progress: &mut dyn Progre
     Ok((manifest, verified))
 }
 
-/// Verifies a backup. In full, this also checks each database, which needs as much temporary space as the largest one.
+/// Verifies a backup, on a volume or without one. In full, this also checks each database, which needs as much temporary space as the largest one.
 pub fn verify(
-    volume: &Volume,
+    volume: Option<&Volume>,
     file: &Path,
     key: &SecretKey,
     full: bool,
@@ -92,18 +92,17 @@ pub fn verify(
 }
 
 fn check_images(
-    volume: &Volume,
+    volume: Option<&Volume>,
     file: &Path,
     key: &SecretKey,
     manifest: &Manifest,
     progress: &mut dyn Progress,
 ) -> Result<Vec<Finding>> {
-    let spool = volume.spool();
     // A volume that moorline has not used has no spool, and an image of nothing but a server no temporary folder.
     let beside = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let folder =
-        tempfile::tempdir_in(&spool).or_else(|_| tempfile::tempdir()).or_else(|_| tempfile::tempdir_in(beside));
-    let folder = folder.on("create a folder in", &spool)?;
+    let in_spool = volume.and_then(|volume| tempfile::tempdir_in(volume.spool()).ok());
+    let folder = in_spool.map_or_else(tempfile::tempdir, Ok).or_else(|_| tempfile::tempdir_in(beside));
+    let folder = folder.on("create a folder in", beside)?;
     let mut findings = Vec::new();
     let (mut reader, _) = open_file(file, key)?;
     progress.begin("checking databases", manifest.databases.iter().map(|database| database.bytes).sum());

@@ -100,7 +100,7 @@ impl<'a> Quarantine<'a> {
         let what = "no profile says which apps (alerts, webhooks, jobs) this server has, so they cannot be switched off in \
                     the restored copy; nothing was changed";
         Err(Error::new(Code::AppsUnknown, what).hint(
-            "pass the server's profile with --profile (or MOORLINE_PROFILE), or set apps = \"none\" in a profile if it has none; \
+            "pass the server's profile with --profile (or MOORLINE_PROFILE), or --profile none if it has no apps; \
              or pass --enable-apps if this server replaces the original and its apps are to run",
         ))
     }

@@ -44,7 +44,8 @@ pub fn space(
         .filter(|kept| kept.bytes > MARGIN / 16)
         .map(|kept| format!("`moorline rollback --discard {}` frees {} MiB", kept.id, kept.bytes >> 20))
         .collect();
-    let hint = if kept.is_empty() { "free some space on the volume".to_owned() } else { kept.join("; ") };
+    let parts = "free some space on the volume, or restore it in parts: `moorline restore --only PATH …`, then `moorline rollback --discard ID`";
+    let hint = if kept.is_empty() { parts.to_owned() } else { kept.join("; ") };
     let (needed, root, free) = (needed.div_ceil(1 << 20), root.display(), free >> 20);
     let what = format!("the restore needs {needed} MiB on {root}, but only {free} MiB are free");
     Err(Error::new(Code::TryAgain, what).hint(hint))
