@@ -93,7 +93,7 @@ impl Lock {
         command: &str,
         inherited: Option<OwnedFd>,
     ) -> Result<std::result::Result<Self, Holder>> {
-        let path = volume.own().join("lock");
+        let path = path(volume);
         if let Some(file) = inherited.map(File::from)
             && matches!(flock(&file, &path), Ok(true))
         {
@@ -177,9 +177,15 @@ fn lock_root(volume: &Volume) -> Result<Option<Option<File>>> {
     }
 }
 
+/// The lock's file.
+#[must_use]
+pub fn path(volume: &Volume) -> PathBuf {
+    volume.own().join("lock")
+}
+
 /// The current holder of the volume's lock, without taking the lock.
 pub fn holder(volume: &Volume) -> Result<Option<Holder>> {
-    let path = volume.own().join("lock");
+    let path = path(volume);
     if !presence::exists(&path)? {
         return Ok(None);
     }

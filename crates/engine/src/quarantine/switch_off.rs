@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::{
     Persist, QuarantineRecord,
     align::align,
+    console::is_of_console,
     databases::{Databases, explain},
     file,
     json::Drafts,
@@ -181,7 +182,8 @@ impl DatabaseStep<'_> {
                 return Err(missing_database(&rows.database));
             }
         }
-        if exists && matched == 0 && step.at == Moment::Restore {
+        // A console without notifications is nothing unusual.
+        if exists && matched == 0 && step.at == Moment::Restore && !is_of_console(step) {
             self.warnings.push(nothing_matched(step));
         }
         Ok(())

@@ -125,7 +125,9 @@ impl ForeignDatabase {
         }
         let row = ENGINES.iter().find(|row| row.1 == self.engine);
         let other = row.map_or("a dump of it", |row| row.3);
-        format!("take the backup while the server is stopped, or back up {other}")
+        format!(
+            "take the backup while the server is stopped, or back up {other}, with a capture in the profile (docs/profiles.md)"
+        )
     }
 
     /// Whether its copy is consistent, as a sentence.
@@ -136,9 +138,7 @@ impl ForeignDatabase {
             (_, Some(capture)) => {
                 format!("{place} is {what}; while the server runs, the capture {capture:?} copies it")
             }
-            (None, None) => format!(
-                "{place} is {what} that no server uses, so its copy is consistent; beside a running server it would be doubtful"
-            ),
+            (None, None) => format!("{place} is {what} that no server uses, so its copy is consistent"),
             (Some(why), None) if self.accepted => {
                 format!("{place} is {what} in use ({why}), which the profile accepts")
             }
