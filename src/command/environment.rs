@@ -138,8 +138,12 @@ impl Environment {
         let Some((name, text)) = self.text(&["MOORLINE_BACKUPS_TO_KEEP"])? else {
             return Ok(Settings::load(volume)?.backups_to_keep.map_or(7, |number| number.max(1)));
         };
-        let number = text.parse().ok().filter(|number| *number > 0);
-        number.ok_or_else(|| Error::usage(format!("{name} is {text:?}: use a number, 1 or more")))
+        one_or_more(&name, &text)
+    }
+
+    /// How many immediate backups are kept: `MOORLINE_IMMEDIATE_TO_KEEP`, else all.
+    pub fn immediate_to_keep(&self) -> Result<Option<usize>> {
+        self.text(&["MOORLINE_IMMEDIATE_TO_KEEP"])?.map(|(name, text)| one_or_more(&name, &text)).transpose()
     }
 
     /// A variable that holds a duration such as `30s`, `12h` or `7d`.
@@ -170,6 +174,11 @@ impl Environment {
     pub fn inherited_lock(&self) -> Option<RawFd> {
         self.settings.get(lock::LOCK_FD)?.to_str()?.parse().ok()
     }
+}
+
+fn one_or_more(name: &str, text: &str) -> Result<usize> {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| Error::usage(format!("{name} is {text:?}: use a number, 1 or more")))
 }
 
 /// Parses `UID:GID`, both numeric.

@@ -10,7 +10,7 @@ use crate::entrypoint::{
     health::{ContainerState, state},
 };
 use volume::{
-    Instance, Volume, backups,
+    BackupRecord, Instance, Volume, backups,
     error::{Code, Result},
 };
 
@@ -23,7 +23,7 @@ struct Answer {
     reason: Option<String>,
     /// Something to know of a healthy container.
     #[serde(skip_serializing_if = "Option::is_none")]
-    warning: Option<&'static str>,
+    warning: Option<String>,
 }
 
 pub fn health(parsed: &Parsed, context: &Context) -> Result<ExitCode> {
@@ -68,19 +68,25 @@ fn inspect(check: Option<&Check>, startup: bool, context: &Context) -> Result<An
         ContainerState::Down(what) => answer("down", Err(what)),
         ContainerState::Up(time) => {
             let mut up = answer("up", check.map_or(Ok(()), |kind| crate::entrypoint::health::check(kind, time)));
-            up.warning = if asks_volume { no_daily(&context.volume()?)? } else { None };
+            up.warning = if asks_volume { warning(&context.volume()?)? } else { None };
             up
         }
     })
 }
 
-/// The warning if nothing takes daily backups.
-fn no_daily(volume: &Volume) -> Result<Option<&'static str>> {
+/// The warning if nothing takes daily backups, or if nothing may remove any.
+fn warning(volume: &Volume) -> Result<Option<String>> {
     let now = jiff::Timestamp::now();
+    let instance = Instance::load(volume)?;
     // Trouble with the backup folder is reported by everything that uses it.
-    let Ok(newest) = backups::newest(volume, Instance::load(volume)?.as_ref(), now) else { return Ok(None) };
-    Ok((!backups::are_daily(volume, &newest, now)).then_some(backups::NO_DAILY))
+    let Ok(newest) = backups::newest(volume, instance.as_ref(), now) else { return Ok(None) };
+    let no_daily = (!backups::are_daily(volume, &newest, now)).then_some(backups::NO_DAILY);
+    let has_twin = instance.is_some_and(|instance| BackupRecord::has_twin(volume, instance.id).unwrap_or(true));
+    let warnings: Vec<&str> = no_daily.into_iter().chain(has_twin.then_some(TWIN)).collect();
+    Ok((!warnings.is_empty()).then(|| warnings.join("; ")))
 }
+
+const TWIN: &str = "another volume may be taking backups with this instance id: see `moorline instance show`";
 
 impl Answer {
     fn with_reason(mut self, reason: String) -> Self {

@@ -197,6 +197,7 @@ pub const OF_ENGINE: &[&str] = &[
     "restore",
     "rollback",
     "apps",
+    "instance",
     "status",
     "profiles",
     "profile",

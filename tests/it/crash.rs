@@ -9,6 +9,7 @@ mod quarantine;
 mod scene;
 mod stat;
 mod state;
+mod twins;
 
 use std::{
     fs,

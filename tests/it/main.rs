@@ -46,6 +46,7 @@ mod store;
 mod supervise;
 mod support;
 mod suspect;
+mod twins;
 mod two_programs;
 mod unprivileged;
 mod upgrade;

@@ -91,7 +91,8 @@ impl World {
         });
         assert!(again.is_none(), "a second backup at {now} for {slot}: {again:?}");
         let path = self.take(&self.key, &self.instance, BackupKind::Scheduled, now);
-        backup::prune(&self.volume, &self.key, KEEP, now).expect("pruned");
+        let keep = backup::Keep { scheduled: Some(KEEP), immediate: None };
+        backup::prune(&self.volume, &self.key, keep, now).expect("pruned");
         assert!(path.exists(), "the new backup went");
         self.taken.insert(path, (now, slot));
         self.decider.backed_up(now, true);
@@ -206,20 +207,27 @@ fn year(world: &mut World, chance: &mut Chance) -> BTreeMap<Timestamp, usize> {
     passed
 }
 
+fn must_have_one_backup_for_each_slot_of_a_year(seed: u64, at: &str) {
+    let began = Instant::now();
+    let mut chance = Chance(seed);
+    let mut world = World::new(at.parse().expect("a time of day"));
+    let passed = year(&mut world, &mut chance);
+    assert!(passed.len() > 200, "{} slots", passed.len());
+    for (slot, count) in &passed {
+        assert_eq!(*count, 1, "backups for {slot}");
+    }
+    assert!(world.foreign.len() > 20 && world.verified > 20, "{} {}", world.foreign.len(), world.verified);
+    println!("{} slots, {} backups, {:.1?}", passed.len(), world.taken.len(), began.elapsed());
+}
+
 #[test]
 fn a_year_with_gaps_restarts_and_jumps_of_the_clock_has_one_backup_for_each_slot_and_keeps_seven() {
-    let began = Instant::now();
-    for (seed, at) in [(0x2545_f491_4f6c_dd1d, "03:00"), (0x9e37_79b9_7f4a_7c15, "23:45")] {
-        let mut chance = Chance(seed);
-        let mut world = World::new(at.parse().expect("a time of day"));
-        let passed = year(&mut world, &mut chance);
-        assert!(passed.len() > 200, "{} slots", passed.len());
-        for (slot, count) in &passed {
-            assert_eq!(*count, 1, "backups for {slot}");
-        }
-        assert!(world.foreign.len() > 20 && world.verified > 20, "{} {}", world.foreign.len(), world.verified);
-        println!("{} slots, {} backups, {:.1?}", passed.len(), world.taken.len(), began.elapsed());
-    }
+    must_have_one_backup_for_each_slot_of_a_year(0x2545_f491_4f6c_dd1d, "03:00");
+}
+
+#[test]
+fn so_does_a_year_of_backups_shortly_before_midnight() {
+    must_have_one_backup_for_each_slot_of_a_year(0x9e37_79b9_7f4a_7c15, "23:45");
 }
 
 #[test]
@@ -256,4 +264,59 @@ fn a_backup_that_was_found_damaged_is_not_counted() {
         world.taken.keys().all(|path| path.exists() != (*path == damaged)),
         "seven sound ones, not the damaged one"
     );
+}
+
+/// A copy of a live PostgreSQL cluster makes a backup doubtful.
+fn be_doubtful(world: &World, doubtful: bool) {
+    let folder = world.volume.root().join("pg");
+    if !doubtful {
+        return fs::remove_dir_all(folder).expect("removed");
+    }
+    for name in ["global", "base"] {
+        fs::create_dir_all(folder.join(name)).expect("made");
+    }
+    for (name, text) in [("global/pg_control", "x"), ("postmaster.pid", "4194303\n"), ("PG_VERSION", "15\n")] {
+        fs::write(folder.join(name), text).expect("written");
+    }
+}
+
+/// Thirty days of backups, and what is left: the days of the doubtful ones, and the sound ones.
+fn thirty_days(sound: Option<i64>) -> (World, Vec<i64>, Vec<PathBuf>) {
+    let mut world = World::new(Schedule::default());
+    let first: Timestamp = "2026-01-01T10:00:00Z".parse().expect("a time");
+    for day in 1..=30 {
+        be_doubtful(&world, true);
+        if sound == Some(day) {
+            be_doubtful(&world, false);
+        }
+        world.look(later(first, day * 24 * 60));
+    }
+    let listed = backup::list(&world.volume.backups(), Some(&world.key)).expect("listed");
+    let (sound, doubtful): (Vec<_>, Vec<_>) = listed.backups.iter().partition(|one| one.verified == Some(true));
+    let day = |one: &&backup::Summary| one.created.duration_since(first).as_hours() / 24;
+    let (days, sound) = (doubtful.iter().map(day).collect(), sound.into_iter().map(|one| one.file.clone()).collect());
+    (world, days, sound)
+}
+
+#[test]
+fn thirty_doubtful_days_leave_the_newest_and_the_oldest() {
+    let (_world, days, sound) = thirty_days(None);
+    assert!(sound.is_empty());
+    assert_eq!(days, [30, 29, 28, 27, 26, 25, 1]);
+}
+
+#[test]
+fn one_sound_day_among_doubtful_ones_stays_until_seven_newer_ones_are_sound() {
+    let (mut world, days, sound) = thirty_days(Some(12));
+    assert_eq!((sound.len(), days.len()), (1, 7), "{days:?}");
+    be_doubtful(&world, false);
+    let mut now: Timestamp = "2026-02-01T10:00:00Z".parse().expect("a time");
+    for newer in 1..=7 {
+        assert!(sound[0].exists(), "only {} newer ones are sound", newer - 1);
+        world.look(now);
+        now = later(now, 24 * 60);
+    }
+    assert!(!sound[0].exists());
+    let listed = backup::list(&world.volume.backups(), Some(&world.key)).expect("listed");
+    assert!(listed.backups.len() == KEEP && listed.backups.iter().all(|one| one.verified == Some(true)), "{listed:?}");
 }

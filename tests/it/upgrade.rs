@@ -167,6 +167,21 @@ fn backups_of_before_the_upgrade_are_listed_verified_and_restored() {
     done(&volume, &["verify", "--full"]);
 }
 
+/// The first backup adopts those that the earlier version did not record.
+#[test]
+fn backups_of_before_the_upgrade_are_not_taken_for_those_of_a_clone() {
+    let volume = unpacked("plain");
+    assert!(!volume.has(".moorline/backups.json"));
+    for _ in 0..2 {
+        let taken = moorline(&volume, &["backup", "--scheduled"]).not_pid_1().wait();
+        assert!(taken.code == 0 && !taken.err.contains("no backup is removed"), "{taken}");
+    }
+    let shown = json(&volume, &["instance", "--json"]);
+    assert_eq!(shown["twins"], Value::Null, "{shown}");
+    assert!(shown["recorded"].as_u64() > Some(2), "the old ones are recorded as well: {shown}");
+    done(&volume, &["restore", "-y", "--from-latest"]);
+}
+
 #[test]
 fn users_settings_and_notifications_of_the_console_survive_the_upgrade() {
     let volume = unpacked("plain");

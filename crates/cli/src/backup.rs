@@ -14,7 +14,7 @@ use super::{
     progress::{ProgressReporter, interrupted},
 };
 use engine::{
-    backup::{self, BackupKind, Destination, Job, Taken},
+    backup::{self, BackupKind, Destination, Job, Keep, Taken},
     restore,
 };
 use seqbac_header::without_keys;
@@ -108,7 +108,10 @@ impl Backup {
         drop(stdout);
         report(volume, &taken, began.elapsed());
         if !stream {
-            clean_up(context, volume, &job, self.scheduled);
+            prune_replaced(context, volume);
+        }
+        if self.output.is_none() {
+            prune(context, volume, &job, self.scheduled);
         }
         match (stream, self.json) {
             (true, _) => {}
@@ -161,13 +164,14 @@ fn record_events(volume: &Volume, taken: &Taken, took: Duration) {
     }
 }
 
-/// Deletes expired backups, and replaced state that is old enough. A failure is only a warning: the backup itself
-/// succeeded.
-fn clean_up(context: &Context, volume: &Volume, job: &Job, scheduled: bool) {
-    prune_replaced(context, volume);
-    let keep = || context.environment.backups_to_keep(volume);
-    let pruned = if scheduled { keep().and_then(|keep| backup::prune(volume, job.key, keep, job.now)) } else { Ok(()) };
-    if let Err(error) = pruned {
+/// Deletes expired backups. A failure is only a warning: the backup itself succeeded.
+fn prune(context: &Context, volume: &Volume, job: &Job, scheduled: bool) {
+    let pruned = (|| {
+        let environment = &context.environment;
+        let scheduled = if scheduled { Some(environment.backups_to_keep(volume)?) } else { None };
+        backup::prune(volume, job.key, Keep { scheduled, immediate: environment.immediate_to_keep()? }, job.now)
+    })();
+    if let Err::<(), volume::error::Error>(error) = pruned {
         log::warn!("cannot delete old backups after the backup: {error}");
     }
 }

@@ -30,6 +30,7 @@ mod hash_password;
 mod hidden;
 mod in_script;
 mod inspect;
+mod instance;
 mod key;
 mod list;
 mod output;
@@ -99,6 +100,7 @@ enum Command {
     Restore(restore::Restore),
     Rollback(rollback::Rollback),
     Apps(apps::Apps),
+    Instance(instance::Instance),
     Status(status::Status),
     Profiles(profiles::Profiles),
     Profile(profile::Profile),
@@ -201,6 +203,7 @@ impl Command {
             Self::Restore(command) => command.run(context),
             Self::Rollback(command) => command.run(context),
             Self::Apps(command) => command.run(context),
+            Self::Instance(command) => command.run(context),
             Self::Status(command) => command.run(context),
             Self::Profiles(command) => command.run(),
             Self::ShowKey(command) => command.run(context),

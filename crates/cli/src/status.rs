@@ -7,7 +7,7 @@ use moorline::command::container;
 
 use super::{Context, output};
 use engine::{
-    backup::{self, Soundness, Summary},
+    backup::{self, Soundness, Summary, Twins},
     finds,
     quarantine::{QuarantineRecord, Requests},
     restore::{self, PastRestore},
@@ -39,6 +39,7 @@ struct Report {
     foreign: Vec<ForeignDatabase>,
     last_backup: Option<Summary>,
     daily_backups: bool,
+    twins: Option<Twins>,
     scripts: Scripts,
     quarantine: Option<Quarantine>,
     restore_unfinished: bool,
@@ -78,7 +79,12 @@ impl Status {
         let instance = Instance::load(&volume)?;
         let now = jiff::Timestamp::now();
         let newest = backups::newest(&volume, instance.as_ref(), now)?;
+        let twins = match instance.as_ref().zip(key.as_ref()) {
+            Some((instance, key)) => Twins::find(&volume, key, instance.id, now)?,
+            None => None,
+        };
         let report = Report {
+            twins,
             daily_backups: backups::are_daily(&volume, &newest, now),
             instance_id: instance.map(|instance| instance.id),
             profile: profile(context),
@@ -130,6 +136,10 @@ fn quarantine(record: QuarantineRecord) -> Quarantine {
     }
 }
 
+fn twin(twins: &Twins) -> String {
+    format!("{}; see `moorline instance show`", twins.in_words())
+}
+
 fn show(report: &Report) {
     let none = || "none yet".to_owned();
     let id = |id: Option<Id>| id.map_or_else(none, |id| id.to_string());
@@ -163,6 +173,7 @@ fn show(report: &Report) {
         ("in use by", in_use),
         ("last backup", last),
         ("daily backups", if report.daily_backups { "yes" } else { backups::NO_DAILY }.to_owned()),
+        ("twin", report.twins.as_ref().map_or_else(|| "no sign of one".to_owned(), twin)),
         ("scripts waiting", names(&report.scripts.waiting)),
         ("ready.d scripts", names(&report.scripts.after_start)),
         ("start.d scripts", names(&report.scripts.every_start)),

@@ -82,7 +82,7 @@ impl FirstRun {
 /// Adds the default signal, once, so that it does not come back after a user has removed it.
 fn add_defaults(connection: &mut Connection) -> entities::Result<()> {
     if settings::read(connection, DEFAULTS_ADDED)?.is_some() {
-        return Ok(());
+        return Ok(signal::extend_backup_trouble(connection)?);
     }
     let transaction = connection.transaction()?;
     settings::write(&transaction, DEFAULTS_ADDED, &Value::Bool(true))?;

@@ -8,6 +8,7 @@
 //! | a kept backup is damaged | a file in `Backups/` is not a backup |
 //! | the newest backup is doubtful or suspect | |
 //! | a restore is unfinished | |
+//! | another volume may be taking backups with the same instance id | |
 //! | the configured folder for backups is missing | |
 //! | the metastore cannot be read | |
 
@@ -17,7 +18,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Console, blocking, scheduler};
 use engine::{
-    backup::{self, Listed, Soundness, Summary, Verifications},
+    backup::{self, Listed, Soundness, Summary, Twins, Verifications},
     metastore,
     quarantine::QuarantineRecord,
 };
@@ -112,6 +113,8 @@ struct Facts {
     /// The number of skipped files that are damaged backups of this instance.
     skipped_damaged: usize,
     verifications: Verifications,
+    /// The signs of another volume with the same instance id.
+    twins: Option<String>,
     last: Option<Stored>,
     quarantined: usize,
 }
@@ -123,6 +126,10 @@ impl Facts {
         let (instance, key) = (Instance::load(volume)?, console.key.fingerprint());
         let listed = backup::list_volume(volume, Some(&console.key))?;
         let damaged = instance.as_ref().map(|instance| backup::damaged(&listed, instance.id, key).count());
+        let twins = match &instance {
+            Some(instance) => Twins::find(volume, &console.key, instance.id, now)?.map(|twins| twins.in_words()),
+            None => None,
+        };
         Ok(Self {
             now,
             next_run,
@@ -135,6 +142,7 @@ impl Facts {
             no_folder: volume.refuse_missing_backups().err().map(|error| error.message().to_owned()),
             listed,
             verifications: Verifications::load(volume)?,
+            twins,
             last: events::read_before(volume, None, 1, &is_result)?.into_iter().next(),
             quarantined: QuarantineRecord::load(volume)?.map_or(0, |memory| memory.apps().count()),
         })
@@ -215,6 +223,9 @@ impl Facts {
         if damaged > 0 {
             reasons.push(count(damaged, "kept backup is damaged", "kept backups are damaged"));
         }
+        if let Some(twins) = &self.twins {
+            reasons.push(format!("no backup is removed: {twins}; see `moorline instance show`"));
+        }
         if let Err(error) = &self.key_is_saved {
             reasons.push(error.message().to_owned());
         }
@@ -294,6 +305,7 @@ mod tests {
             listed: Listed { backups: vec![made("2026-03-10T03:00:00Z")], skipped: Vec::new() },
             skipped_damaged: 0,
             verifications: Verifications::default(),
+            twins: None,
             last: None,
             quarantined: 0,
         }

@@ -19,6 +19,7 @@ mod streams;
 mod suspect;
 mod take;
 mod temporary;
+mod twins;
 mod verifications;
 mod verify;
 mod warnings;
@@ -33,10 +34,11 @@ pub use self::{
     manifest::{BackupKind, CapturedPaths, Manifest, RootFacts, SparseFile},
     name::{EXTENSION, immediate, scheduled},
     progress::{Progress, Silent},
-    retention::{has_sound, prune},
+    retention::{Keep, has_sound, prune},
     soundness::{Assessment, Soundness},
     stores::refuse_missing,
     take::{Destination, Job, Taken, take},
+    twins::{Twins, Unrecorded},
     verifications::Verifications,
     verify::{Report, verify},
 };

@@ -37,7 +37,7 @@
 //!   - `streams.rs`: content of an announced size, early write-back; `warnings.rs`: links, mounts and foreign
 //!     databases in the volume
 //!   - `soundness.rs`: sound, doubtful, suspect or damaged, with the reasons
-//!   - `retention.rs`: which scheduled backups to remove
+//!   - `retention.rs`: which backups to remove; `twins.rs`: signs of another volume that takes backups with the same id
 //!   - `progress.rs`: progress and the bytes to expect
 //! - `quarantine.rs`: apps switched off in a tree of files, recorded, and released. It knows nothing of restores or locks.
 //!   In `quarantine/`:

@@ -9,7 +9,7 @@ use std::{
 use seqbac_header::Header;
 
 use crate::{
-    Instance, Volume,
+    BackupRecord, Instance, Volume,
     error::{Code, Error, IoContext, Result},
     listing, lock, presence,
 };
@@ -32,7 +32,7 @@ pub fn is_in_the_future(created: jiff::Timestamp, now: jiff::Timestamp) -> bool 
 /// The times of the newest backups of an instance.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Newest {
-    /// Of all backups.
+    /// Of all backups, except those in a shared folder that another volume has taken.
     pub any: Option<jiff::Timestamp>,
     /// Of the scheduled ones.
     pub scheduled: Option<jiff::Timestamp>,
@@ -42,14 +42,23 @@ pub struct Newest {
 pub fn newest(volume: &Volume, instance: Option<&Instance>, now: jiff::Timestamp) -> Result<Newest> {
     let folder = volume.available_backups()?;
     let instance = instance.map(|instance| instance.id);
+    let files = files(&folder)?;
+    // `Backups/` belongs to the volume, so that a usual start need not read the record. It is read after the list of files,
+    // because a backup is recorded before it has a name.
+    let record = match instance.filter(|_| folder != volume.own_backups()) {
+        Some(instance) => BackupRecord::load(volume, instance)?,
+        None => None,
+    };
     let mut newest = Newest::default();
-    for file in files(&folder)? {
+    for file in files {
         let Ok(header) = header(&file) else { continue };
         // A backup with a time in the future must not prevent new backups for years.
         if header.instance != instance || is_in_the_future(header.created, now) {
             continue;
         }
-        newest.any = newest.any.max(Some(header.created));
+        if record.as_ref().is_none_or(|record| record.knows(&header)) {
+            newest.any = newest.any.max(Some(header.created));
+        }
         if is_scheduled(&file) {
             newest.scheduled = newest.scheduled.max(Some(header.created));
         }

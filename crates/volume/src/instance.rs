@@ -43,6 +43,12 @@ impl Instance {
         })
     }
 
+    /// Replaces the id, for a volume that is a copy of another one.
+    pub fn renew(&mut self) -> Result<()> {
+        (self.id, self.created) = (Id::random()?, jiff::Timestamp::now());
+        Ok(())
+    }
+
     /// Loads the volume's instance, if it exists.
     pub fn load(volume: &Volume) -> Result<Option<Self>> {
         let path = volume.own().join("instance.json");

@@ -6,7 +6,7 @@
 //!   Init/        init scripts, their marks and logs
 //!   Backups/     backups
 //!   .moorline/   everything else that belongs to moorline (0700; 0710 if the server has its own user)
-//!     lock  script.lock  backup.lock  restores.lock  apps.lock  serve.lock  format.json  instance.json  secret.key  init.json
+//!     lock  script.lock  backup.lock  restores.lock  apps.lock  record.lock  serve.lock  format.json  instance.json  backups.json  secret.key  init.json
 //!     quarantine.json  settings.json  server.env  verified.json  metastore.db  restores/  spool/  bin/  events/
 //!   …            the server's own files
 //! ```
@@ -23,6 +23,7 @@
 //! - `script_lock.rs`: the right of a script's commands to change the volume, if they lost the lock's descriptor
 //! - `format.rs`: `format.json`: an older moorline does not write to a newer volume
 //! - `instance.rs`: `instance.json`: instance id, restore epoch, fingerprint of the key
+//! - `record.rs`: `backups.json`: the backups that this volume has taken, and whether it is a copy
 //! - `key.rs`: where the secret key comes from, creating it, checking it against the instance
 //! - `settings.rs`: `settings.json`: backup folder and retention as the console has set them
 //! - `backups.rs`: backup files and their headers
@@ -45,6 +46,7 @@ pub mod other_server;
 pub mod places;
 pub mod presence;
 pub mod quarantine;
+pub mod record;
 pub mod restores;
 pub mod script_lock;
 pub mod settings;
@@ -69,6 +71,7 @@ pub use self::{
     instance::Instance,
     lock::{AppsLock, BackupLock, Holder, Lock, RestoresLock, ServeLock},
     places::Places,
+    record::BackupRecord,
     settings::Settings,
 };
 use crate::error::{Code, Error, IoContext, Result};

@@ -28,8 +28,8 @@ use crate::error::{self, Code, Error, IoContext, Result};
 /// The variable that passes the number of the lock's descriptor to a child.
 pub const LOCK_FD: &str = "MOORLINE_LOCK_FD";
 
-/// The longest wait for [`AppsLock`].
-const APPS_LOCK_WAIT: Duration = Duration::from_secs(10);
+/// The longest wait for a lock that is held for a moment only: [`AppsLock`], [`RecordLock`].
+const SHORT_WAIT: Duration = Duration::from_secs(10);
 
 /// The size of a holder in the file, padded with blanks so that it overwrites the previous holder completely.
 pub const HOLDER_SIZE: usize = 256;
@@ -296,21 +296,35 @@ impl AppsLock {
     /// # Errors
     /// `TryAgain` if it does not become free in 10 s.
     pub fn take(volume: &Volume) -> Result<Self> {
-        let path = volume.own().join("apps.lock");
-        let file = open(&path)?;
-        let deadline = Instant::now() + APPS_LOCK_WAIT;
-        while !flock(&file, &path)? {
-            if Instant::now() >= deadline {
-                return Err(Error::new(
-                    Code::TryAgain,
-                    format!("apps of {} are being switched off or on by another process", volume.root().display()),
-                )
-                .hint("wait for it to finish"));
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Ok(Self { _file: file })
+        let what = || format!("apps of {} are being switched off or on by another process", volume.root().display());
+        Ok(Self { _file: wait_for(&volume.own().join("apps.lock"), what)? })
     }
+}
+
+/// Held while the record of the volume's backups is changed.
+#[derive(Debug)]
+pub struct RecordLock {
+    _file: File,
+}
+
+impl RecordLock {
+    /// Waits for the lock, as [`AppsLock::take`] does.
+    pub fn take(volume: &Volume) -> Result<Self> {
+        let what = || format!("the record of the backups of {} is in use", volume.root().display());
+        Ok(Self { _file: wait_for(&volume.own().join("record.lock"), what)? })
+    }
+}
+
+fn wait_for(path: &PathBuf, what: impl Fn() -> String) -> Result<File> {
+    let file = open(path)?;
+    let deadline = Instant::now() + SHORT_WAIT;
+    while !flock(&file, path)? {
+        if Instant::now() >= deadline {
+            return Err(Error::new(Code::TryAgain, what()).hint("wait for it to finish"));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(file)
 }
 
 pub(crate) fn open(path: &PathBuf) -> Result<File> {

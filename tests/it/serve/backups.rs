@@ -88,6 +88,12 @@ fn what_is_no_whole_backup_is_not_taken_in() {
     assert_eq!((&taken["Id"], &taken["IsOwnKey"]), (&backup["Id"], &json!(true)));
     let again = volume.path("Backups").join(taken["Filename"].as_str().expect("a name"));
     assert!(fs::read(again).expect("is there") == whole, "as it was brought");
+    // So that it is never taken for the backup of a clone.
+    let record = volume.read(".moorline/backups.json");
+    let record: serde_json::Value = serde_json::from_str(&record).expect("is JSON");
+    let ours = record.as_object().expect("an object").values().next().expect("a record");
+    let id = backup["Id"].as_str().expect("an id").trim_start_matches("backup-");
+    assert_eq!(ours["backups"][id]["uploaded"], json!(true), "{record:#}");
 }
 
 #[test]

@@ -23,9 +23,10 @@ use crate::{Failure, Site, auth::Principal, blocking, failure::HttpResult};
 use engine::backup;
 use seqbac_header::Id;
 use volume::{
-    Volume, durable,
+    BackupRecord, Instance, Volume, durable,
     error::{Code, Error, IoContext, Result},
     events::{self, Event, Kind},
+    record::Recorded,
 };
 
 /// The maximum size of an upload, in bytes.
@@ -156,9 +157,13 @@ async fn accept(site: &Site, temporary: &Temporary) -> HttpResult<Id> {
     if header.key_fingerprint == site.console.key.fingerprint() {
         verify(site, &temporary.0).await?;
     }
-    let (from, folder) = (temporary.0.clone(), site.console.volume.backups());
+    let (from, volume) = (temporary.0.clone(), site.console.volume.clone());
     let (created, id) = (header.created, header.id);
-    blocking(move || move_into_place(&from, &folder, created, id)).await?;
+    blocking(move || {
+        record_upload(&volume, &header);
+        move_into_place(&from, &volume.backups(), created, id)
+    })
+    .await?;
     Ok(id)
 }
 
@@ -173,6 +178,18 @@ async fn verify(site: &Site, file: &Path) -> HttpResult<()> {
             let error = error.replace(file, "the upload");
             Err(Failure::new(StatusCode::UNPROCESSABLE_ENTITY, error))
         }
+    }
+}
+
+/// Records an upload of this instance, so that it is not taken for the backup of a twin.
+fn record_upload(volume: &Volume, header: &seqbac::Header) {
+    let recorded = Recorded { created: header.created, uploaded: true };
+    let add = |instance: Instance| match header.instance == Some(instance.id) {
+        true => BackupRecord::add(volume, instance.id, header.id, recorded, jiff::Timestamp::now()),
+        false => Ok(()),
+    };
+    if let Err(error) = Instance::load(volume).and_then(|instance| instance.map_or(Ok(()), add)) {
+        log::warn!("the upload is not recorded: {error}");
     }
 }
 

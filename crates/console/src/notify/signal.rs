@@ -67,7 +67,7 @@ pub fn insert_backup_trouble(connection: &Connection) -> rusqlite::Result<()> {
         description: Some("Problems with backups".to_owned()),
         filter: Some(
             "@EventType in ['BackupFailed', 'BackupMissed', 'BackupUnverified', 'BackupSuspect', \
-             'VerificationFailed']"
+             'VerificationFailed', 'BackupTwinSuspected']"
                 .to_owned(),
         ),
         ..SignalFilter::default()
@@ -77,6 +77,15 @@ pub fn insert_backup_trouble(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute(
         "INSERT OR IGNORE INTO signals (id, title, description, filters) VALUES (?1, 'Backup trouble', ?2, ?3)",
         [BACKUP_TROUBLE, description, &filters],
+    )?;
+    Ok(())
+}
+
+/// Adds the event that the signal "Backup trouble" of an earlier version lacks.
+pub fn extend_backup_trouble(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute(
+        "UPDATE signals SET filters = replace(filters, ?2, ?3) WHERE id = ?1 AND instr(filters, ?2) > 0",
+        [BACKUP_TROUBLE, "'VerificationFailed']", "'VerificationFailed', 'BackupTwinSuspected']"],
     )?;
     Ok(())
 }
@@ -130,6 +139,12 @@ mod tests {
         connection.execute_batch(table).expect("a table");
         insert_backup_trouble(&connection).expect("inserted");
         insert_backup_trouble(&connection).expect("there already");
+        // As an earlier version inserted it.
+        let earlier = "UPDATE signals SET filters = replace(filters, ', ''BackupTwinSuspected''', '')";
+        assert_eq!(connection.execute(earlier, []).expect("updated"), 1);
+        for _ in 0..2 {
+            extend_backup_trouble(&connection).expect("extended");
+        }
         let signals = all(&connection).expect("signals");
         let expression = SignalExpression::Signal { signal_id: BACKUP_TROUBLE.to_owned() };
         for kind in Kind::ALL {

@@ -42,7 +42,7 @@ impl Observation {
         };
         // If the backup folder is missing, a backup is due: the failing attempt makes the problem visible.
         let newest = match volume.refuse_missing_backups() {
-            Ok(()) => backup::newest_scheduled(&volume.backups(), key, instance.id, now)?,
+            Ok(()) => backup::newest_scheduled(volume, key, instance.id, now)?,
             Err(_) => None,
         };
         let oldest = backup::list_volume(volume, None)?

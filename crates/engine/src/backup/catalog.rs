@@ -2,7 +2,7 @@
 
 use std::{fs::File, io::Read};
 
-use super::{Assessment, BackupKind, Manifest, Soundness, name};
+use super::{Assessment, BackupKind, Manifest, Soundness, name, twins::is_of_twin};
 use crate::{
     metastore,
     prelude::*,
@@ -11,7 +11,7 @@ use crate::{
 use seqbac::{Archive, Header, Reader};
 use seqbac_header::{Fingerprint, relpath};
 use volume::{
-    Instance,
+    BackupRecord, Instance,
     backups::{files, has_one_since, header, is_in_the_future, named},
 };
 
@@ -98,17 +98,21 @@ pub fn list_volume(volume: &Volume, key: Option<&SecretKey>) -> Result<Listed> {
     }
 }
 
-/// The creation time of the newest scheduled backup of this instance. Ignores damaged backups, and backups from the
-/// future, as seen at `now`. If the key does not open a backup, its file name tells whether it is scheduled.
+/// The creation time of the newest scheduled backup of this instance. Ignores damaged backups, those of a twin, and backups
+/// from the future, as seen at `now`. If the key does not open a backup, its file name tells whether it is scheduled.
 pub fn newest_scheduled(
-    folder: &Path,
+    volume: &Volume,
     key: &SecretKey,
     instance: Id,
     now: jiff::Timestamp,
 ) -> Result<Option<jiff::Timestamp>> {
-    let backups = of_instance(files(folder)?, instance, now);
+    let backups = of_instance(files(&volume.backups())?, instance, now);
+    let record = BackupRecord::load(volume, instance)?;
+    let is_ours =
+        |header: &Header, file: &Path| record.as_ref().is_none_or(|record| !is_of_twin(record, header, file, key));
     let is_scheduled = |file: &Path| summary(file, Some(key)).is_ok_and(|backup| backup.kind == BackupKind::Scheduled);
-    Ok(backups.into_iter().find(|(_, file)| is_scheduled(file)).map(|(header, _)| header.created))
+    let found = backups.into_iter().find(|(header, file)| is_scheduled(file) && is_ours(header, file));
+    Ok(found.map(|(header, _)| header.created))
 }
 
 /// The backups of an instance with a readable header, newest first. Ignores backups from the future.

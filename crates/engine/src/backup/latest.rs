@@ -4,7 +4,7 @@
 //! history. Beyond that a person decides, and nothing is changed.
 
 use super::{
-    Soundness, Verifications,
+    Soundness, Twins, Verifications,
     catalog::{Summary, is_damage, summary},
 };
 use crate::{prelude::*, quarantine::QuarantineRecord};
@@ -12,6 +12,9 @@ use volume::backups::{files, header, is_in_the_future, named};
 
 /// How much older than the newest backup the restored one may be.
 const MOST: jiff::SignedDuration = jiff::SignedDuration::from_hours(48);
+
+/// Backups shown of each line if another volume has taken backups, too.
+const SHOWN: usize = 10;
 
 /// One backup of the instance, and whether it can be relied on.
 struct Candidate {
@@ -44,6 +47,10 @@ pub fn latest(
 ) -> Result<PathBuf> {
     let (mut all, in_the_future) = candidates(volume, key, instance, now)?;
     all.sort_by_key(|candidate| std::cmp::Reverse(candidate.created));
+    // A volume that is only a copy has taken all of them, or its original had before it was copied.
+    if let Some(twins) = Twins::find(volume, key, instance, now)?.filter(|twins| !twins.unrecorded.is_empty()) {
+        return Err(of_twins(volume, &twins, &all)?);
+    }
     let of = |soundness| all.iter().position(|candidate| candidate.soundness == soundness);
     let sound = of(Soundness::Sound);
     let chosen = sound.or_else(|| of(Soundness::Doubtful).filter(|_| !sound_only));
@@ -110,18 +117,46 @@ fn choose(volume: &Volume, what: &str, newer: &[Candidate], sound: Option<&Candi
     for candidate in newer {
         log::warn!("{}", candidate.in_words());
     }
-    // As for --from-latest: apps stay as they were, unless this volume is in quarantine.
-    let apps = if QuarantineRecord::load(volume)?.is_some() { "" } else { " --enable-apps" };
     let older = sound.map(|_| "to restore the newest sound one: `moorline restore -y --from-latest=sound`".to_owned());
     let readable = newer.iter().find(|candidate| candidate.soundness != Soundness::Damaged);
-    let newest = readable.map(|newest| {
-        let Candidate { file, soundness, .. } = newest;
-        let word = soundness.word();
-        format!("to restore the newest {word} one: `moorline restore -y{apps} --backup={}`", file.display())
-    });
+    let newest = match readable {
+        Some(Candidate { file, soundness, .. }) => {
+            Some(format!("to restore the newest {} one: {}", soundness.word(), command(volume, file)?))
+        }
+        None => None,
+    };
     let commands: Vec<_> = older.into_iter().chain(newest).collect();
     let hint = if commands.is_empty() { "`moorline verify` names all damage".to_owned() } else { commands.join("; ") };
     Ok(Error::new(Code::Unverified, what.to_owned()).hint(hint))
+}
+
+/// The error if some backups are another volume's, or this volume's before a snapshot set it back.
+fn of_twins(volume: &Volume, twins: &Twins, all: &[Candidate]) -> Result<Error> {
+    let is_ours = |candidate: &&Candidate| twins.unrecorded.iter().all(|theirs| theirs.file != candidate.file);
+    let (ours, theirs): (Vec<_>, Vec<_>) = all.iter().partition(is_ours);
+    for (line, whose) in [(&ours, "taken by this volume"), (&theirs, "not taken by this volume")] {
+        for Candidate { file, created, soundness, .. } in line.iter().take(SHOWN) {
+            log::warn!("{whose}: {} of {created:.0}, {}", file.display(), soundness.word());
+        }
+        let more = line.len().saturating_sub(SHOWN);
+        if more > 0 {
+            log::warn!("{whose}: {more} older ones");
+        }
+    }
+    let mut advice = twins.advice(&volume.backups());
+    let by = |soundness| ours.iter().find(|candidate| candidate.soundness == soundness);
+    if let Some(newest) = by(Soundness::Sound).or_else(|| by(Soundness::Doubtful)) {
+        let what = format!("to restore the newest {} one that this volume has taken", newest.soundness.word());
+        advice.insert(0, format!("{what}: {}", command(volume, &newest.file)?));
+    }
+    let hint = advice.join("; ");
+    Ok(Error::new(Code::Unverified, twins.in_words()).hint(hint))
+}
+
+/// The command that restores a backup as `--from-latest` does: apps stay as they were, unless this volume is in quarantine.
+fn command(volume: &Volume, file: &Path) -> Result<String> {
+    let apps = if QuarantineRecord::load(volume)?.is_some() { "" } else { " --enable-apps" };
+    Ok(format!("`moorline restore -y{apps} --backup={}`", file.display()))
 }
 
 fn none(folder: &Path, instance: Id, in_the_future: usize) -> Error {

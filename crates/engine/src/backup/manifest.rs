@@ -45,6 +45,10 @@ pub struct Manifest {
     /// Whether the state is in quarantine. If so, the quarantine record is the member `moorline/quarantine.json`.
     #[serde(default)]
     pub quarantined: bool,
+    /// Whether the volume did not record the backup's id, because the backup is a stream or the volume cannot be written. Such
+    /// a backup is never a sign of another volume with the same instance id.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unrecorded: bool,
     /// The globs that selected the state.
     pub scope: Scope,
     /// SQLite databases, in the order of their members.

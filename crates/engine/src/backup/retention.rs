@@ -1,14 +1,25 @@
-//! Retention: selects and removes expired scheduled backups.
+//! Retention: selects and removes expired backups.
 
-use super::{BackupKind, Listed, Soundness, Verifications, catalog::Summary, damaged, list, name};
+use super::{
+    BackupKind, Listed, Soundness, Twins, Verifications, catalog::Summary, damaged, list, name, twins::refuse_removal,
+};
 use crate::prelude::*;
 use volume::{
-    Instance,
+    BackupRecord, Instance,
     backups::is_in_the_future,
     events::{Event, Kind as EventKind, record},
 };
 
-/// Selects the expired backups: scheduled ones of this instance that are neither among its `keep` newest sound ones nor
+/// The number of backups to keep. `None`: all.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Keep {
+    /// Scheduled backups.
+    pub scheduled: Option<usize>,
+    /// Immediate backups, except those that a user of the console uploaded.
+    pub immediate: Option<usize>,
+}
+
+/// Selects the expired backups of one kind: those of this instance that are neither among its `keep` newest sound ones nor
 /// needed while these are too few.
 ///
 /// - The `keep` newest sound ones stay.
@@ -19,8 +30,7 @@ use volume::{
 ///
 /// Some backups neither count nor expire:
 ///
-/// - immediate backups, and files that do not have the name of a scheduled backup, because a user uploaded or renamed
-///   them
+/// - those of the other kind, and files that do not have the name of their kind, because a user uploaded or renamed them
 /// - backups of other instances or with other keys
 /// - backups from the future, as seen at `now`, because a wrong clock must not expire the new backup
 ///
@@ -30,7 +40,7 @@ fn expired<'a>(
     backups: &'a [Summary],
     verifications: &Verifications,
     instance: Id,
-    keep: usize,
+    (kind, keep): (BackupKind, usize),
     now: jiff::Timestamp,
 ) -> Vec<&'a Summary> {
     let keep = keep.max(1);
@@ -38,10 +48,10 @@ fn expired<'a>(
         backup.instance_id == Some(instance) && backup.soundness.is_some() && !is_in_the_future(backup.created, now)
     };
     let is_sound = |backup: &&Summary| backup.soundness == Some(Soundness::Sound);
-    let mut scheduled: Vec<_> = backups.iter().filter(ours).filter(|backup| is_scheduled(backup)).collect();
-    scheduled.sort_by_key(|backup| std::cmp::Reverse(backup.created));
+    let mut of_kind: Vec<_> = backups.iter().filter(ours).filter(|backup| is_of_kind(backup, kind)).collect();
+    of_kind.sort_by_key(|backup| std::cmp::Reverse(backup.created));
     let (failed, readable): (Vec<_>, Vec<_>) =
-        scheduled.into_iter().partition(|backup| verifications.failed.contains_key(&backup.id));
+        of_kind.into_iter().partition(|backup| verifications.failed.contains_key(&backup.id));
     let (mut sound, mut doubtful): (Vec<_>, Vec<_>) = readable.into_iter().partition(is_sound);
     let newest_sound = sound.first().map(|backup| backup.created);
     let mut expired = match backups.iter().filter(ours).max_by_key(|backup| backup.created) {
@@ -66,48 +76,93 @@ fn is_later_day(this: jiff::Timestamp, that: jiff::Timestamp) -> bool {
 
 /// Checks the manifest and the name, because an upload can have the manifest of a scheduled backup and the name of an
 /// immediate one.
-fn is_scheduled(backup: &Summary) -> bool {
-    backup.kind == BackupKind::Scheduled && name::kind_of(&backup.file) == Some(BackupKind::Scheduled)
+fn is_of_kind(backup: &Summary, kind: BackupKind) -> bool {
+    backup.kind == kind && name::kind_of(&backup.file) == Some(kind)
 }
 
-/// Removes the expired backups of the volume. Call this only after a new backup was read back.
-pub fn prune(volume: &Volume, key: &SecretKey, keep: usize, now: jiff::Timestamp) -> Result<()> {
+/// Removes the expired backups of the volume, unless another volume may be using the same instance id. Call this only after
+/// a new backup was read back.
+pub fn prune(volume: &Volume, key: &SecretKey, keep: Keep, now: jiff::Timestamp) -> Result<()> {
     let Some(instance) = Instance::load(volume)? else { return Ok(()) };
     volume.refuse_missing_backups()?;
-    let listed = list(&volume.backups(), Some(key))?;
+    if refuse_removal(volume, key, instance.id, now)? {
+        return Ok(());
+    }
+    if keep.scheduled.is_none() && keep.immediate.is_none() {
+        return Ok(());
+    }
+    let mut listed = list(&volume.backups(), Some(key))?;
     let verifications = Verifications::load(volume)?;
-    let remove = |file: &Path, why: &str| {
-        durable::remove_file(file)?;
-        record(volume, &Event::new(EventKind::BackupRemoved).about(file).with("Keep", keep));
-        log::info!("removed {}, because {why}", file.display());
-        Ok::<_, Error>(())
-    };
-    for backup in expired(&listed.backups, &verifications, instance.id, keep, now) {
+    if let Some(keep) = keep.scheduled {
+        prune_kind(volume, &listed, &verifications, instance.id, (BackupKind::Scheduled, keep), now)?;
+        let newest_sound = newest_sound(&listed, &verifications, instance.id, now);
+        prune_damaged(volume, key, &listed, newest_sound, (instance.id, keep))?;
+    }
+    if let Some(keep) = keep.immediate {
+        let record = BackupRecord::load(volume, instance.id)?;
+        let uploaded = |id| record.as_ref().and_then(|record| record.backups.get(&id)).is_some_and(|one| one.uploaded);
+        listed.backups.retain(|backup| !uploaded(backup.id));
+        prune_kind(volume, &listed, &verifications, instance.id, (BackupKind::Immediate, keep), now)?;
+    }
+    Ok(())
+}
+
+fn prune_kind(
+    volume: &Volume,
+    listed: &Listed,
+    verifications: &Verifications,
+    instance: Id,
+    (kind, keep): (BackupKind, usize),
+    now: jiff::Timestamp,
+) -> Result<()> {
+    let word = if kind == BackupKind::Scheduled { "scheduled" } else { "immediate" };
+    for backup in expired(&listed.backups, verifications, instance, (kind, keep), now) {
         let why = match backup.soundness {
             _ if verifications.failed.contains_key(&backup.id) => {
                 "it is damaged and a newer backup is sound".to_owned()
             }
-            Some(Soundness::Sound) => format!("only the {keep} newest scheduled backups are kept"),
-            _ => format!("only {keep} scheduled backups that are not sound are kept"),
+            Some(Soundness::Sound) => format!("only the {keep} newest {word} backups are kept"),
+            _ => format!("only {keep} {word} backups that are not sound are kept"),
         };
-        remove(&backup.file, &why)?;
+        remove(volume, &backup.file, keep, &why)?;
     }
-    if let Some(sound) = newest_sound(&listed, &verifications, instance.id, now) {
-        for damaged in damaged(&listed, instance.id, key.fingerprint()) {
-            // The header may be damaged, too, but the name has the day.
-            let file = &damaged.skipped.file;
-            let is_older = name::day(file).is_some_and(|day| day < sound.strftime("%Y%m%d").to_string());
-            if is_older && name::kind_of(file) == Some(BackupKind::Scheduled) {
-                remove(file, "it is damaged and a newer backup is sound")?;
-            }
+    Ok(())
+}
+
+/// Removes the scheduled backups that cannot be read, once a backup of a later day is sound.
+fn prune_damaged(
+    volume: &Volume,
+    key: &SecretKey,
+    listed: &Listed,
+    newest_sound: Option<jiff::Timestamp>,
+    (instance, keep): (Id, usize),
+) -> Result<()> {
+    let Some(sound) = newest_sound else { return Ok(()) };
+    for damaged in damaged(listed, instance, key.fingerprint()) {
+        // The header may be damaged, too, but the name has the day.
+        let file = &damaged.skipped.file;
+        let is_older = name::day(file).is_some_and(|day| day < sound.strftime("%Y%m%d").to_string());
+        if is_older && name::kind_of(file) == Some(BackupKind::Scheduled) {
+            remove(volume, file, keep, "it is damaged and a newer backup is sound")?;
         }
     }
     Ok(())
 }
 
-/// Whether the volume has a sound backup of this instance, so that the state that restores replaced is dispensable.
+fn remove(volume: &Volume, file: &Path, keep: usize, why: &str) -> Result<()> {
+    durable::remove_file(file)?;
+    record(volume, &Event::new(EventKind::BackupRemoved).about(file).with("Keep", keep));
+    log::info!("removed {}, because {why}", file.display());
+    Ok(())
+}
+
+/// Whether the volume has a sound backup of this instance, so that the state that restores replaced is dispensable. It has
+/// none to rely on while another volume may be using the same instance id.
 pub fn has_sound(volume: &Volume, key: &SecretKey, instance: Id, now: jiff::Timestamp) -> Result<bool> {
     volume.refuse_missing_backups()?;
+    if Twins::find(volume, key, instance, now)?.is_some() {
+        return Ok(false);
+    }
     let listed = list(&volume.backups(), Some(key))?;
     Ok(newest_sound(&listed, &Verifications::load(volume)?, instance, now).is_some())
 }
@@ -160,7 +215,7 @@ mod tests {
         let now = jiff::Timestamp::from_second(500 * 86_400).expect("a day");
         let verifications =
             Verifications { failed: [(Id([8; 16]), "rot".to_owned())].into(), ..Verifications::default() };
-        expired(backups, &verifications, OURS, keep, now)
+        expired(backups, &verifications, OURS, (BackupKind::Scheduled, keep), now)
             .iter()
             .map(|backup| backup.created.as_second() / 86_400)
             .collect()

@@ -29,7 +29,7 @@ use crate::{
     },
 };
 use seqbac::{HeaderFields, Options, Writer};
-use volume::{BackupLock, Instance, listing};
+use volume::{BackupLock, BackupRecord, Instance, listing, record::Recorded};
 
 /// Log a line if writers had to wait for at least this time.
 const LOGGED_WAIT: Duration = Duration::from_millis(100);
@@ -101,7 +101,9 @@ pub fn take(job: &Job, destination: Destination, progress: &mut dyn Progress) ->
         instance: Some(instance.id),
         writer: format!("moorline {}", env!("CARGO_PKG_VERSION")),
     };
+    let is_recorded = !matches!(destination, Destination::Stream(_)) && is_recorded(job, &header);
     let mut capture = Capture::open(job, &header, &spool_for(job, &destination)?, progress)?;
+    capture.manifest.unrecorded = !is_recorded;
     match destination {
         Destination::Stream(out) => {
             let (_, bytes, assessed) = capture.write(job, &header, out, progress)?;
@@ -182,6 +184,7 @@ impl Capture {
             profile: job.profile.name.clone(),
             apps: job.profile.apps,
             quarantined: record.is_some(),
+            unrecorded: false,
             suspect: match job.may_be_empty {
                 true => Vec::new(),
                 false => suspect::find(job.volume, job.key, job.instance.id, job.now, (&scope, &survey, &databases)),
@@ -392,6 +395,14 @@ impl Capture {
             is_doubtful: assessed.is_doubtful,
         }
     }
+}
+
+/// Records the id before the backup has a name. A volume that cannot be written, or is full, still gets its backup.
+fn is_recorded(job: &Job, header: &HeaderFields) -> bool {
+    let recorded = Recorded { created: header.created, uploaded: false };
+    BackupRecord::add(job.volume, job.instance.id, header.id, recorded, job.now)
+        .inspect_err(|error| log::info!("the volume does not record this backup: {error}"))
+        .is_ok()
 }
 
 /// Files that use less disk space than their length.

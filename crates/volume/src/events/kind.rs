@@ -66,6 +66,7 @@ kinds! {
     BackupUnverified Warning "Backup {FileName} is doubtful: {Error}";
     BackupSuspect Error "Backup {FileName} is suspect: {Reason}; no older backup is removed until this is resolved";
     BackupRemoved Information "Backup {FileName} was removed, because only the {Keep} newest are kept";
+    BackupTwinSuspected Warning "Another volume may be taking backups as instance {InstanceId}: {Reason}; no backup is removed until this is resolved";
     BackupVerified Information "Backup {FileName} was verified in full";
     VerificationFailed Error "Verification of backup {FileName} failed: {Error}";
     BackupUploaded Information "Backup {FileName} was uploaded by {Username}";
