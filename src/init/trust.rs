@@ -184,6 +184,7 @@ pub fn restricted(volume: &Volume, user: &User, command: &Command) -> Result<Vec
     let mut arguments = command.arguments.clone();
     if name == "restore" {
         arguments.push(format!("--owner={}:{}", user.uid(), user.gid()));
+        arguments.push("--unprivileged".to_owned());
     }
     Ok(arguments)
 }

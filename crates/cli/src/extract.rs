@@ -40,9 +40,11 @@ impl Extract {
         let mut stdout = io::stdout().lock();
         let stream = self.output.as_os_str() == "-";
         let mut output = if stream { Output::Stream(&mut stdout) } else { Output::Folder(&self.output) };
-        let count = backup::extract(&self.file, &key, &names, &mut output, &mut ProgressReporter::new())?;
+        let extracted = backup::extract(&self.file, &key, &names, &mut output, &mut ProgressReporter::new())?;
         drop(stdout);
+        extracted.notes.iter().for_each(|note| log::warn!("{note}"));
         if !stream {
+            let count = extracted.members;
             output::answer(&format!("extracted {count} members into {}", self.output.display()));
         }
         Ok(())

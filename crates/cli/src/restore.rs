@@ -55,6 +55,9 @@ pub struct Restore {
     /// Owner of the restored files [default: the owner in the backup, or the owner of the replaced files]
     #[arg(long, value_name = "UID:GID", value_parser = environment::parse_owner)]
     owner: Option<(u32, u32)>,
+    /// Give the restored files nothing that only root can give. For scripts that the server's user can write
+    #[arg(long, hide = true)]
+    unprivileged: bool,
     #[command(flatten)]
     server: ServerStopped,
     /// In an init script: the script handles a failure itself, so a failure does not make the script fail
@@ -97,6 +100,7 @@ impl Restore {
             accept_other_profile: self.profile_mismatch.is_some(),
             only: only.as_ref(),
             owner: self.owner,
+            unprivileged: self.unprivileged,
             script: context.environment.script_step()?,
         };
         if self.dry_run {

@@ -28,7 +28,7 @@ pub use self::{
     catalog::{
         Damaged, Listed, Skipped, Summary, damaged, is_due, list, list_volume, newest_scheduled, opens, summary,
     },
-    extract::{Output, extract},
+    extract::{Extracted, Output, extract},
     inspect::{Inspection, inspect},
     latest::latest,
     manifest::{BackupKind, CapturedPaths, Manifest, RootFacts, SparseFile},

@@ -18,7 +18,7 @@
 //!   - `only.rs`: a part of the state, for `--only`
 //!   - `plan.rs`: which paths move
 //!   - `journal.rs`: `journal.json`, the list of moves and their state
-//!   - `root.rs`: owner and mode of the storage root
+//!   - `root.rs`: owner, mode and attributes of the storage root
 //!   - `mounts.rs`: mount points inside the volume, which stay as they are
 //!   - `commit.rs`: the moves carried out, finished after a crash, or reversed
 //!   - `set.rs`: restore sets: create, list, discard, prune
@@ -68,6 +68,7 @@
 //!   - `files.rs`: plain files, read until they stop changing; `spool.rs`: temporary files without a name; `scratch.rs`: a
 //!     temporary folder that another program fills
 //!   - `stage.rs`, `beneath.rs`: members written below a folder, never through a link
+//!   - `attributes.rs`: extended attributes, ACLs and capabilities for a backup; `losses.rs`: metadata that had to be left out
 //!   - `compare.rs`, `compare/table.rs`: which rows of two databases differ
 //! - `trust.rs`: private CAs
 //! - `sealed.rs`: small secrets, encrypted with the secret key

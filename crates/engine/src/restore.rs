@@ -43,7 +43,7 @@ use crate::{
     metastore::MetastoreLock,
     prelude::*,
     quarantine::{App, QuarantineRecord},
-    store::is_own,
+    store::{Owners, is_own},
 };
 use std::collections::BTreeSet;
 
@@ -83,6 +83,8 @@ pub struct Request<'a> {
     pub only: Option<&'a Only>,
     /// Owner and group of all restored files; `None` takes them from the backup.
     pub owner: Option<(u32, u32)>,
+    /// Whether the files get nothing that only root can give: capabilities, and attributes that other users cannot set.
+    pub unprivileged: bool,
     /// The command of an init script that requested this restore.
     pub script: Option<ScriptStep>,
 }
@@ -91,6 +93,10 @@ impl Request<'_> {
     /// Whether to restore this path of the state.
     fn takes(&self, path: &RelPath) -> bool {
         self.only.is_none_or(|only| only.takes(path))
+    }
+
+    fn owners(&self, volume: &Volume) -> Owners {
+        Owners { requested: self.owner, live: Some(volume.root().to_owned()), unprivileged: self.unprivileged }
     }
 }
 
@@ -164,8 +170,8 @@ fn put_in_place(
     };
     quarantine.refuse_unreplaced_apps(volume, &staged.outcome, &is_replaced).map_err(abandon)?;
     let holds_state = moves.iter().any(|change| change.old.is_some() && !is_own(&change.path));
-    let archived = manifest.root.filter(|_| request.only.is_none());
-    let root = root::change(volume, archived, request.owner, holds_state, &mut staged.notes).map_err(abandon)?;
+    let archived = manifest.root.clone().filter(|_| request.only.is_none());
+    let root = root::change(volume, archived, request, holds_state, &mut staged.notes).map_err(abandon)?;
     let committed = set::time_of_next(volume, manifest.created).map_err(abandon)?;
     let source = RestoreSource::Backup {
         file: request.name.display().to_string(),

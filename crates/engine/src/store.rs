@@ -6,10 +6,12 @@
 //! could be inconsistent. Therefore [`mod@survey`] reads every header before the first database is opened, and
 //! [`files`] recognizes the files of databases by device and inode.
 
+mod attributes;
 mod beneath;
 pub mod compare;
 pub mod files;
 pub mod foreign;
+mod losses;
 mod matcher;
 pub(crate) mod mounts;
 mod scratch;
@@ -31,6 +33,7 @@ pub use self::{
     survey::{Note, NoteKind, Survey, SurveyEntry, holds_state, survey},
 };
 pub(crate) use self::{
+    attributes::AttributeReader,
     matcher::is_own,
     survey::{child, is_backup, is_database, kind, sidecar_base},
 };

@@ -20,8 +20,8 @@ use crate::{Fingerprint, Id, SecretKey};
 pub const MAGIC: [u8; 8] = *b"\x89SBC\r\n\x1a\n";
 
 const MAJOR: u8 = 1;
-/// 1: `digest.json` may contain `doubts`.
-const MINOR: u8 = 1;
+/// 1: `digest.json` may contain `doubts`. 2: members may have extended attributes.
+const MINOR: u8 = 2;
 const SUITE: u8 = 1;
 const COMPRESSION: u8 = 1;
 const FIXED: usize = 60;

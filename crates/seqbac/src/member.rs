@@ -1,6 +1,10 @@
 //! Members of a backup, and the rules for their names.
 
-use std::{collections::HashMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, HashMap},
+    ffi::OsString,
+    path::PathBuf,
+};
 
 use super::{Error, Result};
 use seqbac_header::RelPath;
@@ -35,6 +39,8 @@ pub struct Entry {
     pub mtime_secs: i64,
     /// Nanoseconds of the modification time.
     pub mtime_nanos: u32,
+    /// Extended attributes by name, among them access lists and file capabilities.
+    pub xattrs: BTreeMap<OsString, Vec<u8>>,
     /// The member changed while it was captured. The mark is stored in `digest.json`, so it is always `false` when a
     /// member is read in sequence, because the digest comes last.
     pub torn: bool,

@@ -1,10 +1,16 @@
 //! Encodes and parses the headers of members in a PAX tar (POSIX.1-2001).
 //!
 //! Only files, directories, symbolic links and extended headers are supported, because backups contain nothing else. A
-//! value that does not fit into a ustar header (a long name, a large number, a fraction of a second) is in an extended
-//! header in front of it. Names are bytes and are never converted.
+//! value that does not fit into a ustar header (a long name, a large number, a fraction of a second, an extended attribute)
+//! is in an extended header in front of it. Names are bytes and are never converted.
 
-use std::{ffi::OsStr, io::Read, os::unix::ffi::OsStrExt, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    io::Read,
+    os::unix::ffi::{OsStrExt, OsStringExt},
+    path::PathBuf,
+};
 
 use tar::{EntryType, Header};
 
@@ -14,8 +20,10 @@ use seqbac_header::RelPath;
 pub(super) const BLOCK: usize = 512;
 /// The two zero blocks at the end of a tar.
 pub(super) const END: [u8; 2 * BLOCK] = [0; 2 * BLOCK];
-/// In bytes: far more than a name of 4 KiB and the attributes of other programs need.
+/// In bytes: far more than a name and a link of 4 KiB each and the usual attributes need. Readers refuse more.
 const LARGEST_EXTENDED: u64 = 1 << 20;
+/// The keys of extended attributes, as `tar --xattrs` has them, begin with this.
+const XATTR: &str = "SCHILY.xattr.";
 const NAME: usize = 100;
 const OCTAL_7: u32 = 0o777_7777;
 const OCTAL_11: u64 = 0o777_7777_7777;
@@ -25,8 +33,8 @@ pub(super) const fn padding(size: u64) -> usize {
     (size.wrapping_neg() % BLOCK as u64) as usize
 }
 
-/// Encodes the header of a member, after an extended header if needed.
-pub(super) fn encode(entry: &Entry) -> Vec<u8> {
+/// Encodes the header of a member, after an extended header if needed. `None` if that would be larger than a reader accepts.
+pub(super) fn encode(entry: &Entry) -> Option<Vec<u8>> {
     let mut name = entry.path.as_bytes().to_vec();
     let (kind, link) = match &entry.kind {
         Kind::File => (EntryType::Regular, &[][..]),
@@ -38,6 +46,9 @@ pub(super) fn encode(entry: &Entry) -> Vec<u8> {
     }
     let mut blocks = Vec::with_capacity(BLOCK);
     let records = records(entry, &name, link);
+    if records.len() as u64 > LARGEST_EXTENDED {
+        return None;
+    }
     if !records.is_empty() {
         blocks.extend_from_slice(ustar(b"PaxHeaders/member", EntryType::XHeader, records.len() as u64).as_bytes());
         blocks.extend_from_slice(&records);
@@ -53,7 +64,7 @@ pub(super) fn encode(entry: &Entry) -> Vec<u8> {
     }
     header.set_cksum();
     blocks.extend_from_slice(header.as_bytes());
-    blocks
+    Some(blocks)
 }
 
 fn ustar(name: &[u8], kind: EntryType, size: u64) -> Header {
@@ -98,17 +109,47 @@ fn records(entry: &Entry, name: &[u8], link: &[u8]) -> Vec<u8> {
     if entry.mtime_nanos != 0 || !fits {
         put(&mut records, "mtime", time_text(entry.mtime_secs, entry.mtime_nanos).as_bytes());
     }
+    for (name, value) in &entry.xattrs {
+        put(&mut records, [XATTR.as_bytes(), &escaped(name.as_bytes())].concat(), value);
+    }
     records
 }
 
+/// A `=` would end the key, so GNU tar writes it as `%3D`, and `%` as `%25`.
+fn escaped(name: &[u8]) -> Vec<u8> {
+    let escape = |byte: &u8| match byte {
+        b'%' => b"%25".to_vec(),
+        b'=' => b"%3D".to_vec(),
+        other => vec![*other],
+    };
+    name.iter().flat_map(escape).collect()
+}
+
+fn unescaped(mut name: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(name.len());
+    while let Some((first, rest)) = name.split_first() {
+        let (byte, length) = match name.get(..3) {
+            Some(b"%25") => (b'%', 3),
+            Some(b"%3D") => (b'=', 3),
+            _ => (*first, name.len() - rest.len()),
+        };
+        plain.push(byte);
+        name = &name[length..];
+    }
+    plain
+}
+
 /// `LENGTH KEY=VALUE\n`, where the length counts itself.
-fn put(records: &mut Vec<u8>, key: &str, value: &[u8]) {
+fn put(records: &mut Vec<u8>, key: impl AsRef<[u8]>, value: &[u8]) {
+    let key = key.as_ref();
     let rest = 1 + key.len() + 1 + value.len() + 1;
     let mut length = rest + 1;
     while length != rest + length.to_string().len() {
         length = rest + length.to_string().len();
     }
-    records.extend_from_slice(format!("{length} {key}=").as_bytes());
+    records.extend_from_slice(format!("{length} ").as_bytes());
+    records.extend_from_slice(key);
+    records.push(b'=');
     records.extend_from_slice(value);
     records.push(b'\n');
 }
@@ -240,11 +281,12 @@ fn entry(header: &Header, extended: Extended) -> Result<Entry> {
         gid: small(extended.gid.map_or_else(|| number(header.gid(), "group"), Ok))?,
         mtime_secs,
         mtime_nanos,
+        xattrs: extended.xattrs,
         torn: false,
     })
 }
 
-/// The known values of an extended header. Others (access times, attributes of other programs) are ignored.
+/// The known values of an extended header. Others (access times, what other programs add) are ignored.
 #[derive(Default)]
 struct Extended {
     path: Option<Vec<u8>>,
@@ -253,6 +295,7 @@ struct Extended {
     uid: Option<u64>,
     gid: Option<u64>,
     mtime: Option<(i64, u32)>,
+    xattrs: BTreeMap<OsString, Vec<u8>>,
 }
 
 impl Extended {
@@ -282,6 +325,14 @@ impl Extended {
             b"uid" => self.uid = Some(decimal()?),
             b"gid" => self.gid = Some(decimal()?),
             b"mtime" => self.mtime = Some(parse_time(text()?).ok_or_else(|| malformed("time"))?),
+            key if key.starts_with(XATTR.as_bytes()) => {
+                let name = unescaped(&key[XATTR.len()..]);
+                // The kernel accepts no other names.
+                if name.is_empty() || name.len() > 255 || name.contains(&0) {
+                    return Err(malformed("attribute"));
+                }
+                self.xattrs.insert(OsString::from_vec(name), value.to_vec());
+            }
             key if key.starts_with(b"GNU.sparse") => {
                 return Err(Error::mismatch("a tar member is sparse, which backups do not support"));
             }
@@ -319,12 +370,13 @@ mod tests {
             gid: 100,
             mtime_secs: 1_700_000_000,
             mtime_nanos: 0,
+            xattrs: BTreeMap::new(),
             torn: false,
         }
     }
 
     fn round_trip(entry: &Entry) -> Entry {
-        let blocks = encode(entry);
+        let blocks = encode(entry).expect("small");
         assert_eq!(blocks.len() % BLOCK, 0);
         match next(&mut blocks.as_slice()).expect("reads") {
             Next::Member(entry) => entry,
@@ -348,6 +400,14 @@ mod tests {
             Entry { mtime_secs: 1 << 40, ..file(b"late") },
             Entry { size: 0, kind: Kind::Directory, ..file(b"dir") },
             Entry { size: 0, kind: link, ..file(b"link") },
+            Entry {
+                xattrs: BTreeMap::from([
+                    ("user.empty".into(), Vec::new()),
+                    ("user.a=b%3Dc".into(), b"x=1\ny\0\xff".to_vec()),
+                    ("security.capability".into(), vec![0; 70_000]),
+                ]),
+                ..file(b"attributes")
+            },
         ];
         for entry in entries {
             assert_eq!(round_trip(&entry), entry);
@@ -361,6 +421,23 @@ mod tests {
             put(&mut records, "path", &vec![b'x'; length]);
             let (key, value, rest) = record(&records).expect("a record");
             assert_eq!((key, value.len(), rest.len()), (&b"path"[..], length, 0));
+        }
+    }
+
+    #[test]
+    fn more_attributes_than_a_reader_accepts_are_refused() {
+        let large = |number: usize| (format!("user.{number}").into(), vec![b'x'; 64 << 10]);
+        let entry = |count| Entry { xattrs: (0..count).map(large).collect(), ..file(b"large") };
+        assert_eq!(round_trip(&entry(15)), entry(15));
+        assert!(encode(&entry(17)).is_none());
+    }
+
+    #[test]
+    fn attributes_without_a_valid_name_are_refused() {
+        for name in [&b""[..], b"user.\0", &[b'x'; 256]] {
+            let mut records = Vec::new();
+            put(&mut records, [XATTR.as_bytes(), name].concat(), b"value");
+            assert!(Extended::default().read(&records).is_err(), "{name:?}");
         }
     }
 

@@ -163,7 +163,8 @@ impl<W: Write> Writer<W> {
         if json.len() as u64 > LARGEST_JSON {
             return Err(misuse("the digest of the backup would exceed 256 MiB"));
         }
-        let mut last = tar_header::encode(&self.own(DIGEST, json.len())?);
+        let own = self.own(DIGEST, json.len())?;
+        let mut last = tar_header::encode(&own).ok_or_else(|| misuse("the digest has attributes"))?;
         last.extend_from_slice(&json);
         last.resize(last.len() + tar_header::padding(json.len() as u64), 0);
         last.extend_from_slice(&tar_header::END);
@@ -184,6 +185,7 @@ impl<W: Write> Writer<W> {
             gid: 0,
             mtime_secs: self.header.created.as_second().max(0),
             mtime_nanos: 0,
+            xattrs: Default::default(),
             torn: false,
         })
     }
@@ -199,9 +201,10 @@ impl<W: Write> Writer<W> {
         if entry.kind != Kind::File && entry.size != 0 {
             return Err(misuse("only a file can have content"));
         }
+        let header = tar_header::encode(entry).ok_or_else(|| misuse("the extended attributes exceed 1 MiB"))?;
         self.names.add(&entry.path, &entry.kind).map_err(|error| Error::Io(io::Error::other(error.to_string())))?;
         let offset = self.at;
-        self.write(&tar_header::encode(entry))?;
+        self.write(&header)?;
         let blake3 = if entry.kind == Kind::File { self.write_content(entry, content)? } else { blake3::hash(&[]) };
         self.write(&[0; tar_header::BLOCK][..tar_header::padding(entry.size)])?;
         let path = entry.path.clone();
@@ -259,7 +262,8 @@ mod tests {
     fn entry(name: &str, size: u64) -> Entry {
         let path = RelPath::new(name).expect("a path");
         let kind = Kind::File;
-        Entry { path, kind, size, mode: 0o640, uid: 1, gid: 2, mtime_secs: 3, mtime_nanos: 4, torn: false }
+        let xattrs = Default::default();
+        Entry { path, kind, size, mode: 0o640, uid: 1, gid: 2, mtime_secs: 3, mtime_nanos: 4, xattrs, torn: false }
     }
 
     fn begin(threads: usize) -> Writer<Vec<u8>> {

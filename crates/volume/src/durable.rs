@@ -16,7 +16,7 @@ use std::{
 
 use nix::{errno::Errno, fcntl};
 
-use super::presence;
+use super::{presence, xattrs};
 use crate::error::{Code, Error, IoContext, Result};
 
 /// Atomically creates or replaces the file at `path`. An existing file keeps its owner if this process is root.
@@ -35,18 +35,18 @@ pub fn write_new(path: &Path, content: &[u8], mode: u32) -> Result<bool> {
     done
 }
 
-/// Atomically replaces the content of the file at `path`. Owner and mode are kept; if that fails, nothing is changed.
+/// Atomically replaces the content of the file at `path`. Owner, mode and extended attributes are kept; if owner or mode
+/// cannot be kept, nothing is changed.
 pub fn replace(path: &Path, content: &[u8]) -> Result<()> {
-    let like = path.symlink_metadata().on("access", path)?;
-    if !like.is_file() {
+    if !path.symlink_metadata().on("access", path)?.is_file() {
         return Err(Error::new(Code::Unexpected, format!("cannot write {}: it is not a regular file", path.display())));
     }
-    let temporary = write_beside_like(path, content, &like)?;
+    let temporary = write_beside_like(path, content, path)?;
     rename(&temporary, path).inspect_err(|_| drop(fs::remove_file(&temporary)))
 }
 
-/// As [`write_new`], with the owner and mode of another file.
-pub fn write_new_like(path: &Path, content: &[u8], like: &fs::Metadata) -> Result<bool> {
+/// As [`write_new`], with the owner, mode and extended attributes of another file.
+pub fn write_new_like(path: &Path, content: &[u8], like: &Path) -> Result<bool> {
     let temporary = write_beside_like(path, content, like)?;
     let done = rename_new(&temporary, path);
     if !matches!(done, Ok(true)) {
@@ -86,9 +86,10 @@ fn write_beside(path: &Path, content: &[u8], mode: u32) -> Result<PathBuf> {
     Ok(temporary)
 }
 
-fn write_beside_like(path: &Path, content: &[u8], like: &fs::Metadata) -> Result<PathBuf> {
+fn write_beside_like(path: &Path, content: &[u8], model: &Path) -> Result<PathBuf> {
     let temporary = temporary_name(path);
     drop(fs::remove_file(&temporary));
+    let like = model.symlink_metadata().on("access", model)?;
     let written = (|| {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
         file.write_all(content)?;
@@ -98,7 +99,11 @@ fn write_beside_like(path: &Path, content: &[u8], like: &fs::Metadata) -> Result
         }
         // The mode of a link has no meaning.
         let mode = if like.is_symlink() { 0o644 } else { like.mode() & 0o7777 };
-        file.set_permissions(fs::Permissions::from_mode(mode))?;
+        let attributes = xattrs::kept(model)?;
+        file.set_permissions(fs::Permissions::from_mode(xattrs::narrowed(mode, &attributes)))?;
+        // The folder may have given it a list of its own.
+        xattrs::remove_lists(&file)?;
+        drop(xattrs::give(&file, &attributes));
         file.sync_all()
     })();
     if written.is_err() {

@@ -16,6 +16,7 @@
 //! - `error.rs`: [`error::Error`]: kinds, exit codes, messages, hints
 //! - `presence.rs`: whether a path exists, with errors never read as "no"
 //! - `durable.rs`: atomic, fsynced writes, renames and removals
+//! - `xattrs.rs`: extended attributes, access lists (ACLs) and file capabilities
 //! - `folders.rs`: removing a folder tree that should be empty
 //! - `listing.rs`: the entries of a directory
 //! - `lock.rs`: the lock on the volume and its holder; the locks of backups, restores, apps and the console
@@ -50,6 +51,7 @@ pub mod record;
 pub mod restores;
 pub mod script_lock;
 pub mod settings;
+pub mod xattrs;
 
 use std::{
     fs,

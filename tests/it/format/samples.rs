@@ -35,6 +35,7 @@ pub fn file(name: impl AsRef<[u8]>, size: usize) -> Entry {
         gid: 0,
         mtime_secs: 1_700_000_000,
         mtime_nanos: 0,
+        xattrs: Default::default(),
         torn: false,
     }
 }

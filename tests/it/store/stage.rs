@@ -20,7 +20,8 @@ use super::support::{Volume, as_nobody};
 fn entry(path: impl AsRef<Path>, kind: Kind, mode: u32, size: u64) -> Entry {
     let path = RelPath::new(path).expect("a plain path");
     let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
-    Entry { path, kind, size, mode, uid, gid, mtime_secs: 1_000_000_000, mtime_nanos: 123_456_789, torn: false }
+    let (mtime_secs, mtime_nanos) = (1_000_000_000, 123_456_789);
+    Entry { path, kind, size, mode, uid, gid, mtime_secs, mtime_nanos, xattrs: Default::default(), torn: false }
 }
 
 fn file(path: &str, content: &str) -> Entry {
@@ -133,14 +134,14 @@ fn root_sets_owners_and_keeps_those_of_the_volume() {
     chown(volume.path("d"), Some(70), Some(71)).expect("sets");
     chown(volume.path("d/there"), Some(2000), Some(2001)).expect("sets");
     chown(volume.path("same"), Some(5), Some(6)).expect("sets");
-    let live = Owners { live: Some(volume.root()), requested: None };
+    let live = Owners { live: Some(volume.root()), ..Owners::default() };
     let notes = stage_with(&volume, live, &members).expect("stages");
     assert_eq!(notes, ["kept the owner 2000:2001 on this volume for 1 path; in the backup it is 1000:1001"]);
     let found = ["new", "d", "d/there", "same"].map(|name| owners(&volume, name));
     assert_eq!(found, [(1000, 1001), (70, 71), (2000, 2001), (5, 6)]);
 
     let given = Volume::new();
-    let owner = Owners { live: Some(volume.root()), requested: Some((9, 8)) };
+    let owner = Owners { live: Some(volume.root()), requested: Some((9, 8)), ..Owners::default() };
     assert!(stage_with(&given, owner, &members).expect("stages").is_empty());
     assert_eq!(["new", "d", "d/there"].map(|name| owners(&given, name)), [(9, 8); 3]);
 }

@@ -27,7 +27,16 @@ impl std::fmt::Debug for Output<'_> {
     }
 }
 
-/// Extracts the named members with everything below them, or all members if `names` is empty. Returns their number.
+/// What was extracted.
+#[derive(Debug)]
+pub struct Extracted {
+    /// The number of members.
+    pub members: usize,
+    /// Warnings for the user.
+    pub notes: Vec<String>,
+}
+
+/// Extracts the named members with everything below them, or all members if `names` is empty.
 /// Members that were written before an error stay. If a name matches no member, the error is `NotFound`.
 pub fn extract(
     file: &Path,
@@ -35,7 +44,7 @@ pub fn extract(
     names: &[RelPath],
     output: &mut Output,
     progress: &mut dyn Progress,
-) -> Result<usize> {
+) -> Result<Extracted> {
     let mut missing: HashSet<&RelPath> = names.iter().collect();
     let (mut reader, manifest) = open_file(file, key)?;
     let mut stager = match output {
@@ -72,14 +81,12 @@ pub fn extract(
         }
     }
     reader.finish().map_err(|error| complete(file, key, error))?;
-    if let Some(stager) = stager {
-        stager.finish()?;
-    }
+    let notes = stager.map_or_else(|| Ok(Vec::new()), Stager::finish)?;
     progress.end();
     match missing.into_iter().next() {
         Some(name) => Err(Error::new(Code::NotFound, format!("{} has no member {name}", file.display()))
             .hint(format!("list the members with `moorline inspect {}`", file.display()))),
-        None => Ok(count),
+        None => Ok(Extracted { members: count, notes }),
     }
 }
 

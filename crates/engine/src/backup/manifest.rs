@@ -2,6 +2,9 @@
 
 use std::{collections::BTreeMap, os::unix::fs::MetadataExt};
 
+use base64::{Engine, prelude::BASE64_STANDARD};
+use volume::xattrs::{self, Xattrs};
+
 use crate::{
     metastore,
     prelude::*,
@@ -65,7 +68,7 @@ pub struct Manifest {
     /// Paths that were left out or are unusual, each with the reason.
     #[serde(default)]
     pub notes: Vec<Note>,
-    /// Owner and mode of the storage root. Older backups do not record them.
+    /// Owner, mode and extended attributes of the storage root. Older backups do not record them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<RootFacts>,
     /// Files with holes. The archive contains zeros for the holes. Older backups do not record them.
@@ -73,22 +76,37 @@ pub struct Manifest {
     pub sparse: Option<Vec<SparseFile>>,
 }
 
-/// Owner and mode of the storage root.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Owner, mode and extended attributes of the storage root.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RootFacts {
     /// User id of the owner.
     pub uid: u32,
     /// Group id.
     pub gid: u32,
-    /// Permission bits.
+    /// Permission bits. The group's bits are the rights of the group, also if there is an access list.
     pub mode: u32,
+    /// The values by name, in base64. Older backups do not record them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub xattrs: Option<BTreeMap<String, String>>,
 }
 
 impl RootFacts {
     /// The facts of the directory `root`.
     pub fn of(root: &Path) -> Result<Self> {
         let meta = fs::metadata(root).on("access", root)?;
-        Ok(Self { uid: meta.uid(), gid: meta.gid(), mode: meta.mode() & 0o7777 })
+        // `root` may be a link.
+        let xattrs = xattrs::kept(&root.join(".")).on("read the extended attributes of", root)?;
+        let mode = xattrs::narrowed(meta.mode() & 0o7777, &xattrs);
+        let in_utf8 = xattrs.into_iter().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+        let xattrs = in_utf8.map(|(name, value)| (name, BASE64_STANDARD.encode(value))).collect();
+        Ok(Self { uid: meta.uid(), gid: meta.gid(), mode, xattrs: Some(xattrs) })
+    }
+
+    /// The extended attributes; none if they are not known, or malformed.
+    #[must_use]
+    pub fn attributes(&self) -> Xattrs {
+        let decode = |(name, value): (&String, &String)| Some((name.into(), BASE64_STANDARD.decode(value).ok()?));
+        self.xattrs.iter().flatten().filter_map(decode).collect()
     }
 
     /// User and group.

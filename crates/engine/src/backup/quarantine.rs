@@ -34,6 +34,7 @@ pub(super) fn write<W: Write>(
         gid: nix::unistd::getegid().as_raw(),
         mtime_secs: created.as_second(),
         mtime_nanos: 0,
+        xattrs: Default::default(),
         torn: false,
     };
     writer.member(&entry, &mut content.as_slice())?;

@@ -24,7 +24,7 @@ use crate::{
     prelude::*,
     quarantine::QuarantineRecord,
     store::{
-        Files, Matcher, Note, Opened, Snapshot, Spool, Survey, SurveyEntry, child, foreign, open_present,
+        AttributeReader, Files, Matcher, Note, Opened, Snapshot, Spool, Survey, SurveyEntry, child, foreign, open_present,
         server::Server, sidecar_base, survey,
     },
 };
@@ -134,6 +134,7 @@ struct Capture {
     snapshots: Vec<Snapshot>,
     survey: Survey,
     copies: Copies,
+    attributes: AttributeReader,
     /// Databases that must be complete, because the profile names them.
     named: Vec<RelPath>,
     /// What the manifest does not record, because it happened later: for the digest.
@@ -198,7 +199,8 @@ impl Capture {
             sparse: Some(sparse_files(&survey)),
         };
         warn_about_foreign(&manifest.foreign);
-        Ok(Self { manifest, record, snapshots, survey, copies, named, doubts })
+        let attributes = AttributeReader::new(root)?;
+        Ok(Self { manifest, record, snapshots, survey, copies, attributes, named, doubts })
     }
 
     fn bytes(&self) -> u64 {
@@ -224,6 +226,7 @@ impl Capture {
         }
         self.write_databases(&mut writer, progress)?;
         self.write_files(job, &mut writer, progress)?;
+        self.attributes.losses().iter().for_each(|loss| log::warn!("{loss}"));
         self.doubt_foreign(job)?;
         self.record_doubts(&mut writer);
         refuse_if_restored(job)?;
@@ -262,11 +265,12 @@ impl Capture {
     fn write_databases<W: Write>(&mut self, writer: &mut Writer<W>, progress: &mut dyn Progress) -> Result<()> {
         // Each transaction ends once its database is read, because the `-wal` grows while a transaction is open.
         for (mut snapshot, facts) in std::mem::take(&mut self.snapshots).into_iter().zip(&self.manifest.databases) {
-            let mut entry = snapshot.found().entry(facts.bytes, false);
+            let mut entry = self.attributes.complete(snapshot.found().entry(facts.bytes, false), &facts.path)?;
             entry.path = member_of(&facts.path);
             add(writer, &entry, &mut Counted { inner: snapshot.read()?, progress }, &facts.path)?;
             for (sidecar, mut file) in snapshot.sidecars()? {
-                let entry = seqbac::Entry { path: member_of(&sidecar.path), ..sidecar.entry(sidecar.size, false) };
+                let entry = self.attributes.complete(sidecar.entry(sidecar.size, false), &sidecar.path)?;
+                let entry = seqbac::Entry { path: member_of(&sidecar.path), ..entry };
                 let mut content = Padded { content: &mut file, left: sidecar.size };
                 add(writer, &entry, &mut Counted { inner: &mut content, progress }, &sidecar.path)?;
             }
@@ -286,13 +290,16 @@ impl Capture {
         let mut replaced = BTreeMap::new();
         for found in &self.survey.files {
             let (path, entry) = (&found.path, found.entry(0, false));
+            let copy = self.copies.open(found);
+            // What a command wrote has no attributes on the volume.
+            let entry = if copy.is_some() { entry } else { self.attributes.complete(entry, path)? };
             let entry = seqbac::Entry { path: member_of(path), ..entry };
             if found.kind != PathKind::File {
                 add(writer, &entry, &mut io::empty(), path)?;
                 continue;
             }
-            if let Some(copy) = self.copies.open(found) {
-                let mut content = Padded { content: &mut copy?, left: found.size };
+            if let Some(mut copy) = copy.transpose()? {
+                let mut content = Padded { content: &mut copy, left: found.size };
                 let entry = seqbac::Entry { size: found.size, ..entry };
                 add(writer, &entry, &mut Counted { inner: &mut content, progress }, path)?;
                 continue;

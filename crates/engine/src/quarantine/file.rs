@@ -91,9 +91,7 @@ pub fn commit(root: &Path, files: &Files, moved: &[MovedFile]) -> Result<Vec<Str
             }
         }
         if let Some(content) = &files.content {
-            let kept = kept.under(root);
-            let like = kept.symlink_metadata().on("access", &kept)?;
-            durable::write_new_like(&path.under(root), content.as_bytes(), &like)?;
+            durable::write_new_like(&path.under(root), content.as_bytes(), &kept.under(root))?;
         }
     }
     Ok(warnings)

@@ -16,7 +16,7 @@ use super::{
     set::{RestoreSet, journals},
 };
 use crate::{metastore::MetastoreLock, prelude::*, store::is_own};
-use volume::folders;
+use volume::{folders, xattrs};
 
 /// Commits: once the journal is written, the restore will be finished. `last_check` is the last chance to refuse.
 pub fn commit(
@@ -70,7 +70,7 @@ pub fn recover(volume: &Volume) -> Result<Vec<String>> {
 /// Carries out the remaining moves. An error reverses all of them.
 fn finish(volume: &Volume, journal: &mut Journal) -> Result<()> {
     let moved = journal.moves.iter().try_for_each(|change| apply_move(volume, change));
-    let moved = moved.and_then(|()| journal.root.map_or(Ok(()), |change| root::set(volume, &change.new)));
+    let moved = moved.and_then(|()| journal.root.as_ref().map_or(Ok(()), |change| root::set(volume, &change.new)));
     match moved.and_then(|()| durable::sync_filesystem(volume.root())) {
         Ok(()) => {
             let set = RestoreSet::of(volume, journal);
@@ -91,7 +91,7 @@ fn finish(volume: &Volume, journal: &mut Journal) -> Result<()> {
 fn undo(volume: &Volume, journal: &mut Journal) -> Result<()> {
     let set = RestoreSet::of(volume, journal);
     journal.save(set.folder(), JournalState::Undoing)?;
-    journal.root.map_or(Ok(()), |change| root::set(volume, &change.old))?;
+    journal.root.as_ref().map_or(Ok(()), |change| root::set(volume, &change.old))?;
     journal.moves.iter().rev().try_for_each(|change| reverse_move(volume, change))?;
     durable::sync_filesystem(volume.root())?;
     journal.save(set.folder(), JournalState::Undone)?;
@@ -193,7 +193,7 @@ pub fn remove_emptied(folder: &Path) {
     }
 }
 
-/// Creates the folders that replaced paths move into, with the owner, mode and times of the originals, so that a
+/// Creates the folders that replaced paths move into, with the owner, mode, attributes and times of the originals, so that a
 /// rollback restores those as well.
 fn make_folders(volume: &Volume, moves: &[Move]) -> Result<()> {
     for change in moves {
@@ -215,13 +215,18 @@ fn make_folder(volume: &Volume, live: Option<&RelPath>, folder: Option<&RelPath>
     let is_root = nix::unistd::geteuid().is_root();
     // Root may write to a folder of any mode; other users need the permission.
     let mode = if is_root { meta.mode() } else { meta.mode() | 0o700 };
+    let attributes = xattrs::kept(&model).on("read the extended attributes of", &model)?;
+    let mode = xattrs::narrowed(mode, &attributes);
     let changed = fs::set_permissions(&path, fs::Permissions::from_mode(mode & 0o7777));
     volume::warn_if_mode_refused(&path, changed).on("change the mode of", &path)?;
     if is_root {
         let given = std::os::unix::fs::chown(&path, Some(meta.uid()), Some(meta.gid()));
         volume::warn_if_refused(&path, given).on("change the owner of", &path)?;
     }
+    let open = fs::File::open(&path).on("open", &path)?;
+    xattrs::remove_lists(&open).on("remove the access list of", &path)?;
+    drop(xattrs::give(&open, &attributes));
     let times = fs::FileTimes::new().set_modified(meta.modified().on("access", &model)?);
-    fs::File::open(&path).and_then(|open| open.set_times(times)).on("change the time of", &path)?;
+    open.set_times(times).on("change the time of", &path)?;
     preflight::writable(&path)
 }

@@ -22,8 +22,8 @@ pub struct Move {
     pub new: Option<RelPath>,
 }
 
-/// The owner and mode of the storage root before and after.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The storage root itself before and after.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RootChange {
     pub old: RootFacts,
     pub new: RootFacts,
@@ -63,7 +63,7 @@ pub struct Journal {
     /// Paths that the restore created although a scope excludes them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub beyond: Vec<RelPath>,
-    /// The change of the storage root's owner and mode, if any. It is made after the moves, and undone before they are
+    /// The change of the storage root's owner, mode and extended attributes, if any. It is made after the moves, and undone before they are
     /// reversed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<RootChange>,

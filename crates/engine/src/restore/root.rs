@@ -1,22 +1,23 @@
-//! Owner and mode of the storage root. A rename cannot restore them, because the root itself never moves, so the journal
+//! Owner, mode and extended attributes of the storage root. A rename cannot restore them, because the root itself never moves, so the journal
 //! holds both states.
 
 use std::os::unix::fs::{PermissionsExt, chown};
 
-use super::journal::RootChange;
+use super::{Request, journal::RootChange};
 use crate::{backup::RootFacts, prelude::*};
+use volume::xattrs;
 
 /// The change that a restore makes. Root changes the owner to `requested` or to the archived one. A volume that holds state
-/// keeps the owner of its root, like the owners of its files, unless only root can write there. The mode follows only if
-/// the owner is as archived, because a mode is meant for one owner.
+/// keeps the owner of its root, like the owners of its files, unless only root can write there. Mode and
+/// attributes follow only if the owner is as archived, because they are meant for one owner.
 pub fn change(
     volume: &Volume,
     archived: Option<RootFacts>,
-    requested: Option<(u32, u32)>,
+    request: &Request,
     holds_state: bool,
     notes: &mut Vec<String>,
 ) -> Result<Option<RootChange>> {
-    let old = RootFacts::of(volume.root())?;
+    let (old, requested) = (RootFacts::of(volume.root())?, request.owner);
     let Some(archived) = archived else { return Ok(None) };
     let is_used = holds_state && (old.uid != 0 || old.mode & 0o022 != 0);
     let owner = match requested {
@@ -25,29 +26,40 @@ pub fn change(
         _ => old.owner(),
     };
     let new = if owner == archived.owner() || requested.is_some_and(|requested| requested == owner) {
-        RootFacts { uid: owner.0, gid: owner.1, mode: archived.mode }
+        // Older backups do not record the attributes.
+        let mut xattrs = archived.xattrs.clone().or_else(|| old.xattrs.clone());
+        if let Some(xattrs) = xattrs.as_mut().filter(|_| request.unprivileged) {
+            xattrs.retain(|name, _| !xattrs::is_privileged(name.as_ref()));
+        }
+        RootFacts { uid: owner.0, gid: owner.1, mode: archived.mode, xattrs }
     } else {
         let ((uid, gid), (was_uid, was_gid)) = (old.owner(), archived.owner());
         notes.push(format!("the storage root keeps its owner {uid}:{gid}; in the backup it is {was_uid}:{was_gid}"));
-        old
+        old.clone()
     };
     Ok((new != old).then_some(RootChange { old, new }))
 }
 
 /// The change that undoes `change` later.
-pub fn back(volume: &Volume, change: &RootChange) -> Result<RootChange> {
+pub fn back(volume: &Volume, change: RootChange) -> Result<RootChange> {
     Ok(RootChange { old: RootFacts::of(volume.root())?, new: change.old })
 }
 
-/// Sets owner and mode; idempotent. If the owner cannot be changed, the mode stays too.
+/// Sets owner, mode and attributes; idempotent. If the owner cannot be changed, the others stay too.
 pub fn set(volume: &Volume, to: &RootFacts) -> Result<()> {
     let root = volume.root();
     if RootFacts::of(root)?.owner() != to.owner() {
         volume::warn_if_refused(root, chown(root, Some(to.uid), Some(to.gid))).on("change the owner of", root)?;
     }
     let now = RootFacts::of(root)?;
-    if now.owner() != to.owner() || now.mode == to.mode {
+    let has_attributes = to.xattrs.is_none() || now.xattrs == to.xattrs;
+    if now.owner() != to.owner() || (now.mode == to.mode && has_attributes) {
         return Ok(());
+    }
+    let directory = fs::File::open(root).on("open", root)?;
+    if !has_attributes {
+        let gone: Vec<_> = now.attributes().into_keys().filter(|name| !to.attributes().contains_key(name)).collect();
+        xattrs::remove(&directory, &gone).on("remove extended attributes of", root)?;
     }
     match fs::set_permissions(root, fs::Permissions::from_mode(to.mode)) {
         Err(cause) if volume::is_refused(&cause) => {
@@ -55,5 +67,12 @@ pub fn set(volume: &Volume, to: &RootFacts) -> Result<()> {
             Ok(())
         }
         other => other.on("change the mode of", root),
+    }?;
+    // After the mode, because an access list has bits of it.
+    let lost = xattrs::give(&directory, &to.attributes());
+    if let Some((name, cause)) = lost.first() {
+        let (name, root, why) = (name.display(), root.display(), volume::error::reason(cause));
+        log::warn!("cannot set {name} and {} other extended attributes of {root}: {why}", lost.len() - 1);
     }
+    Ok(())
 }

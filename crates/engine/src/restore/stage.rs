@@ -17,7 +17,7 @@ use crate::{
     metastore,
     prelude::*,
     quarantine::{QuarantineRecord, record::FILE_NAME as QUARANTINE},
-    store::{Owners, Stager, check_image, is_own},
+    store::{Stager, check_image, is_own},
 };
 use volume::{Instance, key as source};
 
@@ -88,7 +88,7 @@ fn unpack_members(
     let (mut reader, _) = open_file(request.backup, request.key)?;
     let backup_id = reader.header().id;
     let mut stager =
-        Stager::new(&set.stage(), Owners { requested: request.owner, live: Some(volume.root().to_owned()) })?
+        Stager::new(&set.stage(), request.owners(volume))?
             .with_sparse(manifest.sparse.as_ref().map(|_| manifest.sparse_files().into_keys().collect()));
     let (mut members, mut record) = (0, None);
     progress.begin("staging", bytes_of_members(request.backup, request.key, manifest));

@@ -1,7 +1,7 @@
 //! One member of an archive, written below a staging directory.
 //!
 //! Whatever the archive contains, nothing is written through a link or over an existing file. Each member gets its
-//! owner, mode and time when its content is complete. Directories get theirs at the end ([`Stager::finish`]), so that
+//! owner, mode, extended attributes and time when its content is complete. Directories get theirs at the end ([`Stager::finish`]), so that
 //! files can be created in a directory of mode 0500. This module does not fsync, because the caller flushes the whole
 //! file system once.
 //!
@@ -12,10 +12,11 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ffi::OsStr,
     fs::File,
     io::{Read, Write},
     os::{
-        fd::OwnedFd,
+        fd::{AsFd, OwnedFd},
         unix::fs::{FileExt, MetadataExt},
     },
 };
@@ -30,9 +31,13 @@ use nix::{
     unistd::{self, Gid, Uid},
 };
 
-use super::{beneath::Beneath, spool::copy};
+use super::{beneath::Beneath, losses::Losses, spool::copy};
 use crate::prelude::*;
 use seqbac::{Entry, Kind};
+use volume::{
+    error::reason,
+    xattrs::{self, ACCESS, CAPABILITY, DEFAULT, Target, Xattrs},
+};
 
 /// After this many bytes, we ask the kernel to start writing them to disk.
 const WRITEBACK: u64 = 8 << 20;
@@ -48,6 +53,8 @@ pub struct Owners {
     pub requested: Option<(u32, u32)>,
     /// The directory whose files will be replaced. A file there passes its owner on to its replacement.
     pub live: Option<PathBuf>,
+    /// Whether members get nothing that only root can give, because another user than root asked for them.
+    pub unprivileged: bool,
 }
 
 type Owner = (u32, u32);
@@ -64,6 +71,9 @@ pub struct Stager {
     kept: BTreeMap<(Owner, Owner), u64>,
     not_ours: u64,
     bytes: u64,
+    /// Whether new files get an access list from the directory they are in.
+    inherits: bool,
+    losses: Losses,
     /// The files to write with holes; `None` if that is unknown, and then every file may get holes.
     sparse: Option<BTreeSet<RelPath>>,
 }
@@ -80,6 +90,8 @@ impl Stager {
             kept: BTreeMap::new(),
             not_ours: 0,
             bytes: 0,
+            inherits: xattrs::passes_lists_on(root),
+            losses: Losses::default(),
             sparse: None,
         })
     }
@@ -145,6 +157,7 @@ impl Stager {
             let change = |uid| unistd::fchownat(&dir, name, uid, Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW);
             change_owner(&full, uid, change)?;
         }
+        self.set_attributes(Target::Link(&full), entry, |_| true)?;
         stat::utimensat(&dir, name, &TimeSpec::UTIME_OMIT, &changed(entry), UtimensatFlags::NoFollowSymlink)
             .on("set the time of", &full)
     }
@@ -177,8 +190,14 @@ impl Stager {
         Ok((dir, name.to_owned()))
     }
 
-    fn set_metadata(&mut self, file: impl std::os::fd::AsFd, entry: &Entry) -> Result<()> {
+    fn set_metadata(&mut self, file: impl AsFd, entry: &Entry) -> Result<()> {
         let full = entry.path.under(&self.root);
+        if self.inherits {
+            xattrs::remove_lists(&file).on("remove the access list of", &full)?;
+        }
+        let target = Target::Open(file.as_fd());
+        // While we may still write to the file, whatever its owner and mode.
+        self.set_attributes(target, entry, |name| ![ACCESS, DEFAULT, CAPABILITY].contains(&name))?;
         let mut mode = entry.mode & 0o7777;
         if let Some((uid, gid)) = self.owner(entry)? {
             let is_changed = change_owner(&full, uid, |uid| unistd::fchown(&file, uid, Some(gid)))?;
@@ -186,10 +205,32 @@ impl Stager {
                 mode &= 0o1777;
             }
         }
-        // After the owner, because a change of owner clears the set-user-id bit.
+        // After the owner, because a change of owner clears capabilities and the set-user-id bit.
+        self.set_attributes(target, entry, |name| name == CAPABILITY)?;
         let changed_mode = stat::fchmod(&file, Mode::from_bits_truncate(mode)).map_err(std::io::Error::from);
         volume::warn_if_mode_refused(&full, changed_mode).on("set the mode of", &full)?;
+        // After the mode, which without an access list has only the rights of the file's own group.
+        self.set_attributes(target, entry, |name| [ACCESS, DEFAULT].contains(&name))?;
         stat::futimens(&file, &TimeSpec::UTIME_OMIT, &changed(entry)).on("set the time of", &full)
+    }
+
+    /// Sets the attributes whose names are `wanted`. What the volume or this process cannot set is a loss.
+    fn set_attributes(&mut self, target: Target<'_>, entry: &Entry, wanted: impl Fn(&str) -> bool) -> Result<()> {
+        let is_wanted = |name: &OsStr| xattrs::is_kept(name) && wanted(&name.to_string_lossy());
+        for (name, value) in entry.xattrs.iter().filter(|(name, _)| is_wanted(name)) {
+            if self.owners.unprivileged && xattrs::is_privileged(name) {
+                self.losses.add_attribute(name, &entry.path, "only root may set them, and another user can write the script");
+                continue;
+            }
+            match xattrs::set(target, name, value) {
+                Err(cause) if cause.raw_os_error() == Some(nix::libc::EIO) => {
+                    return Err(Error::io("set an extended attribute of", &entry.path.under(&self.root), &cause));
+                }
+                Err(cause) => self.losses.add_attribute(name, &entry.path, &reason(&cause)),
+                Ok(()) => {}
+            }
+        }
+        Ok(())
     }
 
     /// The owner to set, or `None` if we are not root and cannot set one.
@@ -216,14 +257,19 @@ impl Stager {
     /// volume.
     fn unarchived(&self, path: RelPath) -> Result<Entry> {
         let live = self.live(&path)?.filter(std::fs::Metadata::is_dir);
+        let full = self.owners.live.as_ref().filter(|_| live.is_some()).map(|live| path.under(live));
+        let xattrs = full.map_or_else(|| Ok(Xattrs::new()), |full| {
+            xattrs::kept(&full).on("read the extended attributes of", &full)
+        })?;
         Ok(Entry {
             kind: Kind::Directory,
             size: 0,
-            mode: live.as_ref().map_or(0o755, |meta| meta.mode() & 0o7777),
+            mode: xattrs::narrowed(live.as_ref().map_or(0o755, |meta| meta.mode() & 0o7777), &xattrs),
             uid: live.as_ref().map_or_else(|| unistd::geteuid().as_raw(), MetadataExt::uid),
             gid: live.as_ref().map_or_else(|| unistd::getegid().as_raw(), MetadataExt::gid),
             mtime_secs: live.as_ref().map_or(0, MetadataExt::mtime),
             mtime_nanos: 0,
+            xattrs,
             torn: false,
             path,
         })
@@ -241,7 +287,7 @@ impl Stager {
         });
         let why = "now owned by the current user instead of the owner in the backup, because only root can set owners";
         let not_ours = (self.not_ours > 0).then(|| format!("{} {why}", paths(self.not_ours)));
-        kept.chain(not_ours).collect()
+        kept.chain(not_ours).chain(self.losses.notes("on this volume")).collect()
     }
 }
 

@@ -154,6 +154,7 @@ impl SurveyEntry {
             gid: self.gid,
             mtime_secs: self.mtime_secs,
             mtime_nanos: self.mtime_nanos,
+            xattrs: Default::default(),
             torn,
         }
     }
