@@ -29,6 +29,7 @@ mod json_steps;
 mod latest;
 mod log_format;
 mod memory;
+mod metadata;
 mod narrow;
 mod notify;
 mod podman;

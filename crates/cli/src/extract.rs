@@ -4,8 +4,11 @@ use std::{io, path::PathBuf};
 
 use clap::Args;
 
-use super::{Context, key::KeyArguments, output, progress::ProgressReporter};
-use engine::backup::{self, Output};
+use super::{Context, key::KeyArguments, output, owners::OwnerArguments, progress::ProgressReporter};
+use engine::{
+    backup::{self, Output},
+    store::Owners,
+};
 use seqbac_header::RelPath;
 use volume::{
     Volume,
@@ -22,6 +25,8 @@ pub struct Extract {
     /// Folder to extract into; - writes the content of the members to stdout, one after the other
     #[arg(short, long, value_name = "DIR|-")]
     output: PathBuf,
+    #[command(flatten)]
+    owners: OwnerArguments,
     #[command(flatten)]
     key: KeyArguments,
 }
@@ -40,7 +45,8 @@ impl Extract {
         let mut stdout = io::stdout().lock();
         let stream = self.output.as_os_str() == "-";
         let mut output = if stream { Output::Stream(&mut stdout) } else { Output::Folder(&self.output) };
-        let extracted = backup::extract(&self.file, &key, &names, &mut output, &mut ProgressReporter::new())?;
+        let owners = Owners { requested: self.owners.owner, map: self.owners.map()?, ..Owners::default() };
+        let extracted = backup::extract(&self.file, &key, &names, owners, &mut output, &mut ProgressReporter::new())?;
         drop(stdout);
         extracted.notes.iter().for_each(|note| log::warn!("{note}"));
         if !stream {

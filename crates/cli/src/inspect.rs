@@ -41,7 +41,7 @@ fn line_of_note(note: &Note) -> String {
         NoteKind::LeftOut => "left out",
         NoteKind::Link => "link",
         NoteKind::Mount => "mount",
-        NoteKind::Other => "note",
+        NoteKind::Other | NoteKind::TwoNames => "note",
     };
     let what = note.what.strip_prefix("left out: ").unwrap_or(&note.what);
     format!("{label:<13} {}: {what}", note.path)

@@ -15,6 +15,7 @@
 //! - `key.rs`: `--secret-key`, `--secret-key-file` and `--accept-new-key`
 //! - `confirm.rs`: the prompt that `-y` skips; `container_log.rs`: the container's log, for a command that a person runs in it
 //! - `in_script.rs`: tells PID 1 that a `restore` or `rollback` inside an init script failed
+//! - `owners.rs`: the options `--owner` and `--owner-map`
 //! - `output.rs`: tables, sizes and the exit code after an error
 //! - `progress.rs`: the progress bar, and stopping on SIGTERM or SIGINT; `progress_lines.rs`: progress as lines of JSON
 //!   on `MOORLINE_PROGRESS_FD`
@@ -34,6 +35,7 @@ mod instance;
 mod key;
 mod list;
 mod output;
+mod owners;
 mod profile;
 mod profiles;
 mod progress;

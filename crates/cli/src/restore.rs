@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{
-    Context, ServerStopped, confirm, environment, in_script::Replacing, key::KeyArguments, output,
+    Context, ServerStopped, confirm, in_script::Replacing, key::KeyArguments, output, owners::OwnerArguments,
     progress::ProgressReporter, trust::trust,
 };
 use engine::{
@@ -52,9 +52,8 @@ pub struct Restore {
     /// Restore even a backup of another kind of server, whose profile differs
     #[arg(long, value_name = "accept", value_parser = ["accept"])]
     profile_mismatch: Option<String>,
-    /// Owner of the restored files [default: the owner in the backup, or the owner of the replaced files]
-    #[arg(long, value_name = "UID:GID", value_parser = environment::parse_owner)]
-    owner: Option<(u32, u32)>,
+    #[command(flatten)]
+    owners: OwnerArguments,
     /// Give the restored files nothing that only root can give. For scripts that the server's user can write
     #[arg(long, hide = true)]
     unprivileged: bool,
@@ -99,7 +98,8 @@ impl Restore {
             apps: self.apps_policy(),
             accept_other_profile: self.profile_mismatch.is_some(),
             only: only.as_ref(),
-            owner: self.owner,
+            owner: self.owners.owner,
+            owner_map: self.owners.map()?,
             unprivileged: self.unprivileged,
             script: context.environment.script_step()?,
         };

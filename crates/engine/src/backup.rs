@@ -6,6 +6,7 @@
 mod captures;
 mod catalog;
 mod extract;
+mod file_facts;
 mod inspect;
 mod latest;
 mod manifest;
@@ -29,9 +30,10 @@ pub use self::{
         Damaged, Listed, Skipped, Summary, damaged, is_due, list, list_volume, newest_scheduled, opens, summary,
     },
     extract::{Extracted, Output, extract},
+    file_facts::{HardLink, SparseFile},
     inspect::{Inspection, inspect},
     latest::latest,
-    manifest::{BackupKind, CapturedPaths, Manifest, RootFacts, SparseFile},
+    manifest::{BackupKind, CapturedPaths, Manifest, RootFacts},
     name::{EXTENSION, immediate, scheduled},
     progress::{Progress, Silent},
     retention::{Keep, has_sound, prune},

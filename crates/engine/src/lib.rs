@@ -29,7 +29,7 @@
 //!   - `take.rs`: one backup, from the first lock to the final name
 //!   - `stores.rs`: stores that must not be missing; `suspect.rs`: stores that are suddenly empty
 //!   - `captures.rs`: the capture commands of the profile
-//!   - `manifest.rs`: `manifest.json`; `name.rs`: file names; `temporary.rs`: files that are not complete yet
+//!   - `manifest.rs`: `manifest.json`; `file_facts.rs`: its lists of hard links and holes; `name.rs`: file names; `temporary.rs`: files that are not complete yet
 //!   - `quarantine.rs`: the quarantine record as a member of a backup
 //!   - `verify.rs`: a backup read back; `verifications.rs`: `.moorline/verified.json`, the result of the last weekly
 //!     verification
@@ -65,10 +65,11 @@
 //!     (its faults), `in_use.rs` (other processes that have it open), `edit.rs` (one transaction that changes it)
 //!   - `foreign.rs`: databases of other engines, recognised by signature; `foreign/in_use.rs`: whether one is in use
 //!   - `server.rs`: whether a server may be running
-//!   - `files.rs`: plain files, read until they stop changing; `spool.rs`: temporary files without a name; `scratch.rs`: a
+//!   - `files.rs`: plain files, read until they stop changing; `holes.rs`: their holes; `spool.rs`: temporary files without a name; `scratch.rs`: a
 //!     temporary folder that another program fills
-//!   - `stage.rs`, `beneath.rs`: members written below a folder, never through a link
-//!   - `attributes.rs`: extended attributes, ACLs and capabilities for a backup; `losses.rs`: metadata that had to be left out
+//!   - `stage.rs`, `beneath.rs`: members written below a folder, never through a link; `content.rs`: the content of one file
+//!   - `attributes.rs`: extended attributes, ACLs and capabilities for a backup; `losses.rs`: metadata that had to be left out;
+//!     `owners.rs`: which owner a restored path gets
 //!   - `compare.rs`, `compare/table.rs`: which rows of two databases differ
 //! - `trust.rs`: private CAs
 //! - `sealed.rs`: small secrets, encrypted with the secret key

@@ -43,7 +43,7 @@ use crate::{
     metastore::MetastoreLock,
     prelude::*,
     quarantine::{App, QuarantineRecord},
-    store::{Owners, is_own},
+    store::{Owner, OwnerMap, Owners, is_own},
 };
 use std::collections::BTreeSet;
 
@@ -82,7 +82,9 @@ pub struct Request<'a> {
     /// The part of the state to restore; `None` restores all of it.
     pub only: Option<&'a Only>,
     /// Owner and group of all restored files; `None` takes them from the backup.
-    pub owner: Option<(u32, u32)>,
+    pub owner: Option<Owner>,
+    /// New ids for owners in the backup.
+    pub owner_map: OwnerMap,
     /// Whether the files get nothing that only root can give: capabilities, and attributes that other users cannot set.
     pub unprivileged: bool,
     /// The command of an init script that requested this restore.
@@ -96,7 +98,12 @@ impl Request<'_> {
     }
 
     fn owners(&self, volume: &Volume) -> Owners {
-        Owners { requested: self.owner, live: Some(volume.root().to_owned()), unprivileged: self.unprivileged }
+        Owners {
+            requested: self.owner,
+            map: self.owner_map.clone(),
+            live: Some(volume.root().to_owned()),
+            unprivileged: self.unprivileged,
+        }
     }
 }
 

@@ -9,11 +9,14 @@
 mod attributes;
 mod beneath;
 pub mod compare;
+mod content;
 pub mod files;
 pub mod foreign;
+mod holes;
 mod losses;
 mod matcher;
 pub(crate) mod mounts;
+mod owners;
 mod scratch;
 pub(crate) mod server;
 pub mod spool;
@@ -21,19 +24,21 @@ pub mod sqlite;
 pub mod stage;
 pub mod survey;
 
-pub use self::{
-    compare::TableChange,
-    files::{Captured, Files},
-    foreign::ForeignDatabase,
-    matcher::Matcher,
-    scratch::Scratch,
-    spool::Spool,
-    sqlite::{DatabaseFacts, Opened, Snapshot, check_image, in_use, open_all, open_present},
-    stage::{Owners, Stager},
-    survey::{Note, NoteKind, Survey, SurveyEntry, holds_state, survey},
-};
 pub(crate) use self::{
     attributes::AttributeReader,
     matcher::is_own,
     survey::{child, is_backup, is_database, kind, sidecar_base},
+};
+pub use self::{
+    compare::TableChange,
+    files::{Captured, Files},
+    foreign::ForeignDatabase,
+    holes::Extent,
+    matcher::Matcher,
+    owners::{Owner, OwnerMap, Owners},
+    scratch::Scratch,
+    spool::Spool,
+    sqlite::{DatabaseFacts, Opened, Snapshot, check_image, in_use, open_all, open_present},
+    stage::{Shapes, Stager},
+    survey::{Note, NoteKind, Survey, SurveyEntry, holds_state, survey},
 };

@@ -325,13 +325,13 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("changes");
         let before = fs::metadata(&path).expect("is there");
         replace(&path, b"two").expect("writes");
-        assert!(write_new_like(&dir.path().join("y"), b"three", &before).expect("writes"));
+        assert!(write_new_like(&dir.path().join("y"), b"three", &path).expect("writes"));
         for (name, content) in [("x", "two"), ("y", "three")] {
             let meta = fs::metadata(dir.path().join(name)).expect("is there");
             assert_eq!(fs::read_to_string(dir.path().join(name)).expect("reads"), content);
             assert_eq!((meta.uid(), meta.gid(), meta.mode()), (before.uid(), before.gid(), before.mode()));
         }
-        assert!(!write_new_like(&path, b"four", &before).expect("refuses"));
+        assert!(!write_new_like(&path, b"four", &path).expect("refuses"));
         assert_eq!(fs::read_dir(dir.path()).expect("lists").count(), 2, "no temporary file is left");
     }
 

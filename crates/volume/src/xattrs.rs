@@ -61,15 +61,22 @@ pub fn is_kept(name: &OsStr) -> bool {
     }
 }
 
-/// All attributes of a path that [`is_kept`] accepts.
+/// All attributes of a path that [`is_kept`] accepts and that this process may read.
 pub fn kept(path: &Path) -> io::Result<Xattrs> {
     let mut all = Xattrs::new();
-    for name in names(path)?.into_iter().filter(|name| is_kept(name)) {
-        if let Some(value) = value(path, &name)? {
+    for name in unless_refused(names(path))?.into_iter().filter(|name| is_kept(name)) {
+        if let Some(value) = unless_refused(value(path, &name))? {
             all.insert(name, value);
         }
     }
     Ok(all)
+}
+
+fn unless_refused<T: Default>(read: io::Result<T>) -> io::Result<T> {
+    match read {
+        Err(cause) if crate::is_refused(&cause) => Ok(T::default()),
+        other => other,
+    }
 }
 
 /// Whether only root can set an attribute.
@@ -157,6 +164,23 @@ pub fn narrowed(mode: u32, attributes: &Xattrs) -> u32 {
     }
 }
 
+/// The value of an attribute, with other ids of users and groups if it is an access list.
+#[must_use]
+pub fn with_ids(name: &OsStr, value: &[u8], user: impl Fn(u32) -> u32, group: impl Fn(u32) -> u32) -> Vec<u8> {
+    let is_list = [ACCESS, DEFAULT].iter().any(|list| name == *list);
+    let Some(entries) = entries(value).filter(|_| is_list) else { return value.to_vec() };
+    let mut list = VERSION.to_le_bytes().to_vec();
+    for (tag, rights, id) in entries {
+        let id = match tag {
+            USER => user(id),
+            GROUP => group(id),
+            _ => id,
+        };
+        list.extend([&tag.to_le_bytes()[..], &rights.to_le_bytes(), &id.to_le_bytes()].concat());
+    }
+    list
+}
+
 /// The entries of an access list: tag, rights, and the id of a user or group. `None` if the list is malformed.
 fn entries(list: &[u8]) -> Option<impl Iterator<Item = (u16, u16, u32)>> {
     let list = list.strip_prefix(&VERSION.to_le_bytes())?;
@@ -170,7 +194,9 @@ fn entries(list: &[u8]) -> Option<impl Iterator<Item = (u16, u16, u32)>> {
 // As <linux/posix_acl_xattr.h> has it, little-endian everywhere.
 const VERSION: u32 = 2;
 const ENTRY: usize = 8;
+const USER: u16 = 0x02;
 const GROUP_OBJECT: u16 = 0x04;
+const GROUP: u16 = 0x08;
 const MASK: u16 = 0x10;
 
 #[cfg(test)]
@@ -194,5 +220,23 @@ mod tests {
         assert_eq!(narrowed(0o660, &with(list(&[(4, 4, none)]))), 0o660, "without a mask");
         assert_eq!(narrowed(0o660, &with(b"\x02\0\0\0\x04".to_vec())), 0o660, "cut");
         assert_eq!(narrowed(0o660, &Xattrs::new()), 0o660);
+    }
+
+    #[test]
+    fn only_named_users_and_groups_get_other_ids() {
+        let before = list(&[(1, 6, u32::MAX), (2, 6, 7), (2, 6, 8), (4, 4, u32::MAX), (8, 4, 7), (0x10, 6, u32::MAX)]);
+        let after =
+            list(&[(1, 6, u32::MAX), (2, 6, 70), (2, 6, 8), (4, 4, u32::MAX), (8, 4, 700), (0x10, 6, u32::MAX)]);
+        let mapped = |name: &str, value: &[u8]| {
+            with_ids(
+                name.as_ref(),
+                value,
+                |uid| if uid == 7 { 70 } else { uid },
+                |gid| if gid == 7 { 700 } else { gid },
+            )
+        };
+        assert_eq!(mapped(ACCESS, &before), after);
+        assert_eq!(mapped("user.x", &before), before);
+        assert_eq!(mapped(DEFAULT, b"\x02\0\0"), b"\x02\0\0");
     }
 }

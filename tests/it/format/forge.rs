@@ -13,7 +13,7 @@ use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
-pub use self::contents::{Content, Member, file, link, noise, raw_frame};
+pub use self::contents::{Content, Member, file, link, noise, raw_frame, with_attribute};
 use self::contents::{frames, seek_table, tar, ustar};
 
 pub const SEGMENT: usize = 1 << 20;

@@ -17,6 +17,8 @@ use seqbac::{Archive, Entry, Kind, Reader};
 
 use sha2::{Digest as _, Sha256};
 
+use crate::fixture::{Data, argument};
+
 use super::samples::{KEY, MANIFEST, OTHER_KEY, file, key, noise, path, write};
 use super::vectors::{folder, hex, open};
 
@@ -99,6 +101,34 @@ fn tink_zstd_and_tar_open_a_backup_of_ours() {
         serde_json::from_slice(&fs::read(out.join("digest.json")).expect("reads")).expect("JSON");
     assert_eq!(digest["complete"], true);
     assert_eq!(digest["members"].as_array().map(Vec::len), Some(members.len() + 1));
+}
+
+/// Every byte, and with `--xattrs` every attribute. Without it, nobody has more rights than before.
+#[test]
+fn tink_zstd_and_tar_restore_a_volume_with_all_kinds_of_metadata() {
+    let data = Data::with_state();
+    let tree = r#"cd "$1"; printf secret > ledger; chmod 640 ledger; setfacl -m u:1234:rw ledger
+        setfattr -n user.a=b%c -v 0x3d0a00ff25 ledger; setfattr -n trusted.t -v t ledger
+        cp /bin/true helper; setcap cap_net_raw+ep helper
+        head -c 300000 /dev/urandom > one; ln one two; ln two conf/three
+        truncate -s 5M sparse; printf x | dd of=sparse bs=1 seek=3M conv=notrunc status=none; truncate -s 8M hole"#;
+    run(data.root(), "sh", &["-euc", tree, "sh", argument(data.root())]);
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    fs::rename(data.backup(), folder.path().join("backup.seqbac")).expect("renamed");
+    fs::write(folder.path().join("key.txt"), data.key()).expect("writes");
+    let stream = run(folder.path(), python(), &[&script(), "open", "key.txt", "backup.seqbac"]);
+    fs::write(folder.path().join("backup.tar.zst"), stream).expect("writes");
+    run(folder.path(), "zstd", &["-q", "-d", "backup.tar.zst", "-o", "backup.tar"]);
+    let plain = r#"mkdir plain; tar -xpf backup.tar -C plain
+        for name in ledger helper one two conf/three sparse hole config.json; do cmp "plain/state/$name" "$1/$name"; done
+        test "$(stat -c %A plain/state/ledger)" = -rw-r-----"#;
+    run(folder.path(), "sh", &["-euc", plain, "sh", argument(data.root())]);
+    let whole = r#"mkdir whole; tar --xattrs --xattrs-include='*' -xpf backup.tar -C whole
+        for name in ledger helper; do
+            (cd whole/state; getfattr -d -m '^(user|trusted|security.cap)' -e hex $name) > restored
+            (cd "$1"; getfattr -d -m '^(user|trusted|security.cap)' -e hex $name) | cmp - restored
+        done"#;
+    run(folder.path(), "sh", &["-euc", whole, "sh", argument(data.root())]);
 }
 
 #[test]

@@ -100,6 +100,41 @@ fn a_file_that_changes_in_place_is_torn() {
     }
 }
 
+#[test]
+fn a_file_with_holes_is_torn_if_its_data_or_its_holes_change() {
+    for (change, is_torn) in
+        [(None, false), (Some((0, "same")), false), (Some((0, "diff")), true), (Some((2 << 20, "new")), true)]
+    {
+        let volume = Volume::new();
+        volume.write("x", "same");
+        let file = OpenOptions::new().write(true).open(volume.path("x")).expect("opens");
+        file.set_len(8 << 20).expect("a hole");
+        file.write_all_at(b"end", (8 << 20) - 3).expect("writes");
+        let survey = volume.survey();
+        let mut files = Files::new(&volume.root(), &survey, true).expect("opens");
+        let mut captured = files.capture(&survey.files[0]).expect("reads").expect("is there");
+        let mut bytes = Vec::new();
+        captured.read_to_end(&mut bytes).expect("reads");
+        assert!(bytes.starts_with(b"same\0") && bytes.ends_with(b"\0end") && bytes.len() == 8 << 20);
+        if let Some((at, text)) = change {
+            file.write_all_at(text.as_bytes(), at).expect("writes");
+        }
+        assert_eq!(captured.is_torn(blake3::hash(&bytes)).expect("reads again"), is_torn, "{change:?}");
+    }
+    // A hole that was filled with zeros has the same content.
+    let volume = Volume::new();
+    volume.write("x", "same");
+    let file = OpenOptions::new().write(true).open(volume.path("x")).expect("opens");
+    file.set_len(8 << 20).expect("a hole");
+    let survey = volume.survey();
+    let mut files = Files::new(&volume.root(), &survey, true).expect("opens");
+    let mut captured = files.capture(&survey.files[0]).expect("reads").expect("is there");
+    let mut bytes = Vec::new();
+    captured.read_to_end(&mut bytes).expect("reads");
+    file.write_all_at(&[0; 1 << 20], 1 << 20).expect("writes");
+    assert!(!captured.is_torn(blake3::hash(&bytes)).expect("reads again"));
+}
+
 /// ext4 gives the inode number of a removed file to the next one, so a list that is written anew and renamed twice has the
 /// number that it had before.
 #[test]

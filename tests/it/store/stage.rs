@@ -10,7 +10,7 @@ use std::{
     path::Path,
 };
 
-use engine::store::stage::{Owners, Stager};
+use engine::store::{Owners, Shapes, Stager};
 use seqbac::{Entry, Kind};
 use seqbac_header::RelPath;
 use volume::error::{Code, Result};
@@ -107,6 +107,72 @@ fn a_member_of_the_wrong_size_is_refused() {
         let error = stage(&Volume::new(), &[(entry("x", Kind::File, 0o600, size), "abc")]).expect_err("refuses");
         assert_eq!(error.code(), Code::ContentMismatch);
         assert!(error.message().contains("3 bytes"), "{error}");
+    }
+}
+
+fn with_links(volume: &Volume, members: &[(Entry, &str)]) -> Vec<String> {
+    let path = |path: &str| RelPath::new(path).expect("a plain path");
+    let links = [(path("b"), path("a")), (path("c"), path("a"))].into();
+    let shapes = Shapes { links, ..Shapes::default() };
+    let mut stager = Stager::new(&volume.out(""), Owners::default()).expect("opens").with_shapes(shapes);
+    for (entry, content) in members {
+        stager.put(entry, &mut content.as_bytes()).expect("stages");
+    }
+    stager.finish().expect("stages")
+}
+
+#[test]
+fn names_of_one_file_are_linked_only_if_their_content_is_equal() {
+    let long = "x".repeat(600_000);
+    let later = format!("{}y", &long[1..]);
+    for (second, is_linked) in
+        [(long.as_str(), true), (&long[1..], false), (&later, false), (&format!("{long}more"), false)]
+    {
+        let volume = Volume::new();
+        let members =
+            [(file("a", &long), long.as_str()), (file("b", second), second), (file("c", &long), long.as_str())];
+        let notes = with_links(&volume, &members);
+        assert_eq!(notes.is_empty(), is_linked, "{notes:?}");
+        let inode = |name: &str| volume.out(name).metadata().expect("is there").ino();
+        assert_eq!(inode("a") == inode("b"), is_linked);
+        assert_eq!(inode("a"), inode("c"));
+        assert!(fs::read_to_string(volume.out("b")).expect("reads") == second);
+        if !is_linked {
+            assert!(notes[0].starts_with("the hard links of 1 path are not on this volume, such as b: "), "{notes:?}");
+        }
+    }
+    // Without the first name, the others are plain files.
+    let volume = Volume::new();
+    fs::write(volume.out("a"), "here before").expect("writes");
+    assert_eq!(with_links(&volume, &[(file("b", "x"), "x"), (file("c", "x"), "x")]), Vec::<String>::new());
+    assert_eq!(fs::read_to_string(volume.out("b")).expect("reads"), "x");
+}
+
+#[test]
+fn zeros_become_holes_only_where_the_file_had_holes() {
+    let content = format!("{}{}{}", "\0".repeat(1 << 20), "data".repeat(1 << 10), "\0".repeat(1 << 20));
+    let size = content.len() as u64;
+    let sparse = |extents: Option<Vec<(u64, u64)>>| Some([(RelPath::new("x").expect("a path"), extents)].into());
+    let all = [
+        (None, 16_u64),
+        (sparse(None), 16),
+        (sparse(Some(Vec::new())), 16),
+        (sparse(Some(vec![(1 << 20, 4096)])), 16),
+        (sparse(Some(vec![(0, 1 << 20)])), (1 << 20) + 16),
+        (Some([].into()), size),
+    ];
+    for (number, (sparse, at_least)) in all.into_iter().enumerate() {
+        let entry = Entry { path: RelPath::new("x").expect("a path"), ..file("x", &content) };
+        let volume = Volume::new();
+        let shapes = Shapes { sparse, ..Shapes::default() };
+        let mut stager = Stager::new(&volume.out(""), Owners::default()).expect("opens").with_shapes(shapes);
+        stager.put(&entry, &mut content.as_bytes()).expect("stages");
+        stager.finish().expect("stages");
+        let file = fs::File::open(volume.out("x")).expect("opens");
+        file.sync_all().expect("flushed");
+        assert!(fs::read_to_string(volume.out("x")).expect("reads") == content);
+        let used = file.metadata().expect("is there").blocks() * 512;
+        assert!(used >= at_least && used < at_least + (64 << 10), "{number}: {used} bytes");
     }
 }
 

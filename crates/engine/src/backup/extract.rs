@@ -42,6 +42,7 @@ pub fn extract(
     file: &Path,
     key: &SecretKey,
     names: &[RelPath],
+    owners: Owners,
     output: &mut Output,
     progress: &mut dyn Progress,
 ) -> Result<Extracted> {
@@ -50,8 +51,7 @@ pub fn extract(
     let mut stager = match output {
         Output::Folder(folder) => {
             std::fs::create_dir_all(*folder).on("create", folder)?;
-            let sparse = manifest.sparse.as_ref().map(|files| files.iter().map(|file| member_of(&file.path)).collect());
-            Some(Stager::new(folder, Owners::default())?.with_sparse(sparse))
+            Some(Stager::new(folder, owners)?.with_shapes(manifest.shapes(member_of)))
         }
         Output::Stream(_) => None,
     };

@@ -5,11 +5,12 @@ use std::{collections::BTreeMap, os::unix::fs::MetadataExt};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use volume::xattrs::{self, Xattrs};
 
+use super::{HardLink, SparseFile};
 use crate::{
     metastore,
     prelude::*,
     quarantine::record::FILE_NAME as QUARANTINE,
-    store::{DatabaseFacts, ForeignDatabase, Note},
+    store::{DatabaseFacts, ForeignDatabase, Note, Shapes},
 };
 use profile::Apps;
 
@@ -74,6 +75,9 @@ pub struct Manifest {
     /// Files with holes. The archive contains zeros for the holes. Older backups do not record them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sparse: Option<Vec<SparseFile>>,
+    /// The further names of files that have several. The archive contains the whole file under each name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hard_links: Vec<HardLink>,
 }
 
 /// Owner, mode and extended attributes of the storage root.
@@ -97,9 +101,15 @@ impl RootFacts {
         // `root` may be a link.
         let xattrs = xattrs::kept(&root.join(".")).on("read the extended attributes of", root)?;
         let mode = xattrs::narrowed(meta.mode() & 0o7777, &xattrs);
+        Ok(Self { uid: meta.uid(), gid: meta.gid(), mode, xattrs: None }.with_attributes(xattrs))
+    }
+
+    /// The same with other attributes.
+    #[must_use]
+    pub fn with_attributes(self, xattrs: Xattrs) -> Self {
         let in_utf8 = xattrs.into_iter().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
         let xattrs = in_utf8.map(|(name, value)| (name, BASE64_STANDARD.encode(value))).collect();
-        Ok(Self { uid: meta.uid(), gid: meta.gid(), mode, xattrs: Some(xattrs) })
+        Self { xattrs: Some(xattrs), ..self }
     }
 
     /// The extended attributes; none if they are not known, or malformed.
@@ -131,15 +141,6 @@ impl CapturedPaths {
     }
 }
 
-/// A file with holes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SparseFile {
-    /// Relative to the storage root.
-    pub path: RelPath,
-    /// Disk usage in bytes, less than its length.
-    pub allocated: u64,
-}
-
 impl Manifest {
     /// Serializes the manifest as JSON.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
@@ -155,10 +156,21 @@ impl Manifest {
         })
     }
 
-    /// The disk usage in bytes of each file with holes.
+    /// The shapes of files, for a stager that names the members with `name`.
+    pub(crate) fn shapes(&self, name: impl Fn(&RelPath) -> RelPath) -> Shapes {
+        let sparse =
+            |files: &Vec<SparseFile>| files.iter().map(|file| (name(&file.path), file.extents.clone())).collect();
+        Shapes {
+            sparse: self.sparse.as_ref().map(sparse),
+            links: self.hard_links.iter().map(|link| (name(&link.path), name(&link.link_to))).collect(),
+        }
+    }
+
+    /// The bytes that a restored file needs on disk, if they are fewer than its length.
     #[must_use]
-    pub fn sparse_files(&self) -> BTreeMap<RelPath, u64> {
-        self.sparse.iter().flatten().map(|file| (file.path.clone(), file.allocated)).collect()
+    pub fn needed(&self) -> BTreeMap<&RelPath, u64> {
+        let sparse = self.sparse.iter().flatten().map(|file| (&file.path, file.allocated));
+        sparse.chain(self.hard_links.iter().map(|link| (&link.path, 0))).collect()
     }
 
     /// Whether the backup contains the console's database.

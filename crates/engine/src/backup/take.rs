@@ -8,9 +8,10 @@ use std::{
 };
 
 use super::{
-    Assessment, BackupKind, CapturedPaths, Counted, Manifest, Progress, RootFacts, Soundness, SparseFile,
+    Assessment, BackupKind, CapturedPaths, Counted, Manifest, Progress, RootFacts, Soundness,
     captures::{self, Copies},
     catalog::Summary,
+    file_facts,
     manifest::member_of,
     name, quarantine, stores,
     streams::{Padded, WriteBack},
@@ -24,8 +25,8 @@ use crate::{
     prelude::*,
     quarantine::QuarantineRecord,
     store::{
-        AttributeReader, Files, Matcher, Note, Opened, Snapshot, Spool, Survey, SurveyEntry, child, foreign, open_present,
-        server::Server, sidecar_base, survey,
+        AttributeReader, Files, Matcher, Note, Opened, Snapshot, Spool, Survey, SurveyEntry, child, foreign,
+        open_present, server::Server, sidecar_base, survey,
     },
 };
 use seqbac::{HeaderFields, Options, Writer};
@@ -196,7 +197,8 @@ impl Capture {
             captures: captures.into_iter().map(CapturedPaths::of).collect(),
             notes: survey.notes.clone(),
             root: Some(RootFacts::of(root)?),
-            sparse: Some(sparse_files(&survey)),
+            sparse: Some(file_facts::sparse(root, &survey)?),
+            hard_links: file_facts::hard_links(&survey),
         };
         warn_about_foreign(&manifest.foreign);
         let attributes = AttributeReader::new(root)?;
@@ -290,8 +292,8 @@ impl Capture {
         let mut replaced = BTreeMap::new();
         for found in &self.survey.files {
             let (path, entry) = (&found.path, found.entry(0, false));
-            let copy = self.copies.open(found);
-            // What a command wrote has no attributes on the volume.
+            // A file that a command wrote has no attributes on the volume.
+            let copy = if found.kind == PathKind::File { self.copies.open(found) } else { None };
             let entry = if copy.is_some() { entry } else { self.attributes.complete(entry, path)? };
             let entry = seqbac::Entry { path: member_of(path), ..entry };
             if found.kind != PathKind::File {
@@ -410,12 +412,6 @@ fn is_recorded(job: &Job, header: &HeaderFields) -> bool {
     BackupRecord::add(job.volume, job.instance.id, header.id, recorded, job.now)
         .inspect_err(|error| log::info!("the volume does not record this backup: {error}"))
         .is_ok()
-}
-
-/// Files that use less disk space than their length.
-fn sparse_files(survey: &Survey) -> Vec<SparseFile> {
-    let sparse = survey.files.iter().filter(|found| found.kind == PathKind::File && found.allocated < found.size);
-    sparse.map(|found| SparseFile { path: found.path.clone(), allocated: found.allocated }).collect()
 }
 
 /// Why a path is in doubt that the survey found and the backup lacks.

@@ -53,7 +53,9 @@ pub(crate) fn read_whole(file: &Path, key: &SecretKey, progress: &mut dyn Progre
     let (mut reader, manifest) = open_file(file, key)?;
     progress.begin("reading back", bytes_of_members(file, key, &manifest));
     while let Some(mut member) = reader.next_member().map_err(|error| complete(file, key, error))? {
-        io::copy(&mut Counted { inner: &mut member, progress }, &mut io::sink())
+        // In large pieces, which are hashed faster.
+        let mut sink = io::BufWriter::with_capacity(256 << 10, io::sink());
+        io::copy(&mut Counted { inner: &mut member, progress }, &mut sink)
             .map_err(|cause| complete(file, key, seqbac::Error::from_io(cause)))?;
     }
     let verified = reader.finish().map_err(|error| complete(file, key, error))?;

@@ -18,6 +18,7 @@ pub(super) fn warn_about(notes: &[Note]) {
         1 => format!("1 {one}"),
         count => format!("{count} {many}"),
     };
+    warn_about_two_names(notes);
     if of(NoteKind::Link).next().is_some() {
         let links = count(NoteKind::Link, "symbolic link leads", "symbolic links lead");
         let names = list(NoteKind::Link);
@@ -30,6 +31,12 @@ pub(super) fn warn_about(notes: &[Note]) {
             "{mounts} inside the volume; the backup contains the content, but a restore will not replace it: {names}"
         );
     }
+}
+
+/// Names the databases that a restore gives a file of its own for each name.
+fn warn_about_two_names(notes: &[Note]) {
+    let two_names = notes.iter().filter(|note| note.kind() == NoteKind::TwoNames);
+    two_names.take(NAMED).for_each(|note| log::warn!("{} is {}; a restore makes them two", note.path, note.what));
 }
 
 /// Reports the databases of other engines: a warning for each that is in use, else whether the copy is consistent.

@@ -28,10 +28,10 @@ pub fn space(
     let root = volume.root();
     let stat = statvfs(root).on("read the free space of", root)?;
     let block = stat.fragment_size().max(1);
-    let sparse = manifest.sparse_files();
+    let less = manifest.needed();
     let staged = members.iter().filter_map(|member| {
         let Some(path) = state_of(&member.path) else { return Some(member.size) };
-        let allocated = sparse.get(&path).copied().unwrap_or(member.size);
+        let allocated = less.get(&path).copied().unwrap_or(member.size);
         (!mounts.covers(&path) && request.takes(&path)).then_some(allocated.min(member.size))
     });
     let needed = staged.map(|size| size.div_ceil(block) * block + block).sum::<u64>() + MARGIN;

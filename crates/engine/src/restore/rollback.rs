@@ -50,8 +50,7 @@ fn put_back(volume: &Volume, id: Option<Id>, script: Option<ScriptStep>) -> Resu
     let committed = set::time_of_next(volume, journal.committed).map_err(|error| set.abandon(error))?;
     let (beyond, moves) = plan_moves(volume, &set, &from, &journal).map_err(|error| set.abandon(error))?;
     let changed = moves.iter().filter(|change| !is_own(&change.path)).count();
-    let root =
-        journal.root.map(|change| root::back(volume, change)).transpose().map_err(|error| set.abandon(error))?;
+    let root = journal.root.map(|change| root::back(volume, change)).transpose().map_err(|error| set.abandon(error))?;
     let own = Journal {
         id: set.id(),
         state: JournalState::Commit,

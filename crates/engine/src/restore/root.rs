@@ -17,8 +17,10 @@ pub fn change(
     holds_state: bool,
     notes: &mut Vec<String>,
 ) -> Result<Option<RootChange>> {
-    let (old, requested) = (RootFacts::of(volume.root())?, request.owner);
+    let old = RootFacts::of(volume.root())?;
     let Some(archived) = archived else { return Ok(None) };
+    let owners = request.owners(volume);
+    let requested = owners.asked_for(archived.owner());
     let is_used = holds_state && (old.uid != 0 || old.mode & 0o022 != 0);
     let owner = match requested {
         Some(requested) if nix::unistd::geteuid().is_root() => requested,
@@ -26,12 +28,12 @@ pub fn change(
         _ => old.owner(),
     };
     let new = if owner == archived.owner() || requested.is_some_and(|requested| requested == owner) {
-        // Older backups do not record the attributes.
-        let mut xattrs = archived.xattrs.clone().or_else(|| old.xattrs.clone());
-        if let Some(xattrs) = xattrs.as_mut().filter(|_| request.unprivileged) {
-            xattrs.retain(|name, _| !xattrs::is_privileged(name.as_ref()));
-        }
-        RootFacts { uid: owner.0, gid: owner.1, mode: archived.mode, xattrs }
+        let new = RootFacts { uid: owner.0, gid: owner.1, mode: archived.mode, xattrs: old.xattrs.clone() };
+        let mut attributes = archived.attributes();
+        attributes.retain(|name, _| !(owners.unprivileged && xattrs::is_privileged(name)));
+        attributes.iter_mut().for_each(|(name, value)| *value = owners.map.in_attribute(name, value));
+        // Older backups do not record them.
+        if archived.xattrs.is_some() { new.with_attributes(attributes) } else { new }
     } else {
         let ((uid, gid), (was_uid, was_gid)) = (old.owner(), archived.owner());
         notes.push(format!("the storage root keeps its owner {uid}:{gid}; in the backup it is {was_uid}:{was_gid}"));

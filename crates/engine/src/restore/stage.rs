@@ -87,9 +87,7 @@ fn unpack_members(
     let damaged = |error| complete(request.backup, request.key, error);
     let (mut reader, _) = open_file(request.backup, request.key)?;
     let backup_id = reader.header().id;
-    let mut stager =
-        Stager::new(&set.stage(), request.owners(volume))?
-            .with_sparse(manifest.sparse.as_ref().map(|_| manifest.sparse_files().into_keys().collect()));
+    let mut stager = Stager::new(&set.stage(), request.owners(volume))?.with_shapes(manifest.shapes(RelPath::clone));
     let (mut members, mut record) = (0, None);
     progress.begin("staging", bytes_of_members(request.backup, request.key, manifest));
     while let Some(mut member) = reader.next_member().map_err(damaged)? {

@@ -43,7 +43,15 @@ impl AttributeReader {
 
     fn read(&mut self, path: &RelPath) -> io::Result<Xattrs> {
         let mut read = Xattrs::new();
-        let Some((full, names)) = self.names(path)? else { return Ok(read) };
+        let (full, names) = match self.names(path) {
+            Ok(Some(found)) => found,
+            Ok(None) => return Ok(read),
+            Err(cause) if volume::is_refused(&cause) => {
+                self.losses.add("the extended attributes", path, &reason(&cause));
+                return Ok(read);
+            }
+            Err(cause) => return Err(cause),
+        };
         let mut size = 0;
         for name in names {
             if !xattrs::is_kept(&name) {

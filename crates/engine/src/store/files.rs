@@ -10,7 +10,7 @@ use std::{
     fmt,
     fs::{File, Metadata},
     io::{Read, Seek},
-    os::unix::fs::MetadataExt,
+    os::unix::fs::{FileExt, MetadataExt},
     thread,
     time::SystemTime,
 };
@@ -20,6 +20,7 @@ use nix::{errno::Errno, fcntl::OFlag, libc, sys::stat};
 use super::{
     Survey, SurveyEntry,
     beneath::Beneath,
+    holes::{self, Extent, HoleReader},
     survey::{Born, born},
 };
 use crate::prelude::*;
@@ -52,16 +53,15 @@ pub struct Captured {
 
 enum Content {
     /// Read already.
-    Memory {
-        bytes: Vec<u8>,
-        torn: bool,
-    },
+    Memory { bytes: Vec<u8>, torn: bool },
     Live {
         file: File,
         path: PathBuf,
         before: Stamp,
         is_short: bool,
         twice: bool,
+        /// If the file has holes.
+        holes: Option<HoleReader>,
     },
 }
 
@@ -76,6 +76,7 @@ impl fmt::Debug for Captured {
 
 impl Read for Captured {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let at = self.size - self.left;
         let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(into.len());
         let into = &mut into[..most];
         let count = match &mut self.content {
@@ -88,16 +89,18 @@ impl Read for Captured {
                 into.fill(0);
                 most
             }
-            Content::Live { file, path, is_short, .. } => match file.read(into) {
-                Ok(0) if most > 0 => {
-                    *is_short = true;
-                    into.fill(0);
-                    most
+            Content::Live { file, path, is_short, holes, .. } => {
+                match read_at(file, holes.as_mut(), into, at, self.size) {
+                    Ok(0) if most > 0 => {
+                        *is_short = true;
+                        into.fill(0);
+                        most
+                    }
+                    Ok(count) => count,
+                    Err(cause) if cause.kind() == io::ErrorKind::Interrupted => return Err(cause),
+                    Err(cause) => return Err(Error::io("read", path, &cause).into()),
                 }
-                Ok(count) => count,
-                Err(cause) if cause.kind() == io::ErrorKind::Interrupted => return Err(cause),
-                Err(cause) => return Err(Error::io("read", path, &cause).into()),
-            },
+            }
         };
         self.left -= count as u64;
         Ok(count)
@@ -113,18 +116,28 @@ impl Captured {
 
     /// Whether the copy is torn. Call this after the last byte was read; `hash` is the hash of the copy.
     pub fn is_torn(self, hash: blake3::Hash) -> Result<bool> {
-        let (mut file, path, before, twice) = match self.content {
+        let (file, path, before, twice, holes) = match self.content {
             Content::Memory { torn, .. } => return Ok(torn),
             Content::Live { is_short: true, .. } => return Ok(true),
-            Content::Live { file, path, before, twice, .. } => (file, path, before, twice),
+            Content::Live { file, path, before, twice, holes, .. } => (file, path, before, twice, holes),
         };
         let after = file.metadata().on("read the metadata of", &path)?;
         if stamp(&after) == before && !twice {
             return Ok(false);
         }
-        file.rewind().on("rewind", &path)?;
+        if after.len() < self.size {
+            return Ok(true);
+        }
+        if let Some(holes) = &holes
+            && holes.is_unchanged(&file, self.size).on("read", &path)?
+        {
+            return Ok(false);
+        }
+        let holes = holes.map(|_| HoleReader::default());
+        let content = Content::Live { file, path: path.clone(), before, is_short: false, twice, holes };
+        let mut again = Captured { left: self.size, content, ..self };
         let mut hasher = blake3::Hasher::new();
-        io::copy(&mut file.take(self.size), &mut hasher).on("read", &path)?;
+        io::copy(&mut again, &mut hasher).on("read", &path)?;
         Ok(hasher.finalize() != hash)
     }
 }
@@ -145,12 +158,20 @@ impl<'a> Files<'a> {
         let meta = file.metadata().on("read the metadata of", &path)?;
         let (size, id, before) = (meta.len(), ((meta.dev(), meta.ino()), born(&file)), stamp(&meta));
         if size > IN_MEMORY {
-            let content = Content::Live { file, path, before, is_short: false, twice: self.twice };
+            let has_holes = meta.blocks() * 512 < size;
+            let holes = has_holes.then(HoleReader::default);
+            let content = Content::Live { file, path, before, is_short: false, twice: self.twice, holes };
             return Ok(Some(Captured { size, id, left: size, content }));
         }
         let (bytes, torn) = self.read_until_still(file, before, &path)?;
         let size = bytes.len() as u64;
         Ok(Some(Captured { size, id, left: size, content: Content::Memory { bytes, torn } }))
+    }
+
+    /// The parts of a file that have blocks. `None` if there are more than `most`, or if the file is gone.
+    pub fn extents(&mut self, found: &SurveyEntry, most: usize) -> Result<Option<Vec<Extent>>> {
+        let Some(file) = self.open(found)? else { return Ok(None) };
+        holes::extents(&file, found.size, most).on("find the holes of", &found.path.under(&self.root))
     }
 
     /// Reads a small file until nothing changed meanwhile. If it never holds still, its content decides: a file that only
@@ -203,6 +224,13 @@ impl<'a> Files<'a> {
 
     fn may_be_read(&self, stat: &stat::FileStat) -> bool {
         stat.st_mode & libc::S_IFMT == libc::S_IFREG && !self.survey.untouchable.contains(&(stat.st_dev, stat.st_ino))
+    }
+}
+
+fn read_at(file: &File, holes: Option<&mut HoleReader>, into: &mut [u8], at: u64, size: u64) -> io::Result<usize> {
+    match holes {
+        Some(holes) => holes.read_at(file, into, at, size),
+        None => file.read_at(into, at),
     }
 }
 

@@ -5,25 +5,25 @@
 //! files can be created in a directory of mode 0500. This module does not fsync, because the caller flushes the whole
 //! file system once.
 //!
-//! If moorline runs as root, a member gets the first of these owners that exists: the requested one, the owner of the
-//! same path on the volume, the archived one. Without root, all files belong to the current user. Where not even root may
+//! If moorline runs as root, a member gets the first of these owners that exists: the requested one, the mapped one, the owner
+//! of the same path on the volume, the archived one. Without root, all files belong to the current user. Where not even root may
 //! change owners, a member keeps the owner that it gets, without set-user-id and set-group-id bits, because those would
 //! grant the rights of another user.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     ffi::OsStr,
     fs::File,
-    io::{Read, Write},
+    io::Read,
     os::{
         fd::{AsFd, OwnedFd},
-        unix::fs::{FileExt, MetadataExt},
+        unix::fs::MetadataExt,
     },
 };
 
 use nix::{
     errno::Errno,
-    fcntl::{self, AtFlags, FallocateFlags, OFlag},
+    fcntl::{self, AtFlags, OFlag},
     sys::{
         stat::{self, Mode, UtimensatFlags},
         time::TimeSpec,
@@ -31,7 +31,13 @@ use nix::{
     unistd::{self, Gid, Uid},
 };
 
-use super::{beneath::Beneath, losses::Losses, spool::copy};
+use super::{
+    beneath::Beneath,
+    content::{self, Holes},
+    holes::Extent,
+    losses::Losses,
+    owners::{Owner, Owners},
+};
 use crate::prelude::*;
 use seqbac::{Entry, Kind};
 use volume::{
@@ -39,25 +45,16 @@ use volume::{
     xattrs::{self, ACCESS, CAPABILITY, DEFAULT, Target, Xattrs},
 };
 
-/// After this many bytes, we ask the kernel to start writing them to disk.
-const WRITEBACK: u64 = 8 << 20;
-/// Space for files of at least this size is reserved first, so that a full disk is an error before anything is written.
-const PREALLOCATE: u64 = 1 << 20;
-/// Zeros become a hole if they fill a block of this size.
-const BLOCK: usize = 4096;
+const HARD_LINKS: &str = "the hard links";
 
-/// How to choose the owners of staged files.
-#[derive(Debug, Clone, Default)]
-pub struct Owners {
-    /// User and group for all files, whatever the archive and the volume say.
-    pub requested: Option<(u32, u32)>,
-    /// The directory whose files will be replaced. A file there passes its owner on to its replacement.
-    pub live: Option<PathBuf>,
-    /// Whether members get nothing that only root can give, because another user than root asked for them.
-    pub unprivileged: bool,
+/// What the manifest says about the shapes of files.
+#[derive(Debug, Default)]
+pub struct Shapes {
+    /// The files to write with holes, and where they have data, if that is known; `None` if every file may get holes.
+    pub sparse: Option<BTreeMap<RelPath, Option<Vec<Extent>>>>,
+    /// Further names of files, with the first one.
+    pub links: BTreeMap<RelPath, RelPath>,
 }
-
-type Owner = (u32, u32);
 
 /// Writes members below one directory.
 #[derive(Debug)]
@@ -74,8 +71,9 @@ pub struct Stager {
     /// Whether new files get an access list from the directory they are in.
     inherits: bool,
     losses: Losses,
-    /// The files to write with holes; `None` if that is unknown, and then every file may get holes.
-    sparse: Option<BTreeSet<RelPath>>,
+    shapes: Shapes,
+    /// The first names of files with several names, and whether each was staged.
+    first_names: BTreeMap<RelPath, bool>,
 }
 
 impl Stager {
@@ -92,24 +90,30 @@ impl Stager {
             bytes: 0,
             inherits: xattrs::passes_lists_on(root),
             losses: Losses::default(),
-            sparse: None,
+            shapes: Shapes::default(),
+            first_names: BTreeMap::new(),
         })
     }
 
-    /// Sets which members are files with holes. The others get blocks for all their zeros.
+    /// Sets which files have holes, and which are names of one file.
     #[must_use]
-    pub fn with_sparse(self, sparse: Option<BTreeSet<RelPath>>) -> Self {
-        Self { sparse, ..self }
+    pub fn with_shapes(self, shapes: Shapes) -> Self {
+        let first_names = shapes.links.values().map(|first| (first.clone(), false)).collect();
+        Self { shapes, first_names, ..self }
     }
 
     /// Writes one member. Fails with `ContentMismatch` if its path exists, or if `content` does not have the entry's
     /// size.
     pub fn put(&mut self, entry: &Entry, content: &mut dyn Read) -> Result<()> {
         match &entry.kind {
-            Kind::Directory => self.directory(entry),
-            Kind::Symlink(target) => self.link(entry, target),
-            Kind::File => self.file(entry, content),
+            Kind::Directory => return self.directory(entry),
+            Kind::Symlink(target) => self.link(entry, target)?,
+            Kind::File => self.file(entry, content)?,
         }
+        if let Some(is_staged) = self.first_names.get_mut(&entry.path) {
+            *is_staged = true;
+        }
+        Ok(())
     }
 
     /// Sets the owners, modes and times of directories. Returns notes for the user.
@@ -149,6 +153,12 @@ impl Stager {
 
     fn link(&mut self, entry: &Entry, target: &Path) -> Result<()> {
         let full = entry.path.under(&self.root);
+        if let Some(first) = self.first_name(entry)
+            && fs::read_link(first.under(&self.root)).is_ok_and(|other| other == *target)
+            && self.add_name(entry, &first)?
+        {
+            return Ok(());
+        }
         let owner = self.owner(entry)?;
         let (dir, name) = self.parent(entry).map_err(|errno| no_parent(entry, &full, errno))?;
         let name = name.as_os_str();
@@ -163,22 +173,66 @@ impl Stager {
     }
 
     fn file(&mut self, entry: &Entry, content: &mut dyn Read) -> Result<()> {
+        let Some(first) = self.first_name(entry) else { return self.new_file(entry, content) };
+        // An ordinary user may not be allowed to read the file that was just written.
+        let Ok(file) = self.beneath.open_file(&first, OFlag::O_RDONLY).map(File::from) else {
+            self.losses.add(HARD_LINKS, &entry.path, &format!("{first} cannot be read again"));
+            return self.new_file(entry, content);
+        };
+        let start = content::equal_start(content, &file, &entry.path.under(&self.root))?;
+        if start.is_all && start.length == entry.size {
+            if self.add_name(entry, &first)? {
+                return Ok(());
+            }
+        } else {
+            let why = format!("it had another content than {first}, because both changed while they were backed up");
+            self.losses.add(HARD_LINKS, &entry.path, &why);
+        }
+        let mut whole = file.take(start.length).chain(start.different.as_slice()).chain(content);
+        self.new_file(entry, &mut whole)
+    }
+
+    fn new_file(&mut self, entry: &Entry, content: &mut dyn Read) -> Result<()> {
         let full = entry.path.under(&self.root);
         let (dir, name) = self.parent(entry).map_err(|errno| no_parent(entry, &full, errno))?;
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let open = fcntl::openat(dir, name.as_os_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR);
         let mut file = File::from(open.map_err(|errno| failed("create", entry, &full, errno))?);
-        let is_sparse = self.sparse.as_ref().is_none_or(|sparse| sparse.contains(&entry.path));
-        if !is_sparse {
-            reserve(&file, entry.size).on("write", &full)?;
-        }
-        let size = fill(&mut file, content, &full, is_sparse)?;
+        let holes = match &self.shapes.sparse {
+            None => Holes::Anywhere,
+            Some(sparse) => match sparse.get(&entry.path) {
+                Some(Some(extents)) => Holes::Outside(extents),
+                Some(None) => Holes::Anywhere,
+                None => Holes::Nowhere,
+            },
+        };
+        let size = content::write(&mut file, content, (&full, entry.size), holes)?;
         self.bytes += size;
         if size != entry.size {
             let what = format!("{} has {size} bytes in the backup, but its entry says {}", entry.path, entry.size);
             return Err(Error::new(Code::ContentMismatch, what));
         }
         self.set_metadata(&file, entry)
+    }
+
+    /// The first name of the file that this member is another name of, if it was staged.
+    fn first_name(&self, entry: &Entry) -> Option<RelPath> {
+        self.shapes.links.get(&entry.path).filter(|first| self.first_names.get(*first) == Some(&true)).cloned()
+    }
+
+    /// Gives a staged file another name. Returns whether the volume can do that.
+    fn add_name(&mut self, entry: &Entry, first: &RelPath) -> Result<bool> {
+        let full = entry.path.under(&self.root);
+        let (to, name) = self.parent(entry).map_err(|errno| no_parent(entry, &full, errno))?;
+        let (from, first_name) = self.beneath.parent(first).on("open the directory of", &full)?;
+        match unistd::linkat(from, first_name, to, name.as_os_str(), AtFlags::empty()) {
+            Ok(()) => Ok(true),
+            Err(Errno::EEXIST) => Err(twice(entry)),
+            Err(errno) => {
+                self.losses.add(HARD_LINKS, &entry.path, &reason(&errno.into()));
+                Ok(false)
+            }
+        }
     }
 
     /// Opens the parent directory of the member, creating it if necessary, and returns it with the member's name.
@@ -218,8 +272,13 @@ impl Stager {
     fn set_attributes(&mut self, target: Target<'_>, entry: &Entry, wanted: impl Fn(&str) -> bool) -> Result<()> {
         let is_wanted = |name: &OsStr| xattrs::is_kept(name) && wanted(&name.to_string_lossy());
         for (name, value) in entry.xattrs.iter().filter(|(name, _)| is_wanted(name)) {
+            let value = &self.owners.map.in_attribute(name, value);
             if self.owners.unprivileged && xattrs::is_privileged(name) {
-                self.losses.add_attribute(name, &entry.path, "only root may set them, and another user can write the script");
+                self.losses.add_attribute(
+                    name,
+                    &entry.path,
+                    "only root may set them, and another user can write the script",
+                );
                 continue;
             }
             match xattrs::set(target, name, value) {
@@ -242,7 +301,7 @@ impl Stager {
             return Ok(None);
         }
         let live = self.live(&entry.path)?;
-        let (uid, gid) = match (self.owners.requested, live.map(|meta| (meta.uid(), meta.gid()))) {
+        let (uid, gid) = match (self.owners.asked_for(archived), live.map(|meta| (meta.uid(), meta.gid()))) {
             (Some(requested), _) => requested,
             (None, Some(live)) if live != archived => {
                 *self.kept.entry((live, archived)).or_default() += 1;
@@ -258,9 +317,10 @@ impl Stager {
     fn unarchived(&self, path: RelPath) -> Result<Entry> {
         let live = self.live(&path)?.filter(std::fs::Metadata::is_dir);
         let full = self.owners.live.as_ref().filter(|_| live.is_some()).map(|live| path.under(live));
-        let xattrs = full.map_or_else(|| Ok(Xattrs::new()), |full| {
-            xattrs::kept(&full).on("read the extended attributes of", &full)
-        })?;
+        let xattrs = full.map_or_else(
+            || Ok(Xattrs::new()),
+            |full| xattrs::kept(&full).on("read the extended attributes of", &full),
+        )?;
         Ok(Entry {
             kind: Kind::Directory,
             size: 0,
@@ -303,65 +363,6 @@ fn change_owner(path: &Path, uid: Uid, change: impl Fn(Option<Uid>) -> nix::Resu
 
 fn paths(count: u64) -> String {
     format!("{count} {}", if count == 1 { "path" } else { "paths" })
-}
-
-fn fill(file: &mut File, content: &mut dyn Read, path: &Path, is_sparse: bool) -> Result<u64> {
-    let (mut written, mut flushed) = (0, 0);
-    let filled = copy(
-        content,
-        |cause| unpacked(cause, path),
-        |bytes| {
-            let stored = if is_sparse { write_data(file, bytes, written) } else { file.write_all(bytes) };
-            stored.on("write", path)?;
-            written += bytes.len() as u64;
-            if written - flushed >= WRITEBACK {
-                process::writeback::start(file, flushed, written - flushed);
-                flushed = written;
-            }
-            Ok(())
-        },
-    )?;
-    if is_sparse {
-        // The file may end with a hole.
-        file.set_len(filled).on("write", path)?;
-    }
-    Ok(filled)
-}
-
-/// Writes `bytes` at `offset`, but leaves out zeros that fill a block, so that they become holes.
-fn write_data(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
-    let (mut start, mut end) = (0, 0);
-    while end < bytes.len() {
-        let at = offset + end as u64;
-        let to_boundary = BLOCK - usize::try_from(at % BLOCK as u64).unwrap_or(0);
-        let block = &bytes[end..bytes.len().min(end + to_boundary)];
-        if block.iter().all(|byte| *byte == 0) {
-            file.write_all_at(&bytes[start..end], offset + start as u64)?;
-            start = end + block.len();
-        }
-        end += block.len();
-    }
-    file.write_all_at(&bytes[start..], offset + start as u64)
-}
-
-/// Keeps the error code of a damaged backup, because each kind of damage has its own exit code.
-fn unpacked(cause: io::Error, path: &Path) -> Error {
-    match seqbac::Error::from_io(cause) {
-        seqbac::Error::Io(cause) => Error::io("unpack", path, &cause),
-        damage => damage.into(),
-    }
-}
-
-fn reserve(file: &File, size: u64) -> nix::Result<()> {
-    let Ok(length) = i64::try_from(size) else { return Err(Errno::EFBIG) };
-    if size < PREALLOCATE {
-        return Ok(());
-    }
-    match fcntl::fallocate(file, FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, length) {
-        Err(Errno::ENOSPC | Errno::EDQUOT) => Err(Errno::ENOSPC),
-        // The file system does not support it.
-        _ => Ok(()),
-    }
 }
 
 fn changed(entry: &Entry) -> TimeSpec {

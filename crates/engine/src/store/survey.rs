@@ -16,7 +16,10 @@ use std::{
     os::unix::ffi::OsStrExt,
 };
 
-use self::walk::{Seen, Walk};
+use self::{
+    entry::TWO_NAMES,
+    walk::{Seen, Walk},
+};
 use super::{Matcher, foreign::Recognised};
 use crate::prelude::*;
 
@@ -146,7 +149,7 @@ impl Survey {
         for found in &self.databases {
             self.untouchable.insert(found.id());
             if let Some(first) = by_id.insert(found.id(), &found.path) {
-                let what = format!("the same file as {first}: SQLite does not support a database with two names");
+                let what = format!("{TWO_NAMES} {first}: SQLite does not support a database with two names");
                 self.notes.push(Note { path: found.path.clone(), what });
             }
         }

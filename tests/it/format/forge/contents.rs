@@ -11,6 +11,8 @@ pub struct Member {
     pub kind: u8,
     pub link: String,
     pub content: Content,
+    /// The records of an extended header before it, if any.
+    pub records: Vec<u8>,
 }
 
 #[derive(Clone)]
@@ -22,7 +24,14 @@ pub enum Content {
 
 pub fn file(name: &str, content: &str) -> Member {
     let content = Content::Bytes(content.as_bytes().to_vec());
-    Member { name: name.to_owned(), kind: b'0', link: String::new(), content }
+    Member { name: name.to_owned(), kind: b'0', link: String::new(), content, records: Vec::new() }
+}
+
+/// A file with an extended attribute.
+pub fn with_attribute(name: &str, value: &[u8]) -> Member {
+    let rest = [b" SCHILY.xattr.", name.as_bytes(), b"=", value, b"\n"].concat();
+    let length = (rest.len()..).find(|length| length.to_string().len() + rest.len() == *length).expect("one fits");
+    Member { records: [length.to_string().as_bytes(), &rest].concat(), ..file("a", "x") }
 }
 
 pub fn noise(length: usize) -> Member {
@@ -54,6 +63,11 @@ pub fn tar(members: &[Member]) -> (Vec<u8>, Vec<(usize, Range<usize>)>, Range<us
     let (mut tar, mut offsets, mut free) = (Vec::new(), Vec::new(), 0..0);
     for member in members {
         let offset = tar.len();
+        if !member.records.is_empty() {
+            tar.extend(ustar(&Member { kind: b'x', ..file("PaxHeaders/x", "") }, member.records.len()));
+            tar.extend(&member.records);
+            tar.resize(tar.len().next_multiple_of(512), 0);
+        }
         let size = match &member.content {
             Content::Bytes(bytes) => bytes.len(),
             Content::Noise(size) => *size,

@@ -1,7 +1,7 @@
 //! What decrypts, and is wrong inside: zstd streams and tars.
 
 use super::{
-    super::forge::{Backup, Content, Digest, Member, file, link, noise, raw_frame},
+    super::forge::{Backup, Content, Digest, Member, file, link, noise, raw_frame, with_attribute},
     Built, Scenario, scenario, small, whole, with_digest, with_members, with_stream,
 };
 
@@ -52,6 +52,10 @@ pub fn streams() -> Vec<Scenario> {
 pub fn tars() -> Vec<Scenario> {
     vec![
         scenario("tar_link", "success", "a link may point anywhere", || with_members(vec![link("l", "/etc/passwd")])),
+        scenario("tar_attribute", "success", "an extended attribute with bytes of any kind", || {
+            with_members(vec![with_attribute("user.a%3Db", b"x=1\n\0\xff"), file("b", "y")])
+        }),
+        scenario("tar_attribute_without_name", "ContentMismatch", "", || with_members(vec![with_attribute("", b"x")])),
         scenario("tar_dotdot", "ContentMismatch", "", || with_members(vec![file("../evil", "x")])),
         scenario("tar_absolute", "ContentMismatch", "", || with_members(vec![file("/etc/evil", "x")])),
         scenario("tar_link_escape", "ContentMismatch", "a member is written through a link out of the root", || {

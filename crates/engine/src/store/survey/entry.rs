@@ -36,6 +36,8 @@ pub struct SurveyEntry {
     pub dev: u64,
     /// Inode number.
     pub ino: u64,
+    /// The number of names that the file has, on the volume or outside of the state.
+    pub links: u64,
     /// When the inode was created, if the file system records it. A new file often gets the inode number of one that was just
     /// removed.
     pub born: Option<Born>,
@@ -69,19 +71,23 @@ pub enum NoteKind {
     Link,
     /// A mount inside the volume.
     Mount,
+    /// A further name of a database.
+    TwoNames,
     /// Anything else that is unusual.
     Other,
 }
 
 /// How the notes of each kind begin. Manifests contain only the text.
-const BEGINNINGS: [(&str, NoteKind); 4] = [
+const BEGINNINGS: [(&str, NoteKind); 5] = [
     ("left out", NoteKind::LeftOut),
     (LINK, NoteKind::Link),
     (MOUNT, NoteKind::Mount),
+    (TWO_NAMES, NoteKind::TwoNames),
     // As moorline 0.1 wrote it.
     ("on a different file system", NoteKind::Mount),
 ];
 pub(super) const LINK: &str = "points outside the volume";
+pub(super) const TWO_NAMES: &str = "the same file as";
 pub(super) const MOUNT: &str = "a mount inside the volume";
 
 impl Note {
@@ -108,6 +114,7 @@ impl SurveyEntry {
             mtime_nanos: u32::try_from(meta.mtime_nsec()).unwrap_or(0),
             dev: meta.dev(),
             ino: meta.ino(),
+            links: meta.nlink(),
             born: None,
         }
     }
