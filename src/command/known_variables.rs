@@ -77,6 +77,7 @@ const FIRST_RUN_FILES: [&str; 2] = ["MOORLINE_FIRSTRUN_ADMINPASSWORD_FILE", "MOO
 /// Variables that moorline sets for its children and for the server, which a nested moorline inherits.
 const INTERNAL: &[&str] = &[
     "MOORLINE_ARGS_FD",
+    "MOORLINE_BEFORE",
     "MOORLINE_INSTANCE",
     "MOORLINE_LOCK_FD",
     "MOORLINE_LOCK_TOKEN",

@@ -209,6 +209,8 @@ pub const OF_ENGINE: &[&str] = &[
     "help",
     "recover",
     "holds-state",
+    "capture-guard",
+    "finish-captures",
 ];
 
 /// The definition of a command that `moorline` carries out itself.

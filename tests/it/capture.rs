@@ -1,6 +1,8 @@
 //! Capture commands: live copies by the engine's own program, from real servers under load, with the built-in profiles.
 
 mod engines;
+mod forms;
+mod guard;
 
 use std::{env, fs, path::Path};
 
@@ -84,11 +86,73 @@ fn redis_with_an_append_only_file_under_load() {
     every_backup_is_right(&engines::REDIS_AOF);
 }
 
+#[test]
+fn a_tablespace_of_postgresql_is_in_the_backup() {
+    let engine = &engines::POSTGRESQL;
+    let volume = engine.volume();
+    engine.prepare(&volume);
+    let server = Server::start(engine, &volume);
+    let space = |folder: &str, name: &str| {
+        server.shell(&format!(
+            "mkdir -p {folder} && psql -U postgres -c \"CREATE TABLESPACE {name} LOCATION '{folder}'\""
+        ));
+    };
+    space("$R/tablespaces/one", "one");
+    server.shell("psql -U postgres -c 'CREATE TABLE t TABLESPACE one AS SELECT generate_series(1, 1000) n'");
+    let backup = volume.beside("b.seqbac");
+    let end = server.moorline(["backup", "--json", "-o"]).args([&backup]).not_pid_1().wait();
+    assert!(end.code == 0 && end.out.contains("\"soundness\": \"sound\""), "{end}");
+    let elsewhere = tempfile::tempdir_in("/tmp").expect("a folder");
+    let (uid, gid) = user_of("postgres");
+    std::os::unix::fs::chown(elsewhere.path(), Some(uid), Some(gid)).expect("changes the owner");
+    space(&elsewhere.path().join("two").display().to_string(), "two");
+    let end = server.moorline(["backup", "-o"]).args([volume.beside("c.seqbac")]).not_pid_1().wait();
+    assert!(end.code != 0 && end.err.contains("is not in"), "{end}");
+    server.shell("psql -U postgres -c 'DROP TABLE t'");
+    server.stop();
+    restore(engine, &volume, &backup, &["--enable-apps"]);
+    let server = Server::start(engine, &volume);
+    assert_eq!(server.shell("psql -U postgres -Atc 'SELECT sum(n) FROM t'"), "500500");
+    let links = server.shell("readlink $R/pgdata/pg_tblspc/*");
+    assert_eq!(links, volume.path("tablespaces/one").display().to_string());
+    server.stop();
+}
+
+#[test]
+fn postgresql_as_a_tar_under_load() {
+    every_backup_is_right(&engines::POSTGRESQL.with("postgresql-tar"));
+}
+
+#[test]
+fn mariadb_as_a_stream_that_a_restore_prepares_under_load() {
+    every_backup_is_right(&engines::MARIADB.with("mariadb-stream"));
+}
+
+#[test]
+fn lmdb_under_load() {
+    every_backup_is_right(&engines::bank("lmdb"));
+}
+
+#[test]
+fn duckdb_under_load() {
+    every_backup_is_right(&engines::bank("duckdb"));
+}
+
 /// A profile whose capture is this line of shell, which replaces `db/`.
 fn profile(volume: &TestVolume, line: &str, more: &str) -> String {
+    profile_with(volume, &dir(line, more))
+}
+
+/// A capture that fills a folder with this line of shell, which replaces `db/`.
+fn dir(line: &str, more: &str) -> String {
+    format!("replaces = \"db/\"\ndir = [\"/bin/sh\", \"-ec\", '''{line}''', \"sh\", \"{{dir}}\"]\n{more}")
+}
+
+/// A profile with this capture, which has these keys besides its name.
+fn profile_with(volume: &TestVolume, capture: &str) -> String {
     let text = format!(
         "name = \"x\"\napps = \"none\"\n[state]\nfiles = [\"db/\", \"other\"]\nexclude = [\"db/pid\"]\n[[capture]]\nname = \"x\"\n\
-         replaces = \"db/\"\ndir = [\"/bin/sh\", \"-ec\", '''{line}''', \"sh\", \"{{dir}}\"]\n{more}\n"
+         {capture}\n"
     );
     let path = volume.beside("x.toml");
     fs::write(&path, text).expect("writes");
@@ -105,13 +169,17 @@ fn serving(volume: &TestVolume) -> Running {
 }
 
 /// A volume with a server, and how a backup with this capture ends.
-fn backup_of(line: &str, more: &str, check: impl Fn(&TestVolume, super::support::End)) {
+fn backup_with(capture: &str, check: impl Fn(&TestVolume, super::support::End)) {
     let volume = TestVolume::new();
     volume.write("db/live", "live");
     volume.write("db/pid", "1");
     volume.write("other", "other");
     volume.write("y/live", "live");
-    let profile = profile(&volume, line, more);
+    backup_on(volume, capture, check);
+}
+
+fn backup_on(volume: TestVolume, capture: &str, check: impl Fn(&TestVolume, super::support::End)) {
+    let profile = profile_with(&volume, capture);
     let mut server = serving(&volume);
     let backup = volume.moorline(["backup", "--profile", &profile, "-o"]).args([volume.beside("b.seqbac")]);
     let backup = backup.env("MOORLINE_SECRETKEY", KEY).env("TMPDIR", "/tmp").not_pid_1();
@@ -121,13 +189,21 @@ fn backup_of(line: &str, more: &str, check: impl Fn(&TestVolume, super::support:
     check(&volume, end);
 }
 
+fn backup_of(line: &str, more: &str, check: impl Fn(&TestVolume, super::support::End)) {
+    backup_with(&dir(line, more), check);
+}
+
 fn is_refused(line: &str, more: &str, why: &str) {
-    backup_of(line, more, |volume, end| {
-        assert!(end.code != 0 && end.err.contains(why), "{line}: {end}");
-        assert!(!volume.beside("b.seqbac").exists(), "{line}");
+    is_refused_with(&dir(line, more), why);
+}
+
+fn is_refused_with(capture: &str, why: &str) {
+    backup_with(capture, |volume, end| {
+        assert!(end.code != 0 && end.err.contains(why), "{capture}: {end}");
+        assert!(!volume.beside("b.seqbac").exists(), "{capture}");
         let names =
             fs::read_dir(volume.beside("")).expect("a folder").map(|entry| entry.expect("an entry").file_name());
-        assert!(!names.into_iter().any(|name| name.to_string_lossy().starts_with("moorline-capture")), "{line}");
+        assert!(!names.into_iter().any(|name| name.to_string_lossy().starts_with("moorline-capture")), "{capture}");
     });
 }
 

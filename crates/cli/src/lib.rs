@@ -10,7 +10,7 @@
 //!   reset-password`), `extract.rs`, `hash_password.rs`, `inspect.rs`, `list.rs`, `profile.rs` (`profile show`, `profile
 //!   check`), `profiles.rs`, `restore.rs`, `rollback.rs`, `serve.rs` (settings and first-run variables of the console),
 //!   `show_key.rs`, `status.rs`, `verify.rs`
-//! - `hidden.rs`: `recover` and `holds-state`, which PID 1 starts; `generate.rs`: shell completions and man pages
+//! - `hidden.rs`: `recover` and `holds-state`, which PID 1 starts, `capture-guard` and `finish-captures`; `generate.rs`: shell completions and man pages
 //! - `trust.rs`: the private CAs of TLS connections
 //! - `key.rs`: `--secret-key`, `--secret-key-file` and `--accept-new-key`
 //! - `confirm.rs`: the prompt that `-y` skips; `container_log.rs`: the container's log, for a command that a person runs in it
@@ -116,6 +116,10 @@ enum Command {
     Recover(hidden::Recover),
     #[command(name = "holds-state", hide = true)]
     HoldsState(hidden::HoldsState),
+    #[command(name = "capture-guard", hide = true)]
+    CaptureGuard(hidden::CaptureGuard),
+    #[command(name = "finish-captures", hide = true)]
+    FinishCaptures(hidden::FinishCaptures),
 }
 
 /// The global options and the settings from the environment, which every command gets.
@@ -214,6 +218,8 @@ impl Command {
             Self::Completions(command) => command.run(),
             Self::Man(command) => command.run(),
             Self::Recover(command) => command.run(context),
+            Self::CaptureGuard(command) => command.run(),
+            Self::FinishCaptures(command) => command.run(context),
         }
         .map(|()| ExitCode::SUCCESS)
     }

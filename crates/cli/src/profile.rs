@@ -168,7 +168,7 @@ fn inspect_volume(profile: &Described, volume: &Volume, problems: &mut Vec<Error
             Err(error) => problems.push(error),
         }
     }
-    let foreign = foreign::databases(volume, profile, &survey)?;
+    let foreign = foreign::databases(volume, profile, profile.captures.iter(), &survey)?;
     Ok(OnVolume { stores: finds::stores(profile, &survey)?, foreign, steps })
 }
 

@@ -101,6 +101,7 @@ impl Restore {
             owner: self.owners.owner,
             owner_map: self.owners.map()?,
             unprivileged: self.unprivileged,
+            own_variables: context.environment.own_names(),
             script: context.environment.script_step()?,
         };
         if self.dry_run {

@@ -9,6 +9,7 @@
 //! | the newest backup is doubtful or suspect | |
 //! | a restore is unfinished | |
 //! | another volume may be taking backups with the same instance id | |
+//! | `after` of a capture has not succeeded | |
 //! | the configured folder for backups is missing | |
 //! | the metastore cannot be read | |
 
@@ -105,6 +106,8 @@ struct Facts {
     key_is_saved: Result<bool>,
     has_state: bool,
     unfinished: bool,
+    /// Captures whose `after` is due.
+    captures: Vec<backup::Unfinished>,
     instance: Option<Instance>,
     key: Id,
     /// Why the folder for backups cannot be used.
@@ -136,6 +139,7 @@ impl Facts {
             key_is_saved,
             has_state: sight.has_state,
             unfinished: sight.unfinished,
+            captures: backup::unfinished_captures(volume)?,
             skipped_damaged: damaged.unwrap_or(0),
             instance,
             key,
@@ -229,6 +233,12 @@ impl Facts {
         if let Err(error) = &self.key_is_saved {
             reasons.push(error.message().to_owned());
         }
+        for capture in &self.captures {
+            reasons.push(format!(
+                "`after` of the capture {:?} has not succeeded since {:.0}; it is tried again every minute",
+                capture.name, capture.since
+            ));
+        }
         if self.unfinished {
             reasons.push("a restore is unfinished: restart the container to finish it".to_owned());
         }
@@ -299,6 +309,7 @@ mod tests {
             key_is_saved: Ok(true),
             has_state: true,
             unfinished: false,
+            captures: Vec::new(),
             instance: Some(instance("2026-01-01T00:00:00Z")),
             key: Id([2; 16]),
             no_folder: None,

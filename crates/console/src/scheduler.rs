@@ -21,7 +21,7 @@ pub use self::{
     observation::Observation,
 };
 use super::{Console, schedule::Schedule};
-use engine::metastore;
+use engine::{backup, metastore};
 use profile::duration;
 use volume::{
     Instance, Settings,
@@ -44,6 +44,7 @@ pub(crate) async fn run(console: Arc<Console>) {
     let mut decider = Decider::default();
     let mut schedule = Schedule::default();
     loop {
+        finish_captures(&console).await;
         let now = Timestamp::now();
         let step = if decider.may_rest(now, &schedule) {
             Step::Rest
@@ -135,6 +136,18 @@ async fn back_up(console: &Console, decider: &mut Decider) {
     decider.backed_up(Timestamp::now(), done.is_ok());
     if let (Err(error), Some(again)) = (done, decider.retry_at()) {
         log::error!("the scheduled backup failed, next attempt at {again:.0}: {error}");
+    }
+}
+
+/// Runs `after` of captures whose backup and whose guard have died, until it succeeds.
+async fn finish_captures(console: &Arc<Console>) {
+    let volume = console.volume.clone();
+    let due = tokio::task::spawn_blocking(move || backup::unfinished_captures(&volume)).await;
+    if !matches!(due, Ok(Ok(due)) if !due.is_empty()) {
+        return;
+    }
+    if let Err(error) = console.jobs.command(console, &["finish-captures", "--json"]).await {
+        log::warn!("cannot undo what a capture has done, next attempt in a minute: {error}");
     }
 }
 

@@ -3,10 +3,12 @@
 //! A backup is one `.seqbac` file with a `manifest.json` ([`Manifest`]), the server's state under `state/`, and
 //! moorline's own records under `moorline/`. It gets its final name only after it was completed, flushed and read back.
 
+mod bracket;
 mod captures;
 mod catalog;
 mod extract;
 mod file_facts;
+mod guard;
 mod inspect;
 mod latest;
 mod manifest;
@@ -31,6 +33,7 @@ pub use self::{
     },
     extract::{Extracted, Output, extract},
     file_facts::{HardLink, SparseFile},
+    guard::{Unfinished, finish as finish_captures, guard, unfinished as unfinished_captures},
     inspect::{Inspection, inspect},
     latest::latest,
     manifest::{BackupKind, CapturedPaths, Manifest, RootFacts},

@@ -72,7 +72,7 @@ pub fn survey(profile: &Profile, root: &Path) -> Result<Survey> {
 
 /// The databases of other engines in the state of a volume, and whether each is in use.
 pub fn foreign(profile: &Profile, volume: &Volume) -> Result<Vec<ForeignDatabase>> {
-    foreign::databases(volume, profile, &survey(profile, volume.root())?)
+    foreign::databases(volume, profile, profile.captures.iter(), &survey(profile, volume.root())?)
 }
 
 /// The profile of the volume mounted at `root`: the chosen one, or the one that discovery derives from the files.

@@ -11,6 +11,7 @@
 //! - `restore.rs`: a backup restored onto the volume, atomically. In `restore/`:
 //!   - `preflight.rs`: checks before anything changes: free space, mounts, links, permissions, databases in use
 //!   - `stage.rs`: members unpacked into the restore set and checked there
+//!   - `unpack.rs`: commands of the profile that turn a capture into files of the server
 //!   - `console.rs`: the console's database in restores and rollbacks
 //!   - `settings.rs`: `settings.json` in restores and rollbacks
 //!   - `apps_policy.rs`: whether the flags and the backup mean "apps off" or "apps as they were", and the apps that no
@@ -28,7 +29,8 @@
 //! - `backup.rs`: take, verify, list and prune backups. In `backup/`:
 //!   - `take.rs`: one backup, from the first lock to the final name
 //!   - `stores.rs`: stores that must not be missing; `suspect.rs`: stores that are suddenly empty
-//!   - `captures.rs`: the capture commands of the profile
+//!   - `captures.rs`: the captures of the profile; `bracket.rs` and `guard.rs`: what happens around the copy of one, and the
+//!     process that undoes it however the backup ends
 //!   - `manifest.rs`: `manifest.json`; `file_facts.rs`: its lists of hard links and holes; `name.rs`: file names; `temporary.rs`: files that are not complete yet
 //!   - `quarantine.rs`: the quarantine record as a member of a backup
 //!   - `verify.rs`: a backup read back; `verifications.rs`: `.moorline/verified.json`, the result of the last weekly
@@ -66,16 +68,18 @@
 //!   - `foreign.rs`: databases of other engines, recognised by signature; `foreign/in_use.rs`: whether one is in use
 //!   - `server.rs`: whether a server may be running
 //!   - `files.rs`: plain files, read until they stop changing; `holes.rs`: their holes; `spool.rs`: temporary files without a name; `scratch.rs`: a
-//!     temporary folder that another program fills
+//!     temporary folder that another program fills; `sealed_file.rs`: an encrypted one; `tar_stream.rs`: a tar of another program
 //!   - `stage.rs`, `beneath.rs`: members written below a folder, never through a link; `content.rs`: the content of one file
 //!   - `attributes.rs`: extended attributes, ACLs and capabilities for a backup; `losses.rs`: metadata that had to be left out;
 //!     `owners.rs`: which owner a restored path gets
 //!   - `compare.rs`, `compare/table.rs`: which rows of two databases differ
+//! - `command.rs`: a command of the profile: its user, its output in the log, its time and its end
 //! - `trust.rs`: private CAs
 //! - `sealed.rs`: small secrets, encrypted with the secret key
 
 pub mod apps;
 pub mod backup;
+mod command;
 pub mod fetch;
 pub mod finds;
 pub mod metastore;

@@ -29,6 +29,7 @@ mod root;
 mod set;
 mod settings;
 mod stage;
+mod unpack;
 
 use self::{
     apps_policy::Quarantine,
@@ -87,6 +88,8 @@ pub struct Request<'a> {
     pub owner_map: OwnerMap,
     /// Whether the files get nothing that only root can give: capabilities, and attributes that other users cannot set.
     pub unprivileged: bool,
+    /// The names of moorline's own variables in the environment, which commands of the profile do not get.
+    pub own_variables: Vec<String>,
     /// The command of an init script that requested this restore.
     pub script: Option<ScriptStep>,
 }

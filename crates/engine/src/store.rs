@@ -18,16 +18,21 @@ mod matcher;
 pub(crate) mod mounts;
 mod owners;
 mod scratch;
+mod sealed_file;
 pub(crate) mod server;
 pub mod spool;
 pub mod sqlite;
 pub mod stage;
 pub mod survey;
+mod tar_stream;
 
 pub(crate) use self::{
     attributes::AttributeReader,
+    beneath::Beneath,
     matcher::is_own,
+    sealed_file::SealedFile,
     survey::{child, is_backup, is_database, kind, sidecar_base},
+    tar_stream::members as tar_members,
 };
 pub use self::{
     compare::TableChange,

@@ -105,12 +105,12 @@ fn clear_without_proc(signals: &mut Signals, group: Pid, grace: Duration) -> Vec
     unnamed
 }
 
-struct Process {
-    id: i32,
-    name: String,
+pub(crate) struct Process {
+    pub(crate) id: i32,
+    pub(crate) name: String,
     parent: i32,
-    started: u64,
-    zombie: bool,
+    pub(crate) started: u64,
+    pub(crate) zombie: bool,
 }
 
 /// Descendants that neither existed at the start nor descend from a process that did; `None` without a `/proc` of our own
@@ -126,6 +126,19 @@ fn unknown(signals: &Signals) -> Option<Vec<Process>> {
 }
 
 fn descendants() -> Option<Vec<Process>> {
+    let all = processes()?;
+    let below = below(getpid().as_raw(), &all);
+    Some(all.into_iter().filter(|process| below.contains(&process.id)).collect())
+}
+
+/// The ids of all descendants of a process.
+pub(crate) fn below(ancestor: i32, all: &[Process]) -> Vec<i32> {
+    let parents: BTreeMap<i32, i32> = all.iter().map(|process| (process.id, process.parent)).collect();
+    all.iter().map(|process| process.id).filter(|id| is_below(*id, ancestor, &parents)).collect()
+}
+
+/// All processes of this PID namespace; `None` without a `/proc` of it.
+pub(crate) fn processes() -> Option<Vec<Process>> {
     let own = getpid().as_raw();
     // The `/proc` of another PID namespace would list unrelated processes.
     if fs::read_link("/proc/self").ok()?.to_str()? != own.to_string() {
@@ -133,9 +146,7 @@ fn descendants() -> Option<Vec<Process>> {
     }
     let entries = fs::read_dir("/proc").ok()?;
     let ids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
-    let all: Vec<Process> = ids.filter_map(read).collect();
-    let parents: BTreeMap<i32, i32> = all.iter().map(|process| (process.id, process.parent)).collect();
-    Some(all.into_iter().filter(|process| is_below(process.id, own, &parents)).collect())
+    Some(ids.filter_map(read).collect())
 }
 
 fn is_below(mut id: i32, ancestor: i32, parents: &BTreeMap<i32, i32>) -> bool {

@@ -12,6 +12,7 @@
 //! - `start.rs`: starting a server or companion without waiting for it: process group, terminal, reason of a failed exec
 //! - `reap.rs`: reaping children (`waitpid`)
 //! - `leftovers.rs`: finding, naming and stopping descendants that a child left running
+//! - `freeze.rs`: stopping a server's processes for a moment
 //! - `kill.rs`: sending signals by number to a process or a group
 //! - `exec.rs`: finding a program on PATH, exec, why it failed (exit 126 or 127), `#!` lines, `noexec`, close-on-exec
 //! - `user.rs`: `--user`: `/etc/passwd` and `/etc/group`, changing user and groups
@@ -29,6 +30,7 @@ pub mod child;
 pub mod environment;
 pub mod exec;
 pub mod fd;
+pub mod freeze;
 pub mod isolation;
 pub mod kill;
 pub mod leftovers;

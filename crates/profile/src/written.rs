@@ -91,7 +91,8 @@ impl Written {
         let scope = self.state.map_or_else(|| discovery::discovered(root), Ok)?;
         let Self { name, prefix, accept_live, health, apps, steps, captures, .. } = self;
         let replaced: Vec<RelPath> = captures.iter().flat_map(|capture| capture.replaces.clone()).collect();
-        let scope = scope.and_files(&replaced);
+        let mut scope = scope.and_files(&replaced);
+        scope.files.extend(captures.iter().flat_map(|capture| capture.globs().iter().cloned()));
         Ok(Profile { name: Some(name), prefix, scope, accept_live, health, apps, steps, captures })
     }
 }
@@ -189,7 +190,7 @@ fn accepts_live(database: &Table<'_>) -> Result<String> {
     }
 }
 
-fn check_glob(state: &Table<'_>, key: &str, glob: &str, span: &Span) -> Result<()> {
+pub(crate) fn check_glob(state: &Table<'_>, key: &str, glob: &str, span: &Span) -> Result<()> {
     let one = || vec![glob.to_owned()];
     let alone = match key {
         "sqlite" => Scope { sqlite: one(), ..Scope::default() },

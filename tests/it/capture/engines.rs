@@ -41,6 +41,8 @@ pub struct Engine {
     silent: &'static str,
     /// Ends with 0 once the apps have acted; empty for an engine that has none.
     pub acts: &'static str,
+    /// Whether moorline is process 1 of a namespace; otherwise a backup can see the server's processes.
+    pub is_pid_1: bool,
 }
 
 pub const POSTGRESQL: Engine = Engine {
@@ -75,6 +77,7 @@ pub const POSTGRESQL: Engine = Engine {
     silent: "test \"$(psql -U postgres -Atc 'SHOW archive_mode' -c 'SHOW max_logical_replication_workers' | tr '\\n' ' ')\" = 'off 0 ' && \
              psql -U postgres -c 'SELECT pg_switch_wal()' && sleep 1 && test ! -e $S/archived",
     acts: "psql -U postgres -c 'SELECT pg_switch_wal()'; test -e $S/archived",
+    is_pid_1: true,
 };
 
 pub const MARIADB: Engine = Engine {
@@ -105,6 +108,7 @@ pub const MARIADB: Engine = Engine {
              \"$(count)\" = \"$first\"",
     acts: "count() { mariadb -S $S/mysqld.sock -u root -NBe 'SELECT COUNT(*) FROM bank.tick'; }; first=$(count) && sleep 2.5 && test \
            \"$(count)\" -gt \"$first\"",
+    is_pid_1: true,
 };
 
 pub const REDIS: Engine = Engine {
@@ -121,10 +125,47 @@ pub const REDIS: Engine = Engine {
     check: "test \"$(redis-cli -p $P -e dbsize)\" = $ACCOUNTS",
     silent: "true",
     acts: "",
+    is_pid_1: true,
 };
 
 pub const REDIS_AOF: Engine =
     Engine { more: &["--appendonly", "yes", "--auto-aof-rewrite-min-size", "100kb"], ..REDIS };
+
+/// A bank in a database of LMDB or DuckDB, with the profile of the same name in docs/servers.md.
+pub fn bank(engine: &'static str) -> Engine {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/it/capture/bank.py");
+    let python = std::env::var("MOORLINE_TEST_PYTHON").expect("scripts/set-up.sh sets MOORLINE_TEST_PYTHON");
+    let leak = |text: String| &*text.leak();
+    let ask = |command: &str| leak(format!("{python} {script} {command} $P"));
+    let folder = if engine == "lmdb" { "$R/env" } else { "$R/db" };
+    Engine {
+        profile: documented(engine),
+        user: "root",
+        prepare: "true",
+        server: vec![leak(python.clone()), script, engine, folder, "$P"].leak(),
+        more: &[],
+        ready: ask("ping"),
+        fill: ask("fill"),
+        writer: ask("write"),
+        sum: ask("sum"),
+        check: "true",
+        silent: "true",
+        acts: "",
+        is_pid_1: engine == "lmdb",
+    }
+}
+
+/// The path of the profile with this name in docs/servers.md.
+fn documented(name: &str) -> &'static str {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/servers.md")).expect("reads");
+    let is_other = |line: &str| !line.is_empty() && !line.starts_with("    ");
+    let is_start = |line: &&str| line.split_whitespace().eq(["name", "=", &format!("{name:?}")]);
+    let lines: Vec<&str> = text.lines().skip_while(|line| !is_start(line)).take_while(|line| !is_other(line)).collect();
+    assert!(!lines.is_empty(), "docs/servers.md has no profile {name}");
+    let path = format!("{}/documented-{name}-{}.toml", env!("CARGO_TARGET_TMPDIR"), std::process::id());
+    std::fs::write(&path, lines.join("\n")).expect("writes");
+    path.leak()
+}
 
 /// User and group ids of a name.
 pub fn user_of(name: &str) -> (u32, u32) {
@@ -133,6 +174,11 @@ pub fn user_of(name: &str) -> (u32, u32) {
 }
 
 impl Engine {
+    /// With the profile of this name in docs/servers.md.
+    pub fn with(self, profile: &str) -> Self {
+        Self { profile: documented(profile), ..self }
+    }
+
     /// An empty volume that belongs to the engine's user.
     pub fn volume(&self) -> TestVolume {
         let volume = TestVolume::new();
@@ -232,7 +278,7 @@ impl<'a> Server<'a> {
         let words: Vec<String> = engine.server.iter().chain(engine.more).map(|word| place.fill_in(word)).collect();
         let start = engine.moorline(volume, ["run", "--supervise", "--user", engine.user, "--"]).args(words);
         let start = place.variables().into_iter().fold(start, |start, (name, value)| start.env(name, value));
-        let mut running = start.start();
+        let mut running = if engine.is_pid_1 { start } else { start.not_pid_1() }.start();
         running.until("the server answers", || place.answer(engine.ready, None).is_ok());
         Self { engine, volume, place, running, _socket: socket }
     }
@@ -252,6 +298,11 @@ impl<'a> Server<'a> {
     pub fn writer(&self) -> Writer {
         let mut command = self.place.command(self.engine.writer, None);
         Writer(command.stdout(Stdio::null()).stderr(Stdio::null()).process_group(0).spawn().expect("starts"))
+    }
+
+    /// What a line of shell prints, as the engine's user.
+    pub fn shell(&self, line: &str) -> String {
+        self.place.shell(line, Some(self.engine.user))
     }
 
     pub fn check(&self) {

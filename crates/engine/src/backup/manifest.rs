@@ -133,11 +133,22 @@ pub struct CapturedPaths {
     pub name: String,
     /// The replaced paths, relative to the storage root. A restore empties them first.
     pub replaces: Vec<RelPath>,
+    /// The member that the profile's `unpack` turns into the replaced folder at a restore.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unpack: Option<RelPath>,
+    /// Whether the profile's `prepare` has to run at a restore.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub prepare: bool,
 }
 
 impl CapturedPaths {
     pub(super) fn of(capture: &profile::Capture) -> Self {
-        Self { name: capture.name.clone(), replaces: capture.replaces.clone() }
+        let unpack = match &capture.form {
+            profile::capture::Form::File { path, .. } if !capture.unpack.is_empty() => Some(path.clone()),
+            _ => None,
+        };
+        let (name, replaces) = (capture.name.clone(), capture.replaces.clone());
+        Self { name, replaces, unpack, prepare: !capture.prepare.is_empty() }
     }
 }
 

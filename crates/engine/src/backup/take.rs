@@ -136,6 +136,8 @@ struct Capture {
     survey: Survey,
     copies: Copies,
     attributes: AttributeReader,
+    /// The captures that read files of the volume.
+    claimed: Vec<profile::Capture>,
     /// Databases that must be complete, because the profile names them.
     named: Vec<RelPath>,
     /// What the manifest does not record, because it happened later: for the digest.
@@ -147,10 +149,12 @@ impl Capture {
         let root = job.volume.root();
         let record = quarantine::captured(job.volume)?;
         let scope = job.profile.scope.and_files(&record.as_ref().map(QuarantineRecord::files).unwrap_or_default());
-        let captures = captures::due(job)?;
-        let replaced: Vec<RelPath> = captures.iter().flat_map(|capture| capture.replaces.clone()).collect();
-        let mut survey = survey(root, &Matcher::of(&scope.without(&replaced))?)?;
-        let foreign = foreign::databases(job.volume, job.profile, &survey)?;
+        let captures = captures::due(job, progress)?;
+        let mut survey = survey(root, &Matcher::of(&scope.without(&captures::replaced(&captures)))?)?;
+        // The survey has no database whose files a command replaces.
+        let claimed: Vec<profile::Capture> =
+            captures.iter().filter(|capture| !capture.globs().is_empty()).map(|capture| (*capture).clone()).collect();
+        let foreign = foreign::databases(job.volume, job.profile, claimed.iter(), &survey)?;
         let copies = Copies::take(job, &captures, spool, &mut survey, progress)?;
         let (lock, metastore) = metastore_of(job)?;
         warn_about(&survey.notes);
@@ -202,7 +206,7 @@ impl Capture {
         };
         warn_about_foreign(&manifest.foreign);
         let attributes = AttributeReader::new(root)?;
-        Ok(Self { manifest, record, snapshots, survey, copies, attributes, named, doubts })
+        Ok(Self { manifest, record, snapshots, survey, copies, attributes, claimed, named, doubts })
     }
 
     fn bytes(&self) -> u64 {
@@ -241,7 +245,7 @@ impl Capture {
 
     /// Doubts the foreign databases whose server was started while the backup was taken.
     fn doubt_foreign(&mut self, job: &Job) -> Result<()> {
-        let now = foreign::databases(job.volume, job.profile, &self.survey)?;
+        let now = foreign::databases(job.volume, job.profile, self.claimed.iter(), &self.survey)?;
         for (found, (before, now)) in self.survey.foreign.iter().zip(self.manifest.foreign.iter().zip(&now)) {
             if now.is_live() && !before.is_live() {
                 let what = format!("belongs to {}, whose server was started while the backup was taken", now.what());
@@ -301,7 +305,7 @@ impl Capture {
                 continue;
             }
             if let Some(mut copy) = copy.transpose()? {
-                let mut content = Padded { content: &mut copy, left: found.size };
+                let mut content = Padded { content: &mut *copy, left: found.size };
                 let entry = seqbac::Entry { size: found.size, ..entry };
                 add(writer, &entry, &mut Counted { inner: &mut content, progress }, path)?;
                 continue;

@@ -40,7 +40,19 @@ impl Only {
 
     /// Refuses a pattern that matches nothing in the backup, and a part of what is one database in many files.
     pub(super) fn accept(&self, backup: &Path, manifest: &Manifest, members: &[DigestEntry]) -> Result<()> {
-        let paths: Vec<_> = members.iter().filter_map(|member| state_of(&member.path)).collect();
+        // What a command turns into a folder at the restore belongs to the folder.
+        let unpacked = || manifest.captures.iter().filter_map(|capture| Some((capture.unpack.as_ref()?, capture)));
+        let replaced = unpacked().flat_map(|(_, capture)| capture.replaces.clone());
+        let paths: Vec<_> = members.iter().filter_map(|member| state_of(&member.path)).chain(replaced).collect();
+        for (member, capture) in unpacked() {
+            let mut parts = capture.replaces.iter().chain([member]);
+            if parts.any(|path| self.takes(path) != self.takes(member)) {
+                let all: Vec<_> =
+                    capture.replaces.iter().chain([member]).map(|path| format!("--only={path}")).collect();
+                let what = format!("--only takes a part of what the capture {:?} wrote", capture.name);
+                return Err(Error::usage(what).hint(format!("restore all of it: {}", all.join(" "))));
+            }
+        }
         if let Some((pattern, _)) =
             self.patterns.iter().find(|(_, matcher)| !paths.iter().any(|path| takes(matcher, path)))
         {

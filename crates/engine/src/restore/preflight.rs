@@ -32,7 +32,14 @@ pub fn space(
     let staged = members.iter().filter_map(|member| {
         let Some(path) = state_of(&member.path) else { return Some(member.size) };
         let allocated = less.get(&path).copied().unwrap_or(member.size);
-        (!mounts.covers(&path) && request.takes(&path)).then_some(allocated.min(member.size))
+        if !request.takes(&path) {
+            return None;
+        }
+        if manifest.captures.iter().any(|captured| captured.unpack.as_ref() == Some(&path)) {
+            // It is removed only after it was unpacked.
+            return Some(member.size * 2);
+        }
+        (!mounts.covers(&path)).then_some(allocated.min(member.size))
     });
     let needed = staged.map(|size| size.div_ceil(block) * block + block).sum::<u64>() + MARGIN;
     let free = stat.blocks_available() * block;

@@ -7,7 +7,7 @@ use super::{
     instance_after,
     mounts::Mounts,
     set::RestoreSet,
-    settings,
+    settings, unpack,
 };
 use crate::{
     backup::{
@@ -47,6 +47,7 @@ impl Staged {
     ) -> Result<Self> {
         let mut unpacked = unpack_members(volume, set, quarantine.manifest, request, mounts, progress)?;
         let (backup_id, members) = (unpacked.backup_id, unpacked.members);
+        unpack::run(volume, set, quarantine.profile, quarantine.manifest, request, mounts, progress)?;
         check(set, quarantine.manifest, request, mounts)?;
         let mut console = ConsoleDatabase::prepare(volume, set, quarantine, request, take_lock, &mut unpacked.record)?;
         let mut outcome = quarantine.apply(&set.stage(), set.id(), unpacked.record, console.staged)?;

@@ -16,7 +16,7 @@ use std::{
 use self::in_use::in_use;
 use super::{Matcher, Survey, server::Server};
 use crate::prelude::*;
-use profile::builtin;
+use profile::{Capture, builtin};
 
 /// How many of a file's first bytes a signature may use.
 pub(super) const HEAD: usize = 24;
@@ -168,20 +168,34 @@ pub fn reasons(found: &[ForeignDatabase]) -> Vec<String> {
 }
 
 /// The databases of the survey, each with whether it is in use at this moment.
-pub fn databases(volume: &Volume, profile: &Profile, survey: &Survey) -> Result<Vec<ForeignDatabase>> {
+/// `captures` may copy some of them while the server runs.
+pub fn databases<'a>(
+    volume: &Volume,
+    profile: &Profile,
+    captures: impl Iterator<Item = &'a Capture>,
+    survey: &Survey,
+) -> Result<Vec<ForeignDatabase>> {
     if survey.foreign.is_empty() {
         return Ok(Vec::new());
     }
     let accepted = Matcher::of(&Scope { files: profile.accept_live.clone(), ..Scope::default() })?;
     let server = Server::of(volume)?;
-    let captures: &[profile::Capture] = if server.may_run() { &profile.captures } else { &[] };
+    let mut claimed = Vec::new();
+    for capture in captures.filter(|_| server.may_run()) {
+        claimed.push((capture, Matcher::of(&Scope { files: capture.globs().to_vec(), ..Scope::default() })?));
+    }
+    let copies = |path: &RelPath| {
+        let copies =
+            |(capture, globs): &&(&Capture, Matcher)| capture.copies(path) || globs.takes(path, PathKind::File);
+        claimed.iter().find(copies).map(|(capture, _)| capture.name.clone())
+    };
     let database = |found: &Recognised| {
         let is_accepted = |path| accepted.takes(path, PathKind::File);
         Ok(ForeignDatabase {
             path: found.path.clone(),
             engine: found.engine.name().to_owned(),
             in_use: in_use(volume.root(), found, &server)?,
-            capture: captures.iter().find(|capture| capture.copies(&found.marker)).map(|capture| capture.name.clone()),
+            capture: copies(&found.marker),
             accepted: found.path.as_ref().is_some_and(is_accepted) || is_accepted(&found.marker),
         })
     };

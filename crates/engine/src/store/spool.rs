@@ -60,6 +60,14 @@ impl Spool {
         self.room_in(path).is_some_and(|room| room < CHECKED_EVERY)
     }
 
+    /// Fails if nothing more may be written at `path`.
+    pub fn refuse_full(&self, path: &Path) -> Result<()> {
+        if !self.keeps_margin {
+            return Ok(());
+        }
+        refuse_full(&statvfs(path).map_err(io::Error::from).on("read the free space of", path)?, path)
+    }
+
     /// Creates a file without a name for `bytes` of an image, and a connection to it. The file has a name until the
     /// connection is open, because SQLite opens files only by name.
     pub(super) fn image(&self, bytes: u64) -> Result<(File, Connection)> {
@@ -79,7 +87,7 @@ impl Spool {
         Ok(Spooled { named, connection })
     }
 
-    fn named(&self, bytes: u64) -> Result<NamedTempFile> {
+    pub(super) fn named(&self, bytes: u64) -> Result<NamedTempFile> {
         let mut refused = Vec::new();
         let mut is_full = false;
         for place in &self.places {
@@ -129,7 +137,6 @@ impl Spool {
             .ok()
             .and_then(|path| path.parent().map(Path::to_owned))
             .map_or_else(temporary, |folder| folder.join("(a temporary file)"));
-        let full = "free space there, or name another folder in MOORLINE_SPOOL";
         let mut unchecked = CHECKED_EVERY;
         copy(
             from,
@@ -139,18 +146,25 @@ impl Spool {
                 if self.keeps_margin && unchecked >= CHECKED_EVERY {
                     unchecked = 0;
                     let stat = fstatvfs(&*to).map_err(io::Error::from).on("read the free space of", &place)?;
-                    if room(&stat) < CHECKED_EVERY {
-                        let what = format!("cannot write {}: the rest of the free space is not ours", place.display());
-                        return Err(Error::new(Code::TryAgain, what).hint(full));
-                    }
+                    refuse_full(&stat, &place)?;
                 }
                 to.write_all(bytes).map_err(|cause| {
                     let error = Error::io("write", &place, &cause).context(path.display());
-                    if error.code() == Code::TryAgain { error.hint(full) } else { error }
+                    if error.code() == Code::TryAgain { error.hint(FULL) } else { error }
                 })
             },
         )
     }
+}
+
+const FULL: &str = "free space there, or name another folder in MOORLINE_SPOOL";
+
+fn refuse_full(stat: &Statvfs, path: &Path) -> Result<()> {
+    if room(stat) >= CHECKED_EVERY {
+        return Ok(());
+    }
+    let what = format!("cannot write {}: the rest of the free space is not ours", path.display());
+    Err(Error::new(Code::TryAgain, what).hint(FULL))
 }
 
 /// Free space in bytes, without the margin.
