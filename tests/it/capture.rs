@@ -4,7 +4,7 @@ mod engines;
 mod forms;
 mod guard;
 
-use std::{env, fs, path::Path};
+use std::{env, fs, os::unix::fs::PermissionsExt, path::Path};
 
 use nix::sys::signal::Signal;
 
@@ -221,6 +221,24 @@ fn a_command_that_fails_or_writes_no_whole_copy_leaves_no_backup() {
 fn a_program_that_is_not_in_the_image_says_where_to_take_the_backup() {
     let line = "name = \"y\"\nreplaces = \"y/\"\ndir = [\"/no/such/program\", \"{dir}\"]";
     is_refused("echo x > $1/a", &format!("[[capture]]\n{line}"), "/no/such/program is not in this image");
+}
+
+#[test]
+fn a_copied_file_keeps_the_mode_of_the_live_one() {
+    backup_of("umask 0; echo copied > $1/live; echo new > $1/new", "", |volume, end| {
+        assert_eq!(end.code, 0, "{end}");
+        let copy = TestVolume::new();
+        let profile = volume.beside("x.toml").display().to_string();
+        let backup = volume.beside("b.seqbac").display().to_string();
+        let end =
+            copy.moorline(["restore", "-y", "--profile", &profile, "--secret-key", KEY, "--backup", &backup]).wait();
+        assert_eq!(end.code, 0, "{end}");
+        let mode = |volume: &TestVolume, name| {
+            fs::metadata(volume.path(name)).expect("is there").permissions().mode() & 0o7777
+        };
+        assert_eq!(copy.read("db/live"), "copied\n");
+        assert_eq!((mode(&copy, "db/live"), mode(&copy, "db/new")), (mode(volume, "db/live"), 0o666));
+    });
 }
 
 #[test]

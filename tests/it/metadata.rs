@@ -43,7 +43,9 @@ const DESCRIBE: &str = r#"cd "$1"
     paths | xargs -0 getfacl -p -n
     paths | xargs -0 getcap
     # The sidecars of a database come and go.
-    paths | grep -zv 'app.db' | xargs -0 stat -c '%n %A %u:%g %h'
+    paths | grep -zv 'app.db' | grep -zvx '\.' | xargs -0 stat -c '%n %A %u:%g %h'
+    # The folders of moorline are links to the storage root.
+    stat -c '%n %A %u:%g' .
     find . -type f ! -path './.moorline/*' ! -path './Backups/*' ! -name 'app.db*' -printf '%p %s %T@\n' | sort
     find . -samefile one | sort; find . -samefile conf/link | sort
     du -k holes one-hole small-hole app.log one blob

@@ -119,10 +119,11 @@ pub enum Target<'a> {
 /// Creates or replaces one attribute.
 pub fn set(target: Target<'_>, name: &OsStr, value: &[u8]) -> io::Result<()> {
     let flags = XattrFlags::empty();
-    Ok(match target {
-        Target::Open(file) => fsetxattr(file, name, value, flags)?,
-        Target::Link(path) => lsetxattr(path, name, value, flags)?,
-    })
+    let done = match target {
+        Target::Open(file) => fsetxattr(file, name, value, flags),
+        Target::Link(path) => lsetxattr(path, name, value, flags),
+    };
+    done.map_err(io::Error::from)
 }
 
 /// Removes the access lists that an open file or folder got from the folder it is in.
@@ -159,7 +160,7 @@ pub fn group_rights(list: &[u8]) -> Option<u32> {
 #[must_use]
 pub fn narrowed(mode: u32, attributes: &Xattrs) -> u32 {
     match attributes.get(OsStr::new(ACCESS)).and_then(|list| group_rights(list)) {
-        Some(rights) => mode & !0o070 | rights << 3,
+        Some(rights) => (mode & !0o070) | (rights << 3),
         None => mode,
     }
 }

@@ -200,9 +200,10 @@ impl Copies {
             let is_above = found.kind == PathKind::Directory && leads(&path);
             if !is_copy && !is_above {
                 let what = format!("the command wrote {path}, which is below none of the paths in `replaces`");
-                return Err(
-                    Error::new(Code::Unexpected, what).hint("add it to `replaces`, or let the command remove it")
-                );
+                return Err(Error::new(Code::Unexpected, what).hint(
+                    "if the output is a folder of `replaces`, end that with a /; else add the path to `replaces`, or let the \
+                     command remove it",
+                ));
             }
             if is_copy && found.kind != PathKind::File && !is_known.insert(path.clone()) {
                 continue;
@@ -246,7 +247,7 @@ fn scratch_prefix(job: &Job) -> String {
 
 fn fill_folder(
     job: &Job,
-    (_, setting): (&Capture, &Setting),
+    (capture, setting): (&Capture, &Setting),
     words: &[String],
     spool: &Spool,
     progress: &mut dyn Progress,
@@ -261,9 +262,12 @@ fn fill_folder(
         spool.refuse_full(scratch.path())?;
         progress.check()
     })?;
-    let found = scratch.entries()?.into_iter().map(|found| (found.clone(), Place::Path(found.path)));
-    let found = found.collect();
-    Ok((Output::Folder(scratch), found))
+    let mut entries = Vec::new();
+    for found in scratch.entries()? {
+        let place = Place::Path(found.path.clone());
+        entries.push((as_the_live_one(job, (capture, setting), found)?, place));
+    }
+    Ok((Output::Folder(scratch), entries))
 }
 
 /// Stores what the command writes to stdout, as fast as the disk takes it: while it waits, its server may, too.
@@ -334,6 +338,27 @@ fn copy_files(
     }
     output.finish()?;
     Ok((Output::File(Box::new(output)), copied))
+}
+
+/// A file that takes the place of another one has its owner and mode, because a program may write with another user and umask
+/// than the server. A new one of the command's user belongs to the owner of the replaced path.
+fn as_the_live_one(job: &Job, (capture, setting): (&Capture, &Setting), mut found: SurveyEntry) -> Result<SurveyEntry> {
+    let root = job.volume.root();
+    let path = match &capture.folder {
+        Some(folder) => folder.under(root).join(found.path.as_path()),
+        None => found.path.under(root),
+    };
+    if let Some(live) = presence::entry(&path)?.filter(|live| live.is_file() && found.kind == PathKind::File) {
+        let live = SurveyEntry::directory(found.path.clone(), &live);
+        (found.mode, found.uid, found.gid) = (live.mode, live.uid, live.gid);
+    } else if found.uid == setting.user.uid()
+        && let Some(base) = capture.replaces.first()
+        && let Some(live) = presence::entry(&base.under(root))?
+    {
+        let live = SurveyEntry::directory(base.clone(), &live);
+        (found.uid, found.gid) = (live.uid, live.gid);
+    }
+    Ok(found)
 }
 
 /// A file that takes the place of another one has its owner and mode.

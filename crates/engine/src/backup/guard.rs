@@ -78,6 +78,9 @@ pub struct Unfinished {
     /// What `before` printed.
     #[serde(default)]
     said: String,
+    /// Whether `after` was tried in vain, or its guard has died.
+    #[serde(default)]
+    has_failed: bool,
 }
 
 impl Answer {
@@ -120,7 +123,13 @@ impl Task {
                     tries += 1;
                     thread::sleep(PAUSE);
                 }
-                Err(error) => return Err(error.context("`after` failed")),
+                Err(error) => {
+                    let path = record_of(&self.records, &self.name);
+                    if let Some(record) = read_record(&path)? {
+                        write_record(&path, &Unfinished { has_failed: true, ..record })?;
+                    }
+                    return Err(error.context("`after` failed"));
+                }
             }
         }
     }
@@ -249,10 +258,23 @@ fn record(task: &Task, said: &str) -> Result<()> {
     if task.after.is_empty() {
         return Ok(());
     }
-    let record = Unfinished { name: task.name.clone(), since: jiff::Timestamp::now(), said: said.to_owned() };
-    let text = serde_json::to_vec(&record)
+    let (name, since, said) = (task.name.clone(), jiff::Timestamp::now(), said.to_owned());
+    write_record(&record_of(&task.records, &task.name), &Unfinished { name, since, said, has_failed: false })
+}
+
+fn write_record(path: &Path, record: &Unfinished) -> Result<()> {
+    let text = serde_json::to_vec(record)
         .map_err(|cause| Error::new(Code::Bug, format!("cannot serialize a record: {cause}")))?;
-    durable::write(&record_of(&task.records, &task.name), &text, 0o600)
+    durable::write(path, &text, 0o600)
+}
+
+fn read_record(path: &Path) -> Result<Option<Unfinished>> {
+    let Some(text) = presence::unless_absent(fs::read(path)).on("read", path)? else { return Ok(None) };
+    let wrong = |cause| {
+        Error::new(Code::Unexpected, format!("cannot parse {}: {cause}", path.display()))
+            .hint("run `after` of the profile's captures yourself, and remove the file")
+    };
+    serde_json::from_slice(&text).map(Some).map_err(wrong)
 }
 
 /// Names are free text, so the file has a digest of it.
@@ -265,28 +287,23 @@ pub(super) fn records_of(volume: &Volume) -> PathBuf {
     volume.own().join("captures")
 }
 
-/// The captures whose `after` is due and that no guard takes care of.
+/// The captures whose `after` is due, because it was tried in vain or no guard takes care of it.
 pub fn unfinished(volume: &Volume) -> Result<Vec<Unfinished>> {
     let records = records_of(volume);
-    let found = read_records(&records)?;
-    if found.is_empty() || lock(&records, Duration::ZERO)?.is_none() {
-        return Ok(Vec::new());
+    let mut found = read_records(&records)?;
+    // A guard that is at work removes its record, unless `after` fails.
+    if !found.is_empty() && lock(&records, Duration::ZERO)?.is_none() {
+        found.retain(|record| record.has_failed);
     }
-    read_records(&records)
+    Ok(found)
 }
 
 fn read_records(records: &Path) -> Result<Vec<Unfinished>> {
     let mut found = Vec::new();
     for entry in volume::listing::entries(records)?.unwrap_or_default() {
         let path = records.join(&entry.name);
-        if path.extension().is_some_and(|extension| extension == "json")
-            && let Some(text) = presence::unless_absent(fs::read(&path)).on("read", &path)?
-        {
-            let wrong = |cause| {
-                Error::new(Code::Unexpected, format!("cannot parse {}: {cause}", path.display()))
-                    .hint("run `after` of the profile's captures yourself, and remove the file")
-            };
-            found.push(serde_json::from_slice(&text).map_err(wrong)?);
+        if path.extension().is_some_and(|extension| extension == "json") {
+            found.extend(read_record(&path)?);
         }
     }
     Ok(found)
@@ -313,6 +330,7 @@ pub fn finish(volume: &Volume, profile: &Profile, own_variables: &[String]) -> R
             durable::remove_file(&record_of(&records, &due.name))?;
             continue;
         };
+        write_record(&record_of(&records, &due.name), &Unfinished { has_failed: true, ..due.clone() })?;
         let setting = Setting::of(capture, volume.root(), own_variables, None)?;
         let task = Task::of(capture, &setting, &records);
         match task.finish(&due.said) {

@@ -20,7 +20,7 @@ pub struct HoleReader {
     is_hole: bool,
     extents: Vec<Extent>,
     /// Of the data, without the holes.
-    hasher: blake3::Hasher,
+    hasher: Box<blake3::Hasher>,
 }
 
 impl HoleReader {

@@ -5,7 +5,7 @@
 //! - Links are recorded and never followed.
 //! - A mount point below the root is part of the volume, and gets a note.
 //! - A path that cannot be read is an error, because a backup that silently lacks a file is worse than no backup.
-//! - Access lists and extended attributes are read later, by [`super::attributes`].
+//! - Access lists and extended attributes are read later, by `attributes.rs`.
 
 mod entry;
 mod walk;
