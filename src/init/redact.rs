@@ -1,8 +1,8 @@
 //! Removing secret keys: from a script when it is marked, and from its log while it runs.
 //!
 //! It finds values of `--secret-key`, assignments of the variables that hold a key, and user, password and query of the address
-//! in `--backup`. A value that the shell expands
-//! (`$KEY`, `` `cat file` ``) is not a secret and stays. Keys that are passed in any other way are not found.
+//! in `--backup`. A value that the shell expands (`$KEY`, `` `cat file` ``) is not a secret and stays. Secrets that are passed
+//! in any other way are not found.
 
 /// The replacement for a key.
 pub const REDACTED: &[u8] = b"[redacted]";

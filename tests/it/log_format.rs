@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     fixture::{Data, KEY, Ran},
-    support::{TestVolume, is_stamp, quoted, without_times},
+    support::{MOORLINE, TestVolume, is_stamp, quoted, without_times},
 };
 
 /// Each line as an object that has what CLEF asks for.
@@ -155,4 +155,28 @@ fn progress_is_told_to_whoever_asks_and_to_no_child() {
         command.env("MOORLINE_PROGRESS_FD", nonsense);
         Ran::of(command).succeeds();
     }
+}
+
+#[test]
+fn a_backup_of_another_container_writes_nothing_into_a_log_of_its_own_pid_1() {
+    let volume = TestVolume::in_use();
+    let mut server = volume.run(["/bin/sleep", "60"]).env("MOORLINE_SECRETKEY", KEY).start();
+    let lock = volume.path(".moorline/lock");
+    server.until("the server runs", || fs::read_to_string(&lock).unwrap_or_default().contains("\"server\":\""));
+    // Process 1 has another log than the backup, and is not moorline.
+    let [log, backup] = ["log", "b.seqbac"].map(|name| volume.beside(name));
+    let script = format!(
+        "exec 2> {log}; {moorline} --storage {root} backup -o {backup} 2>&1; exit",
+        log = quoted(&log),
+        moorline = quoted(MOORLINE),
+        root = quoted(volume.root()),
+        backup = quoted(&backup)
+    );
+    let mut sidecar = Command::new("unshare");
+    sidecar.args(["--pid", "--fork", "--mount-proc", "/bin/sh", "-c", &script]).env("MOORLINE_SECRETKEY", KEY);
+    let ran = Ran::of(sidecar);
+    assert!(ran.stdout.contains("backup complete"), "{ran:#?}");
+    assert_eq!(fs::read_to_string(&log).expect("a log"), "");
+    server.signal(nix::sys::signal::Signal::SIGKILL);
+    server.wait();
 }

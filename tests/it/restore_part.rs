@@ -114,7 +114,7 @@ fn what_was_off_outside_of_the_part_is_still_recorded() {
 }
 
 #[test]
-fn a_part_of_a_server_whose_apps_nobody_described_needs_a_flag() {
+fn a_part_of_a_server_with_unknown_apps_needs_a_flag() {
     let data = changed();
     let (backup, key) = (data.moorline(&["list", "--json"]).json()["backups"][0]["file"].clone(), data.key());
     let backup = data.path("Backups").join(backup.as_str().expect("a name")).display().to_string();

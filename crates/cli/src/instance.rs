@@ -1,4 +1,4 @@
-//! `moorline instance`: shows the identity of the volume, and resolves the doubt whether another volume has the same one.
+//! `moorline instance`: shows the identity of the volume, and settles which volume is which if another one has the same.
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -11,7 +11,7 @@ use volume::{
     error::{Code, Error, Result},
 };
 
-/// Show the volume's identity; say which volume it is if another one takes backups with the same instance id
+/// Show the volume's identity; settle which volume is which if another one takes backups with the same instance id
 #[derive(Debug, Args)]
 pub struct Instance {
     #[command(subcommand)]

@@ -58,7 +58,7 @@ impl Fetched {
             let (length, name) = (download.length(), download.name().into());
             return Self::copied(&mut download, length.unwrap_or(0), name, spool, progress);
         }
-        // Whatever is not there, or is no file, is an error of the restore itself.
+        // The restore itself reports what does not exist or cannot be read.
         let is_stream =
             presence::target(named).is_ok_and(|meta| meta.is_some_and(|meta| !meta.is_file() && !meta.is_dir()));
         if !is_stream {
@@ -79,7 +79,7 @@ impl Fetched {
         let temporary = spool.copy_of(&mut Counted { inner: from, progress }, bytes, &name)?;
         progress.end();
         if fs::metadata(&temporary).on("access", &temporary)?.len() == 0 {
-            return Err(Error::new(Code::Truncated, format!("{} gave no byte", name.display()))
+            return Err(Error::new(Code::Truncated, format!("{} is empty", name.display()))
                 .hint("check the command or server that provides the backup"));
         }
         Ok(Self { path: temporary.to_path_buf(), name, _temporary: Some(temporary) })

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -13,7 +13,10 @@ use nix::{
 };
 
 use super::leftovers::{Process, below, processes};
-use volume::error::{Code, Error, Result};
+use volume::{
+    error::{Code, Error, Result},
+    listing, presence,
+};
 
 /// The names of moorline's own programs, which keep running, and whether the processes below one do, too.
 const OWN: [(&str, bool); 2] = [("moorline", false), ("moorline-engine", true)];
@@ -109,12 +112,19 @@ fn targets(server: i32) -> Result<Vec<Process>> {
 
 /// Whether all threads of a process have stopped, or it has ended.
 fn is_stopped(id: i32) -> bool {
-    let threads = fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten();
-    threads.map(|thread| thread.path()).all(|thread| has_stopped(&thread).unwrap_or(true))
+    let tasks = PathBuf::from(format!("/proc/{id}/task"));
+    match listing::entries(&tasks) {
+        Ok(threads) => threads.unwrap_or_default().iter().all(|thread| has_stopped(&tasks.join(&thread.name))),
+        Err(_) => false,
+    }
 }
 
-fn has_stopped(thread: &Path) -> Option<bool> {
-    let stat = fs::read(thread.join("stat")).ok()?;
-    let name_end = stat.iter().rposition(|byte| *byte == b')')?;
-    Some(matches!(stat.get(name_end + 2), Some(b'T' | b't' | b'Z' | b'X')))
+fn has_stopped(thread: &Path) -> bool {
+    let stat = match fs::read(thread.join("stat")) {
+        Ok(stat) => stat,
+        // A thread that has ended while it is read gives ESRCH.
+        Err(cause) => return presence::is_absent(&cause) || cause.raw_os_error() == Some(nix::libc::ESRCH),
+    };
+    let name_end = stat.iter().rposition(|byte| *byte == b')');
+    name_end.is_some_and(|end| matches!(stat.get(end + 2), Some(b'T' | b't' | b'Z' | b'X')))
 }

@@ -13,7 +13,7 @@ use std::{
     io::{ErrorKind, Read, Seek},
     os::{
         fd::{AsFd, AsRawFd, OwnedFd, RawFd},
-        unix::fs::{FileExt, OpenOptionsExt},
+        unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     },
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -22,7 +22,7 @@ use std::{
 use rustix::{fs::FlockOperation, io::Errno};
 use serde::{Deserialize, Serialize};
 
-use super::{Volume, presence, script_lock};
+use super::{Volume, listing, presence, script_lock};
 use crate::error::{self, Code, Error, IoContext, Result};
 
 /// The variable that passes the number of the lock's descriptor to a child.
@@ -181,6 +181,17 @@ fn lock_root(volume: &Volume) -> Result<Option<Option<File>>> {
 #[must_use]
 pub fn path(volume: &Volume) -> PathBuf {
     volume.own().join("lock")
+}
+
+/// Whether a process of this PID namespace has the lock's file open, as the holder does. The recorded process id alone proves
+/// nothing, because containers of one pod share a host name and may share a number.
+#[must_use]
+pub fn is_open_in(volume: &Volume, process: u32) -> bool {
+    let identity = |path: &Path| presence::target(path).ok().flatten().map(|meta| (meta.dev(), meta.ino()));
+    let descriptors = PathBuf::from(format!("/proc/{process}/fd"));
+    let Some(lock) = identity(&path(volume)) else { return false };
+    let open = listing::entries(&descriptors).ok().flatten().unwrap_or_default();
+    open.iter().any(|entry| identity(&descriptors.join(&entry.name)) == Some(lock))
 }
 
 /// The current holder of the volume's lock, without taking the lock.

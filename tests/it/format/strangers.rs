@@ -103,7 +103,7 @@ fn tink_zstd_and_tar_open_a_backup_of_ours() {
     assert_eq!(digest["members"].as_array().map(Vec::len), Some(members.len() + 1));
 }
 
-/// Every byte, and with `--xattrs` every attribute. Without it, nobody has more rights than before.
+/// Every byte, and with `--xattrs` every attribute. Without it, no user has more rights than before.
 #[test]
 fn tink_zstd_and_tar_restore_a_volume_with_all_kinds_of_metadata() {
     let data = Data::with_state();

@@ -124,14 +124,6 @@ fn server(volume: &Volume) -> Result<i32> {
             .hint("take the backup in the server's own container: start it with `run --supervise`, or run `moorline backup` there")
     };
     let holder = lock::holder(volume)?.filter(|holder| holder.host == lock::host()).ok_or_else(elsewhere)?;
-    // Containers of one pod have one host name and different process ids, so the number alone proves nothing.
-    let path = volume.own().join("lock");
-    let file = presence::target(&path)?.ok_or_else(elsewhere)?;
-    let id = |meta: &fs::Metadata| {
-        use std::os::unix::fs::MetadataExt;
-        (meta.dev(), meta.ino())
-    };
-    let open = fs::read_dir(format!("/proc/{}/fd", holder.pid)).into_iter().flatten().flatten();
-    let holds = open.filter_map(|entry| fs::metadata(entry.path()).ok()).any(|meta| id(&meta) == id(&file));
+    let holds = lock::is_open_in(volume, holder.pid);
     i32::try_from(holder.pid).ok().filter(|_| holds).ok_or_else(elsewhere)
 }

@@ -3,6 +3,7 @@
 use std::{io::Read, thread};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use percent_encoding::percent_decode_str;
 use ureq::{
     BodyReader,
     config::RedirectAuthHeaders,
@@ -99,8 +100,7 @@ impl Download {
                     return Err(Error::new(Code::TryAgain, what)
                         .hint(format!("the server answered {status} to a request for the rest; try again")));
                 }
-                Err(ureq::Error::Io(cause)) => last = reason(&cause),
-                Err(cause) => last = cause.to_string(),
+                Err(cause) => last = why(&cause),
             }
         }
         Err(Error::new(Code::TryAgain, format!("the download of {name} broke off after {read} bytes: {last}"))
@@ -142,26 +142,7 @@ fn parse(text: &str) -> Result<(Uri, Option<String>)> {
     let mut parts = address.into_parts();
     parts.authority = Some(host.parse().map_err(|_| wrong("has no valid host"))?);
     let address = Uri::from_parts(parts).map_err(|_| wrong("is not valid"))?;
-    Ok((address, Some(format!("Basic {}", STANDARD.encode(unescaped(user))))))
-}
-
-/// Bytes of a text in which `%41` stands for `A`.
-fn unescaped(text: &str) -> Vec<u8> {
-    let (mut plain, mut rest) = (Vec::new(), text.as_bytes());
-    while let Some((&byte, after)) = rest.split_first() {
-        let digits = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-        match digits.filter(|_| byte == b'%').and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(value) => {
-                plain.push(value);
-                rest = &after[2..];
-            }
-            None => {
-                plain.push(byte);
-                rest = after;
-            }
-        }
-    }
-    plain
+    Ok((address, Some(format!("Basic {}", STANDARD.encode(percent_decode_str(user).collect::<Vec<u8>>())))))
 }
 
 fn name_of(address: &Uri) -> String {
@@ -211,18 +192,29 @@ fn begins_at(answer: &Response<ureq::Body>, read: u64) -> bool {
 }
 
 fn unreachable(name: &str, cause: &ureq::Error) -> Error {
-    let why = match cause {
-        ureq::Error::Io(cause) => reason(cause),
-        other => other.to_string(),
-    };
-    let what = format!("cannot download {name}: {why}");
+    let what = format!("cannot download {name}: {}", why(cause));
     match cause {
         cause if is_untrusted(cause) => Error::new(Code::Unexpected, what)
             .hint("if a CA of your own signed the server's certificate, name its file in SSL_CERT_FILE"),
-        ureq::Error::RequireHttpsOnly(_) | ureq::Error::TooManyRedirects | ureq::Error::RedirectFailed => {
+        ureq::Error::RequireHttpsOnly(_)
+        | ureq::Error::BadUri(_)
+        | ureq::Error::TooManyRedirects
+        | ureq::Error::RedirectFailed => {
             Error::new(Code::Unexpected, what).hint("name the address to which the server redirects")
         }
         _ => Error::new(Code::TryAgain, what).hint("check the address, the network and the server, and try again"),
+    }
+}
+
+/// The cause without the address of a redirect, which may be signed.
+fn why(cause: &ureq::Error) -> String {
+    match cause {
+        ureq::Error::Io(cause) => reason(cause),
+        ureq::Error::RequireHttpsOnly(_) => {
+            "the server redirects to an address that does not begin with https://".to_owned()
+        }
+        ureq::Error::BadUri(_) => "the server redirects to an invalid address".to_owned(),
+        other => other.to_string(),
     }
 }
 
